@@ -1,0 +1,5 @@
+"""The REST API: handlers by resource, and what they share."""
+
+from taskruns_service.api import flow_runs, service, task_runs
+
+HANDLERS = (*flow_runs.HANDLERS, *task_runs.HANDLERS, *service.HANDLERS)

@@ -1,0 +1,278 @@
+"""Flow runs: handlers for /flow-runs and what is below it."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from taskruns_service import commands, filters, models, paging, queries, tables
+from taskruns_service.api import requests, responses
+from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
+from taskruns_service.api.parameters import list_parameters
+from taskruns_service.api.receipts import receipts
+from taskruns_service.api.requests import AnyRequest
+from taskruns_service.commands import CreatedFlowRun, CreateFlowRun, DeleteFlowRun, ReportFlowRunState, ReportTaskRun
+from taskruns_service.database import Database
+from taskruns_service.errors import (
+    DatabaseUnavailable,
+    FlowRunConflict,
+    FlowRunNotFound,
+    InvalidCursor,
+    OutcomeUnknown,
+    Overloaded,
+    QueryTimeout,
+    StateIdConflict,
+    TerminalState,
+    VersionConflict,
+)
+from taskruns_service.ids import new_id
+from taskruns_service.writer import Writer
+
+TAG = "flow runs"
+READ_ERRORS = (QueryTimeout, DatabaseUnavailable)
+WRITE_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
+
+_FLOW_RUN_PARAMETERS = list_parameters(
+    filters.FLOW_RUN_FILTERS, paging.FLOW_RUN_KEYS, queries.FLOW_RUN_SUMMARY_MEMBERS, default_sort="-created"
+)
+_TASK_RUN_PARAMETERS = list_parameters(
+    [one for one in filters.TASK_RUN_FILTERS if one.name != "flow_run_id"],
+    paging.TASK_RUN_KEYS,
+    queries.TASK_RUN_MEMBERS,
+    default_sort="created",
+)
+
+
+@operation(
+    "POST",
+    "/flow-runs",
+    id="create_flow_run",
+    summary="Create a flow run",
+    tag=TAG,
+    scope=Scope.write,
+    body=models.FlowRunCreate,
+    body_example={"flow_name": "example-mapped", "parameters": {"x": 1}, "idempotency_key": "2021-05-12"},
+    answers={
+        201: Answer("The flow run was created.", models.FlowRun, headers=("ETag", "Location")),
+        200: Answer("It was there already.", models.FlowRun, headers=("ETag", "Location")),
+    },
+    errors=(FlowRunConflict, *WRITE_ERRORS),
+)
+async def create_flow_run(
+    request: AnyRequest, writer: NamedDependency[Writer], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """Create a flow run of a flow, which is made if its name is new.
+
+    If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead, provided that
+    it does not differ in what was sent.
+    """
+    sent = await requests.body(request, models.FlowRunCreate)
+    identifier = new_id() if sent.id is msgspec.UNSET else sent.id
+    outcome: CreatedFlowRun = await writer.submit_one(CreateFlowRun(identifier, sent), identifier)
+    found = await database.read(queries.get_flow_run, outcome.id)
+    return responses.as_json(
+        found.body, 201 if outcome.created else 200, ETag=f'"{found.version}"', Location=f"/flow-runs/{outcome.id}"
+    )
+
+
+@operation(
+    "GET",
+    "/flow-runs",
+    id="list_flow_runs",
+    summary="List flow runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=_FLOW_RUN_PARAMETERS,
+    answers={200: Answer("A page of flow runs.", models.FlowRunPage, chosen=models.FlowRunFieldsPage)},
+    errors=(InvalidCursor, *READ_ERRORS),
+)
+async def list_flow_runs(request: AnyRequest, database: NamedDependency[Database]) -> Response[bytes]:
+    """List flow runs, newest first. Filters combine with AND, the values of a repeated one with OR."""
+    asked = requests.query(request)
+    where = filters.chosen(asked, filters.FLOW_RUN_FILTERS)
+    page = requests.page(
+        asked,
+        paging.FLOW_RUN_KEYS,
+        tables.flow_run.c.id,
+        default_sort="-created",
+        everywhere=True,
+        question=("flow runs", where),
+    )
+    fields = requests.fields(asked, queries.FLOW_RUN_SUMMARY_MEMBERS)
+    return responses.as_json(await database.read(queries.list_flow_runs, where, page, fields))
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}",
+    id="get_flow_run",
+    summary="Get a flow run",
+    tag=TAG,
+    scope=Scope.read,
+    conditional=("If-None-Match",),
+    answers={200: Answer("The flow run.", models.FlowRun, headers=("ETag",)), 304: Answer("It has not changed.")},
+    errors=(FlowRunNotFound, *READ_ERRORS),
+)
+async def get_flow_run(
+    request: AnyRequest, flow_run_id: FromPath[UUID], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """Get one flow run, with the number of its task runs in each state."""
+    return responses.versioned(request, await database.read(queries.get_flow_run, flow_run_id))
+
+
+@operation(
+    "DELETE",
+    "/flow-runs/{flow_run_id:uuid}",
+    id="delete_flow_run",
+    summary="Delete a flow run",
+    tag=TAG,
+    scope=Scope.write,
+    answers={204: Answer("It is deleted.")},
+    errors=(FlowRunNotFound, *WRITE_ERRORS),
+)
+async def delete_flow_run(
+    flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]
+) -> Response[bytes]:
+    """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
+    await writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
+    return Response(b"", status_code=204)
+
+
+@operation(
+    "POST",
+    "/flow-runs/{flow_run_id:uuid}/states",
+    id="set_flow_run_state",
+    summary="Report a state of a flow run",
+    tag=TAG,
+    scope=Scope.write,
+    body=models.StateCreate,
+    body_example={"type": "Running", "message": "Running flow.", "timestamp": "2021-05-12T18:00:01.696849Z"},
+    conditional=("If-Match",),
+    answers={
+        201: Answer("The state is in the history; `outcome` says whether it is the current one.", models.FlowRunStateReceipt),
+        200: Answer("It was recorded before.", models.FlowRunStateReceipt),
+    },
+    errors=(FlowRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
+)
+async def set_flow_run_state(
+    request: AnyRequest, flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]
+) -> Response[bytes]:
+    """Report a state that a flow run has come to."""
+    sent = await requests.body(request, models.StateCreate)
+    report = sent.report(expected_sequence=requests.expected(request))
+    outcome: commands.Reported = await writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
+    receipt = models.FlowRunStateReceipt(
+        outcome=outcome.outcome, id=report.id, flow_run_id=flow_run_id, version=outcome.version, state=outcome.state
+    )
+    return responses.as_json(receipt, 200 if outcome.outcome == "duplicate" else 201)
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}/states",
+    id="list_flow_run_states",
+    summary="List the states of a flow run",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=(requests.LIMIT, requests.CURSOR),
+    answers={200: Answer("A page of states.", models.StatePage)},
+    errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
+)
+async def list_flow_run_states(
+    request: AnyRequest, flow_run_id: FromPath[UUID], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """List the history of a flow run, oldest first, with the states that came too late to count."""
+    page = requests.history_page(requests.query(request), tables.flow_run_state, flow_run_id)
+    return responses.as_json(await database.read(queries.list_flow_run_states, flow_run_id, page))
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}/task-runs",
+    id="list_flow_run_task_runs",
+    summary="List the task runs of a flow run",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=_TASK_RUN_PARAMETERS,
+    conditional=("If-None-Match",),
+    answers={
+        200: Answer("A page of task runs.", models.TaskRunPage, chosen=models.TaskRunFieldsPage, headers=("ETag",)),
+        304: Answer("Nothing in the flow run has changed."),
+    },
+    errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
+)
+async def list_flow_run_task_runs(
+    request: AnyRequest, flow_run_id: FromPath[UUID], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """List the task runs of a flow run in the order in which they were made.
+
+    To look one up, give its `task_slug`, and its `map_index` (-1 unless it is the child of a mapped task run). To read
+    only what has changed, sort by `sequence` and give the last one that you saw as `after_sequence`.
+    """
+    asked = requests.query(request)
+    where: dict[str, Any] = filters.chosen(asked, filters.TASK_RUN_FILTERS) | {"flow_run_id": [flow_run_id]}
+    page = requests.page(
+        asked,
+        paging.TASK_RUN_KEYS,
+        tables.task_run.c.id,
+        default_sort="created",
+        everywhere=False,
+        question=("task runs", where),
+    )
+    fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
+    # The sequence is read first: the list may be newer than its ETag says, but never older.
+    version = str(await database.read(queries.get_flow_run_sequence, flow_run_id))
+    return responses.not_modified(request, version) or responses.as_json(
+        await database.read(queries.list_task_runs, where, page, fields), ETag=f'"{version}"'
+    )
+
+
+@operation(
+    "POST",
+    "/flow-runs/{flow_run_id:uuid}/task-runs",
+    id="report_task_runs",
+    summary="Report task runs of a flow run",
+    tag=TAG,
+    scope=Scope.write,
+    body=models.TaskRunReports,
+    body_example={
+        "items": [
+            {"task_slug": "name", "states": [{"type": "Success", "message": "Task run succeeded."}]},
+            {"task_slug": "inc-1", "map_index": 2, "states": [{"type": "Running"}]},
+        ]
+    },
+    body_bytes=BULK_BODY_BYTES,
+    answers={
+        200: Answer("All were taken.", models.TaskRunReceipts),
+        207: Answer("Some were refused; the others were taken.", models.TaskRunReceipts),
+    },
+    errors=(FlowRunNotFound, *WRITE_ERRORS),
+)
+async def report_task_runs(
+    request: AnyRequest, flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]
+) -> Response[bytes]:
+    """Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its states.
+
+    Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
+    """
+    sent = await requests.body(request, models.TaskRunReports)
+    items = [ReportTaskRun(flow_run_id, one, [state.report() for state in one.states]) for one in sent.items]
+    outcomes = await writer.submit(items, [flow_run_id] * len(items))
+    if isinstance(outcomes[0], FlowRunNotFound):
+        raise outcomes[0]
+    return receipts(outcomes, [None] * len(items))
+
+
+HANDLERS = (
+    create_flow_run,
+    list_flow_runs,
+    get_flow_run,
+    delete_flow_run,
+    set_flow_run_state,
+    list_flow_run_states,
+    list_flow_run_task_runs,
+    report_task_runs,
+)

@@ -1,0 +1,98 @@
+"""Operations: what each handler declares about itself, for the checks before it and for the OpenAPI document alike."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Literal
+
+from litestar import route
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+from msgspec import Struct
+
+from taskruns_service.errors import (
+    BodyTooLarge,
+    Forbidden,
+    InvalidRequest,
+    ServiceError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from taskruns_service.parameters import Parameter
+
+BODY_BYTES = 1024 * 1024
+BULK_BODY_BYTES = 8 * 1024 * 1024
+
+
+class Scope(StrEnum):
+    """What an API key must allow."""
+
+    public = "public"
+    read = "read"
+    write = "write"
+
+
+class Answer(Struct, frozen=True):
+    """A success: what it means, and what its body holds. With `fields` asked for, the body may be `chosen`."""
+
+    description: str
+    body: type | None = None
+    chosen: type | None = None
+    headers: tuple[str, ...] = ()
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """All that a client must know to use one handler."""
+
+    id: str
+    summary: str
+    tag: str
+    scope: Scope
+    answers: dict[int, Answer]
+    errors: tuple[type[ServiceError], ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    body: type | None = None
+    body_example: Any = None
+    body_bytes: int = BODY_BYTES
+    conditional: tuple[Literal["If-Match", "If-None-Match"], ...] = ()
+
+    def all_errors(self) -> tuple[type[ServiceError], ...]:
+        """Its own errors and those that come with what it takes."""
+        access = () if self.scope is Scope.public else (Unauthenticated, Forbidden)[: 1 + (self.scope is Scope.write)]
+        body = () if self.body is None else (BodyTooLarge, UnsupportedMediaType)
+        return (InvalidRequest, *access, *body, *self.errors, ServiceError)
+
+
+Handler = Callable[..., Any]
+
+
+def operation(method: Literal["GET", "POST", "PATCH", "DELETE"], path: str, **declared: Any) -> Callable[[Handler], HTTPRouteHandler]:
+    """Makes a handler of a function and declares the operation that it is; its docstring is the description."""
+    declaration = Operation(**declared)
+
+    def decorate(function: Handler) -> HTTPRouteHandler:
+        decorator = route(
+            path,
+            http_method=method,
+            # What Litestar would assume; every response says its own.
+            status_code=HTTPStatus.OK,
+            opt={"operation": declaration},
+            request_max_body_size=declaration.body_bytes,
+        )
+        return decorator(function)
+
+    return decorate
+
+
+def operation_of(handler: BaseRouteHandler) -> Operation | None:
+    """What a handler declared; None for those that Litestar adds, such as the one for OPTIONS."""
+    declared = handler.opt.get("operation")
+    return declared if isinstance(declared, Operation) else None
+
+
+async def refuse_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A guard: an operation without parameters takes no query string, rather than ignoring it."""
+    declared = operation_of(handler)
+    if connection.scope["query_string"] and declared is not None and not declared.parameters:
+        name = connection.scope["query_string"].split(b"=")[0].decode("latin-1")[:100]
+        raise InvalidRequest(f"This operation takes no parameters, but was sent `{name}`.")

@@ -1,0 +1,82 @@
+"""Problems: every error, wherever it comes from, as application/problem+json (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException
+
+from taskruns_service.api.operations import operation_of
+from taskruns_service.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServiceError,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from taskruns_service.models import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger()
+
+_BY_STATUS: dict[int, type[ServiceError]] = {
+    HTTPStatus.BAD_REQUEST: InvalidRequest,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLarge,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaType,
+}
+
+
+def problem_of(error: ServiceError, *, path: str, request_id: str) -> Problem:
+    """An error as clients read it."""
+    members = {name: value for name, value in error.members.items() if name in ("current", "limit")}
+    return Problem(
+        type=f"urn:taskruns:problem:{error.code}",
+        title=error.code.replace("-", " ").capitalize(),
+        status=error.status,
+        detail=error.detail,
+        instance=path,
+        code=error.code,
+        request_id=request_id,
+        errors=list(error.faults) or msgspec.UNSET,
+        **members,
+    )
+
+
+def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The exception handler of the whole application."""
+    known = _known(request, error)
+    if known.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ServiceError):
+        log.error("request failed", error=type(error).__name__, exc_info=error)
+    problem = problem_of(known, path=request.scope["path"], request_id=request.scope.get("request_id", ""))
+    headers = {}
+    if isinstance(error, MethodNotAllowedException):
+        methods = (error.headers or {}).get("allow", "").split(", ")
+        headers["Allow"] = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+    if isinstance(known, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="taskruns"'
+    if "retry_after" in known.members:
+        headers["Retry-After"] = str(known.members["retry_after"])
+    return Response(msgspec.json.encode(problem), status_code=known.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:
+    """The error of ours that says what an error of the framework means."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, RecursionError):
+        return InvalidRequest("The request nests too deep.")
+    kind = _BY_STATUS.get(error.status_code) if isinstance(error, HTTPException) else None
+    if kind is BodyTooLarge:
+        declared = operation_of(request.scope["route_handler"])
+        limit = declared.body_bytes if declared else None
+        return BodyTooLarge(f"The body is larger than the {limit} bytes that this operation takes.", limit=limit)
+    if kind is InvalidRequest:
+        return InvalidRequest("The request can not be read.")
+    return ServiceError() if kind is None else kind()

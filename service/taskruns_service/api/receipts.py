@@ -1,0 +1,47 @@
+"""Receipts: the answer to a bulk request, an item for each item."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from litestar import Response
+
+from taskruns_service import models
+from taskruns_service.api import responses
+from taskruns_service.commands import Reported
+from taskruns_service.errors import Fault, ServiceError
+
+
+def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> Response[bytes]:
+    """200 with a receipt for each outcome, or 207 where some were refused.
+
+    Where all failed alike, as when the database is away, that is the answer to the whole request. `task_run_ids` are
+    those that the request named.
+    """
+    first = outcomes[0]
+    if isinstance(first, ServiceError) and first.status >= 500 and all(type(one) is type(first) for one in outcomes):
+        raise first
+    items = [_receipt(index, one, named) for index, (one, named) in enumerate(zip(outcomes, task_run_ids, strict=True))]
+    refused = any(item.problem for item in items)
+    return responses.as_json(models.TaskRunReceipts(items=items), 207 if refused else 200)
+
+
+def _receipt(index: int, outcome: Reported | ServiceError, task_run_id: UUID | None) -> models.TaskRunReceipt:
+    if isinstance(outcome, ServiceError):
+        return models.TaskRunReceipt(
+            index=index, outcome="refused", task_run_id=task_run_id, version=None, state=None, problem=_problem(index, outcome)
+        )
+    return models.TaskRunReceipt(
+        index=index,
+        outcome=outcome.outcome,
+        task_run_id=outcome.run_id,
+        version=outcome.version,
+        state=outcome.state,
+        problem=None if outcome.problem is None else _problem(index, outcome.problem),
+    )
+
+
+def _problem(index: int, error: ServiceError) -> models.ItemProblem:
+    """An error as an item has it; its pointers begin at the body."""
+    faults = tuple(Fault(pointer=f"/items/{index}{fault.pointer}", detail=fault.detail) for fault in error.faults)
+    return models.item_problem(error, faults)

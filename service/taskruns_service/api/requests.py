@@ -1,0 +1,160 @@
+"""Reading requests: bodies, query strings and conditional headers, strictly."""
+
+import re
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+from sqlalchemy import ColumnElement, Table
+
+from taskruns_service import paging
+from taskruns_service.api.operations import operation_of
+from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest, UnsupportedMediaType
+from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, read_query, text
+
+T = TypeVar("T")
+AnyRequest = Request[Any, Any, Any]
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
+_STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
+
+LIMIT = Parameter(
+    name="limit",
+    value=integer(1, paging.MOST),
+    description="How many items a page has at most.",
+    default=paging.DEFAULT_LIMIT,
+)
+CURSOR = Parameter(
+    name="cursor", value=text(CURSOR_LENGTH), description="Where the page begins: `next` of the page before, with the same filters."
+)
+
+
+def query(request: AnyRequest) -> dict[str, Any]:
+    """The query parameters that the handler declared, checked and converted; raises InvalidRequest."""
+    declared = operation_of(request.route_handler)
+    return read_query(request.scope["query_string"], declared.parameters if declared else ())
+
+
+async def body(request: AnyRequest, of: type[T]) -> T:
+    """The body as a Struct; raises UnsupportedMediaType, or InvalidRequest with a JSON Pointer to what is wrong."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType
+    raw = await request.body()
+    if not raw:
+        raise InvalidRequest("The body is missing; it should be a JSON object.")
+    if b"\\u0000" in raw and _NUL.search(raw):
+        raise _invalid("", "Text may not have the character U+0000, which databases do not take.")
+    try:
+        return msgspec.json.decode(raw, type=of)
+    except msgspec.ValidationError as error:
+        message = str(error)
+        place = _PLACE.search(message)
+        detail = message[: place.start()] if place else message
+        raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.") from None
+    except msgspec.DecodeError as error:
+        raise _invalid("", f"The body is not JSON: {error}.") from None
+    except UnicodeDecodeError:
+        raise _invalid("", "The body is not JSON: it is not UTF-8.") from None
+    except RecursionError:
+        raise _invalid("", "The body nests too deep.") from None
+
+
+def _invalid(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(faults=(Fault(pointer=pointer, detail=detail),))
+
+
+def _pointer(path: str) -> str:
+    """A JSON Pointer (RFC 6901) for a path as msgspec writes it: `.items[3].type`, `[...]` for a key of a map."""
+    return "".join("/" + (index or name or "*") for index, name in _STEP.findall(path))
+
+
+def page(
+    request_query: dict[str, Any],
+    keys: dict[str, paging.Key],
+    identifier: ColumnElement[Any],
+    *,
+    default_sort: str,
+    everywhere: bool,
+    question: tuple[Any, ...],
+) -> paging.Page:
+    """The page that a list is asked for; raises InvalidRequest for a sort, InvalidCursor for a cursor."""
+    sort = request_query.get("sort", default_sort)
+    orders = paging.read_sort(sort, keys, identifier, everywhere=everywhere)
+    fingerprint = paging.question_of(*question, sort)
+    cursor = request_query.get("cursor")
+    types = [(order.key.type, order.key.nullable) for order in orders]
+    after = None if cursor is None else paging.read_cursor(cursor, fingerprint, types)
+    limit = request_query.get("limit", paging.DEFAULT_LIMIT)
+    return paging.Page(orders=orders, limit=limit, after=after, question=fingerprint)
+
+
+def history_page(request_query: dict[str, Any], history: Table, run_id: UUID) -> paging.Page:
+    """The page of a history that is asked for: oldest first, always; raises InvalidCursor."""
+    keys = {"timestamp": paging.Key(history.c.timestamp, datetime), "sequence": paging.Key(history.c.sequence, int)}
+    return page(
+        request_query,
+        keys,
+        history.c.sequence,
+        default_sort="timestamp,sequence",
+        everywhere=False,
+        question=(history.name, run_id),
+    )
+
+
+def fields(request_query: dict[str, Any], members: Any) -> list[str] | None:
+    """The members that `fields` asks for, None for all; raises InvalidRequest for one that is not there."""
+    if (asked := request_query.get("fields")) is None:
+        return None
+    chosen: list[str] = asked.split(",")
+    if unknown := [name for name in chosen if name not in members]:
+        detail = f"There is no `{unknown[0]}`. There are {', '.join(members)}."
+        raise InvalidRequest(faults=(Fault(parameter="fields", detail=detail),))
+    return chosen
+
+
+def result_cursor(request_query: dict[str, Any], question: bytes) -> int | None:
+    """The map index after which a page of children begins; raises InvalidCursor."""
+    cursor = request_query.get("cursor")
+    if cursor is None:
+        return None
+    (map_index,) = paging.read_cursor(cursor, question, [(int, False)])
+    if not -1 <= map_index < 2**31:
+        raise InvalidCursor
+    return int(map_index)
+
+
+def etags(request: AnyRequest, header: str) -> list[str] | None:
+    """The entity tags in If-Match or If-None-Match, without quotes (`*` stands for any); None without the header.
+
+    Raises InvalidRequest when the header has anything else.
+    """
+    value = request.headers.get(header)
+    if value is None:
+        return None
+    tags = [tag.strip() for tag in value.split(",")]
+    if tags == ["*"]:
+        return tags
+    read = [re.fullmatch(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"', tag) for tag in tags]
+    if not all(read):
+        detail = 'It should be an ETag as it was answered, such as "3", or *.'
+        raise InvalidRequest(faults=(Fault(header=header, detail=detail),))
+    return [match.group(1) for match in read if match]
+
+
+def expected(request: AnyRequest) -> int | None:
+    """The version (of a flow run: the sequence) that If-Match asks for; None for any. It takes one ETag.
+
+    Raises InvalidRequest.
+    """
+    tags = etags(request, "If-Match")
+    if tags is None or tags == ["*"]:
+        return None
+    number = tags[0].partition(".")[0]
+    if len(tags) > 1 or not re.fullmatch(r"\d{1,18}", number):
+        detail = 'It should be one ETag as it was answered, such as "3".'
+        raise InvalidRequest(faults=(Fault(header="If-Match", detail=detail),))
+    return int(number)

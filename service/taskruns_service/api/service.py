@@ -1,0 +1,90 @@
+"""The service itself: whether it is alive and ready, and what it can do."""
+
+import asyncio
+from typing import Any
+
+from litestar import Response
+from litestar.di import NamedDependency
+from sqlalchemy import Connection
+
+from taskruns_service import __version__, migrations, models
+from taskruns_service.api import responses
+from taskruns_service.api.documentation import documentation_page
+from taskruns_service.api.operations import Answer, Scope, operation
+from taskruns_service.api.requests import AnyRequest
+from taskruns_service.database import Database
+from taskruns_service.errors import ConfigurationError, DatabaseUnavailable, NotReady
+
+TAG = "service"
+READY_SECONDS = 5.0
+
+
+@operation(
+    "GET",
+    "/health",
+    id="get_health",
+    summary="Tell whether the process is alive",
+    tag=TAG,
+    scope=Scope.public,
+    answers={200: Answer("It is alive.", models.Health)},
+)
+async def get_health() -> Response[bytes]:
+    """Tell whether the process answers. It does not ask the database, so that nobody restarts it for that."""
+    return responses.as_json(models.Health(status="ok", version=__version__))
+
+
+@operation(
+    "GET",
+    "/ready",
+    id="get_readiness",
+    summary="Tell whether the service is ready for work",
+    tag=TAG,
+    scope=Scope.public,
+    answers={200: Answer("It is ready.", models.Health)},
+    errors=(NotReady,),
+)
+async def get_readiness(database: NamedDependency[Database]) -> Response[bytes]:
+    """Tell whether the database answers and has the schema that this version needs; if not, `detail` says why."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await database.read(_verify)
+    except ConfigurationError as error:
+        raise NotReady(str(error)) from error
+    except (DatabaseUnavailable, TimeoutError) as error:
+        raise NotReady("The database does not answer.") from error
+    return responses.as_json(models.Health(status="ok", version=__version__))
+
+
+def _verify(connection: Connection) -> None:
+    migrations.verify(connection)
+
+
+@operation(
+    "GET",
+    "/openapi.json",
+    id="get_openapi",
+    summary="Get this document",
+    tag=TAG,
+    scope=Scope.public,
+    answers={200: Answer("The OpenAPI document.", dict[str, Any])},
+)
+async def get_openapi(request: AnyRequest) -> Response[bytes]:
+    """Get the OpenAPI document of this service."""
+    return responses.as_json(request.app.state.document)
+
+
+@operation(
+    "GET",
+    "/docs",
+    id="get_documentation",
+    summary="Read about the API",
+    tag=TAG,
+    scope=Scope.public,
+    answers={200: Answer("The documentation.", str)},
+)
+async def get_documentation(request: AnyRequest) -> Response[str]:
+    """Read the documentation of the API, as a page for people."""
+    return Response(documentation_page(request.app.state.document), media_type="text/html")
+
+
+HANDLERS = (get_health, get_readiness, get_openapi, get_documentation)

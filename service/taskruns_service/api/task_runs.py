@@ -1,0 +1,290 @@
+"""Task runs: handlers for /task-runs and what is below it."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from msgspec import UNSET
+
+from taskruns_service import aggregates, commands, filters, models, paging, queries, tables
+from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service.api import requests, responses
+from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
+from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
+from taskruns_service.api.parameters import list_parameters
+from taskruns_service.api.receipts import receipts
+from taskruns_service.api.requests import AnyRequest
+from taskruns_service.commands import ReportTaskRunState, UpdateTaskRun
+from taskruns_service.database import Database
+from taskruns_service.errors import (
+    InvalidCursor,
+    NoResultType,
+    ResultNotPersisted,
+    ResultNotReady,
+    StateIdConflict,
+    TaskRunNotFound,
+    TerminalState,
+    VersionConflict,
+)
+from taskruns_service.parameters import Parameter, integer, one_of
+from taskruns_service.writer import Writer
+
+TAG = "task runs"
+
+_LIST_PARAMETERS = list_parameters(
+    filters.TASK_RUN_FILTERS, paging.TASK_RUN_KEYS, queries.TASK_RUN_MEMBERS, default_sort="-created", everywhere=True
+)
+_AGGREGATE_PARAMETERS = (
+    *(one.parameter for one in filters.TASK_RUN_FILTERS),
+    Parameter(
+        name="group_by",
+        value=one_of(*aggregates.GROUP_BY),
+        description="Count for each of these separately; up to 3. `hour` and `day` are those of the start (UTC), "
+        "`map_parent` the mapped task run that children belong to.",
+        many=True,
+        example="state",
+    ),
+    Parameter(
+        name="measure",
+        value=one_of("count", *aggregates.MEASURES),
+        description="What to measure besides the count.",
+        many=True,
+        example="p95_duration",
+    ),
+    Parameter(
+        name="limit",
+        value=integer(1, aggregates.GROUPS_MOST),
+        description="How many groups to answer at most.",
+        default=aggregates.GROUPS_LIMIT,
+    ),
+    Parameter(
+        name="count_limit",
+        value=integer(1, 2**31 - 1),
+        description="Stop counting here: `relation` is `gte` then. Counts that are kept are exact all the same.",
+    ),
+)
+
+
+@operation(
+    "GET",
+    "/task-runs",
+    id="list_task_runs",
+    summary="List task runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=_LIST_PARAMETERS,
+    answers={200: Answer("A page of task runs.", models.TaskRunPage, chosen=models.TaskRunFieldsPage)},
+    errors=(InvalidCursor, *READ_ERRORS),
+)
+async def list_task_runs(request: AnyRequest, database: NamedDependency[Database]) -> Response[bytes]:
+    """List the task runs of all flow runs, newest first.
+
+    Filters combine with AND, the values of a repeated one with OR. Filters and sorts see the times that a task run has
+    itself: a mapped parent has none, though it is shown with those of its children.
+    """
+    asked = requests.query(request)
+    where = filters.chosen(asked, filters.TASK_RUN_FILTERS)
+    page = requests.page(
+        asked,
+        paging.TASK_RUN_KEYS,
+        tables.task_run.c.id,
+        default_sort="-created",
+        everywhere=len(where.get("flow_run_id", ())) != 1,
+        question=("task runs", where),
+    )
+    fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
+    return responses.as_json(await database.read(queries.list_task_runs, where, page, fields))
+
+
+@operation(
+    "GET",
+    "/task-runs/aggregate",
+    id="aggregate_task_runs",
+    summary="Count and measure task runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=_AGGREGATE_PARAMETERS,
+    answers={200: Answer("The count and the measures.", models.Aggregate)},
+    errors=READ_ERRORS,
+)
+async def aggregate_task_runs(request: AnyRequest, database: NamedDependency[Database]) -> Response[bytes]:
+    """Count and measure the task runs that the filters leave, in all and by group; always exact.
+
+    Counts by state, task slug and flow are kept as they change, so they cost the same however many task runs there are.
+    """
+    asked = requests.query(request)
+    question = AggregateQuestion(
+        where=filters.chosen(asked, filters.TASK_RUN_FILTERS),
+        group_by=tuple(asked.get("group_by", ())),
+        measures=tuple(dict.fromkeys(name for name in asked.get("measure", ()) if name != "count")),
+        limit=asked.get("limit", aggregates.GROUPS_LIMIT),
+        count_limit=asked.get("count_limit"),
+    )
+    read = database.read_snapshot if question.group_by else database.read
+    return responses.as_json(await read(aggregates.aggregate, question))
+
+
+@operation(
+    "GET",
+    "/task-runs/{task_run_id:uuid}",
+    id="get_task_run",
+    summary="Get a task run",
+    tag=TAG,
+    scope=Scope.read,
+    conditional=("If-None-Match",),
+    answers={200: Answer("The task run.", models.TaskRun, headers=("ETag",)), 304: Answer("It has not changed.")},
+    errors=(TaskRunNotFound, *READ_ERRORS),
+)
+async def get_task_run(
+    request: AnyRequest, task_run_id: FromPath[UUID], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """Get one task run. A mapped parent is shown with the earliest start and the latest end of its children."""
+    return responses.versioned(request, await database.read(queries.get_task_run, task_run_id))
+
+
+@operation(
+    "PATCH",
+    "/task-runs/{task_run_id:uuid}",
+    id="update_task_run",
+    summary="Change a task run",
+    tag=TAG,
+    scope=Scope.write,
+    body=models.TaskRunUpdate,
+    body_example={"name": "inc of 3", "tags": ["etl"]},
+    conditional=("If-Match",),
+    answers={200: Answer("The task run as it is now.", models.TaskRun, headers=("ETag",))},
+    errors=(TaskRunNotFound, VersionConflict, *WRITE_ERRORS),
+)
+async def update_task_run(
+    request: AnyRequest,
+    task_run_id: FromPath[UUID],
+    writer: NamedDependency[Writer],
+    database: NamedDependency[Database],
+) -> Response[bytes]:
+    """Change the name or the tags of a task run; what is not sent stays."""
+    sent = await requests.body(request, models.TaskRunUpdate)
+    version = requests.expected(request) if sent.expected_version is UNSET else sent.expected_version
+    await writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
+    found = await database.read(queries.get_task_run, task_run_id)
+    return responses.as_json(found.body, ETag=f'"{found.version}"')
+
+
+@operation(
+    "POST",
+    "/task-runs/{task_run_id:uuid}/states",
+    id="set_task_run_state",
+    summary="Report a state of a task run",
+    tag=TAG,
+    scope=Scope.write,
+    body=models.StateCreate,
+    body_example={
+        "type": "Success",
+        "message": "Task run succeeded.",
+        "result": {"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"},
+    },
+    conditional=("If-Match",),
+    answers={
+        201: Answer(
+            "The state is in the history; `outcome` says whether it is the current one.",
+            models.TaskRunStateReceipt,
+            headers=("ETag",),
+        ),
+        200: Answer("It was recorded before.", models.TaskRunStateReceipt, headers=("ETag",)),
+    },
+    errors=(TaskRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
+)
+async def set_task_run_state(
+    request: AnyRequest, task_run_id: FromPath[UUID], writer: NamedDependency[Writer]
+) -> Response[bytes]:
+    """Report a state that a task run has come to."""
+    sent = await requests.body(request, models.StateCreate)
+    report = sent.report(expected_version=requests.expected(request))
+    outcome: commands.Reported = await writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
+    receipt = models.TaskRunStateReceipt(
+        outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state
+    )
+    return responses.as_json(receipt, 200 if outcome.outcome == "duplicate" else 201, ETag=f'"{outcome.version}"')
+
+
+@operation(
+    "GET",
+    "/task-runs/{task_run_id:uuid}/states",
+    id="list_task_run_states",
+    summary="List the states of a task run",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=(requests.LIMIT, requests.CURSOR),
+    answers={200: Answer("A page of states.", models.StatePage)},
+    errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
+)
+async def list_task_run_states(
+    request: AnyRequest, task_run_id: FromPath[UUID], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """List the history of a task run, oldest first, with the states that came too late to count."""
+    page = requests.history_page(requests.query(request), tables.task_run_state, task_run_id)
+    return responses.as_json(await database.read(queries.list_task_run_states, task_run_id, page))
+
+
+@operation(
+    "POST",
+    "/task-runs/states",
+    id="set_task_run_states",
+    summary="Report states of task runs",
+    tag=TAG,
+    scope=Scope.write,
+    body=models.TaskRunStateReports,
+    body_example={"items": [{"task_run_id": "019064f2-5b11-7e1d-8a50-88978dabb7c1", "type": "Running"}]},
+    body_bytes=BULK_BODY_BYTES,
+    answers={
+        200: Answer("All were taken.", models.TaskRunReceipts),
+        207: Answer("Some were refused; the others were taken.", models.TaskRunReceipts),
+    },
+    errors=WRITE_ERRORS,
+)
+async def set_task_run_states(request: AnyRequest, writer: NamedDependency[Writer]) -> Response[bytes]:
+    """Report 1 to 1,000 states of any task runs; those of one task run are taken in their order."""
+    sent = await requests.body(request, models.TaskRunStateReports)
+    identifiers = [one.task_run_id for one in sent.items]
+    outcomes = await writer.submit([ReportTaskRunState(one.task_run_id, one.report()) for one in sent.items], identifiers)
+    return receipts(outcomes, identifiers)
+
+
+@operation(
+    "GET",
+    "/task-runs/{task_run_id:uuid}/result",
+    id="get_task_run_result",
+    summary="Look up where a result is",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=(requests.LIMIT, requests.CURSOR),
+    answers={200: Answer("Where the result is, or those of the children.", models.TaskRunResult)},
+    errors=(InvalidCursor, TaskRunNotFound, NoResultType, ResultNotPersisted, ResultNotReady, *READ_ERRORS),
+)
+async def get_task_run_result(
+    request: AnyRequest, task_run_id: FromPath[UUID], database: NamedDependency[Database]
+) -> Response[bytes]:
+    """Look up where the result of a finished task run is and how it was written; the service never has the result.
+
+    For the parent of a map these are the results of its children, by map index, a page at a time; there are none if it
+    was mapped over nothing.
+    """
+    asked: dict[str, Any] = requests.query(request)
+    question = paging.question_of("result", task_run_id)
+    after = requests.result_cursor(asked, question)
+    limit = asked.get("limit", paging.DEFAULT_LIMIT)
+    found = await database.read(queries.get_task_run_result, task_run_id, limit, after, question)
+    return responses.as_json(found)
+
+
+HANDLERS = (
+    list_task_runs,
+    aggregate_task_runs,
+    set_task_run_states,
+    get_task_run,
+    update_task_run,
+    set_task_run_state,
+    list_task_run_states,
+    get_task_run_result,
+)

@@ -1,0 +1,98 @@
+"""The application: the only wiring of settings, database, writer and handlers."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from taskruns_service import commands, counts, dialects
+from taskruns_service.api import HANDLERS
+from taskruns_service.api.access import ask_for_key
+from taskruns_service.api.document import make_document
+from taskruns_service.api.operations import refuse_query
+from taskruns_service.api.problems import answer_problem
+from taskruns_service.database import Database, open_database
+from taskruns_service.errors import ServiceError
+from taskruns_service.front import Front
+from taskruns_service.keys import KeyRing
+from taskruns_service.logs import configure_logs
+from taskruns_service.settings import Settings, read_settings
+from taskruns_service.writer import Writer
+
+FOLD_SECONDS = 1.0
+
+
+def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS) -> Front:
+    """Makes the application; it opens the database when it starts."""
+
+    @asynccontextmanager
+    async def run(app: Litestar) -> AsyncIterator[None]:
+        async with open_database(
+            settings.url,
+            pool_size=settings.pool_size,
+            query_timeout=settings.query_timeout,
+            synchronous=settings.synchronous,
+        ) as database, Writer(database, commands.apply, capacity=settings.queue_size).running() as writer:
+            app.state.database = database
+            app.state.writer = writer
+            app.state.key_ring = KeyRing(database) if settings.needs_keys else None
+            folding = asyncio.create_task(_fold(database)) if dialects.traits(settings.url).appends_deltas else None
+            try:
+                yield
+            finally:
+                if folding is not None:
+                    folding.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await folding
+
+    async def database() -> Database:
+        return app.state.database  # type: ignore[no-any-return]
+
+    async def writer() -> Writer:
+        return app.state.writer  # type: ignore[no-any-return]
+
+    app = Litestar(
+        handlers,
+        lifespan=[run],
+        dependencies={"database": Provide(database), "writer": Provide(writer)},
+        guards=[ask_for_key, refuse_query],
+        exception_handlers={Exception: answer_problem},
+        # The document is made from the same declarations that the handlers check by.
+        openapi_config=None,
+        logging_config=None,
+    )
+    app.state.document = make_document(handlers)
+    return Front(app, _methods(app))
+
+
+def application() -> Front:
+    """The application as the environment sets it up: what the server's processes load."""
+    settings = read_settings(os.environ)
+    configure_logs(settings.log_level, settings.log_format)
+    return create_app(settings)
+
+
+async def _fold(database: Database) -> None:
+    """Keeps the changes that are not in the tally yet few, so that counting stays quick."""
+    while True:
+        await asyncio.sleep(FOLD_SECONDS)
+        # A fold that fails changes nothing; the next one takes its rows too.
+        with suppress(ServiceError, *dialects.DATABASE_ERRORS):
+            while await database.transact(counts.fold) == counts.FOLD_ROWS:
+                pass
+
+
+def _methods(app: Litestar) -> dict[str, str]:
+    """What an Allow header says, by path template."""
+    routes = [route for route in app.routes if isinstance(route, HTTPRoute)]
+    return {route.path_format: ", ".join(sorted(allowed_methods(route.methods))) for route in routes}
+
+
+def allowed_methods(methods: Sequence[str] | set[str]) -> set[str]:
+    """The methods that a path takes: HEAD wherever GET."""
+    return {*methods, "HEAD"} if "GET" in methods else set(methods)

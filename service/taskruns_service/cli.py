@@ -1,0 +1,212 @@
+"""The command line for operators: serve, migrate, check, openapi and keys."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from filelock import FileLock, Timeout
+from taskruns_service import __version__, counts, dialects, keys, migrations
+from taskruns_service.api import HANDLERS
+from taskruns_service.api.document import make_document
+from taskruns_service.database import open_database
+from taskruns_service.errors import ConfigurationError, ServiceError
+from taskruns_service.models import NAME_LENGTH
+from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
+
+T = TypeVar("T")
+
+_database = click.option("--database-url", help="SQLite file or PostgreSQL database.  [TASKRUNS_DATABASE_URL]")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="taskruns-service")
+def cli() -> None:
+    """Record the task runs of workflow runs and look them up.
+
+    Every setting is an option or an environment variable, which stands behind it in brackets.
+    """
+
+
+@cli.command()
+@_database
+@click.option("--host", help="Address to listen on (127.0.0.1).  [TASKRUNS_HOST]")
+@click.option("--port", type=int, help="Port to listen on (4200).  [TASKRUNS_PORT]")
+@click.option("--workers", type=int, help="Processes; more than one on PostgreSQL only (1).  [TASKRUNS_WORKERS]")
+@click.option("--insecure", is_flag=True, default=None, help="Serve without keys beyond loopback.  [TASKRUNS_INSECURE]")
+@click.option("--require-keys", is_flag=True, default=None, help="Ask for keys on loopback too.  [TASKRUNS_REQUIRE_KEYS]")
+@click.option("--log-format", type=click.Choice(["json", "console"]), help="How log lines look (json).  [TASKRUNS_LOG_FORMAT]")
+def serve(**flags: Any) -> None:
+    """Serve the API until SIGTERM or Ctrl-C; what is in flight is finished first."""
+    settings = read_settings(os.environ, **flags)
+    traits = dialects.traits(settings.url)
+    if settings.workers > 1 and not traits.asynchronous:
+        raise ConfigurationError("SQLite takes one process. Use PostgreSQL for more --workers.")
+    with _alone(settings):
+        if traits.migrates_itself:
+            _change(settings, migrations.upgrade)
+        else:
+            _ask(settings, migrations.verify)
+        _refuse_to_expose(settings)
+        click.echo(f"database  {settings.url.render_as_string(hide_password=True)}", err=True)
+        click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
+        _run_server(settings)
+
+
+def _run_server(settings: Settings) -> None:
+    from granian import Granian  # noqa: PLC0415 - costs every other command a tenth of a second
+    from granian.constants import Interfaces, Loops  # noqa: PLC0415
+
+    for name in Settings.__struct_fields__:
+        os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
+    Granian(
+        "taskruns_service.app:application",
+        factory=True,
+        interface=Interfaces.ASGI,
+        loop=Loops.auto,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        workers_kill_timeout=30,
+        respawn_failed_workers=True,
+        log_access=False,
+    ).serve()
+
+
+@cli.command()
+@_database
+def migrate(**flags: Any) -> None:
+    """Bring a database up to date; it may be run again at any time."""
+    settings = read_settings(os.environ, **flags)
+    with _alone(settings):
+        _change(settings, migrations.upgrade)
+    click.echo(f"The database has the schema {migrations.head()}.")
+
+
+@cli.command()
+@_database
+def check(**flags: Any) -> None:
+    """Count every task run again and report where the counts that are kept differ; exit with 1 if they do."""
+    settings = read_settings(os.environ, **flags)
+    _ask(settings, migrations.verify)
+    drifts = _ask(settings, counts.check)
+    for drift in drifts:
+        click.echo(f"{drift.what}: counted {drift.counted}, kept {drift.kept}")
+    click.echo(f"{len(drifts)} counts differ." if drifts else "All counts are right.")
+    sys.exit(1 if drifts else 0)
+
+
+@cli.command()
+@click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file; otherwise the screen.")
+def openapi(output: Path | None) -> None:
+    """Write the OpenAPI document."""
+    document = make_document(HANDLERS)
+    if output is None:
+        click.echo(document, nl=False)
+    else:
+        output.write_bytes(document)
+
+
+@cli.group("keys")
+def keys_group() -> None:
+    """Create, list and revoke API keys."""
+
+
+@keys_group.command("create")
+@_database
+@click.option("--scope", type=click.Choice(["read", "write"]), required=True, help="`write` may read too.")
+@click.option("--name", required=True, help="What the key is for.")
+def create_key(scope: keys.KeyScope, name: str, **flags: Any) -> None:
+    """Create an API key and show it; it can not be shown again."""
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise ConfigurationError(f"A name has 1 to {NAME_LENGTH} characters.")
+    settings = _migrated(flags)
+    click.echo(_change(settings, keys.create_key, name, scope))
+
+
+@keys_group.command("list")
+@_database
+def list_keys(**flags: Any) -> None:
+    """List the API keys, without their secrets."""
+    for key in _ask(_migrated(flags), keys.list_keys):
+        state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "in force"
+        click.echo(f"{key.id}  {key.scope:5}  {key.created:%Y-%m-%d %H:%M}  {state:24}  {key.name}")
+
+
+@keys_group.command("revoke")
+@_database
+@click.argument("key_id")
+def revoke_key(key_id: str, **flags: Any) -> None:
+    """Revoke the API key with this id (the middle part of the key); it stops within five seconds."""
+    if not _change(_migrated(flags), keys.revoke_key, key_id):
+        raise ConfigurationError(f"There is no key {key_id} in force. See `taskruns-service keys list`.")
+    click.echo(f"Revoked {key_id}.")
+
+
+def _migrated(flags: dict[str, Any]) -> Settings:
+    """The settings, once the database has the tables that keys are kept in."""
+    settings = read_settings(os.environ, **flags)
+    if dialects.traits(settings.url).migrates_itself:
+        _make_folder(settings)
+        _change(settings, migrations.upgrade)
+    else:
+        _ask(settings, migrations.verify)
+    return settings
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Holds the lock of a SQLite file: a second process would not know what the first has in its hands."""
+    if dialects.traits(settings.url).asynchronous:
+        yield
+        return
+    path = _make_folder(settings)
+    try:
+        with FileLock(f"{path}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigurationError(f"Another taskruns-service has {path} open. Stop it, or use another file.") from None
+
+
+def _make_folder(settings: Settings) -> Path:
+    path = Path(str(settings.url.database))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _refuse_to_expose(settings: Settings) -> None:
+    """Nobody serves a network without keys by mistake."""
+    if not is_loopback(settings.host) and settings.needs_keys and not _ask(settings, keys.count_keys):
+        raise ConfigurationError(
+            f"Others can reach {settings.host}, and there are no API keys. Create one with `taskruns-service keys create`, "
+            "or give --insecure."
+        )
+
+
+def _ask(settings: Settings, query: Callable[..., T], *arguments: Any) -> T:
+    async def run() -> T:
+        async with open_database(settings.url, query_timeout=3600) as database:
+            return await database.read_snapshot(query, *arguments)
+
+    return asyncio.run(run())
+
+
+def _change(settings: Settings, command: Callable[..., T], *arguments: Any) -> T:
+    async def run() -> T:
+        async with open_database(settings.url) as database:
+            return await database.transact(command, *arguments)
+
+    return asyncio.run(run())
+
+
+def main() -> None:
+    """Runs the command line; what the user can mend is one line and exit code 2."""
+    try:
+        cli()
+    except (ConfigurationError, ServiceError) as error:
+        click.echo(f"taskruns-service: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,178 @@
+"""The filter language: one table of fields and operators makes the SQL, the parameters and their documentation."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from taskruns_service import parameters, tables
+from taskruns_service.dialects import has_item
+from taskruns_service.parameters import Parameter, ValueType
+from taskruns_service.states import GROUPS
+
+Column = ColumnElement[Any]
+
+
+class Operator(NamedTuple):
+    """What a filter does with its column and its value; one that takes `many` gets a list, and means any of them."""
+
+    clause: Callable[[Column, Any], ColumnElement[bool]]
+    sentence: str
+    many: bool = False
+
+
+def _starts(column: Column, prefix: str) -> ColumnElement[bool]:
+    # A range and not LIKE, so that an index serves it on both databases: U+10FFFF is the last character there is.
+    return and_(column >= prefix, column < prefix + "\U0010ffff")
+
+
+def _in_groups(column: Column, groups: list[Any]) -> ColumnElement[bool]:
+    return column.in_(sorted(frozenset().union(*(GROUPS[group] for group in groups))))
+
+
+OPERATORS: dict[str, Operator] = {
+    "in": Operator(lambda column, values: column.in_(values), "{field} is one of these", many=True),
+    "not_in": Operator(lambda column, values: column.not_in(values), "{field} is none of these", many=True),
+    "group": Operator(_in_groups, "{field} is in one of these groups", many=True),
+    "prefix": Operator(_starts, "{field} starts with this"),
+    "contains": Operator(lambda column, value: column.icontains(value, autoescape=True), "{field} has this text in it"),
+    "gte": Operator(lambda column, value: column >= value, "{field} is this or more"),
+    "gt": Operator(lambda column, value: column > value, "{field} is more than this"),
+    "lte": Operator(lambda column, value: column <= value, "{field} is this or less"),
+    "lt": Operator(lambda column, value: column < value, "{field} is less than this"),
+    "is_null": Operator(
+        lambda column, value: column.is_(None) if value else column.is_not(None), "{field} is missing (true) or there (false)"
+    ),
+    "is": Operator(lambda column, value: column if value else ~column, "{field} (true) or not (false)"),
+    "has_any": Operator(
+        lambda column, values: or_(*(has_item(column, value) for value in values)), "{field} have one of these", many=True
+    ),
+    "has_all": Operator(
+        lambda column, values: and_(*(has_item(column, value) for value in values)), "{field} have all of these", many=True
+    ),
+    "flow_named": Operator(
+        lambda column, names: column.in_(select(tables.flow.c.id).where(tables.flow.c.name.in_(names))),
+        "{field} is one of these",
+        many=True,
+    ),
+}
+
+
+class Filter(NamedTuple):
+    """A row of the language: the parameter `name` is `operator` on `column`."""
+
+    name: str
+    column: Column
+    operator: str
+    value: ValueType
+    field: str
+    example: Any = None
+
+    @property
+    def parameter(self) -> Parameter:
+        """The filter as a query parameter."""
+        operator = OPERATORS[self.operator]
+        sentence = operator.sentence.format(field=self.field)
+        return Parameter(
+            name=self.name,
+            value=self.value,
+            description=f"Only those of which {sentence}.",
+            many=operator.many,
+            example=self.example,
+        )
+
+
+def _times(table: Any) -> list[Filter]:
+    fields = {"start_time": "the start", "end_time": "the end", "created": "the creation", "updated": "the last change"}
+    return [
+        Filter(f"{name}_{operator}", table.c[name], operator, parameters.MOMENT, field)
+        for name, field in fields.items()
+        for operator in ("gte", "gt", "lte", "lt")
+    ]
+
+
+def _seconds(table: Any) -> list[Filter]:
+    fields = {"duration": "the duration in seconds", "queue_time": "the time in the queue, in seconds,"}
+    return [
+        Filter(f"{name}_{operator}", table.c[name], operator, parameters.SECONDS, field)
+        for name, field in fields.items()
+        for operator in ("gte", "lte")
+    ]
+
+
+def _states(table: Any) -> list[Filter]:
+    return [
+        Filter("state", table.c.state, "in", parameters.STATE, "the state", "Success"),
+        Filter("state_not", table.c.state, "not_in", parameters.STATE, "the state", "Success"),
+        Filter("state_group", table.c.state, "group", parameters.GROUP, "the state", "failed"),
+    ]
+
+
+def _missing(table: Any) -> list[Filter]:
+    return [
+        Filter("start_time_is_null", table.c.start_time, "is_null", parameters.BOOLEAN, "the start"),
+        Filter("end_time_is_null", table.c.end_time, "is_null", parameters.BOOLEAN, "the end"),
+    ]
+
+
+_task_run, _flow_run = tables.task_run, tables.flow_run
+
+TASK_RUN_FILTERS: tuple[Filter, ...] = (
+    *_states(_task_run),
+    Filter("task_slug", _task_run.c.task_slug, "in", parameters.TEXT, "the task slug", "say_hello-1"),
+    Filter("task_slug_prefix", _task_run.c.task_slug, "prefix", parameters.TEXT, "the task slug", "say_"),
+    Filter("name_contains", _task_run.c.name, "contains", parameters.TEXT, "the name"),
+    Filter("task_run_id", _task_run.c.id, "in", parameters.IDENTIFIER, "the id"),
+    Filter("flow_run_id", _task_run.c.flow_run_id, "in", parameters.IDENTIFIER, "the flow run"),
+    Filter("flow_name", _task_run.c.flow_id, "flow_named", parameters.TEXT, "the flow", "example-mapped"),
+    Filter("map_index", _task_run.c.map_index, "in", parameters.MAP_INDEX, "the map index", 2),
+    Filter("tag", _task_run.c.tags, "has_any", parameters.TEXT, "the tags", "etl"),
+    Filter("tag_all", _task_run.c.tags, "has_all", parameters.TEXT, "the tags", "etl"),
+    Filter("run_count_gte", _task_run.c.run_count, "gte", parameters.COUNT, "the number of times it ran"),
+    *_times(_task_run),
+    *_seconds(_task_run),
+    *_missing(_task_run),
+    Filter(
+        "is_mapped_parent",
+        and_(_task_run.c.map_index == -1, _task_run.c.state == "Mapped"),
+        "is",
+        parameters.BOOLEAN,
+        "it is the parent of a map",
+    ),
+    Filter("is_mapped_child", _task_run.c.map_index >= 0, "is", parameters.BOOLEAN, "it is the child of a map"),
+    Filter("has_result", _task_run.c.has_result, "is", parameters.BOOLEAN, "a result was kept"),
+    Filter("after_sequence", _task_run.c.sequence, "gt", parameters.SEQUENCE, "the sequence of the last change"),
+)
+
+FLOW_RUN_FILTERS: tuple[Filter, ...] = (
+    *_states(_flow_run),
+    Filter("flow_run_id", _flow_run.c.id, "in", parameters.IDENTIFIER, "the id"),
+    Filter("flow_name", _flow_run.c.flow_id, "flow_named", parameters.TEXT, "the flow", "example-mapped"),
+    Filter("name_contains", _flow_run.c.name, "contains", parameters.TEXT, "the name"),
+    Filter("label", _flow_run.c.labels, "has_any", parameters.TEXT, "the labels", "prod"),
+    Filter("label_all", _flow_run.c.labels, "has_all", parameters.TEXT, "the labels", "prod"),
+    *_times(_flow_run),
+    *_seconds(_flow_run),
+    *_missing(_flow_run),
+)
+
+Where = Mapping[str, Any]
+"""The filters of one question: `{filter name: value}`, checked and converted."""
+
+
+def chosen(asked: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[str, Any]:
+    """Those of the parameters of a request that are filters."""
+    names = {one.name for one in filters}
+    return {name: value for name, value in asked.items() if name in names}
+
+
+def clauses(
+    where: Where, filters: tuple[Filter, ...], columns: Mapping[str, Column] | None = None
+) -> list[ColumnElement[bool]]:
+    """The conditions for a WHERE clause, to be combined with AND; `columns` stand in for those of the table."""
+    columns = columns or {}
+    return [
+        OPERATORS[one.operator].clause(columns.get(one.name, one.column), where[one.name])
+        for one in filters
+        if one.name in where
+    ]

@@ -1,0 +1,69 @@
+"""The front of the application: what happens to every request before Litestar sees it, and to every response after."""
+
+import re
+import time
+from collections.abc import Mapping
+from uuid import uuid4
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+log = structlog.get_logger()
+
+
+class Front:
+    """Gives each request an id, answers HEAD as GET without the body, and logs a line.
+
+    It stands outside of Litestar because Litestar's own middleware does not see paths that have no route.
+    """
+
+    def __init__(self, app: ASGIApp, methods: Mapping[str, str]) -> None:
+        """`methods` has for each path template what an Allow header says of it."""
+        self._app = app
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection, as ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
+        method, status, began = scope["method"], 500, time.perf_counter()
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # type: ignore[assignment]
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = [*message["headers"], (b"x-request-id", request_id.encode())]
+                if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
+                    headers = [one for one in headers if one[0] != b"allow"] + [(b"allow", allowed.encode())]
+                message["headers"] = headers
+            elif method == "HEAD":
+                message["body"] = b""  # type: ignore[typeddict-unknown-key]
+            await send(message)
+
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            log.info(
+                "request",
+                method=method,
+                path=scope["path"],
+                status=status,
+                milliseconds=round((time.perf_counter() - began) * 1000, 2),
+            )
+            structlog.contextvars.clear_contextvars()
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that the client gave, if it is a plain one; otherwise a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return uuid4().hex

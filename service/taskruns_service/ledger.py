@@ -1,0 +1,354 @@
+"""The ledger: the runs that one transaction is about, locked and read together, changed in memory, written together."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, Row, Table, Update, bindparam, select
+
+from taskruns_service import counts, references, tables
+from taskruns_service.counts import Cell, Deltas
+from taskruns_service.dialects import ListOfIds, ListOfTexts, RowsParameter, any_of, insert_for, natural_key_in
+from taskruns_service.errors import ServiceError, StateIdConflict, TerminalState, VersionConflict
+from taskruns_service.ids import new_id
+from taskruns_service.models import CurrentState
+from taskruns_service.states import Kind, Report, Run, StateType, advance
+
+_flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task
+
+NaturalKey = tuple[UUID, str, int]
+"""What a task run is known by: its flow run, its task slug and its map index."""
+
+
+class FlowRunEntry:
+    """A flow run in the ledger, locked."""
+
+    def __init__(self, row: Row[Any]) -> None:
+        self.id: UUID = row.id
+        self.flow_id: UUID = row.flow_id
+        self.run = _read_run(row)
+        self.sequence: int = row.sequence
+        self.state_counts: Counter[str] = Counter(row.state_counts)
+        self.touched = False
+        self.advanced = False
+
+    @property
+    def flow_run(self) -> "FlowRunEntry":
+        """The entry whose sequence counts the changes."""
+        return self
+
+
+class TaskRunEntry:
+    """A task run in the ledger; its flow run is locked."""
+
+    def __init__(self, flow_run: FlowRunEntry, identifier: UUID, task_slug: str, map_index: int, run: Run) -> None:
+        self.id = identifier
+        self.flow_run = flow_run
+        self.task_slug = task_slug
+        self.map_index = map_index
+        self.run = run
+        self.sequence = 0
+        self.created: dict[str, Any] | None = None
+        self.renamed: dict[str, Any] = {}
+        self.advanced = False
+        self.aged = False
+
+
+class _History(NamedTuple):
+    entry: FlowRunEntry | TaskRunEntry
+    row: dict[str, Any]
+
+
+class Ledger:
+    """One transaction's view of the runs that it changes.
+
+    `lock` the flow runs first: every change to a flow run or its task runs is made under the lock of its row, so what
+    is read after that stays true until the transaction ends.
+    """
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self.flow_runs: dict[UUID, FlowRunEntry] = {}
+        self.task_runs: dict[UUID, TaskRunEntry] = {}
+        self.by_key: dict[NaturalKey, TaskRunEntry] = {}
+        self._owners: dict[UUID, UUID] = {}
+        self._history: list[_History] = []
+        self._deltas: Deltas = Counter()
+
+    def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
+        """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
+        if task_run_ids:
+            found = self._connection.scalars(_flow_runs_of_task_runs, {"ids": list(task_run_ids)})
+            flow_run_ids = flow_run_ids | set(found)
+        for row in self._connection.execute(_lock_flow_runs, {"ids": list(flow_run_ids)}):
+            self.flow_runs[row.id] = FlowRunEntry(row)
+
+    def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
+        """Reads the task runs with these ids and natural keys, as far as they exist."""
+        rows: list[Row[Any]] = []
+        if task_run_ids:
+            rows += self._connection.execute(_read_by_id, {"ids": list(task_run_ids)})
+        if keys:
+            rows += self._connection.execute(_read_by_key, {"keys": keys})
+        for row in rows:
+            if row.id not in self.task_runs and row.flow_run_id in self.flow_runs:
+                flow_run = self.flow_runs[row.flow_run_id]
+                self._keep(TaskRunEntry(flow_run, row.id, row.task_slug, row.map_index, _read_run(row)))
+
+    def read_states(self, task_run_states: Sequence[UUID], flow_run_states: Sequence[UUID]) -> None:
+        """Reads which of these state ids are in the histories already, and whose they are."""
+        for statement, ids in ((_task_run_states, task_run_states), (_flow_run_states, flow_run_states)):
+            if ids:
+                self._owners.update(row._tuple() for row in self._connection.execute(statement, {"ids": list(ids)}))
+
+    def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
+        """A new task run, in the flow run of its natural key."""
+        flow_run_id, task_slug, map_index = key
+        flow_run = self.flow_runs[flow_run_id]
+        entry = TaskRunEntry(flow_run, new_id(flow_run_id), task_slug, map_index, Run())
+        entry.created = {"name": name, "tags": tags, "task_name": task_name}
+        self._keep(entry)
+        self._changed(entry)
+        self._count(entry, entry.run.state, 1)
+        return entry
+
+    def rename(self, entry: TaskRunEntry, changes: dict[str, Any]) -> None:
+        """Changes columns that states have nothing to do with."""
+        entry.renamed |= changes
+        entry.run = replace(entry.run, version=entry.run.version + 1)
+        self._changed(entry)
+
+    def record(self, entry: FlowRunEntry | TaskRunEntry, report: Report) -> Kind:
+        """Brings a run to a state, as `states.advance` decides.
+
+        Raises StateIdConflict, VersionConflict or TerminalState; the run is as it was then.
+        """
+        if self._owners.get(report.id, entry.id) != entry.id:
+            raise StateIdConflict
+        before, sequence = entry.run, entry.flow_run.sequence
+        kind, run, timestamp = advance(before, report, now=self._now, seen=self._owners, sequence=sequence)
+        if kind is Kind.version_conflict:
+            raise VersionConflict(current=current_state(before))
+        if kind is Kind.terminal_state:
+            raise TerminalState(
+                f"The run is {before.state} and would not be finished any more if it became {report.type}. "
+                "Send `force` if that is what you want.",
+                current=current_state(before),
+            )
+        if kind is Kind.duplicate:
+            return kind
+        entry.run = run
+        self._changed(entry)
+        self._owners[report.id] = entry.id
+        accepted = kind is Kind.recorded
+        entry.advanced |= accepted
+        if isinstance(entry, TaskRunEntry):
+            entry.aged = True
+            if run.state != before.state:
+                self._count(entry, before.state, -1)
+                self._count(entry, run.state, 1)
+        row = {
+            "id": report.id,
+            "sequence": entry.flow_run.sequence,
+            "version": run.version if accepted else None,
+            "type": report.type,
+            "message": report.message,
+            "timestamp": timestamp,
+            "received_at": self._now,
+            "result": report.result,
+            "details": report.details or None,
+            "accepted": accepted,
+        }
+        self._history.append(_History(entry, row))
+        return kind
+
+    def write(self) -> None:
+        """Writes all that has changed, in the order of keys."""
+        entries = sorted(self.task_runs.values(), key=lambda entry: entry.id)
+        created = [entry for entry in entries if entry.created is not None]
+        if created:
+            tasks = self._tasks(created)
+            self._run(_task_run.insert(), (self._new_row(entry, tasks) for entry in created))
+        old = [entry for entry in entries if entry.created is None]
+        self._run(_advance_task_run, (_key(entry) | self._advanced(entry) for entry in old if entry.advanced))
+        self._run(_age_task_run, (_key(entry) | self._aged(entry) for entry in old if entry.aged and not entry.advanced))
+        for entry in entries:
+            if entry.renamed:
+                columns = {**entry.renamed, **self._aged(entry)}
+                self._connection.execute(_task_run.update().where(_task_run.c.id == entry.id).values(columns))
+        flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=lambda entry: entry.id)
+        self._run(_touch_flow_run, (_key(one) | self._touched(one) for one in flow_runs if not one.advanced))
+        self._run(
+            _advance_flow_run,
+            (_key(one) | self._advanced(one) | self._touched(one) for one in flow_runs if one.advanced),
+        )
+        for table, kind, owner in (
+            (tables.task_run_state, TaskRunEntry, "task_run_id"),
+            (tables.flow_run_state, FlowRunEntry, "flow_run_id"),
+        ):
+            history = sorted((one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"])
+            self._run(table.insert(), ({**row, owner: entry.id} for entry, row in history))
+        counts.record(self._connection, self._deltas)
+
+    def _run(self, statement: Any, rows: Iterable[dict[str, Any]]) -> None:
+        if listed := list(rows):
+            self._connection.execute(statement, listed)
+
+    def _keep(self, entry: TaskRunEntry) -> None:
+        self.task_runs[entry.id] = entry
+        self.by_key[entry.flow_run.id, entry.task_slug, entry.map_index] = entry
+
+    def _changed(self, entry: FlowRunEntry | TaskRunEntry) -> None:
+        flow_run = entry.flow_run
+        flow_run.sequence += 1
+        flow_run.touched = True
+        entry.sequence = flow_run.sequence
+
+    def _count(self, entry: TaskRunEntry, state: StateType, change: int) -> None:
+        entry.flow_run.state_counts[state] += change
+        self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
+
+    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], UUID]) -> dict[str, Any]:
+        created = entry.created or {}
+        return {
+            "id": entry.id,
+            "flow_run_id": entry.flow_run.id,
+            "flow_id": entry.flow_run.flow_id,
+            "task_id": tasks[entry.flow_run.flow_id, entry.task_slug],
+            "task_slug": entry.task_slug,
+            "map_index": entry.map_index,
+            "name": created["name"],
+            "tags": created["tags"],
+            "created": self._now,
+            **self._advanced(entry),
+        }
+
+    def _touched(self, entry: FlowRunEntry) -> dict[str, Any]:
+        counted = {state: count for state, count in entry.state_counts.items() if count}
+        return {"sequence": entry.sequence, "state_counts": counted, "updated": self._now}
+
+    def _aged(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
+        run = entry.run
+        return {
+            "version": run.version,
+            "run_count": run.run_count,
+            "first_timestamp": run.first_timestamp,
+            "start_time": run.start_time,
+            "duration": run.duration,
+            "queue_time": run.queue_time,
+            "sequence": entry.sequence,
+            "updated": self._now,
+        }
+
+    def _advanced(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
+        run = entry.run
+        columns = {
+            "state": run.state,
+            "state_id": run.state_id,
+            "state_message": run.state_message,
+            "state_timestamp": run.state_timestamp,
+            "end_time": run.end_time,
+            **self._aged(entry),
+        }
+        if isinstance(entry, TaskRunEntry):
+            columns |= {"result": run.result, "has_result": references.is_kept(run.result)}
+        return columns
+
+    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], UUID]:
+        """The ids of the tasks of new task runs, by flow and slug; tasks that are new are made."""
+        names = {(entry.flow_run.flow_id, entry.task_slug): (entry.created or {})["task_name"] for entry in created}
+        known = self._known_tasks(names)
+        if missing := sorted(names.keys() - known.keys()):
+            rows = [
+                {"id": new_id(), "flow_id": flow_id, "slug": slug, "name": names[flow_id, slug], "created": self._now}
+                for flow_id, slug in missing
+            ]
+            self._connection.execute(insert_for(self._connection, _task).on_conflict_do_nothing(), rows)
+            known = self._known_tasks(names)
+        return known
+
+    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
+        flow_ids, slugs = ({key[0] for key in names}, {key[1] for key in names})
+        rows = self._connection.execute(_read_tasks, {"flow_ids": list(flow_ids), "slugs": list(slugs)})
+        return {(row.flow_id, row.slug): row.id for row in rows}
+
+
+def current_state(run: Run) -> CurrentState:
+    """What a problem says of a run."""
+    return CurrentState(version=run.version, state=run.state, state_timestamp=run.state_timestamp)
+
+
+def _key(entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
+    return {"key": entry.id}
+
+
+_RUN_COLUMNS = (
+    "version",
+    "state",
+    "state_timestamp",
+    "run_count",
+    "first_timestamp",
+    "start_time",
+    "end_time",
+)
+
+
+def _read_run(row: Row[Any]) -> Run:
+    """What `advance` needs to know of a run; the message and the result it only replaces."""
+    return Run(
+        version=row.version,
+        state=StateType(row.state),
+        state_timestamp=row.state_timestamp,
+        run_count=row.run_count,
+        first_timestamp=row.first_timestamp,
+        start_time=row.start_time,
+        end_time=row.end_time,
+    )
+
+
+def _ids(column: Any) -> Any:
+    return any_of(column, bindparam("ids", type_=ListOfIds))
+
+
+def _update(table: Table, *names: str) -> Update:
+    return table.update().where(table.c.id == bindparam("key")).values({name: bindparam(name) for name in names})
+
+
+_AGED = ("version", "run_count", "first_timestamp", "start_time", "duration", "queue_time", "sequence", "updated")
+_ADVANCED = (*_AGED, "state", "state_id", "state_message", "state_timestamp", "end_time")
+_TOUCHED = ("sequence", "state_counts", "updated")
+
+_flow_runs_of_task_runs = select(_task_run.c.flow_run_id).distinct().where(_ids(_task_run.c.id))
+_lock_flow_runs = (
+    select(_flow_run.c.id, _flow_run.c.flow_id, _flow_run.c.sequence, _flow_run.c.state_counts)
+    .add_columns(*(_flow_run.c[name] for name in _RUN_COLUMNS))
+    .where(_ids(_flow_run.c.id))
+    .order_by(_flow_run.c.id)
+    .with_for_update()
+)
+_read_task_runs = select(_task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index).add_columns(
+    *(_task_run.c[name] for name in _RUN_COLUMNS)
+)
+_read_by_id = _read_task_runs.where(_ids(_task_run.c.id))
+_read_by_key = _read_task_runs.where(
+    natural_key_in(
+        _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, bindparam("keys", type_=RowsParameter)
+    )
+)
+_read_tasks = select(_task.c.id, _task.c.flow_id, _task.c.slug).where(
+    any_of(_task.c.flow_id, bindparam("flow_ids", type_=ListOfIds)), any_of(_task.c.slug, bindparam("slugs", type_=ListOfTexts))
+)
+_task_run_states = select(tables.task_run_state.c.id, tables.task_run_state.c.task_run_id).where(
+    _ids(tables.task_run_state.c.id)
+)
+_flow_run_states = select(tables.flow_run_state.c.id, tables.flow_run_state.c.flow_run_id).where(
+    _ids(tables.flow_run_state.c.id)
+)
+_age_task_run = _update(_task_run, *_AGED)
+_advance_task_run = _update(_task_run, *_ADVANCED, "result", "has_result")
+_touch_flow_run = _update(_flow_run, *_TOUCHED)
+_advance_flow_run = _update(_flow_run, *_ADVANCED, "state_counts")

@@ -1,0 +1,188 @@
+"""Pages: the keys that lists may be sorted by, and the opaque cursor that says where the next page begins."""
+
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import ColumnElement, and_, false, or_
+
+from taskruns_service import tables
+from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest
+
+DEFAULT_LIMIT = 100
+MOST = 1000
+SORT_LENGTH = 200
+
+
+class Key(NamedTuple):
+    """A column that a list may be sorted by.
+
+    `everywhere`: an index has the whole table in this order. Other keys are for the task runs of one flow run, which
+    are few enough to be sorted when asked.
+    """
+
+    column: ColumnElement[Any]
+    type: type
+    nullable: bool = False
+    everywhere: bool = False
+
+
+_task_run, _flow_run = tables.task_run.c, tables.flow_run.c
+
+# Ids of task runs are made by the service and in the order of time, so they stand for the creation time.
+TASK_RUN_KEYS: dict[str, Key] = {
+    "created": Key(_task_run.id, UUID, everywhere=True),
+    "start_time": Key(_task_run.start_time, datetime, nullable=True, everywhere=True),
+    "end_time": Key(_task_run.end_time, datetime, nullable=True, everywhere=True),
+    "updated": Key(_task_run.updated, datetime),
+    "sequence": Key(_task_run.sequence, int),
+    "task_slug": Key(_task_run.task_slug, str),
+    "map_index": Key(_task_run.map_index, int),
+    "name": Key(_task_run.name, str, nullable=True),
+    "state": Key(_task_run.state, str),
+    "run_count": Key(_task_run.run_count, int),
+    "duration": Key(_task_run.duration, float, nullable=True),
+    "queue_time": Key(_task_run.queue_time, float, nullable=True),
+}
+FLOW_RUN_KEYS: dict[str, Key] = {
+    "created": Key(_flow_run.created, datetime, everywhere=True),
+    "start_time": Key(_flow_run.start_time, datetime, nullable=True, everywhere=True),
+    "end_time": Key(_flow_run.end_time, datetime, nullable=True, everywhere=True),
+}
+
+
+class Order(NamedTuple):
+    """One key of a sort, with its direction. Rows without a value come last in both directions."""
+
+    name: str
+    key: Key
+    descending: bool
+
+    def by(self, *, nulls: bool) -> ColumnElement[Any]:
+        """The ORDER BY term; `nulls` says whether there are rows without a value to put last."""
+        term = self.key.column.desc() if self.descending else self.key.column.asc()
+        return term.nulls_last() if nulls else term
+
+    def same(self, value: Any) -> ColumnElement[bool]:
+        """The rows with this value."""
+        return self.key.column.is_(None) if value is None else self.key.column == value
+
+    def beyond(self, value: Any) -> ColumnElement[bool]:
+        """The rows that come after those with this value."""
+        if value is None:
+            return false()
+        after = self.key.column < value if self.descending else self.key.column > value
+        return or_(after, self.key.column.is_(None)) if self.key.nullable else after
+
+    def from_(self, value: Any) -> ColumnElement[bool]:
+        """The rows with this value (not None) or after it: what lets an index begin at the page."""
+        return self.key.column <= value if self.descending else self.key.column >= value
+
+
+def read_sort(text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any], *, everywhere: bool) -> list[Order]:
+    """Reads `-start_time,task_slug`; the id is appended, in the direction of the first key, to make the order total.
+
+    Raises InvalidRequest when a key is unknown, repeated, or comes first and has no index across flow runs.
+    """
+    orders: list[Order] = []
+    for part in text.split(","):
+        name, descending = part.removeprefix("-"), part.startswith("-")
+        # An index has to lead; further keys order the few rows that are alike in it.
+        allowed = [one for one, key in keys.items() if key.everywhere or orders or not everywhere]
+        if name not in allowed:
+            where = " first, across flow runs" if name in keys else ""
+            raise _refuse(f"There is no sort by `{name}`{where}. Sort by {', '.join(allowed)}, with `-` for descending.")
+        if any(order.name == name for order in orders):
+            raise _refuse("A key stands twice in it.")
+        orders.append(Order(name, keys[name], descending))
+    if all(order.key.column is not identifier for order in orders):
+        orders.append(Order("id", Key(identifier, UUID), orders[0].descending))
+    return orders
+
+
+def _refuse(detail: str) -> InvalidRequest:
+    return InvalidRequest(faults=(Fault(parameter="sort", detail=detail),))
+
+
+class Range(NamedTuple):
+    """A part of an index: conditions to be combined with AND, and ORDER BY terms."""
+
+    conditions: list[ColumnElement[bool]]
+    order_by: list[ColumnElement[Any]]
+
+
+def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[ColumnElement[bool]]:
+    """The rows that come after those values in that order, the first of which is not None."""
+    if values is None:
+        return []
+    pairs = list(zip(orders, values, strict=True))
+    steps = [
+        and_(*(order.same(value) for order, value in pairs[:index]), order.beyond(last))
+        for index, (order, last) in enumerate(pairs)
+    ]
+    if len(steps) == 1:
+        return steps
+    # The OR alone would read the index from its beginning.
+    return [orders[0].from_(values[0]), or_(*steps)]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of a list: its order, its size, and the values of the sort keys in the row before it."""
+
+    orders: Sequence[Order]
+    limit: int = DEFAULT_LIMIT
+    after: tuple[Any, ...] | None = None
+    question: bytes = b""
+
+    def ranges(self) -> list[Range]:
+        """The parts of an index that have the page, to be read in turn until it is full.
+
+        There are two where rows may lack a value of the first key: those with one, and then those without. So one
+        index serves both directions, though the rows without a value come last in both.
+        """
+        first, *rest = self.orders
+        terms = [first.by(nulls=False), *(order.by(nulls=order.key.nullable) for order in rest)]
+        if not first.key.nullable:
+            return [Range(_after(self.orders, self.after), terms)]
+        column = first.key.column
+        valued = [first._replace(key=first.key._replace(nullable=False)), *rest]
+        if self.after is not None and self.after[0] is None:
+            return [Range([column.is_(None), *_after(rest, self.after[1:])], terms)]
+        return [
+            Range([column.is_not(None), *_after(valued, self.after)], terms),
+            Range([column.is_(None)], terms),
+        ]
+
+    def cursor(self, values: Sequence[Any]) -> str:
+        """The cursor of the page after the row with these values of the sort keys."""
+        return write_cursor(self.question, tuple(values))
+
+
+def question_of(*parts: Any) -> bytes:
+    """A short fingerprint of what was asked, so that a cursor is not used for another question."""
+    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic", enc_hook=str), digest_size=8).digest()
+
+
+def write_cursor(question: bytes, values: tuple[Any, ...]) -> str:
+    """A cursor: what was asked, and the values of the sort keys in the last row, as text for a URL."""
+    return urlsafe_b64encode(msgspec.msgpack.encode((question, values))).decode().rstrip("=")
+
+
+def read_cursor(text: str, question: bytes, types: Sequence[tuple[type, bool]]) -> tuple[Any, ...]:
+    """The values in a cursor, of these types (and whether each may be None).
+
+    Raises InvalidCursor when it was not made by `write_cursor` for this question.
+    """
+    values_type = tuple[tuple(one | None if nullable else one for one, nullable in types)]  # type: ignore[misc]
+    try:
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        asked, values = msgspec.msgpack.decode(raw, type=tuple[bytes, values_type])  # type: ignore[valid-type]
+    except (ValueError, msgspec.DecodeError):
+        raise InvalidCursor from None
+    if asked != question:
+        raise InvalidCursor
+    return tuple(values)

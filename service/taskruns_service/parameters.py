@@ -1,0 +1,161 @@
+"""Query parameters: the types they are read as, in one table for parsing and for the OpenAPI document."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from taskruns_service.errors import Fault, InvalidRequest
+from taskruns_service.states import StateGroup, StateType
+
+MANY = 100
+CURSOR_LENGTH = 2048
+
+
+class ValueType(Struct, frozen=True, kw_only=True):
+    """A type of value: what msgspec converts the text to, its JSON Schema, and what it should be, for people."""
+
+    type: Any
+    schema: dict[str, Any]
+    expected: str
+
+
+def choice(choices: type[StrEnum]) -> ValueType:
+    """One of an enumeration that is a component of the document."""
+    return ValueType(
+        type=choices, schema={"$ref": f"#/components/schemas/{choices.__name__}"}, expected=f"one of {', '.join(choices)}"
+    )
+
+
+def one_of(*choices: str) -> ValueType:
+    """One of some words."""
+    return ValueType(
+        type=Literal[choices], schema={"type": "string", "enum": list(choices)}, expected=f"one of {', '.join(choices)}"
+    )
+
+
+def text(longest: int) -> ValueType:
+    """Text of 1 to `longest` characters."""
+    return ValueType(
+        type=Annotated[str, Meta(min_length=1, max_length=longest)],
+        schema={"type": "string", "minLength": 1, "maxLength": longest},
+        expected=f"a text of 1 to {longest} characters",
+    )
+
+
+def integer(least: int, most: int) -> ValueType:
+    """A whole number between two bounds, both allowed."""
+    return ValueType(
+        type=Annotated[int, Meta(ge=least, le=most)],
+        schema={"type": "integer", "minimum": least, "maximum": most},
+        expected=f"a whole number from {least} to {most}",
+    )
+
+
+TEXT = text(255)
+STATE = choice(StateType)
+GROUP = choice(StateGroup)
+IDENTIFIER = ValueType(type=UUID, schema={"type": "string", "format": "uuid"}, expected="a UUID")
+MAP_INDEX = integer(-1, 2**31 - 1)
+COUNT = integer(0, 2**31 - 1)
+SEQUENCE = integer(0, 2**63 - 1)
+SECONDS = ValueType(
+    type=Annotated[float, Meta(ge=0, le=1e12)],
+    schema={"type": "number", "minimum": 0, "maximum": 1e12},
+    expected="a number of seconds, not negative",
+)
+MOMENT = ValueType(
+    type=Annotated[datetime, Meta(tz=True)],
+    schema={"type": "string", "format": "date-time"},
+    expected="a time as in RFC 3339 with its offset, such as 2021-05-12T18:00:01Z (a `+` must be sent as %2B)",
+)
+BOOLEAN = ValueType(type=bool, schema={"type": "boolean"}, expected="true or false")
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """A query parameter. One that is `many` may be repeated, up to 100 times."""
+
+    name: str
+    value: ValueType
+    description: str
+    many: bool = False
+    default: Any = None
+    example: Any = None
+
+    def document(self) -> dict[str, Any]:
+        """The parameter as the OpenAPI document has it."""
+        schema = self.value.schema
+        if self.many:
+            schema = {"type": "array", "items": schema, "maxItems": MANY}
+        elif self.default is not None:
+            schema = {**schema, "default": self.default}
+        described = schema if "$ref" in schema else {**schema, "description": self.description}
+        documented = {"name": self.name, "in": "query", "required": False, "description": self.description}
+        if self.example is not None:
+            documented["example"] = [self.example] if self.many else self.example
+        return {**documented, "schema": described}
+
+
+def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Reads a query string strictly into `{name: value}`, with a list for a parameter that is `many`.
+
+    Raises InvalidRequest with a fault for each parameter that is unknown, repeated without leave, or not of its type.
+    """
+    if not raw:
+        return {}
+    known = {parameter.name: parameter for parameter in parameters}
+    given: dict[str, list[str]] = defaultdict(list)
+    try:
+        for name, one in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
+            given[name].append(one)
+    except ValueError as error:
+        raise InvalidRequest(f"The query string can not be read: {error}.") from None
+    values: dict[str, Any] = {}
+    faults = []
+    for name, texts in given.items():
+        if (parameter := known.get(name)) is None:
+            takes = f"It takes {', '.join(known)}." if known else "It takes none."
+            faults.append(Fault(parameter=_shown(name), detail=f"This operation has no such parameter. {takes}"))
+            continue
+        if len(texts) > (MANY if parameter.many else 1):
+            often = f"at most {MANY} times" if parameter.many else "once"
+            faults.append(Fault(parameter=name, detail=f"It may be given {often}."))
+            continue
+        try:
+            converted = [convert(one, parameter.value) for one in texts]
+        except ValueError:
+            faults.append(Fault(parameter=name, detail=f"It should be {parameter.value.expected}."))
+            continue
+        values[name] = converted if parameter.many else converted[0]
+    if faults:
+        raise InvalidRequest(faults=tuple(faults))
+    return values
+
+
+def convert(value: str, to: ValueType) -> Any:
+    """Reads one text as a value; raises ValueError (msgspec's ValidationError is one) if it is not of that type."""
+    if "\0" in value:
+        raise ValueError("NUL")
+    if to is BOOLEAN:
+        return {"true": True, "false": False}[value] if value in ("true", "false") else _refuse()
+    if to is MOMENT:
+        moment = msgspec.convert(value, to.type)
+        # Text of digits alone would be taken as Unix time, and the earliest and latest years have no UTC form.
+        if "T" not in value.upper().replace(" ", "T") or not 1 < moment.year < 9999:
+            _refuse()
+        return moment
+    return msgspec.convert(value, to.type, strict=False)
+
+
+def _refuse() -> Any:
+    raise ValueError("not of its type")
+
+
+def _shown(name: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in name[:100])

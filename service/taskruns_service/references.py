@@ -1,0 +1,268 @@
+"""Result references: where a result is kept and how it was written. Text only: nothing here is ever opened or loaded."""
+
+import re
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Annotated, Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+LOCATION_BYTES = 4096
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class _Given(Struct, kw_only=True):
+    """What every reference that a client sends is checked for; all other members are kept as they are."""
+
+    type: Annotated[str, Meta(min_length=1, max_length=255)]
+    location: str | None | UnsetType = UNSET
+    dir: str | None | UnsetType = UNSET
+    bucket: str | None | UnsetType = UNSET
+    container: str | None | UnsetType = UNSET
+    serializer: dict[str, Any] | None | UnsetType = UNSET
+
+
+INLINE_TYPES = frozenset({"PrefectResult", "ConstantResult"})
+NO_RESULT_TYPES = frozenset({"NoResultType", "NoResult"})
+
+
+def check_reference(given: dict[str, Any]) -> None:
+    """Refuses a reference that could mislead: raises ValueError (or ValidationError) that says what is wrong.
+
+    Places are at most 4 KiB of UTF-8, without control characters and without a user name or password. The location of
+    a `PrefectResult` is not a place but the value itself, as JSON text, and as long as a state may be.
+    """
+    checked = msgspec.convert(given, _Given)
+    for member in ("location", "dir", "bucket", "container"):
+        place = getattr(checked, member)
+        if not place or (member == "location" and checked.type in INLINE_TYPES):
+            continue
+        if len(place.encode()) > LOCATION_BYTES:
+            raise ValueError(f"`{member}` of a result may have at most {LOCATION_BYTES} bytes")
+        if _CONTROL.search(place):
+            raise ValueError(f"`{member}` of a result may not have control characters")
+        if _has_user(place):
+            raise ValueError(f"`{member}` of a result may not have a user name or password")
+    if checked.type == "PrefectResult" and checked.location:
+        try:
+            msgspec.json.decode(checked.location)
+        except msgspec.DecodeError:
+            raise ValueError("`location` of a PrefectResult is its value as JSON text, and this is not JSON") from None
+    if checked.serializer and not isinstance(checked.serializer.get("type"), str):
+        raise ValueError("`serializer` of a result needs a `type`, a string")
+
+
+def _has_user(place: str) -> bool:
+    if "://" not in place:
+        return False
+    try:
+        return "@" in urlsplit(place).netloc
+    except ValueError:
+        return True
+
+
+def is_kept(given: dict[str, Any] | None) -> bool:
+    """Whether a reference leads to a result: it has a location, or is the value itself."""
+    return given is not None and (bool(given.get("location")) or given.get("type") == "ConstantResult")
+
+
+class PickleSerializer(Struct, frozen=True, kw_only=True, tag="PickleSerializer", tag_field="type"):
+    """Written with cloudpickle. Load it only if you trust who wrote it."""
+
+
+class JSONSerializer(Struct, frozen=True, kw_only=True, tag="JSONSerializer", tag_field="type"):
+    """Written as JSON in UTF-8."""
+
+
+class DateTimeSerializer(Struct, frozen=True, kw_only=True, tag="DateTimeSerializer", tag_field="type"):
+    """A moment, written as RFC 3339 text."""
+
+
+class PandasSerializer(Struct, frozen=True, kw_only=True, tag="PandasSerializer", tag_field="type"):
+    """A pandas DataFrame, written as a file of this type."""
+
+    file_type: Annotated[str | None, Meta(description="Such as `csv` or `parquet`.", examples=["parquet"])]
+
+
+class CompressedSerializer(Struct, frozen=True, kw_only=True, tag="CompressedSerializer", tag_field="type"):
+    """Written by another serializer and then compressed."""
+
+    format: Annotated[str | None, Meta(description="Such as `gzip`, `bz2`, `lzma` or `zlib`.", examples=["gzip"])]
+    serializer: Annotated["Serializer | None", Meta(description="What wrote the value before it was compressed.")]
+
+
+class CustomSerializer(Struct, frozen=True, kw_only=True, tag="CustomSerializer", tag_field="type"):
+    """A serializer of the user's own, as it was given."""
+
+    name: Annotated[str, Meta(description="The type as it was given.", examples=["MySerializer"])]
+    given: Annotated[dict[str, Any], Meta(description="The serializer as it was given.")]
+
+
+Serializer = (
+    PickleSerializer
+    | JSONSerializer
+    | DateTimeSerializer
+    | PandasSerializer
+    | CompressedSerializer
+    | CustomSerializer
+)
+
+Location = Annotated[
+    str | None,
+    Meta(description="Where the result is, within its storage; null if it was not written.", examples=["8e44/name.json"]),
+]
+Uri = Annotated[
+    str | None,
+    Meta(
+        description="The whole place as one text, made from the type, the storage and the location; null if there is none.",
+        examples=["s3://flows/8e44/name.json"],
+    ),
+]
+
+
+class _Reference(Struct, frozen=True, kw_only=True):
+    location: Location
+    uri: Uri
+    serializer: Annotated[Serializer | None, Meta(description="How it was written; null: not said, which means pickle.")]
+    size: Annotated[int | None, Meta(description="The size of what was written, in bytes, if it was given.")]
+    digest: Annotated[str | None, Meta(description="The digest of what was written, such as `sha256:…`, if it was given.")]
+
+
+class LocalResult(_Reference, frozen=True, kw_only=True, tag="LocalResult", tag_field="type"):
+    """A file on the machine (or the shared disk) where the task ran."""
+
+    dir: Annotated[str | None, Meta(description="The folder that `location` starts from.", examples=["/data/results"])]
+
+
+class S3Result(_Reference, frozen=True, kw_only=True, tag="S3Result", tag_field="type"):
+    """An object in a bucket of Amazon S3 or a storage like it."""
+
+    bucket: Annotated[str | None, Meta(description="The bucket.", examples=["flows"])]
+
+
+class GCSResult(_Reference, frozen=True, kw_only=True, tag="GCSResult", tag_field="type"):
+    """An object in a bucket of Google Cloud Storage."""
+
+    bucket: Annotated[str | None, Meta(description="The bucket.", examples=["flows"])]
+
+
+class AzureResult(_Reference, frozen=True, kw_only=True, tag="AzureResult", tag_field="type"):
+    """A blob in a container of Azure Blob Storage."""
+
+    container: Annotated[str | None, Meta(description="The container.", examples=["flows"])]
+
+
+class PrefectResult(_Reference, frozen=True, kw_only=True, tag="PrefectResult", tag_field="type"):
+    """A value that was sent to the service on purpose: `location` is the value itself, as JSON text."""
+
+
+class ConstantResult(_Reference, frozen=True, kw_only=True, tag="ConstantResult", tag_field="type"):
+    """A value that is always the same."""
+
+    value: Annotated[Any, Meta(description="The value, as it was given.")]
+
+
+class SecretResult(_Reference, frozen=True, kw_only=True, tag="SecretResult", tag_field="type"):
+    """A secret: `location` is its name. The service never has its value."""
+
+
+class CustomResult(_Reference, frozen=True, kw_only=True, tag="CustomResult", tag_field="type"):
+    """A result type of the user's own, as it was given."""
+
+    name: Annotated[str, Meta(description="The type as it was given.", examples=["MyResult"])]
+    given: Annotated[dict[str, Any], Meta(description="The reference as it was given.")]
+
+
+ResultReference = (
+    LocalResult
+    | S3Result
+    | GCSResult
+    | AzureResult
+    | PrefectResult
+    | ConstantResult
+    | SecretResult
+    | CustomResult
+)
+
+
+def read_reference(given: dict[str, Any] | None) -> ResultReference | None:
+    """A reference as it was given, read for clients; None when there is none. Never raises on what was stored."""
+    if given is None or given.get("type") in NO_RESULT_TYPES:
+        return None
+    common: dict[str, Any] = {
+        "location": _text(given, "location"),
+        "serializer": read_serializer(given.get("serializer")),
+        "size": given["size"] if isinstance(given.get("size"), int) else None,
+        "digest": _text(given, "digest"),
+    }
+    location = common["location"]
+    match given.get("type"):
+        case "LocalResult":
+            folder = _text(given, "dir")
+            return LocalResult(**common, dir=folder, uri=local_uri(folder, location))
+        case "S3Result":
+            bucket = _text(given, "bucket")
+            return S3Result(**common, bucket=bucket, uri=_object_uri("s3", bucket, location))
+        case "GCSResult":
+            bucket = _text(given, "bucket")
+            return GCSResult(**common, bucket=bucket, uri=_object_uri("gs", bucket, location))
+        case "AzureResult":
+            container = _text(given, "container")
+            return AzureResult(**common, container=container, uri=_object_uri("az", container, location))
+        case "PrefectResult":
+            return PrefectResult(**common, uri=None)
+        case "ConstantResult":
+            return ConstantResult(**common, value=given.get("value"), uri=None)
+        case "SecretResult":
+            return SecretResult(**common, uri=None)
+        case name:
+            uri = location if location and "://" in location else None
+            return CustomResult(**common, name=str(name), given=given, uri=uri)
+
+
+def read_serializer(given: Any) -> Serializer | None:
+    """A serializer as it was given, read for clients; None when there is none."""
+    if not isinstance(given, dict):
+        return None
+    match given.get("type"):
+        case "PickleSerializer":
+            return PickleSerializer()
+        case "JSONSerializer":
+            return JSONSerializer()
+        case "DateTimeSerializer":
+            return DateTimeSerializer()
+        case "PandasSerializer":
+            return PandasSerializer(file_type=_text(given, "file_type"))
+        case "CompressedSerializer":
+            return CompressedSerializer(
+                format=_text(given, "format"), serializer=read_serializer(given.get("serializer"))
+            )
+        case name:
+            return CustomSerializer(name=str(name), given=given)
+
+
+def local_uri(folder: str | None, location: str | None) -> str | None:
+    """`file://` URI (RFC 8089) of a location under a folder, both POSIX or both Windows; None if it is not absolute."""
+    if not location:
+        return None
+    if location.startswith("file://"):
+        return location
+    windows = PureWindowsPath(folder or "") / location
+    if windows.drive:
+        return windows.as_uri() if windows.is_absolute() else None
+    path = PurePosixPath(folder or "") / location
+    return "file://" + quote(str(path)) if path.is_absolute() else None
+
+
+def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
+    if not key:
+        return None
+    if "://" in key:
+        return key
+    return f"{scheme}://{bucket}/{key.lstrip('/')}" if bucket else None
+
+
+def _text(given: dict[str, Any], member: str) -> str | None:
+    value = given.get(member)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,98 @@
+"""Settings: everything that may be set, read from the environment on request and never at import."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import platformdirs
+from msgspec import Meta, Struct
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from taskruns_service.dialects import DRIVERS
+from taskruns_service.errors import ConfigurationError
+
+PREFIX = "TASKRUNS_"
+
+
+def default_database_url() -> str:
+    """A SQLite file in the user's data directory."""
+    return f"sqlite:///{Path(platformdirs.user_data_dir('taskruns')) / 'taskruns.db'}"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings; each is `TASKRUNS_` and its name in capitals in the environment."""
+
+    database_url: Annotated[str, Meta(description="SQLite file or PostgreSQL database.")]
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 4200
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one on PostgreSQL only.")] = 1
+    require_keys: Annotated[bool, Meta(description="Ask for API keys on loopback too.")] = False
+    insecure: Annotated[bool, Meta(description="Serve without API keys beyond loopback.")] = False
+    pool_size: Annotated[int, Meta(ge=1, le=100, description="Connections for reading, in each process.")] = 8
+    queue_size: Annotated[int, Meta(ge=1, description="Items that may wait to be written, in each process.")] = 10_000
+    query_timeout: Annotated[float, Meta(gt=0, description="Seconds that a question may take.")] = 30.0
+    synchronous: Annotated[
+        Literal["FULL", "NORMAL"], Meta(description="SQLite: FULL keeps every answered write through a power cut.")
+    ] = "FULL"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least level logged.")] = "info"
+    log_format: Annotated[Literal["json", "console"], Meta(description="How log lines look.")] = "json"
+
+    @property
+    def url(self) -> URL:
+        """The database's URL with the driver that the service uses."""
+        return read_url(self.database_url)
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether requests must carry an API key."""
+        return self.require_keys or not (is_loopback(self.host) or self.insecure)
+
+
+def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
+    """Reads settings from an environment; `flags` that are not None go first.
+
+    Raises ConfigurationError that names the setting that is wrong.
+    """
+    values: dict[str, Any] = {"database_url": default_database_url()}
+    for field in msgspec.structs.fields(Settings):
+        if text := environment.get(PREFIX + field.name.upper()):
+            values[field.name] = text
+    values |= {name: value for name, value in flags.items() if value is not None}
+    for field in msgspec.structs.fields(Settings):
+        if field.name in values:
+            try:
+                values[field.name] = msgspec.convert(values[field.name], field.type, strict=False)
+            except msgspec.ValidationError as error:
+                raise ConfigurationError(f"{PREFIX}{field.name.upper()} is wrong: {error}.") from None
+    settings = Settings(**values)
+    read_url(settings.database_url)
+    return settings
+
+
+def read_url(text: str) -> URL:
+    """A database URL with the service's own driver; raises ConfigurationError when it is none that it knows."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        url = None
+    driver = DRIVERS.get(url.drivername.partition("+")[0]) if url else None
+    if url is None or driver is None:
+        raise ConfigurationError(
+            f"{PREFIX}DATABASE_URL should be sqlite:///path/to/file.db or postgresql://user:password@host/database."
+        )
+    if driver.startswith("sqlite") and not url.database:
+        raise ConfigurationError(f"{PREFIX}DATABASE_URL names no file. The service keeps its data in one: sqlite:///path.")
+    return url.set(drivername=driver)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,183 @@
+"""The tables, their constraints and indexes: each index stands beside the question that needs it."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from taskruns_service.dialects import Id, Json, JsonSet, Name, Timestamp
+
+metadata = MetaData()
+
+
+def _run_columns() -> list[Column]:  # type: ignore[type-arg]
+    """What `states.advance` decides, and when the row was written: alike for flow runs and task runs."""
+    return [
+        Column("state", String(32), nullable=False),
+        Column("state_id", Id),
+        Column("state_message", Text),
+        Column("state_timestamp", Timestamp),
+        Column("version", Integer, nullable=False),
+        Column("run_count", Integer, nullable=False),
+        Column("first_timestamp", Timestamp),
+        Column("start_time", Timestamp),
+        Column("end_time", Timestamp),
+        Column("duration", Double),
+        Column("queue_time", Double),
+        Column("sequence", BigInteger, nullable=False),
+        Column("created", Timestamp, nullable=False),
+        Column("updated", Timestamp, nullable=False),
+    ]
+
+
+def _state_columns() -> list[Column]:  # type: ignore[type-arg]
+    """One entry of a history. A late state has no version; `sequence` is that of the flow run when it was recorded."""
+    return [
+        Column("sequence", BigInteger, nullable=False),
+        Column("version", Integer),
+        Column("type", String(32), nullable=False),
+        Column("message", Text),
+        Column("timestamp", Timestamp, nullable=False),
+        Column("received_at", Timestamp, nullable=False),
+        Column("result", Json),
+        Column("details", Json),
+        Column("accepted", Boolean, nullable=False),
+    ]
+
+
+flow = Table(
+    "flow",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("project", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    Column("created", Timestamp, nullable=False),
+    UniqueConstraint("project", "name", "version", name="uq_flow_project_name_version"),
+    # Task runs and flow runs of the flow with this name, in any project.
+    Index("ix_flow_name", "name"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", ForeignKey("flow.id", name="fk_task_flow"), nullable=False),
+    Column("slug", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("created", Timestamp, nullable=False),
+    UniqueConstraint("flow_id", "slug", name="uq_task_flow_slug"),
+)
+
+flow_run = Table(
+    "flow_run",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", ForeignKey("flow.id", name="fk_flow_run_flow"), nullable=False),
+    Column("name", Name, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("labels", JsonSet, nullable=False),
+    Column("context", Json, nullable=False),
+    Column("idempotency_key", Name),
+    *_run_columns(),
+    Column("state_counts", Json, nullable=False),
+    UniqueConstraint("flow_id", "idempotency_key", name="uq_flow_run_flow_idempotency_key"),
+    # Flow runs, newest first; of one flow; in one state; by when they ran.
+    Index("ix_flow_run_created", "created", "id"),
+    Index("ix_flow_run_flow_created", "flow_id", "created", "id"),
+    Index("ix_flow_run_state_created", "state", "created", "id"),
+    Index("ix_flow_run_start_time", "start_time", "id"),
+    Index("ix_flow_run_end_time", "end_time", "id"),
+)
+
+flow_run_state = Table(
+    "flow_run_state",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_run_id", Id, nullable=False),
+    *_state_columns(),
+    # The history of one flow run, oldest first.
+    Index("ix_flow_run_state_flow_run", "flow_run_id", "timestamp", "sequence"),
+)
+
+task_run = Table(
+    "task_run",
+    metadata,
+    Column("id", Id, primary_key=True),  # also: all task runs in the order in which they were made
+    Column("flow_run_id", ForeignKey("flow_run.id", name="fk_task_run_flow_run"), nullable=False),
+    Column("flow_id", Id, nullable=False),
+    Column("task_id", Id, nullable=False),
+    Column("task_slug", Name, nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("name", Name),
+    Column("tags", JsonSet, nullable=False),
+    *_run_columns(),
+    Column("result", Json),
+    Column("has_result", Boolean, nullable=False),
+    # The natural key; also: a mapped parent's children in the order of their items.
+    UniqueConstraint("flow_run_id", "task_slug", "map_index", name="uq_task_run_natural_key"),
+    # The task runs of one flow run: as they were made, and those that changed after a sequence.
+    Index("ix_task_run_flow_run", "flow_run_id", "id"),
+    Index("ix_task_run_sequence", "flow_run_id", "sequence"),
+    # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran.
+    Index("ix_task_run_state", "state", "id"),
+    Index("ix_task_run_task_slug", "task_slug", "id"),
+    Index("ix_task_run_flow", "flow_id", "id"),
+    Index("ix_task_run_start_time", "start_time", "id"),
+    Index("ix_task_run_end_time", "end_time", "id"),
+)
+
+task_run_state = Table(
+    "task_run_state",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("task_run_id", Id, nullable=False),
+    *_state_columns(),
+    # The history of one task run, oldest first.
+    Index("ix_task_run_state_task_run", "task_run_id", "timestamp", "sequence"),
+)
+
+task_run_tally = Table(
+    "task_run_tally",
+    metadata,
+    Column("flow_id", Id),
+    Column("task_slug", Name),
+    Column("state", String(32)),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("flow_id", "task_slug", "state", name="pk_task_run_tally"),
+    # How many task runs are in one state.
+    Index("ix_task_run_tally_state", "state", "count"),
+)
+
+task_run_tally_delta = Table(
+    "task_run_tally_delta",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", Id, nullable=False),
+    Column("task_slug", Name, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("count", BigInteger, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("created", Timestamp, nullable=False),
+    Column("revoked", Timestamp),
+)

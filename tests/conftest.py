@@ -1,0 +1,34 @@
+"""The fixtures that every folder of tests may use."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgres import PostgresServer, running_postgres
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Runs async tests and fixtures on asyncio, as the service does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server, started when the first test of this worker asks for it."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> str | None:
+    """The URL of the database that `postgres_url` copies, None for an empty one; a folder of tests may override it."""
+    return None
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str | None) -> Iterator[str]:
+    """The URL of a database of the test's own."""
+    url = postgres_server.create_database(postgres_template)
+    yield url
+    postgres_server.drop(url)

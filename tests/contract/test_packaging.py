@@ -1,0 +1,62 @@
+"""Holds pyproject.toml, the locks and the Dockerfile to one another."""
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """Returns the version of each distribution in a lock."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), re.MULTILINE))
+
+
+def requirements(folder: str = ".") -> list[str]:
+    """Returns what a distribution and its dependency groups ask for, but not how the groups include each other."""
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+    groups = [one for group in project.get("dependency-groups", {}).values() for one in group]
+    asked = project["project"]["dependencies"] + project["build-system"]["requires"] + groups
+    return [one for one in asked if isinstance(one, str)]
+
+
+@pytest.mark.parametrize("requirement", sorted({*requirements(), *requirements("client")}))
+def test_dev_lock_answers_every_requirement(requirement: str) -> None:
+    asked = Requirement(requirement)
+    assert pins(ROOT / "requirements/dev.lock")[asked.name] in asked.specifier
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_dev_lock_holds_every_lock(lock: Path) -> None:
+    assert pins(lock).items() <= pins(ROOT / "requirements/dev.lock").items()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_lock_names_no_address(lock: Path) -> None:
+    assert not re.findall(r"^-.*|\S+://\S+", lock.read_text(), re.MULTILINE)
+
+
+def test_client_carries_the_licence() -> None:
+    assert (ROOT / "client/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_image_is_built_from_files_that_reach_the_builder() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = " ".join(re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE)).split()
+    assert copied
+    assert all((ROOT / path).exists() for path in copied)
+    assert {Path(path).parts[0] for path in copied} == allowed
+
+
+def test_health_check_is_python() -> None:
+    (command,) = re.findall(r"HEALTHCHECK[^[]+CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
+    program, option, code = json.loads(command)
+    assert (program, option) == ("python", "-c")
+    ast.parse(code)

