@@ -1,6 +1,6 @@
-"""Counting and measuring task runs: from the tally or a flow run's own counts where they suffice, else from the rows."""
+"""Counting and measuring task runs: from counts that are kept where they suffice, else from the rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,7 +65,9 @@ class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.count_limit is not None and (self.group_by or self.measures):
             raise InvalidRequest(
-                faults=(Fault(parameter="count_limit", detail="It bounds a count without `group_by` and `measure` only."),)
+                faults=(
+                    Fault(parameter="count_limit", detail="It bounds a count without `group_by` and `measure` only."),
+                )
             )
 
 
@@ -73,8 +75,8 @@ class _Source(NamedTuple):
     """Where the answer comes from: its rows that match, what counts them, and what they may be grouped by."""
 
     rows: Select[Any]
-    count: ColumnElement[int]
-    group_by: dict[str, ColumnElement[Any]]
+    counted: ColumnElement[int]
+    group_by: Mapping[str, ColumnElement[Any]]
 
 
 def aggregate(connection: Connection, question: AggregateQuestion) -> models.Aggregate:
@@ -83,11 +85,11 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> models.Agg
     if not question.measures and asked <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1:
         return _of_flow_run(connection, question)
     tallied = not question.measures and asked <= _TALLY_COVERS
-    source = _tally(question.where) if tallied else _rows(question)
+    source = _tally(question) if tallied else _rows(question)
     if question.count_limit is not None and not tallied:
         return _bounded(connection, source.rows, question.count_limit)
     measures = [MEASURES[name] for name in question.measures]
-    total = connection.execute(source.rows.add_columns(source.count, *measures)).one()
+    total = connection.execute(source.rows.add_columns(source.counted, *measures)).one()
     groups = _groups(connection, source, question) if question.group_by else None
     return models.Aggregate(
         count=int(total[0] or 0),
@@ -104,9 +106,9 @@ def _groups(connection: Connection, source: _Source, question: AggregateQuestion
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     positions = range(1, len(keys) + 1)
     statement = (
-        source.rows.add_columns(*keys, source.count, *measures)
+        source.rows.add_columns(*keys, source.counted, *measures)
         .group_by(*(text(str(position)) for position in positions))
-        .having(source.count != 0)
+        .having(source.counted != 0)
         .order_by(*(text(f"{position} NULLS LAST") for position in positions))
         .limit(question.limit + 1)
     )
@@ -125,25 +127,26 @@ def _measures(question: AggregateQuestion, values: Sequence[Any]) -> models.Meas
 
 
 _STATE_FILTERS = ("state", "state_not", "state_group")
-_TALLY_COVERS = {*_STATE_FILTERS, "task_slug", "task_slug_prefix", "flow_name"}
 _FLOW_RUN_COVERS = {*_STATE_FILTERS, "flow_run_id"}
 
 
-def _tally(where: Where) -> _Source:
+_cell = counts.cells.c
+_TALLY_COLUMNS: dict[str, ColumnElement[Any]] = {
+    **dict.fromkeys(_STATE_FILTERS, _cell.state),
+    **dict.fromkeys(("task_slug", "task_slug_prefix"), _cell.task_slug),
+    "flow_name": _cell.flow_id,
+}
+_TALLY_COUNT = func.sum(_cell.count)
+_TALLY_GROUPS = {"state": _cell.state, "task_slug": _cell.task_slug, "flow_name": _flow.c.name}
+_TALLY_COVERS = _TALLY_COLUMNS.keys()
+
+
+def _tally(question: AggregateQuestion) -> _Source:
     """From the tally: its size is that of the flows, not of the runs."""
-    cell = counts.cells()
-    columns: dict[str, ColumnElement[Any]] = {
-        **dict.fromkeys(_STATE_FILTERS, cell.c.state),
-        **dict.fromkeys(("task_slug", "task_slug_prefix"), cell.c.task_slug),
-        "flow_name": cell.c.flow_id,
-    }
-    rows = select().where(*filters.clauses(where, filters.TASK_RUN_FILTERS, columns))
-    rows = rows.select_from(cell.outerjoin(_flow, _flow.c.id == cell.c.flow_id))
-    return _Source(
-        rows,
-        func.sum(cell.c.count),
-        {"state": cell.c.state, "task_slug": cell.c.task_slug, "flow_name": _flow.c.name},
-    )
+    rows = select().where(*filters.clauses(question.where, filters.TASK_RUN_FILTERS, _TALLY_COLUMNS))
+    if "flow_name" in question.group_by:
+        rows = rows.select_from(counts.cells.join(_flow, _flow.c.id == _cell.flow_id))
+    return _Source(rows, _TALLY_COUNT, _TALLY_GROUPS)
 
 
 def _rows(question: AggregateQuestion) -> _Source:
@@ -179,14 +182,17 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> models.
     (flow_run_id,) = question.where["flow_run_id"]
     state_counts = tables.flow_run.c.state_counts
     kept = connection.execute(select(state_counts).where(tables.flow_run.c.id == flow_run_id)).scalar() or {}
-    chosen = {state: count for state, count in sorted(kept.items()) if count and _wanted(StateType(state), question.where)}
+    chosen = {
+        state: count for state, count in sorted(kept.items()) if count and _wanted(StateType(state), question.where)
+    }
     keys = {(state if "state" in question.group_by else None): 0 for state in chosen}
     for state, count in chosen.items():
         keys[state if "state" in question.group_by else None] += count
     groups = [
         models.AggregateGroup(
             key=msgspec.convert(
-                {name: {"state": state, "flow_run_id": flow_run_id}[name] for name in question.group_by}, models.GroupKey
+                {name: {"state": state, "flow_run_id": flow_run_id}[name] for name in question.group_by},
+                models.GroupKey,
             ),
             count=count,
             measures=models.Measures(),

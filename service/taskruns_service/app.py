@@ -18,7 +18,7 @@ from taskruns_service.api.operations import refuse_query
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
-from taskruns_service.front import Front
+from taskruns_service.front import Front, allow_header
 from taskruns_service.keys import KeyRing
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
@@ -32,12 +32,15 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
-        async with open_database(
-            settings.url,
-            pool_size=settings.pool_size,
-            query_timeout=settings.query_timeout,
-            synchronous=settings.synchronous,
-        ) as database, Writer(database, commands.apply, capacity=settings.queue_size).running() as writer:
+        async with (
+            open_database(
+                settings.url,
+                pool_size=settings.pool_size,
+                query_timeout=settings.query_timeout,
+                synchronous=settings.synchronous,
+            ) as database,
+            Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
+        ):
             app.state.database = database
             app.state.writer = writer
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
@@ -90,9 +93,4 @@ async def _fold(database: Database) -> None:
 def _methods(app: Litestar) -> dict[str, str]:
     """What an Allow header says, by path template."""
     routes = [route for route in app.routes if isinstance(route, HTTPRoute)]
-    return {route.path_format: ", ".join(sorted(allowed_methods(route.methods))) for route in routes}
-
-
-def allowed_methods(methods: Sequence[str] | set[str]) -> set[str]:
-    """The methods that a path takes: HEAD wherever GET."""
-    return {*methods, "HEAD"} if "GET" in methods else set(methods)
+    return {route.path_format: allow_header(map(str, route.methods)) for route in routes}

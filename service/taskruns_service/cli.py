@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 from filelock import FileLock, Timeout
+
 from taskruns_service import __version__, counts, dialects, keys, migrations
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
@@ -38,8 +39,12 @@ def cli() -> None:
 @click.option("--port", type=int, help="Port to listen on (4200).  [TASKRUNS_PORT]")
 @click.option("--workers", type=int, help="Processes; more than one on PostgreSQL only (1).  [TASKRUNS_WORKERS]")
 @click.option("--insecure", is_flag=True, default=None, help="Serve without keys beyond loopback.  [TASKRUNS_INSECURE]")
-@click.option("--require-keys", is_flag=True, default=None, help="Ask for keys on loopback too.  [TASKRUNS_REQUIRE_KEYS]")
-@click.option("--log-format", type=click.Choice(["json", "console"]), help="How log lines look (json).  [TASKRUNS_LOG_FORMAT]")
+@click.option(
+    "--require-keys", is_flag=True, default=None, help="Ask for keys on loopback too.  [TASKRUNS_REQUIRE_KEYS]"
+)
+@click.option(
+    "--log-format", type=click.Choice(["json", "console"]), help="How log lines look (json).  [TASKRUNS_LOG_FORMAT]"
+)
 def serve(**flags: Any) -> None:
     """Serve the API until SIGTERM or Ctrl-C; what is in flight is finished first."""
     settings = read_settings(os.environ, **flags)
@@ -58,8 +63,8 @@ def serve(**flags: Any) -> None:
 
 
 def _run_server(settings: Settings) -> None:
-    from granian import Granian  # noqa: PLC0415 - costs every other command a tenth of a second
-    from granian.constants import Interfaces, Loops  # noqa: PLC0415
+    from granian import Granian  # takes a tenth of a second, which other commands save
+    from granian.constants import Interfaces, Loops
 
     for name in Settings.__struct_fields__:
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
@@ -101,7 +106,9 @@ def check(**flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file; otherwise the screen.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file; otherwise the screen."
+)
 def openapi(output: Path | None) -> None:
     """Write the OpenAPI document."""
     document = make_document(HANDLERS)
@@ -182,8 +189,8 @@ def _refuse_to_expose(settings: Settings) -> None:
     """Nobody serves a network without keys by mistake."""
     if not is_loopback(settings.host) and settings.needs_keys and not _ask(settings, keys.count_keys):
         raise ConfigurationError(
-            f"Others can reach {settings.host}, and there are no API keys. Create one with `taskruns-service keys create`, "
-            "or give --insecure."
+            f"Others can reach {settings.host}, and there are no API keys. "
+            "Create one with `taskruns-service keys create`, or give --insecure."
         )
 
 

@@ -119,7 +119,7 @@ def _report(connection: Connection, items: Sequence[Any], now: datetime) -> list
         [report.id for one in items if isinstance(one, ReportTaskRun | ReportTaskRunState) for report in _reports(one)],
         [one.report.id for one in items if isinstance(one, ReportFlowRunState)],
     )
-    outcomes = []
+    outcomes: list[Any] = []
     for item in items:
         try:
             outcomes.append(_HANDLERS[type(item)](ledger, item))
@@ -209,7 +209,9 @@ _HANDLERS: dict[type, Callable[[Ledger, Any], Reported]] = {
 
 def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
     flows = _flows(connection, {item.request.flow_name for item in items}, now)
-    rows = sorted((_new_flow_run(item, flows[item.request.flow_name], now) for item in items), key=lambda row: row["id"])
+    rows = sorted(
+        (_new_flow_run(item, flows[item.request.flow_name], now) for item in items), key=lambda row: row["id"]
+    )
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
     inserted = set(connection.scalars(insert, rows))
     outcomes: list[Any] = []

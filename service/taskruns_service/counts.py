@@ -72,10 +72,13 @@ def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
         )
 
 
-def cells() -> Subquery:
-    """The tally with the changes that are not folded yet: rows (flow_id, task_slug, state, count) to be summed up."""
+def _cells() -> Subquery:
     names = (*Cell._fields, "count")
     return union_all(*(select(*(table.c[name] for name in names)) for table in (_tally, _delta))).subquery("cell")
+
+
+cells = _cells()
+"""The tally with the changes that are not folded yet: rows (flow_id, task_slug, state, count) to be summed up."""
 
 
 class Drift(NamedTuple):
@@ -89,12 +92,8 @@ class Drift(NamedTuple):
 def check(connection: Connection) -> list[Drift]:
     """Counts every task run again and gives every difference from the tally and from the flow runs' own counts."""
     counted = _counts(connection, _task_run.c.flow_id, _task_run.c.task_slug, _task_run.c.state)
-    cell = cells()
-    kept_rows = connection.execute(
-        select(cell.c.flow_id, cell.c.task_slug, cell.c.state, func.sum(cell.c.count)).group_by(
-            cell.c.flow_id, cell.c.task_slug, cell.c.state
-        )
-    )
+    key = [cells.c[name] for name in Cell._fields]
+    kept_rows = connection.execute(select(*key, func.sum(cells.c.count)).group_by(*key))
     kept = {tuple(row[:-1]): int(row[-1]) for row in kept_rows}
     drifts = _differences("tally", counted, kept)
 

@@ -3,11 +3,11 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -28,10 +28,8 @@ SQLITE_READERS = 4
 log = structlog.get_logger()
 
 
-class _Runner(Protocol):
-    """Runs a function that waits for the database, so that the event loop does not."""
-
-    async def __call__(self, function: Callable[..., T], *arguments: Any) -> T: ...
+_Runner = Callable[..., Coroutine[Any, Any, Any]]
+"""Runs a function, with arguments, that waits for the database, so that the event loop does not."""
 
 
 class Database:
@@ -53,9 +51,7 @@ class Database:
         """How many transactions may write at a time."""
         return self._traits.writers
 
-    async def read(
-        self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
-    ) -> T:
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a question of one statement; it sees everything committed before.
 
         Raises what the question raises, DatabaseUnavailable, and QueryTimeout when it takes too long.
@@ -91,7 +87,8 @@ class Database:
     async def _repeat(self, run: _Runner, how: Callable[..., T], *arguments: Any) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                return await run(how, *arguments)
+                answer: T = await run(how, *arguments)
+                return answer
             except dialects.DATABASE_ERRORS as error:
                 trouble = dialects.trouble(error)
                 if trouble is Trouble.timeout:

@@ -41,14 +41,19 @@ OPERATORS: dict[str, Operator] = {
     "lte": Operator(lambda column, value: column <= value, "{field} is this or less"),
     "lt": Operator(lambda column, value: column < value, "{field} is less than this"),
     "is_null": Operator(
-        lambda column, value: column.is_(None) if value else column.is_not(None), "{field} is missing (true) or there (false)"
+        lambda column, value: column.is_(None) if value else column.is_not(None),
+        "{field} is missing (true) or there (false)",
     ),
     "is": Operator(lambda column, value: column if value else ~column, "{field} (true) or not (false)"),
     "has_any": Operator(
-        lambda column, values: or_(*(has_item(column, value) for value in values)), "{field} have one of these", many=True
+        lambda column, values: or_(*(has_item(column, value) for value in values)),
+        "{field} have one of these",
+        many=True,
     ),
     "has_all": Operator(
-        lambda column, values: and_(*(has_item(column, value) for value in values)), "{field} have all of these", many=True
+        lambda column, values: and_(*(has_item(column, value) for value in values)),
+        "{field} have all of these",
+        many=True,
     ),
     "flow_named": Operator(
         lambda column, names: column.in_(select(tables.flow.c.id).where(tables.flow.c.name.in_(names))),

@@ -2,10 +2,11 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from uuid import uuid4
 
 import structlog
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -26,14 +27,14 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI has it."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         method, status, began = scope["method"], 500, time.perf_counter()
         if method == "HEAD":
-            scope = {**scope, "method": "GET"}  # type: ignore[assignment]
+            scope = {**scope, "method": "GET"}
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -59,6 +60,12 @@ class Front:
                 milliseconds=round((time.perf_counter() - began) * 1000, 2),
             )
             structlog.contextvars.clear_contextvars()
+
+
+def allow_header(methods: Iterable[str]) -> str:
+    """What an Allow header says: HEAD wherever GET."""
+    listed = set(methods)
+    return ", ".join(sorted(listed | {"HEAD"} if "GET" in listed else listed))
 
 
 def _request_id(scope: Scope) -> str:

@@ -70,7 +70,12 @@ class KeyRing:
         """The scope of a token, None if it is not that of a key in force."""
         prefix, _, rest = token.partition("_")
         identifier, _, secret = rest.partition("_")
-        if prefix != PREFIX or not secret or not (identifier.isascii() and identifier.isalnum()) or len(identifier) > 32:
+        if (
+            prefix != PREFIX
+            or not secret
+            or not (identifier.isascii() and identifier.isalnum())
+            or len(identifier) > 32
+        ):
             return None
         known = await self._find(identifier)
         if known is None or not hmac.compare_digest(known.secret_hash, _hash(secret)):

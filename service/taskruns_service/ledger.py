@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Table, Update, bindparam, select
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
 from taskruns_service.dialects import ListOfIds, ListOfTexts, RowsParameter, any_of, insert_for, natural_key_in
-from taskruns_service.errors import ServiceError, StateIdConflict, TerminalState, VersionConflict
+from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.models import CurrentState
 from taskruns_service.states import Kind, Report, Run, StateType, advance
@@ -175,7 +175,9 @@ class Ledger:
             self._run(_task_run.insert(), (self._new_row(entry, tasks) for entry in created))
         old = [entry for entry in entries if entry.created is None]
         self._run(_advance_task_run, (_key(entry) | self._advanced(entry) for entry in old if entry.advanced))
-        self._run(_age_task_run, (_key(entry) | self._aged(entry) for entry in old if entry.aged and not entry.advanced))
+        self._run(
+            _age_task_run, (_key(entry) | self._aged(entry) for entry in old if entry.aged and not entry.advanced)
+        )
         for entry in entries:
             if entry.renamed:
                 columns = {**entry.renamed, **self._aged(entry)}
@@ -190,7 +192,9 @@ class Ledger:
             (tables.task_run_state, TaskRunEntry, "task_run_id"),
             (tables.flow_run_state, FlowRunEntry, "flow_run_id"),
         ):
-            history = sorted((one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"])
+            history = sorted(
+                (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"]
+            )
             self._run(table.insert(), ({**row, owner: entry.id} for entry, row in history))
         counts.record(self._connection, self._deltas)
 
@@ -330,9 +334,9 @@ _lock_flow_runs = (
     .order_by(_flow_run.c.id)
     .with_for_update()
 )
-_read_task_runs = select(_task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index).add_columns(
-    *(_task_run.c[name] for name in _RUN_COLUMNS)
-)
+_read_task_runs = select(
+    _task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index
+).add_columns(*(_task_run.c[name] for name in _RUN_COLUMNS))
 _read_by_id = _read_task_runs.where(_ids(_task_run.c.id))
 _read_by_key = _read_task_runs.where(
     natural_key_in(
@@ -340,7 +344,8 @@ _read_by_key = _read_task_runs.where(
     )
 )
 _read_tasks = select(_task.c.id, _task.c.flow_id, _task.c.slug).where(
-    any_of(_task.c.flow_id, bindparam("flow_ids", type_=ListOfIds)), any_of(_task.c.slug, bindparam("slugs", type_=ListOfTexts))
+    any_of(_task.c.flow_id, bindparam("flow_ids", type_=ListOfIds)),
+    any_of(_task.c.slug, bindparam("slugs", type_=ListOfTexts)),
 )
 _task_run_states = select(tables.task_run_state.c.id, tables.task_run_state.c.task_run_id).where(
     _ids(tables.task_run_state.c.id)

@@ -10,7 +10,7 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure_logs(level: str, format_: str) -> None:
-    """Sets up logging for this process. `format_` is `json`, a line of JSON for each event, or `console`, for people."""
+    """Sets up logging for this process: `format_` is `json`, a line for each event, or `console`, for people."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

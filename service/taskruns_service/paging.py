@@ -69,7 +69,8 @@ class Order(NamedTuple):
 
     def same(self, value: Any) -> ColumnElement[bool]:
         """The rows with this value."""
-        return self.key.column.is_(None) if value is None else self.key.column == value
+        equal: ColumnElement[bool] = self.key.column == value  # for None, SQLAlchemy says IS NULL
+        return equal
 
     def beyond(self, value: Any) -> ColumnElement[bool]:
         """The rows that come after those with this value."""
@@ -95,7 +96,9 @@ def read_sort(text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any]
         allowed = [one for one, key in keys.items() if key.everywhere or orders or not everywhere]
         if name not in allowed:
             where = " first, across flow runs" if name in keys else ""
-            raise _refuse(f"There is no sort by `{name}`{where}. Sort by {', '.join(allowed)}, with `-` for descending.")
+            raise _refuse(
+                f"There is no sort by `{name}`{where}. Sort by {', '.join(allowed)}, with `-` for descending."
+            )
         if any(order.name == name for order in orders):
             raise _refuse("A key stands twice in it.")
         orders.append(Order(name, keys[name], descending))
@@ -177,7 +180,7 @@ def read_cursor(text: str, question: bytes, types: Sequence[tuple[type, bool]]) 
 
     Raises InvalidCursor when it was not made by `write_cursor` for this question.
     """
-    values_type = tuple[tuple(one | None if nullable else one for one, nullable in types)]  # type: ignore[misc]
+    values_type = tuple.__class_getitem__(tuple(one | None if nullable else one for one, nullable in types))
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         asked, values = msgspec.msgpack.decode(raw, type=tuple[bytes, values_type])  # type: ignore[valid-type]

@@ -29,7 +29,9 @@ class ValueType(Struct, frozen=True, kw_only=True):
 def choice(choices: type[StrEnum]) -> ValueType:
     """One of an enumeration that is a component of the document."""
     return ValueType(
-        type=choices, schema={"$ref": f"#/components/schemas/{choices.__name__}"}, expected=f"one of {', '.join(choices)}"
+        type=choices,
+        schema={"$ref": f"#/components/schemas/{choices.__name__}"},
+        expected=f"one of {', '.join(choices)}",
     )
 
 

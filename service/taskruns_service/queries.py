@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, null, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, case, func, null, select
 
 from taskruns_service import filters, models, references, tables
 from taskruns_service.dialects import Id, json_object, seconds_between
@@ -29,7 +29,9 @@ Members = Mapping[str, ColumnElement[Any]]
 # A mapped parent never runs itself: its times are those of its children, read when asked.
 _is_mapped_parent = and_(_task_run.c.state == StateType.Mapped, _task_run.c.map_index == -1)
 _children = and_(
-    _child.c.flow_run_id == _task_run.c.flow_run_id, _child.c.task_slug == _task_run.c.task_slug, _child.c.map_index >= 0
+    _child.c.flow_run_id == _task_run.c.flow_run_id,
+    _child.c.task_slug == _task_run.c.task_slug,
+    _child.c.map_index >= 0,
 )
 _first_start = func.min(_child.c.start_time)
 # They have ended when the last of them has.
@@ -58,9 +60,7 @@ TASK_RUN_MEMBERS: Members = {
     "start_time": _of_children(_first_start, _task_run.c.start_time),
     "end_time": _of_children(_last_end, _task_run.c.end_time),
     "duration": _of_children(seconds_between(_first_start, _last_end), _task_run.c.duration),
-    "queue_time": _of_children(
-        seconds_between(_task_run.c.first_timestamp, _first_start), _task_run.c.queue_time
-    ),
+    "queue_time": _of_children(seconds_between(_task_run.c.first_timestamp, _first_start), _task_run.c.queue_time),
     "has_result": _task_run.c.has_result,
     "sequence": _task_run.c.sequence,
     "created": _task_run.c.created,
@@ -94,6 +94,22 @@ FLOW_RUN_MEMBERS: Members = {
 }
 
 
+def _state_members(history: Table) -> Members:
+    names = (
+        "id",
+        "type",
+        "version",
+        "sequence",
+        "message",
+        "timestamp",
+        "received_at",
+        "result",
+        "details",
+        "accepted",
+    )
+    return {name: history.c[name] for name in names}
+
+
 class Versioned(NamedTuple):
     """A representation as JSON, and the text that changes whenever it does (its ETag)."""
 
@@ -117,6 +133,11 @@ _get_flow_run = (
     .join_from(_flow_run, _flow)
     .where(_flow_run.c.id == bindparam("id", type_=Id))
 )
+
+_list_task_runs = select(json_object(TASK_RUN_MEMBERS))
+_list_flow_runs = select(json_object(FLOW_RUN_SUMMARY_MEMBERS))
+_list_task_run_states = select(json_object(_state_members(tables.task_run_state)))
+_list_flow_run_states = select(json_object(_state_members(tables.flow_run_state)))
 
 _get_flow_run_sequence = select(_flow_run.c.sequence).where(_flow_run.c.id == bindparam("id", type_=Id))
 
@@ -148,20 +169,20 @@ def get_flow_run_sequence(connection: Connection, flow_run_id: UUID) -> int:
 
 def list_task_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
     """A page of task runs that meet all of `where`, with all members or those of `fields`."""
-    statement = select().where(*filters.clauses(where, filters.TASK_RUN_FILTERS))
-    return _page(connection, statement, _only(TASK_RUN_MEMBERS, fields), page)
+    statement = _only(_list_task_runs, TASK_RUN_MEMBERS, fields)
+    return _page(connection, statement.where(*filters.clauses(where, filters.TASK_RUN_FILTERS)), page)
 
 
 def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
     """A page of flow runs that meet all of `where`, with all members or those of `fields`."""
-    statement = select().join_from(_flow_run, _flow).where(*filters.clauses(where, filters.FLOW_RUN_FILTERS))
-    return _page(connection, statement, _only(FLOW_RUN_SUMMARY_MEMBERS, fields), page)
+    statement = _only(_list_flow_runs, FLOW_RUN_SUMMARY_MEMBERS, fields).join_from(_flow_run, _flow)
+    return _page(connection, statement.where(*filters.clauses(where, filters.FLOW_RUN_FILTERS)), page)
 
 
 def list_task_run_states(connection: Connection, task_run_id: UUID, page: Page) -> RawPage:
     """The history of a task run, oldest first; raises TaskRunNotFound."""
-    history = tables.task_run_state
-    found = _page(connection, select().where(history.c.task_run_id == task_run_id), _state_members(history), page)
+    history = tables.task_run_state.c.task_run_id == task_run_id
+    found = _page(connection, _list_task_run_states.where(history), page)
     if not found.items:
         get_task_run(connection, task_run_id)
     return found
@@ -169,8 +190,8 @@ def list_task_run_states(connection: Connection, task_run_id: UUID, page: Page) 
 
 def list_flow_run_states(connection: Connection, flow_run_id: UUID, page: Page) -> RawPage:
     """The history of a flow run, oldest first; raises FlowRunNotFound."""
-    history = tables.flow_run_state
-    found = _page(connection, select().where(history.c.flow_run_id == flow_run_id), _state_members(history), page)
+    history = tables.flow_run_state.c.flow_run_id == flow_run_id
+    found = _page(connection, _list_flow_run_states.where(history), page)
     if not found.items:
         get_flow_run_sequence(connection, flow_run_id)
     return found
@@ -213,9 +234,7 @@ def get_task_run_result(
             for child in rows[:limit]
         ]
         following = Page(orders=(), question=question).cursor([children[-1].map_index]) if len(rows) > limit else None
-        return models.TaskRunResult(
-            task_run_id=row.id, state=state, reference=None, children=children, next=following
-        )
+        return models.TaskRunResult(task_run_id=row.id, state=state, reference=None, children=children, next=following)
     reference = references.read_reference(row.result)
     if reference is None:
         raise NoResultType(f"The task run is {state} and finished without a result: its task keeps none.")
@@ -224,18 +243,15 @@ def get_task_run_result(
     return models.TaskRunResult(task_run_id=row.id, state=state, reference=reference, children=None, next=None)
 
 
-def _state_members(history: Any) -> Members:
-    names = ("id", "type", "version", "sequence", "message", "timestamp", "received_at", "result", "details", "accepted")
-    return {name: history.c[name] for name in names}
+def _only(statement: Select[Any], members: Members, fields: Sequence[str] | None) -> Select[Any]:
+    """A list with the members of `fields` alone; `statement` is the one with all."""
+    if fields is None:
+        return statement
+    return select(json_object({name: members[name] for name in members if name in fields}))
 
 
-def _only(members: Members, fields: Sequence[str] | None) -> Members:
-    return members if fields is None else {name: members[name] for name in members if name in fields}
-
-
-def _page(connection: Connection, statement: Select[Any], members: Members, page: Page) -> RawPage:
-    keys = [order.key.column for order in page.orders]
-    statement = statement.add_columns(json_object(members), *keys)
+def _page(connection: Connection, statement: Select[Any], page: Page) -> RawPage:
+    statement = statement.add_columns(*(order.key.column for order in page.orders))
     rows: list[Any] = []
     for part in page.ranges():
         rows += connection.execute(_within(statement, part).limit(page.limit + 1 - len(rows))).all()

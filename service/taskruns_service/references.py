@@ -1,4 +1,4 @@
-"""Result references: where a result is kept and how it was written. Text only: nothing here is ever opened or loaded."""
+"""Result references: where a result is kept and how it was written. Text only: nothing is ever opened or loaded."""
 
 import re
 from pathlib import PurePosixPath, PureWindowsPath
@@ -100,22 +100,19 @@ class CustomSerializer(Struct, frozen=True, kw_only=True, tag="CustomSerializer"
 
 
 Serializer = (
-    PickleSerializer
-    | JSONSerializer
-    | DateTimeSerializer
-    | PandasSerializer
-    | CompressedSerializer
-    | CustomSerializer
+    PickleSerializer | JSONSerializer | DateTimeSerializer | PandasSerializer | CompressedSerializer | CustomSerializer
 )
 
 Location = Annotated[
     str | None,
-    Meta(description="Where the result is, within its storage; null if it was not written.", examples=["8e44/name.json"]),
+    Meta(
+        description="Where the result is, within its storage; null if it was not written.", examples=["8e44/name.json"]
+    ),
 ]
 Uri = Annotated[
     str | None,
     Meta(
-        description="The whole place as one text, made from the type, the storage and the location; null if there is none.",
+        description="The whole place as one text, from type, storage and location; null if there is none.",
         examples=["s3://flows/8e44/name.json"],
     ),
 ]
@@ -124,9 +121,13 @@ Uri = Annotated[
 class _Reference(Struct, frozen=True, kw_only=True):
     location: Location
     uri: Uri
-    serializer: Annotated[Serializer | None, Meta(description="How it was written; null: not said, which means pickle.")]
+    serializer: Annotated[
+        Serializer | None, Meta(description="How it was written; null: not said, which means pickle.")
+    ]
     size: Annotated[int | None, Meta(description="The size of what was written, in bytes, if it was given.")]
-    digest: Annotated[str | None, Meta(description="The digest of what was written, such as `sha256:…`, if it was given.")]
+    digest: Annotated[
+        str | None, Meta(description="The digest of what was written, such as `sha256:…`, if it was given.")
+    ]
 
 
 class LocalResult(_Reference, frozen=True, kw_only=True, tag="LocalResult", tag_field="type"):
@@ -175,14 +176,7 @@ class CustomResult(_Reference, frozen=True, kw_only=True, tag="CustomResult", ta
 
 
 ResultReference = (
-    LocalResult
-    | S3Result
-    | GCSResult
-    | AzureResult
-    | PrefectResult
-    | ConstantResult
-    | SecretResult
-    | CustomResult
+    LocalResult | S3Result | GCSResult | AzureResult | PrefectResult | ConstantResult | SecretResult | CustomResult
 )
 
 

@@ -37,7 +37,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     synchronous: Annotated[
         Literal["FULL", "NORMAL"], Meta(description="SQLite: FULL keeps every answered write through a power cut.")
     ] = "FULL"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least level logged.")] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least level logged.")] = (
+        "info"
+    )
     log_format: Annotated[Literal["json", "console"], Meta(description="How log lines look.")] = "json"
 
     @property
@@ -84,7 +86,9 @@ def read_url(text: str) -> URL:
             f"{PREFIX}DATABASE_URL should be sqlite:///path/to/file.db or postgresql://user:password@host/database."
         )
     if driver.startswith("sqlite") and not url.database:
-        raise ConfigurationError(f"{PREFIX}DATABASE_URL names no file. The service keeps its data in one: sqlite:///path.")
+        raise ConfigurationError(
+            f"{PREFIX}DATABASE_URL names no file. The service keeps its data in one: sqlite:///path."
+        )
     return url.set(drivername=driver)
 
 

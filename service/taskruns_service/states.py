@@ -36,7 +36,7 @@ class StateType(StrEnum):
 
 
 class StateGroup(StrEnum):
-    """What a state amounts to. Every state is pending, running or finished; a finished one may have succeeded or failed."""
+    """What a state amounts to: pending, running or finished; some finished ones are successful or failed."""
 
     pending = "pending"
     running = "running"

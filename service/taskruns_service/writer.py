@@ -41,11 +41,11 @@ class Submission:
 
 class _Waiting(NamedTuple):
     submission: Submission
-    index: int
+    place: int
 
     @property
     def item(self) -> Any:
-        return self.submission.items[self.index]
+        return self.submission.items[self.place]
 
 
 class _Lane:
@@ -113,7 +113,7 @@ class Writer:
             batch = await lane.take()
             outcomes = await self._write([waiting.item for waiting in batch])
             for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.submission.settle(waiting.index, outcome)
+                waiting.submission.settle(waiting.place, outcome)
             self._unsettled -= len(batch)
             if not self._unsettled:
                 self._idle.set()

@@ -30,8 +30,8 @@ TAGS = {
     "task runs": "What each task of a flow did in one flow run: states, results, counts.",
 }
 DESCRIPTION = """\
-Records the task runs of workflow runs and answers questions about them: what ran, in what state it is, how long it took,
-where its result is, how many succeeded.
+Records the task runs of workflow runs and answers questions about them: what ran, in what state it is, how long it
+took, where its result is, how many succeeded.
 
 Times are RFC 3339; they are read with any offset and answered in UTC. Durations are in seconds. Errors are problems
 (RFC 9457) whose `code` says what went wrong. New members, states, result types and codes may be added: read what you do
@@ -48,9 +48,15 @@ HEADERS: dict[str, Schema] = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "X-Request-Id": {"description": "The id of the request, as in the log.", "schema": {"type": "string"}},
 }
-CONDITIONS = {
-    "If-Match": "Do it only if the run still has this ETag (of a flow run: this sequence).",
-    "If-None-Match": "ETags that you have; if nothing has changed since, the answer is 304.",
+CONDITIONS: dict[str, Schema] = {
+    "If-Match": {
+        "description": "Do it only if the run still has this ETag (of a flow run: this sequence).",
+        "pattern": r'^(\*|(W/)?"\d{1,18}(\.\d{1,18})?")$',
+    },
+    "If-None-Match": {
+        "description": "ETags that you have; if nothing has changed since, the answer is 304.",
+        "pattern": r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$',
+    },
 }
 
 
@@ -107,10 +113,7 @@ def _operation(operation: Operation, path: str, description: str) -> Schema:
     parameters = [
         *(_path_parameter(name) for name in re.findall(r"{(\w+):", path)),
         *(parameter.document() for parameter in operation.parameters),
-        *(
-            {"name": name, "in": "header", "required": False, "description": CONDITIONS[name], "schema": _described(name)}
-            for name in operation.conditional
-        ),
+        *(_header_parameter(name) for name in operation.conditional),
     ]
     if parameters:
         made["parameters"] = parameters
@@ -122,8 +125,10 @@ def _operation(operation: Operation, path: str, description: str) -> Schema:
     return made
 
 
-def _described(header: str) -> Schema:
-    return {"type": "string", "maxLength": 1000, "description": CONDITIONS[header], "examples": ['"3"']}
+def _header_parameter(name: str) -> Schema:
+    condition = CONDITIONS[name]
+    schema = {"type": "string", "maxLength": 1000, "examples": ['"3"'], **condition}
+    return {"name": name, "in": "header", "required": False, "description": condition["description"], "schema": schema}
 
 
 def _path_parameter(name: str) -> Schema:
@@ -154,7 +159,9 @@ def _problems(operation: Operation) -> Schema:
     extra = {HTTPStatus.UNAUTHORIZED: ["WWW-Authenticate"], HTTPStatus.SERVICE_UNAVAILABLE: ["Retry-After"]}
     return {
         str(int(status)): {
-            "description": "\n".join(f"- `{error.code}`: {' '.join((error.__doc__ or '').split())}" for error in errors),
+            "description": "\n".join(
+                f"- `{error.code}`: {' '.join((error.__doc__ or '').split())}" for error in errors
+            ),
             "headers": _headers("X-Request-Id", *extra.get(status, [])),
             "content": {MEDIA_TYPE: {"schema": _reference(models.Problem)}},
         }
@@ -173,7 +180,7 @@ def _reference(of: Any) -> Schema:
 
 
 def _schemas(operations: Iterable[Operation]) -> Schema:
-    """The schemas of all Structs that go over the wire, as msgspec checks them, in the form that generators read best."""
+    """The schemas of all Structs that go over the wire, as msgspec checks them, in a form that generators read."""
     types: list[Any] = [models.Problem, StateType, StateGroup]
     for operation in operations:
         types += [operation.body] if operation.body else []
@@ -181,6 +188,8 @@ def _schemas(operations: Iterable[Operation]) -> Schema:
     structs = [one for one in types if hasattr(one, "__name__") and one.__module__ != "builtins"]
     _, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     schemas = {name: _tidy(schema) for name, schema in components.items()}
+    for schema in schemas.values():
+        schema["description"] = _paragraphs(schema["description"])
     for name, (union, description) in UNIONS.items():
         (schema,), _ = msgspec.json.schema_components([union], ref_template="#/components/schemas/{name}")
         schemas[name] = {"title": name, "description": description, **_one_of(schema)}

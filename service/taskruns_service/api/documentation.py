@@ -38,9 +38,7 @@ def _section(tag: dict[str, Any], document: dict[str, Any]) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    parameters = _table(
-        (one["name"], one["description"]) for one in operation.get("parameters", ())
-    )
+    parameters = _table((one["name"], one["description"]) for one in operation.get("parameters", ()))
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     example = "" if body is None else f"<pre>{escape(msgspec.json.format(msgspec.json.encode(body)).decode())}</pre>"
     answers = _table((status, one["description"]) for status, one in operation["responses"].items())

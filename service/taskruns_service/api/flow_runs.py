@@ -133,9 +133,7 @@ async def get_flow_run(
     answers={204: Answer("It is deleted.")},
     errors=(FlowRunNotFound, *WRITE_ERRORS),
 )
-async def delete_flow_run(
-    flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]
-) -> Response[bytes]:
+async def delete_flow_run(flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]) -> Response[bytes]:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
     await writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
     return Response(b"", status_code=204)
@@ -152,7 +150,9 @@ async def delete_flow_run(
     body_example={"type": "Running", "message": "Running flow.", "timestamp": "2021-05-12T18:00:01.696849Z"},
     conditional=("If-Match",),
     answers={
-        201: Answer("The state is in the history; `outcome` says whether it is the current one.", models.FlowRunStateReceipt),
+        201: Answer(
+            "The state is in the history; `outcome` says whether it is the current one.", models.FlowRunStateReceipt
+        ),
         200: Answer("It was recorded before.", models.FlowRunStateReceipt),
     },
     errors=(FlowRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),

@@ -66,7 +66,9 @@ class Operation(Struct, frozen=True, kw_only=True):
 Handler = Callable[..., Any]
 
 
-def operation(method: Literal["GET", "POST", "PATCH", "DELETE"], path: str, **declared: Any) -> Callable[[Handler], HTTPRouteHandler]:
+def operation(
+    method: Literal["GET", "POST", "PATCH", "DELETE"], path: str, **declared: Any
+) -> Callable[[Handler], HTTPRouteHandler]:
     """Makes a handler of a function and declares the operation that it is; its docstring is the description."""
     declaration = Operation(**declared)
 

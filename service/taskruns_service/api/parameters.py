@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from taskruns_service import paging
 from taskruns_service.api.requests import CURSOR, LIMIT
 from taskruns_service.filters import Filter
 from taskruns_service.paging import SORT_LENGTH, Key
@@ -13,7 +12,12 @@ FIELDS_LENGTH = 1000
 
 
 def list_parameters(
-    filters: Iterable[Filter], keys: Mapping[str, Key], members: Mapping[str, Any], *, default_sort: str, everywhere: bool = False
+    filters: Iterable[Filter],
+    keys: Mapping[str, Key],
+    members: Mapping[str, Any],
+    *,
+    default_sort: str,
+    everywhere: bool = False,
 ) -> tuple[Parameter, ...]:
     """All parameters of a list."""
     names = ", ".join(name for name, key in keys.items() if key.everywhere or not everywhere)
@@ -29,6 +33,6 @@ def list_parameters(
         name="fields",
         value=text(FIELDS_LENGTH),
         description="Only these members of each item, with commas between them.",
-        example=",".join(list(members)[:1] + ["state"]),
+        example=",".join([*list(members)[:1], "state"]),
     )
     return (*(one.parameter for one in filters), sort, fields, LIMIT, CURSOR)

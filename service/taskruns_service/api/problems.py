@@ -18,6 +18,7 @@ from taskruns_service.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from taskruns_service.front import allow_header
 from taskruns_service.models import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -54,11 +55,10 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     known = _known(request, error)
     if known.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ServiceError):
         log.error("request failed", error=type(error).__name__, exc_info=error)
-    problem = problem_of(known, path=request.scope["path"], request_id=request.scope.get("request_id", ""))
+    problem = problem_of(known, path=request.scope["path"], request_id=str(request.scope.get("request_id", "")))
     headers = {}
     if isinstance(error, MethodNotAllowedException):
-        methods = (error.headers or {}).get("allow", "").split(", ")
-        headers["Allow"] = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
+        headers["Allow"] = allow_header((error.headers or {})["allow"].split(", "))
     if isinstance(known, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="taskruns"'
     if "retry_after" in known.members:

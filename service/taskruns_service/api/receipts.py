@@ -29,7 +29,12 @@ def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> Re
 def _receipt(index: int, outcome: Reported | ServiceError, task_run_id: UUID | None) -> models.TaskRunReceipt:
     if isinstance(outcome, ServiceError):
         return models.TaskRunReceipt(
-            index=index, outcome="refused", task_run_id=task_run_id, version=None, state=None, problem=_problem(index, outcome)
+            index=index,
+            outcome="refused",
+            task_run_id=task_run_id,
+            version=None,
+            state=None,
+            problem=_problem(index, outcome),
         )
     return models.TaskRunReceipt(
         index=index,

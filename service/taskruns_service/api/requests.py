@@ -28,7 +28,9 @@ LIMIT = Parameter(
     default=paging.DEFAULT_LIMIT,
 )
 CURSOR = Parameter(
-    name="cursor", value=text(CURSOR_LENGTH), description="Where the page begins: `next` of the page before, with the same filters."
+    name="cursor",
+    value=text(CURSOR_LENGTH),
+    description="Where the page begins: `next` of the page before, with the same filters.",
 )
 
 

@@ -247,7 +247,9 @@ async def set_task_run_states(request: AnyRequest, writer: NamedDependency[Write
     """Report 1 to 1,000 states of any task runs; those of one task run are taken in their order."""
     sent = await requests.body(request, models.TaskRunStateReports)
     identifiers = [one.task_run_id for one in sent.items]
-    outcomes = await writer.submit([ReportTaskRunState(one.task_run_id, one.report()) for one in sent.items], identifiers)
+    outcomes = await writer.submit(
+        [ReportTaskRunState(one.task_run_id, one.report()) for one in sent.items], identifiers
+    )
     return receipts(outcomes, identifiers)
 
 

@@ -1,200 +1,38 @@
-"""What goes over HTTP: requests are checked strictly, responses always have all their members."""
+"""What the service answers: always with all members, so that no client has to guess."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from taskruns_service import references
 from taskruns_service.errors import Fault, ServiceError
-from taskruns_service.ids import new_id
+from taskruns_service.models.common import STATE_EXAMPLE, FlowRunId, MapIndex, Parameters, Slug, TaskRunId, Timestamp
 from taskruns_service.references import ResultReference
-from taskruns_service.states import Report, StateType
-
-NAME_LENGTH = 255
-BULK_ITEMS = 1000
-STATE_BYTES = 1_000_000
-MESSAGE_LENGTH = 65_536
-JSON_DEPTH = 100
-
-_FLOW_RUN_ID = "019064f2-5a3c-7e1d-9a26-72754b7ea174"
-_TASK_RUN_ID = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
-_STATE_ID = "019064f2-5c02-7c44-b5d2-bd55ea048070"
-
-Timestamp = Annotated[datetime, Meta(tz=True)]
-NameText = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
-Tags = Annotated[list[NameText], Meta(max_length=100)]
-FlowRunId = Annotated[UUID, Meta(description="The id of the flow run.", examples=[_FLOW_RUN_ID])]
-TaskRunId = Annotated[UUID, Meta(description="The id of the task run.", examples=[_TASK_RUN_ID])]
-MapIndex = Annotated[
-    int, Meta(ge=-1, le=2**31 - 1, description="-1, or for a child of a mapped task run the index of its item, from 0.")
-]
-Parameters = Annotated[dict[str, Any], Meta(description="The parameters of the flow run: any JSON.", examples=[{"x": 1}])]
-Slug = Annotated[
-    str,
-    Meta(min_length=1, max_length=NAME_LENGTH, description="What the task is known by inside its flow.", examples=["say_hello-1"]),
-]
-
-
-def check_depth(value: Any, levels: int = JSON_DEPTH) -> None:
-    """Refuses JSON that nests deeper than databases and other clients can follow."""
-    if levels == 0:
-        raise ValueError(f"JSON may nest {JSON_DEPTH} levels deep at most")
-    for child in value.values() if isinstance(value, dict) else value:
-        if isinstance(child, dict | list):
-            check_depth(child, levels - 1)
-
-
-def _check_timestamp(moment: datetime) -> None:
-    try:
-        utc = moment.astimezone(UTC)
-    except OverflowError:
-        utc = datetime.max.replace(tzinfo=UTC)
-    if not 1970 <= utc.year < 9999:
-        raise ValueError("timestamps lie between the years 1970 and 9998 (UTC)")
-
-
-# Requests
-
-
-class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A state that a run has come to.
-
-    Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
-    """
-
-    type: Annotated[StateType, Meta(description="The type of the state.")]
-    id: Annotated[UUID | UnsetType, Meta(description="An id of your own, new for every state.", examples=[_STATE_ID])] = UNSET
-    message: Annotated[
-        Annotated[str, Meta(max_length=MESSAGE_LENGTH)] | None,
-        Meta(description="A sentence for people.", examples=["Task run succeeded."]),
-    ] = None
-    timestamp: Annotated[
-        Timestamp | UnsetType,
-        Meta(description="When the run came to it, with an offset; not sent: when the report arrives."),
-    ] = UNSET
-    result: Annotated[
-        dict[str, Any] | None,
-        Meta(
-            description="A reference to the result, never the result itself: its `type`, where it is, how it was written.",
-            examples=[{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}],
-            extra_json_schema={"required": ["type"], "properties": {"type": {"type": "string", "maxLength": 255}}},
-        ),
-    ] = None
-    details: Annotated[
-        dict[str, Any], Meta(description="What only some types of state have, such as `start_time` of Scheduled; kept as given.")
-    ] = {}
-    expected_version: Annotated[
-        Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType,
-        Meta(description="Record it only if the run still has this version; otherwise the answer is 412."),
-    ] = UNSET
-    force: Annotated[bool, Meta(description="Record it even if the run is finished and would not be any more.")] = False
-
-    def __post_init__(self) -> None:
-        if self.timestamp is not UNSET:
-            _check_timestamp(self.timestamp)
-        if self.result is not None:
-            check_depth(self.result)
-            references.check_reference(self.result)
-        if self.details:
-            check_depth(self.details)
-        if (self.result or self.details) and len(msgspec.json.encode(self)) > STATE_BYTES:
-            raise ValueError(f"a state may have at most {STATE_BYTES} bytes")
-
-    def report(self, *, expected_version: int | None = None, expected_sequence: int | None = None) -> Report:
-        """The state as `states.advance` reads it, with an id in any case; the arguments come from If-Match."""
-        return Report(
-            id=new_id() if self.id is UNSET else self.id,
-            type=self.type,
-            timestamp=None if self.timestamp is UNSET else self.timestamp,
-            message=self.message,
-            result=self.result,
-            details=self.details,
-            expected_version=expected_version if self.expected_version is UNSET else self.expected_version,
-            expected_sequence=expected_sequence,
-            force=self.force,
-        )
-
-
-class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A flow run to create, or to find again by `id` or by `idempotency_key`."""
-
-    flow_name: Annotated[NameText, Meta(description="The name of the flow; it is made if it is new.", examples=["example-mapped"])]
-    id: Annotated[UUID | UnsetType, Meta(description="An id of your own; not sent: the service makes one.")] = UNSET
-    name: Annotated[NameText | UnsetType, Meta(description="The name of the run; not sent: one is made.")] = UNSET
-    parameters: Parameters | UnsetType = UNSET
-    labels: Annotated[Tags | UnsetType, Meta(description="Labels of the flow run.", examples=[["prod"]])] = UNSET
-    context: Annotated[dict[str, Any] | UnsetType, Meta(description="The context of the flow run: any JSON.")] = UNSET
-    idempotency_key: Annotated[
-        NameText | UnsetType, Meta(description="A second request with this key for this flow finds the same flow run.")
-    ] = UNSET
-
-    def __post_init__(self) -> None:
-        for value in (self.parameters, self.context):
-            if value is not UNSET:
-                check_depth(value)
-
-
-class TaskRunReport(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A task run by its natural key: it is created if it is new, and then comes to these states."""
-
-    task_slug: Slug
-    map_index: MapIndex = -1
-    task_name: Annotated[NameText | UnsetType, Meta(description="The name of the task; not sent: its slug.")] = UNSET
-    name: Annotated[NameText | None, Meta(description="The name of the task run, if it is created.")] = None
-    tags: Annotated[Tags, Meta(description="Its tags, if it is created.", examples=[["etl"]])] = []
-    states: Annotated[
-        list[StateCreate], Meta(max_length=BULK_ITEMS, description="States that it has come to, in their order.")
-    ] = []
-
-
-class TaskRunReports(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Task runs of one flow run to report."""
-
-    items: Annotated[list[TaskRunReport], Meta(min_length=1, max_length=BULK_ITEMS)]
-
-
-class TaskRunStateReport(StateCreate, forbid_unknown_fields=True, kw_only=True):
-    """A state that one task run has come to."""
-
-    task_run_id: TaskRunId
-
-
-class TaskRunStateReports(Struct, forbid_unknown_fields=True, kw_only=True):
-    """States of any task runs to report."""
-
-    items: Annotated[list[TaskRunStateReport], Meta(min_length=1, max_length=BULK_ITEMS)]
-
-
-class TaskRunUpdate(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What may be changed about a task run; what is not sent stays."""
-
-    name: Annotated[NameText | None | UnsetType, Meta(description="Its name; null takes the name away.")] = UNSET
-    tags: Annotated[Tags | UnsetType, Meta(description="All its tags.")] = UNSET
-    expected_version: Annotated[
-        Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType, Meta(description="Change it only if it still has this version.")
-    ] = UNSET
-
-
-# Responses
+from taskruns_service.states import StateType
 
 _State = Annotated[StateType, Meta(description="The type of its current state; Pending before any state was reported.")]
-_StateMessage = Annotated[str | None, Meta(description="The message of its current state.", examples=["Task run succeeded."])]
+_StateMessage = Annotated[
+    str | None, Meta(description="The message of its current state.", examples=["Task run succeeded."])
+]
 _StateTimestamp = Annotated[Timestamp | None, Meta(description="When it came to its current state.")]
 _Version = Annotated[int, Meta(description="How often it has changed; its ETag.", examples=[3])]
 _RunCount = Annotated[int, Meta(description="How often it was Running.")]
 _StartTime = Annotated[Timestamp | None, Meta(description="When it was Running first.")]
-_EndTime = Annotated[Timestamp | None, Meta(description="When it came to its current state, if that is a finished one.")]
+_EndTime = Annotated[
+    Timestamp | None, Meta(description="When it came to its current state, if that is a finished one.")
+]
 _Duration = Annotated[float | None, Meta(description="Seconds from start to end.", examples=[1.468647])]
 _QueueTime = Annotated[float | None, Meta(description="Seconds from its earliest state to its start.", examples=[0.25])]
-_Sequence = Annotated[int, Meta(description="The number of its latest change among all changes of its flow run, from 1.")]
+_Sequence = Annotated[
+    int, Meta(description="The number of its latest change among all changes of its flow run, from 1.")
+]
 _Created = Annotated[Timestamp, Meta(description="When the service made it.")]
 _Updated = Annotated[Timestamp, Meta(description="When the service last changed it.")]
 _NextPage = Annotated[str | None, Meta(description="The cursor of the next page; null on the last one.")]
 _Counts = Annotated[
-    dict[str, int], Meta(description="How many of its task runs are in each state.", examples=[{"Success": 7, "Mapped": 1}])
+    dict[str, int],
+    Meta(description="How many of its task runs are in each state.", examples=[{"Success": 7, "Mapped": 1}]),
 ]
 
 
@@ -281,7 +119,7 @@ def _chosen(name: str, of: type[Struct], doc: str) -> type[Struct]:
 class State(Struct, frozen=True, kw_only=True):
     """One entry in the history of a run."""
 
-    id: Annotated[UUID, Meta(description="The id of the state.", examples=[_STATE_ID])]
+    id: Annotated[UUID, Meta(description="The id of the state.", examples=[STATE_EXAMPLE])]
     type: Annotated[StateType, Meta(description="The type of the state.")]
     version: Annotated[int | None, Meta(description="The version of the run that it made; null for a late one.")]
     sequence: _Sequence
@@ -303,8 +141,8 @@ class StatePage(Struct, frozen=True, kw_only=True):
 Outcome = Annotated[
     str,
     Meta(
-        description="created, existing (both without states), recorded, late (only in the history, as a newer state was known), "
-        "duplicate (recorded before) or refused (see `problem`).",
+        description="`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), "
+        "`duplicate` (recorded before) or `refused` (see `problem`).",
         examples=["recorded"],
         extra_json_schema={"x-extensible-enum": ["created", "existing", "recorded", "late", "duplicate", "refused"]},
     ),
@@ -315,7 +153,7 @@ class TaskRunStateReceipt(Struct, frozen=True, kw_only=True):
     """What became of a state of a task run."""
 
     outcome: Outcome
-    id: Annotated[UUID, Meta(description="The id of the state.", examples=[_STATE_ID])]
+    id: Annotated[UUID, Meta(description="The id of the state.", examples=[STATE_EXAMPLE])]
     task_run_id: TaskRunId
     version: _Version
     state: _State
@@ -325,7 +163,7 @@ class FlowRunStateReceipt(Struct, frozen=True, kw_only=True):
     """What became of a state of a flow run."""
 
     outcome: Outcome
-    id: Annotated[UUID, Meta(description="The id of the state.", examples=[_STATE_ID])]
+    id: Annotated[UUID, Meta(description="The id of the state.", examples=[STATE_EXAMPLE])]
     flow_run_id: FlowRunId
     version: _Version
     state: _State
@@ -396,7 +234,8 @@ class TaskRunResult(Struct, frozen=True, kw_only=True):
     state: _State
     reference: Annotated[ResultReference | None, Meta(description="Where its result is; null for a mapped parent.")]
     children: Annotated[
-        list[ChildResult] | None, Meta(description="The children of a mapped parent, by map index; null for all others.")
+        list[ChildResult] | None,
+        Meta(description="The children of a mapped parent, by map index; null for all others."),
     ]
     next: Annotated[str | None, Meta(description="The cursor of the next page of children; null on the last one.")]
 
@@ -432,8 +271,12 @@ class GroupKey(Struct, frozen=True, kw_only=True):
     map_parent: Annotated[
         UUID | None | UnsetType, Meta(description="The mapped task run whose children they are; null: of none.")
     ] = UNSET
-    hour: Annotated[Timestamp | None | UnsetType, Meta(description="The hour (UTC) of their start; null: not started.")] = UNSET
-    day: Annotated[Timestamp | None | UnsetType, Meta(description="The day (UTC) of their start; null: not started.")] = UNSET
+    hour: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The hour (UTC) of their start; null: not started.")
+    ] = UNSET
+    day: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The day (UTC) of their start; null: not started.")
+    ] = UNSET
 
 
 class AggregateGroup(Struct, frozen=True, kw_only=True):
@@ -451,13 +294,15 @@ class Aggregate(Struct, frozen=True, kw_only=True):
     relation: Annotated[
         str,
         Meta(
-            description="`eq`: there are exactly so many. `gte`: counting stopped at `count_limit`, there are so many or more.",
+            description="`eq`: exactly so many. `gte`: counting stopped at `count_limit`; so many or more.",
             examples=["eq"],
             extra_json_schema={"x-extensible-enum": ["eq", "gte"]},
         ),
     ]
     measures: Measures
-    groups: Annotated[list[AggregateGroup] | None, Meta(description="The groups in the order of their keys; null without `group_by`.")]
+    groups: Annotated[
+        list[AggregateGroup] | None, Meta(description="The groups in the order of their keys; null without `group_by`.")
+    ]
     truncated: Annotated[bool, Meta(description="Whether there are more groups than `limit`.")]
 
 

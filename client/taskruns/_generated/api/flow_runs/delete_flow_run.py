@@ -1,0 +1,26 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""DELETE /flow-runs/{flow_run_id}."""
+
+from uuid import UUID
+
+from ...types import Answers, Call, nothing, prepare
+
+ANSWERS: Answers[None] = {204: nothing}
+
+
+def build(flow_run_id: UUID) -> Call[None]:
+    """Delete a flow run.
+
+    Delete a flow run with its task runs and their histories. The results that they refer to are not touched.
+
+    Needs an API key of scope `write`.
+
+    Args:
+        flow_run_id: The id of the flow run.
+
+    Returns:
+        The request; its answer is `None`.
+    """
+    return prepare(
+        "delete_flow_run", "DELETE", "/flow-runs/{flow_run_id}", ANSWERS, segments=[("flow_run_id", flow_run_id)]
+    )

@@ -1,0 +1,36 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""GET /flow-runs/{flow_run_id}/states."""
+
+from uuid import UUID
+
+from ...models import StatePage
+from ...types import UNSET, Answers, Call, Json, Unset, prepare
+
+ANSWERS: Answers[StatePage] = {200: Json(StatePage)}
+
+
+def build(
+    flow_run_id: UUID, *, limit: int | None | Unset = UNSET, cursor: str | None | Unset = UNSET
+) -> Call[StatePage]:
+    """List the states of a flow run.
+
+    List the history of a flow run, oldest first, with the states that came too late to count.
+
+    Needs an API key of scope `read`.
+
+    Args:
+        flow_run_id: The id of the flow run.
+        limit: How many items a page has at most. The server's default is `100`.
+        cursor: Where the page begins: `next` of the page before, with the same filters.
+
+    Returns:
+        The request; its answer is `StatePage`.
+    """
+    return prepare(
+        "list_flow_run_states",
+        "GET",
+        "/flow-runs/{flow_run_id}/states",
+        ANSWERS,
+        segments=[("flow_run_id", flow_run_id)],
+        params=[("limit", limit), ("cursor", cursor)],
+    )

@@ -1,0 +1,36 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""POST /flow-runs/{flow_run_id}/task-runs."""
+
+from uuid import UUID
+
+from ...models import TaskRunReceipts, TaskRunReports
+from ...types import Answers, Call, Json, prepare
+
+ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
+
+
+def build(flow_run_id: UUID, *, body: TaskRunReports) -> Call[TaskRunReceipts]:
+    """Report task runs of a flow run.
+
+    Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its
+    states.
+
+    Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
+
+    Needs an API key of scope `write`.
+
+    Args:
+        flow_run_id: The id of the flow run.
+        body: Task runs of one flow run to report.
+
+    Returns:
+        The request; its answer is `TaskRunReceipts`.
+    """
+    return prepare(
+        "report_task_runs",
+        "POST",
+        "/flow-runs/{flow_run_id}/task-runs",
+        ANSWERS,
+        segments=[("flow_run_id", flow_run_id)],
+        body=body,
+    )

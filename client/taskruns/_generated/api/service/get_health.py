@@ -1,0 +1,18 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""GET /health."""
+
+from ...models import Health
+from ...types import Answers, Call, Json, prepare
+
+ANSWERS: Answers[Health] = {200: Json(Health)}
+
+
+def build() -> Call[Health]:
+    """Tell whether the process is alive.
+
+    Tell whether the process answers. It does not ask the database, so that nobody restarts it for that.
+
+    Returns:
+        The request; its answer is `Health`.
+    """
+    return prepare("get_health", "GET", "/health", ANSWERS)

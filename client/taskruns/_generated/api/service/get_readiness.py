@@ -1,0 +1,18 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""GET /ready."""
+
+from ...models import Health
+from ...types import Answers, Call, Json, prepare
+
+ANSWERS: Answers[Health] = {200: Json(Health)}
+
+
+def build() -> Call[Health]:
+    """Tell whether the service is ready for work.
+
+    Tell whether the database answers and has the schema that this version needs; if not, `detail` says why.
+
+    Returns:
+        The request; its answer is `Health`.
+    """
+    return prepare("get_readiness", "GET", "/ready", ANSWERS)

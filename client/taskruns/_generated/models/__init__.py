@@ -1,0 +1,975 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""What goes over HTTP: every schema of openapi.json as a Struct, an enum or a union."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeAlias
+from uuid import UUID
+
+from msgspec import Struct
+
+from ..types import UNSET, OpenEnum, Timestamp, Unset
+
+__all__ = [
+    "Aggregate",
+    "AggregateGroup",
+    "AggregateTaskRunsGroupByItem",
+    "AggregateTaskRunsMeasureItem",
+    "AzureResult",
+    "ChildResult",
+    "CompressedSerializer",
+    "ConstantResult",
+    "CurrentState",
+    "CustomResult",
+    "CustomSerializer",
+    "DateTimeSerializer",
+    "Fault",
+    "FlowRun",
+    "FlowRunCreate",
+    "FlowRunFields",
+    "FlowRunFieldsPage",
+    "FlowRunPage",
+    "FlowRunStateReceipt",
+    "FlowRunSummary",
+    "GCSResult",
+    "GroupKey",
+    "Health",
+    "ItemProblem",
+    "JSONSerializer",
+    "LocalResult",
+    "Measures",
+    "PandasSerializer",
+    "PickleSerializer",
+    "PrefectResult",
+    "Problem",
+    "ResultReference",
+    "S3Result",
+    "SecretResult",
+    "Serializer",
+    "State",
+    "StateCreate",
+    "StateCreateResultType0",
+    "StateGroup",
+    "StatePage",
+    "StateType",
+    "TaskRun",
+    "TaskRunFields",
+    "TaskRunFieldsPage",
+    "TaskRunPage",
+    "TaskRunReceipt",
+    "TaskRunReceipts",
+    "TaskRunReport",
+    "TaskRunReports",
+    "TaskRunResult",
+    "TaskRunStateReceipt",
+    "TaskRunStateReport",
+    "TaskRunStateReportResultType0",
+    "TaskRunStateReports",
+    "TaskRunUpdate",
+]
+
+
+class StateGroup(OpenEnum):
+    """What a state amounts to. Every state is pending, running or finished; a finished one may have succeeded or
+    failed.
+    """
+
+    FAILED = "failed"
+    FINISHED = "finished"
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESSFUL = "successful"
+
+
+class StateType(OpenEnum):
+    """The type of a state. New types may be added: read an unknown one as you would its group.
+
+    - `Pending`: Waits to run.
+    - `Scheduled`: Waits for a moment in time to run.
+    - `Paused`: Waits for a person to let it go on.
+    - `Resume`: Was paused and may go on.
+    - `Retrying`: Failed and waits to be tried again.
+    - `Queued`: Waits for a free place.
+    - `Submitted`: Was handed over to be run.
+    - `ClientFailed`: Could not be started by the client that should run it.
+    - `Running`: Is running.
+    - `Cancelling`: Is running and was asked to stop.
+    - `Finished`: Ended.
+    - `Success`: Ended well.
+    - `Cached`: Ended well, and its result may be used again.
+    - `Mapped`: Made one child for each item; the children do the work.
+    - `Skipped`: Was not needed.
+    - `Failed`: Ended with an error.
+    - `TimedOut`: Took longer than it was allowed.
+    - `TriggerFailed`: Never ran, because what it waits for did not end as it needs.
+    - `ValidationFailed`: Made a result that its own check refused.
+    - `Looped`: Ended one turn of a loop.
+    - `Cancelled`: Was stopped before it ended.
+    """
+
+    CACHED = "Cached"
+    CANCELLED = "Cancelled"
+    CANCELLING = "Cancelling"
+    CLIENT_FAILED = "ClientFailed"
+    FAILED = "Failed"
+    FINISHED = "Finished"
+    LOOPED = "Looped"
+    MAPPED = "Mapped"
+    PAUSED = "Paused"
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    RESUME = "Resume"
+    RETRYING = "Retrying"
+    RUNNING = "Running"
+    SCHEDULED = "Scheduled"
+    SKIPPED = "Skipped"
+    SUBMITTED = "Submitted"
+    SUCCESS = "Success"
+    TIMED_OUT = "TimedOut"
+    TRIGGER_FAILED = "TriggerFailed"
+    VALIDATION_FAILED = "ValidationFailed"
+
+
+class AggregateTaskRunsGroupByItem(OpenEnum):
+    STATE = "state"
+    TASK_SLUG = "task_slug"
+    FLOW_RUN_ID = "flow_run_id"
+    FLOW_NAME = "flow_name"
+    MAP_PARENT = "map_parent"
+    HOUR = "hour"
+    DAY = "day"
+
+
+class AggregateTaskRunsMeasureItem(OpenEnum):
+    COUNT = "count"
+    SUM_DURATION = "sum_duration"
+    AVG_DURATION = "avg_duration"
+    MIN_DURATION = "min_duration"
+    MAX_DURATION = "max_duration"
+    P50_DURATION = "p50_duration"
+    P95_DURATION = "p95_duration"
+    P99_DURATION = "p99_duration"
+    SUM_QUEUE_TIME = "sum_queue_time"
+    AVG_QUEUE_TIME = "avg_queue_time"
+    MIN_QUEUE_TIME = "min_queue_time"
+    MAX_QUEUE_TIME = "max_queue_time"
+    P50_QUEUE_TIME = "p50_queue_time"
+    P95_QUEUE_TIME = "p95_queue_time"
+    P99_QUEUE_TIME = "p99_queue_time"
+    FIRST_START_TIME = "first_start_time"
+    LAST_END_TIME = "last_end_time"
+
+
+class Aggregate(Struct, kw_only=True, frozen=True):
+    """How many task runs there are, and what they measure."""
+
+    count: int
+    """How many they are."""
+    groups: list[AggregateGroup] | None
+    """The groups in the order of their keys; null without `group_by`."""
+    measures: Measures
+    relation: str
+    """`eq`: there are exactly so many. `gte`: counting stopped at `count_limit`, there are so many or more."""
+    truncated: bool
+    """Whether there are more groups than `limit`."""
+
+
+class AggregateGroup(Struct, kw_only=True, frozen=True):
+    """The task runs that have something in common."""
+
+    count: int
+    """How many they are."""
+    key: GroupKey
+    measures: Measures
+
+
+class AzureResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
+    """A blob in a container of Azure Blob Storage."""
+
+    container: str | None
+    """The container."""
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["AzureResult"]] = "AzureResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class ChildResult(Struct, kw_only=True, frozen=True):
+    """The result of one child of a mapped task run."""
+
+    map_index: int
+    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    reference: ResultReference | None
+    """Where its result is; null if it has none."""
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    task_run_id: UUID
+    """The id of the task run."""
+
+
+class CompressedSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="CompressedSerializer"):
+    """Written by another serializer and then compressed."""
+
+    format: str | None
+    """Such as `gzip`, `bz2`, `lzma` or `zlib`."""
+    serializer: Serializer | None
+    """What wrote the value before it was compressed."""
+    type: ClassVar[Literal["CompressedSerializer"]] = "CompressedSerializer"
+
+
+class ConstantResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="ConstantResult"):
+    """A value that is always the same."""
+
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["ConstantResult"]] = "ConstantResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    value: Any
+    """The value, as it was given."""
+
+
+class CurrentState(Struct, kw_only=True, frozen=True):
+    """What a run is now."""
+
+    state: StateType
+    state_timestamp: Timestamp | None
+    version: int
+
+
+class CustomResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="CustomResult"):
+    """A result type of the user's own, as it was given."""
+
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    given: dict[str, Any]
+    """The reference as it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    name: str
+    """The type as it was given."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["CustomResult"]] = "CustomResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class CustomSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="CustomSerializer"):
+    """A serializer of the user's own, as it was given."""
+
+    given: dict[str, Any]
+    """The serializer as it was given."""
+    name: str
+    """The type as it was given."""
+    type: ClassVar[Literal["CustomSerializer"]] = "CustomSerializer"
+
+
+class DateTimeSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="DateTimeSerializer"):
+    """A moment, written as RFC 3339 text."""
+
+    type: ClassVar[Literal["DateTimeSerializer"]] = "DateTimeSerializer"
+
+
+class Fault(Struct, kw_only=True, frozen=True):
+    """One thing that is wrong with a request.
+
+    Of a parameter or header: its name. Of a body: a JSON Pointer (RFC 6901).
+    """
+
+    detail: str
+    header: str | None | Unset = UNSET
+    parameter: str | None | Unset = UNSET
+    pointer: str | None | Unset = UNSET
+
+
+class FlowRun(Struct, kw_only=True, frozen=True):
+    """One run of a flow."""
+
+    context: dict[str, Any]
+    """Its context, as it was given."""
+    created: Timestamp
+    """When the service made it."""
+    duration: float | None
+    """Seconds from start to end."""
+    end_time: Timestamp | None
+    """When it came to its current state, if that is a finished one."""
+    flow_id: UUID
+    """The id of the flow."""
+    flow_name: str
+    """The name of the flow."""
+    id: UUID
+    """The id of the flow run."""
+    idempotency_key: str | None
+    """The key under which it was created, if any."""
+    labels: list[str]
+    """Its labels."""
+    name: str
+    """The name of the run."""
+    parameters: dict[str, Any]
+    """The parameters of the flow run: any JSON."""
+    queue_time: float | None
+    """Seconds from its earliest state to its start."""
+    run_count: int
+    """How often it was Running."""
+    sequence: int
+    """How many changes it and its task runs had; its ETag."""
+    start_time: Timestamp | None
+    """When it was Running first."""
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    state_message: str | None
+    """The message of its current state."""
+    state_timestamp: Timestamp | None
+    """When it came to its current state."""
+    task_run_counts: dict[str, int]
+    """How many of its task runs are in each state."""
+    updated: Timestamp
+    """When the service last changed it."""
+    version: int
+    """How often it has changed itself."""
+
+
+class FlowRunCreate(Struct, kw_only=True, frozen=True):
+    """A flow run to create, or to find again by `id` or by `idempotency_key`."""
+
+    flow_name: str
+    """The name of the flow; it is made if it is new."""
+    context: dict[str, Any] | Unset = UNSET
+    """The context of the flow run: any JSON."""
+    id: UUID | Unset = UNSET
+    """An id of your own; not sent: the service makes one."""
+    idempotency_key: str | Unset = UNSET
+    """A second request with this key for this flow finds the same flow run."""
+    labels: list[str] | Unset = UNSET
+    """Labels of the flow run."""
+    name: str | Unset = UNSET
+    """The name of the run; not sent: one is made."""
+    parameters: dict[str, Any] | Unset = UNSET
+    """The parameters of the flow run: any JSON."""
+
+
+class FlowRunFields(Struct, kw_only=True, frozen=True):
+    """A flow run with the members that `fields` names."""
+
+    created: Timestamp | Unset = UNSET
+    """When the service made it."""
+    duration: float | None | Unset = UNSET
+    """Seconds from start to end."""
+    end_time: Timestamp | None | Unset = UNSET
+    """When it came to its current state, if that is a finished one."""
+    flow_id: UUID | Unset = UNSET
+    """The id of the flow."""
+    flow_name: str | Unset = UNSET
+    """The name of the flow."""
+    id: UUID | Unset = UNSET
+    """The id of the flow run."""
+    labels: list[str] | Unset = UNSET
+    """Its labels."""
+    name: str | Unset = UNSET
+    """The name of the run."""
+    queue_time: float | None | Unset = UNSET
+    """Seconds from its earliest state to its start."""
+    run_count: int | Unset = UNSET
+    """How often it was Running."""
+    sequence: int | Unset = UNSET
+    """How many changes it and its task runs had; its ETag."""
+    start_time: Timestamp | None | Unset = UNSET
+    """When it was Running first."""
+    state: StateType | Unset = UNSET
+    """The type of its current state; Pending before any state was reported."""
+    state_message: str | None | Unset = UNSET
+    """The message of its current state."""
+    state_timestamp: Timestamp | None | Unset = UNSET
+    """When it came to its current state."""
+    task_run_counts: dict[str, int] | Unset = UNSET
+    """How many of its task runs are in each state."""
+    updated: Timestamp | Unset = UNSET
+    """When the service last changed it."""
+    version: int | Unset = UNSET
+    """How often it has changed itself."""
+
+
+class FlowRunFieldsPage(Struct, kw_only=True, frozen=True):
+    """Some of the flow runs with the members that `fields` names, and where the others are."""
+
+    items: list[FlowRunFields]
+    next: str | None
+    """The cursor of the next page; null on the last one."""
+
+
+class FlowRunPage(Struct, kw_only=True, frozen=True):
+    """Some of the flow runs, and where the others are."""
+
+    items: list[FlowRunSummary]
+    next: str | None
+    """The cursor of the next page; null on the last one."""
+
+
+class FlowRunStateReceipt(Struct, kw_only=True, frozen=True):
+    """What became of a state of a flow run."""
+
+    flow_run_id: UUID
+    """The id of the flow run."""
+    id: UUID
+    """The id of the state."""
+    outcome: str
+    """created, existing (both without states), recorded, late (only in the history, as a newer state was known),
+    duplicate (recorded before) or refused (see `problem`).
+    """
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    version: int
+    """How often it has changed; its ETag."""
+
+
+class FlowRunSummary(Struct, kw_only=True, frozen=True):
+    """One run of a flow, as lists have it: without parameters and context."""
+
+    created: Timestamp
+    """When the service made it."""
+    duration: float | None
+    """Seconds from start to end."""
+    end_time: Timestamp | None
+    """When it came to its current state, if that is a finished one."""
+    flow_id: UUID
+    """The id of the flow."""
+    flow_name: str
+    """The name of the flow."""
+    id: UUID
+    """The id of the flow run."""
+    labels: list[str]
+    """Its labels."""
+    name: str
+    """The name of the run."""
+    queue_time: float | None
+    """Seconds from its earliest state to its start."""
+    run_count: int
+    """How often it was Running."""
+    sequence: int
+    """How many changes it and its task runs had; its ETag."""
+    start_time: Timestamp | None
+    """When it was Running first."""
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    state_message: str | None
+    """The message of its current state."""
+    state_timestamp: Timestamp | None
+    """When it came to its current state."""
+    task_run_counts: dict[str, int]
+    """How many of its task runs are in each state."""
+    updated: Timestamp
+    """When the service last changed it."""
+    version: int
+    """How often it has changed itself."""
+
+
+class GCSResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):
+    """An object in a bucket of Google Cloud Storage."""
+
+    bucket: str | None
+    """The bucket."""
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["GCSResult"]] = "GCSResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class GroupKey(Struct, kw_only=True, frozen=True):
+    """What the task runs of a group have in common: a member for each `group_by`."""
+
+    day: Timestamp | None | Unset = UNSET
+    """The day (UTC) of their start; null: not started."""
+    flow_name: str | Unset = UNSET
+    """The flow."""
+    flow_run_id: UUID | Unset = UNSET
+    """The flow run."""
+    hour: Timestamp | None | Unset = UNSET
+    """The hour (UTC) of their start; null: not started."""
+    map_parent: UUID | None | Unset = UNSET
+    """The mapped task run whose children they are; null: of none."""
+    state: StateType | Unset = UNSET
+    """The type of the state."""
+    task_slug: str | Unset = UNSET
+    """The task."""
+
+
+class Health(Struct, kw_only=True, frozen=True):
+    """Whether the process is alive, or ready for work."""
+
+    status: str
+    """`ok`."""
+    version: str
+    """The version of the service."""
+
+
+class ItemProblem(Struct, kw_only=True, frozen=True):
+    """Why an item was refused."""
+
+    code: str
+    """The code, as in a problem."""
+    detail: str
+    """What went wrong and what to do."""
+    current: CurrentState | Unset = UNSET
+    """What the run is now."""
+    errors: list[Fault] | Unset = UNSET
+    """Which of its states, and why."""
+
+
+class JSONSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="JSONSerializer"):
+    """Written as JSON in UTF-8."""
+
+    type: ClassVar[Literal["JSONSerializer"]] = "JSONSerializer"
+
+
+class LocalResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="LocalResult"):
+    """A file on the machine (or the shared disk) where the task ran."""
+
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    dir: str | None
+    """The folder that `location` starts from."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["LocalResult"]] = "LocalResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class Measures(Struct, kw_only=True, frozen=True):
+    """The measures that were asked for. Durations and queue times are in seconds; null if no task run has one."""
+
+    avg_duration: float | None | Unset = UNSET
+    avg_queue_time: float | None | Unset = UNSET
+    first_start_time: Timestamp | None | Unset = UNSET
+    last_end_time: Timestamp | None | Unset = UNSET
+    max_duration: float | None | Unset = UNSET
+    max_queue_time: float | None | Unset = UNSET
+    min_duration: float | None | Unset = UNSET
+    min_queue_time: float | None | Unset = UNSET
+    p50_duration: float | None | Unset = UNSET
+    p50_queue_time: float | None | Unset = UNSET
+    p95_duration: float | None | Unset = UNSET
+    p95_queue_time: float | None | Unset = UNSET
+    p99_duration: float | None | Unset = UNSET
+    p99_queue_time: float | None | Unset = UNSET
+    sum_duration: float | None | Unset = UNSET
+    sum_queue_time: float | None | Unset = UNSET
+
+
+class PandasSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
+    """A pandas DataFrame, written as a file of this type."""
+
+    file_type: str | None
+    """Such as `csv` or `parquet`."""
+    type: ClassVar[Literal["PandasSerializer"]] = "PandasSerializer"
+
+
+class PickleSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="PickleSerializer"):
+    """Written with cloudpickle. Load it only if you trust who wrote it."""
+
+    type: ClassVar[Literal["PickleSerializer"]] = "PickleSerializer"
+
+
+class PrefectResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="PrefectResult"):
+    """A value that was sent to the service on purpose: `location` is the value itself, as JSON text."""
+
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["PrefectResult"]] = "PrefectResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class Problem(Struct, kw_only=True, frozen=True):
+    """What went wrong (RFC 9457). `code` says it to programs, `detail` to people."""
+
+    code: str
+    """The code; new ones may be added."""
+    detail: str
+    """What went wrong and what to do."""
+    instance: str
+    """The path that was asked for."""
+    request_id: str
+    """The request's id, which is in the log and in X-Request-Id too."""
+    status: int
+    """The HTTP status."""
+    title: str
+    """The code in words."""
+    type: str
+    """A URI for the code."""
+    current: CurrentState | Unset = UNSET
+    """What the run is now."""
+    errors: list[Fault] | Unset = UNSET
+    """What is wrong with the request, and where."""
+    limit: int | Unset = UNSET
+    """The limit that was passed."""
+
+
+class S3Result(Struct, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):
+    """An object in a bucket of Amazon S3 or a storage like it."""
+
+    bucket: str | None
+    """The bucket."""
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["S3Result"]] = "S3Result"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class SecretResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="SecretResult"):
+    """A secret: `location` is its name. The service never has its value."""
+
+    digest: str | None
+    """The digest of what was written, such as `sha256:…`, if it was given."""
+    location: str | None
+    """Where the result is, within its storage; null if it was not written."""
+    serializer: Serializer | None
+    """How it was written; null: not said, which means pickle."""
+    size: int | None
+    """The size of what was written, in bytes, if it was given."""
+    type: ClassVar[Literal["SecretResult"]] = "SecretResult"
+    uri: str | None
+    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+
+
+class State(Struct, kw_only=True, frozen=True):
+    """One entry in the history of a run."""
+
+    accepted: bool
+    """False for a late one: a newer state was known already."""
+    details: dict[str, Any] | None
+    """What only some types have, as it was given."""
+    id: UUID
+    """The id of the state."""
+    message: str | None
+    """A sentence for people."""
+    received_at: Timestamp
+    """When the service heard of it."""
+    result: dict[str, Any] | None
+    """The reference to the result, as it was given."""
+    sequence: int
+    """The number of its latest change among all changes of its flow run, from 1."""
+    timestamp: Timestamp
+    """When the run came to it."""
+    type: StateType
+    """The type of the state."""
+    version: int | None
+    """The version of the run that it made; null for a late one."""
+
+
+class StateCreate(Struct, kw_only=True, frozen=True):
+    """A state that a run has come to.
+
+    Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
+    """
+
+    type: StateType
+    """The type of the state."""
+    details: dict[str, Any] | Unset = UNSET
+    """What only some types of state have, such as `start_time` of Scheduled; kept as given."""
+    expected_version: int | Unset = UNSET
+    """Record it only if the run still has this version; otherwise the answer is 412."""
+    force: bool | Unset = UNSET
+    """Record it even if the run is finished and would not be any more."""
+    id: UUID | Unset = UNSET
+    """An id of your own, new for every state."""
+    message: str | None | Unset = UNSET
+    """A sentence for people."""
+    result: StateCreateResultType0 | None | Unset = UNSET
+    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+    timestamp: Timestamp | Unset = UNSET
+    """When the run came to it, with an offset; not sent: when the report arrives."""
+
+
+class StatePage(Struct, kw_only=True, frozen=True):
+    """Some of the states, oldest first, and where the others are."""
+
+    items: list[State]
+    next: str | None
+    """The cursor of the next page; null on the last one."""
+
+
+class TaskRun(Struct, kw_only=True, frozen=True):
+    """One task of a flow, as it ran in one flow run."""
+
+    created: Timestamp
+    """When the service made it."""
+    duration: float | None
+    """Seconds from start to end."""
+    end_time: Timestamp | None
+    """When it came to its current state, if that is a finished one."""
+    flow_run_id: UUID
+    """The id of the flow run."""
+    has_result: bool
+    """Whether its current state has a result that was kept."""
+    id: UUID
+    """The id of the task run."""
+    map_index: int
+    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    name: str | None
+    """Its name, if it was given one."""
+    queue_time: float | None
+    """Seconds from its earliest state to its start."""
+    run_count: int
+    """How often it was Running."""
+    sequence: int
+    """The number of its latest change among all changes of its flow run, from 1."""
+    start_time: Timestamp | None
+    """When it was Running first."""
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    state_message: str | None
+    """The message of its current state."""
+    state_timestamp: Timestamp | None
+    """When it came to its current state."""
+    tags: list[str]
+    """Its tags."""
+    task_id: UUID
+    """The id of the task, the same in every run of its flow."""
+    task_slug: str
+    """What the task is known by inside its flow."""
+    updated: Timestamp
+    """When the service last changed it."""
+    version: int
+    """How often it has changed; its ETag."""
+
+
+class TaskRunFields(Struct, kw_only=True, frozen=True):
+    """A task run with the members that `fields` names."""
+
+    created: Timestamp | Unset = UNSET
+    """When the service made it."""
+    duration: float | None | Unset = UNSET
+    """Seconds from start to end."""
+    end_time: Timestamp | None | Unset = UNSET
+    """When it came to its current state, if that is a finished one."""
+    flow_run_id: UUID | Unset = UNSET
+    """The id of the flow run."""
+    has_result: bool | Unset = UNSET
+    """Whether its current state has a result that was kept."""
+    id: UUID | Unset = UNSET
+    """The id of the task run."""
+    map_index: int | Unset = UNSET
+    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    name: str | None | Unset = UNSET
+    """Its name, if it was given one."""
+    queue_time: float | None | Unset = UNSET
+    """Seconds from its earliest state to its start."""
+    run_count: int | Unset = UNSET
+    """How often it was Running."""
+    sequence: int | Unset = UNSET
+    """The number of its latest change among all changes of its flow run, from 1."""
+    start_time: Timestamp | None | Unset = UNSET
+    """When it was Running first."""
+    state: StateType | Unset = UNSET
+    """The type of its current state; Pending before any state was reported."""
+    state_message: str | None | Unset = UNSET
+    """The message of its current state."""
+    state_timestamp: Timestamp | None | Unset = UNSET
+    """When it came to its current state."""
+    tags: list[str] | Unset = UNSET
+    """Its tags."""
+    task_id: UUID | Unset = UNSET
+    """The id of the task, the same in every run of its flow."""
+    task_slug: str | Unset = UNSET
+    """What the task is known by inside its flow."""
+    updated: Timestamp | Unset = UNSET
+    """When the service last changed it."""
+    version: int | Unset = UNSET
+    """How often it has changed; its ETag."""
+
+
+class TaskRunFieldsPage(Struct, kw_only=True, frozen=True):
+    """Some of the task runs with the members that `fields` names, and where the others are."""
+
+    items: list[TaskRunFields]
+    next: str | None
+    """The cursor of the next page; null on the last one."""
+
+
+class TaskRunPage(Struct, kw_only=True, frozen=True):
+    """Some of the task runs, and where the others are."""
+
+    items: list[TaskRun]
+    next: str | None
+    """The cursor of the next page; null on the last one."""
+
+
+class TaskRunReceipt(Struct, kw_only=True, frozen=True):
+    """What became of one item."""
+
+    index: int
+    """The place of the item in the request, from 0."""
+    outcome: str
+    """created, existing (both without states), recorded, late (only in the history, as a newer state was known),
+    duplicate (recorded before) or refused (see `problem`).
+    """
+    problem: ItemProblem | None
+    """Why it was refused."""
+    state: StateType | None
+    """The type of the state of the task run now."""
+    task_run_id: UUID | None
+    """The id of its task run; null if there is none."""
+    version: int | None
+    """The version of the task run now."""
+
+
+class TaskRunReceipts(Struct, kw_only=True, frozen=True):
+    """What became of the items, in their order."""
+
+    items: list[TaskRunReceipt]
+
+
+class TaskRunReport(Struct, kw_only=True, frozen=True):
+    """A task run by its natural key: it is created if it is new, and then comes to these states."""
+
+    task_slug: str
+    """What the task is known by inside its flow."""
+    map_index: int | Unset = UNSET
+    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    name: str | None | Unset = UNSET
+    """The name of the task run, if it is created."""
+    states: list[StateCreate] | Unset = UNSET
+    """States that it has come to, in their order."""
+    tags: list[str] | Unset = UNSET
+    """Its tags, if it is created."""
+    task_name: str | Unset = UNSET
+    """The name of the task; not sent: its slug."""
+
+
+class TaskRunReports(Struct, kw_only=True, frozen=True):
+    """Task runs of one flow run to report."""
+
+    items: list[TaskRunReport]
+
+
+class TaskRunResult(Struct, kw_only=True, frozen=True):
+    """Where the result of a task run is; for a mapped parent, where the results of its children are."""
+
+    children: list[ChildResult] | None
+    """The children of a mapped parent, by map index; null for all others."""
+    next: str | None
+    """The cursor of the next page of children; null on the last one."""
+    reference: ResultReference | None
+    """Where its result is; null for a mapped parent."""
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    task_run_id: UUID
+    """The id of the task run."""
+
+
+class TaskRunStateReceipt(Struct, kw_only=True, frozen=True):
+    """What became of a state of a task run."""
+
+    id: UUID
+    """The id of the state."""
+    outcome: str
+    """created, existing (both without states), recorded, late (only in the history, as a newer state was known),
+    duplicate (recorded before) or refused (see `problem`).
+    """
+    state: StateType
+    """The type of its current state; Pending before any state was reported."""
+    task_run_id: UUID
+    """The id of the task run."""
+    version: int
+    """How often it has changed; its ETag."""
+
+
+class TaskRunStateReport(Struct, kw_only=True, frozen=True):
+    """A state that one task run has come to."""
+
+    task_run_id: UUID
+    """The id of the task run."""
+    type: StateType
+    """The type of the state."""
+    details: dict[str, Any] | Unset = UNSET
+    """What only some types of state have, such as `start_time` of Scheduled; kept as given."""
+    expected_version: int | Unset = UNSET
+    """Record it only if the run still has this version; otherwise the answer is 412."""
+    force: bool | Unset = UNSET
+    """Record it even if the run is finished and would not be any more."""
+    id: UUID | Unset = UNSET
+    """An id of your own, new for every state."""
+    message: str | None | Unset = UNSET
+    """A sentence for people."""
+    result: TaskRunStateReportResultType0 | None | Unset = UNSET
+    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+    timestamp: Timestamp | Unset = UNSET
+    """When the run came to it, with an offset; not sent: when the report arrives."""
+
+
+class TaskRunStateReports(Struct, kw_only=True, frozen=True):
+    """States of any task runs to report."""
+
+    items: list[TaskRunStateReport]
+
+
+class TaskRunUpdate(Struct, kw_only=True, frozen=True):
+    """What may be changed about a task run; what is not sent stays."""
+
+    expected_version: int | Unset = UNSET
+    """Change it only if it still has this version."""
+    name: str | None | Unset = UNSET
+    """Its name; null takes the name away."""
+    tags: list[str] | Unset = UNSET
+    """All its tags."""
+
+
+class StateCreateResultType0(Struct, kw_only=True, frozen=True):
+    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+
+    type: str
+
+
+class TaskRunStateReportResultType0(Struct, kw_only=True, frozen=True):
+    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+
+    type: str
+
+
+ResultReference: TypeAlias = (
+    LocalResult | S3Result | GCSResult | AzureResult | PrefectResult | ConstantResult | SecretResult | CustomResult
+)
+Serializer: TypeAlias = (
+    PickleSerializer | JSONSerializer | DateTimeSerializer | PandasSerializer | CompressedSerializer | CustomSerializer
+)

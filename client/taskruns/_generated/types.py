@@ -1,0 +1,154 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""What the generated modules share: UNSET, open enums, and `Call`, a request that is not sent yet."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from enum import Enum, StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET
+from msgspec import UnsetType as Unset
+
+__all__ = ["UNSET", "Answers", "Call", "Json", "OpenEnum", "Timestamp", "Unset", "binary", "nothing", "prepare", "text"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+Answers: TypeAlias = Mapping[int, Callable[[bytes], T]]
+"""For each success status, what makes the answer of the body."""
+
+Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A datetime that has a time zone."""
+
+
+class OpenEnum(StrEnum):
+    """A text enum that takes values it has no member for, so that a newer server's answers still decode."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value
+        member._value_ = value
+        return member
+
+
+class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
+    """A request that is not sent yet, and how to read its answer. It does no I/O."""
+
+    operation: str
+    """The operation's id in openapi.json."""
+    method: str
+    """The HTTP method, in capitals."""
+    path: str
+    """The path below the server's URL, percent-encoded."""
+    params: tuple[tuple[str, str], ...] = ()
+    """The query's pairs; a list is its name repeated."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """The headers that this operation needs, beside the transport's own."""
+    body: bytes | None = None
+    """The encoded body, or None."""
+    answers: Mapping[int, Callable[[bytes], T_co]]
+    """For each success status, what makes the answer of the body."""
+
+    def decode(self, status: int, body: bytes) -> T_co:
+        """Makes the typed answer of a success response.
+
+        Raises:
+            msgspec.DecodeError: If the body is not what openapi.json promises (a ValueError).
+            ValueError: If openapi.json does not have this success status.
+        """
+        if (read := self.answers.get(status)) is None:
+            raise ValueError(f"{self.operation} was answered with status {status}, which openapi.json does not have.")
+        return read(body)
+
+
+def prepare(
+    operation: str,
+    method: str,
+    path: str,
+    answers: Answers[T],
+    *,
+    segments: Iterable[tuple[str, object]] = (),
+    params: Iterable[tuple[str, object]] = (),
+    headers: Iterable[tuple[str, object]] = (),
+    body: object = UNSET,
+    content_type: str = "application/json",
+) -> Call[T]:
+    """Makes a call from an operation's arguments; those that are None or UNSET are left out.
+
+    Raises:
+        ValueError: If a datetime among the arguments has no time zone.
+    """
+    return Call(
+        operation=operation,
+        method=method,
+        path=path.format_map({name: quote(_text(name, value), safe="") for name, value in segments}),
+        params=_pairs(params),
+        headers=_pairs((*headers, ("Content-Type", UNSET if body is UNSET else content_type))),
+        body=None if body is UNSET else msgspec.json.encode(body),
+        answers=answers,
+    )
+
+
+def _pairs(arguments: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, _text(name, value))
+        for name, argument in arguments
+        for value in (cast("Iterable[object]", argument) if _is_list(argument) else (argument,))
+        if value is not None and value is not UNSET
+    )
+
+
+def _is_list(argument: object) -> bool:
+    return isinstance(argument, Iterable) and not isinstance(argument, str)
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise ValueError(f"{name} is {value.isoformat()}, without a time zone: give an aware datetime.")
+        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+class Json:
+    """Decodes JSON as the first of some types that it validates as."""
+
+    def __init__(self, *kinds: Any) -> None:
+        self.kinds = kinds
+
+    @cached_property
+    def decoders(self) -> list[msgspec.json.Decoder[Any]]:
+        return [msgspec.json.Decoder(kind) for kind in self.kinds]
+
+    def __call__(self, body: bytes) -> Any:
+        *others, last = self.decoders
+        for decoder in others:
+            try:
+                return decoder.decode(body)
+            except msgspec.ValidationError:
+                continue
+        return last.decode(body)
+
+
+def nothing(body: bytes) -> None:
+    """Reads an answer without a body."""
+
+
+def text(body: bytes) -> str:
+    """Reads an answer as text."""
+    return body.decode()
+
+
+def binary(body: bytes) -> bytes:
+    """Reads an answer as it is."""
+    return body

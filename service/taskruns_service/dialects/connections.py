@@ -1,0 +1,125 @@
+"""Connections: how each database is set up, and what its errors mean."""
+
+import math
+import sqlite3
+import time
+from enum import Enum, auto
+from typing import Any
+
+from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
+from sqlalchemy import (
+    Connection,
+    Engine,
+    event,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+
+class _PercentileCont:
+    """`percentile_cont(value, fraction)` for SQLite, with the arithmetic of PostgreSQL's function of that name."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.fraction = 0.0
+
+    def step(self, value: float | None, fraction: float) -> None:
+        if value is not None:
+            self.values.append(value)
+            self.fraction = fraction
+
+    def finalize(self) -> float | None:
+        if not self.values:
+            return None
+        self.values.sort()
+        position = self.fraction * (len(self.values) - 1)
+        below, above = self.values[math.floor(position)], self.values[math.ceil(position)]
+        return below if below == above else below + (position - math.floor(position)) * (above - below)
+
+
+def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: bool) -> None:
+    """Sets up one connection: the writer's, or that of a reader, which can not write whatever it is told."""
+    pragmas = [
+        "journal_mode = WAL",
+        f"synchronous = {synchronous}",
+        "foreign_keys = ON",
+        "busy_timeout = 10000",
+        "temp_store = MEMORY",
+        "cache_size = -32000",
+        "mmap_size = 268435456",
+    ]
+    if not writes:
+        # Only the writer checkpoints: a reader that does would make it wait.
+        pragmas = [*pragmas[2:], "wal_autocheckpoint = 0", "query_only = ON"]
+    for pragma in pragmas:
+        connection.execute(f"PRAGMA {pragma}")
+    connection.create_aggregate("percentile_cont", 2, _PercentileCont)  # type: ignore[arg-type]
+
+
+def limit_time(engine: Engine, seconds: float) -> None:
+    """Makes SQLite give up a statement after this long, as PostgreSQL does by itself."""
+
+    @event.listens_for(engine, "connect")
+    def watch(connection: sqlite3.Connection, record: Any) -> None:
+        record.info["deadline"] = math.inf
+        connection.set_progress_handler(lambda: time.monotonic() > record.info["deadline"], 100_000)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def start(connection: Connection, *_: Any) -> None:
+        connection.info["deadline"] = time.monotonic() + seconds
+
+
+DATABASE_ERRORS = (DBAPIError, PoolTimeout, PostgresError, InterfaceError, OSError)
+"""What a driver or SQLAlchemy raises; drivers do not translate the errors of connecting."""
+
+
+class Trouble(Enum):
+    """What an error of the database means for the transaction that met it."""
+
+    retry = auto()
+    """Another transaction was in the way: run it again."""
+    lost = auto()
+    """The connection is gone, or there was none to be had."""
+    timeout = auto()
+    """The database gave up, because it was told to after this long."""
+    refused = auto()
+    """The database does not take this."""
+
+
+_RETRY_STATES = {
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "23505",  # unique_violation: the other transaction's row is there to be read when this one runs again
+    "55P03",  # lock_not_available
+}
+_LOST_STATES = {
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
+    "53300",  # too_many_connections
+    "25006",  # read_only_sql_transaction: a standby, since the primary moved
+}
+
+
+def trouble(error: BaseException) -> Trouble:
+    """Reads an error of the driver or of SQLAlchemy."""
+    if not isinstance(error, DBAPIError):
+        return Trouble.lost
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return Trouble.timeout
+        unique = getattr(original, "sqlite_errorcode", 0) in _SQLITE_UNIQUE
+        return Trouble.retry if unique or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else Trouble.refused
+    state = getattr(original, "sqlstate", None) or ""
+    if state == "57014":  # query_canceled
+        return Trouble.timeout
+    if state in _RETRY_STATES:
+        return Trouble.retry
+    if error.connection_invalidated or state in _LOST_STATES or state.startswith("08"):
+        return Trouble.lost
+    return Trouble.refused
+
+
+_SQLITE_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}

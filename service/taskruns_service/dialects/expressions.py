@@ -1,0 +1,193 @@
+"""Expressions that SQLite and PostgreSQL write differently: a class each, compiled for both."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    TIMESTAMP,
+    Boolean,
+    Connection,
+    Double,
+    Table,
+    Text,
+    literal_column,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+
+def _compiled(
+    sqlite_sql: Callable[..., str], postgresql_sql: Callable[..., str]
+) -> Callable[[type[FunctionElement[Any]]], type[FunctionElement[Any]]]:
+    """Gives an expression its two texts, each a function of the texts of its arguments."""
+
+    def decorate(expression: type[FunctionElement[Any]]) -> type[FunctionElement[Any]]:
+        for name, sql in (("sqlite", sqlite_sql), ("postgresql", postgresql_sql)):
+
+            def text(element: Any, compiler: SQLCompiler, *, _sql: Callable[..., str] = sql, **options: Any) -> str:
+                return _sql(*(compiler.process(clause, **options) for clause in element.clauses))
+
+            compiles(expression, name)(text)
+        return expression
+
+    return decorate
+
+
+@_compiled(
+    lambda column, values: f"({column} IN (SELECT value FROM json_each({values})))",
+    lambda column, values: f"({column} = ANY ({values}))",
+)
+class any_of(FunctionElement[bool]):  # noqa: N801
+    """A column is one of a bound list (`ListOfIds`, `ListOfTexts`): one statement text for a list of any length."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda a, b, c, rows: (
+        f"(({a}, {b}, {c}) IN (SELECT value ->> '$[0]', value ->> '$[1]', value ->> '$[2]' FROM json_each({rows})))"
+    ),
+    lambda a, b, c, rows: (
+        f"(({a}, {b}, {c}) IN (SELECT (r ->> 0)::uuid, r ->> 1, (r ->> 2)::int"
+        f" FROM json_array_elements(CAST({rows} AS json)) AS r))"
+    ),
+)
+class natural_key_in(FunctionElement[bool]):  # noqa: N801
+    """Three columns (an id, a text, an integer) are one of the rows of a bound JSON list (`RowsParameter`)."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda column, value: f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {value})",
+    lambda column, value: f"jsonb_exists({column}, {value})",
+)
+class has_item(FunctionElement[bool]):  # noqa: N801
+    """A JSON list of texts (`JsonSet`) has an item."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda fraction, column: f"percentile_cont({column}, {fraction})",
+    lambda fraction, column: f"percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column})",
+)
+class percentile(FunctionElement[float]):  # noqa: N801
+    """The continuous percentile of a number: between two values it interpolates, as in the SQL standard."""
+
+    type = Double()
+    inherit_cache = True
+
+    def __init__(self, fraction: float, column: ColumnElement[float]) -> None:
+        super().__init__(literal_column(repr(fraction)), column)
+
+
+@_compiled(
+    lambda moment: f"substr({moment}, 1, 13) || ':00:00Z'",
+    lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24\":00:00Z\"')",
+)
+class hour_of(FunctionElement[str]):  # noqa: N801
+    """The hour in which a moment lies (UTC), as the text of its beginning."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda moment: f"substr({moment}, 1, 10) || 'T00:00:00Z'",
+    lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T00:00:00Z\"')",
+)
+class day_of(FunctionElement[str]):  # noqa: N801
+    """The day in which a moment lies (UTC), as the text of its beginning."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda start, end: (
+        f"((strftime('%s', {end}) - strftime('%s', {start}))"
+        f" + (substr({end}, 21, 6) - substr({start}, 21, 6)) / 1000000.0)"
+    ),
+    lambda start, end: f"CAST(EXTRACT(EPOCH FROM ({end} - {start})) AS double precision)",
+)
+class seconds_between(FunctionElement[float]):  # noqa: N801
+    """The seconds from one moment to another."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda moment: moment,
+    lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+)
+class _moment_text(FunctionElement[str]):  # noqa: N801
+    """A moment as the text that clients read: the same on both databases."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@_compiled(lambda value: f"json({value})", lambda value: value)
+class _json_value(FunctionElement[str]):  # noqa: N801
+    """A JSON column inside a JSON object."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@_compiled(lambda value: f"json(CASE WHEN {value} THEN 'true' ELSE 'false' END)", lambda value: value)
+class _json_boolean(FunctionElement[str]):  # noqa: N801
+    """A boolean that is not null, inside a JSON object."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@_compiled(
+    lambda *pairs: f"json_object({', '.join(pairs)})",
+    lambda *pairs: f"CAST(json_build_object({', '.join(pairs)}) AS text)",
+)
+class json_object(FunctionElement[str]):  # noqa: N801
+    """A row as the text of a JSON object, made by the database: it is passed on to the client as it is.
+
+    It has at most 50 members, since PostgreSQL's functions take 100 arguments.
+    """
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, members: Mapping[str, ColumnElement[Any]]) -> None:
+        parts: list[ColumnElement[Any]] = []
+        for name, column in members.items():
+            parts += [literal_column(f"'{name}'"), _json_member(column)]
+        super().__init__(*parts)
+
+
+def _json_member(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    if isinstance(column.type, TIMESTAMP):
+        return _moment_text(column)
+    if isinstance(column.type, JSON):
+        return _json_value(column)
+    if isinstance(column.type, Boolean):
+        return _json_boolean(column)
+    return column
+
+
+_INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+
+
+def insert_for(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    return _INSERTS[connection.dialect.name](table)

@@ -1,0 +1,45 @@
+"""Traits: how each kind of database is used, as data."""
+
+from typing import NamedTuple
+
+from sqlalchemy import (
+    URL,
+    Connection,
+)
+
+
+class Traits(NamedTuple):
+    """How a kind of database is used."""
+
+    asynchronous: bool
+    """Whether its driver is asynchronous; otherwise each connection has a thread of its own."""
+    writers: int
+    """How many transactions of this process may write at a time."""
+    migrates_itself: bool
+    """Whether `serve` brings the schema up to date: it is the only process that has the database."""
+    appends_deltas: bool
+    """Whether counters are appended to and folded later, because writers would wait for each other's counter rows."""
+    begin_snapshot: str
+    """The statement after which all questions see one moment."""
+
+
+_TRAITS = {
+    "sqlite": Traits(asynchronous=False, writers=1, migrates_itself=True, appends_deltas=False, begin_snapshot="BEGIN"),
+    "postgresql": Traits(
+        asynchronous=True,
+        writers=2,
+        migrates_itself=False,
+        appends_deltas=True,
+        begin_snapshot="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    ),
+}
+DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+
+
+def traits(of: URL | Connection) -> Traits:
+    """The traits of the database that a URL or a connection leads to."""
+    return _TRAITS[of.get_backend_name() if isinstance(of, URL) else of.dialect.name]

@@ -1,0 +1,100 @@
+"""Column types and bound lists: how values are kept on each database."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    TIMESTAMP,
+    Dialect,
+    String,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class _TextId(TypeDecorator[UUID]):
+    """A UUID as text with dashes, so that SQLite's JSON functions give it as clients read it."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> UUID | None:
+        return None if value is None else UUID(value)
+
+
+class _TextTimestamp(TypeDecorator[datetime]):
+    """A moment as `2021-05-12T18:00:01.696849Z`: always UTC and of one width, so that text order is time order."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else utc_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as clients read it: `2021-05-12T18:00:01.696849Z`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+Id = Uuid().with_variant(_TextId(), "sqlite")
+Timestamp = TIMESTAMP(timezone=True).with_variant(_TextTimestamp(), "sqlite")
+Json = JSON(none_as_null=True)
+JsonSet = JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+# One order of text on every database: that of its code points.
+Name = String(255).with_variant(String(255, collation="C"), "postgresql")
+
+
+def encode_json(value: Any) -> str:
+    """JSON text of a value, as columns of type `Json` keep it."""
+    return msgspec.json.encode(value).decode()
+
+
+decode_json = msgspec.json.decode
+
+
+class _ListOf(TypeDecorator[list[Any]]):
+    """A bound list: an array on PostgreSQL, a JSON array on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        return value if dialect.name == "postgresql" else encode_json(value)
+
+
+ListOfIds = _ListOf(Uuid())
+ListOfTexts = _ListOf(String())
+
+
+class _JsonText(TypeDecorator[Any]):
+    """A value bound as JSON text that the database itself unpacks."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return encode_json(value)
+
+
+RowsParameter = _JsonText()

@@ -1,0 +1,38 @@
+"""Types and limits that requests and responses share."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import Meta
+
+NAME_LENGTH = 255
+BULK_ITEMS = 1000
+STATE_BYTES = 1_000_000
+MESSAGE_LENGTH = 65_536
+JSON_DEPTH = 100
+
+FLOW_RUN_EXAMPLE = "019064f2-5a3c-7e1d-9a26-72754b7ea174"
+TASK_RUN_EXAMPLE = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
+STATE_EXAMPLE = "019064f2-5c02-7c44-b5d2-bd55ea048070"
+
+Timestamp = Annotated[datetime, Meta(tz=True)]
+NameText = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
+Tags = Annotated[list[NameText], Meta(max_length=100)]
+FlowRunId = Annotated[UUID, Meta(description="The id of the flow run.", examples=[FLOW_RUN_EXAMPLE])]
+TaskRunId = Annotated[UUID, Meta(description="The id of the task run.", examples=[TASK_RUN_EXAMPLE])]
+MapIndex = Annotated[
+    int, Meta(ge=-1, le=2**31 - 1, description="-1, or for a child of a mapped task run the index of its item, from 0.")
+]
+Parameters = Annotated[
+    dict[str, Any], Meta(description="The parameters of the flow run: any JSON.", examples=[{"x": 1}])
+]
+Slug = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=NAME_LENGTH,
+        description="What the task is known by inside its flow.",
+        examples=["say_hello-1"],
+    ),
+]

@@ -1,0 +1,146 @@
+"""The only place that runs the service for the tests: inside of the test, or in a process of its own as people run it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+from litestar.types import ASGIApp
+
+from taskruns_service.settings import Settings
+from tests.postgres import free_port
+
+PROGRAM = Path(sys.executable).with_name("taskruns-service")
+START_SECONDS = 60
+STOP_SECONDS = 40
+
+
+def settings_of(database_url: str, **others: Any) -> Settings:
+    """Settings for one database that wait for no disk."""
+    return Settings(**{"database_url": database_url, "synchronous": "NORMAL", "log_level": "error", **others})
+
+
+@asynccontextmanager
+async def running(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    """Starts an application as a server does, gives a client that asks it without a network, and stops it."""
+    to_app: asyncio.Queue[Any] = asyncio.Queue()
+    from_app: asyncio.Queue[Any] = asyncio.Queue()
+    scope: Any = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
+    lifespan = asyncio.create_task(app(scope, to_app.get, from_app.put))  # type: ignore[arg-type]
+
+    async def tell(word: str) -> None:
+        await to_app.put({"type": f"lifespan.{word}"})
+        answer = await from_app.get()
+        assert answer == {"type": f"lifespan.{word}.complete"}, answer
+
+    await tell("startup")
+    try:
+        # What the server would answer with 500 must not end in the test as the exception itself.
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            yield client
+    finally:
+        await tell("shutdown")
+        await lifespan
+
+
+class Served:
+    """The service in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
+        self.process = process
+        self.url = url
+        self._folder = folder
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client of it, to be closed by whoever asked for it."""
+        return httpx.Client(base_url=self.url, timeout=60, **options)
+
+    def output(self) -> str:
+        """All that it has printed so far, on standard output and on standard error."""
+        return "".join(path.read_text(errors="replace") for path in (self._folder / "stdout", self._folder / "stderr"))
+
+    def ask_to_stop(self) -> None:
+        """Sends SIGTERM and does not wait."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Sends SIGTERM, waits for the end, and returns the exit code."""
+        self.ask_to_stop()
+        return self.process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def served(database_url: str, folder: Path, *arguments: str, port: int | None = None, **settings: Any) -> Iterator[Served]:
+    """Runs `taskruns-service serve` on a free port of 127.0.0.1 until the block ends.
+
+    `settings` go into the environment; what it prints goes into files in `folder`.
+    """
+    port = port or free_port()
+    environment = environment_of(TASKRUNS_DATABASE_URL=database_url, TASKRUNS_PORT=port)
+    environment |= {f"TASKRUNS_{name.upper()}": str(value) for name, value in settings.items()}
+    with (folder / "stdout").open("ab") as out, (folder / "stderr").open("ab") as err:
+        command = [PROGRAM, "serve", *arguments]
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+    service = Served(process, f"http://127.0.0.1:{port}", folder)
+    try:
+        _wait_for_health(service)
+        yield service
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            process.kill()
+            process.wait()
+
+
+def _wait_for_health(service: Served) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with service.client() as client:
+        while True:
+            with suppress(httpx.TransportError):
+                if client.get("/health").status_code == 200:
+                    return
+            if service.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"The service did not start:\n{service.output()}")
+            time.sleep(0.05)
+
+
+def run_command(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
+    """Runs `taskruns-service` with these arguments to its end."""
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        check=False,
+        env=environment_of(**environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def environment_of(**settings: Any) -> dict[str, str]:
+    """The environment of the tests, with these settings of the service and no others."""
+    own: Mapping[str, str] = {name: value for name, value in os.environ.items() if not name.startswith("TASKRUNS_")}
+    return {**own, **{name: str(value) for name, value in settings.items()}}
+
+
+def problem_of(response: httpx.Response) -> dict[str, Any]:
+    """The problem in a response, after what is the same for all of them has been checked and taken out."""
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    code = problem["code"]
+    assert problem.pop("request_id") == response.headers["x-request-id"]
+    assert problem.pop("status") == response.status_code
+    assert problem.pop("type") == f"urn:taskruns:problem:{code}"
+    assert problem.pop("title") == code.replace("-", " ").capitalize()
+    assert problem.pop("instance") == response.request.url.path
+    return problem

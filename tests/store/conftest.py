@@ -1,0 +1,89 @@
+"""The fixtures of the store's tests: each test that asks for `database` runs on SQLite and on PostgreSQL."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from taskruns_service import commands, migrations
+from taskruns_service.database import Database
+from taskruns_service.writer import Writer
+
+from tests.postgres import PostgresServer
+from tests.store.making import opened
+
+
+async def migrate(url: str) -> None:
+    """Gives the database at `url` the tables of the service."""
+    async with opened(url) as database:
+        await database.transact(migrations.upgrade)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """A migrated PostgreSQL database that others are copies of."""
+    url = postgres_server.create_database()
+    asyncio.run(migrate(url))
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that others are copies of."""
+    file = tmp_path_factory.mktemp("template") / "taskruns.db"
+    asyncio.run(migrate(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a migrated SQLite file of the test's own."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database that the test runs on."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
+    """The URL of a migrated database of the test's own."""
+    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[database_kind])
+    return url
+
+
+@pytest.fixture
+def empty_database_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of the test's own that has no tables."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.create_database()
+        yield url
+        server.drop(url)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database of the test's own."""
+    async with opened(database_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def writer(database: Database) -> AsyncIterator[Writer]:
+    """The writer of `database`."""
+    async with Writer(database, commands.apply, capacity=10_000).running() as made:
+        yield made
+
+
+@pytest.fixture
+async def second_writer(database_url: str) -> AsyncIterator[Writer]:
+    """A writer with connections of its own, as another process has."""
+    async with opened(database_url) as other, Writer(other, commands.apply, capacity=10_000).running() as made:
+        yield made

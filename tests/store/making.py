@@ -1,0 +1,180 @@
+"""What the store's tests make flow runs and task runs with, and read them back with."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, Engine, Row, Table, event, select
+from taskruns_service import models, paging, queries, tables
+from taskruns_service.commands import (
+    CreatedFlowRun,
+    CreateFlowRun,
+    DeleteFlowRun,
+    Reported,
+    ReportFlowRunState,
+    ReportTaskRun,
+    ReportTaskRunState,
+    UpdateTaskRun,
+)
+from taskruns_service.database import Database, open_database
+from taskruns_service.ids import new_id
+from taskruns_service.models import FlowRunCreate, TaskRunReport, TaskRunUpdate
+from taskruns_service.settings import read_url
+from taskruns_service.states import Report, StateType
+from taskruns_service.writer import Writer
+
+BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    """A database, without the waits that keep data through a power cut."""
+    async with open_database(read_url(url), pool_size=4, synchronous="OFF") as database:
+        yield database
+
+
+def at(seconds: float) -> datetime:
+    """A moment some seconds after the beginning."""
+    return BEGIN + timedelta(seconds=seconds)
+
+
+def state(type_: StateType | str, seconds: float | None = None, **members: Any) -> Report:
+    """A reported state, with an id of its own."""
+    timestamp = None if seconds is None else at(seconds)
+    return Report(**{"id": new_id(), "type": StateType(type_), "timestamp": timestamp, **members})
+
+
+async def create_flow_run(writer: Writer, flow_name: str = "etl", **members: Any) -> UUID:
+    """Creates a flow run."""
+    outcome = await ask_for_flow_run(writer, flow_name, **members)
+    return outcome.id
+
+
+async def ask_for_flow_run(writer: Writer, flow_name: str = "etl", **members: Any) -> CreatedFlowRun:
+    """Creates a flow run, or finds it."""
+    item = flow_run_item(flow_name, **members)
+    outcome: CreatedFlowRun = await writer.submit_one(item, item.id)
+    return outcome
+
+
+def flow_run_item(flow_name: str = "etl", **members: Any) -> CreateFlowRun:
+    """The item that creates a flow run."""
+    return CreateFlowRun(members.get("id") or new_id(), FlowRunCreate(flow_name=flow_name, **members))
+
+
+async def report_flow_run(writer: Writer, flow_run_id: UUID, report: Report) -> Reported:
+    """Brings a flow run to a state."""
+    outcome: Reported = await writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
+    return outcome
+
+
+def task_run_item(flow_run_id: UUID, task_slug: str, *reports: Report, **members: Any) -> ReportTaskRun:
+    """The item that creates a task run and brings it to some states."""
+    return ReportTaskRun(flow_run_id, TaskRunReport(task_slug=task_slug, **members), list(reports))
+
+
+async def report_task_run(
+    writer: Writer, flow_run_id: UUID, task_slug: str, *reports: Report, **members: Any
+) -> Reported:
+    """Creates a task run, or finds it by its natural key, and brings it to some states."""
+    outcome: Reported = await writer.submit_one(task_run_item(flow_run_id, task_slug, *reports, **members), flow_run_id)
+    return outcome
+
+
+async def report_task_runs(writer: Writer, items: Sequence[ReportTaskRun]) -> list[Any]:
+    """The same for many at once."""
+    return await writer.submit(items, [item.flow_run_id for item in items])
+
+
+async def create_task_run(writer: Writer, task_slug: str = "extract-1", *reports: Report, **members: Any) -> UUID:
+    """Creates a task run in a flow run of its own."""
+    outcome = await report_task_run(writer, await create_flow_run(writer), task_slug, *reports, **members)
+    return outcome.run_id
+
+
+async def report_state(writer: Writer, task_run_id: UUID, report: Report) -> Reported:
+    """Brings a task run to a state."""
+    outcome: Reported = await writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
+    return outcome
+
+
+async def update_task_run(
+    writer: Writer, task_run_id: UUID, expected_version: int | None = None, **changes: Any
+) -> Reported:
+    """Changes a task run's name or tags."""
+    item = UpdateTaskRun(task_run_id, TaskRunUpdate(**changes), expected_version)
+    outcome: Reported = await writer.submit_one(item, task_run_id)
+    return outcome
+
+
+async def delete_flow_run(writer: Writer, flow_run_id: UUID) -> None:
+    """Deletes a flow run."""
+    await writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
+
+
+async def get_task_run(database: Database, task_run_id: UUID) -> models.TaskRun:
+    """A task run as clients read it."""
+    found = await database.read(queries.get_task_run, task_run_id)
+    return msgspec.json.decode(found.body, type=models.TaskRun)
+
+
+async def get_flow_run(database: Database, flow_run_id: UUID) -> models.FlowRun:
+    """A flow run as clients read it."""
+    found = await database.read(queries.get_flow_run, flow_run_id)
+    return msgspec.json.decode(found.body, type=models.FlowRun)
+
+
+async def list_states(database: Database, task_run_id: UUID, limit: int = 1000) -> list[models.State]:
+    """The history of a task run."""
+    page = history_page(tables.task_run_state, limit)
+    found = await database.read(queries.list_task_run_states, task_run_id, page)
+    return msgspec.convert([msgspec.json.decode(item) for item in found.items], list[models.State])
+
+
+async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[models.State]:
+    """The history of a flow run."""
+    page = history_page(tables.flow_run_state, 1000)
+    found = await database.read(queries.list_flow_run_states, flow_run_id, page)
+    return msgspec.convert([msgspec.json.decode(item) for item in found.items], list[models.State])
+
+
+def history_page(history: Table, limit: int, after: tuple[Any, ...] | None = None) -> paging.Page:
+    """A page of a history, oldest first."""
+    keys = {"timestamp": paging.Key(history.c.timestamp, datetime), "sequence": paging.Key(history.c.sequence, int)}
+    orders = [paging.Order(name, key, descending=False) for name, key in keys.items()]
+    return paging.Page(orders=orders, limit=limit, after=after)
+
+
+def rows_of(connection: Connection, table: Table) -> list[Row[Any]]:
+    """All rows of a table, in the order of their primary key."""
+    return list(connection.execute(select(table).order_by(*table.primary_key)))
+
+
+def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Puts rows into a table, past all rules."""
+    connection.execute(table.insert(), rows)
+
+
+def run_on(connection: Connection, statement: Any) -> None:
+    """Runs one statement."""
+    connection.execute(statement)
+
+
+@contextmanager
+def statements_seen() -> Iterator[list[str]]:
+    """The texts of all statements that databases get within the block."""
+    seen: list[str] = []
+
+    def see(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", see)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", see)
+
+

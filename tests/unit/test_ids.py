@@ -1,0 +1,51 @@
+"""Identifiers: their version, their order, and the family that they share."""
+
+import time
+from itertools import pairwise, repeat
+from uuid import RFC_4122, UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+from taskruns_service.ids import family_of, new_id
+
+COUNTER_VALUES = 2**20
+
+
+def test_id_is_a_uuid_of_version_7() -> None:
+    before = time.time_ns() // 1_000_000
+    made = new_id()
+    after = time.time_ns() // 1_000_000
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert before <= made.int >> 80 <= after
+
+
+def test_ids_differ() -> None:
+    assert len({new_id() for _ in range(10_000)}) == 10_000
+
+
+def test_ids_of_a_family_are_in_the_order_in_which_they_were_made() -> None:
+    # More of them than the counter has values, so that it begins anew within a millisecond.
+    family = new_id()
+    made = (new_id(family).int for _ in repeat(None, COUNTER_VALUES + 1))
+    assert all(earlier < later for earlier, later in pairwise(made))
+
+
+def test_later_milliseconds_have_greater_ids() -> None:
+    earlier = new_id()
+    time.sleep(0.002)
+    assert earlier < new_id()
+
+
+@given(st.uuids())
+def test_id_is_of_the_family_that_it_was_made_for(flow_run_id: UUID) -> None:
+    assert family_of(new_id(flow_run_id)) == family_of(flow_run_id)
+
+
+@given(st.uuids())
+def test_every_uuid_has_a_family(identifier: UUID) -> None:
+    assert 0 <= family_of(identifier) < 4096
+
+
+def test_family_does_not_change_the_version() -> None:
+    made = new_id(UUID(int=2**128 - 1))
+    assert (made.version, made.variant) == (7, RFC_4122)
