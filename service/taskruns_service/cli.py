@@ -16,6 +16,7 @@ from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
 from taskruns_service.errors import ConfigurationError, ServiceError
+from taskruns_service.logs import library_logs
 from taskruns_service.models import NAME_LENGTH
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
 
@@ -78,7 +79,7 @@ def _run_server(settings: Settings) -> None:
         workers=settings.workers,
         workers_kill_timeout=30,
         respawn_failed_workers=True,
-        log_access=False,
+        log_dictconfig=library_logs(settings.log_level, settings.log_format),
     ).serve()
 
 

@@ -156,6 +156,7 @@ def _open_asynchronous(url: URL, pool_size: int, query_timeout: float) -> Databa
         "json_serializer": dialects.encode_json,
         "json_deserializer": dialects.decode_json,
         "max_overflow": 0,
+        "hide_parameters": True,  # messages of errors go into the log
     }
     session = {"timezone": "UTC", "application_name": "taskruns-service", "jit": "off"}
     readers = create_async_engine(
@@ -203,6 +204,7 @@ def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchron
         connect_args={"check_same_thread": False, "isolation_level": None},
         json_serializer=dialects.encode_json,
         json_deserializer=dialects.decode_json,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

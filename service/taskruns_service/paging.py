@@ -69,8 +69,7 @@ class Order(NamedTuple):
 
     def same(self, value: Any) -> ColumnElement[bool]:
         """The rows with this value."""
-        equal: ColumnElement[bool] = self.key.column == value  # for None, SQLAlchemy says IS NULL
-        return equal
+        return self.key.column.is_(None) if value is None else self.key.column == value
 
     def beyond(self, value: Any) -> ColumnElement[bool]:
         """The rows that come after those with this value."""
@@ -81,7 +80,7 @@ class Order(NamedTuple):
 
     def from_(self, value: Any) -> ColumnElement[bool]:
         """The rows with this value (not None) or after it: what lets an index begin at the page."""
-        return self.key.column <= value if self.descending else self.key.column >= value
+        return and_(self.key.column <= value if self.descending else self.key.column >= value)
 
 
 def read_sort(text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any], *, everywhere: bool) -> list[Order]:

@@ -14,6 +14,8 @@ from taskruns_service.api.operations import operation_of
 from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest, UnsupportedMediaType
 from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, read_query, text
 
+DETAIL_LENGTH = 200
+
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
 
@@ -56,6 +58,8 @@ async def body(request: AnyRequest, of: type[T]) -> T:
         message = str(error)
         place = _PLACE.search(message)
         detail = message[: place.start()] if place else message
+        # What was sent may be in it: a key of the body, say, of any length.
+        detail = detail if len(detail) <= DETAIL_LENGTH else detail[: DETAIL_LENGTH - 1] + "…"
         raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.") from None
     except msgspec.DecodeError as error:
         raise _invalid("", f"The body is not JSON: {error}.") from None
