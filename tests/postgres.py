@@ -74,8 +74,8 @@ def database_name(url: str) -> str:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Runs a new, empty server on a free port of 127.0.0.1 until the block ends."""
+def running_postgres(**settings: str) -> Iterator[PostgresServer]:
+    """Runs a new, empty server on a free port of 127.0.0.1 until the block ends; `settings` go before the usual ones."""
     user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="taskruns-postgres-") as name:
         home = Path(name)
@@ -90,7 +90,7 @@ def running_postgres() -> Iterator[PostgresServer]:
         access = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
         run([programs / "initdb", "-D", data, *access, "--encoding=UTF8", "--no-locale", "--no-sync"], **as_user)
         port = free_port()
-        options = [f"--{key}={value}" for key, value in (SERVER_SETTINGS | {"port": str(port)}).items()]
+        options = [f"--{key}={value}" for key, value in (SERVER_SETTINGS | settings | {"port": str(port)}).items()]
         with log_file.open("wb") as log:
             command = [programs / "postgres", "-D", data, *options]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)

@@ -305,7 +305,7 @@ def _read_run(row: Row[Any]) -> Run:
     """What `advance` needs to know of a run; the message and the result it only replaces."""
     return Run(
         version=row.version,
-        state=StateType(row.state),
+        state=StateType[row.state],
         state_timestamp=row.state_timestamp,
         run_count=row.run_count,
         first_timestamp=row.first_timestamp,

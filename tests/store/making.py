@@ -176,5 +176,3 @@ def statements_seen() -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(Engine, "before_cursor_execute", see)
-
-

@@ -1,0 +1,443 @@
+"""Task runs: reporting them by their natural key, bringing them to states, their history, and changing them."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from taskruns_service import models, queries, tables
+from taskruns_service.commands import Reported, ReportTaskRunState, UpdateTaskRun
+from taskruns_service.database import Database
+from taskruns_service.errors import StateIdConflict, TaskRunNotFound, TerminalState, VersionConflict
+from taskruns_service.ids import family_of, new_id
+from taskruns_service.models import CurrentState, TaskRunUpdate
+from taskruns_service.states import Report, StateType
+from taskruns_service.writer import Writer
+
+from tests.store.making import (
+    at,
+    create_flow_run,
+    create_task_run,
+    get_flow_run,
+    get_task_run,
+    history_page,
+    list_states,
+    report_state,
+    report_task_run,
+    report_task_runs,
+    rows_of,
+    state,
+    task_run_item,
+    update_task_run,
+)
+
+UNKNOWN = UUID(int=1)
+
+# Reporting by natural key
+
+
+async def test_reported_task_run_is_as_it_was_reported(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    before = datetime.now(UTC)
+    outcome = await report_task_run(
+        writer,
+        flow_run_id,
+        "extract-1",
+        state("Pending", 0),
+        state("Running", 0.25),
+        state("Success", 1.5, message="Done.", result={"type": "S3Result", "bucket": "b", "location": "k"}),
+        map_index=3,
+        name="extract (3)",
+        tags=["etl", "größe"],
+    )
+    assert outcome == Reported("created", outcome.run_id, 3, StateType.Success)
+    found = await get_task_run(database, outcome.run_id)
+    assert before <= found.created <= datetime.now(UTC)
+    assert found == models.TaskRun(
+        id=outcome.run_id,
+        flow_run_id=flow_run_id,
+        task_id=found.task_id,
+        task_slug="extract-1",
+        map_index=3,
+        name="extract (3)",
+        tags=["etl", "größe"],
+        state=StateType.Success,
+        state_message="Done.",
+        state_timestamp=at(1.5),
+        version=3,
+        run_count=1,
+        start_time=at(0.25),
+        end_time=at(1.5),
+        duration=1.25,
+        queue_time=0.25,
+        has_result=True,
+        sequence=4,
+        created=found.created,
+        updated=found.created,
+    )
+
+
+async def test_task_run_without_states_is_pending(database: Database, writer: Writer) -> None:
+    outcome = await report_task_run(writer, await create_flow_run(writer), "extract-1")
+    assert outcome == Reported("created", outcome.run_id, 0, StateType.Pending)
+    found = await get_task_run(database, outcome.run_id)
+    assert (found.state, found.version, found.sequence, found.map_index, found.tags) == ("Pending", 0, 1, -1, [])
+    assert await list_states(database, outcome.run_id) == []
+
+
+async def test_id_of_a_task_run_is_of_its_flow_runs_family(writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    outcome = await report_task_run(writer, flow_run_id, "extract-1")
+    assert family_of(outcome.run_id) == family_of(flow_run_id)
+
+
+async def test_task_run_is_found_again_by_its_natural_key(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    created = await report_task_run(writer, flow_run_id, "extract-1", name="first", tags=["a"])
+    again = await report_task_run(writer, flow_run_id, "extract-1", name="second", tags=["b"])
+    assert again == Reported("existing", created.run_id, 0, StateType.Pending)
+    found = await get_task_run(database, created.run_id)
+    assert (found.name, found.tags, found.sequence) == ("first", ["a"], 1)
+
+
+async def test_natural_key_is_flow_run_and_slug_and_map_index(writer: Writer) -> None:
+    one, other = [await create_flow_run(writer) for _ in range(2)]
+    keys = [(one, "a", -1), (other, "a", -1), (one, "A", -1), (one, "a", 0), (one, "a", 1), (one, "a ", -1)]
+    items = [task_run_item(flow_run_id, slug, map_index=map_index) for flow_run_id, slug, map_index in keys]
+    outcomes = [*await report_task_runs(writer, items), *await report_task_runs(writer, items)]
+    assert [outcome.outcome for outcome in outcomes] == ["created"] * len(keys) + ["existing"] * len(keys)
+    assert len({outcome.run_id for outcome in outcomes}) == len(keys)
+
+
+SLUGS = ['"quoted"', "'quoted'", "back\\slash", "größe", "emoji-🙂", "new\nline", "{a,b}", "%_", "NULL", "1", "a" * 255]
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+async def test_any_text_is_a_slug(database: Database, writer: Writer, slug: str) -> None:
+    flow_run_id = await create_flow_run(writer)
+    created = await report_task_run(writer, flow_run_id, slug, tags=[slug], name=slug)
+    again = await report_task_run(writer, flow_run_id, slug, state("Running", 1, message=slug))
+    assert again == Reported("recorded", created.run_id, 1, StateType.Running)
+    found = await get_task_run(database, created.run_id)
+    assert (found.task_slug, found.name, found.tags, found.state_message) == (slug, slug, [slug], slug)
+
+
+async def test_task_of_a_flow_is_the_same_in_all_its_runs(database: Database, writer: Writer) -> None:
+    flow_runs = [await create_flow_run(writer, flow_name) for flow_name in ("etl", "etl", "other")]
+    outcomes = [await report_task_run(writer, one, "extract-1", task_name="extract") for one in flow_runs]
+    found = [await get_task_run(database, outcome.run_id) for outcome in outcomes]
+    assert found[0].task_id == found[1].task_id != found[2].task_id
+    assert [row.name for row in await database.read(rows_of, tables.task)] == ["extract", "extract"]
+
+
+async def test_task_without_a_name_has_its_slug(database: Database, writer: Writer) -> None:
+    await create_task_run(writer, "extract-1")
+    (task,) = await database.read(rows_of, tables.task)
+    assert (task.slug, task.name) == ("extract-1", "extract-1")
+
+
+async def test_same_task_run_twice_in_a_batch_is_one(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    first, second = state("Running", 1), state("Success", 2)
+    outcomes = await report_task_runs(
+        writer,
+        [
+            task_run_item(flow_run_id, "extract-1", first),
+            task_run_item(flow_run_id, "extract-1", second),
+            task_run_item(flow_run_id, "extract-1", first),
+        ],
+    )
+    task_run_id = outcomes[0].run_id
+    assert outcomes == [
+        Reported("created", task_run_id, 1, StateType.Running),
+        Reported("recorded", task_run_id, 2, StateType.Success),
+        Reported("duplicate", task_run_id, 2, StateType.Success),
+    ]
+    assert [one.id for one in await list_states(database, task_run_id)] == [first.id, second.id]
+
+
+async def test_refused_state_refuses_its_item_and_names_its_place(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    outcome = await report_task_run(
+        writer, flow_run_id, "extract-1", state("Running", 1), state("Success", 2), state("Running", 3), state("Cached", 4)
+    )
+    assert (outcome.outcome, outcome.version, outcome.state) == ("refused", 3, "Cached")
+    assert isinstance(outcome.problem, TerminalState)
+    assert [fault.pointer for fault in outcome.problem.faults] == ["/states/2"]
+    assert [one.type for one in await list_states(database, outcome.run_id)] == ["Running", "Success", "Cached"]
+
+
+async def test_batch_over_flow_runs_answers_in_its_order(database: Database, writer: Writer) -> None:
+    flow_runs = [await create_flow_run(writer) for _ in range(4)]
+    items = [
+        task_run_item(flow_run_id, f"task-{number}", state("Running", number))
+        for number in range(25)
+        for flow_run_id in reversed(flow_runs)
+    ]
+    outcomes = await report_task_runs(writer, items)
+    found = [await get_task_run(database, outcome.run_id) for outcome in outcomes[:8]]
+    assert [(one.flow_run_id, one.task_slug) for one in found] == [
+        (item.flow_run_id, item.request.task_slug) for item in items[:8]
+    ]
+    assert {outcome.outcome for outcome in outcomes} == {"created"}
+    assert [(await get_flow_run(database, one)).sequence for one in flow_runs] == [50] * 4
+
+
+# Transitions
+
+
+async def test_each_state_replaces_the_one_before(database: Database, writer: Writer) -> None:
+    result = {"type": "LocalResult", "location": "/r"}
+    task_run_id = await create_task_run(writer, "extract-1", state("Success", 1, message="Done.", result=result))
+    assert (await get_task_run(database, task_run_id)).has_result
+    outcome = await report_state(writer, task_run_id, state("Failed", 2))
+    assert outcome == Reported("recorded", task_run_id, 2, StateType.Failed)
+    found = await get_task_run(database, task_run_id)
+    assert (found.state, found.state_message, found.state_timestamp) == ("Failed", None, at(2))
+    assert (found.has_result, found.end_time) == (False, at(2))
+
+
+async def test_retry_runs_again_from_its_first_start(database: Database, writer: Writer) -> None:
+    chain = [("Running", 1), ("Failed", 2), ("Retrying", 3), ("Running", 4), ("Success", 6)]
+    task_run_id = await create_task_run(writer, "extract-1", *(state(*one) for one in chain))
+    found = await get_task_run(database, task_run_id)
+    assert (found.run_count, found.start_time, found.end_time, found.duration) == (2, at(1), at(6), 5.0)
+
+
+async def test_run_that_runs_again_has_no_end(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Running", 1), state("Failed", 2))
+    await report_state(writer, task_run_id, state("Retrying", 3))
+    found = await get_task_run(database, task_run_id)
+    assert (found.end_time, found.duration) == (None, None)
+
+
+async def test_duplicate_writes_nothing(database: Database, writer: Writer) -> None:
+    report = state("Running", 1)
+    task_run_id = await create_task_run(writer, "extract-1", report)
+    before = await get_task_run(database, task_run_id), await list_states(database, task_run_id)
+    again = state("Success", 2, id=report.id)
+    assert await report_state(writer, task_run_id, again) == Reported("duplicate", task_run_id, 1, StateType.Running)
+    assert (await get_task_run(database, task_run_id), await list_states(database, task_run_id)) == before
+
+
+async def test_late_state_is_in_the_history_alone(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Running", 1), state("Success", 10, message="Done."))
+    outcome = await report_state(writer, task_run_id, state("Cancelling", 5, message="Stop."))
+    assert outcome == Reported("late", task_run_id, 2, StateType.Success)
+    found = await get_task_run(database, task_run_id)
+    assert (found.state, found.state_message, found.version, found.sequence) == ("Success", "Done.", 2, 4)
+    assert [(one.type, one.version, one.accepted) for one in await list_states(database, task_run_id)] == [
+        ("Running", 1, True),
+        ("Cancelling", None, False),
+        ("Success", 2, True),
+    ]
+
+
+async def test_late_state_counts_for_times(database: Database, writer: Writer) -> None:
+    result = {"type": "LocalResult", "location": "/r"}
+    task_run_id = await create_task_run(writer, "extract-1", state("Success", 10, result=result))
+    await report_state(writer, task_run_id, state("Running", 4))
+    await report_state(writer, task_run_id, state("Pending", 1))
+    found = await get_task_run(database, task_run_id)
+    assert (found.version, found.run_count, found.has_result) == (3, 1, True)
+    assert (found.start_time, found.end_time, found.duration, found.queue_time) == (at(4), at(10), 6.0, 3.0)
+
+
+async def test_late_duplicate_is_a_duplicate(writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Success", 10))
+    late = state("Running", 4)
+    outcomes = [(await report_state(writer, task_run_id, late)).outcome for _ in range(2)]
+    assert outcomes == ["late", "duplicate"]
+
+
+async def test_finished_run_refuses_running(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Success", 10))
+    before = await get_task_run(database, task_run_id)
+    with pytest.raises(TerminalState) as refused:
+        await report_state(writer, task_run_id, state("Running", 11))
+    assert refused.value.members == {
+        "current": CurrentState(version=1, state=StateType.Success, state_timestamp=at(10))
+    }
+    assert await get_task_run(database, task_run_id) == before
+
+
+async def test_refused_state_may_be_sent_again_with_force(writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Success", 10))
+    refused = state("Running", 11)
+    with pytest.raises(TerminalState):
+        await report_state(writer, task_run_id, refused)
+    forced = state("Running", 11, id=refused.id, force=True)
+    assert await report_state(writer, task_run_id, forced) == Reported("recorded", task_run_id, 2, StateType.Running)
+
+
+async def test_expected_version_is_recorded_and_another_refused(writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Running", 1))
+    with pytest.raises(VersionConflict) as refused:
+        await report_state(writer, task_run_id, state("Success", 2, expected_version=0))
+    assert refused.value.members == {"current": CurrentState(version=1, state=StateType.Running, state_timestamp=at(1))}
+    assert (await report_state(writer, task_run_id, state("Success", 2, expected_version=1))).version == 2
+
+
+async def test_of_two_that_expect_one_version_one_is_recorded(writer: Writer) -> None:
+    task_run_id = await create_task_run(writer)
+    items = [ReportTaskRunState(task_run_id, state(type_, 1, expected_version=0)) for type_ in ("Running", "Skipped")]
+    outcomes = await writer.submit(items, [task_run_id] * 2)
+    assert outcomes[0] == Reported("recorded", task_run_id, 1, StateType.Running)
+    assert isinstance(outcomes[1], VersionConflict)
+
+
+async def test_state_without_a_timestamp_is_as_of_its_arrival(database: Database, writer: Writer) -> None:
+    before = datetime.now(UTC)
+    task_run_id = await create_task_run(writer, "extract-1", state("Running"))
+    found = await get_task_run(database, task_run_id)
+    assert found.state_timestamp == found.start_time == found.created
+    assert before <= found.created <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("microseconds", [0, 1, 999_999])
+async def test_times_are_kept_to_the_microsecond(database: Database, writer: Writer, microseconds: int) -> None:
+    moment = datetime(2021, 5, 12, 18, 0, 1, microseconds, tzinfo=UTC)
+    report = Report(id=new_id(), type=StateType.Running, timestamp=moment)
+    task_run_id = await create_task_run(writer, "extract-1", report)
+    assert (await get_task_run(database, task_run_id)).start_time == moment
+    assert [one.timestamp for one in await list_states(database, task_run_id)] == [moment]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one after the other", "together"])
+async def test_state_id_is_of_one_task_run(writer: Writer, together: bool) -> None:
+    one, other = [await create_task_run(writer) for _ in range(2)]
+    report = state("Running", 1)
+    items = [ReportTaskRunState(one, report), ReportTaskRunState(other, report)]
+    if together:
+        outcomes = await writer.submit(items, [one, one])
+    else:
+        outcomes = [outcome for item in items for outcome in await writer.submit([item], [item.task_run_id])]
+    assert outcomes[0] == Reported("recorded", one, 1, StateType.Running)
+    assert isinstance(outcomes[1], StateIdConflict)
+
+
+async def test_task_run_that_is_not_there_is_refused(database: Database, writer: Writer) -> None:
+    with pytest.raises(TaskRunNotFound):
+        await report_state(writer, UNKNOWN, state("Running", 1))
+    with pytest.raises(TaskRunNotFound):
+        await update_task_run(writer, UNKNOWN, name="a")
+    for ask in (get_task_run, list_states):
+        with pytest.raises(TaskRunNotFound):
+            await ask(database, UNKNOWN)
+
+
+# History
+
+
+async def test_history_is_as_it_was_reported(database: Database, writer: Writer) -> None:
+    result = {"type": "MyResult", "anything": [1, None, {"größe": 0.1}]}
+    reports = [
+        state("Scheduled", 0, details={"start_time": "2021-05-12T18:00:00Z", "n": 2**60}),
+        state("Running", 1, message="Running."),
+        state("Success", 2, result=result, details={"cached_inputs": {"x": {"type": "NoResult"}}}),
+    ]
+    task_run_id = await create_task_run(writer, "extract-1", *reports)
+    history = await list_states(database, task_run_id)
+    (received_at,) = {one.received_at for one in history}
+    assert history == [
+        models.State(
+            id=report.id,
+            type=report.type,
+            version=number,
+            sequence=number + 1,
+            message=report.message,
+            timestamp=at(number - 1),
+            received_at=received_at,
+            result=report.result,
+            details=report.details or None,
+            accepted=True,
+        )
+        for number, report in enumerate(reports, 1)
+    ]
+
+
+async def test_history_is_oldest_first_and_of_one_moment_in_the_order_of_arrival(
+    database: Database, writer: Writer
+) -> None:
+    moments = [5, 5, 3, 9, 3, 1, 5]
+    reports = [state("Running", moment, message=f"{number}") for number, moment in enumerate(moments)]
+    task_run_id = await create_task_run(writer)
+    for report in reports:
+        await report_state(writer, task_run_id, report)
+    found = [one.message for one in await list_states(database, task_run_id)]
+    assert found == ["5", "2", "4", "0", "1", "6", "3"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 6])
+async def test_history_is_paged(database: Database, writer: Writer, limit: int) -> None:
+    reports = [state("Running", moment) for moment in (1, 2, 2, 2, 3)]
+    task_run_id = await create_task_run(writer, "extract-1", *reports)
+    pages: list[list[models.State]] = []
+    after: Any = None
+    while after is not None or not pages:
+        page = history_page(tables.task_run_state, limit, after)
+        found = await database.read(queries.list_task_run_states, task_run_id, page)
+        items = [msgspec.json.decode(item, type=models.State) for item in found.items]
+        pages.append(items)
+        after = (items[-1].timestamp, items[-1].sequence) if found.next else None
+    assert [one.id for page in pages for one in page] == [report.id for report in reports]
+    assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+
+
+# Changing
+
+
+async def test_name_and_tags_are_changed(database: Database, writer: Writer) -> None:
+    result = {"type": "LocalResult", "location": "/r"}
+    task_run_id = await create_task_run(writer, "extract-1", state("Success", 1, result=result), tags=["a"])
+    before = await get_task_run(database, task_run_id)
+    outcome = await update_task_run(writer, task_run_id, name="new", tags=["b", "c"])
+    assert outcome == Reported("recorded", task_run_id, 2, StateType.Success)
+    found = await get_task_run(database, task_run_id)
+    changes = {"name": "new", "tags": ["b", "c"], "version": 2, "sequence": 3, "updated": found.updated}
+    assert found == replace(before, **changes)
+    assert found.updated > before.updated
+
+
+async def test_what_is_not_sent_stays(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", name="old", tags=["a"])
+    await update_task_run(writer, task_run_id, tags=[])
+    assert ((await get_task_run(database, task_run_id)).name, (await get_task_run(database, task_run_id)).tags) == ("old", [])
+    await update_task_run(writer, task_run_id, name=None)
+    assert (await get_task_run(database, task_run_id)).name is None
+
+
+async def test_change_of_nothing_changes_nothing(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", name="old")
+    before = await get_task_run(database, task_run_id)
+    await update_task_run(writer, task_run_id)
+    assert await get_task_run(database, task_run_id) == before
+
+
+async def test_change_of_another_version_is_refused(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Running", 1))
+    with pytest.raises(VersionConflict):
+        await update_task_run(writer, task_run_id, expected_version=0, name="new")
+    await update_task_run(writer, task_run_id, expected_version=1, name="new")
+    assert (await get_task_run(database, task_run_id)).name == "new"
+
+
+async def test_change_and_state_of_one_batch_both_happen(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer)
+    items = [
+        UpdateTaskRun(task_run_id, TaskRunUpdate(name="new"), None),
+        ReportTaskRunState(task_run_id, state("Running", 1)),
+        UpdateTaskRun(task_run_id, TaskRunUpdate(tags=["a"]), 2),
+    ]
+    outcomes = await writer.submit(items, [task_run_id] * 3)
+    assert [outcome.version for outcome in outcomes] == [1, 2, 3]
+    found = await get_task_run(database, task_run_id)
+    assert (found.name, found.tags, found.state, found.version, found.sequence) == ("new", ["a"], "Running", 3, 4)
+
+
+async def test_state_that_can_not_follow_names_what_it_is(writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Cancelled", 1))
+    with pytest.raises(TerminalState, match="The run is Cancelled and would not be finished any more if it became Queued"):
+        await report_state(writer, task_run_id, state("Queued", 2))

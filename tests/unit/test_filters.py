@@ -1,0 +1,122 @@
+"""The filter language: which filters there are, that each has its documentation, and its clause on both databases."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Dialect, column, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+from taskruns_service import parameters
+from taskruns_service.filters import (
+    FLOW_RUN_FILTERS,
+    OPERATORS,
+    TASK_RUN_FILTERS,
+    Filter,
+    chosen,
+    clauses,
+)
+from taskruns_service.states import StateGroup, StateType
+
+DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": asyncpg.dialect()}
+TIMES = [
+    f"{field}_{operator}"
+    for field in ("start_time", "end_time", "created", "updated")
+    for operator in ("gte", "gt", "lte", "lt")
+]
+SECONDS = [f"{field}_{operator}" for field in ("duration", "queue_time") for operator in ("gte", "lte")]
+LANGUAGES = {"task run": TASK_RUN_FILTERS, "flow run": FLOW_RUN_FILTERS}
+FILTERS = {f"{name} {one.name}": (language, one) for name, language in LANGUAGES.items() for one in language}
+VALUES: dict[int, Any] = {
+    id(parameters.TEXT): "a%_b",
+    id(parameters.STATE): StateType.Success,
+    id(parameters.GROUP): StateGroup.failed,
+    id(parameters.IDENTIFIER): UUID(int=1),
+    id(parameters.MAP_INDEX): 0,
+    id(parameters.COUNT): 1,
+    id(parameters.SEQUENCE): 1,
+    id(parameters.SECONDS): 1.5,
+    id(parameters.MOMENT): datetime(2021, 5, 12, tzinfo=UTC),
+    id(parameters.BOOLEAN): True,
+}
+
+
+def test_task_runs_have_these_filters() -> None:
+    assert [one.name for one in TASK_RUN_FILTERS] == [
+        *("state", "state_not", "state_group", "task_slug", "task_slug_prefix", "name_contains", "task_run_id"),
+        *("flow_run_id", "flow_name", "map_index", "tag", "tag_all", "run_count_gte", *TIMES, *SECONDS),
+        *("start_time_is_null", "end_time_is_null", "is_mapped_parent", "is_mapped_child", "has_result"),
+        "after_sequence",
+    ]
+
+
+def test_flow_runs_have_these_filters() -> None:
+    assert [one.name for one in FLOW_RUN_FILTERS] == [
+        *("state", "state_not", "state_group", "flow_run_id", "flow_name", "name_contains", "label", "label_all"),
+        *(*TIMES, *SECONDS, "start_time_is_null", "end_time_is_null"),
+    ]
+
+
+@pytest.mark.parametrize(("language", "one"), FILTERS.values(), ids=FILTERS)
+def test_filter_has_a_sentence(language: tuple[Filter, ...], one: Filter) -> None:
+    description = one.parameter.description
+    assert description.startswith("Only those of which ")
+    assert description.endswith(".")
+    assert "{" not in description
+    assert one.parameter.document()["description"] == description
+
+
+@pytest.mark.parametrize(("language", "one"), FILTERS.values(), ids=FILTERS)
+def test_example_of_a_filter_is_a_value_of_it(language: tuple[Filter, ...], one: Filter) -> None:
+    if one.example is not None:
+        assert parameters.convert(str(one.example), one.value) == one.example
+
+
+def test_every_operator_is_used() -> None:
+    assert {one.operator for language in LANGUAGES.values() for one in language} == OPERATORS.keys()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize(("language", "one"), FILTERS.values(), ids=FILTERS)
+def test_filter_has_a_clause_on_every_database(language: tuple[Filter, ...], one: Filter, dialect: Dialect) -> None:
+    value = VALUES[id(one.value)]
+    (clause,) = clauses({one.name: [value] if one.parameter.many else value}, language)
+    assert str(clause.compile(dialect=dialect))
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize(
+    "one", [one for one in TASK_RUN_FILTERS if one.value is parameters.BOOLEAN], ids=lambda one: one.name
+)
+def test_true_and_false_ask_for_opposites(one: Filter, value: bool) -> None:
+    (asked,) = clauses({one.name: value}, TASK_RUN_FILTERS)
+    (opposite,) = clauses({one.name: not value}, TASK_RUN_FILTERS)
+    assert str(asked) != str(opposite)
+
+
+def test_filters_are_all_to_be_met() -> None:
+    asked = {"state": [StateType.Failed], "run_count_gte": 2}
+    assert len(clauses(asked, TASK_RUN_FILTERS)) == 2
+
+
+def test_nothing_asked_is_no_clause() -> None:
+    assert clauses({}, TASK_RUN_FILTERS) == []
+
+
+def test_another_column_may_stand_in() -> None:
+    (clause,) = clauses({"state": [StateType.Failed]}, TASK_RUN_FILTERS, {"state": column("tallied")})
+    assert "FROM" not in str(select(1).where(clause))
+    assert str(clause).startswith("tallied IN")
+
+
+def test_chosen_are_the_filters_among_the_parameters() -> None:
+    asked = {"state": [StateType.Failed], "limit": 5, "sort": "created", "tag": ["etl"]}
+    assert chosen(asked, TASK_RUN_FILTERS) == {"state": [StateType.Failed], "tag": ["etl"]}
+
+
+def test_group_is_its_states() -> None:
+    (clause,) = clauses({"state_group": [StateGroup.running, StateGroup.failed]}, TASK_RUN_FILTERS)
+    text = str(clause.compile(dialect=DIALECTS["sqlite"], compile_kwargs={"literal_binds": True}))
+    names = ("Cancelling", "Failed", "Running", "TimedOut", "TriggerFailed", "ValidationFailed")
+    assert text == f"task_run.state IN ({', '.join(map(repr, names))})"

@@ -1,0 +1,145 @@
+"""Settings: where they come from, what goes first, and errors that name the setting."""
+
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import pytest
+from msgspec.structs import asdict, fields
+from taskruns_service.errors import ConfigurationError
+from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings, read_url
+
+URL = "postgresql://user:pass@host:5433/runs"
+VALUES: dict[str, tuple[str, Any]] = {
+    "database_url": (URL, URL),
+    "host": ("0.0.0.0", "0.0.0.0"),
+    "port": ("8080", 8080),
+    "workers": ("2", 2),
+    "require_keys": ("true", True),
+    "insecure": ("true", True),
+    "pool_size": ("3", 3),
+    "queue_size": ("500", 500),
+    "query_timeout": ("2.5", 2.5),
+    "synchronous": ("NORMAL", "NORMAL"),
+    "log_level": ("debug", "debug"),
+    "log_format": ("console", "console"),
+}
+WRONG = [
+    ("port", "0"),
+    ("port", "65536"),
+    ("port", "http"),
+    ("workers", "0"),
+    ("require_keys", "maybe"),
+    ("pool_size", "-1"),
+    ("queue_size", "0"),
+    ("query_timeout", "0"),
+    ("query_timeout", "soon"),
+    ("synchronous", "OFF"),
+    ("log_level", "loud"),
+    ("log_format", "xml"),
+    ("database_url", "mysql://host/runs"),
+    ("database_url", "runs.db"),
+    ("database_url", "sqlite://"),
+    ("database_url", "sqlite:///:memory:"),
+    ("database_url", "postgresql://host:port/runs"),
+]
+
+
+def read(**environment: str) -> Settings:
+    return read_settings({PREFIX + name.upper(): text for name, text in environment.items()})
+
+
+def test_every_setting_is_tested() -> None:
+    assert VALUES.keys() == set(Settings.__struct_fields__)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_setting_is_read_from_the_environment(name: str) -> None:
+    text, value = VALUES[name]
+    assert getattr(read(**{name: text}), name) == value
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_flag_goes_before_the_environment(name: str) -> None:
+    text, value = VALUES[name]
+    assert getattr(read_settings({PREFIX + name.upper(): "nonsense"}, **{name: text}), name) == value
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_flag_that_is_not_given_leaves_the_setting(name: str) -> None:
+    text, value = VALUES[name]
+    assert getattr(read_settings({PREFIX + name.upper(): text}, **{name: None}), name) == value
+
+
+def test_empty_text_is_no_setting() -> None:
+    assert read(port="", host="", log_level="") == read()
+
+
+def test_settings_have_these_defaults() -> None:
+    file = Path(platformdirs.user_data_dir("taskruns")) / "taskruns.db"
+    assert asdict(read()) == {
+        "database_url": f"sqlite:///{file}",
+        "host": "127.0.0.1",
+        "port": 4200,
+        "workers": 1,
+        "require_keys": False,
+        "insecure": False,
+        "pool_size": 8,
+        "queue_size": 10_000,
+        "query_timeout": 30.0,
+        "synchronous": "FULL",
+        "log_level": "info",
+        "log_format": "json",
+    }
+
+
+def test_settings_are_the_same_in_the_processes_that_serve() -> None:
+    settings = read(**{name: text for name, (text, _) in VALUES.items()})
+    assert read(**{name: str(value) for name, value in asdict(settings).items()}) == settings
+
+
+@pytest.mark.parametrize(("name", "text"), WRONG)
+def test_error_names_the_setting(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{PREFIX}{name.upper()} "):
+        read(**{name: text})
+
+
+def test_error_does_not_tell_the_password() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read(database_url="mysql://user:hunter2@host/runs")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_setting_has_a_sentence(field: Any) -> None:
+    (meta,) = field.type.__metadata__
+    assert meta.description
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg"])
+def test_every_postgresql_url_gets_the_driver_of_the_service(scheme: str) -> None:
+    url = read_url(f"{scheme}://user:p%40ss@host/runs")
+    assert (url.drivername, url.password, url.database) == ("postgresql+asyncpg", "p@ss", "runs")
+
+
+def test_sqlite_url_names_a_file() -> None:
+    url = read_url("sqlite:////data/runs.db")
+    assert (url.drivername, url.database) == ("sqlite+pysqlite", "/data/runs.db")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "::1", "localhost"])
+def test_loopback_needs_no_keys(host: str) -> None:
+    assert is_loopback(host)
+    assert not read(host=host).needs_keys
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org", "localhost.example.org"])
+def test_network_needs_keys(host: str) -> None:
+    assert not is_loopback(host)
+    assert read(host=host).needs_keys
+
+
+def test_keys_are_needed_where_they_are_asked_for() -> None:
+    assert read(require_keys="true").needs_keys
+    assert read(require_keys="true", insecure="true").needs_keys
+    assert not read(host="0.0.0.0", insecure="true").needs_keys
