@@ -1,19 +1,22 @@
 """The only place that runs the service for the tests: inside of the test, or in a process of its own as people run it."""
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 from litestar.types import ASGIApp
 
+from taskruns_service.cli import main
 from taskruns_service.settings import Settings
 from tests.postgres import free_port
 
@@ -125,6 +128,20 @@ def run_command(*arguments: str, **environment: Any) -> subprocess.CompletedProc
         text=True,
         timeout=60,
     )
+
+
+def call_command(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
+    """Does what `run_command` does in the test's own process, which is quicker. Not for `serve`, nor inside of a loop."""
+    out, err = io.StringIO(), io.StringIO()
+    own = patch.dict(os.environ, environment_of(**environment), clear=True)
+    asked = patch.object(sys, "argv", [PROGRAM.name, *arguments])
+    code = 0
+    with own, asked, redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else bool(end.code)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def environment_of(**settings: Any) -> dict[str, str]:

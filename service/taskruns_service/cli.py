@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
 from taskruns_service.errors import ConfigurationError, ServiceError
-from taskruns_service.logs import library_logs
+from taskruns_service.logs import configure_logs, library_logs
 from taskruns_service.models import NAME_LENGTH
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
 
@@ -32,6 +33,8 @@ def cli() -> None:
 
     Every setting is an option or an environment variable, which stands behind it in brackets.
     """
+    # What commands have to say, they say themselves; the server's processes set up their own logging.
+    configure_logs("error", "console")
 
 
 @cli.command()
@@ -66,7 +69,9 @@ def serve(**flags: Any) -> None:
 def _run_server(settings: Settings) -> None:
     from granian import Granian  # takes a tenth of a second, which other commands save
     from granian.constants import Interfaces, Loops
+    from granian.log import LogLevels
 
+    address = _listenable(settings)
     for name in Settings.__struct_fields__:
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
     Granian(
@@ -74,11 +79,12 @@ def _run_server(settings: Settings) -> None:
         factory=True,
         interface=Interfaces.ASGI,
         loop=Loops.auto,
-        address=settings.host,
+        address=address,
         port=settings.port,
         workers=settings.workers,
         workers_kill_timeout=30,
         respawn_failed_workers=True,
+        log_level=LogLevels(settings.log_level),
         log_dictconfig=library_logs(settings.log_level, settings.log_format),
     ).serve()
 
@@ -166,6 +172,18 @@ def _migrated(flags: dict[str, Any]) -> Settings:
     return settings
 
 
+def _listenable(settings: Settings) -> str:
+    """The IP address to listen on; raises ConfigurationError if that can not be done."""
+    try:
+        (family, *_, address), *_ = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(f"{settings.host}:{settings.port} can not be listened on: {error.strerror}.") from None
+    return str(address[0])
+
+
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Holds the lock of a SQLite file: a second process would not know what the first has in its hands."""
@@ -215,6 +233,8 @@ def main() -> None:
     """Runs the command line; what the user can mend is one line and exit code 2."""
     try:
         cli()
-    except (ConfigurationError, ServiceError) as error:
-        click.echo(f"taskruns-service: {error}", err=True)
+    except (ConfigurationError, ServiceError, OSError, *dialects.DATABASE_ERRORS) as error:
+        # SQLAlchemy's own text has the statement and a link; the driver's, which it wraps, says what happened.
+        sentence = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        click.echo(f"taskruns-service: {sentence}", err=True)
         sys.exit(2)

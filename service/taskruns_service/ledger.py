@@ -103,7 +103,7 @@ class Ledger:
         """Reads which of these state ids are in the histories already, and whose they are."""
         for statement, ids in ((_task_run_states, task_run_states), (_flow_run_states, flow_run_states)):
             if ids:
-                self._owners.update(row._tuple() for row in self._connection.execute(statement, {"ids": list(ids)}))
+                self._owners |= {row[0]: row[1] for row in self._connection.execute(statement, {"ids": list(ids)})}
 
     def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
         """A new task run, in the flow run of its natural key."""

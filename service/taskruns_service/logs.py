@@ -38,7 +38,7 @@ def library_logs(level: str, format_: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"lines": lines},
         "handlers": {"lines": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "lines"}},
-        "loggers": {"_granian": {"level": level.upper()}},
+        "loggers": {"_granian": {"level": level.upper()}},  # the server's own
         "root": {"level": "WARNING", "handlers": ["lines"]},
     }
 

@@ -9,14 +9,14 @@ import pytest
 
 from taskruns_service.app import create_app
 from tests.postgres import PostgresServer
-from tests.service import run_command, running, settings_of
+from tests.service import call_command, running, settings_of
 
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the schema and nothing in it, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "taskruns.db"
-    done = run_command("migrate", TASKRUNS_DATABASE_URL=f"sqlite:///{path}")
+    done = call_command("migrate", TASKRUNS_DATABASE_URL=f"sqlite:///{path}")
     assert done.returncode == 0, done.stderr
     return path
 
@@ -37,7 +37,7 @@ def sqlite_url(sqlite_file: Path) -> str:
 def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
     """A PostgreSQL database with the schema and nothing in it, to be copied."""
     url = postgres_server.create_database()
-    done = run_command("migrate", TASKRUNS_DATABASE_URL=url)
+    done = call_command("migrate", TASKRUNS_DATABASE_URL=url)
     assert done.returncode == 0, done.stderr
     yield url
     postgres_server.drop(url)

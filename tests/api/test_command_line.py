@@ -1,16 +1,21 @@
 """The command line for operators: what each command prints, and how it says in one line what the user can mend."""
 
 import re
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from click.testing import CliRunner
 
 from taskruns_service import __version__
 from taskruns_service.cli import cli
-from tests.service import run_command, served
+from tests.postgres import PostgresServer
+from tests.service import call_command, run_command, served
+
+
+NOBODY = "postgresql://user:password@127.0.0.1:1/taskruns"
 
 
 @pytest.fixture
@@ -40,15 +45,13 @@ def record(url: str, folder: Path) -> None:
 )
 def test_help_explains_the_command(command: list[str]) -> None:
     for option in ("--help", "-h"):
-        done = CliRunner().invoke(cli, [*command, option])
-        assert done.exit_code == 0
-        assert done.output.startswith(f"Usage: cli{''.join(f' {word}' for word in command)} [OPTIONS]")
-    for line in re.findall(r"^  (-[^ ]*|[a-z]+) (.*)$", done.output, re.MULTILINE):
-        assert line[1].strip(), line
+        done = call_command(*command, option)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"Usage: {' '.join(['taskruns-service', *command])} [OPTIONS]")
 
 
 def test_every_command_is_in_the_help() -> None:
-    output = run_command("--help").stdout
+    output = call_command("--help").stdout
     assert re.findall(r"^  ([a-z]+)  ", output, re.MULTILINE) == sorted(cli.commands)
 
 
@@ -58,26 +61,26 @@ def test_version_is_shown() -> None:
 
 def test_document_is_written_to_the_file_or_the_screen(tmp_path: Path) -> None:
     path = tmp_path / "openapi.json"
-    done = run_command("openapi", "--output", str(path))
+    done = call_command("openapi", "--output", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert run_command("openapi").stdout.encode() == path.read_bytes()
 
 
 def test_migrate_may_be_repeated(url: str) -> None:
     for _ in range(2):
-        done = run_command("migrate", TASKRUNS_DATABASE_URL=url)
+        done = call_command("migrate", TASKRUNS_DATABASE_URL=url)
         assert (done.returncode, done.stderr) == (0, "")
         assert re.fullmatch(r"The database has the schema \w+\.\n", done.stdout)
 
 
 def test_option_goes_before_the_environment(url: str, file: Path) -> None:
-    done = run_command("migrate", "--database-url", url, TASKRUNS_DATABASE_URL="postgresql://127.0.0.1:1/none")
+    done = call_command("migrate", "--database-url", url, TASKRUNS_DATABASE_URL="postgresql://127.0.0.1:1/none")
     assert (done.returncode, done.stderr, file.exists()) == (0, "", True)
 
 
 def test_check_agrees_with_what_was_recorded(url: str, tmp_path: Path) -> None:
     record(url, tmp_path)
-    done = run_command("check", TASKRUNS_DATABASE_URL=url)
+    done = call_command("check", TASKRUNS_DATABASE_URL=url)
     assert (done.returncode, done.stdout, done.stderr) == (0, "All counts are right.\n", "")
 
 
@@ -86,7 +89,7 @@ def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) 
     with closing(sqlite3.connect(file)) as other, other:
         other.execute("UPDATE task_run_tally SET count = 3 WHERE task_slug = 'a'")
         other.execute("UPDATE flow_run SET state_counts = '{\"Success\": 2, \"Failed\": 1}'")
-    done = run_command("check", TASKRUNS_DATABASE_URL=url)
+    done = call_command("check", TASKRUNS_DATABASE_URL=url)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"tally \S+ a Success: counted 1, kept 3", lines[0])
@@ -96,7 +99,7 @@ def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) 
 
 def test_key_is_created_listed_and_revoked(url: str) -> None:
     def keys(*arguments: str) -> tuple[int, str, str]:
-        done = run_command("keys", *arguments, TASKRUNS_DATABASE_URL=url)
+        done = call_command("keys", *arguments, TASKRUNS_DATABASE_URL=url)
         return done.returncode, done.stdout, done.stderr
 
     assert keys("list") == (0, "", "")
@@ -108,72 +111,116 @@ def test_key_is_created_listed_and_revoked(url: str) -> None:
     assert re.fullmatch(identifier + r"  write  \d{4}-\d\d-\d\d \d\d:\d\d  in force +  the agent\n", listed)
     assert keys("revoke", identifier) == (0, f"Revoked {identifier}.\n", "")
     _, listed, _ = keys("list")
-    assert re.fullmatch(identifier + r"  write  .{16}  revoked \d{4}-\d\d-\d\d \d\d:\d\d +  the agent\n", listed)
+    assert re.fullmatch(identifier + r"  write  .{16}  revoked \d{4}-\d\d-\d\d \d\d:\d\d  the agent\n", listed)
     assert secret not in listed
     again = f"taskruns-service: There is no key {identifier} in force. See `taskruns-service keys list`.\n"
     assert keys("revoke", identifier) == (2, "", again)
 
 
 def test_secret_of_a_key_is_not_kept(url: str, file: Path) -> None:
-    key = run_command("keys", "create", "--scope", "read", "--name", "x", TASKRUNS_DATABASE_URL=url).stdout.strip()
+    key = call_command("keys", "create", "--scope", "read", "--name", "x", TASKRUNS_DATABASE_URL=url).stdout.strip()
     kept = b"".join(path.read_bytes() for path in file.parent.iterdir())
     assert key.split("_")[1].encode() in kept
     assert key.split("_", 2)[2].encode() not in kept
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment", "message"),
-    [
-        (["serve"], {"TASKRUNS_PORT": "many"}, "TASKRUNS_PORT is wrong: "),
-        (["serve"], {"TASKRUNS_PORT": "70000"}, "TASKRUNS_PORT is wrong: "),
-        (["serve"], {"TASKRUNS_SYNCHRONOUS": "OFF"}, "TASKRUNS_SYNCHRONOUS is wrong: "),
-        (["serve"], {"TASKRUNS_REQUIRE_KEYS": "perhaps"}, "TASKRUNS_REQUIRE_KEYS is wrong: "),
-        (["serve", "--workers", "0"], {}, "TASKRUNS_WORKERS is wrong: "),
-        (["serve", "--workers", "2"], {}, "SQLite takes one process. Use PostgreSQL for more --workers."),
-        (["migrate", "--database-url", "mysql://x"], {}, "TASKRUNS_DATABASE_URL should be sqlite:///"),
-        (["migrate", "--database-url", "nonsense"], {}, "TASKRUNS_DATABASE_URL should be sqlite:///"),
-        (["migrate", "--database-url", "sqlite://"], {}, "TASKRUNS_DATABASE_URL names no file."),
-        (["migrate", "--database-url", "postgresql://u:p@127.0.0.1:1/x"], {}, "The database does not answer."),
-        (["serve", "--database-url", "postgresql://u:p@127.0.0.1:1/x"], {}, "The database does not answer."),
-        (["check", "--database-url", "postgresql://u:p@127.0.0.1:1/x"], {}, "The database does not answer."),
-        (["keys", "list", "--database-url", "postgresql://u:p@127.0.0.1:1/x"], {}, "The database does not answer."),
-        (["migrate", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),
-        (["migrate", "--database-url", "sqlite:////dev/null"], {}, ""),
-        (["openapi", "--output", "/proc/no/openapi.json"], {}, ""),
-        (["keys", "create", "--scope", "read", "--name", ""], {}, "A name has 1 to 255 characters."),
-        (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name has 1 to 255 characters."),
-        (["keys", "revoke", "000000000000"], {}, "There is no key 000000000000 in force."),
-    ],
-    ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else None,
-)
+REFUSED: list[tuple[list[str], dict[str, str], str]] = [
+    (["serve"], {"TASKRUNS_PORT": "many"}, "TASKRUNS_PORT is wrong: "),
+    (["serve"], {"TASKRUNS_PORT": "70000"}, "TASKRUNS_PORT is wrong: "),
+    (["serve"], {"TASKRUNS_SYNCHRONOUS": "OFF"}, "TASKRUNS_SYNCHRONOUS is wrong: "),
+    (["serve"], {"TASKRUNS_REQUIRE_KEYS": "perhaps"}, "TASKRUNS_REQUIRE_KEYS is wrong: "),
+    (["serve", "--workers", "0"], {}, "TASKRUNS_WORKERS is wrong: "),
+    (["serve", "--workers", "2"], {}, "SQLite takes one process. Use PostgreSQL for more --workers."),
+    (["migrate", "--database-url", "mysql://x"], {}, "TASKRUNS_DATABASE_URL should be sqlite:///"),
+    (["migrate", "--database-url", "nonsense"], {}, "TASKRUNS_DATABASE_URL should be sqlite:///"),
+    (["migrate", "--database-url", "sqlite://"], {}, "TASKRUNS_DATABASE_URL names no file."),
+    (["migrate", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["serve", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["check", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["keys", "list", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["migrate", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),
+    (["serve", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),
+    (["migrate", "--database-url", "sqlite:////dev"], {}, ""),
+    (["keys", "create", "--scope", "read", "--name", ""], {}, "A name has 1 to 255 characters."),
+    (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name has 1 to 255 characters."),
+    (["keys", "revoke", "000000000000"], {}, "There is no key 000000000000 in force."),
+]
+
+
+def in_one_line(done: CompletedProcess[str], message: str = "") -> bool:
+    """Whether a command failed as it should: nothing on the screen but one line that begins with the message."""
+    assert (done.returncode, done.stdout) == (2, "")
+    return re.fullmatch(r"taskruns-service: " + re.escape(message) + r".*\n", done.stderr) is not None
+
+
+@pytest.mark.parametrize(("arguments", "environment", "message"), REFUSED, ids=lambda value: str(value)[:60])
 def test_what_the_user_can_mend_is_one_line(
     url: str, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
-    done = run_command(*arguments, **({"TASKRUNS_DATABASE_URL": url} | environment))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"taskruns-service: " + re.escape(message) + r".*\n", done.stderr), done.stderr
+    assert in_one_line(call_command(*arguments, **({"TASKRUNS_DATABASE_URL": url} | environment)), message)
 
 
-def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+def test_no_traceback_reaches_the_screen() -> None:
+    assert in_one_line(run_command("migrate", TASKRUNS_DATABASE_URL=NOBODY), "The database does not answer.")
+
+
+def test_document_that_can_not_be_written_is_refused(tmp_path: Path) -> None:
+    assert in_one_line(call_command("openapi", "--output", str(tmp_path / "no" / "openapi.json")))
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve", "check"])
+def test_file_that_is_no_database_is_refused(tmp_path: Path, command: str) -> None:
     path = tmp_path / "letter.txt"
-    path.write_text("Dear reader, this is not a database, and it is longer than a page header would be." * 100)
-    for command in ("migrate", "serve", "check"):
-        done = run_command(command, TASKRUNS_DATABASE_URL=f"sqlite:///{path}")
-        assert (done.returncode, done.stdout) == (2, "")
-        assert re.fullmatch(r"taskruns-service: .*\n", done.stderr), done.stderr
+    letter = "Dear reader, this is not a database, and it is longer than the first page of one would be. " * 100
+    path.write_text(letter)
+    assert in_one_line(call_command(command, TASKRUNS_DATABASE_URL=f"sqlite:///{path}"))
+    assert path.read_text() == letter
 
 
-def test_database_without_the_schema_is_refused(postgres_server: object, url: str) -> None:
-    empty = postgres_server.create_database()  # type: ignore[attr-defined]
-    for command in (["serve"], ["check"], ["keys", "list"]):
-        done = run_command(*command, TASKRUNS_DATABASE_URL=empty)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert re.fullmatch(r"taskruns-service: .*migrate.*\n", done.stderr), done.stderr
-    postgres_server.drop(empty)  # type: ignore[attr-defined]
+@pytest.mark.parametrize("command", [["migrate"], ["serve"], ["check"], ["keys", "list"]], ids=" ".join)
+def test_wrong_door_to_postgres_is_one_line(postgres_url: str, command: list[str]) -> None:
+    password = postgres_url.partition("//postgres:")[2].partition("@")[0]
+    for wrong in (postgres_url.replace(password, "guessed"), postgres_url + "_no_such"):
+        done = call_command(*command, TASKRUNS_DATABASE_URL=wrong)
+        assert in_one_line(done)
+        assert password not in done.stderr
 
 
-def test_unknown_option_is_refused() -> None:
-    for arguments in (["--colour"], ["serve", "--colour"], ["paint"], ["keys", "create", "--scope", "paint", "--name", "x"]):
-        done = run_command(*arguments)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "Error: " in done.stderr
+@pytest.mark.parametrize("command", [["serve"], ["check"], ["keys", "list"]], ids=" ".join)
+def test_postgres_without_the_schema_asks_for_migrate(postgres_server: PostgresServer, command: list[str]) -> None:
+    empty = postgres_server.create_database()
+    done = call_command(*command, TASKRUNS_DATABASE_URL=empty)
+    assert in_one_line(done)
+    assert "taskruns-service migrate" in done.stderr
+    postgres_server.drop(empty)
+
+
+def test_address_in_use_is_one_line(url: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        done = run_command("serve", "--port", str(other.getsockname()[1]), TASKRUNS_DATABASE_URL=url)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("taskruns-service: ")
+
+
+def test_address_that_is_none_is_one_line(url: str) -> None:
+    done = run_command("serve", "--host", "300.1.1.1", "--insecure", TASKRUNS_DATABASE_URL=url)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("taskruns-service: ")
+
+
+def test_localhost_is_an_address(url: str, tmp_path: Path) -> None:
+    with served(url, tmp_path, "--host", "localhost") as service, service.client() as http:
+        assert http.get("/flow-runs").json() == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--colour"], ["serve", "--colour"], ["paint"], ["keys", "create", "--scope", "paint", "--name", "x"]],
+    ids=" ".join,
+)
+def test_unknown_word_is_refused(arguments: list[str]) -> None:
+    done = call_command(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(r"^Error: ", done.stderr, re.MULTILINE)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.service import run_command, served
+from tests.service import call_command, served
 
 SECRET = "tell-nobody"
 
@@ -58,7 +58,7 @@ def after_the_greeting(output: str) -> str:
 
 
 def test_what_is_sent_is_not_logged(url: str, tmp_path: Path) -> None:
-    key = run_command("keys", "create", "--scope", "write", "--name", "x", TASKRUNS_DATABASE_URL=url).stdout.strip()
+    key = call_command("keys", "create", "--scope", "write", "--name", "x", TASKRUNS_DATABASE_URL=url).stdout.strip()
     with served(url, tmp_path, "--require-keys", log_level="debug") as service, service.client() as http:
         headers = {"authorization": f"Bearer {key}"}
         body = {"flow_name": SECRET, "name": SECRET, "parameters": {SECRET: SECRET}, "idempotency_key": SECRET}

@@ -2,7 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from taskruns_service.writer import Writer
 
 from tests.postgres import PostgresServer
 from tests.store.making import opened
+from tests.store.world import World, populate, read_world
 
 
 async def migrate(url: str) -> None:
@@ -87,3 +89,28 @@ async def second_writer(database_url: str) -> AsyncIterator[Writer]:
     """A writer with connections of its own, as another process has."""
     async with opened(database_url) as other, Writer(other, commands.apply, capacity=10_000).running() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def populated(
+    postgres_server: PostgresServer, postgres_template: str, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Gives the URL of the small world on a kind of database; it is for reading, and made once."""
+
+    @cache
+    def url_of(kind: str) -> str:
+        if kind == "sqlite":
+            url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('world'))}"
+        else:
+            url = postgres_server.create_database(postgres_template)
+        asyncio.run(populate(url))
+        return url
+
+    return url_of
+
+
+@pytest.fixture
+async def world(database_kind: str, populated: Callable[[str], str]) -> AsyncIterator[World]:
+    """The small world, and what is in its tables."""
+    async with opened(populated(database_kind)) as database:
+        yield World(database, await database.read_snapshot(read_world))

@@ -70,9 +70,7 @@ __all__ = [
 
 
 class StateGroup(OpenEnum):
-    """What a state amounts to. Every state is pending, running or finished; a finished one may have succeeded or
-    failed.
-    """
+    """What a state amounts to: pending, running or finished; some finished ones are successful or failed."""
 
     FAILED = "failed"
     FINISHED = "finished"
@@ -169,7 +167,7 @@ class Aggregate(Struct, kw_only=True, frozen=True):
     """The groups in the order of their keys; null without `group_by`."""
     measures: Measures
     relation: str
-    """`eq`: there are exactly so many. `gte`: counting stopped at `count_limit`, there are so many or more."""
+    """`eq`: exactly so many. `gte`: counting stopped at `count_limit`; so many or more."""
     truncated: bool
     """Whether there are more groups than `limit`."""
 
@@ -198,7 +196,7 @@ class AzureResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Azur
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["AzureResult"]] = "AzureResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class ChildResult(Struct, kw_only=True, frozen=True):
@@ -237,7 +235,7 @@ class ConstantResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="C
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["ConstantResult"]] = "ConstantResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
     value: Any
     """The value, as it was given."""
 
@@ -267,7 +265,7 @@ class CustomResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Cus
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["CustomResult"]] = "CustomResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class CustomSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="CustomSerializer"):
@@ -429,8 +427,8 @@ class FlowRunStateReceipt(Struct, kw_only=True, frozen=True):
     id: UUID
     """The id of the state."""
     outcome: str
-    """created, existing (both without states), recorded, late (only in the history, as a newer state was known),
-    duplicate (recorded before) or refused (see `problem`).
+    """`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), `duplicate`
+    (recorded before) or `refused` (see `problem`).
     """
     state: StateType
     """The type of its current state; Pending before any state was reported."""
@@ -494,7 +492,7 @@ class GCSResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="GCSRes
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["GCSResult"]] = "GCSResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class GroupKey(Struct, kw_only=True, frozen=True):
@@ -559,7 +557,7 @@ class LocalResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Loca
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["LocalResult"]] = "LocalResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class Measures(Struct, kw_only=True, frozen=True):
@@ -610,7 +608,7 @@ class PrefectResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Pr
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["PrefectResult"]] = "PrefectResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class Problem(Struct, kw_only=True, frozen=True):
@@ -653,7 +651,7 @@ class S3Result(Struct, kw_only=True, frozen=True, tag_field="type", tag="S3Resul
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["S3Result"]] = "S3Result"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class SecretResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="SecretResult"):
@@ -669,7 +667,7 @@ class SecretResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Sec
     """The size of what was written, in bytes, if it was given."""
     type: ClassVar[Literal["SecretResult"]] = "SecretResult"
     uri: str | None
-    """The whole place as one text, made from the type, the storage and the location; null if there is none."""
+    """The whole place as one text, from type, storage and location; null if there is none."""
 
 
 class State(Struct, kw_only=True, frozen=True):
@@ -716,7 +714,7 @@ class StateCreate(Struct, kw_only=True, frozen=True):
     message: str | None | Unset = UNSET
     """A sentence for people."""
     result: StateCreateResultType0 | None | Unset = UNSET
-    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
     timestamp: Timestamp | Unset = UNSET
     """When the run came to it, with an offset; not sent: when the report arrives."""
 
@@ -841,8 +839,8 @@ class TaskRunReceipt(Struct, kw_only=True, frozen=True):
     index: int
     """The place of the item in the request, from 0."""
     outcome: str
-    """created, existing (both without states), recorded, late (only in the history, as a newer state was known),
-    duplicate (recorded before) or refused (see `problem`).
+    """`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), `duplicate`
+    (recorded before) or `refused` (see `problem`).
     """
     problem: ItemProblem | None
     """Why it was refused."""
@@ -904,8 +902,8 @@ class TaskRunStateReceipt(Struct, kw_only=True, frozen=True):
     id: UUID
     """The id of the state."""
     outcome: str
-    """created, existing (both without states), recorded, late (only in the history, as a newer state was known),
-    duplicate (recorded before) or refused (see `problem`).
+    """`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), `duplicate`
+    (recorded before) or `refused` (see `problem`).
     """
     state: StateType
     """The type of its current state; Pending before any state was reported."""
@@ -933,7 +931,7 @@ class TaskRunStateReport(Struct, kw_only=True, frozen=True):
     message: str | None | Unset = UNSET
     """A sentence for people."""
     result: TaskRunStateReportResultType0 | None | Unset = UNSET
-    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
     timestamp: Timestamp | Unset = UNSET
     """When the run came to it, with an offset; not sent: when the report arrives."""
 
@@ -956,13 +954,13 @@ class TaskRunUpdate(Struct, kw_only=True, frozen=True):
 
 
 class StateCreateResultType0(Struct, kw_only=True, frozen=True):
-    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
 
     type: str
 
 
 class TaskRunStateReportResultType0(Struct, kw_only=True, frozen=True):
-    """A reference to the result, never the result itself: its `type`, where it is, how it was written."""
+    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
 
     type: str
 

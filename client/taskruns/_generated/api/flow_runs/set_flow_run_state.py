@@ -20,7 +20,7 @@ def build(flow_run_id: UUID, *, body: StateCreate, if_match: str | None | Unset 
         flow_run_id: The id of the flow run.
         body: A state that a run has come to.
 
-                Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
+            Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
         if_match: Do it only if the run still has this ETag (of a flow run: this sequence).
 
     Returns:

@@ -1,0 +1,249 @@
+"""Lists: every sort in both directions, page after page; the members that are asked for; mapped parents' times."""
+
+from itertools import chain, permutations
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Row
+
+from taskruns_service import models, queries, tables
+from taskruns_service.database import Database
+from taskruns_service.paging import (
+    FLOW_RUN_KEYS,
+    TASK_RUN_KEYS,
+    Page,
+    question_of,
+    read_cursor,
+    read_sort,
+)
+from taskruns_service.writer import Writer
+from tests.store.making import (
+    at,
+    create_flow_run,
+    get_flow_run,
+    get_task_run,
+    report_state,
+    report_task_run,
+    report_task_runs,
+    state,
+    statements_seen,
+    task_run_item,
+)
+from tests.store.world import World
+
+OF: dict[str, Any] = {
+    "task run": (queries.list_task_runs, TASK_RUN_KEYS, tables.task_run.c.id),
+    "flow run": (queries.list_flow_runs, FLOW_RUN_KEYS, tables.flow_run.c.id),
+}
+NULLABLE = [name for name, key in TASK_RUN_KEYS.items() if key.nullable]
+
+
+async def pages(
+    database: Database, sort: str, limit: int, *, of: str = "task run", where: Any = None, everywhere: bool = False
+) -> list[list[dict[str, Any]]]:
+    """All pages of a list, each found by the cursor of the one before."""
+    query, keys, identifier = OF[of]
+    orders = read_sort(sort, keys, identifier, everywhere=everywhere)
+    types = [(order.key.type, order.key.nullable) for order in orders]
+    question, after, found = question_of(sort), None, []
+    while True:
+        page = Page(orders=orders, limit=limit, after=after, question=question)
+        read = await database.read(query, where or {}, page, ["id"])
+        found.append([msgspec.json.decode(item) for item in read.items])
+        assert len(found) <= 1000, "paging does not end"
+        if read.next is None:
+            return found
+        after = read_cursor(read.next, question, types)
+
+
+def in_order(rows: list[Row[Any]], sort: str, *, of: str = "task run") -> list[str]:
+    """The ids of rows as they should be sorted: rows without a value last, then by id as the first key goes."""
+    names = sort.split(",")
+    stands_for_id = of == "task run" and any(name.removeprefix("-") == "created" for name in names)
+    if not stands_for_id:
+        names.append("-id" if names[0].startswith("-") else "id")
+    for name in reversed(names):
+        column, descending = name.removeprefix("-"), name.startswith("-")
+        if of == "task run" and column == "created":
+            column = "id"
+        valued = [row for row in rows if getattr(row, column) is not None]
+        # Reversed, so that those that are alike stay in the order of the lesser keys.
+        valued = valued[::-1] if descending else valued
+        valued.sort(key=lambda row: getattr(row, column))  # noqa: B023 - sorted at once
+        valued = valued[::-1] if descending else valued
+        rows = [*valued, *(row for row in rows if getattr(row, column) is None)]
+    return [str(row.id) for row in rows]
+
+
+def both_ways(*sorts: str) -> list[str]:
+    return [way + sort for sort in sorts for way in ("", "-")]
+
+
+EVERYWHERE = both_ways(*(name for name, key in TASK_RUN_KEYS.items() if key.everywhere))
+PAIRS = [
+    f"{way}{one},{other_way}{other}"
+    for number, (one, other) in enumerate(permutations(NULLABLE, 2))
+    for way, other_way in ([("", ""), ("-", "-")] if number % 2 else [("-", ""), ("", "-")])
+]
+LONGER = ["state,task_slug,-map_index", "-name,start_time,-end_time,duration", "start_time,created", "map_index,created"]
+
+
+@pytest.mark.parametrize("sort", [*EVERYWHERE, "start_time,-end_time", "-end_time,start_time", "-start_time,name"])
+async def test_list_across_flow_runs_has_every_task_run_once_in_order(world: World, sort: str) -> None:
+    expected = in_order(world.task_runs, sort)
+    for limit in (13, len(expected), 1000):
+        found = await pages(world.database, sort, limit, everywhere=True)
+        assert [item["id"] for item in chain.from_iterable(found)] == expected
+        assert all(len(page) == limit for page in found[:-1])
+        assert found[-1] or len(found) == 1
+
+
+@pytest.mark.parametrize("sort", both_ways(*TASK_RUN_KEYS) + PAIRS + LONGER)
+async def test_list_of_a_flow_run_has_every_task_run_once_in_order(world: World, sort: str) -> None:
+    flow_run_id = world.flow_runs[3].id
+    expected = in_order([row for row in world.task_runs if row.flow_run_id == flow_run_id], sort)
+    for limit in (1, 7, 1000):
+        found = await pages(world.database, sort, limit, where={"flow_run_id": [flow_run_id]})
+        assert [item["id"] for item in chain.from_iterable(found)] == expected
+
+
+@pytest.mark.parametrize("sort", [*both_ways(*FLOW_RUN_KEYS), "start_time,end_time", "-end_time,-start_time"])
+async def test_list_has_every_flow_run_once_in_order(world: World, sort: str) -> None:
+    expected = in_order(world.flow_runs, sort, of="flow run")
+    for limit in (1, 3, len(expected), 1000):
+        found = await pages(world.database, sort, limit, of="flow run", everywhere=True)
+        assert [item["id"] for item in chain.from_iterable(found)] == expected
+
+
+async def test_list_of_nothing_is_one_empty_page(world: World) -> None:
+    assert await pages(world.database, "-created", 10, where={"task_slug": ["nothing"]}) == [[]]
+
+
+async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_between(
+    database: Database, writer: Writer
+) -> None:
+    flow_run_id = await create_flow_run(writer)
+    await report_task_runs(writer, [task_run_item(flow_run_id, f"b-{number}") for number in range(4)])
+    orders = read_sort("task_slug", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=False)
+    where = {"flow_run_id": [flow_run_id]}
+    first = await database.read(queries.list_task_runs, where, Page(orders=orders, limit=2), ["task_slug"])
+    await report_task_runs(writer, [task_run_item(flow_run_id, slug) for slug in ("a", "b-15", "c")])
+    types = [(order.key.type, order.key.nullable) for order in orders]
+    after = read_cursor(first.next or "", b"", types)
+    second = await database.read(queries.list_task_runs, where, Page(orders=orders, after=after), ["task_slug"])
+    slugs = [msgspec.json.decode(item)["task_slug"] for item in (*first.items, *second.items)]
+    assert slugs == ["b-0", "b-1", "b-15", "b-2", "b-3", "c"]
+
+
+# Members
+
+
+async def test_task_runs_of_a_list_are_as_they_are_alone(world: World) -> None:
+    orders = read_sort("-created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
+    page = await world.database.read(queries.list_task_runs, {}, Page(orders=orders, limit=60), None)
+    listed = [msgspec.json.decode(item, type=models.TaskRun) for item in page.items]
+    assert listed == [await get_task_run(world.database, one.id) for one in listed]
+
+
+async def test_flow_runs_of_a_list_are_as_they_are_alone(world: World) -> None:
+    orders = read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
+    page = await world.database.read(queries.list_flow_runs, {}, Page(orders=orders), None)
+    listed = [msgspec.json.decode(item, type=models.FlowRunSummary) for item in page.items]
+    alone = [await get_flow_run(world.database, one.id) for one in listed]
+    assert listed == [msgspec.convert(one, models.FlowRunSummary, from_attributes=True) for one in alone]
+    extra = models.FlowRun.__struct_fields__[len(models.FlowRunSummary.__struct_fields__) :]
+    assert not set(extra) & msgspec.json.decode(page.items[0]).keys()
+
+
+@pytest.mark.parametrize("name", queries.TASK_RUN_MEMBERS)
+async def test_member_is_the_same_when_it_is_asked_for_alone(world: World, name: str) -> None:
+    orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
+    page = Page(orders=orders, limit=30)
+    whole = await world.database.read(queries.list_task_runs, {}, page, None)
+    alone = await world.database.read(queries.list_task_runs, {}, page, [name])
+    decoded = [msgspec.json.decode(item) for item in whole.items]
+    assert [msgspec.json.decode(item) for item in alone.items] == [{name: item[name]} for item in decoded]
+
+
+async def test_members_come_in_their_order_once(world: World) -> None:
+    orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
+    found = await world.database.read(queries.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"])
+    assert [list(msgspec.json.decode(item)) for item in found.items] == [["id", "flow_name", "state"]] * 7
+
+
+def test_task_run_has_all_its_members() -> None:
+    assert tuple(queries.TASK_RUN_MEMBERS) == models.TaskRun.__struct_fields__
+    assert set(queries.FLOW_RUN_MEMBERS) == set(models.FlowRun.__struct_fields__)
+    assert set(queries.FLOW_RUN_SUMMARY_MEMBERS) == set(models.FlowRunSummary.__struct_fields__)
+
+
+async def test_page_is_read_with_one_statement(world: World) -> None:
+    with statements_seen() as seen:
+        await pages(world.database, "-created", 1000, everywhere=True)
+    assert len([statement for statement in seen if "SELECT" in statement]) == 1
+
+
+# Mapped parents
+
+
+async def mapped(writer: Writer, *children: list[tuple[str, float]]) -> Any:
+    """The id of a mapped parent with these children, each with its states."""
+    flow_run_id = await create_flow_run(writer)
+    items = [
+        task_run_item(flow_run_id, "map-1", *(state(*one) for one in reports), map_index=map_index)
+        for map_index, reports in enumerate(children)
+    ]
+    parent = await report_task_run(writer, flow_run_id, "map-1", state("Pending", 1), state("Mapped", 2))
+    # Neighbours that are not its children.
+    for neighbour in ("map-10", "other"):
+        await report_task_run(writer, flow_run_id, neighbour, state("Running", 0), state("Success", 99), map_index=0)
+    await report_task_runs(writer, items) if items else None
+    return parent.run_id
+
+
+def times(run: models.TaskRun) -> tuple[Any, ...]:
+    return run.start_time, run.end_time, run.duration, run.queue_time
+
+
+async def test_mapped_parent_has_the_times_of_its_children(database: Database, writer: Writer) -> None:
+    parent = await mapped(writer, [("Running", 5), ("Success", 7)], [("Running", 3.5), ("Failed", 6)], [("Skipped", 9)])
+    assert times(await get_task_run(database, parent)) == (at(3.5), at(9), 5.5, 2.5)
+
+
+async def test_mapped_parent_ends_when_its_last_child_has(database: Database, writer: Writer) -> None:
+    parent = await mapped(writer, [("Running", 5), ("Success", 7)], [("Running", 3)])
+    assert times(await get_task_run(database, parent)) == (at(3), None, None, 2.0)
+
+
+async def test_mapped_parent_whose_children_wait_has_not_started(database: Database, writer: Writer) -> None:
+    parent = await mapped(writer, [("Pending", 5)], [])
+    assert times(await get_task_run(database, parent)) == (None, None, None, None)
+
+
+async def test_map_over_nothing_has_no_times(database: Database, writer: Writer) -> None:
+    parent = await mapped(writer)
+    assert times(await get_task_run(database, parent)) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("end", [2.999_499, 2.999_5, 2.999_7, 2.999_999, 3.0])
+async def test_mapped_parents_seconds_are_exact(database: Database, writer: Writer, end: float) -> None:
+    parent = await mapped(writer, [("Running", 1.000_001), ("Success", end)])
+    found = await get_task_run(database, parent)
+    assert found.duration == pytest.approx(end - 1.000_001, abs=1e-9)
+    assert found.queue_time == pytest.approx(0.000_001, abs=1e-9)
+
+
+async def test_version_of_a_mapped_parent_changes_with_its_children(database: Database, writer: Writer) -> None:
+    parent = await mapped(writer, [("Running", 5)])
+    before = await database.read(queries.get_task_run, parent)
+    child = await report_task_run(writer, (await get_task_run(database, parent)).flow_run_id, "map-1", map_index=0)
+    await report_state(writer, child.run_id, state("Success", 9))
+    after = await database.read(queries.get_task_run, parent)
+    assert before.version != after.version
+
+
+async def test_child_of_a_map_that_is_mapped_has_its_own_times(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    child = await report_task_run(writer, flow_run_id, "map-1", state("Running", 1), state("Mapped", 3), map_index=0)
+    assert times(await get_task_run(database, child.run_id)) == (at(1), at(3), 2.0, 0.0)
