@@ -1,6 +1,6 @@
 """Every SELECT that answers a question about flow runs and task runs. Rows leave the database as JSON text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -171,6 +171,25 @@ def list_task_runs(connection: Connection, where: Where, page: Page, fields: Seq
     """A page of task runs that meet all of `where`, with all members or those of `fields`."""
     statement = _only(_list_task_runs, TASK_RUN_MEMBERS, fields)
     return _page(connection, statement.where(*filters.clauses(where, filters.TASK_RUN_FILTERS)), page)
+
+
+def list_flow_run_task_runs(
+    connection: Connection,
+    flow_run_id: UUID,
+    where: Where,
+    page: Page,
+    fields: Sequence[str] | None,
+    *,
+    known: Container[str],
+) -> tuple[str, RawPage | None]:
+    """The version of a flow run's list, and a page of it; None if the version is among the `known` ones.
+
+    The version is read first: the page may be newer than it says, but never older. Raises FlowRunNotFound.
+    """
+    version = f"{get_flow_run_sequence(connection, flow_run_id)}"
+    if version in known:
+        return version, None
+    return version, list_task_runs(connection, {**where, "flow_run_id": [flow_run_id]}, page, fields)
 
 
 def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:

@@ -15,7 +15,7 @@ import httpx
 from tests.benchmarks import data, load
 from tests.benchmarks.load import Rate
 from tests.postgres import running_postgres
-from tests.service import running_service
+from tests.service import served
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 NO_OP = "/health"
@@ -55,8 +55,9 @@ def migrate(url: str) -> None:
 
 def measure(url: str, rounds: int, seconds: float) -> dict[str, Rate]:
     """The figures of one database. They are taken in turn, so that all meet the same weather on the machine."""
-    with running_service(url, TASKRUNS_LOG_LEVEL="warning") as base:
-        with httpx.Client(base_url=base, timeout=60) as client:
+    with tempfile.TemporaryDirectory() as folder, served(url, Path(folder), log_level="warning") as service:
+        base = service.url
+        with service.client() as client:
             ids, flow_run_id = known_ids(client)
         questions: dict[str, Callable[[], float]] = {
             "no-op": lambda: load.read(base + NO_OP, seconds),

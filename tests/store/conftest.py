@@ -110,7 +110,13 @@ def populated(
 
 
 @pytest.fixture
-async def world(database_kind: str, populated: Callable[[str], str]) -> AsyncIterator[World]:
+def world_url(database_kind: str, populated: Callable[[str], str]) -> str:
+    """The URL of the small world."""
+    return populated(database_kind)
+
+
+@pytest.fixture
+async def world(world_url: str) -> AsyncIterator[World]:
     """The small world, and what is in its tables."""
-    async with opened(populated(database_kind)) as database:
+    async with opened(world_url) as database:
         yield World(database, await database.read_snapshot(read_world))

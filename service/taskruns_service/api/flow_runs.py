@@ -1,6 +1,5 @@
 """Flow runs: handlers for /flow-runs and what is below it."""
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,8 +9,8 @@ from litestar.params import FromPath
 
 from taskruns_service import commands, filters, models, paging, queries, tables
 from taskruns_service.api import requests, responses
+from taskruns_service.api.lists import list_parameters
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
-from taskruns_service.api.parameters import list_parameters
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import AnyRequest
 from taskruns_service.commands import CreatedFlowRun, CreateFlowRun, DeleteFlowRun, ReportFlowRunState, ReportTaskRun
@@ -213,21 +212,19 @@ async def list_flow_run_task_runs(
     only what has changed, sort by `sequence` and give the last one that you saw as `after_sequence`.
     """
     asked = requests.query(request)
-    where: dict[str, Any] = filters.chosen(asked, filters.TASK_RUN_FILTERS) | {"flow_run_id": [flow_run_id]}
+    where = filters.chosen(asked, filters.TASK_RUN_FILTERS)
     page = requests.page(
         asked,
         paging.TASK_RUN_KEYS,
         tables.task_run.c.id,
         default_sort="created",
         everywhere=False,
-        question=("task runs", where),
+        question=("task runs", flow_run_id, where),
     )
     fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
-    # The sequence is read first: the list may be newer than its ETag says, but never older.
-    version = str(await database.read(queries.get_flow_run_sequence, flow_run_id))
-    return responses.not_modified(request, version) or responses.as_json(
-        await database.read(queries.list_task_runs, where, page, fields), ETag=f'"{version}"'
-    )
+    known = requests.known_versions(request)
+    version, found = await database.read(queries.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known)
+    return responses.not_modified(version) if found is None else responses.as_json(found, ETag=f'"{version}"')
 
 
 @operation(

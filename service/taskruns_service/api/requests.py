@@ -1,6 +1,7 @@
 """Reading requests: bodies, query strings and conditional headers, strictly."""
 
 import re
+from collections.abc import Container
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -149,6 +150,19 @@ def etags(request: AnyRequest, header: str) -> list[str] | None:
         detail = 'It should be an ETag as it was answered, such as "3", or *.'
         raise InvalidRequest(faults=(Fault(header=header, detail=detail),))
     return [match.group(1) for match in read if match]
+
+
+class _Any:
+    """What contains every version."""
+
+    def __contains__(self, version: object) -> bool:
+        return True
+
+
+def known_versions(request: AnyRequest) -> Container[str]:
+    """The versions that a client has, from If-None-Match; `*` is all of them. Raises InvalidRequest."""
+    tags = etags(request, "If-None-Match")
+    return _Any() if tags == ["*"] else tags or ()
 
 
 def expected(request: AnyRequest) -> int | None:

@@ -6,7 +6,8 @@ import msgspec
 from litestar import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
-from taskruns_service.api.requests import AnyRequest, etags
+from taskruns_service.api import requests
+from taskruns_service.api.requests import AnyRequest
 from taskruns_service.queries import Versioned
 
 _encode = msgspec.json.Encoder().encode
@@ -19,14 +20,13 @@ def as_json(content: Any, status: int = HTTP_200_OK, **headers: str) -> Response
     return Response(body, status_code=status, media_type="application/json", headers=named)
 
 
-def not_modified(request: AnyRequest, version: str) -> Response[bytes] | None:
-    """304 if the client's If-None-Match has this version; None if it needs the body."""
-    known = etags(request, "If-None-Match")
-    if known is None or (version not in known and known != ["*"]):
-        return None
+def not_modified(version: str) -> Response[bytes]:
+    """304 for a client that has this version."""
     return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{version}"'})
 
 
 def versioned(request: AnyRequest, found: Versioned) -> Response[bytes]:
-    """A representation with its ETag, or 304."""
-    return not_modified(request, found.version) or as_json(found.body, ETag=f'"{found.version}"')
+    """A representation with its ETag, or 304 for a client whose If-None-Match has it."""
+    if found.version in requests.known_versions(request):
+        return not_modified(found.version)
+    return as_json(found.body, ETag=f'"{found.version}"')

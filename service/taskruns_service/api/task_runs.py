@@ -12,8 +12,8 @@ from taskruns_service import aggregates, commands, filters, models, paging, quer
 from taskruns_service.aggregates import AggregateQuestion
 from taskruns_service.api import requests, responses
 from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
+from taskruns_service.api.lists import list_parameters
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
-from taskruns_service.api.parameters import list_parameters
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import AnyRequest
 from taskruns_service.commands import ReportTaskRunState, UpdateTaskRun
