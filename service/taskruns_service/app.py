@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -25,6 +28,7 @@ from taskruns_service.settings import Settings, read_settings
 from taskruns_service.writer import Writer
 
 FOLD_SECONDS = 1.0
+END_SECONDS = 5.0
 
 
 def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS) -> Front:
@@ -77,7 +81,17 @@ def application() -> Front:
     """The application as the environment sets it up: what the server's processes load."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
+    threading.Thread(target=_end_with, args=[os.getppid()], name="end-with-parent", daemon=True).start()
     return create_app(settings)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that started it is gone: that one has the lock of the database."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(END_SECONDS)
+    os._exit(1)
 
 
 async def _fold(database: Database) -> None:
