@@ -1,4 +1,4 @@
-"""The only place that runs the service for the tests: inside of the test, or in a process of its own as people run it."""
+"""The only place that runs the service for the tests: inside of the test, or in a process of its own."""
 
 import asyncio
 import io
@@ -36,7 +36,8 @@ async def running(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     to_app: asyncio.Queue[Any] = asyncio.Queue()
     from_app: asyncio.Queue[Any] = asyncio.Queue()
     scope: Any = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}
-    lifespan = asyncio.create_task(app(scope, to_app.get, from_app.put))  # type: ignore[arg-type]
+    asgi: Any = app
+    lifespan = asyncio.create_task(asgi(scope, to_app.get, from_app.put))
 
     async def tell(word: str) -> None:
         await to_app.put({"type": f"lifespan.{word}"})
@@ -46,7 +47,7 @@ async def running(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     await tell("startup")
     try:
         # What the server would answer with 500 must not end in the test as the exception itself.
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(asgi, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             yield client
     finally:
@@ -81,7 +82,9 @@ class Served:
 
 
 @contextmanager
-def served(database_url: str, folder: Path, *arguments: str, port: int | None = None, **settings: Any) -> Iterator[Served]:
+def served(
+    database_url: str, folder: Path, *arguments: str, port: int | None = None, **settings: Any
+) -> Iterator[Served]:
     """Runs `taskruns-service serve` on a free port of 127.0.0.1 until the block ends.
 
     `settings` go into the environment; what it prints goes into files in `folder`.
@@ -90,7 +93,7 @@ def served(database_url: str, folder: Path, *arguments: str, port: int | None = 
     environment = environment_of(TASKRUNS_DATABASE_URL=database_url, TASKRUNS_PORT=port)
     environment |= {f"TASKRUNS_{name.upper()}": str(value) for name, value in settings.items()}
     with (folder / "stdout").open("ab") as out, (folder / "stderr").open("ab") as err:
-        command = [PROGRAM, "serve", *arguments]
+        command = [str(PROGRAM), "serve", *arguments]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
     service = Served(process, f"http://127.0.0.1:{port}", folder)
     try:
@@ -131,7 +134,7 @@ def run_command(*arguments: str, **environment: Any) -> subprocess.CompletedProc
 
 
 def call_command(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
-    """Does what `run_command` does in the test's own process, which is quicker. Not for `serve`, nor inside of a loop."""
+    """Does what `run_command` does in the test's own process, which is quicker, but not where a loop is running."""
     out, err = io.StringIO(), io.StringIO()
     own = patch.dict(os.environ, environment_of(**environment), clear=True)
     asked = patch.object(sys, "argv", [PROGRAM.name, *arguments])

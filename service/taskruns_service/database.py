@@ -171,7 +171,8 @@ def _open_asynchronous(url: URL, pool_size: int, query_timeout: float) -> Databa
     writer = create_async_engine(
         url,
         pool_size=dialects.traits(url).writers,
-        connect_args={"server_settings": session | {"lock_timeout": "10000"}},
+        # Every statement of a writer has an index to go by. A plan made while a table was small would read all of it.
+        connect_args={"server_settings": session | {"lock_timeout": "10000", "enable_seqscan": "off"}},
         **common,
     )
     return Database(readers.sync_engine, writer.sync_engine, greenlet_spawn, greenlet_spawn)

@@ -24,7 +24,9 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def sqlite_file(migrated_file: Path, tmp_path: Path) -> Path:
     """A SQLite file of the test's own, with the schema."""
-    return shutil.copy(migrated_file, tmp_path / "taskruns.db")
+    path = tmp_path / "taskruns.db"
+    shutil.copy(migrated_file, path)
+    return path
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who may do what: every operation asks for the scope that it declares, wherever others than this machine can reach it."""
+"""Who may do what: every operation asks for the scope that it declares, where others can reach the service."""
 
 import asyncio
 import re

@@ -14,7 +14,6 @@ from taskruns_service.cli import cli
 from tests.postgres import PostgresServer
 from tests.service import call_command, run_command, served
 
-
 NOBODY = "postgresql://user:password@127.0.0.1:1/taskruns"
 
 
@@ -40,7 +39,17 @@ def record(url: str, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["serve"], ["migrate"], ["check"], ["openapi"], ["keys"], ["keys", "create"], ["keys", "list"], ["keys", "revoke"]],
+    [
+        [],
+        ["serve"],
+        ["migrate"],
+        ["check"],
+        ["openapi"],
+        ["keys"],
+        ["keys", "create"],
+        ["keys", "list"],
+        ["keys", "revoke"],
+    ],
     ids=" ".join,
 )
 def test_help_explains_the_command(command: list[str]) -> None:
@@ -88,7 +97,7 @@ def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) 
     record(url, tmp_path)
     with closing(sqlite3.connect(file)) as other, other:
         other.execute("UPDATE task_run_tally SET count = 3 WHERE task_slug = 'a'")
-        other.execute("UPDATE flow_run SET state_counts = '{\"Success\": 2, \"Failed\": 1}'")
+        other.execute('UPDATE flow_run SET state_counts = \'{"Success": 2, "Failed": 1}\'')
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()

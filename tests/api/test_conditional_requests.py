@@ -132,7 +132,10 @@ async def test_one_etag_is_matched_at_a_time(client: httpx.AsyncClient, child: s
     for value in ('"1", "2"', '"one"', '"-1"', '"99999999999999999999"'):
         response = await client.patch(child, json={}, headers={"if-match": value})
         detail = 'It should be one ETag as it was answered, such as "3".'
-        assert (response.status_code, problem_of(response)["errors"]) == (400, [{"header": "If-Match", "detail": detail}])
+        assert (response.status_code, problem_of(response)["errors"]) == (
+            400,
+            [{"header": "If-Match", "detail": detail}],
+        )
 
 
 async def test_head_is_get_without_the_body(client: httpx.AsyncClient, flow_run: str, child: str) -> None:

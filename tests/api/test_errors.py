@@ -40,7 +40,8 @@ async def test_unknown_path_is_not_found(client: httpx.AsyncClient) -> None:
 async def test_unknown_run_is_not_found(client: httpx.AsyncClient) -> None:
     of_flow_run = {"code": "flow-run-not-found", "detail": "There is no flow run with this id."}
     of_task_run = {"code": "task-run-not-found", "detail": "There is no task run with this id."}
-    state, report = {"type": "Running"}, {"items": [{"task_slug": "name"}]}
+    state = {"type": "Running"}
+    report = {"items": [{"task_slug": "name"}]}
     expected: list[tuple[str, str, Any, dict[str, str]]] = [
         ("GET", f"/flow-runs/{NOWHERE}", None, of_flow_run),
         ("DELETE", f"/flow-runs/{NOWHERE}", None, of_flow_run),
@@ -89,7 +90,10 @@ BAD_BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
         b'{"flow_name": "f", "context": {"a": ' + b"[" * 300_000 + b"]" * 300_000 + b"}}",
         at("", "The body nests too deep."),
     ),
-    "nested objects out of reach": (b'{"flow_name": "f", "context": ' + b'{"a":' * 100_000, at("", "The body nests too deep.")),
+    "nested objects out of reach": (
+        b'{"flow_name": "f", "context": ' + b'{"a":' * 100_000,
+        at("", "The body nests too deep."),
+    ),
 }
 
 
@@ -210,7 +214,9 @@ async def test_foreign_cursor_is_refused(client: httpx.AsyncClient) -> None:
         assert (response.status_code, problem_of(response)["code"]) == (400, "invalid-cursor")
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
 async def test_body_that_is_not_json_is_unsupported(client: httpx.AsyncClient, content_type: str | None) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
     response = await client.post("/flow-runs", content=b'{"flow_name": "f"}', headers=headers)

@@ -57,7 +57,8 @@ async def test_other_flow_run_with_the_same_id_is_refused(client: httpx.AsyncCli
 
 async def test_idempotency_key_belongs_to_its_flow(client: httpx.AsyncClient) -> None:
     made = [
-        await client.post("/flow-runs", json={"flow_name": flow, "idempotency_key": "2021-05-12"}) for flow in ("f", "g")
+        await client.post("/flow-runs", json={"flow_name": flow, "idempotency_key": "2021-05-12"})
+        for flow in ("f", "g")
     ]
     assert [response.status_code for response in made] == [201, 201]
     assert made[0].json()["id"] != made[1].json()["id"]
@@ -100,13 +101,14 @@ async def test_state_id_belongs_to_its_run(client: httpx.AsyncClient, flow_run: 
 
 
 async def test_task_runs_are_reported_once(client: httpx.AsyncClient, flow_run: str) -> None:
+    running, first_running, success = ({"id": str(uuid4()), "type": one} for one in ("Running", "Running", "Success"))
     report = {
         "items": [
             {"task_slug": "name"},
-            {"task_slug": "inc-1", "map_index": 2, "states": [{"id": str(uuid4()), "type": "Running"}]},
-            {"task_slug": "inc-1", "map_index": 3, "states": [{"id": str(uuid4()), "type": type_} for type_ in ("Running", "Success")]},
+            {"task_slug": "inc-1", "map_index": 2, "states": [running]},
+            {"task_slug": "inc-1", "map_index": 3, "states": [first_running, success]},
         ]
-    }  # fmt: skip
+    }
     first = await client.post(f"{flow_run}/task-runs", json=report)
     before = (await client.get(f"{flow_run}/task-runs")).content
     again = await client.post(f"{flow_run}/task-runs", json=report)
@@ -114,9 +116,7 @@ async def test_task_runs_are_reported_once(client: httpx.AsyncClient, flow_run: 
     assert [item["outcome"] for item in first.json()["items"]] == ["created"] * 3
     known = ["existing", "duplicate", "duplicate"]
     assert again.json() == {
-        "items": [
-            {**item, "outcome": outcome} for item, outcome in zip(first.json()["items"], known, strict=True)
-        ]
+        "items": [{**item, "outcome": outcome} for item, outcome in zip(first.json()["items"], known, strict=True)]
     }
     assert (await client.get(f"{flow_run}/task-runs")).content == before
 
@@ -164,7 +164,10 @@ async def test_one_refused_item_leaves_the_others(client: httpx.AsyncClient, flo
         ]
     }
     response = await client.post(f"{flow_run}/task-runs", json=report)
-    detail = "The run is Success and would not be finished any more if it became Running. Send `force` if that is what you want."
+    detail = (
+        "The run is Success and would not be finished any more if it became Running. "
+        "Send `force` if that is what you want."
+    )
     fault = {"pointer": "/items/1/states/2", "detail": detail}
     assert (response.status_code, response.json()["items"]) == (
         207,

@@ -1,4 +1,4 @@
-"""How much of everything the service takes: what is just within a limit is kept whole, what is just beyond is refused."""
+"""How much of everything the service takes: what is within a limit is kept whole, what is beyond is refused."""
 
 from collections.abc import Callable
 from typing import Any

@@ -36,7 +36,9 @@ def test_request_is_a_line_of_json(url: str, tmp_path: Path) -> None:
             http.get("/nowhere"),
         ]
         service.stop()
-    logged = {line["request_id"]: line for line in lines_of(after_the_greeting(service.output())) if "request_id" in line}
+    logged = {
+        line["request_id"]: line for line in lines_of(after_the_greeting(service.output())) if "request_id" in line
+    }
     for answer in answers:
         line = logged[answer.headers["x-request-id"]]
         assert (line["event"], line["level"], line["method"], line["path"], line["status"]) == (

@@ -139,7 +139,9 @@ def test_keys_and_check_work_beside_the_service(url: str, tmp_path: Path) -> Non
     with served(url, tmp_path) as service, service.client() as http:
         http.post("/flow-runs", json={"flow_name": "f"})
         assert call_command("check", TASKRUNS_DATABASE_URL=url).returncode == 0
-        assert call_command("keys", "create", "--scope", "read", "--name", "x", TASKRUNS_DATABASE_URL=url).returncode == 0
+        assert (
+            call_command("keys", "create", "--scope", "read", "--name", "x", TASKRUNS_DATABASE_URL=url).returncode == 0
+        )
         assert http.post("/flow-runs", json={"flow_name": "f"}).status_code == 201
 
 
@@ -147,7 +149,9 @@ def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) ->
     flow_run = str(uuid4())
 
     def report(index: int) -> int:
-        body = {"items": [{"task_slug": "inc", "map_index": index, "states": [{"type": "Running"}, {"type": "Success"}]}]}
+        body = {
+            "items": [{"task_slug": "inc", "map_index": index, "states": [{"type": "Running"}, {"type": "Success"}]}]
+        }
         # A connection of its own, so that any worker may take it.
         return httpx.post(f"{service.url}/flow-runs/{flow_run}/task-runs", json=body, timeout=60).status_code
 
@@ -158,7 +162,9 @@ def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) ->
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(report, range(80))) == {200}
         assert all(talks_to(worker, urlsplit(postgres_url).port) for worker in workers)
-        listed = http.get(f"/flow-runs/{flow_run}/task-runs", params={"sort": "sequence", "limit": 1000}).json()["items"]
+        listed = http.get(f"/flow-runs/{flow_run}/task-runs", params={"sort": "sequence", "limit": 1000}).json()[
+            "items"
+        ]
         assert sorted(item["map_index"] for item in listed) == list(range(80))
         assert len({item["sequence"] for item in listed}) == 80
         assert http.get(f"/flow-runs/{flow_run}").json()["task_run_counts"] == {"Success": 80}
@@ -168,7 +174,7 @@ def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) ->
 
 def talks_to(pid: int, port: int | None) -> bool:
     """Whether a process has a connection to a port of this machine."""
-    own = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    own = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
     table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return any(f"socket:[{row[9]}]" in own for row in table if int(row[2].partition(":")[2], 16) == port)
 

@@ -1,6 +1,6 @@
 """Lists: every sort in both directions, page after page; the members that are asked for; mapped parents' times."""
 
-from itertools import chain, permutations
+from itertools import chain, cycle, permutations
 from typing import Any
 
 import msgspec
@@ -81,10 +81,10 @@ def both_ways(*sorts: str) -> list[str]:
 
 
 EVERYWHERE = both_ways(*(name for name, key in TASK_RUN_KEYS.items() if key.everywhere))
+WAYS = [("", ""), ("-", "-"), ("-", ""), ("", "-")]
 PAIRS = [
     f"{way}{one},{other_way}{other}"
-    for number, (one, other) in enumerate(permutations(NULLABLE, 2))
-    for way, other_way in ([("", ""), ("-", "-")] if number % 2 else [("-", ""), ("", "-")])
+    for (one, other), (way, other_way) in zip(permutations(NULLABLE, 2), cycle(WAYS), strict=False)
 ]
 LONGER = ["state,task_slug,-map_index", "-name,start_time,-end_time,duration", "start_time,created", "map_index,created"]
 

@@ -27,7 +27,7 @@ _TRAITS = {
     "sqlite": Traits(asynchronous=False, writers=1, migrates_itself=True, appends_deltas=False, begin_snapshot="BEGIN"),
     "postgresql": Traits(
         asynchronous=True,
-        writers=1,
+        writers=2,
         migrates_itself=False,
         appends_deltas=True,
         begin_snapshot="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

@@ -67,11 +67,8 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
         Meta(
             description="A reference to the result, never the result itself: its `type`, and where and how it is kept.",
             examples=[{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}],
-            extra_json_schema={
-                "required": ["type"],
-                "properties": {"type": {"type": "string", "minLength": 1, "maxLength": 255}},
-                "additionalProperties": True,
-            },
+            # Its `type` is checked too, but generators would make a class of an object with one known member.
+            extra_json_schema={"additionalProperties": True, "minProperties": 1},
         ),
     ] = None
     details: Annotated[

@@ -48,7 +48,6 @@ __all__ = [
     "Serializer",
     "State",
     "StateCreate",
-    "StateCreateResultType0",
     "StateGroup",
     "StatePage",
     "StateType",
@@ -63,7 +62,6 @@ __all__ = [
     "TaskRunResult",
     "TaskRunStateReceipt",
     "TaskRunStateReport",
-    "TaskRunStateReportResultType0",
     "TaskRunStateReports",
     "TaskRunUpdate",
 ]
@@ -713,7 +711,7 @@ class StateCreate(Struct, kw_only=True, frozen=True):
     """An id of your own, new for every state."""
     message: str | None | Unset = UNSET
     """A sentence for people."""
-    result: StateCreateResultType0 | None | Unset = UNSET
+    result: dict[str, Any] | None | Unset = UNSET
     """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
     timestamp: Timestamp | Unset = UNSET
     """When the run came to it, with an offset; not sent: when the report arrives."""
@@ -930,7 +928,7 @@ class TaskRunStateReport(Struct, kw_only=True, frozen=True):
     """An id of your own, new for every state."""
     message: str | None | Unset = UNSET
     """A sentence for people."""
-    result: TaskRunStateReportResultType0 | None | Unset = UNSET
+    result: dict[str, Any] | None | Unset = UNSET
     """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
     timestamp: Timestamp | Unset = UNSET
     """When the run came to it, with an offset; not sent: when the report arrives."""
@@ -951,18 +949,6 @@ class TaskRunUpdate(Struct, kw_only=True, frozen=True):
     """Its name; null takes the name away."""
     tags: list[str] | Unset = UNSET
     """All its tags."""
-
-
-class StateCreateResultType0(Struct, kw_only=True, frozen=True):
-    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
-
-    type: str
-
-
-class TaskRunStateReportResultType0(Struct, kw_only=True, frozen=True):
-    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
-
-    type: str
 
 
 ResultReference: TypeAlias = (

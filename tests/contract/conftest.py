@@ -1,0 +1,37 @@
+"""What the contract tests share: the document, and the application that it is about."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from taskruns_service.app import create_app
+from tests.service import call_command, running, settings_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The committed OpenAPI document."""
+    read: dict[str, Any] = json.loads((ROOT / "openapi.json").read_bytes())
+    return read
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite database of the test's own, with the schema."""
+    url = f"sqlite:///{tmp_path / 'taskruns.db'}"
+    done = call_command("migrate", TASKRUNS_DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    return url
+
+
+@pytest.fixture
+async def client(sqlite_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, which runs in the test on SQLite and asks for no keys."""
+    async with running(create_app(settings_of(sqlite_url))) as client:
+        yield client

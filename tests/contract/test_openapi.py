@@ -1,0 +1,263 @@
+"""Holds openapi.json to the service that it describes, and to what makes a document good to generate clients from."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from taskruns_service.api import HANDLERS
+from taskruns_service.api.operations import operation_of
+from taskruns_service.errors import NotReady, ServiceError
+from tests.service import run_command
+
+ROOT = Path(__file__).parents[2]
+METHODS = {"get", "post", "patch", "delete"}
+# What paths that have no operation answer with.
+FRAMEWORK_WIDE = {"not-found", "method-not-allowed"}
+# Answers whose members are those that were asked for, or that help.
+PARTIAL = {"TaskRunFields", "FlowRunFields", "Measures", "GroupKey", "Problem", "ItemProblem", "Fault"}
+SHARED = {"StateType"}
+
+Schema = dict[str, Any]
+
+
+def errors_of(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    """An error and all that are derived from it."""
+    yield kind
+    for derived in kind.__subclasses__():
+        yield from errors_of(derived)
+
+
+ERRORS = sorted(set(errors_of(ServiceError)), key=lambda error: (error.status, error.code))
+
+
+def operations_of(document: Schema) -> list[tuple[str, Schema]]:
+    """All operations, each with its method and path."""
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def references(value: Any) -> set[str]:
+    """The names of the schemas that a part of the document refers to by itself."""
+    if isinstance(value, list):
+        return set().union(*map(references, value))
+    if not isinstance(value, dict):
+        return set()
+    own = {value["$ref"].rpartition("/")[2]} if "/schemas/" in str(value.get("$ref", "")) else set()
+    return own.union(*map(references, value.values()))
+
+
+def reachable(document: Schema, value: Any) -> set[str]:
+    """The names of the schemas that a part of the document needs in the end."""
+    found: set[str] = set()
+    new = references(value)
+    while new:
+        found |= new
+        new = set().union(*(references(document["components"]["schemas"][name]) for name in new)) - found
+    return found
+
+
+def answers(document: Schema) -> set[str]:
+    """The schemas that answers are made of."""
+    return reachable(document, [operation["responses"] for _, operation in operations_of(document)])
+
+
+def requests(document: Schema) -> set[str]:
+    """The schemas that bodies are made of."""
+    return reachable(document, [operation.get("requestBody", {}) for _, operation in operations_of(document)])
+
+
+def test_committed_document_is_what_the_service_writes() -> None:
+    assert run_command("openapi").stdout.encode() == (ROOT / "openapi.json").read_bytes()
+
+
+async def test_committed_document_is_what_the_service_serves(client: httpx.AsyncClient) -> None:
+    response = await client.get("/openapi.json")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    assert response.content == (ROOT / "openapi.json").read_bytes()
+
+
+def test_document_is_sorted_and_ends_with_a_newline(document: Schema) -> None:
+    written = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+    assert written == (ROOT / "openapi.json").read_bytes()
+
+
+def test_document_is_valid(document: Schema) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_every_handler_is_in_the_document(document: Schema) -> None:
+    declared = {operation.id for handler in HANDLERS if (operation := operation_of(handler))}
+    assert len(declared) == len(HANDLERS)
+    assert {operation["operationId"] for _, operation in operations_of(document)} == declared
+
+
+def test_every_operation_is_told_about(document: Schema) -> None:
+    tags = {tag["name"] for tag in document["tags"]}
+    for place, operation in operations_of(document):
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", operation["operationId"]), place
+        assert re.fullmatch(r"[A-Z][^.]{4,49}", operation["summary"]), place
+        assert operation["description"].rstrip().endswith("."), place
+        assert set(operation["tags"]) < tags, place
+        assert len(operation["tags"]) == 1, place
+        assert operation["security"] in ([], [{"apiKey": []}]), place
+
+
+def test_every_parameter_is_told_about(document: Schema) -> None:
+    for place, operation in operations_of(document):
+        names = [(parameter["name"], parameter["in"]) for parameter in operation.get("parameters", [])]
+        assert len(set(names)) == len(names), place
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"].endswith("."), (place, parameter["name"])
+            if parameter["in"] == "path":
+                assert parameter["required"], (place, parameter["name"])
+                assert parameter["example"], (place, parameter["name"])
+
+
+def test_every_text_and_number_that_is_sent_is_bounded(document: Schema) -> None:
+    def check(schema: Schema, place: str) -> None:
+        kinds = schema.get("type")
+        kinds = kinds if isinstance(kinds, list) else [kinds]
+        if "string" in kinds and not {"enum", "const"} & schema.keys():
+            assert "maxLength" in schema or schema.get("format") in ("uuid", "date-time"), place
+        if {"integer", "number"} & set(kinds):
+            assert {"minimum", "maximum"} <= schema.keys(), place
+        if "array" in kinds:
+            assert "maxItems" in schema, place
+            check(schema["items"], f"{place}[]")
+        for name, member in schema.get("properties", {}).items():
+            check(member, f"{place}.{name}")
+
+    for name in requests(document):
+        check(document["components"]["schemas"][name], name)
+    for place, operation in operations_of(document):
+        for parameter in operation.get("parameters", []):
+            check(parameter["schema"], f"{place} {parameter['name']}")
+
+
+def test_every_body_has_an_example_that_is_taken() -> None:
+    for handler in HANDLERS:
+        operation = operation_of(handler)
+        if operation is not None and operation.body is not None:
+            # strict: as if it came as JSON
+            msgspec.json.decode(msgspec.json.encode(operation.body_example), type=operation.body)
+
+
+def test_every_error_is_a_problem(document: Schema) -> None:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for place, operation in operations_of(document):
+        for status, answer in operation["responses"].items():
+            assert "X-Request-Id" in answer["headers"], (place, status)
+            assert answer["description"], (place, status)
+            if int(status) >= 400:
+                assert answer["content"] == problem, (place, status)
+        statuses = set(operation["responses"])
+        assert {"400", "500"} <= statuses, place
+        assert {"401"} <= statuses or not operation["security"], place
+        assert {"413", "415"} <= statuses or "requestBody" not in operation, place
+        assert any(status.startswith("2") for status in statuses), place
+
+
+def test_every_error_is_declared_by_an_operation(document: Schema) -> None:
+    declared = {
+        (code, int(status))
+        for _, operation in operations_of(document)
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+        for code in re.findall(r"^- `([a-z-]+)`: .+\.$", answer["description"], re.MULTILINE)
+    }
+    assert declared == {(error.code, int(error.status)) for error in ERRORS if error.code not in FRAMEWORK_WIDE}
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [error.code for error in ERRORS]
+    assert len(set(codes)) == len(codes)
+    for error in ERRORS:
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", error.code)
+        assert {"code", "status"} <= vars(error).keys(), error
+        assert error.status >= 400
+        assert (error.__doc__ or "").strip().endswith((".", "…`.")), error
+
+
+def test_every_error_is_documented() -> None:
+    table = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \| (.+) \|$", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
+    assert table == [(f"{error.status:d}", error.code, " ".join((error.__doc__ or "").split())) for error in ERRORS]
+
+
+def test_readiness_is_the_only_one_that_is_not_ready(document: Schema) -> None:
+    found = [
+        operation["operationId"]
+        for _, operation in operations_of(document)
+        if f"`{NotReady.code}`" in operation["responses"].get("503", {}).get("description", "")
+    ]
+    assert found == ["get_readiness"]
+
+
+def test_answers_have_all_their_members(document: Schema) -> None:
+    for name in answers(document):
+        schema = document["components"]["schemas"][name]
+        if name not in PARTIAL:
+            assert set(schema.get("required", [])) == set(schema.get("properties", {})), name
+        assert not any("default" in member for member in schema.get("properties", {}).values()), name
+        assert "additionalProperties" not in schema, name
+
+
+def test_requests_take_nothing_else(document: Schema) -> None:
+    for name in requests(document) - SHARED:
+        assert document["components"]["schemas"][name]["additionalProperties"] is False, name
+
+
+def test_requests_and_answers_change_independently(document: Schema) -> None:
+    assert requests(document) & answers(document) == SHARED
+
+
+def test_every_schema_is_needed_and_told_about(document: Schema) -> None:
+    schemas = document["components"]["schemas"]
+    parameters = reachable(document, [operation.get("parameters", []) for _, operation in operations_of(document)])
+    assert set(schemas) == requests(document) | answers(document) | parameters
+    for name, schema in schemas.items():
+        assert schema["description"].rstrip(), name
+        assert not re.search(r"\n {2,}", schema["description"]), name
+
+
+@pytest.mark.parametrize("union", ["ResultReference", "Serializer"])
+def test_union_is_told_apart_by_its_type(document: Schema, union: str) -> None:
+    schemas = document["components"]["schemas"]
+    schema = schemas[union]
+    assert schema["discriminator"]["propertyName"] == "type"
+    members = {tag: reference.rpartition("/")[2] for tag, reference in schema["discriminator"]["mapping"].items()}
+    assert {arm["$ref"].rpartition("/")[2] for arm in schema["oneOf"]} == set(members.values())
+    for tag, name in members.items():
+        assert schemas[name]["properties"]["type"] == {"const": tag, "type": "string"}
+        assert "type" in schemas[name]["required"]
+
+
+def test_no_union_is_nameless(document: Schema) -> None:
+    def check(schema: Any, place: str) -> None:
+        if isinstance(schema, list):
+            for index, one in enumerate(schema):
+                check(one, f"{place}/{index}")
+        elif isinstance(schema, dict):
+            arms = [*schema.get("oneOf", []), *schema.get("anyOf", []), *schema.get("allOf", [])]
+            null = {"type": "null"}
+            assert not arms or "discriminator" in schema or (len(arms) == 2 and null in arms), place
+            for name, one in schema.items():
+                check(one, f"{place}/{name}")
+
+    check(document["components"]["schemas"], "schemas")
+
+
+def test_ids_have_examples(document: Schema) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for member in ("id", "flow_run_id", "task_run_id"):
+            found = schema.get("properties", {}).get(member, {})
+            if found.get("type") == "string":
+                assert found["examples"], (name, member)

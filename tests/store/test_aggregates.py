@@ -1,0 +1,305 @@
+"""Aggregates: equal to plain Python over the rows, the same on both databases, and read from where it is cheap."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from sqlalchemy import Row
+
+from taskruns_service import aggregates, models
+from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service.database import Database
+from taskruns_service.errors import InvalidRequest
+from taskruns_service.models import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.states import GROUPS, StateGroup, StateType
+from taskruns_service.writer import Writer
+from tests.store.making import (
+    at,
+    create_flow_run,
+    report_task_run,
+    report_task_runs,
+    state,
+    statements_seen,
+    task_run_item,
+)
+from tests.store.world import World
+
+T = StateType
+Where = dict[str, Any]
+
+
+async def ask(database: Database, **question: Any) -> Aggregate:
+    return await database.read_snapshot(aggregates.aggregate, AggregateQuestion(**{"where": {}, **question}))
+
+
+# Plain Python
+
+STATISTICS: dict[str, Callable[[list[float]], float]] = {
+    "sum": math.fsum,
+    "avg": lambda values: math.fsum(values) / len(values),
+    "min": min,
+    "max": max,
+    "p50": lambda values: percentile(values, 0.5),
+    "p95": lambda values: percentile(values, 0.95),
+    "p99": lambda values: percentile(values, 0.99),
+}
+
+
+def percentile(values: list[float], fraction: float) -> float:
+    """The continuous percentile, as the SQL standard has it."""
+    ordered, position = sorted(values), fraction * (len(values) - 1)
+    below, above = ordered[math.floor(position)], ordered[math.ceil(position)]
+    return below + (position - math.floor(position)) * (above - below)
+
+
+def measure(rows: list[Row[Any]], name: str) -> Any:
+    if name == "first_start_time":
+        return min((row.start_time for row in rows if row.start_time), default=None)
+    if name == "last_end_time":
+        return max((row.end_time for row in rows if row.end_time), default=None)
+    statistic, _, column = name.partition("_")
+    values = [value for row in rows if (value := getattr(row, column)) is not None]
+    return STATISTICS[statistic](values) if values else None
+
+
+def measured(rows: list[Row[Any]], names: Any) -> Measures:
+    return Measures(**{name: measure(rows, name) for name in names})
+
+
+def key_of(world: World, row: Row[Any], name: str) -> Any:
+    if name == "flow_name":
+        return world.flow_names[row.flow_id]
+    if name == "map_parent":
+        parents = {(one.flow_run_id, one.task_slug): one.id for one in world.task_runs if one.map_index == -1}
+        return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
+    if name in ("hour", "day"):
+        cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({"hour": 0} if name == "day" else {})
+        return row.start_time and row.start_time.replace(**cleared)
+    return getattr(row, name)
+
+
+def counted(world: World, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
+    """What the answer should be; groups are in the order of their keys, those without one last."""
+    groups: dict[tuple[Any, ...], list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(key_of(world, row, name) for name in group_by)].append(row)
+    ordered = sorted(groups, key=lambda key: [(one is None, one or 0) for one in key])
+    return Aggregate(
+        count=len(rows),
+        relation="eq",
+        measures=measured(rows, measures),
+        groups=[
+            AggregateGroup(
+                key=msgspec.convert(dict(zip(group_by, key, strict=True)), GroupKey),
+                count=len(groups[key]),
+                measures=measured(groups[key], measures),
+            )
+            for key in ordered
+        ]
+        if group_by
+        else None,
+        truncated=False,
+    )
+
+
+PREDICATES: dict[str, Callable[[World, Row[Any], Any], bool]] = {
+    "state": lambda _, row, values: row.state in values,
+    "state_not": lambda _, row, values: row.state not in values,
+    "state_group": lambda _, row, values: any(row.state in GROUPS[group] for group in values),
+    "task_slug": lambda _, row, values: row.task_slug in values,
+    "task_slug_prefix": lambda _, row, value: row.task_slug.startswith(value),
+    "flow_name": lambda world, row, values: world.flow_names[row.flow_id] in values,
+    "flow_run_id": lambda _, row, values: row.flow_run_id in values,
+    "run_count_gte": lambda _, row, value: row.run_count >= value,
+}
+
+
+def met(world: World, where: Where) -> list[Row[Any]]:
+    return [row for row in world.task_runs if all(PREDICATES[name](world, row, one) for name, one in where.items())]
+
+
+# Counting
+
+TALLIED: dict[str, Where] = {
+    "all": {},
+    "successes": {"state": [T.Success]},
+    "successes and failures without failures": {"state": [T.Success, T.Failed], "state_not": [T.Failed]},
+    "groups of two flows": {
+        "state_group": [StateGroup.finished, StateGroup.running],
+        "flow_name": ["etl", "größe"],
+    },
+    "two tasks": {"task_slug": ["extract-1", "z"]},
+    "successes of some tasks": {"task_slug_prefix": "extract", "state": [T.Success]},
+    "another flow": {"flow_name": ["nothing"]},
+    "a state that nothing is in": {"state": [T.Submitted]},
+}
+TALLIED_GROUPS: list[tuple[str, ...]] = [(), ("state",), ("task_slug",), ("flow_name",), ("flow_name", "task_slug", "state")]
+ALL_GROUPS: list[tuple[str, ...]] = [
+    *((name,) for name in aggregates.GROUP_BY),
+    ("state", "flow_name"),
+    ("flow_run_id", "state"),
+    ("map_parent", "state"),
+    ("day", "hour"),
+    ("hour", "state", "task_slug"),
+]
+
+
+@pytest.mark.parametrize("group_by", TALLIED_GROUPS, ids=" ".join)
+@pytest.mark.parametrize("where", TALLIED.values(), ids=TALLIED)
+async def test_tally_counts_what_the_rows_are_and_does_not_read_them(
+    world: World, where: Where, group_by: tuple[str, ...]
+) -> None:
+    with statements_seen() as seen:
+        found = await ask(world.database, where=where, group_by=group_by)
+    assert found == counted(world, met(world, where), group_by)
+    assert not [statement for statement in seen if re.search(r"\btask_run\b", statement)]
+
+
+@pytest.mark.parametrize("group_by", [(), ("state",), ("flow_run_id",), ("state", "flow_run_id")], ids=" ".join)
+@pytest.mark.parametrize(
+    "where", [{}, {"state": [T.Success]}, {"state_not": [T.Success], "state_group": [StateGroup.failed]}], ids=" ".join
+)
+async def test_one_flow_run_is_counted_by_its_own_row(world: World, where: Where, group_by: tuple[str, ...]) -> None:
+    for flow_run in world.flow_runs:
+        asked = {**where, "flow_run_id": [flow_run.id]}
+        with statements_seen() as seen:
+            found = await ask(world.database, where=asked, group_by=group_by)
+        assert found == counted(world, met(world, asked), group_by)
+        assert not [statement for statement in seen if re.search(r"\btask_run(_tally\w*)?\b", statement)]
+
+
+async def test_flow_run_that_is_not_there_has_no_task_runs(world: World) -> None:
+    found = await ask(world.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
+    assert found == Aggregate(count=0, relation="eq", measures=Measures(), groups=[], truncated=False)
+
+
+@pytest.mark.parametrize("where", [{}, {"run_count_gte": 1}, {"flow_name": ["etl"]}], ids=" ".join)
+@pytest.mark.parametrize("group_by", ALL_GROUPS, ids=" ".join)
+async def test_rows_are_counted_in_every_group(world: World, where: Where, group_by: tuple[str, ...]) -> None:
+    assert await ask(world.database, where=where, group_by=group_by) == counted(world, met(world, where), group_by)
+
+
+@pytest.mark.parametrize("group_by", [(), *ALL_GROUPS], ids=" ".join)
+async def test_every_measure_is_that_of_the_rows_in_every_group(world: World, group_by: tuple[str, ...]) -> None:
+    found = await ask(world.database, group_by=group_by, measures=tuple(aggregates.MEASURES))
+    assert found == counted(world, world.task_runs, group_by, aggregates.MEASURES)
+
+
+@pytest.mark.parametrize("name", aggregates.MEASURES)
+async def test_measure_may_be_asked_for_alone(world: World, name: str) -> None:
+    where = {"state_group": [StateGroup.finished]}
+    found = await ask(world.database, where=where, measures=(name,))
+    assert found == counted(world, met(world, where), (), (name,))
+
+
+async def test_measures_of_nothing_are_null(world: World) -> None:
+    found = await ask(world.database, where={"state": [T.Submitted]}, measures=tuple(aggregates.MEASURES))
+    nothing = Measures(**dict.fromkeys(aggregates.MEASURES))
+    assert found == Aggregate(count=0, relation="eq", measures=nothing, groups=None, truncated=False)
+
+
+def test_every_measure_and_key_has_its_member() -> None:
+    assert set(aggregates.MEASURES) == set(Measures.__struct_fields__)
+    assert set(aggregates.GROUP_BY) == set(models.GroupKey.__struct_fields__)
+
+
+async def test_numbers_are_the_same_on_both_databases(database: Database, writer: Writer) -> None:
+    # Microseconds that are not exact as floating-point numbers.
+    durations = [(number * 7919 % 1_000_003) / 10**6 for number in range(101)]
+    flow_run_id = await create_flow_run(writer)
+    await report_task_runs(
+        writer,
+        [
+            task_run_item(flow_run_id, f"task-{number}", state("Running", 0), state("Success", seconds))
+            for number, seconds in enumerate(durations)
+        ],
+    )
+    names = [name for name in aggregates.MEASURES if name.endswith("_duration")]
+    found = await ask(database, measures=names)
+    for name in names:
+        expected = STATISTICS[name.partition("_")[0]](durations)
+        assert getattr(found.measures, name) == pytest.approx(expected, rel=1e-14, abs=0), name
+
+
+# Bounds
+
+
+async def test_groups_beyond_the_limit_are_left_out(world: World) -> None:
+    for where, group_by in (({}, ("task_slug",)), ({"run_count_gte": 0}, ("task_slug",))):
+        whole = await ask(world.database, where=where, group_by=group_by)
+        assert whole.groups is not None
+        size = len(whole.groups)
+        for limit, truncated in ((1, True), (size - 1, True), (size, False)):
+            found = await ask(world.database, where=where, group_by=group_by, limit=limit)
+            expected = Aggregate(
+                count=whole.count,
+                relation="eq",
+                measures=Measures(),
+                groups=whole.groups[:limit],
+                truncated=truncated,
+            )
+            assert found == expected
+
+
+async def test_groups_of_one_flow_run_beyond_the_limit_are_left_out(world: World) -> None:
+    where = {"flow_run_id": [world.flow_runs[0].id]}
+    whole = counted(world, met(world, where), ("state",))
+    found = await ask(world.database, where=where, group_by=("state",), limit=2)
+    assert whole.groups is not None
+    assert (found.count, found.groups, found.truncated) == (whole.count, whole.groups[:2], True)
+
+
+async def test_bounded_count_stops_and_says_so(world: World) -> None:
+    where = {"run_count_gte": 1}
+    size = len(met(world, where))
+    for limit, count, relation in ((1, 1, "gte"), (size - 1, size - 1, "gte"), (size + 1, size, "eq")):
+        found = await ask(world.database, where=where, count_limit=limit)
+        assert found == Aggregate(count=count, relation=relation, measures=Measures(), groups=None, truncated=False)
+
+
+async def test_count_that_is_kept_is_exact_whatever_its_bound(world: World) -> None:
+    found = await ask(world.database, count_limit=1)
+    assert (found.count, found.relation) == (len(world.task_runs), "eq")
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "group_by": {"group_by": ("state", "task_slug", "flow_name", "day")},
+    "group_by twice": {"group_by": ("state", "state")},
+    "count_limit": {"group_by": ("state",), "count_limit": 5},
+    "count_limit of measures": {"measures": ("sum_duration",), "count_limit": 5},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_question_that_can_not_be_answered_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        AggregateQuestion(where={}, **REFUSED[name])
+    assert [fault.parameter for fault in refused.value.faults] == [name.partition(" ")[0]]
+
+
+# As it changes
+
+
+async def test_hours_and_days_are_those_of_utc(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    # An hour around midnight in UTC, which in no half-hour zone falls on the hour.
+    for seconds in (6 * 3600 - 0.000_001, 6 * 3600):
+        await report_task_run(writer, flow_run_id, f"task-{seconds}", state("Running", seconds))
+    hours = await ask(database, group_by=("hour",))
+    assert [group.key.hour for group in hours.groups or []] == [at(5 * 3600), at(6 * 3600)]
+    days = await ask(database, group_by=("day",))
+    assert [group.key.day for group in days.groups or []] == [at(-18 * 3600), at(6 * 3600)]
+
+
+async def test_state_that_nothing_is_in_any_more_has_no_group(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    for type_ in ("Running", "Success"):
+        await report_task_run(writer, flow_run_id, "extract-1", state(type_))
+        for where in ({}, {"flow_run_id": [flow_run_id]}):
+            found = await ask(database, where=where, group_by=("state",))
+            assert [(group.key.state, group.count) for group in found.groups or []] == [(type_, 1)]

@@ -1,0 +1,132 @@
+"""Migrations: the schema that they make is the tables' own, they go up and down, and `verify` refuses any other."""
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from taskruns_service import migrations, tables
+from taskruns_service.database import Database
+from taskruns_service.errors import ConfigurationError
+from taskruns_service.writer import Writer
+from tests.store.making import create_flow_run, opened, run_on
+
+
+def table_names(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) - {"alembic_version"}
+
+
+def differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, tables.metadata))
+
+
+def downgrade(connection: Connection) -> None:
+    command.downgrade(migrations.config(connection), "base")
+
+
+def known_revisions() -> list[str]:
+    """All revisions, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(migrations.config()).walk_revisions()]
+
+
+async def test_migrated_schema_is_that_of_the_tables(database: Database) -> None:
+    assert await database.transact(differences) == []
+
+
+async def test_every_index_and_constraint_is_there_by_its_name(database: Database) -> None:
+    def named(connection: Connection) -> set[str | None]:
+        found = inspect(connection)
+        return {
+            one["name"]
+            for table in tables.metadata.tables
+            for one in (
+                *found.get_indexes(table),
+                *found.get_unique_constraints(table),
+                *found.get_foreign_keys(table),
+            )
+        }
+
+    indexes = {index.name for table in tables.metadata.tables.values() for index in table.indexes}
+    constraints = {
+        constraint.name
+        for table in tables.metadata.tables.values()
+        for constraint in table.constraints
+        if constraint.name and not constraint.name.startswith("pk_")
+    }
+    assert indexes | constraints <= await database.transact(named)
+
+
+async def test_database_goes_up_and_down_and_up(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        assert await database.transact(table_names) == set(tables.metadata.tables)
+        assert await database.transact(migrations.current) == migrations.head()
+        await database.transact(downgrade)
+        assert await database.transact(table_names) == set()
+        assert await database.transact(migrations.current) is None
+        await database.transact(migrations.upgrade)
+        assert await database.transact(differences) == []
+
+
+async def test_each_revision_goes_up_one_by_one(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        for revision in reversed(known_revisions()):
+            await database.transact(migrations.upgrade, revision)
+            assert await database.transact(migrations.current) == revision
+        assert await database.transact(differences) == []
+
+
+async def test_migrating_again_keeps_what_is_there(database: Database, writer: Writer) -> None:
+    await create_flow_run(writer)
+    await database.transact(migrations.upgrade)
+    assert await database.read(lambda connection: connection.execute(text("SELECT count(*) FROM flow_run")).scalar()) == 1
+
+
+async def test_migration_that_fails_leaves_the_database_as_it_was(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        # The last table of the first schema is in the way.
+        await database.transact(run_on, text("CREATE TABLE task_run (id integer)"))
+        with pytest.raises(Exception, match="task_run"):
+            await database.transact(migrations.upgrade)
+        assert await database.transact(table_names) == {"task_run"}
+        assert await database.transact(migrations.current) is None
+
+
+# Verifying
+
+
+async def test_database_that_is_up_to_date_is_accepted(database: Database) -> None:
+    await database.read_snapshot(migrations.verify)
+
+
+async def test_empty_database_is_refused(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(run_on, text("SELECT 1"))  # SQLite makes the file
+        with pytest.raises(ConfigurationError) as refused:
+            await database.read_snapshot(migrations.verify)
+    assert str(refused.value) == "The database has no tables yet. Run `taskruns-service migrate`."
+
+
+async def test_every_older_database_is_refused(empty_database_url: str) -> None:
+    head, *older = known_revisions()
+    async with opened(empty_database_url) as database:
+        for revision in reversed(older):
+            await database.transact(migrations.upgrade, revision)
+            with pytest.raises(ConfigurationError) as refused:
+                await database.read_snapshot(migrations.verify)
+            assert str(refused.value) == (
+                f"The database has the schema {revision}, which is older than this service ({head}). "
+                "Run `taskruns-service migrate`."
+            )
+
+
+async def test_newer_database_is_refused_and_not_migrated(database: Database) -> None:
+    await database.transact(run_on, text("UPDATE alembic_version SET version_num = '9999'"))
+    sentence = f"The database has the schema 9999, which is newer than this service ({migrations.head()}). Update the service."
+    for ask in (migrations.verify, migrations.upgrade):
+        with pytest.raises(ConfigurationError) as refused:
+            await database.transact(ask)
+        assert str(refused.value) == sentence

@@ -1,0 +1,143 @@
+"""The tally: whatever happens, the counts that are kept are what counting gives, and a drift is found."""
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from taskruns_service import aggregates, commands, counts, tables
+from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service.counts import Drift
+from taskruns_service.database import Database
+from taskruns_service.ids import new_id
+from taskruns_service.states import StateType
+from taskruns_service.writer import Writer
+from tests.store.making import (
+    create_flow_run,
+    delete_flow_run,
+    flow_run_item,
+    report_task_run,
+    report_task_runs,
+    rows_of,
+    run_on,
+    state,
+    task_run_item,
+)
+
+FLOWS = ("etl", "report")
+SLUGS = ("extract-1", "load-1")
+few = st.integers(0, 3)
+reports = st.tuples(few, st.sampled_from(SLUGS), few, st.sampled_from(StateType), st.none() | few, st.booleans())
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), st.sampled_from(FLOWS)),
+        st.tuples(st.just("report"), st.lists(reports, min_size=1, max_size=6)),
+        st.tuples(st.just("repeat"), few),
+        st.tuples(st.just("delete"), few),
+        st.tuples(st.just("fold")),
+    ),
+    max_size=12,
+)
+
+
+def recount(connection: Connection) -> Counter[tuple[str, str, str]]:
+    """What the task runs are, counted one by one."""
+    flow_names = {row.id: row.name for row in rows_of(connection, tables.flow)}
+    return Counter(
+        (flow_names[row.flow_id], row.task_slug, row.state) for row in rows_of(connection, tables.task_run)
+    )
+
+
+async def check(database: Database) -> None:
+    """Compares all counts that are kept with the rows."""
+    assert await database.read_snapshot(counts.check) == []
+    question = AggregateQuestion(where={}, group_by=("flow_name", "task_slug", "state"))
+    found = await database.read_snapshot(aggregates.aggregate, question)
+    rows = await database.read_snapshot(recount)
+    kept = {(one.key.flow_name, one.key.task_slug, one.key.state): one.count for one in found.groups or []}
+    assert (kept, found.count) == (dict(rows), rows.total())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(operations)
+async def test_kept_counts_are_what_counting_gives(database: Database, writer: Writer, steps: list[Any]) -> None:
+    flow_runs = [await create_flow_run(writer)]
+    sent: list[Any] = []
+    for verb, *arguments in steps:
+        if verb == "create":
+            flow_runs.append(await create_flow_run(writer, arguments[0]))
+        elif verb == "report":
+            sent.append([report_of(flow_runs, *one) for one in arguments[0]])
+            await report_task_runs(writer, sent[-1])
+        elif verb == "repeat" and sent:
+            await report_task_runs(writer, sent[arguments[0] % len(sent)])
+        elif verb == "delete" and len(flow_runs) > 1:
+            await delete_flow_run(writer, flow_runs.pop(arguments[0] % len(flow_runs)))
+        elif verb == "fold":
+            await database.transact(counts.fold)
+    await check(database)
+
+
+def report_of(flow_runs: list[Any], which: int, slug: str, map_index: int, type_: StateType, seconds: Any, force: bool) -> Any:
+    report = state(type_, seconds, force=force)
+    return task_run_item(flow_runs[which % len(flow_runs)], slug, report, map_index=map_index)
+
+
+async def test_batch_that_creates_changes_and_deletes_leaves_no_count(database: Database) -> None:
+    item = flow_run_item(id=new_id())
+    reports_ = [task_run_item(item.id, slug, state("Running", 1), state("Success", 2)) for slug in SLUGS]
+    await database.transact(commands.apply, [item, *reports_, commands.DeleteFlowRun(item.id)])
+    assert await database.read(rows_of, tables.task_run) == []
+    await check(database)
+
+
+# Folding
+
+
+async def test_folding_changes_no_count_and_leaves_nothing_to_fold(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    for slug in SLUGS:
+        await report_task_run(writer, flow_run_id, slug, state("Running", 1))
+        await report_task_run(writer, flow_run_id, slug, state("Success", 2))
+    await database.transact(counts.fold)
+    assert await database.read(rows_of, tables.task_run_tally_delta) == []
+    assert await database.transact(counts.fold) == 0
+    tallied = {
+        (row.task_slug, row.state): row.count for row in await database.read(rows_of, tables.task_run_tally) if row.count
+    }
+    assert tallied == {(slug, "Success"): 1 for slug in SLUGS}
+    await check(database)
+
+
+# Drift
+
+
+async def test_drift_of_the_tally_is_found(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    await report_task_run(writer, flow_run_id, "extract-1", state("Success", 1))
+    await database.transact(counts.fold)
+    tally = tables.task_run_tally
+    await database.transact(run_on, tally.update().where(tally.c.state == "Success").values(count=7))
+    (flow,) = await database.read(rows_of, tables.flow)
+    assert await database.read_snapshot(counts.check) == [Drift(f"tally {flow.id} extract-1 Success", 1, 7)]
+
+
+async def test_drift_of_a_flow_run_is_found(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    await report_task_run(writer, flow_run_id, "extract-1", state("Success", 1))
+    changed = {"Success": 1, "Running": 2}
+    await database.transact(run_on, tables.flow_run.update().values(state_counts=changed))
+    assert await database.read_snapshot(counts.check) == [Drift(f"flow run {flow_run_id} Running", 0, 2)]
+
+
+async def test_task_run_that_was_removed_by_hand_is_found(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    await report_task_run(writer, flow_run_id, "extract-1", state("Success", 1))
+    await database.transact(run_on, tables.task_run.delete())
+    (flow,) = await database.read(rows_of, tables.flow)
+    assert await database.read_snapshot(counts.check) == [
+        Drift(f"tally {flow.id} extract-1 Success", 0, 1),
+        Drift(f"flow run {flow_run_id} Success", 0, 1),
+    ]
