@@ -59,10 +59,6 @@ class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
     count_limit: int | None = None
 
     def __post_init__(self) -> None:
-        if len(self.group_by) > GROUP_BY_MOST or len(set(self.group_by)) < len(self.group_by):
-            raise InvalidRequest(
-                faults=(Fault(parameter="group_by", detail=f"At most {GROUP_BY_MOST}, each of them once."),)
-            )
         if self.count_limit is not None and (self.group_by or self.measures):
             raise InvalidRequest(
                 faults=(

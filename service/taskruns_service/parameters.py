@@ -81,12 +81,13 @@ BOOLEAN = ValueType(type=bool, schema={"type": "boolean"}, expected="true or fal
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
-    """A query parameter. One that is `many` may be repeated, up to 100 times."""
+    """A query parameter. One that is `many` may be repeated, up to `most` times."""
 
     name: str
     value: ValueType
     description: str
     many: bool = False
+    most: int = MANY
     default: Any = None
     example: Any = None
 
@@ -94,7 +95,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
         """The parameter as the OpenAPI document has it."""
         schema = self.value.schema
         if self.many:
-            schema = {"type": "array", "items": schema, "maxItems": MANY}
+            schema = {"type": "array", "items": schema, "maxItems": self.most}
         elif self.default is not None:
             schema = {**schema, "default": self.default}
         described = schema if "$ref" in schema else {**schema, "description": self.description}
@@ -125,8 +126,8 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
             takes = f"It takes {', '.join(known)}." if known else "It takes none."
             faults.append(Fault(parameter=_shown(name), detail=f"This operation has no such parameter. {takes}"))
             continue
-        if len(texts) > (MANY if parameter.many else 1):
-            often = f"at most {MANY} times" if parameter.many else "once"
+        if len(texts) > (parameter.most if parameter.many else 1):
+            often = f"at most {parameter.most} times" if parameter.many else "once"
             faults.append(Fault(parameter=name, detail=f"It may be given {often}."))
             continue
         try:

@@ -2,8 +2,10 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,6 +67,10 @@ def test_every_schema_has_a_model(document: dict[str, Any]) -> None:
     assert set(document["components"]["schemas"]) <= set(dir(models))
 
 
+def test_every_model_has_a_name_of_its_own() -> None:
+    assert [name for name in vars(models) if re.search(r"(Type|Item|Property)\d+$", name)] == []
+
+
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.__name__.rpartition(".")[2])
 def test_every_answer_can_be_read(builder: ModuleType, document: dict[str, Any]) -> None:
     operations = {one["operationId"]: one for item in document["paths"].values() for one in item.values()}
@@ -89,7 +95,7 @@ async def test_calls_are_answered_with_models(client: httpx.AsyncClient) -> None
     assert isinstance(flow_run, models.FlowRun)
     assert (flow_run.flow_name, flow_run.parameters, flow_run.state) == ("example-mapped", {"x": 1}, "Pending")
 
-    result = {
+    result: dict[str, Any] = {
         "type": "S3Result",
         "bucket": "flows",
         "location": "8e44/inc.json",
@@ -136,7 +142,12 @@ async def test_calls_are_answered_with_models(client: httpx.AsyncClient) -> None
     update = models.TaskRunUpdate(name=None, tags=["etl"])
     assert (await send(client, update_task_run.build(waiting_id, body=update))).tags == ["etl"]
 
-    counted = await send(client, aggregate_task_runs.build(state=[models.StateType("Success")], group_by=["task_slug"]))
+    counted = await send(
+        client,
+        aggregate_task_runs.build(
+            state=[models.StateType("Success")], group_by=[models.AggregateTaskRunsGroupByItem("task_slug")]
+        ),
+    )
     assert counted.count == 1
     assert [(group.key.task_slug, group.count) for group in counted.groups] == [("inc-1", 1)]
 
@@ -172,7 +183,11 @@ def test_problem_is_read(document: dict[str, Any]) -> None:
         "a member of the future": True,
     }
     problem = msgspec.json.decode(msgspec.json.encode(body), type=models.Problem)
-    assert problem.current.state == "Running"
+    assert problem.current == models.CurrentState(
+        version=2,
+        state=models.StateType("Running"),
+        state_timestamp=datetime(2021, 5, 12, 18, 0, 1, tzinfo=UTC),
+    )
 
 
 def test_state_of_the_future_is_read() -> None:

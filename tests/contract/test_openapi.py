@@ -127,7 +127,8 @@ def test_every_text_and_number_that_is_sent_is_bounded(document: Schema) -> None
         kinds = schema.get("type")
         kinds = kinds if isinstance(kinds, list) else [kinds]
         if "string" in kinds and not {"enum", "const"} & schema.keys():
-            assert "maxLength" in schema or schema.get("format") in ("uuid", "date-time"), place
+            bounded = {"maxLength", "pattern"} & schema.keys() or schema.get("format") in ("uuid", "date-time")
+            assert bounded, place
         if {"integer", "number"} & set(kinds):
             assert {"minimum", "maximum"} <= schema.keys(), place
         if "array" in kinds:

@@ -92,8 +92,9 @@ async def test_caller_that_goes_away_leaves_its_items_written(database: Database
     assert (await get_task_run(database, again.run_id)).state == "Running"
 
 
-async def test_nothing_to_write_is_answered_at_once(writer: Writer) -> None:
-    async with asyncio.timeout(5):
+async def test_nothing_to_write_is_answered_at_once(database: Database) -> None:
+    writer = Writer(database, commands.apply, capacity=5)
+    async with asyncio.timeout(1):
         assert await writer.submit([], []) == []
 
 

@@ -44,6 +44,7 @@ _AGGREGATE_PARAMETERS = (
         description="Count for each of these separately; up to 3. `hour` and `day` are those of the start (UTC), "
         "`map_parent` the mapped task run that children belong to.",
         many=True,
+        most=aggregates.GROUP_BY_MOST,
         example="state",
     ),
     Parameter(
@@ -117,7 +118,7 @@ async def aggregate_task_runs(request: AnyRequest, database: NamedDependency[Dat
     asked = requests.query(request)
     question = AggregateQuestion(
         where=filters.chosen(asked, filters.TASK_RUN_FILTERS),
-        group_by=tuple(asked.get("group_by", ())),
+        group_by=tuple(dict.fromkeys(asked.get("group_by", ()))),
         measures=tuple(dict.fromkeys(name for name in asked.get("measure", ()) if name != "count")),
         limit=asked.get("limit", aggregates.GROUPS_LIMIT),
         count_limit=asked.get("count_limit"),

@@ -11,6 +11,7 @@ from taskruns_service import references
 from taskruns_service.ids import new_id
 from taskruns_service.models.common import (
     BULK_ITEMS,
+    FLOW_RUN_EXAMPLE,
     JSON_DEPTH,
     MESSAGE_LENGTH,
     STATE_BYTES,
@@ -113,7 +114,10 @@ class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     flow_name: Annotated[
         NameText, Meta(description="The name of the flow; it is made if it is new.", examples=["example-mapped"])
     ]
-    id: Annotated[UUID | UnsetType, Meta(description="An id of your own; not sent: the service makes one.")] = UNSET
+    id: Annotated[
+        UUID | UnsetType,
+        Meta(description="An id of your own; not sent: the service makes one.", examples=[FLOW_RUN_EXAMPLE]),
+    ] = UNSET
     name: Annotated[NameText | UnsetType, Meta(description="The name of the run; not sent: one is made.")] = UNSET
     parameters: Parameters | UnsetType = UNSET
     labels: Annotated[Tags | UnsetType, Meta(description="Labels of the flow run.", examples=[["prod"]])] = UNSET

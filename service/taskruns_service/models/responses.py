@@ -7,7 +7,17 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from taskruns_service.errors import Fault, ServiceError
-from taskruns_service.models.common import STATE_EXAMPLE, FlowRunId, MapIndex, Parameters, Slug, TaskRunId, Timestamp
+from taskruns_service.models.common import (
+    FLOW_RUN_EXAMPLE,
+    STATE_EXAMPLE,
+    TASK_RUN_EXAMPLE,
+    FlowRunId,
+    MapIndex,
+    Parameters,
+    Slug,
+    TaskRunId,
+    Timestamp,
+)
 from taskruns_service.references import ResultReference
 from taskruns_service.states import StateType
 
@@ -206,7 +216,9 @@ class TaskRunReceipt(Struct, frozen=True, kw_only=True):
 
     index: Annotated[int, Meta(description="The place of the item in the request, from 0.")]
     outcome: Outcome
-    task_run_id: Annotated[UUID | None, Meta(description="The id of its task run; null if there is none.")]
+    task_run_id: Annotated[
+        UUID | None, Meta(description="The id of its task run; null if there is none.", examples=[TASK_RUN_EXAMPLE])
+    ]
     version: Annotated[int | None, Meta(description="The version of the task run now.")]
     state: Annotated[StateType | None, Meta(description="The type of the state of the task run now.")]
     problem: Annotated[ItemProblem | None, Meta(description="Why it was refused.")]
@@ -266,7 +278,7 @@ class GroupKey(Struct, frozen=True, kw_only=True):
 
     state: Annotated[StateType | UnsetType, Meta(description="The type of the state.")] = UNSET
     task_slug: Annotated[str | UnsetType, Meta(description="The task.", examples=["say_hello-1"])] = UNSET
-    flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run.")] = UNSET
+    flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run.", examples=[FLOW_RUN_EXAMPLE])] = UNSET
     flow_name: Annotated[str | UnsetType, Meta(description="The flow.")] = UNSET
     map_parent: Annotated[
         UUID | None | UnsetType, Meta(description="The mapped task run whose children they are; null: of none.")
