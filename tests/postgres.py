@@ -75,7 +75,7 @@ def database_name(url: str) -> str:
 
 @contextmanager
 def running_postgres(**settings: str) -> Iterator[PostgresServer]:
-    """Runs a new, empty server on a free port of 127.0.0.1 until the block ends; `settings` go before the usual ones."""
+    """Runs a new, empty server on a free port of 127.0.0.1 until the block ends, with `settings` of its own."""
     user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="taskruns-postgres-") as name:
         home = Path(name)

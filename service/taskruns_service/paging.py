@@ -4,7 +4,7 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -164,6 +164,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         return write_cursor(self.question, tuple(values))
 
 
+# What databases take, so that a cursor that somebody made up is refused and not asked for.
+_BOUNDED: dict[type, Any] = {
+    int: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    str: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")],
+}
+
+
 def question_of(*parts: Any) -> bytes:
     """A short fingerprint of what was asked, so that a cursor is not used for another question."""
     return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic", enc_hook=str), digest_size=8).digest()
@@ -179,7 +186,8 @@ def read_cursor(text: str, question: bytes, types: Sequence[tuple[type, bool]]) 
 
     Raises InvalidCursor when it was not made by `write_cursor` for this question.
     """
-    values_type = tuple.__class_getitem__(tuple(one | None if nullable else one for one, nullable in types))
+    bounded = ((_BOUNDED.get(one, one), nullable) for one, nullable in types)
+    values_type = tuple.__class_getitem__(tuple(one | None if nullable else one for one, nullable in bounded))
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         asked, values = msgspec.msgpack.decode(raw, type=tuple[bytes, values_type])  # type: ignore[valid-type]

@@ -42,14 +42,14 @@ def check_reference(given: dict[str, Any]) -> None:
             raise ValueError(f"`{member}` of a result may have at most {LOCATION_BYTES} bytes")
         if _CONTROL.search(place):
             raise ValueError(f"`{member}` of a result may not have control characters")
-        if _has_user(place):
+        if _has_user(place) or ("@" in place and member in ("bucket", "container")):
             raise ValueError(f"`{member}` of a result may not have a user name or password")
     if checked.type == "PrefectResult" and checked.location:
         try:
             msgspec.json.decode(checked.location)
         except msgspec.DecodeError:
             raise ValueError("`location` of a PrefectResult is its value as JSON text, and this is not JSON") from None
-    if checked.serializer and not isinstance(checked.serializer.get("type"), str):
+    if isinstance(checked.serializer, dict) and not isinstance(checked.serializer.get("type"), str):
         raise ValueError("`serializer` of a result needs a `type`, a string")
 
 
@@ -187,7 +187,7 @@ def read_reference(given: dict[str, Any] | None) -> ResultReference | None:
     common: dict[str, Any] = {
         "location": _text(given, "location"),
         "serializer": read_serializer(given.get("serializer")),
-        "size": given["size"] if isinstance(given.get("size"), int) else None,
+        "size": size if type(size := given.get("size")) is int else None,  # and not a bool, which is an int too
         "digest": _text(given, "digest"),
     }
     location = common["location"]

@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import platformdirs
 from msgspec import Meta, Struct
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 
-from taskruns_service.dialects import DRIVERS
+from taskruns_service import dialects
 from taskruns_service.errors import ConfigurationError
 
 PREFIX = "TASKRUNS_"
@@ -19,13 +18,13 @@ PREFIX = "TASKRUNS_"
 
 def default_database_url() -> str:
     """A SQLite file in the user's data directory."""
-    return f"sqlite:///{Path(platformdirs.user_data_dir('taskruns')) / 'taskruns.db'}"
+    return dialects.file_url(Path(platformdirs.user_data_dir("taskruns")) / "taskruns.db")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings; each is `TASKRUNS_` and its name in capitals in the environment."""
 
-    database_url: Annotated[str, Meta(description="SQLite file or PostgreSQL database.")]
+    database_url: Annotated[str, Meta(description="The database: a file or a server.")]
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 4200
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one on PostgreSQL only.")] = 1
@@ -45,7 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def url(self) -> URL:
         """The database's URL with the driver that the service uses."""
-        return read_url(self.database_url)
+        return dialects.read_url(self.database_url)
 
     @property
     def needs_keys(self) -> bool:
@@ -70,26 +69,11 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             except msgspec.ValidationError as error:
                 raise ConfigurationError(f"{PREFIX}{field.name.upper()} is wrong: {error}.") from None
     settings = Settings(**values)
-    read_url(settings.database_url)
-    return settings
-
-
-def read_url(text: str) -> URL:
-    """A database URL with the service's own driver; raises ConfigurationError when it is none that it knows."""
     try:
-        url = make_url(text)
-    except ArgumentError:
-        url = None
-    driver = DRIVERS.get(url.drivername.partition("+")[0]) if url else None
-    if url is None or driver is None:
-        raise ConfigurationError(
-            f"{PREFIX}DATABASE_URL should be sqlite:///path/to/file.db or postgresql://user:password@host/database."
-        )
-    if driver.startswith("sqlite") and not url.database:
-        raise ConfigurationError(
-            f"{PREFIX}DATABASE_URL names no file. The service keeps its data in one: sqlite:///path."
-        )
-    return url.set(drivername=driver)
+        dialects.read_url(settings.database_url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{PREFIX}DATABASE_URL is wrong: {error}") from None
+    return settings
 
 
 def is_loopback(host: str) -> bool:

@@ -99,7 +99,7 @@ GROUPS: dict[StateGroup, frozenset[StateType]] = {
     StateGroup.failed: descendants(_T.Failed),
 }
 FINISHED = GROUPS[StateGroup.finished]
-_NEXT_TRY = descendants(_T.Scheduled) | {_T.Pending, _T.Running}
+_MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +172,8 @@ def advance(run: Run, report: Report, *, now: datetime, seen: Container[UUID] = 
     3. A timestamp older than the current state's is late: the state stays, but the report counts for `start_time`,
        `first_timestamp` and `run_count`, so that the same reports give the same run in whatever order they arrive.
        Of equal timestamps the later arrival wins.
-    4. A finished run does not become unfinished, unless it failed and is tried again, looped, or the report insists.
+    4. A finished run does not become unfinished, unless it failed or looped, or the report insists. After a failure
+       any unfinished state may follow, since the one that began the next try may have been overtaken.
     5. Everything else becomes the current state. `end_time` is its timestamp while it is a finished one.
     """
     if report.id in seen:
@@ -204,9 +205,7 @@ def advance(run: Run, report: Report, *, now: datetime, seen: Container[UUID] = 
 
 def may_follow(current: StateType, proposed: StateType) -> bool:
     """Whether `proposed` may replace `current` without insisting."""
-    if current not in FINISHED or proposed in FINISHED or current is StateType.Looped:
-        return True
-    return current in GROUPS[StateGroup.failed] and proposed in _NEXT_TRY
+    return current not in FINISHED or proposed in FINISHED or current in _MAY_RUN_AGAIN
 
 
 def _aged(run: Run, type_: StateType, timestamp: datetime) -> Run:

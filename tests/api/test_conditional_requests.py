@@ -128,6 +128,21 @@ async def test_malformed_condition_is_refused(client: httpx.AsyncClient, flow_ru
         assert fault["header"] == "If-Match"
 
 
+async def test_comma_may_be_part_of_an_etag(client: httpx.AsyncClient, child: str) -> None:
+    known = (await client.get(child)).headers["etag"]
+    assert (await client.get(child, headers={"if-none-match": '"a,b"'})).status_code == 200
+    assert (await client.get(child, headers={"if-none-match": f'"a,b" ,{known}'})).status_code == 304
+
+
+async def test_malformed_condition_is_refused_beside_an_expected_version(client: httpx.AsyncClient, child: str) -> None:
+    for method, path, body in (
+        ("PATCH", child, {"expected_version": 1}),
+        ("POST", f"{child}/states", {"type": "Running", "expected_version": 1}),
+    ):
+        response = await client.request(method, path, json=body, headers={"if-match": "one"})
+        assert (response.status_code, problem_of(response)["code"]) == (400, "invalid-request")
+
+
 async def test_one_etag_is_matched_at_a_time(client: httpx.AsyncClient, child: str) -> None:
     for value in ('"1", "2"', '"one"', '"-1"', '"99999999999999999999"'):
         response = await client.patch(child, json={}, headers={"if-match": value})

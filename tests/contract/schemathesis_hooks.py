@@ -10,7 +10,9 @@ import schemathesis
 RECORDED: dict[str, list[str]] = json.loads(os.environ["TASKRUNS_TEST_RECORDED"])
 # What a schema can not say, by the words of the refusal.
 BEYOND_SCHEMAS = (
+    "Object missing required field `type`",  # of a reference, which is a plain object so that clients take any
     "Expected `int`, got `float`",  # 3.0 is an integer to JSON Schema
+    "It should be an ETag",  # the shortest and the longest header are generated without a look at the pattern
     "The cursor does not belong to this list",
     "There is no sort by",
     "A key stands twice in it",

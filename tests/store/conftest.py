@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+
 from taskruns_service import commands, migrations
 from taskruns_service.database import Database
 from taskruns_service.writer import Writer
-
 from tests.postgres import PostgresServer
 from tests.store.making import opened
 from tests.store.world import World, populate, read_world
@@ -70,6 +71,13 @@ def empty_database_url(request: pytest.FixtureRequest, database_kind: str, tmp_p
         server.drop(url)
 
 
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Keeps logged tracebacks, which take seconds to print for people, out of the tests' output."""
+    with capture_logs():
+        yield
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database of the test's own."""
@@ -93,7 +101,10 @@ async def second_writer(database_url: str) -> AsyncIterator[Writer]:
 
 @pytest.fixture(scope="session")
 def populated(
-    postgres_server: PostgresServer, postgres_template: str, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: PostgresServer,
+    postgres_template: str,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], str]:
     """Gives the URL of the small world on a kind of database; it is for reading, and made once."""
 

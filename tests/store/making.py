@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, Table, event, select
+
 from taskruns_service import models, paging, queries, tables
 from taskruns_service.commands import (
     CreatedFlowRun,
@@ -20,9 +21,9 @@ from taskruns_service.commands import (
     UpdateTaskRun,
 )
 from taskruns_service.database import Database, open_database
+from taskruns_service.dialects import read_url
 from taskruns_service.ids import new_id
 from taskruns_service.models import FlowRunCreate, TaskRunReport, TaskRunUpdate
-from taskruns_service.settings import read_url
 from taskruns_service.states import Report, StateType
 from taskruns_service.writer import Writer
 

@@ -138,7 +138,13 @@ TALLIED: dict[str, Where] = {
     "another flow": {"flow_name": ["nothing"]},
     "a state that nothing is in": {"state": [T.Submitted]},
 }
-TALLIED_GROUPS: list[tuple[str, ...]] = [(), ("state",), ("task_slug",), ("flow_name",), ("flow_name", "task_slug", "state")]
+TALLIED_GROUPS: list[tuple[str, ...]] = [
+    (),
+    ("state",),
+    ("task_slug",),
+    ("flow_name",),
+    ("flow_name", "task_slug", "state"),
+]
 ALL_GROUPS: list[tuple[str, ...]] = [
     *((name,) for name in aggregates.GROUP_BY),
     ("state", "flow_name"),

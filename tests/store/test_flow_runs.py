@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+
 from taskruns_service import commands, counts, models, queries, tables
 from taskruns_service.commands import CreatedFlowRun
 from taskruns_service.database import Database
@@ -21,7 +22,6 @@ from taskruns_service.ids import new_id
 from taskruns_service.models import CurrentState
 from taskruns_service.states import Report, StateType
 from taskruns_service.writer import Writer
-
 from tests.store.making import (
     ask_for_flow_run,
     at,
@@ -202,7 +202,9 @@ async def test_history_of_a_flow_run_is_as_it_was_reported(database: Database, w
         await report_flow_run(writer, flow_run_id, report)
     history = await list_flow_run_states(database, flow_run_id)
     assert all(before <= one.received_at <= datetime.now(UTC) for one in history)
-    assert history == [entry(report, one, number) for number, (report, one) in enumerate(zip((first, second), history, strict=True), 1)]
+    assert history == [
+        entry(report, one, number) for number, (report, one) in enumerate(zip((first, second), history, strict=True), 1)
+    ]
 
 
 def entry(report: Report, found: models.State, number: int) -> models.State:
@@ -229,7 +231,11 @@ async def test_late_state_of_a_flow_run_counts_for_its_times(database: Database,
     found = await get_flow_run(database, flow_run_id)
     assert (found.version, found.run_count, found.sequence) == (3, 1, 3)
     assert (found.start_time, found.end_time, found.duration, found.queue_time) == (at(4), at(10), 6.0, 3.0)
-    assert [one.type for one in await list_flow_run_states(database, flow_run_id)] == ["Scheduled", "Running", "Success"]
+    assert [one.type for one in await list_flow_run_states(database, flow_run_id)] == [
+        "Scheduled",
+        "Running",
+        "Success",
+    ]
 
 
 async def test_finished_flow_run_refuses_running(writer: Writer) -> None:

@@ -70,7 +70,7 @@ def in_order(rows: list[Row[Any]], sort: str, *, of: str = "task run") -> list[s
         valued = [row for row in rows if getattr(row, column) is not None]
         # Reversed, so that those that are alike stay in the order of the lesser keys.
         valued = valued[::-1] if descending else valued
-        valued.sort(key=lambda row: getattr(row, column))  # noqa: B023 - sorted at once
+        valued.sort(key=lambda row: getattr(row, column))
         valued = valued[::-1] if descending else valued
         rows = [*valued, *(row for row in rows if getattr(row, column) is None)]
     return [str(row.id) for row in rows]
@@ -86,7 +86,12 @@ PAIRS = [
     f"{way}{one},{other_way}{other}"
     for (one, other), (way, other_way) in zip(permutations(NULLABLE, 2), cycle(WAYS), strict=False)
 ]
-LONGER = ["state,task_slug,-map_index", "-name,start_time,-end_time,duration", "start_time,created", "map_index,created"]
+LONGER = [
+    "state,task_slug,-map_index",
+    "-name,start_time,-end_time,duration",
+    "start_time,created",
+    "map_index,created",
+]
 
 
 @pytest.mark.parametrize("sort", [*EVERYWHERE, "start_time,-end_time", "-end_time,start_time", "-start_time,name"])
@@ -168,7 +173,9 @@ async def test_member_is_the_same_when_it_is_asked_for_alone(world: World, name:
 
 async def test_members_come_in_their_order_once(world: World) -> None:
     orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-    found = await world.database.read(queries.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"])
+    found = await world.database.read(
+        queries.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"]
+    )
     assert [list(msgspec.json.decode(item)) for item in found.items] == [["id", "flow_name", "state"]] * 7
 
 

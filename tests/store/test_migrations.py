@@ -82,7 +82,9 @@ async def test_each_revision_goes_up_one_by_one(empty_database_url: str) -> None
 async def test_migrating_again_keeps_what_is_there(database: Database, writer: Writer) -> None:
     await create_flow_run(writer)
     await database.transact(migrations.upgrade)
-    assert await database.read(lambda connection: connection.execute(text("SELECT count(*) FROM flow_run")).scalar()) == 1
+    assert (
+        await database.read(lambda connection: connection.execute(text("SELECT count(*) FROM flow_run")).scalar()) == 1
+    )
 
 
 async def test_migration_that_fails_leaves_the_database_as_it_was(empty_database_url: str) -> None:
@@ -125,7 +127,9 @@ async def test_every_older_database_is_refused(empty_database_url: str) -> None:
 
 async def test_newer_database_is_refused_and_not_migrated(database: Database) -> None:
     await database.transact(run_on, text("UPDATE alembic_version SET version_num = '9999'"))
-    sentence = f"The database has the schema 9999, which is newer than this service ({migrations.head()}). Update the service."
+    sentence = (
+        f"The database has the schema 9999, which is newer than this service ({migrations.head()}). Update the service."
+    )
     for ask in (migrations.verify, migrations.upgrade):
         with pytest.raises(ConfigurationError) as refused:
             await database.transact(ask)

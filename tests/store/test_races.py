@@ -149,7 +149,9 @@ async def test_of_many_that_expect_one_version_one_is_recorded(
 async def test_changes_at_once_all_happen(database: Database, writer: Writer, second_writer: Writer) -> None:
     task_run_id = (await report_task_run(writer, await create_flow_run(writer), "extract-1")).run_id
     calls = [
-        update_task_run(one, task_run_id, tags=[str(number)]) if number % 4 == 0 else report_state(one, task_run_id, state("Running", number))
+        update_task_run(one, task_run_id, tags=[str(number)])
+        if number % 4 == 0
+        else report_state(one, task_run_id, state("Running", number))
         for number, one in enumerate(in_turn(writer, second_writer))
     ]
     outcomes = await all_of(calls)
@@ -164,7 +166,9 @@ async def test_reports_about_a_flow_run_that_is_being_deleted_leave_nothing(
     flow_run_id = await create_flow_run(writer)
     task_run_id = (await report_task_run(writer, flow_run_id, "extract-1")).run_id
     writers = in_turn(writer, second_writer)
-    calls = [report_task_run(one, flow_run_id, f"task-{number}", state("Running", 1)) for number, one in enumerate(writers)]
+    calls = [
+        report_task_run(one, flow_run_id, f"task-{number}", state("Running", 1)) for number, one in enumerate(writers)
+    ]
     calls += [report_state(one, task_run_id, state("Running", number)) for number, one in enumerate(writers)]
     calls.insert(MANY // 2, delete_flow_run(second_writer, flow_run_id))
     outcomes = await all_of(calls)

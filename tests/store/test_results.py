@@ -118,9 +118,7 @@ async def test_mapped_parent_has_the_results_of_its_children_in_the_order_of_the
         state=StateType.Mapped,
         reference=None,
         children=[
-            ChildResult(
-                task_run_id=outcome.run_id, map_index=n, state=StateType.Success, reference=reference(str(n))
-            )
+            ChildResult(task_run_id=outcome.run_id, map_index=n, state=StateType.Success, reference=reference(str(n)))
             for n, outcome in enumerate(reversed(outcomes))
         ],
         next=None,

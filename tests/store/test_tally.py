@@ -45,9 +45,7 @@ operations = st.lists(
 def recount(connection: Connection) -> Counter[tuple[str, str, str]]:
     """What the task runs are, counted one by one."""
     flow_names = {row.id: row.name for row in rows_of(connection, tables.flow)}
-    return Counter(
-        (flow_names[row.flow_id], row.task_slug, row.state) for row in rows_of(connection, tables.task_run)
-    )
+    return Counter((flow_names[row.flow_id], row.task_slug, row.state) for row in rows_of(connection, tables.task_run))
 
 
 async def check(database: Database) -> None:
@@ -80,7 +78,9 @@ async def test_kept_counts_are_what_counting_gives(database: Database, writer: W
     await check(database)
 
 
-def report_of(flow_runs: list[Any], which: int, slug: str, map_index: int, type_: StateType, seconds: Any, force: bool) -> Any:
+def report_of(
+    flow_runs: list[Any], which: int, slug: str, map_index: int, type_: StateType, seconds: Any, force: bool
+) -> Any:
     report = state(type_, seconds, force=force)
     return task_run_item(flow_runs[which % len(flow_runs)], slug, report, map_index=map_index)
 
@@ -105,7 +105,9 @@ async def test_folding_changes_no_count_and_leaves_nothing_to_fold(database: Dat
     assert await database.read(rows_of, tables.task_run_tally_delta) == []
     assert await database.transact(counts.fold) == 0
     tallied = {
-        (row.task_slug, row.state): row.count for row in await database.read(rows_of, tables.task_run_tally) if row.count
+        (row.task_slug, row.state): row.count
+        for row in await database.read(rows_of, tables.task_run_tally)
+        if row.count
     }
     assert tallied == {(slug, "Success"): 1 for slug in SLUGS}
     await check(database)

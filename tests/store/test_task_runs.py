@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from msgspec.structs import replace
+
 from taskruns_service import models, queries, tables
 from taskruns_service.commands import Reported, ReportTaskRunState, UpdateTaskRun
 from taskruns_service.database import Database
@@ -15,7 +16,6 @@ from taskruns_service.ids import family_of, new_id
 from taskruns_service.models import CurrentState, TaskRunUpdate
 from taskruns_service.states import Report, StateType
 from taskruns_service.writer import Writer
-
 from tests.store.making import (
     at,
     create_flow_run,
@@ -161,7 +161,13 @@ async def test_same_task_run_twice_in_a_batch_is_one(database: Database, writer:
 async def test_refused_state_refuses_its_item_and_names_its_place(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     outcome = await report_task_run(
-        writer, flow_run_id, "extract-1", state("Running", 1), state("Success", 2), state("Running", 3), state("Cached", 4)
+        writer,
+        flow_run_id,
+        "extract-1",
+        state("Running", 1),
+        state("Success", 2),
+        state("Running", 3),
+        state("Cached", 4),
     )
     assert (outcome.outcome, outcome.version, outcome.state) == ("refused", 3, "Cached")
     assert isinstance(outcome.problem, TerminalState)
@@ -404,7 +410,10 @@ async def test_name_and_tags_are_changed(database: Database, writer: Writer) -> 
 async def test_what_is_not_sent_stays(database: Database, writer: Writer) -> None:
     task_run_id = await create_task_run(writer, "extract-1", name="old", tags=["a"])
     await update_task_run(writer, task_run_id, tags=[])
-    assert ((await get_task_run(database, task_run_id)).name, (await get_task_run(database, task_run_id)).tags) == ("old", [])
+    assert ((await get_task_run(database, task_run_id)).name, (await get_task_run(database, task_run_id)).tags) == (
+        "old",
+        [],
+    )
     await update_task_run(writer, task_run_id, name=None)
     assert (await get_task_run(database, task_run_id)).name is None
 
@@ -439,5 +448,7 @@ async def test_change_and_state_of_one_batch_both_happen(database: Database, wri
 
 async def test_state_that_can_not_follow_names_what_it_is(writer: Writer) -> None:
     task_run_id = await create_task_run(writer, "extract-1", state("Cancelled", 1))
-    with pytest.raises(TerminalState, match="The run is Cancelled and would not be finished any more if it became Queued"):
+    with pytest.raises(
+        TerminalState, match="The run is Cancelled and would not be finished any more if it became Queued"
+    ):
         await report_state(writer, task_run_id, state("Queued", 2))

@@ -68,7 +68,9 @@ async def test_what_waits_together_is_one_transaction(database: Database, writer
     flow_run_id = await create_flow_run(writer)
     await report_task_run(writer, flow_run_id, "extract-1")
     with statements_seen() as seen:
-        await asyncio.gather(*(report_task_run(writer, flow_run_id, f"task-{n}", state("Running", n)) for n in range(50)))
+        await asyncio.gather(
+            *(report_task_run(writer, flow_run_id, f"task-{n}", state("Running", n)) for n in range(50))
+        )
     batches = sum(statement.startswith("UPDATE flow_run ") for statement in seen)
     assert 1 <= batches <= 3
     assert (await get_flow_run(database, flow_run_id)).sequence == 101
@@ -78,7 +80,11 @@ async def test_error_of_one_item_is_its_own(writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     items = [task_run_item(flow_run_id, "a"), task_run_item(UUID(int=1), "b"), task_run_item(flow_run_id, "c")]
     outcomes = await writer.submit(items, [flow_run_id] * 3)
-    assert [getattr(outcome, "outcome", type(outcome)) for outcome in outcomes] == ["created", FlowRunNotFound, "created"]
+    assert [getattr(outcome, "outcome", type(outcome)) for outcome in outcomes] == [
+        "created",
+        FlowRunNotFound,
+        "created",
+    ]
 
 
 async def test_caller_that_goes_away_leaves_its_items_written(database: Database, writer: Writer) -> None:
@@ -167,6 +173,12 @@ async def test_transaction_that_meets_a_deadlock_is_run_again(
     one, other = sorted([await create_flow_run(writer), await create_flow_run(writer)])
     engine = create_async_engine(make_url(database_url))
     lock = text("UPDATE flow_run SET name = name WHERE id = :id")
+    attempts: list[int] = []
+
+    def apply(connection: Connection, items: Sequence[Any]) -> list[Any]:
+        attempts.append(len(items))
+        return commands.apply(connection, items)
+
     try:
         async with engine.connect() as connection:
             # It waits for the other's lock in the wrong order, and longer than the writer does before it looks.
@@ -174,7 +186,7 @@ async def test_transaction_that_meets_a_deadlock_is_run_again(
             await connection.commit()
             await connection.execute(lock, {"id": other})
             batch = [task_run_item(one, "a", state("Running", 1)), task_run_item(other, "b", state("Running", 1))]
-            written = asyncio.create_task(database.transact(commands.apply, batch))
+            written = asyncio.create_task(database.transact(apply, batch))
             await waits_for_a_lock(engine, 1)
             # Now the writer has `one` and waits for `other`; this closes the circle.
             await connection.execute(lock, {"id": one})
@@ -182,6 +194,7 @@ async def test_transaction_that_meets_a_deadlock_is_run_again(
             outcomes = await written
     finally:
         await engine.dispose()
+    assert attempts == [2, 2]
     assert [outcome.outcome for outcome in outcomes] == ["created", "created"]
     assert [(await get_flow_run(database, flow_run_id)).sequence for flow_run_id in (one, other)] == [2, 2]
 

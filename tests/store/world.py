@@ -68,7 +68,9 @@ async def populate(url: str) -> None:
 def _item(chance: random.Random, flow_run_id: UUID) -> ReportTaskRun:
     reports = _reports(chance, chance.choice(CHAINS))
     members = {"name": chance.choice(NAMES), "tags": chance.choice(TAGS)}
-    return task_run_item(flow_run_id, chance.choice(SLUGS), *reports, map_index=chance.choice([-1, 0, 1, 20]), **members)
+    return task_run_item(
+        flow_run_id, chance.choice(SLUGS), *reports, map_index=chance.choice([-1, 0, 1, 20]), **members
+    )
 
 
 def _map(chance: random.Random, flow_run_id: UUID, task_slug: str) -> list[ReportTaskRun]:

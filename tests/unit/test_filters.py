@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Dialect, column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
+
 from taskruns_service import parameters
 from taskruns_service.filters import (
     FLOW_RUN_FILTERS,

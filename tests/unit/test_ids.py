@@ -6,6 +6,7 @@ from uuid import RFC_4122, UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from taskruns_service.ids import family_of, new_id
 
 COUNTER_VALUES = 2**20

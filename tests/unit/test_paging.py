@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from taskruns_service import tables
 from taskruns_service.errors import InvalidCursor, InvalidRequest
 from taskruns_service.paging import (

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from taskruns_service import parameters
 from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.parameters import Parameter, ValueType, convert, read_query

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+
 from taskruns_service.references import (
     INLINE_TYPES,
     LOCATION_BYTES,

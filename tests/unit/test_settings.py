@@ -6,8 +6,10 @@ from typing import Any
 import platformdirs
 import pytest
 from msgspec.structs import asdict, fields
+
+from taskruns_service.dialects import read_url
 from taskruns_service.errors import ConfigurationError
-from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings, read_url
+from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
 
 URL = "postgresql://user:pass@host:5433/runs"
 VALUES: dict[str, tuple[str, Any]] = {

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+
 from taskruns_service.states import (
     FINISHED,
     GROUPS,
@@ -70,7 +71,7 @@ def test_type_is_pending_or_running_or_finished(type_: StateType) -> None:
 
 
 def test_groups_hold_these_types() -> None:
-    assert GROUPS == {
+    assert {
         "pending": {
             *(T.Pending, T.Scheduled, T.Paused, T.Resume, T.Retrying, T.Queued),
             *(T.Submitted, T.ClientFailed),
@@ -83,7 +84,7 @@ def test_groups_hold_these_types() -> None:
         },
         "successful": {T.Success, T.Cached, T.Mapped, T.Skipped},
         "failed": {T.Failed, T.TimedOut, T.TriggerFailed, T.ValidationFailed},
-    }
+    } == GROUPS
 
 
 def test_type_generalises_itself_and_its_kinds() -> None:

@@ -12,7 +12,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
-from taskruns_service.dialects.traits import DRIVERS, Traits, traits
+from taskruns_service.dialects.traits import Traits, file_url, read_url, traits
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -29,7 +29,6 @@ from taskruns_service.dialects.types import (
 
 __all__ = [
     "DATABASE_ERRORS",
-    "DRIVERS",
     "Id",
     "Json",
     "JsonSet",
@@ -44,6 +43,7 @@ __all__ = [
     "day_of",
     "decode_json",
     "encode_json",
+    "file_url",
     "has_item",
     "hour_of",
     "insert_for",
@@ -52,6 +52,7 @@ __all__ = [
     "natural_key_in",
     "percentile",
     "prepare_sqlite",
+    "read_url",
     "seconds_between",
     "traits",
     "trouble",

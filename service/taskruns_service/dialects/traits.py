@@ -1,11 +1,12 @@
 """Traits: how each kind of database is used, as data."""
 
+from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import (
-    URL,
-    Connection,
-)
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
+
+from taskruns_service.errors import ConfigurationError
 
 
 class Traits(NamedTuple):
@@ -33,11 +34,30 @@ _TRAITS = {
         begin_snapshot="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     ),
 }
-DRIVERS = {
+_DRIVERS = {
     "sqlite": "sqlite+pysqlite",
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
+
+
+def read_url(text: str) -> URL:
+    """A database URL with the service's own driver; raises ConfigurationError when it is none that it knows."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        url = None
+    driver = _DRIVERS.get(url.drivername.partition("+")[0]) if url else None
+    if url is None or driver is None:
+        raise ConfigurationError("it should be sqlite:///path/to/file.db or postgresql://user:password@host/database.")
+    if driver.startswith("sqlite") and url.database in (None, "", ":memory:"):
+        raise ConfigurationError("it names no file, and the service keeps its data in one: sqlite:///path/to/file.db.")
+    return url.set(drivername=driver)
+
+
+def file_url(path: Path) -> str:
+    """The URL of a database in a file."""
+    return f"sqlite:///{path}"
 
 
 def traits(of: URL | Connection) -> Traits:
