@@ -13,7 +13,7 @@ from taskruns_service import commands, migrations
 from taskruns_service.database import Database
 from taskruns_service.writer import Writer
 from tests.postgres import PostgresServer
-from tests.store.making import opened
+from tests.store.making import delete_rows, opened
 from tests.store.world import World, populate, read_world
 
 
@@ -21,6 +21,12 @@ async def migrate(url: str) -> None:
     """Gives the database at `url` the tables of the service."""
     async with opened(url) as database:
         await database.transact(migrations.upgrade)
+
+
+async def empty(url: str) -> None:
+    """Deletes all rows of the service's tables."""
+    async with opened(url) as database:
+        await database.transact(delete_rows)
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +56,19 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     """The kind of database that the test runs on."""
     kind: str = request.param
     return kind
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: PostgresServer, postgres_template: str) -> str:
+    """A migrated PostgreSQL database that one test after another has for itself."""
+    return postgres_server.create_database(postgres_template)
+
+
+@pytest.fixture
+def postgres_url(postgres_database: str) -> str:
+    """The URL of a migrated PostgreSQL database without rows: emptying one takes a tenth of the time of copying one."""
+    asyncio.run(empty(postgres_database))
+    return postgres_database
 
 
 @pytest.fixture

@@ -154,6 +154,12 @@ def rows_of(connection: Connection, table: Table) -> list[Row[Any]]:
     return list(connection.execute(select(table).order_by(*table.primary_key)))
 
 
+def delete_rows(connection: Connection) -> None:
+    """Empties all tables."""
+    for table in reversed(tables.metadata.sorted_tables):
+        connection.execute(table.delete())
+
+
 def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Puts rows into a table, past all rules."""
     connection.execute(table.insert(), rows)

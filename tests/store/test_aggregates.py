@@ -274,8 +274,6 @@ async def test_count_that_is_kept_is_exact_whatever_its_bound(world: World) -> N
 
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "group_by": {"group_by": ("state", "task_slug", "flow_name", "day")},
-    "group_by twice": {"group_by": ("state", "state")},
     "count_limit": {"group_by": ("state",), "count_limit": 5},
     "count_limit of measures": {"measures": ("sum_duration",), "count_limit": 5},
 }

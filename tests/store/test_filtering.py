@@ -138,7 +138,7 @@ COMBINED: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("where", COMBINED, ids=lambda where: " ".join(where))
+@pytest.mark.parametrize("where", COMBINED, ids=" ".join)
 async def test_filters_combine_with_and(world: World, where: dict[str, Any]) -> None:
     expected = [
         row.id for row in world.task_runs if all(OF_TASK_RUNS[name](world, row, value) for name, value in where.items())

@@ -115,6 +115,7 @@ async def test_key_is_not_asked_for_again_for_a_while(database: Database) -> Non
     assert len([statement for statement in seen if "api_key" in statement]) == 1
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # one wait of three seconds is enough
 async def test_revoked_key_stops_within_five_seconds(database: Database) -> None:
     token = await database.transact(keys.create_key, "ci", "write")
     ring, new_ring = KeyRing(database), KeyRing(database)
@@ -122,5 +123,5 @@ async def test_revoked_key_stops_within_five_seconds(database: Database) -> None
     await database.transact(keys.revoke_key, parts(token)[1])
     assert await new_ring.scope_of(token) is None
     async with asyncio.timeout(5):
-        while await ring.scope_of(token) is not None:
+        while await ring.scope_of(token) is not None:  # noqa: ASYNC110 - nobody tells it
             await asyncio.sleep(0.1)

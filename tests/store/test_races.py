@@ -1,9 +1,14 @@
-"""Races: two writers with connections of their own, as two processes have, make one row of one key, and lose no change."""
+"""Races: two writers, each with its own connections as a process has, make one row of one key and lose no change."""
 
 import asyncio
 from typing import Any
 
-from taskruns_service import counts, tables
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.util import await_only
+
+from taskruns_service import commands, counts, tables
+from taskruns_service.commands import CreatedFlowRun
 from taskruns_service.database import Database
 from taskruns_service.errors import FlowRunNotFound, ServiceError, StateIdConflict, TaskRunNotFound
 from taskruns_service.ids import new_id
@@ -11,7 +16,9 @@ from taskruns_service.writer import Writer
 from tests.store.making import (
     ask_for_flow_run,
     create_flow_run,
+    create_task_run,
     delete_flow_run,
+    flow_run_item,
     get_flow_run,
     get_task_run,
     list_states,
@@ -111,9 +118,7 @@ async def test_sequence_has_no_gaps(database: Database, writer: Writer, second_w
 
 
 async def test_one_state_id_is_of_one_run(database: Database, writer: Writer, second_writer: Writer) -> None:
-    runs = []
-    for _ in range(MANY):
-        runs.append((await report_task_run(writer, await create_flow_run(writer), "extract-1")).run_id)
+    runs = [await create_task_run(writer) for _ in range(MANY)]
     report = state("Running", 1)
     pairs = zip(in_turn(writer, second_writer), runs, strict=True)
     outcomes = await all_of([report_state(one, run, report) for one, run in pairs])
@@ -193,6 +198,28 @@ async def test_key_of_a_flow_run_that_is_being_deleted_makes_or_finds_one(
     assert not [outcome for outcome in outcomes if isinstance(outcome, ServiceError)]
     kept = {row.id for row in await database.read(rows_of, tables.flow_run)}
     assert {outcome.id for outcome in outcomes[1::2] if outcome.created} == kept
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+async def test_flow_run_that_is_deleted_while_it_is_looked_for_is_made_again(
+    database: Database, writer: Writer, second_writer: Writer
+) -> None:
+    taken = await create_flow_run(writer, "etl", idempotency_key="k")
+    item = flow_run_item("etl", idempotency_key="k")
+    deleted = []
+
+    def create(connection: Connection) -> Any:
+        def delete_it(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("INSERT INTO flow_run ") and not deleted:
+                deleted.append(taken)
+                await_only(delete_flow_run(second_writer, taken))
+
+        event.listen(connection, "after_cursor_execute", delete_it)
+        return commands.apply(connection, [item])
+
+    assert await database.transact(create) == [CreatedFlowRun(item.id, created=True)]
+    assert deleted == [taken]
+    assert [row.id for row in await database.read(rows_of, tables.flow_run)] == [item.id]
 
 
 async def test_folding_while_others_write_loses_no_count(

@@ -67,7 +67,7 @@ async def test_kept_counts_are_what_counting_gives(database: Database, writer: W
         if verb == "create":
             flow_runs.append(await create_flow_run(writer, arguments[0]))
         elif verb == "report":
-            sent.append([report_of(flow_runs, *one) for one in arguments[0]])
+            sent.append([report_of(flow_runs, one) for one in arguments[0]])
             await report_task_runs(writer, sent[-1])
         elif verb == "repeat" and sent:
             await report_task_runs(writer, sent[arguments[0] % len(sent)])
@@ -78,9 +78,8 @@ async def test_kept_counts_are_what_counting_gives(database: Database, writer: W
     await check(database)
 
 
-def report_of(
-    flow_runs: list[Any], which: int, slug: str, map_index: int, type_: StateType, seconds: Any, force: bool
-) -> Any:
+def report_of(flow_runs: list[Any], drawn: tuple[Any, ...]) -> Any:
+    which, slug, map_index, type_, seconds, force = drawn
     report = state(type_, seconds, force=force)
     return task_run_item(flow_runs[which % len(flow_runs)], slug, report, map_index=map_index)
 

@@ -1,4 +1,4 @@
-"""The writer: nothing is answered before its commit, one bad item fails alone, and what went wrong by chance is repeated."""
+"""The writer: no answer before its commit, a bad item fails alone, and what went wrong by chance is repeated."""
 
 import asyncio
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ async def test_nothing_to_write_is_answered_at_once(database: Database) -> None:
 
 
 def poison(flow_run_id: UUID) -> Any:
-    """An item that requests can not make, and that no database takes: U+0000 on PostgreSQL, too great a number on SQLite."""
+    """An item that no request makes and no database takes: U+0000 on PostgreSQL, too great a number on SQLite."""
     report = state("Running", 1, message="\0")
     request = TaskRunReport(task_slug="poison", map_index=2**63, tags=[])
     return commands.ReportTaskRun(flow_run_id, request, [report])

@@ -120,8 +120,8 @@ def test_any_text_is_read_as_it_was_sent(value: str) -> None:
 def test_any_query_string_is_read_or_refused(raw: bytes) -> None:
     try:
         read_query(raw, TAKEN)
-    except InvalidRequest as error:
-        assert error.detail
+    except InvalidRequest:
+        return
 
 
 # Values
@@ -188,7 +188,7 @@ def test_text_is_read_as_a_value(type_: ValueType, text: str, value: Any) -> Non
 
 @pytest.mark.parametrize(("type_", "text"), REFUSED)
 def test_text_that_is_not_of_the_type_is_refused(type_: ValueType, text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         convert(text, type_)
 
 

@@ -161,7 +161,7 @@ async def set_flow_run_state(
 ) -> Response[bytes]:
     """Report a state that a flow run has come to."""
     sent = await requests.body(request, models.StateCreate)
-    report = sent.report(expected_sequence=requests.expected(request))
+    report = sent.report(matched_sequence=requests.expected(request))
     outcome: commands.Reported = await writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
     receipt = models.FlowRunStateReceipt(
         outcome=outcome.outcome, id=report.id, flow_run_id=flow_run_id, version=outcome.version, state=outcome.state

@@ -22,6 +22,8 @@ AnyRequest = Request[Any, Any, Any]
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
+_TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
 
 LIMIT = Parameter(
@@ -142,14 +144,12 @@ def etags(request: AnyRequest, header: str) -> list[str] | None:
     value = request.headers.get(header)
     if value is None:
         return None
-    tags = [tag.strip() for tag in value.split(",")]
-    if tags == ["*"]:
-        return tags
-    read = [re.fullmatch(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"', tag) for tag in tags]
-    if not all(read):
+    if value.strip() == "*":
+        return ["*"]
+    if not _TAGS.fullmatch(value.strip()):
         detail = 'It should be an ETag as it was answered, such as "3", or *.'
         raise InvalidRequest(faults=(Fault(header=header, detail=detail),))
-    return [match.group(1) for match in read if match]
+    return _TAG.findall(value)
 
 
 class _Any:

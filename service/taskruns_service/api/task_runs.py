@@ -6,7 +6,6 @@ from uuid import UUID
 from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from msgspec import UNSET
 
 from taskruns_service import aggregates, commands, filters, models, paging, queries, tables
 from taskruns_service.aggregates import AggregateQuestion
@@ -166,7 +165,7 @@ async def update_task_run(
 ) -> Response[bytes]:
     """Change the name or the tags of a task run; what is not sent stays."""
     sent = await requests.body(request, models.TaskRunUpdate)
-    version = requests.expected(request) if sent.expected_version is UNSET else sent.expected_version
+    version = models.expected_version(requests.expected(request), sent.expected_version)
     await writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
     found = await database.read(queries.get_task_run, task_run_id)
     return responses.as_json(found.body, ETag=f'"{found.version}"')
@@ -201,7 +200,7 @@ async def set_task_run_state(
 ) -> Response[bytes]:
     """Report a state that a task run has come to."""
     sent = await requests.body(request, models.StateCreate)
-    report = sent.report(expected_version=requests.expected(request))
+    report = sent.report(matched_version=requests.expected(request))
     outcome: commands.Reported = await writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
     receipt = models.TaskRunStateReceipt(
         outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state

@@ -18,6 +18,7 @@ from taskruns_service.models.requests import (
     TaskRunStateReports,
     TaskRunUpdate,
     check_depth,
+    expected_version,
 )
 from taskruns_service.models.responses import (
     Aggregate,
@@ -89,5 +90,6 @@ __all__ = [
     "TaskRunStateReports",
     "TaskRunUpdate",
     "check_depth",
+    "expected_version",
     "item_problem",
 ]

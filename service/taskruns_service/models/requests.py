@@ -45,6 +45,14 @@ def _check_timestamp(moment: datetime) -> None:
         raise ValueError("timestamps lie between the years 1970 and 9998 (UTC)")
 
 
+def expected_version(of_header: int | None, of_body: int | UnsetType) -> int | None:
+    """The version that a run must have for both If-Match and `expected_version`; one that none has if they differ."""
+    asked = {one for one in (of_header, of_body) if isinstance(one, int)}
+    if len(asked) > 1:
+        return -1
+    return asked.pop() if asked else None
+
+
 class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     """A state that a run has come to.
 
@@ -93,7 +101,7 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
         if (self.result or self.details) and len(msgspec.json.encode(self)) > STATE_BYTES:
             raise ValueError(f"a state may have at most {STATE_BYTES} bytes")
 
-    def report(self, *, expected_version: int | None = None, expected_sequence: int | None = None) -> Report:
+    def report(self, *, matched_version: int | None = None, matched_sequence: int | None = None) -> Report:
         """The state as `states.advance` reads it, with an id in any case; the arguments come from If-Match."""
         return Report(
             id=new_id() if self.id is UNSET else self.id,
@@ -102,8 +110,8 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
             message=self.message,
             result=self.result,
             details=self.details,
-            expected_version=expected_version if self.expected_version is UNSET else self.expected_version,
-            expected_sequence=expected_sequence,
+            expected_version=expected_version(matched_version, self.expected_version),
+            expected_sequence=matched_sequence,
             force=self.force,
         )
 
