@@ -209,23 +209,31 @@ _HANDLERS: dict[type, Callable[[Ledger, Any], Reported]] = {
 
 def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
     flows = _flows(connection, {item.request.flow_name for item in items}, now)
-    rows = sorted(
-        (_new_flow_run(item, flows[item.request.flow_name], now) for item in items), key=lambda row: row["id"]
-    )
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
-    inserted = set(connection.scalars(insert, rows))
-    outcomes: list[Any] = []
-    for item in items:
-        if item.id in inserted:
-            # Once: a second item with this id in the same batch finds it.
-            inserted.discard(item.id)
-            outcomes.append(CreatedFlowRun(item.id, created=True))
-            continue
-        try:
-            outcomes.append(CreatedFlowRun(_existing_flow_run(connection, item, flows), created=False))
-        except ServiceError as error:
-            outcomes.append(error)
+    outcomes: list[Any] = [None] * len(items)
+    left = list(range(len(items)))
+    while left:
+        # One row of an id at a time: what is inserted is then that item's, and the next one with the id finds it.
+        tried = {items[index].id: index for index in reversed(left)}
+        rows = (_new_flow_run(items[index], flows[items[index].request.flow_name], now) for index in tried.values())
+        inserted = set(connection.scalars(insert, sorted(rows, key=lambda row: row["id"])))
+        for identifier, index in tried.items():
+            outcomes[index] = _found_flow_run(connection, items[index], flows, created=identifier in inserted)
+        # None: what was in the way is deleted by now.
+        left = [index for index in left if outcomes[index] is None]
     return outcomes
+
+
+def _found_flow_run(
+    connection: Connection, item: CreateFlowRun, flows: dict[str, UUID], *, created: bool
+) -> CreatedFlowRun | ServiceError | None:
+    if created:
+        return CreatedFlowRun(item.id, created=True)
+    try:
+        existing = _existing_flow_run(connection, item, flows)
+    except ServiceError as error:
+        return error
+    return None if existing is None else CreatedFlowRun(existing, created=False)
 
 
 def _flows(connection: Connection, names: set[str], now: datetime) -> dict[str, UUID]:
@@ -271,7 +279,7 @@ def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str
     }
 
 
-def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[str, UUID]) -> UUID:
+def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[str, UUID]) -> UUID | None:
     """The flow run that stands in the way of a new one; raises FlowRunConflict if it is not the same."""
     request, flow_id = item.request, flows[item.request.flow_name]
     key = None if request.idempotency_key is UNSET else request.idempotency_key
@@ -289,8 +297,7 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
     ]
     if faults:
         raise FlowRunConflict(faults=tuple(faults))
-    found: UUID = rows[0].id
-    return found
+    return rows[0].id if rows else None
 
 
 def _delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[Any]:

@@ -34,6 +34,7 @@ class FlowRunEntry:
         self.state_counts: Counter[str] = Counter(row.state_counts)
         self.touched = False
         self.advanced = False
+        self.aged = False
 
     @property
     def flow_run(self) -> "FlowRunEntry":
@@ -75,7 +76,7 @@ class Ledger:
         self.flow_runs: dict[UUID, FlowRunEntry] = {}
         self.task_runs: dict[UUID, TaskRunEntry] = {}
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
-        self._owners: dict[UUID, UUID] = {}
+        self._owners: dict[type, dict[UUID, UUID]] = {TaskRunEntry: {}, FlowRunEntry: {}}
         self._history: list[_History] = []
         self._deltas: Deltas = Counter()
 
@@ -101,9 +102,13 @@ class Ledger:
 
     def read_states(self, task_run_states: Sequence[UUID], flow_run_states: Sequence[UUID]) -> None:
         """Reads which of these state ids are in the histories already, and whose they are."""
-        for statement, ids in ((_task_run_states, task_run_states), (_flow_run_states, flow_run_states)):
+        for kind, statement, ids in (
+            (TaskRunEntry, _task_run_states, task_run_states),
+            (FlowRunEntry, _flow_run_states, flow_run_states),
+        ):
             if ids:
-                self._owners |= {row[0]: row[1] for row in self._connection.execute(statement, {"ids": list(ids)})}
+                rows = self._connection.execute(statement, {"ids": list(ids)})
+                self._owners[kind] |= {row[0]: row[1] for row in rows}
 
     def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
         """A new task run, in the flow run of its natural key."""
@@ -127,10 +132,11 @@ class Ledger:
 
         Raises StateIdConflict, VersionConflict or TerminalState; the run is as it was then.
         """
-        if self._owners.get(report.id, entry.id) != entry.id:
+        owners = self._owners[type(entry)]
+        if owners.get(report.id, entry.id) != entry.id:
             raise StateIdConflict
         before, sequence = entry.run, entry.flow_run.sequence
-        kind, run, timestamp = advance(before, report, now=self._now, seen=self._owners, sequence=sequence)
+        kind, run, timestamp = advance(before, report, now=self._now, seen=owners, sequence=sequence)
         if kind is Kind.version_conflict:
             raise VersionConflict(current=current_state(before))
         if kind is Kind.terminal_state:
@@ -143,14 +149,13 @@ class Ledger:
             return kind
         entry.run = run
         self._changed(entry)
-        self._owners[report.id] = entry.id
+        owners[report.id] = entry.id
         accepted = kind is Kind.recorded
         entry.advanced |= accepted
-        if isinstance(entry, TaskRunEntry):
-            entry.aged = True
-            if run.state != before.state:
-                self._count(entry, before.state, -1)
-                self._count(entry, run.state, 1)
+        entry.aged = True
+        if isinstance(entry, TaskRunEntry) and run.state != before.state:
+            self._count(entry, before.state, -1)
+            self._count(entry, run.state, 1)
         row = {
             "id": report.id,
             "sequence": entry.flow_run.sequence,
@@ -183,7 +188,11 @@ class Ledger:
                 columns = {**entry.renamed, **self._aged(entry)}
                 self._connection.execute(_task_run.update().where(_task_run.c.id == entry.id).values(columns))
         flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=lambda entry: entry.id)
-        self._run(_touch_flow_run, (_key(one) | self._touched(one) for one in flow_runs if not one.advanced))
+        self._run(_touch_flow_run, (_key(one) | self._touched(one) for one in flow_runs if not one.aged))
+        self._run(
+            _age_flow_run,
+            (_key(one) | self._aged(one) | self._touched(one) for one in flow_runs if one.aged and not one.advanced),
+        )
         self._run(
             _advance_flow_run,
             (_key(one) | self._advanced(one) | self._touched(one) for one in flow_runs if one.advanced),
@@ -356,4 +365,5 @@ _flow_run_states = select(tables.flow_run_state.c.id, tables.flow_run_state.c.fl
 _age_task_run = _update(_task_run, *_AGED)
 _advance_task_run = _update(_task_run, *_ADVANCED, "result", "has_result")
 _touch_flow_run = _update(_flow_run, *_TOUCHED)
+_age_flow_run = _update(_flow_run, *_AGED, "state_counts")
 _advance_flow_run = _update(_flow_run, *_ADVANCED, "state_counts")

@@ -118,7 +118,7 @@ class Range(NamedTuple):
 
 
 def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[ColumnElement[bool]]:
-    """The rows that come after those values in that order, the first of which is not None."""
+    """The rows that come after those values in that order."""
     if values is None:
         return []
     pairs = list(zip(orders, values, strict=True))
@@ -126,8 +126,9 @@ def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[Column
         and_(*(order.same(value) for order, value in pairs[:index]), order.beyond(last))
         for index, (order, last) in enumerate(pairs)
     ]
-    if len(steps) == 1:
-        return steps
+    if len(steps) == 1 or orders[0].key.nullable:
+        # Rows without a value come after those with any, so there is no bound to begin at.
+        return [or_(*steps)]
     # The OR alone would read the index from its beginning.
     return [orders[0].from_(values[0]), or_(*steps)]
 

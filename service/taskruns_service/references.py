@@ -1,14 +1,19 @@
 """Result references: where a result is kept and how it was written. Text only: nothing is ever opened or loaded."""
 
 import re
+import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 LOCATION_BYTES = 4096
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_URI_SCHEMES = frozenset(
+    {"abfs", "abfss", "az", "file", "ftp", "gcs", "gs", "hdfs", "http", "https", "s3", "s3a", "sftp"}
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -54,12 +59,11 @@ def check_reference(given: dict[str, Any]) -> None:
 
 
 def _has_user(place: str) -> bool:
-    if "://" not in place:
-        return False
-    try:
-        return "@" in urlsplit(place).netloc
-    except ValueError:
-        return True
+    # Other signs may become an `@`, and however many slashes there are, browsers take what follows for the host.
+    scheme, separator, rest = unicodedata.normalize("NFKC", place).partition("://")
+    if scheme != "file":
+        rest = rest.lstrip("/\\")
+    return bool(separator) and "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]
 
 
 def is_kept(given: dict[str, Any] | None) -> bool:
@@ -211,8 +215,7 @@ def read_reference(given: dict[str, Any] | None) -> ResultReference | None:
         case "SecretResult":
             return SecretResult(**common, uri=None)
         case name:
-            uri = location if location and "://" in location else None
-            return CustomResult(**common, name=str(name), given=given, uri=uri)
+            return CustomResult(**common, name=str(name), given=given, uri=_own_uri(location))
 
 
 def read_serializer(given: Any) -> Serializer | None:
@@ -242,9 +245,8 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
         return None
     if location.startswith("file://"):
         return location
-    windows = PureWindowsPath(folder or "") / location
-    if windows.drive:
-        return windows.as_uri() if windows.is_absolute() else None
+    if _WINDOWS.match(folder or location):
+        return (PureWindowsPath(folder or "") / location).as_uri()
     path = PurePosixPath(folder or "") / location
     return "file://" + quote(str(path)) if path.is_absolute() else None
 
@@ -252,9 +254,13 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
 def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
     if not key:
         return None
-    if "://" in key:
-        return key
-    return f"{scheme}://{bucket}/{key.lstrip('/')}" if bucket else None
+    return _own_uri(key) or (f"{scheme}://{bucket}/{key.lstrip('/')}" if bucket else None)
+
+
+def _own_uri(location: str | None) -> str | None:
+    """A location that is a URI by itself; not one that a browser would run."""
+    scheme, separator, _ = (location or "").partition("://")
+    return location if separator and scheme.lower() not in _SCRIPT_SCHEMES else None
 
 
 def _text(given: dict[str, Any], member: str) -> str | None:

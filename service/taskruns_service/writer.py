@@ -90,6 +90,8 @@ class Writer:
         `families` has for each item the id of its flow run or of one of its task runs. Raises Overloaded when too much
         is waiting; nothing is written then.
         """
+        if not items:
+            return []
         if self._unsettled and self._unsettled + len(items) > self._capacity:
             raise Overloaded(retry_after=1)
         submission = Submission(items)

@@ -113,7 +113,7 @@ class day_of(FunctionElement[str]):  # noqa: N801
 
 @_compiled(
     lambda start, end: (
-        f"((strftime('%s', {end}) - strftime('%s', {start}))"
+        f"((strftime('%s', substr({end}, 1, 19)) - strftime('%s', substr({start}, 1, 19)))"
         f" + (substr({end}, 21, 6) - substr({start}, 21, 6)) / 1000000.0)"
     ),
     lambda start, end: f"CAST(EXTRACT(EPOCH FROM ({end} - {start})) AS double precision)",
