@@ -11,9 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 LOCATION_BYTES = 4096
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_URI_SCHEMES = frozenset(
-    {"abfs", "abfss", "az", "file", "ftp", "gcs", "gs", "hdfs", "http", "https", "s3", "s3a", "sftp"}
-)
+_SCRIPT_SCHEMES = frozenset({"data", "javascript", "vbscript"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
