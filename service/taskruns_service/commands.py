@@ -116,8 +116,8 @@ def _report(connection: Connection, items: Sequence[Any], now: datetime) -> list
     ledger.lock({one.flow_run_id for one in items if isinstance(one, ReportFlowRunState | ReportTaskRun)}, task_run_ids)
     ledger.read(task_run_ids, keys)
     ledger.read_states(
-        [report.id for one in items if isinstance(one, ReportTaskRun | ReportTaskRunState) for report in _reports(one)],
-        [one.report.id for one in items if isinstance(one, ReportFlowRunState)],
+        [report for one in items if isinstance(one, ReportTaskRun | ReportTaskRunState) for report in _reports(one)],
+        [one.report for one in items if isinstance(one, ReportFlowRunState)],
     )
     outcomes: list[Any] = []
     for item in items:

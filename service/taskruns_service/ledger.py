@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Row, Table, Update, bindparam, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
-from taskruns_service.dialects import ListOfIds, ListOfTexts, RowsParameter, any_of, insert_for, natural_key_in
+from taskruns_service.dialects import (
+    ListOfIds,
+    ListOfTexts,
+    RowsParameter,
+    any_of,
+    any_of_or_in,
+    insert_for,
+    natural_key_in,
+)
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.models import CurrentState
@@ -82,10 +90,8 @@ class Ledger:
 
     def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
         """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
-        if task_run_ids:
-            found = self._connection.scalars(_flow_runs_of_task_runs, {"ids": list(task_run_ids)})
-            flow_run_ids = flow_run_ids | set(found)
-        for row in self._connection.execute(_lock_flow_runs, {"ids": list(flow_run_ids)}):
+        asked = {"flow_run_ids": list(flow_run_ids), "task_run_ids": list(task_run_ids)}
+        for row in self._connection.execute(_lock_flow_runs, asked):
             self.flow_runs[row.id] = FlowRunEntry(row)
 
     def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
@@ -100,14 +106,14 @@ class Ledger:
                 flow_run = self.flow_runs[row.flow_run_id]
                 self._keep(TaskRunEntry(flow_run, row.id, row.task_slug, row.map_index, _read_run(row)))
 
-    def read_states(self, task_run_states: Sequence[UUID], flow_run_states: Sequence[UUID]) -> None:
-        """Reads which of these state ids are in the histories already, and whose they are."""
-        for kind, statement, ids in (
+    def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
+        """Reads which of these states are in the histories already, and whose they are."""
+        for kind, statement, reports in (
             (TaskRunEntry, _task_run_states, task_run_states),
             (FlowRunEntry, _flow_run_states, flow_run_states),
         ):
-            if ids:
-                rows = self._connection.execute(statement, {"ids": list(ids)})
+            if ids := [report.id for report in reports if not report.id_is_new]:
+                rows = self._connection.execute(statement, {"ids": ids})
                 self._owners[kind] |= {row[0]: row[1] for row in rows}
 
     def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
@@ -335,13 +341,19 @@ _AGED = ("version", "run_count", "first_timestamp", "start_time", "duration", "q
 _ADVANCED = (*_AGED, "state", "state_id", "state_message", "state_timestamp", "end_time")
 _TOUCHED = ("sequence", "state_counts", "updated")
 
-_flow_runs_of_task_runs = select(_task_run.c.flow_run_id).distinct().where(_ids(_task_run.c.id))
+_flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
+    any_of(_task_run.c.id, bindparam("task_run_ids", type_=ListOfIds))
+)
 _lock_flow_runs = (
     select(_flow_run.c.id, _flow_run.c.flow_id, _flow_run.c.sequence, _flow_run.c.state_counts)
     .add_columns(*(_flow_run.c[name] for name in _RUN_COLUMNS))
-    .where(_ids(_flow_run.c.id))
+    .where(
+        any_of_or_in(
+            _flow_run.c.id, bindparam("flow_run_ids", type_=ListOfIds), _flow_runs_of_task_runs.scalar_subquery()
+        )
+    )
     .order_by(_flow_run.c.id)
-    .with_for_update()
+    .with_for_update(of=_flow_run)
 )
 _read_task_runs = select(
     _task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index

@@ -108,6 +108,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     type: StateType
     timestamp: datetime | None
+    id_is_new: bool = False
+    """Whether the service made the id just now, so that it can not be in a history."""
     message: str | None = None
     result: dict[str, Any] | None = None
     details: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from taskruns_service.dialects.connections import DATABASE_ERRORS, Trouble, limit_time, prepare_sqlite, trouble
 from taskruns_service.dialects.expressions import (
     any_of,
+    any_of_or_in,
     day_of,
     has_item,
     hour_of,
@@ -40,6 +41,7 @@ __all__ = [
     "Traits",
     "Trouble",
     "any_of",
+    "any_of_or_in",
     "day_of",
     "decode_json",
     "encode_json",

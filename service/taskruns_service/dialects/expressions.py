@@ -49,6 +49,19 @@ class any_of(FunctionElement[bool]):  # noqa: N801
 
 
 @_compiled(
+    lambda column, values, rows: (
+        f"({column} IN (SELECT value FROM json_each({values}) UNION ALL SELECT * FROM {rows} AS r))"
+    ),
+    lambda column, values, rows: f"({column} IN (SELECT unnest({values}) UNION ALL SELECT * FROM {rows} AS r))",
+)
+class any_of_or_in(FunctionElement[bool]):  # noqa: N801
+    """A column is one of a bound list or of the rows of a scalar subquery: one look-up by index for both."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@_compiled(
     lambda a, b, c, rows: (
         f"(({a}, {b}, {c}) IN (SELECT value ->> '$[0]', value ->> '$[1]', value ->> '$[2]' FROM json_each({rows})))"
     ),

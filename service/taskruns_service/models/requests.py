@@ -105,6 +105,7 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
         """The state as `states.advance` reads it, with an id in any case; the arguments come from If-Match."""
         return Report(
             id=new_id() if self.id is UNSET else self.id,
+            id_is_new=self.id is UNSET,
             type=self.type,
             timestamp=None if self.timestamp is UNSET else self.timestamp,
             message=self.message,
