@@ -31,7 +31,7 @@ OF_TYPE: dict[type, st.SearchStrategy[Any]] = {
     datetime: st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
     int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
-    str: st.text(),
+    str: st.text(st.characters(codec="utf-8", exclude_characters="\0")),  # what databases have: no U+0000
 }
 Types = list[tuple[type, bool]]
 keys = st.tuples(st.sampled_from(list(OF_TYPE)), st.booleans())

@@ -52,7 +52,8 @@ class any_of(FunctionElement[bool]):  # noqa: N801
     lambda column, values, rows: (
         f"({column} IN (SELECT value FROM json_each({values}) UNION ALL SELECT * FROM {rows} AS r))"
     ),
-    lambda column, values, rows: f"({column} IN (SELECT unnest({values}) UNION ALL SELECT * FROM {rows} AS r))",
+    # Arrays, since a row that was locked by another meanwhile is checked again: with `unnest` it would be left out.
+    lambda column, values, rows: f"({column} = ANY ({values} || ARRAY(SELECT * FROM {rows} AS r)))",
 )
 class any_of_or_in(FunctionElement[bool]):  # noqa: N801
     """A column is one of a bound list or of the rows of a scalar subquery: one look-up by index for both."""
