@@ -1,7 +1,7 @@
 """Expressions that SQLite and PostgreSQL write differently: a class each, compiled for both."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import (
     JSON,
@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 
 
 def _compiled(
@@ -37,14 +38,24 @@ def _compiled(
     return decorate
 
 
+class _Condition(FunctionElement[bool]):
+    """A condition that is in parentheses already."""
+
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: OperatorType | None = None) -> Self:
+        """Itself: SQLAlchemy would compare it with 1 for SQLite, and no index serves that."""
+        return self
+
+
 @_compiled(
     lambda column, values: f"({column} IN (SELECT value FROM json_each({values})))",
     lambda column, values: f"({column} = ANY ({values}))",
 )
-class any_of(FunctionElement[bool]):  # noqa: N801
+class any_of(_Condition):  # noqa: N801
     """A column is one of a bound list (`ListOfIds`, `ListOfTexts`): one statement text for a list of any length."""
 
-    type = Boolean()
     inherit_cache = True
 
 
@@ -55,10 +66,9 @@ class any_of(FunctionElement[bool]):  # noqa: N801
     # Arrays, since a row that was locked by another meanwhile is checked again: with `unnest` it would be left out.
     lambda column, values, rows: f"({column} = ANY ({values} || ARRAY(SELECT * FROM {rows} AS r)))",
 )
-class any_of_or_in(FunctionElement[bool]):  # noqa: N801
+class any_of_or_in(_Condition):  # noqa: N801
     """A column is one of a bound list or of the rows of a scalar subquery: one look-up by index for both."""
 
-    type = Boolean()
     inherit_cache = True
 
 
@@ -71,21 +81,19 @@ class any_of_or_in(FunctionElement[bool]):  # noqa: N801
         f" FROM json_array_elements(CAST({rows} AS json)) AS r))"
     ),
 )
-class natural_key_in(FunctionElement[bool]):  # noqa: N801
+class natural_key_in(_Condition):  # noqa: N801
     """Three columns (an id, a text, an integer) are one of the rows of a bound JSON list (`RowsParameter`)."""
 
-    type = Boolean()
     inherit_cache = True
 
 
 @_compiled(
-    lambda column, value: f"EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {value})",
+    lambda column, value: f"(EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {value}))",
     lambda column, value: f"jsonb_exists({column}, {value})",
 )
-class has_item(FunctionElement[bool]):  # noqa: N801
+class has_item(_Condition):  # noqa: N801
     """A JSON list of texts (`JsonSet`) has an item."""
 
-    type = Boolean()
     inherit_cache = True
 
 
