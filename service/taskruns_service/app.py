@@ -15,9 +15,8 @@ from litestar.routes import HTTPRoute
 
 from taskruns_service import commands, counts, dialects
 from taskruns_service.api import HANDLERS
-from taskruns_service.api.access import ask_for_key
+from taskruns_service.api.admission import admit
 from taskruns_service.api.document import make_document
-from taskruns_service.api.operations import refuse_query
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
@@ -67,7 +66,7 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
         handlers,
         lifespan=[run],
         dependencies={"database": Provide(database), "writer": Provide(writer)},
-        guards=[ask_for_key, refuse_query],
+        before_request=admit,
         exception_handlers={Exception: answer_problem},
         # The document is made from the same declarations that the handlers check by.
         openapi_config=None,

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -57,11 +57,17 @@ def check_reference(given: dict[str, Any]) -> None:
 
 
 def _has_user(place: str) -> bool:
-    # Other signs may become an `@`, and however many slashes there are, browsers take what follows for the host.
-    scheme, separator, rest = unicodedata.normalize("NFKC", place).partition("://")
-    if scheme != "file":
-        rest = rest.lstrip("/\\")
-    return bool(separator) and "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]
+    """Whether a URL names a user, to this library or to a browser; one that can not be read may."""
+    # Other signs may become an `@`.
+    place = unicodedata.normalize("NFKC", place)
+    scheme, separator, rest = place.partition("://")
+    try:
+        named = bool(separator) and "@" in urlsplit(place).netloc
+    except ValueError:
+        return True
+    # However many slashes there are, browsers take what follows them for the host.
+    browsed = re.split(r"[/?#]", rest.lstrip("/\\"), maxsplit=1)[0]
+    return named or (bool(separator) and scheme != "file" and "@" in browsed)
 
 
 def is_kept(given: dict[str, Any] | None) -> bool:

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from litestar import route
-from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from msgspec import Struct
 
@@ -90,11 +89,3 @@ def operation_of(handler: BaseRouteHandler) -> Operation | None:
     """What a handler declared; None for those that Litestar adds, such as the one for OPTIONS."""
     declared = handler.opt.get("operation")
     return declared if isinstance(declared, Operation) else None
-
-
-async def refuse_query(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """A guard: an operation without parameters takes no query string, rather than ignoring it."""
-    declared = operation_of(handler)
-    if connection.scope["query_string"] and declared is not None and not declared.parameters:
-        name = connection.scope["query_string"].split(b"=")[0].decode("latin-1")[:100]
-        raise InvalidRequest(f"This operation takes no parameters, but was sent `{name}`.")

@@ -44,6 +44,7 @@ def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: 
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
         "busy_timeout = 10000",
+        "wal_autocheckpoint = 4000",  # pages: those that change often are copied once for many changes
         "temp_store = MEMORY",
         "cache_size = -32000",
         "mmap_size = 268435456",

@@ -47,7 +47,8 @@ class _TextTimestamp(TypeDecorator[datetime]):
 
 def utc_text(moment: datetime) -> str:
     """A moment as clients read it: `2021-05-12T18:00:01.696849Z`."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 Id = Uuid().with_variant(_TextId(), "sqlite")

@@ -1,0 +1,40 @@
+"""Admission: what every request has to pass before its handler, by what the handler's operation declares."""
+
+from taskruns_service.api.operations import Operation, Scope, operation_of
+from taskruns_service.api.requests import AnyRequest
+from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
+from taskruns_service.keys import KeyRing
+
+
+async def admit(request: AnyRequest) -> None:
+    """Runs before every handler; not as guards, since Litestar copies the handler for each of them.
+
+    Raises Unauthenticated, Forbidden or InvalidRequest.
+    """
+    declared = operation_of(request.route_handler)
+    if declared is not None:
+        await _ask_for_key(request, declared)
+        _refuse_query(request, declared)
+
+
+async def _ask_for_key(request: AnyRequest, declared: Operation) -> None:
+    """Where no keys are asked for, the application has no key ring."""
+    ring: KeyRing | None = request.app.state.key_ring
+    if ring is None or declared.scope is Scope.public:
+        return
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
+    scope = await ring.scope_of(token.strip())
+    if scope is None:
+        raise Unauthenticated("This API key is unknown or was revoked.")
+    if declared.scope is Scope.write and scope != Scope.write:
+        raise Forbidden
+
+
+def _refuse_query(request: AnyRequest, declared: Operation) -> None:
+    """An operation without parameters takes no query string, rather than ignoring it."""
+    query = request.scope["query_string"]
+    if query and not declared.parameters:
+        name = query.split(b"=")[0].decode("latin-1")[:100]
+        raise InvalidRequest(f"This operation takes no parameters, but was sent `{name}`.")
