@@ -13,7 +13,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
-from taskruns_service.dialects.traits import Traits, file_url, read_url, traits
+from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -55,6 +55,7 @@ __all__ = [
     "percentile",
     "prepare_sqlite",
     "read_url",
+    "refuse_old",
     "seconds_between",
     "traits",
     "trouble",

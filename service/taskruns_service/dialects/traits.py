@@ -12,6 +12,10 @@ from taskruns_service.errors import ConfigurationError
 class Traits(NamedTuple):
     """How a kind of database is used."""
 
+    name: str
+    """What people call it."""
+    oldest: tuple[int, ...]
+    """The oldest version that has all that the service uses."""
     asynchronous: bool
     """Whether its driver is asynchronous; otherwise each connection has a thread of its own."""
     writers: int
@@ -25,8 +29,18 @@ class Traits(NamedTuple):
 
 
 _TRAITS = {
-    "sqlite": Traits(asynchronous=False, writers=1, migrates_itself=True, appends_deltas=False, begin_snapshot="BEGIN"),
+    "sqlite": Traits(
+        name="SQLite",
+        oldest=(3, 38),
+        asynchronous=False,
+        writers=1,
+        migrates_itself=True,
+        appends_deltas=False,
+        begin_snapshot="BEGIN",
+    ),
     "postgresql": Traits(
+        name="PostgreSQL",
+        oldest=(13,),
         asynchronous=True,
         writers=2,
         migrates_itself=False,
@@ -63,3 +77,11 @@ def file_url(path: Path) -> str:
 def traits(of: URL | Connection) -> Traits:
     """The traits of the database that a URL or a connection leads to."""
     return _TRAITS[of.get_backend_name() if isinstance(of, URL) else of.dialect.name]
+
+
+def refuse_old(connection: Connection) -> None:
+    """Raises ConfigurationError when the database is older than the service can use."""
+    found, needed = connection.dialect.server_version_info or (), traits(connection)
+    if found < needed.oldest:
+        versions = [".".join(map(str, version)) for version in (found, needed.oldest)]
+        raise ConfigurationError(f"This is {needed.name} {versions[0]}. The service needs {versions[1]} or newer.")

@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from taskruns_service.dialects import refuse_old
 from taskruns_service.errors import ConfigurationError
 
 _FOLDER = Path(__file__).parent
@@ -35,8 +36,9 @@ def current(connection: Connection) -> str | None:
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """Brings a database up to date, within the connection's transaction.
 
-    Raises ConfigurationError when a newer version of the service has been here.
+    Raises ConfigurationError when a newer version of the service has been here, or when the database is too old.
     """
+    refuse_old(connection)
     refuse_newer(current(connection))
     command.upgrade(config(connection), revision)
 
@@ -51,7 +53,8 @@ def refuse_newer(revision: str | None) -> None:
 
 
 def verify(connection: Connection) -> None:
-    """Raises ConfigurationError unless the database has the schema that this version of the service needs."""
+    """Raises ConfigurationError unless the database and its schema are what this version of the service needs."""
+    refuse_old(connection)
     revision = current(connection)
     refuse_newer(revision)
     if revision != head():
