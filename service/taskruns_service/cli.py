@@ -47,10 +47,15 @@ def cli() -> None:
     "--require-keys", is_flag=True, default=None, help="Ask for keys on loopback too.  [TASKRUNS_REQUIRE_KEYS]"
 )
 @click.option(
-    "--log-format", type=click.Choice(["json", "console"]), help="How log lines look (json).  [TASKRUNS_LOG_FORMAT]"
+    "--log-format",
+    type=click.Choice(["json", "console"]),
+    help="How log lines look (json; on a terminal console).  [TASKRUNS_LOG_FORMAT]",
 )
 def serve(**flags: Any) -> None:
     """Serve the API until SIGTERM or Ctrl-C; what is in flight is finished first."""
+    if sys.stderr.isatty():
+        # For people, unless they say otherwise.
+        flags["log_format"] = flags["log_format"] or os.environ.get(f"{PREFIX}LOG_FORMAT", "console")
     settings = read_settings(os.environ, **flags)
     traits = dialects.traits(settings.url)
     if settings.workers > 1 and not traits.asynchronous:
