@@ -153,12 +153,16 @@ class Ledger:
             )
         if kind is Kind.duplicate:
             return kind
-        entry.run = run
-        self._changed(entry)
         owners[report.id] = entry.id
         accepted = kind is Kind.recorded
         entry.advanced |= accepted
-        entry.aged = True
+        # A late state that changes nothing is in the history only, or the same version would be shown in two ways.
+        if run != before:
+            entry.run = run
+            entry.aged = True
+            self._changed(entry)
+        else:
+            self._next_sequence(entry)
         if isinstance(entry, TaskRunEntry) and run.state != before.state:
             self._count(entry, before.state, -1)
             self._count(entry, run.state, 1)
@@ -222,10 +226,12 @@ class Ledger:
         self.by_key[entry.flow_run.id, entry.task_slug, entry.map_index] = entry
 
     def _changed(self, entry: FlowRunEntry | TaskRunEntry) -> None:
-        flow_run = entry.flow_run
-        flow_run.sequence += 1
-        flow_run.touched = True
-        entry.sequence = flow_run.sequence
+        entry.sequence = self._next_sequence(entry)
+
+    def _next_sequence(self, entry: FlowRunEntry | TaskRunEntry) -> int:
+        entry.flow_run.sequence += 1
+        entry.flow_run.touched = True
+        return entry.flow_run.sequence
 
     def _count(self, entry: TaskRunEntry, state: StateType, change: int) -> None:
         entry.flow_run.state_counts[state] += change

@@ -233,12 +233,19 @@ async def test_late_state_is_in_the_history_alone(database: Database, writer: Wr
     outcome = await report_state(writer, task_run_id, state("Cancelling", 5, message="Stop."))
     assert outcome == Reported("late", task_run_id, 2, StateType.Success)
     found = await get_task_run(database, task_run_id)
-    assert (found.state, found.state_message, found.version, found.sequence) == ("Success", "Done.", 2, 4)
+    assert (found.state, found.state_message, found.version, found.sequence) == ("Success", "Done.", 2, 3)
     assert [(one.type, one.version, one.accepted) for one in await list_states(database, task_run_id)] == [
         ("Running", 1, True),
         ("Cancelling", None, False),
         ("Success", 2, True),
     ]
+
+
+async def test_late_state_that_changes_nothing_leaves_the_task_run_as_it_is(database: Database, writer: Writer) -> None:
+    task_run_id = await create_task_run(writer, "extract-1", state("Pending", 0), state("Success", 9))
+    before = await database.read(queries.get_task_run, task_run_id)
+    assert (await report_state(writer, task_run_id, state("Submitted", 5))).outcome == "late"
+    assert await database.read(queries.get_task_run, task_run_id) == before
 
 
 async def test_late_state_counts_for_times(database: Database, writer: Writer) -> None:
