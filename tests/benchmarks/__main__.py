@@ -103,7 +103,8 @@ def page(tables: list[tuple[str, dict[str, Rate]]]) -> str:
 
 def lines(tables: list[tuple[str, dict[str, Rate]]]) -> Iterator[str]:
     """The lines of the page."""
-    yield HEADER.format(cores=os.cpu_count(), python=platform.python_version(), command=" ".join(sys.argv[1:]))
+    arguments = f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else ""
+    yield HEADER.format(cores=os.cpu_count(), python=platform.python_version(), command=f"make bench{arguments}")
     for title, rates in tables:
         yield f"\n## {title}\n\n| question | per second: median (least to most) | of the no-op |\n|---|---|---|\n"
         no_op = rates["no-op"].median
@@ -114,7 +115,7 @@ def lines(tables: list[tuple[str, dict[str, Rate]]]) -> Iterator[str]:
 HEADER = """\
 # Benchmarks
 
-Written by `make bench {command}`: wrk with 16 connections (4 for bulk requests), the service in one process and the
+Written by `{command}`: wrk with 16 connections (4 for bulk requests), the service in one process and the
 database all on one machine with {cores} cores, Python {python}. The figures of a table are taken in turn, several
 times over; compare the ratios, since a shared machine's speed changes from minute to minute. The no-op is
 `GET /health`, which does nothing: it is what the server and the framework cost. Every write is on the disk when it is
