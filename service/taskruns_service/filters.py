@@ -21,6 +21,11 @@ class Operator(NamedTuple):
     many: bool = False
 
 
+def _is_one_of(column: Column, values: list[Any]) -> ColumnElement[bool]:
+    # One value is the usual case, and a list costs SQLAlchemy a new text of the statement each time.
+    return and_(column == values[0]) if len(values) == 1 else column.in_(values)
+
+
 def _starts(column: Column, prefix: str) -> ColumnElement[bool]:
     # A range and not LIKE, so that an index serves it on both databases: U+10FFFF is the last character there is.
     return and_(column >= prefix, column < prefix + "\U0010ffff")
@@ -31,7 +36,7 @@ def _in_groups(column: Column, groups: list[Any]) -> ColumnElement[bool]:
 
 
 OPERATORS: dict[str, Operator] = {
-    "in": Operator(lambda column, values: column.in_(values), "{field} is one of these", many=True),
+    "in": Operator(_is_one_of, "{field} is one of these", many=True),
     "not_in": Operator(lambda column, values: column.not_in(values), "{field} is none of these", many=True),
     "group": Operator(_in_groups, "{field} is in one of these groups", many=True),
     "prefix": Operator(_starts, "{field} starts with this"),
