@@ -1,6 +1,7 @@
 """Holds the service's modules to who may import whom."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,11 @@ OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
     *("database", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
 )
+NEEDED = {
+    *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),
+    "structlog",
+}
+LOADERS = {"dbm", "ftplib", "marshal", "pickle", "shelve"}
 DATABASES = {"sqlite", "postgresql", "postgres"}
 FORBIDDEN = {
     "queries": {"commands", "ledger"},
@@ -115,6 +121,14 @@ def test_only_the_wiring_imports_the_api(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_service_does_not_import_the_client(module: str) -> None:
     assert "taskruns" not in packages(module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_service_imports_what_it_needs_and_no_storage_library(module: str) -> None:
+    """Results are references: nothing in the service could open one, or unpickle what it holds."""
+    foreign = packages(module) - {"taskruns_service"}
+    assert foreign <= NEEDED | sys.stdlib_module_names
+    assert not foreign & LOADERS
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "client").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
