@@ -74,7 +74,7 @@ def test_what_is_sent_is_not_logged(url: str, tmp_path: Path) -> None:
         service.stop()
     output = service.output()
     assert SECRET not in output
-    assert key.rpartition("_")[2] not in output
+    assert key.split("_", 2)[2] not in output
 
 
 def refused_writes(http: httpx.Client) -> dict[str, Any]:
