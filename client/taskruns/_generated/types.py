@@ -12,7 +12,20 @@ import msgspec
 from msgspec import UNSET
 from msgspec import UnsetType as Unset
 
-__all__ = ["UNSET", "Answers", "Call", "Json", "OpenEnum", "Timestamp", "Unset", "binary", "nothing", "prepare", "text"]
+__all__ = [
+    "UNSET",
+    "Answers",
+    "Call",
+    "Json",
+    "OpenEnum",
+    "Timestamp",
+    "Unset",
+    "binary",
+    "given",
+    "nothing",
+    "prepare",
+    "text",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -120,24 +133,30 @@ def _text(name: str, value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-class Json:
-    """Decodes JSON as the first of some types that it validates as."""
+class Json(Generic[T]):
+    """Decodes JSON as a type, and validates it."""
 
-    def __init__(self, *kinds: Any) -> None:
-        self.kinds = kinds
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
 
     @cached_property
-    def decoders(self) -> list[msgspec.json.Decoder[Any]]:
-        return [msgspec.json.Decoder(kind) for kind in self.kinds]
+    def decode(self) -> Callable[[bytes], T]:
+        return msgspec.json.Decoder[T](self.kind).decode
 
-    def __call__(self, body: bytes) -> Any:
-        *others, last = self.decoders
-        for decoder in others:
-            try:
-                return decoder.decode(body)
-            except msgspec.ValidationError:
-                continue
-        return last.decode(body)
+    def __call__(self, body: bytes) -> T:
+        return self.decode(body)
+
+
+def given(**members: object) -> dict[str, object]:
+    """Makes a JSON object of the members that are not UNSET.
+
+    Raises:
+        ValueError: If a datetime among them has no time zone.
+    """
+    for name, value in members.items():
+        if isinstance(value, datetime):
+            _text(name, value)
+    return {name: value for name, value in members.items() if value is not UNSET}
 
 
 def nothing(body: bytes) -> None:

@@ -1,13 +1,26 @@
 # Generated from openapi.json by `make client`. Do not edit.
 """POST /flow-runs."""
 
-from ...models import FlowRun, FlowRunCreate
-from ...types import Answers, Call, Json, prepare
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
-ANSWERS: Answers[FlowRun] = {200: Json(FlowRun), 201: Json(FlowRun)}
+from ...models import FlowRun
+from ...types import UNSET, Answers, Call, Json, Unset, given, prepare
+
+_ANSWERS: Answers[FlowRun] = {200: Json(FlowRun), 201: Json(FlowRun)}
 
 
-def build(*, body: FlowRunCreate) -> Call[FlowRun]:
+def build(
+    *,
+    flow_name: str,
+    context: dict[str, Any] | Unset = UNSET,
+    id: UUID | str | Unset = UNSET,
+    idempotency_key: str | Unset = UNSET,
+    labels: Sequence[str] | Unset = UNSET,
+    name: str | Unset = UNSET,
+    parameters: dict[str, Any] | Unset = UNSET,
+) -> Call[FlowRun]:
     """Create a flow run.
 
     Create a flow run of a flow, which is made if its name is new.
@@ -18,9 +31,28 @@ def build(*, body: FlowRunCreate) -> Call[FlowRun]:
     Needs an API key of scope `write`.
 
     Args:
-        body: A flow run to create, or to find again by `id` or by `idempotency_key`.
+        flow_name: The name of the flow; it is made if it is new.
+        context: The context of the flow run: any JSON.
+        id: An id of your own; not sent: the service makes one.
+        idempotency_key: A second request with this key for this flow finds the same flow run.
+        labels: Labels of the flow run.
+        name: The name of the run; not sent: one is made.
+        parameters: The parameters of the flow run: any JSON.
 
-    Returns:
-        The request; its answer is `FlowRun`.
+    Answer: `FlowRun`.
     """
-    return prepare("create_flow_run", "POST", "/flow-runs", ANSWERS, body=body)
+    return prepare(
+        "create_flow_run",
+        "POST",
+        "/flow-runs",
+        _ANSWERS,
+        body=given(
+            flow_name=flow_name,
+            context=context,
+            id=id,
+            idempotency_key=idempotency_key,
+            labels=labels,
+            name=name,
+            parameters=parameters,
+        ),
+    )

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from ...types import Answers, Call, nothing, prepare
 
-ANSWERS: Answers[None] = {204: nothing}
+_ANSWERS: Answers[None] = {204: nothing}
 
 
-def build(flow_run_id: UUID) -> Call[None]:
+def build(flow_run_id: UUID | str) -> Call[None]:
     """Delete a flow run.
 
     Delete a flow run with its task runs and their histories. The results that they refer to are not touched.
@@ -18,9 +18,8 @@ def build(flow_run_id: UUID) -> Call[None]:
     Args:
         flow_run_id: The id of the flow run.
 
-    Returns:
-        The request; its answer is `None`.
+    Answer: `None`.
     """
     return prepare(
-        "delete_flow_run", "DELETE", "/flow-runs/{flow_run_id}", ANSWERS, segments=[("flow_run_id", flow_run_id)]
+        "delete_flow_run", "DELETE", "/flow-runs/{flow_run_id}", _ANSWERS, segments=[("flow_run_id", flow_run_id)]
     )

@@ -4,12 +4,30 @@
 from uuid import UUID
 
 from ...models import FlowRun
-from ...types import UNSET, Answers, Call, Json, Unset, nothing, prepare
+from ...types import Answers, Call, Json, nothing, prepare
 
-ANSWERS: Answers[FlowRun | None] = {200: Json(FlowRun), 304: nothing}
+_ANSWERS: Answers[FlowRun] = {200: Json(FlowRun)}
 
 
-def build(flow_run_id: UUID, *, if_none_match: str | None | Unset = UNSET) -> Call[FlowRun | None]:
+def build(flow_run_id: UUID | str) -> Call[FlowRun]:
+    """Get a flow run.
+
+    Get one flow run, with the number of its task runs in each state.
+
+    Needs an API key of scope `read`.
+
+    Args:
+        flow_run_id: The id of the flow run.
+
+    Answer: `FlowRun`.
+    """
+    return prepare("get_flow_run", "GET", "/flow-runs/{flow_run_id}", _ANSWERS, segments=[("flow_run_id", flow_run_id)])
+
+
+_ANSWERS_IF_CHANGED: Answers[FlowRun | None] = {200: Json(FlowRun), 304: nothing}
+
+
+def build_if_changed(flow_run_id: UUID | str, *, if_none_match: str) -> Call[FlowRun | None]:
     """Get a flow run.
 
     Get one flow run, with the number of its task runs in each state.
@@ -20,14 +38,13 @@ def build(flow_run_id: UUID, *, if_none_match: str | None | Unset = UNSET) -> Ca
         flow_run_id: The id of the flow run.
         if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
 
-    Returns:
-        The request; its answer is `FlowRun | None`.
+    Answer: `FlowRun | None`; None if nothing has changed.
     """
     return prepare(
         "get_flow_run",
         "GET",
         "/flow-runs/{flow_run_id}",
-        ANSWERS,
+        _ANSWERS_IF_CHANGED,
         segments=[("flow_run_id", flow_run_id)],
         headers=[("If-None-Match", if_none_match)],
     )

@@ -6,11 +6,11 @@ from uuid import UUID
 from ...models import StatePage
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-ANSWERS: Answers[StatePage] = {200: Json(StatePage)}
+_ANSWERS: Answers[StatePage] = {200: Json(StatePage)}
 
 
 def build(
-    flow_run_id: UUID, *, limit: int | None | Unset = UNSET, cursor: str | None | Unset = UNSET
+    flow_run_id: UUID | str, *, limit: int | None | Unset = UNSET, cursor: str | None | Unset = UNSET
 ) -> Call[StatePage]:
     """List the states of a flow run.
 
@@ -23,14 +23,13 @@ def build(
         limit: How many items a page has at most. The server's default is `100`.
         cursor: Where the page begins: `next` of the page before, with the same filters.
 
-    Returns:
-        The request; its answer is `StatePage`.
+    Answer: `StatePage`.
     """
     return prepare(
         "list_flow_run_states",
         "GET",
         "/flow-runs/{flow_run_id}/states",
-        ANSWERS,
+        _ANSWERS,
         segments=[("flow_run_id", flow_run_id)],
         params=[("limit", limit), ("cursor", cursor)],
     )

@@ -1,15 +1,16 @@
 # Generated from openapi.json by `make client`. Do not edit.
 """POST /flow-runs/{flow_run_id}/task-runs."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from ...models import TaskRunReceipts, TaskRunReports
-from ...types import Answers, Call, Json, prepare
+from ...models import TaskRunReceipts, TaskRunReport
+from ...types import Answers, Call, Json, given, prepare
 
-ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
+_ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
 
 
-def build(flow_run_id: UUID, *, body: TaskRunReports) -> Call[TaskRunReceipts]:
+def build(flow_run_id: UUID | str, *, items: Sequence[TaskRunReport]) -> Call[TaskRunReceipts]:
     """Report task runs of a flow run.
 
     Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its
@@ -21,16 +22,15 @@ def build(flow_run_id: UUID, *, body: TaskRunReports) -> Call[TaskRunReceipts]:
 
     Args:
         flow_run_id: The id of the flow run.
-        body: Task runs of one flow run to report.
+        items: The `items`.
 
-    Returns:
-        The request; its answer is `TaskRunReceipts`.
+    Answer: `TaskRunReceipts`.
     """
     return prepare(
         "report_task_runs",
         "POST",
         "/flow-runs/{flow_run_id}/task-runs",
-        ANSWERS,
+        _ANSWERS,
         segments=[("flow_run_id", flow_run_id)],
-        body=body,
+        body=given(items=items),
     )

@@ -3,7 +3,7 @@
 
 from ...types import Answers, Call, prepare, text
 
-ANSWERS: Answers[str] = {200: text}
+_ANSWERS: Answers[str] = {200: text}
 
 
 def build() -> Call[str]:
@@ -11,7 +11,6 @@ def build() -> Call[str]:
 
     Read the documentation of the API, as a page for people.
 
-    Returns:
-        The request; its answer is `str`.
+    Answer: `str`.
     """
-    return prepare("get_documentation", "GET", "/docs", ANSWERS)
+    return prepare("get_documentation", "GET", "/docs", _ANSWERS)

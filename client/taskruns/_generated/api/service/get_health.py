@@ -4,7 +4,7 @@
 from ...models import Health
 from ...types import Answers, Call, Json, prepare
 
-ANSWERS: Answers[Health] = {200: Json(Health)}
+_ANSWERS: Answers[Health] = {200: Json(Health)}
 
 
 def build() -> Call[Health]:
@@ -12,7 +12,6 @@ def build() -> Call[Health]:
 
     Tell whether the process answers. It does not ask the database, so that nobody restarts it for that.
 
-    Returns:
-        The request; its answer is `Health`.
+    Answer: `Health`.
     """
-    return prepare("get_health", "GET", "/health", ANSWERS)
+    return prepare("get_health", "GET", "/health", _ANSWERS)

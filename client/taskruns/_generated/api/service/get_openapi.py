@@ -5,7 +5,7 @@ from typing import Any
 
 from ...types import Answers, Call, Json, prepare
 
-ANSWERS: Answers[dict[str, Any]] = {200: Json(dict[str, Any])}
+_ANSWERS: Answers[dict[str, Any]] = {200: Json(dict[str, Any])}
 
 
 def build() -> Call[dict[str, Any]]:
@@ -13,7 +13,6 @@ def build() -> Call[dict[str, Any]]:
 
     Get the OpenAPI document of this service.
 
-    Returns:
-        The request; its answer is `dict[str, Any]`.
+    Answer: `dict[str, Any]`.
     """
-    return prepare("get_openapi", "GET", "/openapi.json", ANSWERS)
+    return prepare("get_openapi", "GET", "/openapi.json", _ANSWERS)

@@ -4,7 +4,7 @@
 from ...models import Health
 from ...types import Answers, Call, Json, prepare
 
-ANSWERS: Answers[Health] = {200: Json(Health)}
+_ANSWERS: Answers[Health] = {200: Json(Health)}
 
 
 def build() -> Call[Health]:
@@ -12,7 +12,6 @@ def build() -> Call[Health]:
 
     Tell whether the database answers and has the schema that this version needs; if not, `detail` says why.
 
-    Returns:
-        The request; its answer is `Health`.
+    Answer: `Health`.
     """
-    return prepare("get_readiness", "GET", "/ready", ANSWERS)
+    return prepare("get_readiness", "GET", "/ready", _ANSWERS)

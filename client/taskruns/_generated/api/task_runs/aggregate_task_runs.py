@@ -8,19 +8,19 @@ from uuid import UUID
 from ...models import Aggregate, AggregateTaskRunsGroupByItem, AggregateTaskRunsMeasureItem, StateGroup, StateType
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-ANSWERS: Answers[Aggregate] = {200: Json(Aggregate)}
+_ANSWERS: Answers[Aggregate] = {200: Json(Aggregate)}
 
 
 def build(
     *,
-    state: Sequence[StateType] | None | Unset = UNSET,
-    state_not: Sequence[StateType] | None | Unset = UNSET,
-    state_group: Sequence[StateGroup] | None | Unset = UNSET,
+    state: Sequence[StateType | str] | None | Unset = UNSET,
+    state_not: Sequence[StateType | str] | None | Unset = UNSET,
+    state_group: Sequence[StateGroup | str] | None | Unset = UNSET,
     task_slug: Sequence[str] | None | Unset = UNSET,
     task_slug_prefix: str | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
-    task_run_id: Sequence[UUID] | None | Unset = UNSET,
-    flow_run_id: Sequence[UUID] | None | Unset = UNSET,
+    task_run_id: Sequence[UUID | str] | None | Unset = UNSET,
+    flow_run_id: Sequence[UUID | str] | None | Unset = UNSET,
     flow_name: Sequence[str] | None | Unset = UNSET,
     map_index: Sequence[int] | None | Unset = UNSET,
     tag: Sequence[str] | None | Unset = UNSET,
@@ -52,8 +52,8 @@ def build(
     is_mapped_child: bool | None | Unset = UNSET,
     has_result: bool | None | Unset = UNSET,
     after_sequence: int | None | Unset = UNSET,
-    group_by: Sequence[AggregateTaskRunsGroupByItem] | None | Unset = UNSET,
-    measure: Sequence[AggregateTaskRunsMeasureItem] | None | Unset = UNSET,
+    group_by: Sequence[AggregateTaskRunsGroupByItem | str] | None | Unset = UNSET,
+    measure: Sequence[AggregateTaskRunsMeasureItem | str] | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
 ) -> Call[Aggregate]:
@@ -112,17 +112,16 @@ def build(
         limit: How many groups to answer at most. The server's default is `1000`.
         count_limit: Stop counting here: `relation` is `gte` then. Counts that are kept are exact all the same.
 
-    Returns:
-        The request; its answer is `Aggregate`.
-
     Raises:
         ValueError: If a datetime has no time zone.
+
+    Answer: `Aggregate`.
     """
     return prepare(
         "aggregate_task_runs",
         "GET",
         "/task-runs/aggregate",
-        ANSWERS,
+        _ANSWERS,
         params=[
             ("state", state),
             ("state_not", state_not),

@@ -4,12 +4,30 @@
 from uuid import UUID
 
 from ...models import TaskRun
-from ...types import UNSET, Answers, Call, Json, Unset, nothing, prepare
+from ...types import Answers, Call, Json, nothing, prepare
 
-ANSWERS: Answers[TaskRun | None] = {200: Json(TaskRun), 304: nothing}
+_ANSWERS: Answers[TaskRun] = {200: Json(TaskRun)}
 
 
-def build(task_run_id: UUID, *, if_none_match: str | None | Unset = UNSET) -> Call[TaskRun | None]:
+def build(task_run_id: UUID | str) -> Call[TaskRun]:
+    """Get a task run.
+
+    Get one task run. A mapped parent is shown with the earliest start and the latest end of its children.
+
+    Needs an API key of scope `read`.
+
+    Args:
+        task_run_id: The id of the task run.
+
+    Answer: `TaskRun`.
+    """
+    return prepare("get_task_run", "GET", "/task-runs/{task_run_id}", _ANSWERS, segments=[("task_run_id", task_run_id)])
+
+
+_ANSWERS_IF_CHANGED: Answers[TaskRun | None] = {200: Json(TaskRun), 304: nothing}
+
+
+def build_if_changed(task_run_id: UUID | str, *, if_none_match: str) -> Call[TaskRun | None]:
     """Get a task run.
 
     Get one task run. A mapped parent is shown with the earliest start and the latest end of its children.
@@ -20,14 +38,13 @@ def build(task_run_id: UUID, *, if_none_match: str | None | Unset = UNSET) -> Ca
         task_run_id: The id of the task run.
         if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
 
-    Returns:
-        The request; its answer is `TaskRun | None`.
+    Answer: `TaskRun | None`; None if nothing has changed.
     """
     return prepare(
         "get_task_run",
         "GET",
         "/task-runs/{task_run_id}",
-        ANSWERS,
+        _ANSWERS_IF_CHANGED,
         segments=[("task_run_id", task_run_id)],
         headers=[("If-None-Match", if_none_match)],
     )

@@ -6,11 +6,11 @@ from uuid import UUID
 from ...models import TaskRunResult
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-ANSWERS: Answers[TaskRunResult] = {200: Json(TaskRunResult)}
+_ANSWERS: Answers[TaskRunResult] = {200: Json(TaskRunResult)}
 
 
 def build(
-    task_run_id: UUID, *, limit: int | None | Unset = UNSET, cursor: str | None | Unset = UNSET
+    task_run_id: UUID | str, *, limit: int | None | Unset = UNSET, cursor: str | None | Unset = UNSET
 ) -> Call[TaskRunResult]:
     """Look up where a result is.
 
@@ -26,14 +26,13 @@ def build(
         limit: How many items a page has at most. The server's default is `100`.
         cursor: Where the page begins: `next` of the page before, with the same filters.
 
-    Returns:
-        The request; its answer is `TaskRunResult`.
+    Answer: `TaskRunResult`.
     """
     return prepare(
         "get_task_run_result",
         "GET",
         "/task-runs/{task_run_id}/result",
-        ANSWERS,
+        _ANSWERS,
         segments=[("task_run_id", task_run_id)],
         params=[("limit", limit), ("cursor", cursor)],
     )

@@ -1,13 +1,15 @@
 # Generated from openapi.json by `make client`. Do not edit.
 """POST /task-runs/states."""
 
-from ...models import TaskRunReceipts, TaskRunStateReports
-from ...types import Answers, Call, Json, prepare
+from collections.abc import Sequence
 
-ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
+from ...models import TaskRunReceipts, TaskRunStateReport
+from ...types import Answers, Call, Json, given, prepare
+
+_ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
 
 
-def build(*, body: TaskRunStateReports) -> Call[TaskRunReceipts]:
+def build(*, items: Sequence[TaskRunStateReport]) -> Call[TaskRunReceipts]:
     """Report states of task runs.
 
     Report 1 to 1,000 states of any task runs; those of one task run are taken in their order.
@@ -15,9 +17,8 @@ def build(*, body: TaskRunStateReports) -> Call[TaskRunReceipts]:
     Needs an API key of scope `write`.
 
     Args:
-        body: States of any task runs to report.
+        items: The `items`.
 
-    Returns:
-        The request; its answer is `TaskRunReceipts`.
+    Answer: `TaskRunReceipts`.
     """
-    return prepare("set_task_run_states", "POST", "/task-runs/states", ANSWERS, body=body)
+    return prepare("set_task_run_states", "POST", "/task-runs/states", _ANSWERS, body=given(items=items))
