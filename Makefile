@@ -58,7 +58,7 @@ bench: $(DEV) ## Measure: make bench ARGS="--help"
 
 # One resolution for all: the smaller locks take their versions from dev.lock.
 lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
-	$(COMPILE) $(ARGS) --group dev --output-file requirements/dev.lock pyproject.toml client/pyproject.toml
+	$(COMPILE) $(ARGS) --group dev --all-extras --output-file requirements/dev.lock pyproject.toml client/pyproject.toml
 	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/serve.lock pyproject.toml
 	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/build.lock --group build
 

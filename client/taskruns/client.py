@@ -1,0 +1,496 @@
+"""`Client` and `AsyncClient`: every operation of the service as a typed method."""
+
+import inspect
+import os
+import time
+from collections.abc import Callable, Coroutine
+from copy import copy
+from functools import cache
+from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
+from uuid import uuid4
+
+import anyio
+import httpx
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from taskruns._generated.api.flow_runs import (
+    create_flow_run,
+    delete_flow_run,
+    get_flow_run,
+    list_flow_run_states,
+    list_flow_run_task_runs,
+    list_flow_runs,
+    report_task_runs,
+    set_flow_run_state,
+)
+from taskruns._generated.api.service import get_documentation, get_health, get_openapi, get_readiness
+from taskruns._generated.api.task_runs import (
+    aggregate_task_runs,
+    get_task_run,
+    get_task_run_result,
+    list_task_run_states,
+    list_task_runs,
+    set_task_run_state,
+    set_task_run_states,
+    update_task_run,
+)
+from taskruns._generated.types import Call
+from taskruns.exchange import Exchange, Options, decoded, read_options
+from taskruns.models import StateCreate, TaskRunStateReport
+from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", StateCreate, TaskRunStateReport)
+
+FURTHER_PAGE_SIZE = 1000
+"""How many items the pages after the first have, where the caller did not say: the most that the service gives."""
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+
+
+def _documented(build: Callable[..., Any], method: Callable[P, T]) -> Callable[P, T]:
+    """Gives a method the name, the signature and the documentation of the builder that it sends."""
+    method.__name__ = method.__qualname__ = build.__module__.rpartition(".")[2]
+    method.__doc__ = build.__doc__
+    method.__signature__ = _signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+@cache
+def _signature(build: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(build).replace(return_annotation=inspect.Signature.empty)
+
+
+def _turned(call: Call[T], cursor: str) -> Call[T]:
+    """The call for another page of the same list."""
+    params = [(name, value) for name, value in call.params if name != "cursor"]
+    if not any(name == "limit" for name, _ in params):
+        params.append(("limit", str(FURTHER_PAGE_SIZE)))
+    return replace(call, params=(*params, ("cursor", cursor)))
+
+
+# What makes a report safe to repeat: ids of its own. Each of these adds them where the caller gave none, and says
+# whether the call may be repeated then.
+
+
+def _identify(arguments: dict[str, Any]) -> bool:
+    if arguments.get("idempotency_key", UNSET) is UNSET and arguments.get("id", UNSET) is UNSET:
+        arguments["id"] = uuid4()
+    return True
+
+
+def _identify_states(arguments: dict[str, Any]) -> bool:
+    if "items" in arguments:
+        arguments["items"] = [_with_id(item) for item in arguments["items"]]
+    return True
+
+
+def _identify_reports(arguments: dict[str, Any]) -> bool:
+    if "items" in arguments:
+        arguments["items"] = [
+            replace(item, states=[_with_id(state) for state in item.states]) if item.states else item
+            for item in arguments["items"]
+        ]
+    return True
+
+
+def _with_id(state: S) -> S:
+    return replace(state, id=uuid4()) if state.id is UNSET else state
+
+
+def _may_repeat_update(arguments: dict[str, Any]) -> bool:
+    # Done the first time, it would be refused the second time.
+    return not any(arguments.get(name, UNSET) not in (UNSET, None) for name in ("if_match", "expected_version"))
+
+
+Complete: TypeAlias = Callable[[dict[str, Any]], bool | None]
+
+
+def _as_its_method(arguments: dict[str, Any]) -> None:
+    """Whether the call may be repeated is for its HTTP method to say."""
+
+
+class TaskRuns:
+    """`client.task_runs`: the operations on task runs, of one flow run or of all."""
+
+    def __init__(self, client: "Client") -> None:
+        """Binds the operations to a client."""
+        self.get = client.method(get_task_run.build)
+        """Gets one task run by its id."""
+        self.get_if_changed = client.method(get_task_run.build_if_changed)
+        """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
+        self.list = client.listing(list_task_runs.build)
+        """Lists the task runs of all flow runs, newest first."""
+        self.list_fields = client.listing(list_task_runs.build_fields)
+        """Lists the task runs of all flow runs with only some of their members."""
+        self.aggregate = client.method(aggregate_task_runs.build)
+        """Counts task runs and measures them, all or by groups."""
+        self.result = client.method(get_task_run_result.build)
+        """Says where the result of a task run is; of a mapped parent, where those of its children are."""
+        self.states = client.listing(list_task_run_states.build)
+        """Lists the states that a task run had, oldest first."""
+        self.set_state = client.method(set_task_run_state.build, _identify)
+        """Reports a state that a task run has come to."""
+        self.set_states = client.method(set_task_run_states.build, _identify_states)
+        """Reports states of up to 1,000 task runs."""
+        self.update = client.method(update_task_run.build, _may_repeat_update)
+        """Changes the name or the tags of a task run."""
+
+
+class FlowRuns:
+    """`client.flow_runs`: the operations on flow runs."""
+
+    def __init__(self, client: "Client") -> None:
+        """Binds the operations to a client."""
+        self.create = client.method(create_flow_run.build, _identify)
+        """Creates a flow run, or finds the one that has this id or idempotency key."""
+        self.get = client.method(get_flow_run.build)
+        """Gets one flow run by its id."""
+        self.get_if_changed = client.method(get_flow_run.build_if_changed)
+        """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
+        self.list = client.listing(list_flow_runs.build)
+        """Lists flow runs, newest first."""
+        self.list_fields = client.listing(list_flow_runs.build_fields)
+        """Lists flow runs with only some of their members."""
+        self.delete = client.method(delete_flow_run.build)
+        """Deletes a flow run with its task runs and their states."""
+        self.states = client.listing(list_flow_run_states.build)
+        """Lists the states that a flow run had, oldest first."""
+        self.set_state = client.method(set_flow_run_state.build, _identify)
+        """Reports a state that a flow run has come to."""
+        self.task_runs = client.listing(list_flow_run_task_runs.build)
+        """Lists the task runs of a flow run in the order in which they were made."""
+        self.task_runs_fields = client.listing(list_flow_run_task_runs.build_fields)
+        """Lists the task runs of a flow run with only some of their members."""
+        self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
+        """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
+        self.report = client.method(report_task_runs.build, _identify_reports)
+        """Reports up to 1,000 task runs of a flow run, with their states."""
+
+
+class Service:
+    """`client.service`: how the service is, and what it offers."""
+
+    def __init__(self, client: "Client") -> None:
+        """Binds the operations to a client."""
+        self.health = client.method(get_health.build)
+        """Says that the service runs, and which version."""
+        self.readiness = client.method(get_readiness.build)
+        """Says that the service can reach its database; raises `NotReady` otherwise."""
+        self.openapi = client.method(get_openapi.build)
+        """Gets the service's OpenAPI document."""
+        self.documentation = client.method(get_documentation.build)
+        """Gets the service's documentation, a page of HTML."""
+
+
+class Client:
+    """The task runs service, over HTTP. It may be shared by threads.
+
+    Use it as a context manager, or `close` it, to give back its connections.
+    """
+
+    task_runs: TaskRuns
+    flow_runs: FlowRuns
+    service: Service
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        deadline: float | None = None,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        """Connects when the first call is made. What is not given comes from the environment.
+
+        Args:
+            url: Where the service is; TASKRUNS_URL, or http://127.0.0.1:4200.
+            api_key: The key to send; TASKRUNS_API_KEY, or none.
+            timeout: Seconds that one attempt waits for the service; TASKRUNS_TIMEOUT, or 30.
+            max_retries: How often a call is repeated that failed and may be repeated; TASKRUNS_MAX_RETRIES, or 2.
+            deadline: Seconds that all attempts of a call may take together; not given: no limit.
+            http_client: An HTTP client of your own, which you close yourself.
+
+        Raises:
+            InvalidSetting: If an argument or a variable is not what it has to be.
+        """
+        self.options = read_options(url, api_key, timeout, max_retries, deadline)
+        self._owned = http_client is None
+        self._http = httpx.Client(limits=_LIMITS) if http_client is None else http_client
+        self._bind()
+
+    def _bind(self) -> None:
+        self.task_runs = TaskRuns(self)
+        self.flow_runs = FlowRuns(self)
+        self.service = Service(self)
+
+    def with_options(
+        self,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        deadline: float | None = None,
+    ) -> Self:
+        """A client with other options on the same connections, which this one closes."""
+        other = copy(self)
+        other.options = self.options.changed(api_key, timeout, max_retries, deadline)
+        other._owned = False
+        other._bind()
+        return other
+
+    def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
+        """Sends a call and gives its answer as it is, if that is a success.
+
+        Raises:
+            ProblemError: If the service answered with a problem.
+            ConnectionFailed: If it did not answer.
+        """
+        exchange = Exchange(call, self.options, repeatable)
+        while True:
+            try:
+                response = self._http.request(**exchange.request())
+            except httpx.RequestError as cause:
+                wait = exchange.failed(cause)
+            else:
+                if (seconds := exchange.received(response)) is None:
+                    return response
+                wait = seconds
+            time.sleep(wait)
+
+    def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
+        """Sends a call and gives its typed answer; `repeatable`: may it be sent again (None: as its method says).
+
+        Raises:
+            ProblemError: If the service answered with a problem.
+            ConnectionFailed: If it did not answer.
+            InvalidAnswer: If the answer is not what the service's document promises.
+        """
+        return decoded(call, self.raw(call, repeatable=repeatable))
+
+    def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> Callable[P, T]:
+        """Makes a method that builds a call and sends it."""
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> T:
+            repeatable = complete(kwargs)
+            return self.send(build(*args, **kwargs), repeatable=repeatable)
+
+        return _documented(build, method)
+
+    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Callable[P, Page[T]]:
+        """Makes a method that builds the call for a page, sends it and can turn the page."""
+
+        def page(call: Call[PageAnswer[T]]) -> Page[T]:
+            return Page(self.send(call), lambda cursor: page(_turned(call, cursor)))
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> Page[T]:
+            return page(build(*args, **kwargs))
+
+        return _documented(build, method)
+
+    def close(self) -> None:
+        """Gives back the connections, unless the HTTP client came from outside."""
+        if self._owned:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.options.url!r})"
+
+
+@cache
+def _client_of_process(options: Options, process: int) -> Client:
+    return Client(options.url, api_key=options.api_key)
+
+
+def default_client() -> Client:
+    """The client of this process for the service that the environment names; made when it is first asked for."""
+    # A child process that was forked must not speak on its parent's connections.
+    return _client_of_process(read_options(None, None, None, None, None), os.getpid())
+
+
+class AsyncTaskRuns:
+    """`client.task_runs` of an AsyncClient: the operations on task runs, of one flow run or of all."""
+
+    def __init__(self, client: "AsyncClient") -> None:
+        """Binds the operations to a client."""
+        self.get = client.method(get_task_run.build)
+        """Gets one task run by its id."""
+        self.get_if_changed = client.method(get_task_run.build_if_changed)
+        """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
+        self.list = client.listing(list_task_runs.build)
+        """Lists the task runs of all flow runs, newest first."""
+        self.list_fields = client.listing(list_task_runs.build_fields)
+        """Lists the task runs of all flow runs with only some of their members."""
+        self.aggregate = client.method(aggregate_task_runs.build)
+        """Counts task runs and measures them, all or by groups."""
+        self.result = client.method(get_task_run_result.build)
+        """Says where the result of a task run is; of a mapped parent, where those of its children are."""
+        self.states = client.listing(list_task_run_states.build)
+        """Lists the states that a task run had, oldest first."""
+        self.set_state = client.method(set_task_run_state.build, _identify)
+        """Reports a state that a task run has come to."""
+        self.set_states = client.method(set_task_run_states.build, _identify_states)
+        """Reports states of up to 1,000 task runs."""
+        self.update = client.method(update_task_run.build, _may_repeat_update)
+        """Changes the name or the tags of a task run."""
+
+
+class AsyncFlowRuns:
+    """`client.flow_runs` of an AsyncClient: the operations on flow runs."""
+
+    def __init__(self, client: "AsyncClient") -> None:
+        """Binds the operations to a client."""
+        self.create = client.method(create_flow_run.build, _identify)
+        """Creates a flow run, or finds the one that has this id or idempotency key."""
+        self.get = client.method(get_flow_run.build)
+        """Gets one flow run by its id."""
+        self.get_if_changed = client.method(get_flow_run.build_if_changed)
+        """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
+        self.list = client.listing(list_flow_runs.build)
+        """Lists flow runs, newest first."""
+        self.list_fields = client.listing(list_flow_runs.build_fields)
+        """Lists flow runs with only some of their members."""
+        self.delete = client.method(delete_flow_run.build)
+        """Deletes a flow run with its task runs and their states."""
+        self.states = client.listing(list_flow_run_states.build)
+        """Lists the states that a flow run had, oldest first."""
+        self.set_state = client.method(set_flow_run_state.build, _identify)
+        """Reports a state that a flow run has come to."""
+        self.task_runs = client.listing(list_flow_run_task_runs.build)
+        """Lists the task runs of a flow run in the order in which they were made."""
+        self.task_runs_fields = client.listing(list_flow_run_task_runs.build_fields)
+        """Lists the task runs of a flow run with only some of their members."""
+        self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
+        """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
+        self.report = client.method(report_task_runs.build, _identify_reports)
+        """Reports up to 1,000 task runs of a flow run, with their states."""
+
+
+class AsyncService:
+    """`client.service` of an AsyncClient: how the service is, and what it offers."""
+
+    def __init__(self, client: "AsyncClient") -> None:
+        """Binds the operations to a client."""
+        self.health = client.method(get_health.build)
+        """Says that the service runs, and which version."""
+        self.readiness = client.method(get_readiness.build)
+        """Says that the service can reach its database; raises `NotReady` otherwise."""
+        self.openapi = client.method(get_openapi.build)
+        """Gets the service's OpenAPI document."""
+        self.documentation = client.method(get_documentation.build)
+        """Gets the service's documentation, a page of HTML."""
+
+
+class AsyncClient:
+    """The task runs service, over HTTP, for asyncio.
+
+    Use it as an async context manager, or `close` it, to give back its connections.
+    """
+
+    task_runs: AsyncTaskRuns
+    flow_runs: AsyncFlowRuns
+    service: AsyncService
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        deadline: float | None = None,
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        """Connects when the first call is made; the arguments are those of `Client`.
+
+        Raises:
+            InvalidSetting: If an argument or a variable is not what it has to be.
+        """
+        self.options = read_options(url, api_key, timeout, max_retries, deadline)
+        self._owned = http_client is None
+        self._http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
+        self._bind()
+
+    def _bind(self) -> None:
+        self.task_runs = AsyncTaskRuns(self)
+        self.flow_runs = AsyncFlowRuns(self)
+        self.service = AsyncService(self)
+
+    def with_options(
+        self,
+        *,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        deadline: float | None = None,
+    ) -> Self:
+        """A client with other options on the same connections, which this one closes."""
+        other = copy(self)
+        other.options = self.options.changed(api_key, timeout, max_retries, deadline)
+        other._owned = False
+        other._bind()
+        return other
+
+    async def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
+        """Sends a call and gives its answer as it is, if that is a success; raises as `Client.raw`."""
+        exchange = Exchange(call, self.options, repeatable)
+        while True:
+            try:
+                response = await self._http.request(**exchange.request())
+            except httpx.RequestError as cause:
+                wait = exchange.failed(cause)
+            else:
+                if (seconds := exchange.received(response)) is None:
+                    return response
+                wait = seconds
+            await anyio.sleep(wait)
+
+    async def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
+        """Sends a call and gives its typed answer; raises as `Client.send`."""
+        return decoded(call, await self.raw(call, repeatable=repeatable))
+
+    def method(
+        self, build: Callable[P, Call[T]], complete: Complete = _as_its_method
+    ) -> Callable[P, Coroutine[Any, Any, T]]:
+        """Makes a method that builds a call and sends it."""
+
+        async def method(*args: P.args, **kwargs: P.kwargs) -> T:
+            repeatable = complete(kwargs)
+            return await self.send(build(*args, **kwargs), repeatable=repeatable)
+
+        return _documented(build, method)
+
+    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Callable[P, AsyncListing[T]]:
+        """Makes a method that builds the call for a page, sends it and can turn the page."""
+
+        async def page(call: Call[PageAnswer[T]]) -> AsyncPage[T]:
+            return AsyncPage(await self.send(call), lambda cursor: page(_turned(call, cursor)))
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
+            call = build(*args, **kwargs)
+            return AsyncListing(lambda: page(call))
+
+        return _documented(build, method)
+
+    async def close(self) -> None:
+        """Gives back the connections, unless the HTTP client came from outside."""
+        if self._owned:
+            await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.options.url!r})"

@@ -1,0 +1,144 @@
+"""One call over HTTP: what is sent, and what is made of what comes back. Without I/O, shared by both clients."""
+
+import logging
+import platform
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import httpx
+from msgspec import Struct
+from msgspec.structs import replace
+
+from taskruns import settings
+from taskruns._generated.types import Call
+from taskruns.errors import ConnectionFailed, InvalidAnswer, InvalidSetting, TimedOut, problem_error
+from taskruns.policy import Attempts, Policy
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_log = logging.getLogger("taskruns")
+_USER_AGENT = f"taskruns/{version('taskruns')} python/{platform.python_version()} httpx/{httpx.__version__}"
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """Where the service is and how it is asked. What is not given comes from the environment."""
+
+    url: str
+    api_key: str | None
+    policy: Policy
+
+    def __post_init__(self) -> None:
+        _check_url(self.url)
+        # The text must not have the key in it, nor may it come to where httpx would refuse it with a text that has.
+        if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
+            raise InvalidSetting("The API key has a character that no key has, such as a space or a line end.")
+
+    def changed(
+        self, api_key: str | None, timeout: float | None, max_retries: int | None, deadline: float | None
+    ) -> "Options":
+        """These options with others where one is given."""
+        given = {"timeout": timeout, "max_retries": max_retries, "deadline": deadline}
+        policy = replace(self.policy, **{name: value for name, value in given.items() if value is not None})
+        return replace(self, api_key=self.api_key if api_key is None else api_key, policy=policy)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(url={self.url!r}, policy={self.policy!r})"
+
+
+def read_options(
+    url: str | None, api_key: str | None, timeout: float | None, max_retries: int | None, deadline: float | None
+) -> Options:
+    """Options of what was given, and of the environment for the rest.
+
+    Raises:
+        InvalidSetting: If one of them is not what it has to be.
+    """
+    policy = Policy(
+        timeout=settings.timeout() if timeout is None else timeout,
+        max_retries=settings.max_retries() if max_retries is None else max_retries,
+        deadline=deadline,
+    )
+    return Options(
+        url=(settings.service_url() if url is None else url).rstrip("/"),
+        api_key=settings.api_key() if api_key is None else api_key,
+        policy=policy,
+    )
+
+
+def _check_url(url: str) -> None:
+    like = f"it has to be like {settings.DEFAULT_URL}."
+    if "@" in url:
+        # httpx would send it in place of the API key, and errors and logs show the URL.
+        raise InvalidSetting(f"The service's URL has a user or a password in it: {like}")
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as cause:
+        raise InvalidSetting(f"The service's URL is {url!r} ({cause}): {like}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.fragment:
+        raise InvalidSetting(f"The service's URL is {url!r}: {like}")
+
+
+class Exchange:
+    """One call and its attempts: what to send, and what to make of what came back. It does no I/O."""
+
+    def __init__(self, call: Call[Any], options: Options, repeatable: bool | None) -> None:
+        """`repeatable`: may the call be sent again (None: as its method says)."""
+        self._call = call
+        self._url = options.url + call.path
+        self._attempts = Attempts(options.policy, call.method, repeatable)
+        self._timeout = httpx.Timeout(options.policy.timeout)
+        self._headers = {"User-Agent": _USER_AGENT, "Accept": "application/json", **dict(call.headers)}
+        if options.api_key:
+            self._headers["Authorization"] = f"Bearer {options.api_key}"
+
+    def request(self) -> dict[str, Any]:
+        """The arguments of httpx for the next attempt."""
+        seconds = self._attempts.timeout()
+        self._timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        return {
+            "method": self._call.method,
+            "url": self._url,
+            "params": self._call.params,
+            "headers": self._headers,
+            "content": self._call.body,
+            "timeout": self._timeout,
+        }
+
+    def failed(self, cause: httpx.RequestError) -> float:
+        """Seconds to wait for the next attempt; raises if there is none."""
+        timed_out = isinstance(cause, httpx.TimeoutException)
+        seconds = self._timeout.connect if isinstance(cause, httpx.ConnectTimeout) else self._timeout.read
+        within = f" within {seconds:g} s" if timed_out else ""
+        told = f"No answer{within} from {self._url}: {str(cause) or type(cause).__name__}."
+        error = (TimedOut if timed_out else ConnectionFailed)(f"{told} Is the service running there?")
+        error.__cause__ = cause
+        wait = self._attempts.after_failure(error, was_sent=not isinstance(cause, _NEVER_SENT))
+        _log.info("%s failed (%s), next attempt in %.2f s", self._call.operation, type(cause).__name__, wait)
+        return wait
+
+    def received(self, response: httpx.Response) -> float | None:
+        """None if this is the answer, otherwise seconds to wait for the next attempt; raises if there is none."""
+        status = response.status_code
+        request_id = response.headers.get("X-Request-Id", "")
+        _log.debug("%s answered %d, request %s", self._call.operation, status, request_id)
+        if status < 400:
+            return None
+        error = problem_error(status, response.content, request_id, self._call.path)
+        wait = self._attempts.after_problem(error, response.headers)
+        _log.info("%s answered %d (%s), next attempt in %.2f s", self._call.operation, status, error.code, wait)
+        return wait
+
+
+def decoded(call: Call[T], response: httpx.Response) -> T:
+    """The typed answer of a success.
+
+    Raises:
+        InvalidAnswer: If it is not what the service's document promises.
+    """
+    try:
+        return call.decode(response.status_code, response.content)
+    except (ValueError, RecursionError) as cause:
+        told = f"{response.url} answered {response.status_code} with something else than expected: {cause}"
+        raise InvalidAnswer(f"{told} Is it the task runs service, and as new as this client?") from cause

@@ -1,0 +1,99 @@
+"""Pages of a list, that iterate over every item of every page."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from typing import Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class PageAnswer(Protocol[T]):
+    """What the service answers to a list."""
+
+    @property
+    def items(self) -> list[T]:
+        """The items."""
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the next page; None on the last one."""
+
+
+class _Page(Generic[T]):
+    items: list[T]
+    """The items of this page."""
+    next: str | None
+    """The cursor of the next page, to go on from later with `cursor=`; None on the last one."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.items)} items, next={self.next!r}>"
+
+
+class Page(_Page[T]):
+    """One page of a list; iterating over it goes on through all further pages."""
+
+    def __init__(self, answer: PageAnswer[T], turn: "Callable[[str], Page[T]]") -> None:
+        """`turn` fetches the page at a cursor."""
+        self.items = answer.items
+        self.next = answer.next
+        self._turn = turn
+
+    def __iter__(self) -> Iterator[T]:
+        for page in self.pages():
+            yield from page.items
+
+    def pages(self) -> "Iterator[Page[T]]":
+        """Yields this page and all further ones, each fetched when it is asked for."""
+        page: Page[T] | None = self
+        while page is not None:
+            yield page
+            page = page.next_page()
+
+    def next_page(self) -> "Page[T] | None":
+        """Fetches the next page; None after the last one."""
+        return None if self.next is None else self._turn(self.next)
+
+
+class AsyncPage(_Page[T]):
+    """One page of a list; iterating over it goes on through all further pages."""
+
+    def __init__(self, answer: PageAnswer[T], turn: "Callable[[str], Awaitable[AsyncPage[T]]]") -> None:
+        """`turn` fetches the page at a cursor."""
+        self.items = answer.items
+        self.next = answer.next
+        self._turn = turn
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for page in self.pages():
+            for item in page.items:
+                yield item
+
+    async def pages(self) -> "AsyncIterator[AsyncPage[T]]":
+        """Yields this page and all further ones, each fetched when it is asked for."""
+        page: AsyncPage[T] | None = self
+        while page is not None:
+            yield page
+            page = await page.next_page()
+
+    async def next_page(self) -> "AsyncPage[T] | None":
+        """Fetches the next page; None after the last one."""
+        return None if self.next is None else await self._turn(self.next)
+
+
+class AsyncListing(Generic[T]):
+    """A list that is not asked for yet: `await` it for its first page, or iterate over all its items."""
+
+    def __init__(self, first: Callable[[], Awaitable[AsyncPage[T]]]) -> None:
+        """`first` fetches the first page."""
+        self._first = first
+
+    def __await__(self) -> Generator[None, None, AsyncPage[T]]:
+        return self._first().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for item in await self._first():
+            yield item
+
+    async def pages(self) -> AsyncIterator[AsyncPage[T]]:
+        """Yields all pages, each fetched when it is asked for."""
+        async for page in (await self._first()).pages():
+            yield page

@@ -1,0 +1,65 @@
+"""What the environment says: one place that reads TASKRUNS_… variables, when it is asked and never at import."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from typing import TypeVar
+
+from taskruns.errors import InvalidSetting
+
+N = TypeVar("N", int, float)
+
+DEFAULT_URL = "http://127.0.0.1:4200"
+
+
+def service_url() -> str:
+    """TASKRUNS_URL: where the service is."""
+    return os.environ.get("TASKRUNS_URL") or DEFAULT_URL
+
+
+def api_key() -> str | None:
+    """TASKRUNS_API_KEY: the key to send, if any."""
+    return os.environ.get("TASKRUNS_API_KEY") or None
+
+
+def timeout() -> float:
+    """TASKRUNS_TIMEOUT: seconds that one attempt of a request may take."""
+    return _number("TASKRUNS_TIMEOUT", 30.0, float, lambda given: 0 < given < inf, "a number of seconds above 0")
+
+
+def max_retries() -> int:
+    """TASKRUNS_MAX_RETRIES: how often a request is repeated that failed and may be repeated."""
+    return _number("TASKRUNS_MAX_RETRIES", 2, int, lambda given: given >= 0, "a whole number of 0 or more")
+
+
+def home() -> Path:
+    """TASKRUNS_HOME: the user's folder for results and for reports that could not be sent; `~/.taskruns`."""
+    return Path(os.environ.get("TASKRUNS_HOME") or Path.home() / ".taskruns").absolute()
+
+
+def results_folder() -> Path:
+    """Where `LocalResult()` writes."""
+    return home() / "results"
+
+
+def outbox_folder() -> Path:
+    """Where reports are kept that could not be sent."""
+    return home() / "outbox"
+
+
+def trusted_results() -> list[str]:
+    """TASKRUNS_TRUSTED_RESULTS: places below which results may be unpickled, with commas between them."""
+    given = os.environ.get("TASKRUNS_TRUSTED_RESULTS")
+    return [str(results_folder())] if given is None else [root for part in given.split(",") if (root := part.strip())]
+
+
+def _number(name: str, default: N, read: Callable[[str], N], fits: Callable[[N], bool], told: str) -> N:
+    given = os.environ.get(name)
+    if not given:
+        return default
+    with suppress(ValueError):
+        if fits(number := read(given)):
+            return number
+    raise InvalidSetting(f"{name} is {given!r}: it has to be {told}.")
