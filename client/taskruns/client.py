@@ -1,5 +1,6 @@
 """`Client` and `AsyncClient`: every operation of the service as a typed method."""
 
+import atexit
 import inspect
 import os
 import time
@@ -308,13 +309,15 @@ class Client:
 
 @cache
 def _client_of_process(options: Options, process: int) -> Client:
-    return Client(options.url, api_key=options.api_key)
+    client = Client(options.url, api_key=options.api_key)
+    atexit.register(client.close)
+    return client
 
 
-def default_client() -> Client:
-    """The client of this process for the service that the environment names; made when it is first asked for."""
+def default_client(url: str | None = None) -> Client:
+    """The client of this process for a service, that which the environment names; made when it is first asked for."""
     # A child process that was forked must not speak on its parent's connections.
-    return _client_of_process(read_options(None, None, None, None, None), os.getpid())
+    return _client_of_process(read_options(url, None, None, None, None), os.getpid())
 
 
 class AsyncTaskRuns:

@@ -111,7 +111,7 @@ class Exchange:
         timed_out = isinstance(cause, httpx.TimeoutException)
         seconds = self._timeout.connect if isinstance(cause, httpx.ConnectTimeout) else self._timeout.read
         within = f" within {seconds:g} s" if timed_out else ""
-        told = f"No answer{within} from {self._url}: {str(cause) or type(cause).__name__}."
+        told = f"No answer{within} from {self._url}: {str(cause).rstrip('.') or type(cause).__name__}."
         error = (TimedOut if timed_out else ConnectionFailed)(f"{told} Is the service running there?")
         error.__cause__ = cause
         wait = self._attempts.after_failure(error, was_sent=not isinstance(cause, _NEVER_SENT))

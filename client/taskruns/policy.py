@@ -93,7 +93,7 @@ class Attempts:
             if self.count:
                 error.add_note(f"This was attempt {self.count + 1}.")
             raise error
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2**self.count)
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.count, 10))  # 2 to the power of 1,024 is no float
         wait = self._chance() * longest if asked is None else asked
         if wait >= self._left():
             error.add_note(f"The deadline of {self._policy.deadline:g} s leaves no time for another attempt.")

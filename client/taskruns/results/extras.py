@@ -1,0 +1,14 @@
+"""The only place that imports what an extra installs: when it is needed, and with an error that names the extra."""
+
+from importlib import import_module
+from typing import Any
+
+from taskruns.results.errors import MissingExtra
+
+
+def extra(module: str, name: str, what: str) -> Any:
+    """Returns a module of the extra `name`, which `what` needs; raises MissingExtra where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f'{what} needs {module}: pip install "taskruns[{name}]"') from error

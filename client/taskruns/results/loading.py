@@ -1,0 +1,94 @@
+"""Loads what a reference names: found, fetched within bounds, verified, and only then turned into a value."""
+
+import json
+from typing import Any
+
+from taskruns import models
+from taskruns.errors import ResultError
+from taskruns.results.errors import DigestMismatch, InvalidReference, ResultMissing, ResultUnreadable, UnsupportedResult
+from taskruns.results.files import File, file_at
+from taskruns.results.objects import Object, object_at
+from taskruns.results.serializers import serializer_of
+from taskruns.results.streams import DEFAULT_MAX_BYTES, Measured, move, pieces, spool, too_large
+from taskruns.results.trust import check_trust
+
+_ALGORITHMS = ("blake2b", "sha256", "sha384", "sha512")
+
+
+def load(reference: models.ResultReference, *, trust: bool = False, max_bytes: int = DEFAULT_MAX_BYTES) -> Any:
+    """Returns the value that a reference names, which came from others and is not trusted.
+
+    What was pickled is loaded only with `trust`, or from a place below one of TASKRUNS_TRUSTED_RESULTS; all else runs
+    no code. `max_bytes` bounds what is read, and what it unpacks to. Storages are asked with the credentials that the
+    environment has. Raises what `taskruns.results.errors` has.
+    """
+    match reference:
+        case models.ConstantResult():
+            return reference.value
+        case models.PrefectResult():
+            return load_inline(reference, max_bytes)
+        case models.SecretResult():
+            raise UnsupportedResult(f"The result is the secret {reference.location!r}, which is kept elsewhere.")
+        case models.CustomResult():
+            raise UnsupportedResult(
+                f"{reference.name} is no result type of this package: read it yourself, by `reference.given`."
+            )
+        case models.LocalResult():
+            place: File | Object = file_at(reference.dir, written_location(reference))
+        case models.S3Result():
+            place = object_at("s3", reference.bucket, written_location(reference))
+        case models.GCSResult():
+            place = object_at("gs", reference.bucket, written_location(reference))
+        case models.AzureResult():
+            place = object_at("az", reference.container, written_location(reference))
+    if serializer_of(reference.serializer).runs_code and not trust:
+        check_trust(place)
+    return load_stored(reference, place, max_bytes)
+
+
+def written_location(reference: models.ResultReference) -> str:
+    """Returns the location of a reference; raises ResultMissing if it has none."""
+    if not reference.location:
+        raise ResultMissing("The result was not written anywhere: its reference has no location.")
+    return reference.location
+
+
+def load_stored(reference: models.ResultReference, place: File | Object, max_bytes: int) -> Any:
+    """Returns the value at a place, with no more question of trust."""
+    serializer = serializer_of(reference.serializer)
+    with spool() as fetched:
+        with place.reading() as (size, file):
+            if size > max_bytes:
+                raise too_large(place.name, max_bytes)
+            measured = Measured(fetched, _algorithm(reference))
+            move(pieces(file), measured, max_bytes, place.name)
+        if reference.size not in (None, measured.size):
+            raise DigestMismatch(f"{place.name} has {measured.size} bytes, and had {reference.size} when written.")
+        if reference.digest and reference.digest.lower() != measured.digest:
+            raise DigestMismatch(f"{place.name} does not have the digest {reference.digest}, as it had when written.")
+        fetched.seek(0)
+        try:
+            return serializer.load(fetched, max_bytes)
+        except ResultError:
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise ResultUnreadable(f"{serializer!r} can make nothing of {place.name}: {told}") from error
+
+
+def load_inline(reference: models.PrefectResult, max_bytes: int) -> Any:
+    """Returns the value that a reference has itself, as JSON text."""
+    text = written_location(reference)
+    if len(text.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise too_large("The PrefectResult", max_bytes)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ResultUnreadable(f"The location of the PrefectResult is no JSON: {error}") from error
+
+
+def _algorithm(reference: models.ResultReference) -> str:
+    algorithm, _, _ = (reference.digest or "sha256:").lower().partition(":")
+    if algorithm not in _ALGORITHMS:
+        raise InvalidReference(f"The result has a digest by {algorithm!r}: known are {', '.join(_ALGORITHMS)}.")
+    return algorithm

@@ -1,0 +1,115 @@
+"""The templates of locations: which names they know, and how values are put in so that none climbs or adds a folder."""
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping
+from string import Formatter
+from typing import Any, TypedDict
+from uuid import UUID, uuid4
+
+from taskruns.results.errors import InvalidTemplate
+
+
+class Fields(TypedDict, total=False):
+    """What may be known of a task run when its result is written; each is a name for templates."""
+
+    date: datetime.datetime
+    """The moment that all dates are made from, with its time zone; now in UTC if it is not given."""
+    flow_name: str
+    flow_run_id: UUID | str
+    flow_run_name: str
+    map_index: int
+    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    parameters: Mapping[str, Any]
+    """The parameters of the flow run: `{parameters[name]}`."""
+    task_name: str
+    task_run_id: UUID | str
+    task_run_name: str
+    task_slug: str
+
+
+_OF_RUN = "{flow_run_id}/{task_slug}"
+_OF_CHILD = "{flow_run_id}/{task_slug}/{map_index}"
+_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+_KNOWN = sorted({*Fields.__annotations__, *_DAYS} - {"parameters"} | {"parameters[…]"})
+_FIELD = re.compile(r"(?P<name>[a-z_]+)(?:\[(?P<key>[^\[\]]+)\])?")
+# What separates folders or the parts of a URL, what Windows takes in no name, and what no text may have. `=` is what
+# they are written with. A percent sign is not: what is percent-encoded may be decoded on its way.
+_SPECIAL = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:;*?"<>|#%=\ud800-\udfff]')
+_REFUSED = re.compile(r"[\x00-\x1f\x7f\\:?#%]")
+_CLIMBING = {"": "=", ".": "=2E", "..": "=2E=2E"}
+
+
+def check(template: str) -> None:
+    """Raises InvalidTemplate, with what is wrong, if a template could not be rendered or leads out of its storage."""
+    tried = "".join(literal + ("x" if name else "") for literal, name, _, _ in _parts(template))
+    if special := _REFUSED.search(tried):
+        raise InvalidTemplate(f"The location {template!r} may not have {special[0]!r} outside of a field.")
+    if _CLIMBING.keys() & set(tried.split("/")):
+        raise InvalidTemplate(f"The location {template!r} has to be relative, without `.`, `..` and empty names.")
+
+
+def render(template: str | None, extension: str, fields: Fields) -> str:
+    """Returns the location for a result; without a template one by flow run and task, or a new one where none is known.
+
+    Raises InvalidTemplate if the template needs a value that `fields` do not have, or `fields` have an unknown name.
+    """
+    if unknown := sorted(fields.keys() - Fields.__annotations__.keys()):
+        raise InvalidTemplate(f"{unknown[0]!r} is no field of a location: known are {', '.join(_KNOWN)}.")
+    if template is None:
+        if not {"flow_run_id", "task_slug"} <= fields.keys():
+            return f"{uuid4()}{extension}"
+        template = (_OF_CHILD if fields.get("map_index", -1) >= 0 else _OF_RUN) + extension
+    values = _values(fields)
+    rendered = "".join(
+        literal + (_quoted(_value(values, name, key), spec) if name else "")
+        for literal, name, key, spec in _parts(template)
+    )
+    return "/".join(_CLIMBING.get(segment, segment) for segment in rendered.split("/"))
+
+
+def _parts(template: str) -> Iterator[tuple[str, str, str | None, str]]:
+    """Yields literal text, and the name, key and format of the field after it; the name is empty where none follows."""
+    try:
+        for literal, field, spec, conversion in Formatter().parse(template):
+            if field is None:
+                yield literal, "", None, ""
+                continue
+            match = _FIELD.fullmatch(field)
+            if not match or conversion or "{" in (spec or "") or (match["name"] == "parameters") != bool(match["key"]):
+                raise InvalidTemplate(f"{{{field}}} is no field of a location: known are {', '.join(_KNOWN)}.")
+            if match["name"] not in Fields.__annotations__ and match["name"] not in _DAYS:
+                raise InvalidTemplate(f"{{{field}}} is not known: known are {', '.join(_KNOWN)}.")
+            yield literal, match["name"], match["key"], spec or ""
+    except ValueError as error:
+        if isinstance(error, InvalidTemplate):
+            raise
+        raise InvalidTemplate(f"The location {template!r} is no template: {error}.") from None
+
+
+def _values(fields: Fields) -> dict[str, Any]:
+    moment = fields.get("date") or datetime.datetime.now(datetime.UTC)
+    days = {name: (moment + datetime.timedelta(days=days)).date() for name, days in _DAYS.items()}
+    return {**fields, **days, "date": moment}
+
+
+def _value(values: dict[str, Any], name: str, key: str | None) -> Any:
+    try:
+        return values[name] if key is None else values["parameters"][key]
+    except KeyError:
+        wanted = name if key is None else f"parameters[{key}]"
+        raise InvalidTemplate(f"There is no {{{wanted}}} for this result.") from None
+
+
+def _quoted(value: Any, spec: str) -> str:
+    """Formats a value, so that it is one name or a part of one; only the format of a date may make folders."""
+    try:
+        text = format(value, spec)
+    except (TypeError, ValueError) as error:
+        raise InvalidTemplate(f"The format {spec!r} is not one for {type(value).__name__}: {error}.") from None
+    folders = text.split("/") if isinstance(value, datetime.date) else [text]
+    return "/".join(_SPECIAL.sub(_escaped, folder) for folder in folders)
+
+
+def _escaped(special: re.Match[str]) -> str:
+    return "".join(f"={byte:02X}" for byte in special[0].encode("utf-8", "surrogatepass"))
