@@ -1,0 +1,293 @@
+"""`FlowRunView` and `AsyncFlowRunView`: a flow run as a Python object that leads to its task runs."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar
+from uuid import UUID
+
+import anyio
+
+from taskruns.client import AsyncClient, Client, default_client
+from taskruns.errors import NoSuchTaskRun
+from taskruns.models import FlowRun
+from taskruns.states import State
+from taskruns.task_run_views import MOST, AsyncTaskRunView, TaskRunView
+
+C = TypeVar("C", Client, AsyncClient)
+V = TypeVar("V", TaskRunView, AsyncTaskRunView)
+
+
+class TaskRunCache(Generic[V]):
+    """The task runs of a flow run that were looked up, and how far its changes were read."""
+
+    def __init__(self) -> None:
+        """Nothing was looked up yet."""
+        self._views: dict[UUID, V] = {}
+        self._ids: dict[tuple[str, int], UUID] = {}
+        self.sequence = 0
+        """The last change of the flow run up to which all its task runs are here."""
+
+    def keep(self, view: V) -> V:
+        """Keeps a view, and gives the one that is kept: an older one that is as new may have its result loaded."""
+        kept = self._views.get(view.task_run.id)
+        if kept is not None and kept.task_run.sequence >= view.task_run.sequence:
+            return kept
+        self._views[view.task_run.id] = view
+        self._ids[view.task_slug, view.map_index] = view.task_run.id
+        return view
+
+    def finished(self, task_run_id: UUID | str | None, task_slug: str | None, map_index: int) -> V | None:
+        """The view of a task run that will not change any more, by its id or by its task's slug and its map index."""
+        known = UUID(str(task_run_id)) if task_run_id is not None else self._ids.get((str(task_slug), map_index))
+        view = None if known is None else self._views.get(known)
+        return view if view is not None and view.state.is_finished() else None
+
+    def all(self) -> list[V]:
+        """All views, in the order in which their task runs were made."""
+        return [self._views[task_run_id] for task_run_id in sorted(self._views)]
+
+    def __len__(self) -> int:
+        return sum(view.state.is_finished() for view in self._views.values())
+
+
+class _FlowRunView(Generic[C, V]):
+    __slots__ = ("_cache", "_client", "_flow_run")
+
+    def __init__(self, flow_run: FlowRun, client: C, cache: TaskRunCache[V] | None = None) -> None:
+        """A view of what the service answered; see `from_flow_run_id`."""
+        self._flow_run = flow_run
+        self._client: C = client
+        self._cache: TaskRunCache[V] = TaskRunCache() if cache is None else cache
+
+    @property
+    def flow_run_id(self) -> str:
+        """The id of the flow run."""
+        return str(self._flow_run.id)
+
+    @property
+    def flow_id(self) -> str:
+        """The id of the flow."""
+        return str(self._flow_run.flow_id)
+
+    @property
+    def flow_name(self) -> str:
+        """The name of the flow."""
+        return self._flow_run.flow_name
+
+    @property
+    def name(self) -> str:
+        """The name of the run."""
+        return self._flow_run.name
+
+    @property
+    def state(self) -> State:
+        """The state it was in."""
+        run = self._flow_run
+        return State(run.state, run.state_message, run.state_timestamp)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters it was run with."""
+        return self._flow_run.parameters
+
+    @property
+    def labels(self) -> list[str]:
+        """Its labels."""
+        return list(self._flow_run.labels)
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When it was Running first."""
+        return self._flow_run.start_time
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it ended; None while it has not."""
+        return self._flow_run.end_time
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end."""
+        return self._flow_run.duration
+
+    @property
+    def task_run_counts(self) -> Mapping[str, int]:
+        """How many of its task runs were in each state."""
+        return self._flow_run.task_run_counts
+
+    @property
+    def flow_run(self) -> FlowRun:
+        """All that the service says of it."""
+        return self._flow_run
+
+    def __repr__(self) -> str:
+        parts = (
+            f"flow_run_id={self.flow_run_id!r}",
+            f"name={self.name!r}",
+            f"state={self.state!r}",
+            f"labels={self.labels!r}",
+            f"cached_task_runs={len(self._cache)}",
+        )
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _FlowRunView):
+            return NotImplemented
+        return bool(self._flow_run.id == other._flow_run.id and self.state == other.state)
+
+    def __hash__(self) -> int:
+        return hash((self._flow_run.id, self.state))
+
+    @property
+    def _etag(self) -> str:
+        return f'"{self._flow_run.sequence}"'
+
+    def _own(self, view: V) -> V:
+        """Keeps the view of a task run, if it is one of this flow run."""
+        if view.task_run.flow_run_id != self._flow_run.id:
+            raise NoSuchTaskRun(f"The task run {view.task_run_id} is of the flow run {view.flow_run_id}.")
+        return self._cache.keep(view)
+
+
+class FlowRunView(_FlowRunView[Client, TaskRunView]):
+    """A flow run as it was when it was looked up. It does not change; `get_latest` looks again.
+
+    Task runs that it leads to are kept once they are finished; the others are asked for again. Two views are equal if
+    they are of the same flow run in the same state.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_flow_run_id(cls, flow_run_id: UUID | str, *, client: Client | None = None) -> Self:
+        """Looks a flow run up by its id; without `client` in the service that the environment names.
+
+        Raises:
+            FlowRunNotFound: If there is none.
+        """
+        client = client or default_client()
+        return cls(client.flow_runs.get(flow_run_id), client)
+
+    def get_latest(self) -> Self:
+        """Looks the flow run up again; task runs that are finished stay known."""
+        return type(self)(self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
+
+    def get_task_run(
+        self, task_slug: str | None = None, *, task_run_id: UUID | str | None = None, map_index: int = -1
+    ) -> TaskRunView:
+        """A task run of this flow run, by its id, or by the slug of its task (and of a child, its map index).
+
+        Raises:
+            NoSuchTaskRun: If the flow run has no such task run.
+            TaskRunNotFound: If there is no task run with this id.
+        """
+        if (kept := self._cache.finished(task_run_id, task_slug, map_index)) is not None:
+            return kept
+        if task_run_id is not None:
+            return self._own(TaskRunView.from_task_run_id(task_run_id, client=self._client))
+        if task_slug is None:
+            raise TypeError("get_task_run needs a task_slug or a task_run_id.")
+        return self._own(TaskRunView.from_task_slug(task_slug, self._flow_run.id, map_index, client=self._client))
+
+    def get_all_task_runs(self) -> list[TaskRunView]:
+        """All task runs of this flow run in the order in which they were made; asks only for those that changed."""
+        changed = self._client.flow_runs.task_runs(
+            self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MOST
+        )
+        for task_run in changed:
+            self._cache.keep(TaskRunView(task_run, self._client))
+            self._cache.sequence = task_run.sequence
+        return self._cache.all()
+
+    def get_task_run_ids(self) -> list[str]:
+        """The ids of all task runs of this flow run, in the order in which they were made."""
+        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields="id", limit=MOST)
+        return [str(task_run.id) for task_run in listed]
+
+    def watch(self, interval: float = 1.0) -> Iterator[Self]:
+        """Yields this view and one for each change that is seen, until the flow run is finished.
+
+        Args:
+            interval: Seconds between two looks.
+        """
+        view = self
+        yield view
+        while not view.state.is_finished():
+            time.sleep(interval)
+            changed = self._client.flow_runs.get_if_changed(view._flow_run.id, if_none_match=view._etag)
+            if changed is not None:
+                view = type(self)(changed, self._client, self._cache)
+                yield view
+
+
+class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
+    """A flow run as it was when it was looked up, for asyncio. It does not change; `get_latest` looks again.
+
+    Task runs that it leads to are kept once they are finished; the others are asked for again. Two views are equal if
+    they are of the same flow run in the same state.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_flow_run_id(cls, flow_run_id: UUID | str, *, client: AsyncClient) -> Self:
+        """Looks a flow run up by its id.
+
+        Raises:
+            FlowRunNotFound: If there is none.
+        """
+        return cls(await client.flow_runs.get(flow_run_id), client)
+
+    async def get_latest(self) -> Self:
+        """Looks the flow run up again; task runs that are finished stay known."""
+        return type(self)(await self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
+
+    async def get_task_run(
+        self, task_slug: str | None = None, *, task_run_id: UUID | str | None = None, map_index: int = -1
+    ) -> AsyncTaskRunView:
+        """A task run of this flow run, by its id, or by the slug of its task (and of a child, its map index).
+
+        Raises:
+            NoSuchTaskRun: If the flow run has no such task run.
+            TaskRunNotFound: If there is no task run with this id.
+        """
+        if (kept := self._cache.finished(task_run_id, task_slug, map_index)) is not None:
+            return kept
+        if task_run_id is not None:
+            return self._own(await AsyncTaskRunView.from_task_run_id(task_run_id, client=self._client))
+        if task_slug is None:
+            raise TypeError("get_task_run needs a task_slug or a task_run_id.")
+        return self._own(
+            await AsyncTaskRunView.from_task_slug(task_slug, self._flow_run.id, map_index, client=self._client)
+        )
+
+    async def get_all_task_runs(self) -> list[AsyncTaskRunView]:
+        """All task runs of this flow run in the order in which they were made; asks only for those that changed."""
+        changed = self._client.flow_runs.task_runs(
+            self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MOST
+        )
+        async for task_run in changed:
+            self._cache.keep(AsyncTaskRunView(task_run, self._client))
+            self._cache.sequence = task_run.sequence
+        return self._cache.all()
+
+    async def get_task_run_ids(self) -> list[str]:
+        """The ids of all task runs of this flow run, in the order in which they were made."""
+        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields="id", limit=MOST)
+        return [str(task_run.id) async for task_run in listed]
+
+    async def watch(self, interval: float = 1.0) -> AsyncIterator[Self]:
+        """Yields this view and one for each change that is seen, until the flow run is finished.
+
+        Args:
+            interval: Seconds between two looks.
+        """
+        view = self
+        yield view
+        while not view.state.is_finished():
+            await anyio.sleep(interval)
+            changed = await self._client.flow_runs.get_if_changed(view._flow_run.id, if_none_match=view._etag)
+            if changed is not None:
+                view = type(self)(changed, self._client, self._cache)
+                yield view

@@ -1,0 +1,314 @@
+"""`TaskRunView` and `AsyncTaskRunView`: a task run as a Python object, that can load what the task returned."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
+from uuid import UUID
+
+from anyio.to_thread import run_sync
+
+from taskruns import results
+from taskruns.client import AsyncClient, Client, default_client
+from taskruns.errors import ChildError, ChildNotReady, ChildWithoutResult, NoResultType, NoSuchTaskRun
+from taskruns.models import ChildResult, ConstantResult, ResultReference, TaskRun
+from taskruns.states import State
+
+C = TypeVar("C", Client, AsyncClient)
+Missing: TypeAlias = Literal["raise", "none"]
+
+MOST = 1000
+"""How many items the service gives at once at most."""
+READERS = 16
+"""How many results of children are read at once."""
+
+
+class _Absent:
+    """Says of a result that it was not loaded."""
+
+    def __repr__(self) -> str:
+        return "<not loaded>"
+
+
+_NOT_LOADED = _Absent()
+
+
+class _TaskRunView(Generic[C]):
+    """A task run as it was when it was looked up. It does not change; `get_latest` looks again.
+
+    Two views are equal if they are of the same task run in the same state.
+    """
+
+    __slots__ = ("_client", "_result", "_task_run")
+
+    def __init__(self, task_run: TaskRun, client: C) -> None:
+        """A view of what the service answered; see `from_task_run_id` and `from_task_slug`."""
+        self._task_run = task_run
+        self._client: C = client
+        self._result: Any = _NOT_LOADED
+
+    @property
+    def task_run_id(self) -> str:
+        """The id of the task run."""
+        return str(self._task_run.id)
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task, the same in every run of its flow."""
+        return str(self._task_run.task_id)
+
+    @property
+    def task_slug(self) -> str:
+        """What the task is known by inside its flow."""
+        return self._task_run.task_slug
+
+    @property
+    def name(self) -> str | None:
+        """The name of the task run, if it was given one."""
+        return self._task_run.name
+
+    @property
+    def map_index(self) -> int:
+        """-1, or for the child of a mapped task run the index of its item, from 0."""
+        return self._task_run.map_index
+
+    @property
+    def flow_run_id(self) -> str:
+        """The id of the flow run."""
+        return str(self._task_run.flow_run_id)
+
+    @property
+    def state(self) -> State:
+        """The state it was in."""
+        run = self._task_run
+        return State(run.state, run.state_message, run.state_timestamp)
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When it was Running first."""
+        return self._task_run.start_time
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When it ended; None while it has not."""
+        return self._task_run.end_time
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end."""
+        return self._task_run.duration
+
+    @property
+    def task_run(self) -> TaskRun:
+        """All that the service says of it."""
+        return self._task_run
+
+    def __repr__(self) -> str:
+        parts = (
+            f"task_run_id={self.task_run_id!r}",
+            f"task_id={self.task_id!r}",
+            f"task_slug={self.task_slug!r}",
+            f"state={self.state!r}",
+            f"result={self._result!r}",
+        )
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _TaskRunView):
+            return NotImplemented
+        return self._task_run.id == other._task_run.id and self.state == other.state
+
+    def __hash__(self) -> int:
+        return hash((self._task_run.id, self.state))
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except NoResultType as error:
+            if not self.state.is_successful():
+                error.add_note(f"The task run is {self.state!r}.")
+            raise
+
+    def _keep(self, result: Any, children: Sequence[ChildResult]) -> Any:
+        """Keeps a result to give it again, unless some of it is missing."""
+        if all(map(_is_kept, children)):
+            self._result = result
+        return result
+
+
+class TaskRunView(_TaskRunView[Client]):
+    """A task run as it was when it was looked up. It does not change; `get_latest` looks again.
+
+    Two views are equal if they are of the same task run in the same state.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_task_run_id(cls, task_run_id: UUID | str, *, client: Client | None = None) -> Self:
+        """Looks a task run up by its id; without `client` in the service that the environment names.
+
+        Raises:
+            TaskRunNotFound: If there is none.
+        """
+        client = client or default_client()
+        return cls(client.task_runs.get(task_run_id), client)
+
+    @classmethod
+    def from_task_slug(
+        cls, task_slug: str, flow_run_id: UUID | str, map_index: int = -1, *, client: Client | None = None
+    ) -> Self:
+        """Looks a task run up by its flow run, the slug of its task and, for the child of a map, its map index.
+
+        Raises:
+            FlowRunNotFound: If there is no such flow run.
+            NoSuchTaskRun: If it has no such task run.
+        """
+        client = client or default_client()
+        page = client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
+        return cls(_found(page.items, task_slug, flow_run_id, map_index), client)
+
+    def get_latest(self) -> Self:
+        """Looks the task run up again."""
+        return type(self)(self._client.task_runs.get(self._task_run.id), self._client)
+
+    def iter_mapped(self) -> Iterator[Self]:
+        """Yields views of the children of a mapped task run, in the order of their map indexes; none if it has none."""
+        if self.map_index == -1:
+            for child in self._client.flow_runs.task_runs(
+                self._task_run.flow_run_id,
+                task_slug=[self.task_slug],
+                is_mapped_child=True,
+                sort="map_index",
+                limit=MOST,
+            ):
+                yield type(self)(child, self._client)
+
+    def get_result(
+        self, *, missing: Missing = "raise", trust: bool = False, max_bytes: int = results.DEFAULT_MAX_BYTES
+    ) -> Any:
+        """Loads what the task returned, once; of a mapped task run, a list of what its children returned.
+
+        Args:
+            missing: What to do about children without a result: "raise", or "none" for None in their place.
+            trust: Load it though that may run code of who wrote it. Results below TASKRUNS_TRUSTED_RESULTS, and those
+                written as JSON, need no trust.
+            max_bytes: How large one result may be.
+
+        Raises:
+            ResultNotReady: If the task run is not finished.
+            NoResultType: If its task keeps no result, or it failed.
+            ResultNotPersisted: If its result was not written anywhere.
+            ChildNotReady, ChildWithoutResult: If a child has no result.
+            ResultError: If it can not be read or is not trusted; see `taskruns.results`.
+        """
+        if self._result is not _NOT_LOADED:
+            return self._result
+        load = partial(results.load, trust=trust, max_bytes=max_bytes)
+        with self._explaining():
+            answer = self._client.task_runs.result(self._task_run.id, limit=MOST)
+        if answer.reference is not None:
+            return self._keep(load(answer.reference), [])
+        children = list(answer.children or ())
+        while answer.next is not None:
+            answer = self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
+            children += answer.children or ()
+        return self._keep(_load_children(self.task_slug, children, missing, load), children)
+
+
+class AsyncTaskRunView(_TaskRunView[AsyncClient]):
+    """A task run as it was when it was looked up, for asyncio. It does not change; `get_latest` looks again.
+
+    Two views are equal if they are of the same task run in the same state.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    async def from_task_run_id(cls, task_run_id: UUID | str, *, client: AsyncClient) -> Self:
+        """Looks a task run up by its id; raises as that of `TaskRunView`."""
+        return cls(await client.task_runs.get(task_run_id), client)
+
+    @classmethod
+    async def from_task_slug(
+        cls, task_slug: str, flow_run_id: UUID | str, map_index: int = -1, *, client: AsyncClient
+    ) -> Self:
+        """Looks a task run up by its flow run, slug and map index; raises as that of `TaskRunView`."""
+        page = await client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
+        return cls(_found(page.items, task_slug, flow_run_id, map_index), client)
+
+    async def get_latest(self) -> Self:
+        """Looks the task run up again."""
+        return type(self)(await self._client.task_runs.get(self._task_run.id), self._client)
+
+    async def iter_mapped(self) -> AsyncIterator[Self]:
+        """Yields views of the children of a mapped task run, in the order of their map indexes; none if it has none."""
+        if self.map_index == -1:
+            async for child in self._client.flow_runs.task_runs(
+                self._task_run.flow_run_id,
+                task_slug=[self.task_slug],
+                is_mapped_child=True,
+                sort="map_index",
+                limit=MOST,
+            ):
+                yield type(self)(child, self._client)
+
+    async def get_result(
+        self, *, missing: Missing = "raise", trust: bool = False, max_bytes: int = results.DEFAULT_MAX_BYTES
+    ) -> Any:
+        """Loads what the task returned, in a thread; arguments and errors are those of `TaskRunView.get_result`."""
+        if self._result is not _NOT_LOADED:
+            return self._result
+        load = partial(results.load, trust=trust, max_bytes=max_bytes)
+        with self._explaining():
+            answer = await self._client.task_runs.result(self._task_run.id, limit=MOST)
+        if answer.reference is not None:
+            return self._keep(await run_sync(load, answer.reference), [])
+        children = list(answer.children or ())
+        while answer.next is not None:
+            answer = await self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
+            children += answer.children or ()
+        return self._keep(await run_sync(_load_children, self.task_slug, children, missing, load), children)
+
+
+def _found(items: Sequence[TaskRun], task_slug: str, flow_run_id: UUID | str, map_index: int) -> TaskRun:
+    if not items:
+        which = f"slug {task_slug!r} and the map index {map_index}"
+        raise NoSuchTaskRun(f"The flow run {flow_run_id} has no task run with the {which}.")
+    return items[0]
+
+
+def _is_kept(child: ChildResult) -> bool:
+    reference = child.reference
+    return reference is not None and (reference.location is not None or isinstance(reference, ConstantResult))
+
+
+def _load_children(
+    task_slug: str, children: Sequence[ChildResult], missing: Missing, load: Callable[[ResultReference], Any]
+) -> list[Any]:
+    """Loads the results of the children of a map, several at once, in the order of their map indexes."""
+    if missing == "raise":
+        for child in children:
+            if not _is_kept(child):
+                raise _child_error(task_slug, child)
+
+    def value(child: ChildResult) -> Any:
+        return load(child.reference) if child.reference is not None and _is_kept(child) else None
+
+    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="taskruns-result") as readers:
+        try:
+            return list(readers.map(value, children))
+        except BaseException:
+            readers.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _child_error(task_slug: str, child: ChildResult) -> ChildError:
+    what = f"{task_slug} has no result of the item {child.map_index}, which is {child.state}"
+    how = 'get_result(missing="none") gives the others.'
+    if not State(child.state).is_finished():
+        return ChildNotReady(f"{what}: ask again when it is finished; {how}")
+    return ChildWithoutResult(f"{what}; {how}")
