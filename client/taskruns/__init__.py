@@ -1,5 +1,93 @@
-"""The Python client of the task runs service."""
+"""The Python client of the task runs service: look task runs up, load their results, and record flows of your own."""
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskruns.client import AsyncClient, Client
+    from taskruns.errors import (
+        ConnectionFailed,
+        InvalidAnswer,
+        InvalidSetting,
+        NoSuchTaskRun,
+        ProblemError,
+        ResultError,
+        TaskRunsError,
+        TimedOut,
+    )
+    from taskruns.execution import Skip, TaskTimedOut
+    from taskruns.flow_run_views import AsyncFlowRunView, FlowRunView
+    from taskruns.models import StateGroup, StateType
+    from taskruns.recorder import FlowRunRecorder, flow_run
+    from taskruns.states import State
+    from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
+    from taskruns.tasks import Task, task, unmapped
 
 __version__ = version("taskruns")
+
+# Each name is imported when it is first asked for, so that nobody waits for what they do not use.
+_HOMES = {
+    "AsyncClient": "client",
+    "AsyncFlowRunView": "flow_run_views",
+    "AsyncTaskRunView": "task_run_views",
+    "Client": "client",
+    "ConnectionFailed": "errors",
+    "FlowRunRecorder": "recorder",
+    "FlowRunView": "flow_run_views",
+    "InvalidAnswer": "errors",
+    "InvalidSetting": "errors",
+    "NoSuchTaskRun": "errors",
+    "ProblemError": "errors",
+    "ResultError": "errors",
+    "Skip": "execution",
+    "State": "states",
+    "StateGroup": "models",
+    "StateType": "models",
+    "Task": "tasks",
+    "TaskRunView": "task_run_views",
+    "TaskRunsError": "errors",
+    "TaskTimedOut": "execution",
+    "TimedOut": "errors",
+    "flow_run": "recorder",
+    "task": "tasks",
+    "unmapped": "tasks",
+}
+
+__all__ = [
+    "AsyncClient",
+    "AsyncFlowRunView",
+    "AsyncTaskRunView",
+    "Client",
+    "ConnectionFailed",
+    "FlowRunRecorder",
+    "FlowRunView",
+    "InvalidAnswer",
+    "InvalidSetting",
+    "NoSuchTaskRun",
+    "ProblemError",
+    "ResultError",
+    "Skip",
+    "State",
+    "StateGroup",
+    "StateType",
+    "Task",
+    "TaskRunView",
+    "TaskRunsError",
+    "TaskTimedOut",
+    "TimedOut",
+    "flow_run",
+    "task",
+    "unmapped",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

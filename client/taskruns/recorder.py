@@ -1,0 +1,256 @@
+"""Records a flow run: `with flow_run("etl") as run:` makes one, and tasks that are called inside report to it."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+from uuid import UUID, uuid4
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from taskruns.client import Client, default_client
+from taskruns.errors import TaskRunsError
+from taskruns.execution import TICK, Emit, Plan, is_stop, told
+from taskruns.flow_run_views import FlowRunView
+from taskruns.futures import TaskFuture
+from taskruns.models import StateCreate, StateType
+from taskruns.outbox import outbox_of
+from taskruns.reports import FlowRunCreated, FlowRunState
+from taskruns.results import LocalResult, Storage
+from taskruns.task_run_views import TaskRunView
+
+NAME_MOST = 255
+LOOK_SECONDS = 10.0
+"""How long `view` waits for what was reported before it to be sent."""
+
+
+class Default:
+    """Says of a `result` that it was not given."""
+
+    def __repr__(self) -> str:
+        return "LocalResult()"
+
+
+DEFAULT: Final = Default()
+ResultOption: TypeAlias = Storage | Default | None
+
+_current: ContextVar["FlowRunRecorder | None"] = ContextVar("taskruns_flow_run", default=None)
+
+_recorders: WeakValueDictionary[UUID, "FlowRunRecorder"] = WeakValueDictionary()
+
+
+def recording(flow_run_id: UUID) -> "FlowRunRecorder | None":
+    """The recorder of a flow run, if it is one of this process."""
+    return _recorders.get(flow_run_id)
+
+
+def current_flow_run() -> "FlowRunRecorder | None":
+    """The flow run that is being recorded here, if one is."""
+    return _current.get()
+
+
+def flow_run(
+    flow_name: str,
+    *,
+    name: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
+    executor: Executor | None = None,
+    result: ResultOption = DEFAULT,
+    client: Client | None = None,
+) -> "FlowRunRecorder":
+    """Records a run of a flow: `with flow_run("etl") as run:`; tasks that are called inside become its task runs.
+
+    Nothing of it waits for the service or fails because of it.
+
+    Args:
+        flow_name: The name of the flow, 1 to 255 characters.
+        name: A name for this run; not given: the service makes one.
+        parameters: What it runs with; what JSON can not say is kept as its repr.
+        labels: Labels of the run.
+        executor: Where `map` and `submit` run tasks: threads, processes, a Dask cluster; not given: here, in turn.
+        result: Where the results of tasks are kept that do not say so themselves; None: nowhere.
+        client: The service to report to; not given: that of the environment.
+
+    Raises:
+        ValueError: If the flow's name is not 1 to 255 characters long.
+    """
+    if not 0 < len(flow_name) <= NAME_MOST:
+        raise ValueError(f"The name of a flow has 1 to {NAME_MOST} characters, and this one {len(flow_name)}.")
+    return FlowRunRecorder(
+        FlowRunCreated(
+            flow_run_id=uuid4(),
+            flow_name=flow_name,
+            name=name,
+            parameters=_as_json(parameters or {}),
+            labels=list(labels),
+        ),
+        executor=executor,
+        result=LocalResult() if isinstance(result, Default) else result,
+        client=client or default_client(),
+    )
+
+
+def _as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    encoded = msgspec.json.encode(dict(parameters), enc_hook=repr)
+    return msgspec.json.decode(encoded, type=dict[str, Any])
+
+
+class FlowRunRecorder:
+    """A flow run that is being recorded; see `flow_run`."""
+
+    def __init__(
+        self, created: FlowRunCreated, *, executor: Executor | None, result: Storage | None, client: Client
+    ) -> None:
+        """Nothing is reported before it is entered."""
+        self._created = created
+        self._result = result
+        self._client = client
+        self._outbox = outbox_of(client)
+        self._slugs: Counter[str] = Counter()
+        self._futures: list[TaskFuture[Any]] = []
+        self._lock = threading.Lock()
+        _recorders[created.flow_run_id] = self
+        self._token: Token[FlowRunRecorder | None] | None = None
+        self._latest = datetime.min.replace(tzinfo=UTC)
+        self.executor: Final = executor
+        """Where `map` and `submit` run tasks; None: here, one after another."""
+        self.emit: Final[Emit] = self._outbox.put
+        """Takes the states of task runs to report."""
+
+    @property
+    def id(self) -> UUID:
+        """The id of the flow run."""
+        return self._created.flow_run_id
+
+    @property
+    def flow_run_id(self) -> str:
+        """The id of the flow run, as text."""
+        return str(self.id)
+
+    @property
+    def url(self) -> str:
+        """The service that it reports to."""
+        return self._client.options.url
+
+    def view(self) -> FlowRunView:
+        """What the service knows of this flow run, once it has heard of all that happened so far.
+
+        Raises:
+            ConnectionFailed: If the service is away.
+        """
+        self.flush()
+        return FlowRunView.from_flow_run_id(self.id, client=self._client)
+
+    def flush(self, seconds: float = LOOK_SECONDS) -> bool:
+        """Waits until the service has heard of all that happened so far, at most so long; whether it has."""
+        return self._outbox.flush(seconds)
+
+    def slug_of(self, base: str, *, counted: bool) -> str:
+        """The slug of the next task run of a task: numbered from 1, or plain the first time and then from 2."""
+        with self._lock:
+            self._slugs[base] += 1
+            number = self._slugs[base]
+        return f"{base}-{number}" if counted or number > 1 else base
+
+    def plan(
+        self,
+        task_slug: str,
+        map_index: int = -1,
+        *,
+        task_name: str,
+        tags: tuple[str, ...],
+        max_retries: int,
+        retry_delay: float,
+        timeout: float | None,
+        result: ResultOption,
+    ) -> Plan:
+        """Makes a task run, which is Pending."""
+        storage = self._result if isinstance(result, Default) else result
+        fields: dict[str, Any] = {
+            "flow_name": self._created.flow_name,
+            "flow_run_id": self.flow_run_id,
+            "task_name": task_name,
+            "task_slug": task_slug,
+            "map_index": map_index,
+            "parameters": self._created.parameters,
+        }
+        plan = Plan(
+            flow_run_id=self.id,
+            task_slug=task_slug,
+            map_index=map_index,
+            task_name=task_name,
+            tags=tags,
+            max_retries=max_retries,
+            retry_delay=retry_delay,
+            timeout=timeout,
+            result=storage,
+            fields=fields,
+            made=datetime.now(UTC),
+        )
+        self.emit(plan.state(StateType.PENDING, "Waiting to run.", plan.made))
+        if "{task_run_id}" in (getattr(storage, "location", None) or ""):
+            fields["task_run_id"] = self._task_run_id(task_slug, map_index)
+        return plan
+
+    def _task_run_id(self, task_slug: str, map_index: int) -> str:
+        """The id that the service made for a task run; without the service a name that is as unique."""
+        try:
+            self.flush()
+            return TaskRunView.from_task_slug(task_slug, self.id, map_index, client=self._client).task_run_id
+        except TaskRunsError:
+            return f"{self.id}-{task_slug}-{map_index}"
+
+    def wait_for(self, future: TaskFuture[Any]) -> None:
+        """Has the flow run end only after this task run."""
+        with self._lock:
+            self._futures.append(future)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Has tasks that are called here report to it: a thread of an executor does not know it by itself."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+
+    def __enter__(self) -> Self:
+        if self._token is not None:
+            raise RuntimeError("A flow run is recorded once: call flow_run again for another one.")
+        self._token = _current.set(self)
+        self._outbox.put(self._created)
+        self._come_to(StateType.RUNNING, "Running flow.")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+        if error is not None:
+            for future in self._futures:
+                future.cancel()
+        ignored = sum(future.failed_unseen() for future in self._futures)
+        if error is not None and is_stop(error):
+            self._come_to(StateType.CANCELLED, f"Stopped by {type(error).__name__}.")
+        elif error is not None:
+            self._come_to(StateType.FAILED, f"Unexpected error: {told(error)}")
+        elif ignored:
+            self._come_to(StateType.FAILED, f"{ignored} submitted tasks failed, and nobody looked.")
+        else:
+            self._come_to(StateType.SUCCESS, "All tasks ended as the flow wanted.")
+
+    def _come_to(self, type: StateType, message: str) -> None:
+        self._latest = max(datetime.now(UTC), self._latest + TICK)
+        state = StateCreate(id=uuid4(), type=type, message=message, timestamp=self._latest)
+        self._outbox.put(FlowRunState(flow_run_id=self.id, state=state))
+
+    def __repr__(self) -> str:
+        return f"<flow run {self.flow_run_id} of {self._created.flow_name!r}>"

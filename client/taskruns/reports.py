@@ -1,0 +1,71 @@
+"""What is reported about runs, as it waits to be sent: in memory, and a line of JSON each in a file."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from taskruns.models import StateCreate, TaskRunReport
+
+
+class FlowRunCreated(Struct, frozen=True, kw_only=True, tag="flow_run", omit_defaults=True):
+    """A flow run begins to be."""
+
+    flow_run_id: UUID
+    flow_name: str
+    name: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    labels: list[str] = field(default_factory=list[str])
+
+
+class FlowRunState(Struct, frozen=True, kw_only=True, tag="flow_run_state"):
+    """A flow run came to a state."""
+
+    flow_run_id: UUID
+    state: StateCreate
+
+
+class TaskRunState(Struct, frozen=True, kw_only=True, tag="task_run_state", omit_defaults=True):
+    """A task run came to a state; it is made if it is new."""
+
+    flow_run_id: UUID
+    task_slug: str
+    map_index: int = -1
+    task_name: str
+    tags: tuple[str, ...] = ()
+    state: StateCreate
+
+
+Report: TypeAlias = FlowRunCreated | FlowRunState | TaskRunState
+
+
+def merged(reports: Iterable[TaskRunState]) -> list[TaskRunReport]:
+    """One item for each task run with all its states, in the order in which they were reported."""
+    items: dict[tuple[str, int], TaskRunReport] = {}
+    for report in reports:
+        key = report.task_slug, report.map_index
+        if (item := items.get(key)) is None:
+            items[key] = TaskRunReport(
+                task_slug=report.task_slug,
+                map_index=report.map_index,
+                task_name=report.task_name,
+                tags=list(report.tags),
+                states=[report.state],
+            )
+        elif item.states:
+            item.states.append(report.state)
+    return list(items.values())
+
+
+def in_turns(reports: Iterable[Report]) -> Iterator[tuple[UUID, list[TaskRunState] | FlowRunCreated | FlowRunState]]:
+    """What can be sent together, in an order that keeps that of each flow run."""
+    waiting: dict[UUID, list[TaskRunState]] = {}
+    for report in reports:
+        if isinstance(report, TaskRunState):
+            waiting.setdefault(report.flow_run_id, []).append(report)
+            continue
+        if report.flow_run_id in waiting:
+            yield report.flow_run_id, waiting.pop(report.flow_run_id)
+        yield report.flow_run_id, report
+    yield from waiting.items()

@@ -1,0 +1,108 @@
+"""Hands task runs to an executor, and executes them there: in a thread of this process, or in another process."""
+
+import os
+import pickle
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID, uuid4
+
+from msgspec import Struct
+
+from taskruns.client import default_client
+from taskruns.execution import Emit, Plan, execute, told
+from taskruns.futures import Outcome, TaskFuture
+from taskruns.models import StateType
+from taskruns.outbox import outbox_of
+from taskruns.recorder import FlowRunRecorder, recording
+from taskruns.reports import TaskRunState
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+_process = uuid4()
+
+
+def _renew() -> None:
+    global _process  # noqa: PLW0603 # a forked process is another one
+    _process = uuid4()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where a task run was handed over."""
+
+    process: UUID
+    url: str
+    """The service that its flow run reports to."""
+
+
+class Callee(Protocol[R_co]):
+    """What has a function, and can be pickled where the function itself can not: a task."""
+
+    @property
+    def function(self) -> Callable[..., R_co]:
+        """The function."""
+
+
+class Job(Struct, Generic[R], frozen=True, kw_only=True):
+    """A call of a task, as a task run."""
+
+    task: Callee[R]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    plan: Plan
+
+    def run(self, emit: Emit) -> R | None:
+        """Executes it."""
+        return execute(self.task.function, self.args, self.kwargs, self.plan, emit)
+
+
+def in_executor(run: FlowRunRecorder, executor: Executor, job: Job[R]) -> TaskFuture[R]:
+    """Has an executor execute a task run."""
+    inner: Future[Outcome[R]]
+    try:
+        inner = executor.submit(_work, job, Origin(process=_process, url=run.url))
+    except Exception as error:
+        inner = Future()
+        inner.set_exception(error)
+    return TaskFuture(inner, job.plan, run.emit)
+
+
+def _work(job: Job[R], origin: Origin) -> Outcome[R]:
+    """Executes a task run in a worker."""
+    run = recording(job.plan.flow_run_id) if origin.process == _process else None
+    if run is not None:
+        with run.active():
+            return _outcome(partial(job.run, run.emit), ())
+    states: list[TaskRunState] = []
+    live = outbox_of(default_client(origin.url), lasting=False)
+
+    def emit(report: TaskRunState) -> None:
+        # All go back with the outcome; that it runs is worth to be known before.
+        states.append(report)
+        if report.state.type is StateType.RUNNING:
+            live.put(report)
+
+    outcome = _outcome(partial(job.run, emit), states)
+    return outcome if outcome.error is None else Outcome(error=_portable(outcome.error), states=states)
+
+
+def _outcome(call: Callable[[], R | None], states: Sequence[TaskRunState]) -> Outcome[R]:
+    try:
+        return Outcome(value=call(), states=states)
+    except BaseException as error:
+        return Outcome(error=error, states=states)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error, or what can be told of it if it can not be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"A task raised what can not be pickled: {told(error)}")
+    return error
