@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.benchmarks import data, load
+from tests.benchmarks import client, data, load
 from tests.benchmarks.load import Rate
 from tests.postgres import running_postgres
 from tests.service import served
@@ -43,7 +43,7 @@ def main() -> None:
         url = f"sqlite:///{name}/taskruns.db"
         migrate(url)
         tables.append(("SQLite, synchronous=FULL, 20,000 task runs", measure(url, arguments.rounds, arguments.seconds)))
-    arguments.output.write_text(page(tables))
+    arguments.output.write_text(page(tables, client.measure(arguments.rounds)))
     sys.stdout.write(f"Wrote {arguments.output}.\n")
 
 
@@ -57,8 +57,8 @@ def measure(url: str, rounds: int, seconds: float) -> dict[str, Rate]:
     """The figures of one database. They are taken in turn, so that all meet the same weather on the machine."""
     with tempfile.TemporaryDirectory() as folder, served(url, Path(folder), log_level="warning") as service:
         base = service.url
-        with service.client() as client:
-            ids, flow_run_id = known_ids(client)
+        with service.client() as http:
+            ids, flow_run_id = known_ids(http)
         questions: dict[str, Callable[[], float]] = {
             "no-op": lambda: load.read(base + NO_OP, seconds),
             "one task run by id": lambda: load.read(f"{base}/task-runs/{ids[0]}", seconds),
@@ -96,12 +96,12 @@ def record(client: httpx.Client) -> None:
         client.post(f"/flow-runs/{flow_run_id}/task-runs", json={"items": items}).raise_for_status()
 
 
-def page(tables: list[tuple[str, dict[str, Rate]]]) -> str:
+def page(tables: list[tuple[str, dict[str, Rate]]], of_client: dict[str, Rate]) -> str:
     """The page, in Markdown."""
-    return "".join(lines(tables))
+    return "".join(lines(tables, of_client))
 
 
-def lines(tables: list[tuple[str, dict[str, Rate]]]) -> Iterator[str]:
+def lines(tables: list[tuple[str, dict[str, Rate]]], of_client: dict[str, Rate]) -> Iterator[str]:
     """The lines of the page."""
     arguments = f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else ""
     yield HEADER.format(cores=os.cpu_count(), python=platform.python_version(), command=f"make bench{arguments}")
@@ -110,6 +110,9 @@ def lines(tables: list[tuple[str, dict[str, Rate]]]) -> Iterator[str]:
         no_op = rates["no-op"].median
         for name, rate in rates.items():
             yield f"| {name} | {rate} | {rate.median / no_op:.3f} |\n"
+    yield "\n## The Python client, on SQLite\n\n| what | median (least to most) |\n|---|---|\n"
+    for name, rate in of_client.items():
+        yield f"| {name} | {rate} |\n"
 
 
 HEADER = """\

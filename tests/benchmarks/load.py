@@ -41,7 +41,7 @@ def require_wrk() -> str:
 
 
 class Rate(list[float]):
-    """The requests per second of several runs."""
+    """The figure of several runs, such as requests per second."""
 
     @property
     def median(self) -> float:
@@ -49,7 +49,8 @@ class Rate(list[float]):
         return statistics.median(self)
 
     def __str__(self) -> str:
-        return f"{self.median:,.0f} ({min(self):,.0f} to {max(self):,.0f})"
+        digits = 0 if self.median >= 100 else 2
+        return f"{self.median:,.{digits}f} ({min(self):,.{digits}f} to {max(self):,.{digits}f})"
 
 
 def read(url: str, seconds: float) -> float:

@@ -1,0 +1,106 @@
+"""What the Python client costs: decoding, iterating, loading results and recording, on a service of this machine."""
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from taskruns import Client, flow_run, task
+from taskruns._generated.api.task_runs import list_task_runs
+from taskruns.models import StateCreate, StateType, TaskRunReport
+from taskruns.results import JSONSerializer, LocalResult
+from tests.benchmarks.load import Rate
+from tests.service import served
+
+ITEMS = 100_000
+CHILDREN = 1000
+RECORDED = 10_000
+PAGE_SIZE = 1000
+
+
+def measure(rounds: int) -> dict[str, Rate]:
+    """The figures of the client, on SQLite, taken in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TASKRUNS_HOME"] = folder
+        database = f"sqlite:///{folder}/taskruns.db"
+        with served(database, Path(folder), log_level="warning") as service, Client(service.url) as client:
+            fill(client)
+            mapped = record_results(client)
+            page = client.raw(call := list_task_runs.build(flow_name=["bench"], limit=PAGE_SIZE)).content
+            growth = Rate()
+
+            def iterate() -> float:
+                before = peak_memory()
+                spent = seconds(lambda: exhaust(client.task_runs.list(flow_name=["bench"], limit=PAGE_SIZE)))
+                growth.append(peak_memory() - before)
+                return ITEMS / spent
+
+            questions: dict[str, Callable[[], float]] = {
+                "decode a page of 1,000 task runs, milliseconds": lambda: 1e3 * seconds(lambda: call.decode(200, page)),
+                "iterate over 100,000 task runs, a second": iterate,
+                "load the results of 1,000 children (JSON files), seconds": lambda: seconds(mapped),
+                "record a child of a map of 10,000, microseconds": lambda: 1e6 * recording(client) / RECORDED,
+            }
+            rates = {name: Rate() for name in questions}
+            for _ in range(rounds):
+                for name, ask in questions.items():
+                    rates[name].append(ask())
+            rates["memory that grew while iterating, MB"] = growth
+            return rates
+
+
+def fill(client: Client) -> None:
+    """Records the task runs to iterate over."""
+    flow_run_id = client.flow_runs.create(flow_name="bench").id
+    success = [StateCreate(type=StateType.SUCCESS)]
+    for slug in range(ITEMS // PAGE_SIZE):
+        items = [TaskRunReport(task_slug=f"t-{slug}", map_index=n, states=success) for n in range(PAGE_SIZE)]
+        client.flow_runs.report(flow_run_id, items=items)
+
+
+def record_results(client: Client) -> Callable[[], object]:
+    """Records a map of which each child keeps a result, and gives what loads them all."""
+
+    @task(result=LocalResult(serializer=JSONSerializer()))
+    def double(x: int) -> int:
+        return 2 * x
+
+    with flow_run("results", client=client) as run:
+        double.map(range(CHILDREN))
+    parent = run.view().get_task_run("double-1")
+    return lambda: parent.get_latest().get_result()
+
+
+def recording(client: Client) -> float:
+    """Seconds that the caller waits for a map of tasks that do nothing and keep nothing."""
+
+    @task(result=None)
+    def nothing(x: int) -> None:
+        pass
+
+    with flow_run("recording", client=client) as run:
+        spent = seconds(lambda: nothing.map(range(RECORDED)))
+    run.flush(60)
+    return spent
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def exhaust(items: Iterable[object]) -> None:
+    """Takes all items, and keeps none."""
+    for _ in items:
+        pass
+
+
+def peak_memory() -> float:
+    """The most memory that this process ever had, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
