@@ -63,7 +63,7 @@ lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
 	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/build.lock --group build
 
 clean: ## Remove everything that make can build again
-	rm -rf $(VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/contract/npm/node_modules
+	rm -rf $(VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
 	find service client tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -11,4 +11,5 @@ def extra(module: str, name: str, what: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise MissingExtra(f'{what} needs {module}: pip install "taskruns[{name}]"') from error
+        library = module.partition(".")[0]
+        raise MissingExtra(f'{what} needs {library}: pip install "taskruns[{name}]"') from error

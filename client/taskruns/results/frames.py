@@ -44,7 +44,7 @@ def read(file_type: str, file: IO[bytes], max_bytes: int) -> Any:
 
 
 def _pandas(file_type: str) -> Any:
-    what = f"PandasSerializer({file_type!r})"
+    what = "PandasSerializer"
     extra(FILE_TYPES[file_type].needs, "pandas", what)
     return extra("pandas", "pandas", what)
 

@@ -31,7 +31,8 @@ class Fields(TypedDict, total=False):
 _OF_RUN = "{flow_run_id}/{task_slug}"
 _OF_CHILD = "{flow_run_id}/{task_slug}/{map_index}"
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
-_KNOWN = sorted({*Fields.__annotations__, *_DAYS} - {"parameters"} | {"parameters[…]"})
+_NAMES = {*Fields.__annotations__, *_DAYS}
+_KNOWN = sorted(_NAMES - {"parameters"} | {"parameters[…]"})
 _FIELD = re.compile(r"(?P<name>[a-z_]+)(?:\[(?P<key>[^\[\]]+)\])?")
 # What separates folders or the parts of a URL, what Windows takes in no name, and what no text may have. `=` is what
 # they are written with. A percent sign is not: what is percent-encoded may be decoded on its way.
@@ -71,20 +72,23 @@ def render(template: str | None, extension: str, fields: Fields) -> str:
 def _parts(template: str) -> Iterator[tuple[str, str, str | None, str]]:
     """Yields literal text, and the name, key and format of the field after it; the name is empty where none follows."""
     try:
-        for literal, field, spec, conversion in Formatter().parse(template):
-            if field is None:
-                yield literal, "", None, ""
-                continue
-            match = _FIELD.fullmatch(field)
-            if not match or conversion or "{" in (spec or "") or (match["name"] == "parameters") != bool(match["key"]):
-                raise InvalidTemplate(f"{{{field}}} is no field of a location: known are {', '.join(_KNOWN)}.")
-            if match["name"] not in Fields.__annotations__ and match["name"] not in _DAYS:
-                raise InvalidTemplate(f"{{{field}}} is not known: known are {', '.join(_KNOWN)}.")
-            yield literal, match["name"], match["key"], spec or ""
+        parsed = list(Formatter().parse(template))
     except ValueError as error:
-        if isinstance(error, InvalidTemplate):
-            raise
         raise InvalidTemplate(f"The location {template!r} is no template: {error}.") from None
+    for literal, field, spec, conversion in parsed:
+        if field is None:
+            yield literal, "", None, ""
+            continue
+        match = _FIELD.fullmatch(field)
+        if (
+            not match
+            or match["name"] not in _NAMES
+            or (match["name"] == "parameters") != bool(match["key"])
+            or conversion
+            or "{" in (spec or "")
+        ):
+            raise InvalidTemplate(f"{{{field}}} is no field of a location: known are {', '.join(_KNOWN)}.")
+        yield literal, match["name"], match["key"], spec or ""
 
 
 def _values(fields: Fields) -> dict[str, Any]:

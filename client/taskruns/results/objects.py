@@ -27,6 +27,7 @@ class _Library(NamedTuple):
     bucket: str = "bucket"
 
 
+# From gcsfs.core: what gcsfs itself exports asks for the type of a bucket first, by gRPC, which no emulator answers.
 _LIBRARIES = {
     "s3": _Library("S3Result", "s3fs", "S3FileSystem", "s3"),
     "gs": _Library("GCSResult", "gcsfs.core", "GCSFileSystem", "gcs"),
