@@ -220,6 +220,7 @@ class Client:
         """
         self.options = read_options(url, api_key, timeout, max_retries, deadline)
         self._owned = http_client is None
+        self._given = http_client is not None
         self._http = httpx.Client(limits=_LIMITS) if http_client is None else http_client
         self._bind()
 
@@ -240,6 +241,14 @@ class Client:
         other = copy(self)
         other.options = self.options.changed(api_key, timeout, max_retries, deadline)
         other._owned = False
+        other._bind()
+        return other
+
+    def detached(self) -> Self:
+        """A client with the same options that is there when this one is closed, unless its HTTP client was given."""
+        other = copy(self)
+        if not self._given:
+            other._http, other._owned = httpx.Client(limits=_LIMITS), True
         other._bind()
         return other
 
@@ -311,7 +320,8 @@ class Client:
 def _client_of_process(options: Options, process: int) -> Client:
     client = Client(options.url, api_key=options.api_key)
     atexit.register(client.close)
-    return client
+    # With options of its own it leaves the connections open, whoever closes it: others have it too.
+    return client.with_options()
 
 
 def default_client(url: str | None = None) -> Client:

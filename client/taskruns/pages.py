@@ -1,5 +1,6 @@
 """Pages of a list, that iterate over every item of every page."""
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -10,10 +11,12 @@ class PageAnswer(Protocol[T]):
     """What the service answers to a list."""
 
     @property
+    @abstractmethod
     def items(self) -> list[T]:
         """The items."""
 
     @property
+    @abstractmethod
     def next(self) -> str | None:
         """The cursor of the next page; None on the last one."""
 

@@ -1,6 +1,6 @@
 """`TaskRunView` and `AsyncTaskRunView`: a task run as a Python object, that can load what the task returned."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -124,7 +124,7 @@ class _TaskRunView(Generic[C]):
         return hash((self._task_run.id, self.state))
 
     @contextmanager
-    def _explaining(self) -> Iterator[None]:
+    def _explaining(self) -> Generator[None, None, None]:
         try:
             yield
         except NoResultType as error:

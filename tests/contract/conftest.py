@@ -1,17 +1,22 @@
 """What the contract tests share: the document, and the application that it is about."""
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from taskruns_service.app import create_app
 from tests.service import call_command, running, settings_of
 
 ROOT = Path(__file__).parents[2]
+NPM = Path(__file__).parent / "npm"
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +24,24 @@ def document() -> dict[str, Any]:
     """The committed OpenAPI document."""
     read: dict[str, Any] = json.loads((ROOT / "openapi.json").read_bytes())
     return read
+
+
+@pytest.fixture(scope="session")
+def npm_programs() -> Path:
+    """The folder of the checkers' programs, installed from package-lock.json when that is newer than what is there."""
+    if not (npm := shutil.which("npm")):
+        reason = (
+            "Node.js with npm is not on the PATH, so the checkers that need it do not run: spectral, redocly, pyright."
+        )
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    installed = NPM / "node_modules" / ".package-lock.json"
+    with FileLock(NPM / ".install.lock"):
+        if not installed.exists() or installed.stat().st_mtime < (NPM / "package-lock.json").stat().st_mtime:
+            done = subprocess.run([npm, "ci"], check=False, cwd=NPM, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+    return NPM / "node_modules" / ".bin"
 
 
 @pytest.fixture

@@ -348,6 +348,13 @@ def test_path_is_escaped() -> None:
     assert get_task_run.build("../flow-runs?x=1#é").path == "/task-runs/..%2Fflow-runs%3Fx%3D1%23%C3%A9"
 
 
+@pytest.mark.parametrize("given", ["", ".", ".."])
+def test_path_does_not_lead_elsewhere(given: str) -> None:
+    """Without its id, the task runs of a flow run would be those of all flow runs."""
+    with pytest.raises(ValueError, match=f"^flow_run_id is '{re.escape(given)}', which can not be a part of a path"):
+        list_flow_run_task_runs.build(given)
+
+
 def test_arguments_become_text() -> None:
     pairs = [
         ("yes", True),

@@ -129,8 +129,3 @@ def test_service_imports_what_it_needs_and_no_storage_library(module: str) -> No
     foreign = packages(module) - {"taskruns_service"}
     assert foreign <= NEEDED | sys.stdlib_module_names
     assert not foreign & LOADERS
-
-
-@pytest.mark.parametrize("file", sorted((ROOT / "client").rglob("*.py")), ids=lambda file: str(file.relative_to(ROOT)))
-def test_client_does_not_import_the_service(file: Path) -> None:
-    assert "taskruns_service" not in file.read_text()

@@ -95,17 +95,24 @@ def prepare(
     """Makes a call from an operation's arguments; those that are None or UNSET are left out.
 
     Raises:
-        ValueError: If a datetime among the arguments has no time zone.
+        ValueError: If a datetime among the arguments has no time zone, or if a segment would lead to another path.
     """
     return Call(
         operation=operation,
         method=method,
-        path=path.format_map({name: quote(_text(name, value), safe="") for name, value in segments}),
+        path=path.format_map({name: _segment(name, value) for name, value in segments}),
         params=_pairs(params),
         headers=_pairs((*headers, ("Content-Type", UNSET if body is UNSET else content_type))),
         body=None if body is UNSET else msgspec.json.encode(body),
         answers=answers,
     )
+
+
+def _segment(name: str, value: object) -> str:
+    segment = _text(name, value)
+    if segment in ("", ".", ".."):
+        raise ValueError(f"{name} is {segment!r}, which can not be a part of a path.")
+    return quote(segment, safe="")
 
 
 def _pairs(arguments: Iterable[tuple[str, object]]) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from ...models import FlowRun
 from ...types import UNSET, Answers, Call, Json, Unset, given, prepare
 
-_ANSWERS: Answers[FlowRun] = {200: Json(FlowRun), 201: Json(FlowRun)}
+_ANSWERS: Answers[FlowRun] = {200: Json[FlowRun](FlowRun), 201: Json[FlowRun](FlowRun)}
 
 
 def build(

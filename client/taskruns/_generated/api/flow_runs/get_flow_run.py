@@ -6,7 +6,7 @@ from uuid import UUID
 from ...models import FlowRun
 from ...types import Answers, Call, Json, nothing, prepare
 
-_ANSWERS: Answers[FlowRun] = {200: Json(FlowRun)}
+_ANSWERS: Answers[FlowRun] = {200: Json[FlowRun](FlowRun)}
 
 
 def build(flow_run_id: UUID | str) -> Call[FlowRun]:
@@ -24,7 +24,7 @@ def build(flow_run_id: UUID | str) -> Call[FlowRun]:
     return prepare("get_flow_run", "GET", "/flow-runs/{flow_run_id}", _ANSWERS, segments=[("flow_run_id", flow_run_id)])
 
 
-_ANSWERS_IF_CHANGED: Answers[FlowRun | None] = {200: Json(FlowRun), 304: nothing}
+_ANSWERS_IF_CHANGED: Answers[FlowRun | None] = {200: Json[FlowRun](FlowRun), 304: nothing}
 
 
 def build_if_changed(flow_run_id: UUID | str, *, if_none_match: str) -> Call[FlowRun | None]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from ...models import StatePage
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-_ANSWERS: Answers[StatePage] = {200: Json(StatePage)}
+_ANSWERS: Answers[StatePage] = {200: Json[StatePage](StatePage)}
 
 
 def build(

@@ -8,7 +8,7 @@ from uuid import UUID
 from ...models import StateGroup, StateType, TaskRunFieldsPage, TaskRunPage
 from ...types import UNSET, Answers, Call, Json, Unset, nothing, prepare
 
-_ANSWERS: Answers[TaskRunPage] = {200: Json(TaskRunPage)}
+_ANSWERS: Answers[TaskRunPage] = {200: Json[TaskRunPage](TaskRunPage)}
 
 
 def build(
@@ -168,7 +168,7 @@ def build(
     )
 
 
-_ANSWERS_FIELDS: Answers[TaskRunFieldsPage] = {200: Json(TaskRunFieldsPage)}
+_ANSWERS_FIELDS: Answers[TaskRunFieldsPage] = {200: Json[TaskRunFieldsPage](TaskRunFieldsPage)}
 
 
 def build_fields(
@@ -331,7 +331,7 @@ def build_fields(
     )
 
 
-_ANSWERS_IF_CHANGED: Answers[TaskRunPage | None] = {200: Json(TaskRunPage), 304: nothing}
+_ANSWERS_IF_CHANGED: Answers[TaskRunPage | None] = {200: Json[TaskRunPage](TaskRunPage), 304: nothing}
 
 
 def build_if_changed(

@@ -8,7 +8,7 @@ from uuid import UUID
 from ...models import FlowRunFieldsPage, FlowRunPage, StateGroup, StateType
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-_ANSWERS: Answers[FlowRunPage] = {200: Json(FlowRunPage)}
+_ANSWERS: Answers[FlowRunPage] = {200: Json[FlowRunPage](FlowRunPage)}
 
 
 def build(
@@ -137,7 +137,7 @@ def build(
     )
 
 
-_ANSWERS_FIELDS: Answers[FlowRunFieldsPage] = {200: Json(FlowRunFieldsPage)}
+_ANSWERS_FIELDS: Answers[FlowRunFieldsPage] = {200: Json[FlowRunFieldsPage](FlowRunFieldsPage)}
 
 
 def build_fields(

@@ -7,7 +7,10 @@ from uuid import UUID
 from ...models import TaskRunReceipts, TaskRunReport
 from ...types import Answers, Call, Json, given, prepare
 
-_ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
+_ANSWERS: Answers[TaskRunReceipts] = {
+    200: Json[TaskRunReceipts](TaskRunReceipts),
+    207: Json[TaskRunReceipts](TaskRunReceipts),
+}
 
 
 def build(flow_run_id: UUID | str, *, items: Sequence[TaskRunReport]) -> Call[TaskRunReceipts]:

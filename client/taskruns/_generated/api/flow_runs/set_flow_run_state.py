@@ -8,7 +8,10 @@ from uuid import UUID
 from ...models import FlowRunStateReceipt, StateType
 from ...types import UNSET, Answers, Call, Json, Unset, given, prepare
 
-_ANSWERS: Answers[FlowRunStateReceipt] = {200: Json(FlowRunStateReceipt), 201: Json(FlowRunStateReceipt)}
+_ANSWERS: Answers[FlowRunStateReceipt] = {
+    200: Json[FlowRunStateReceipt](FlowRunStateReceipt),
+    201: Json[FlowRunStateReceipt](FlowRunStateReceipt),
+}
 
 
 def build(

@@ -4,7 +4,7 @@
 from ...models import Health
 from ...types import Answers, Call, Json, prepare
 
-_ANSWERS: Answers[Health] = {200: Json(Health)}
+_ANSWERS: Answers[Health] = {200: Json[Health](Health)}
 
 
 def build() -> Call[Health]:

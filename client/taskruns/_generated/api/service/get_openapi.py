@@ -5,7 +5,7 @@ from typing import Any
 
 from ...types import Answers, Call, Json, prepare
 
-_ANSWERS: Answers[dict[str, Any]] = {200: Json(dict[str, Any])}
+_ANSWERS: Answers[dict[str, Any]] = {200: Json[dict[str, Any]](dict[str, Any])}
 
 
 def build() -> Call[dict[str, Any]]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from ...models import Aggregate, AggregateTaskRunsGroupByItem, AggregateTaskRunsMeasureItem, StateGroup, StateType
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-_ANSWERS: Answers[Aggregate] = {200: Json(Aggregate)}
+_ANSWERS: Answers[Aggregate] = {200: Json[Aggregate](Aggregate)}
 
 
 def build(

@@ -6,7 +6,7 @@ from uuid import UUID
 from ...models import TaskRun
 from ...types import Answers, Call, Json, nothing, prepare
 
-_ANSWERS: Answers[TaskRun] = {200: Json(TaskRun)}
+_ANSWERS: Answers[TaskRun] = {200: Json[TaskRun](TaskRun)}
 
 
 def build(task_run_id: UUID | str) -> Call[TaskRun]:
@@ -24,7 +24,7 @@ def build(task_run_id: UUID | str) -> Call[TaskRun]:
     return prepare("get_task_run", "GET", "/task-runs/{task_run_id}", _ANSWERS, segments=[("task_run_id", task_run_id)])
 
 
-_ANSWERS_IF_CHANGED: Answers[TaskRun | None] = {200: Json(TaskRun), 304: nothing}
+_ANSWERS_IF_CHANGED: Answers[TaskRun | None] = {200: Json[TaskRun](TaskRun), 304: nothing}
 
 
 def build_if_changed(task_run_id: UUID | str, *, if_none_match: str) -> Call[TaskRun | None]:

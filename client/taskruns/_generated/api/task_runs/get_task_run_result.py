@@ -6,7 +6,7 @@ from uuid import UUID
 from ...models import TaskRunResult
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
-_ANSWERS: Answers[TaskRunResult] = {200: Json(TaskRunResult)}
+_ANSWERS: Answers[TaskRunResult] = {200: Json[TaskRunResult](TaskRunResult)}
 
 
 def build(

@@ -8,7 +8,10 @@ from uuid import UUID
 from ...models import StateType, TaskRunStateReceipt
 from ...types import UNSET, Answers, Call, Json, Unset, given, prepare
 
-_ANSWERS: Answers[TaskRunStateReceipt] = {200: Json(TaskRunStateReceipt), 201: Json(TaskRunStateReceipt)}
+_ANSWERS: Answers[TaskRunStateReceipt] = {
+    200: Json[TaskRunStateReceipt](TaskRunStateReceipt),
+    201: Json[TaskRunStateReceipt](TaskRunStateReceipt),
+}
 
 
 def build(

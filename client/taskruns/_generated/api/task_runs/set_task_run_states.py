@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from ...models import TaskRunReceipts, TaskRunStateReport
 from ...types import Answers, Call, Json, given, prepare
 
-_ANSWERS: Answers[TaskRunReceipts] = {200: Json(TaskRunReceipts), 207: Json(TaskRunReceipts)}
+_ANSWERS: Answers[TaskRunReceipts] = {
+    200: Json[TaskRunReceipts](TaskRunReceipts),
+    207: Json[TaskRunReceipts](TaskRunReceipts),
+}
 
 
 def build(*, items: Sequence[TaskRunStateReport]) -> Call[TaskRunReceipts]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from ...models import TaskRun
 from ...types import UNSET, Answers, Call, Json, Unset, given, prepare
 
-_ANSWERS: Answers[TaskRun] = {200: Json(TaskRun)}
+_ANSWERS: Answers[TaskRun] = {200: Json[TaskRun](TaskRun)}
 
 
 def build(

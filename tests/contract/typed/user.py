@@ -1,0 +1,155 @@
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+"""What people write with the client: type checkers have to know every type here, and find every mistake."""
+
+from typing import Any, assert_type
+from uuid import UUID
+
+import httpx
+
+from taskruns.client import AsyncClient, Client
+from taskruns.errors import TaskRunNotFound, VersionConflict
+from taskruns.models import (
+    Aggregate,
+    FlowRun,
+    FlowRunFields,
+    FlowRunStateReceipt,
+    FlowRunSummary,
+    Health,
+    Problem,
+    ResultReference,
+    S3Result,
+    State,
+    StateCreate,
+    StateType,
+    TaskRun,
+    TaskRunFields,
+    TaskRunPage,
+    TaskRunReceipts,
+    TaskRunReport,
+    TaskRunResult,
+    TaskRunStateReceipt,
+)
+from taskruns.pages import AsyncListing, AsyncPage, Page
+
+TEXT = "8e445d74-9ca6-425b-98e5-72754b7ea174"
+
+
+def read(client: Client, id: UUID) -> None:
+    """Reads with the client that blocks."""
+    assert_type(client.task_runs.get(id), TaskRun)
+    assert_type(client.task_runs.get(TEXT).state, StateType)
+    assert_type(client.task_runs.get_if_changed(id, if_none_match='"3"'), TaskRun | None)
+    assert_type(client.flow_runs.get(id), FlowRun)
+    assert_type(client.flow_runs.get_if_changed(id, if_none_match='"3"'), FlowRun | None)
+    assert_type(client.flow_runs.task_runs_if_changed(id, if_none_match='"3"'), TaskRunPage | None)
+    assert_type(client.task_runs.aggregate(group_by=["state"]), Aggregate)
+    assert_type(client.service.health(), Health)
+    assert_type(client.service.openapi(), dict[str, Any])
+    assert_type(client.service.documentation(), str)
+
+
+def read_lists(client: Client, id: UUID) -> None:
+    """Reads lists with the client that blocks."""
+    page = client.task_runs.list(state=[StateType.FAILED, "TimedOut"], flow_run_id=[id, TEXT], limit=5)
+    assert_type(page, Page[TaskRun])
+    assert_type(page.items, list[TaskRun])
+    assert_type(page.next, str | None)
+    assert_type(page.next_page(), Page[TaskRun] | None)
+    for task_run in page:
+        assert_type(task_run, TaskRun)
+    for further in page.pages():
+        assert_type(further, Page[TaskRun])
+    assert_type(client.task_runs.list_fields(fields="state").items, list[TaskRunFields])
+    assert_type(client.task_runs.states(id).items, list[State])
+    assert_type(client.flow_runs.list().items, list[FlowRunSummary])
+    assert_type(client.flow_runs.list_fields(fields="state").items, list[FlowRunFields])
+    assert_type(client.flow_runs.states(id).items, list[State])
+    assert_type(client.flow_runs.task_runs(id).items, list[TaskRun])
+    assert_type(client.flow_runs.task_runs_fields(id, fields="state").items, list[TaskRunFields])
+
+
+def report(client: Client, id: UUID) -> None:
+    """Reports with the client that blocks."""
+    assert_type(client.flow_runs.create(flow_name="etl", id=TEXT, parameters={"x": 1}), FlowRun)
+    assert_type(client.flow_runs.set_state(id, type="Running"), FlowRunStateReceipt)
+    assert_type(client.task_runs.set_state(id, type=StateType.RUNNING, message=None), TaskRunStateReceipt)
+    states = [StateCreate(type=StateType.SUCCESS)]
+    receipts = client.flow_runs.report(id, items=(TaskRunReport(task_slug="inc-1", states=states),))
+    assert_type(receipts, TaskRunReceipts)
+    assert_type(receipts.items[0].task_run_id, UUID | None)
+    assert_type(client.task_runs.update(id, name=None, tags=["etl"]), TaskRun)
+    client.flow_runs.delete(id)
+
+
+def read_results(client: Client, id: UUID) -> str | None:
+    """Takes a reference apart."""
+    found = client.task_runs.result(id)
+    assert_type(found, TaskRunResult)
+    assert_type(found.reference, ResultReference | None)
+    match found.reference:
+        case S3Result(bucket=bucket):
+            assert_type(bucket, str | None)
+            return bucket
+        case _:
+            return None
+
+
+def make(http_client: httpx.Client) -> None:
+    """Makes clients and copes with what goes wrong."""
+    with Client("http://127.0.0.1:4200", timeout=5, max_retries=0, http_client=http_client) as client:
+        assert_type(client, Client)
+        assert_type(client.with_options(deadline=1.5), Client)
+        try:
+            client.task_runs.get(TEXT)
+        except VersionConflict as error:
+            assert_type(error.problem, Problem)
+            assert_type(error.raw, bytes)
+        except TaskRunNotFound as error:
+            assert_type((error.status, error.code, error.request_id), tuple[int, str, str])
+
+
+async def read_async(client: AsyncClient, id: UUID) -> None:
+    """Reads with the client for asyncio."""
+    assert_type(await client.task_runs.get(id), TaskRun)
+    assert_type(await client.task_runs.get_if_changed(id, if_none_match='"3"'), TaskRun | None)
+    listing = client.task_runs.list(state=["Failed"])
+    assert_type(listing, AsyncListing[TaskRun])
+    assert_type(await listing, AsyncPage[TaskRun])
+    async for task_run in listing:
+        assert_type(task_run, TaskRun)
+    async for page in listing.pages():
+        assert_type(page.items, list[TaskRun])
+    async for item in await client.flow_runs.task_runs_fields(id, fields="state"):
+        assert_type(item, TaskRunFields)
+    async with client.with_options(timeout=5) as other:
+        assert_type(other, AsyncClient)
+
+
+def make_mistakes(client: Client, id: UUID) -> None:
+    """Each line has a mistake; a checker that finds none says that its comment is not needed."""
+    client.task_runs.list(stat=["Failed"])  # type: ignore[call-arg]
+    client.task_runs.list(limit="5")  # type: ignore[arg-type]
+    client.task_runs.list(start_time_gte="2021-05-12")  # type: ignore[arg-type]
+    client.task_runs.list(fields="state")  # type: ignore[call-arg]
+    client.task_runs.list_fields()  # type: ignore[call-arg]
+    client.task_runs.get()  # type: ignore[call-arg]
+    client.task_runs.get(5)  # type: ignore[arg-type]
+    str(client.task_runs.get(id).slug)  # type: ignore[attr-defined]
+    client.task_runs.get(id).state = StateType.FAILED  # type: ignore[misc]
+    client.task_runs.set_state(id)  # type: ignore[call-arg]
+    client.task_runs.update(id, tags=None)  # type: ignore[arg-type]
+    client.flow_runs.create("etl")  # type: ignore[call-arg]
+    client.flow_runs.create(flow_name=None)  # type: ignore[arg-type]
+    client.flow_runs.report(id, items=[StateCreate(type=StateType.RUNNING)])  # type: ignore[list-item]
+    client.with_options(url="http://127.0.0.1:4200")  # type: ignore[call-arg]
+    Client(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
+
+
+async def make_mistakes_async(client: AsyncClient, id: UUID) -> None:
+    """The same for asyncio."""
+    str(client.task_runs.get(id).name)  # type: ignore[attr-defined]
+    for _ in client.task_runs.list():  # type: ignore[attr-defined]
+        pass
+    async for _ in client.task_runs.get(id):  # type: ignore[attr-defined]
+        pass
+    await client.task_runs.list(stat=["Failed"])  # type: ignore[call-arg]
