@@ -8,42 +8,18 @@ from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import cache
 from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
-from uuid import uuid4
 
 import anyio
 import httpx
-from msgspec import UNSET
 from msgspec.structs import replace
 
-from taskruns._generated.api.flow_runs import (
-    create_flow_run,
-    delete_flow_run,
-    get_flow_run,
-    list_flow_run_states,
-    list_flow_run_task_runs,
-    list_flow_runs,
-    report_task_runs,
-    set_flow_run_state,
-)
-from taskruns._generated.api.service import get_documentation, get_health, get_openapi, get_readiness
-from taskruns._generated.api.task_runs import (
-    aggregate_task_runs,
-    get_task_run,
-    get_task_run_result,
-    list_task_run_states,
-    list_task_runs,
-    set_task_run_state,
-    set_task_run_states,
-    update_task_run,
-)
 from taskruns._generated.types import Call
 from taskruns.exchange import Exchange, Options, decoded, read_options
-from taskruns.models import StateCreate, TaskRunStateReport
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
+from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 
 P = ParamSpec("P")
 T = TypeVar("T")
-S = TypeVar("S", StateCreate, TaskRunStateReport)
 
 FURTHER_PAGE_SIZE = 1000
 """How many items the pages after the first have, where the caller did not say: the most that the service gives."""
@@ -71,118 +47,11 @@ def _turned(call: Call[T], cursor: str) -> Call[T]:
     return replace(call, params=(*params, ("cursor", cursor)))
 
 
-# What makes a report safe to repeat: ids of its own. Each of these adds them where the caller gave none, and says
-# whether the call may be repeated then.
-
-
-def _identify(arguments: dict[str, Any]) -> bool:
-    if arguments.get("idempotency_key", UNSET) is UNSET and arguments.get("id", UNSET) is UNSET:
-        arguments["id"] = uuid4()
-    return True
-
-
-def _identify_states(arguments: dict[str, Any]) -> bool:
-    if "items" in arguments:
-        arguments["items"] = [_with_id(item) for item in arguments["items"]]
-    return True
-
-
-def _identify_reports(arguments: dict[str, Any]) -> bool:
-    if "items" in arguments:
-        arguments["items"] = [
-            replace(item, states=[_with_id(state) for state in item.states]) if item.states else item
-            for item in arguments["items"]
-        ]
-    return True
-
-
-def _with_id(state: S) -> S:
-    return replace(state, id=uuid4()) if state.id is UNSET else state
-
-
-def _may_repeat_update(arguments: dict[str, Any]) -> bool:
-    # Done the first time, it would be refused the second time.
-    return not any(arguments.get(name, UNSET) not in (UNSET, None) for name in ("if_match", "expected_version"))
-
-
 Complete: TypeAlias = Callable[[dict[str, Any]], bool | None]
 
 
 def _as_its_method(arguments: dict[str, Any]) -> None:
     """Whether the call may be repeated is for its HTTP method to say."""
-
-
-class TaskRuns:
-    """`client.task_runs`: the operations on task runs, of one flow run or of all."""
-
-    def __init__(self, client: "Client") -> None:
-        """Binds the operations to a client."""
-        self.get = client.method(get_task_run.build)
-        """Gets one task run by its id."""
-        self.get_if_changed = client.method(get_task_run.build_if_changed)
-        """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
-        self.list = client.listing(list_task_runs.build)
-        """Lists the task runs of all flow runs, newest first."""
-        self.list_fields = client.listing(list_task_runs.build_fields)
-        """Lists the task runs of all flow runs with only some of their members."""
-        self.aggregate = client.method(aggregate_task_runs.build)
-        """Counts task runs and measures them, all or by groups."""
-        self.result = client.method(get_task_run_result.build)
-        """Says where the result of a task run is; of a mapped parent, where those of its children are."""
-        self.states = client.listing(list_task_run_states.build)
-        """Lists the states that a task run had, oldest first."""
-        self.set_state = client.method(set_task_run_state.build, _identify)
-        """Reports a state that a task run has come to."""
-        self.set_states = client.method(set_task_run_states.build, _identify_states)
-        """Reports states of up to 1,000 task runs."""
-        self.update = client.method(update_task_run.build, _may_repeat_update)
-        """Changes the name or the tags of a task run."""
-
-
-class FlowRuns:
-    """`client.flow_runs`: the operations on flow runs."""
-
-    def __init__(self, client: "Client") -> None:
-        """Binds the operations to a client."""
-        self.create = client.method(create_flow_run.build, _identify)
-        """Creates a flow run, or finds the one that has this id or idempotency key."""
-        self.get = client.method(get_flow_run.build)
-        """Gets one flow run by its id."""
-        self.get_if_changed = client.method(get_flow_run.build_if_changed)
-        """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
-        self.list = client.listing(list_flow_runs.build)
-        """Lists flow runs, newest first."""
-        self.list_fields = client.listing(list_flow_runs.build_fields)
-        """Lists flow runs with only some of their members."""
-        self.delete = client.method(delete_flow_run.build)
-        """Deletes a flow run with its task runs and their states."""
-        self.states = client.listing(list_flow_run_states.build)
-        """Lists the states that a flow run had, oldest first."""
-        self.set_state = client.method(set_flow_run_state.build, _identify)
-        """Reports a state that a flow run has come to."""
-        self.task_runs = client.listing(list_flow_run_task_runs.build)
-        """Lists the task runs of a flow run in the order in which they were made."""
-        self.task_runs_fields = client.listing(list_flow_run_task_runs.build_fields)
-        """Lists the task runs of a flow run with only some of their members."""
-        self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
-        """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
-        self.report = client.method(report_task_runs.build, _identify_reports)
-        """Reports up to 1,000 task runs of a flow run, with their states."""
-
-
-class Service:
-    """`client.service`: how the service is, and what it offers."""
-
-    def __init__(self, client: "Client") -> None:
-        """Binds the operations to a client."""
-        self.health = client.method(get_health.build)
-        """Says that the service runs, and which version."""
-        self.readiness = client.method(get_readiness.build)
-        """Says that the service can reach its database; raises `NotReady` otherwise."""
-        self.openapi = client.method(get_openapi.build)
-        """Gets the service's OpenAPI document."""
-        self.documentation = client.method(get_documentation.build)
-        """Gets the service's documentation, a page of HTML."""
 
 
 class Client:
@@ -328,79 +197,6 @@ def default_client(url: str | None = None) -> Client:
     """The client of this process for a service, that which the environment names; made when it is first asked for."""
     # A child process that was forked must not speak on its parent's connections.
     return _client_of_process(read_options(url, None, None, None, None), os.getpid())
-
-
-class AsyncTaskRuns:
-    """`client.task_runs` of an AsyncClient: the operations on task runs, of one flow run or of all."""
-
-    def __init__(self, client: "AsyncClient") -> None:
-        """Binds the operations to a client."""
-        self.get = client.method(get_task_run.build)
-        """Gets one task run by its id."""
-        self.get_if_changed = client.method(get_task_run.build_if_changed)
-        """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
-        self.list = client.listing(list_task_runs.build)
-        """Lists the task runs of all flow runs, newest first."""
-        self.list_fields = client.listing(list_task_runs.build_fields)
-        """Lists the task runs of all flow runs with only some of their members."""
-        self.aggregate = client.method(aggregate_task_runs.build)
-        """Counts task runs and measures them, all or by groups."""
-        self.result = client.method(get_task_run_result.build)
-        """Says where the result of a task run is; of a mapped parent, where those of its children are."""
-        self.states = client.listing(list_task_run_states.build)
-        """Lists the states that a task run had, oldest first."""
-        self.set_state = client.method(set_task_run_state.build, _identify)
-        """Reports a state that a task run has come to."""
-        self.set_states = client.method(set_task_run_states.build, _identify_states)
-        """Reports states of up to 1,000 task runs."""
-        self.update = client.method(update_task_run.build, _may_repeat_update)
-        """Changes the name or the tags of a task run."""
-
-
-class AsyncFlowRuns:
-    """`client.flow_runs` of an AsyncClient: the operations on flow runs."""
-
-    def __init__(self, client: "AsyncClient") -> None:
-        """Binds the operations to a client."""
-        self.create = client.method(create_flow_run.build, _identify)
-        """Creates a flow run, or finds the one that has this id or idempotency key."""
-        self.get = client.method(get_flow_run.build)
-        """Gets one flow run by its id."""
-        self.get_if_changed = client.method(get_flow_run.build_if_changed)
-        """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
-        self.list = client.listing(list_flow_runs.build)
-        """Lists flow runs, newest first."""
-        self.list_fields = client.listing(list_flow_runs.build_fields)
-        """Lists flow runs with only some of their members."""
-        self.delete = client.method(delete_flow_run.build)
-        """Deletes a flow run with its task runs and their states."""
-        self.states = client.listing(list_flow_run_states.build)
-        """Lists the states that a flow run had, oldest first."""
-        self.set_state = client.method(set_flow_run_state.build, _identify)
-        """Reports a state that a flow run has come to."""
-        self.task_runs = client.listing(list_flow_run_task_runs.build)
-        """Lists the task runs of a flow run in the order in which they were made."""
-        self.task_runs_fields = client.listing(list_flow_run_task_runs.build_fields)
-        """Lists the task runs of a flow run with only some of their members."""
-        self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
-        """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
-        self.report = client.method(report_task_runs.build, _identify_reports)
-        """Reports up to 1,000 task runs of a flow run, with their states."""
-
-
-class AsyncService:
-    """`client.service` of an AsyncClient: how the service is, and what it offers."""
-
-    def __init__(self, client: "AsyncClient") -> None:
-        """Binds the operations to a client."""
-        self.health = client.method(get_health.build)
-        """Says that the service runs, and which version."""
-        self.readiness = client.method(get_readiness.build)
-        """Says that the service can reach its database; raises `NotReady` otherwise."""
-        self.openapi = client.method(get_openapi.build)
-        """Gets the service's OpenAPI document."""
-        self.documentation = client.method(get_documentation.build)
-        """Gets the service's documentation, a page of HTML."""
 
 
 class AsyncClient:

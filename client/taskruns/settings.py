@@ -36,7 +36,7 @@ def max_retries() -> int:
 
 def home() -> Path:
     """TASKRUNS_HOME: the user's folder for results and for reports that could not be sent; `~/.taskruns`."""
-    return Path(os.environ.get("TASKRUNS_HOME") or Path.home() / ".taskruns").absolute()
+    return Path(os.environ.get("TASKRUNS_HOME") or "~/.taskruns").expanduser().absolute()
 
 
 def results_folder() -> Path:
