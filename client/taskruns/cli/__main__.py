@@ -1,0 +1,5 @@
+"""`python -m taskruns.cli` is `taskruns`."""
+
+from taskruns.cli import main
+
+main()

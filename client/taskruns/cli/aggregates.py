@@ -1,0 +1,68 @@
+"""Counts and measures, as a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from taskruns.cli import human, output
+from taskruns.cli.output import Column
+from taskruns.models import Aggregate, AggregateGroup
+
+_FORMATS = {"hour": "%Y-%m-%dT%H:%MZ", "day": "%Y-%m-%d"}
+
+
+def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form: str | None) -> None:
+    """Writes an answer: a row for each group and, to people, one for all of them."""
+    whole = [answer] if answer.groups is None or form is None else []
+    groups: list[AggregateGroup | Aggregate] = [*(answer.groups or ()), *whole]
+    # The count is there without being asked for.
+    measures = [measure for measure in dict.fromkeys(measures) if measure != "count"]
+    if form == "json":
+        output.write_json(answer)
+    elif form == "csv":
+        rows = ([*(_key(group, key) for key in keys), group.count, *_measured(group, measures)] for group in groups)
+        output.write_csv([*keys, "count", *measures], rows)
+    else:
+        columns = [_key_column(key, first=index == 0) for index, key in enumerate(keys)]
+        columns.append(Column("COUNT", "count", style=_style))
+        columns += map(_measure_column, measures)
+        output.write_table(columns, groups)
+    if answer.truncated:
+        click.echo("There are more groups: --limit shows them.", err=True)
+    if answer.relation != "eq":
+        click.echo("There may be more: counting stopped at --count-limit.", err=True)
+
+
+def _key(group: Any, key: str) -> Any:
+    return getattr(group.key, key)
+
+
+def _measured(group: Any, measures: Sequence[str]) -> list[Any]:
+    return [getattr(group.measures, name) for name in measures]
+
+
+def _key_column(key: str, *, first: bool) -> Column:
+    def shown(group: AggregateGroup | Aggregate) -> str:
+        if isinstance(group, Aggregate):
+            return "all" if first else ""
+        value = _key(group, key)
+        return "-" if value is None else format(value, _FORMATS.get(key, ""))
+
+    def style(group: AggregateGroup | Aggregate) -> str:
+        return (
+            human.style_of(_key(group, key)) if key == "state" and isinstance(group, AggregateGroup) else _style(group)
+        )
+
+    return Column(key.upper(), key, shown, style=style)
+
+
+def _measure_column(name: str) -> Column:
+    def shown(group: AggregateGroup | Aggregate) -> Any:
+        return getattr(group.measures, name)
+
+    return Column(name.upper(), name, shown, style=_style)
+
+
+def _style(group: AggregateGroup | Aggregate) -> str:
+    return "bold" if isinstance(group, Aggregate) and group.groups is not None else ""

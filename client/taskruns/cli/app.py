@@ -1,0 +1,112 @@
+"""The program: its groups of commands, what it says when something goes wrong, and its exit codes."""
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.shell_completion import get_completion_class
+
+from taskruns import __version__
+from taskruns.cli.commands import DONE, NOT_DONE, Connection, Group, Option, Refusal, connection_options
+from taskruns.cli.flow_runs import flow_run
+from taskruns.cli.listing import form_options
+from taskruns.cli.task_runs import task_run
+
+PROGRAM = "taskruns"
+
+
+@click.group(
+    cls=Group,
+    params=connection_options(hidden=False),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(__version__, prog_name=PROGRAM)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Look up the task runs of your workflow runs: what ran, its state, its duration, its result.
+
+    Say which flow run by its id or its name, or say nothing for the latest. Say which task run by its id, or by its
+    slug for that of the latest flow run that has it.
+    """
+    context.ensure_object(Connection)
+
+
+cli.add_command(flow_run)
+cli.add_command(task_run)
+
+
+@cli.command(
+    params=[
+        Option(
+            ["--folder"],
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="FOLDER",
+            help="Where they are; ~/.taskruns/outbox, or outbox in TASKRUNS_HOME.",
+        ),
+        *form_options("json"),
+    ],
+    examples=("flush",),
+)
+@click.pass_obj
+def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -> int:
+    """Send the reports that could not be sent.
+
+    Recorders leave them in a folder when the service is away. Each goes to the service that it was meant for, or to
+    that of --url. Exits with 1 if any is left or was refused.
+    """
+    from taskruns import outbox
+    from taskruns.cli import output
+    from taskruns.text import printable
+
+    report = outbox.flush(folder, connection.client if "url" in connection.options else None)
+    for problem in report.problems:
+        click.echo(f"{PROGRAM} flush: {printable(problem)}", err=True)
+    if form == "json":
+        output.write_json(report)
+    elif not (report.sent or report.refused or report.left):
+        click.echo("There is nothing to send.")
+    else:
+        click.echo(f"Reports: {report.sent} sent, {report.refused} refused. Files left: {report.left}.")
+    return NOT_DONE if report.refused or report.left else DONE
+
+
+@cli.command(examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/taskruns.fish"))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    With it the shell completes commands, options and their values.
+    """
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(cli, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the program with these arguments; its exit code."""
+    # A program that was started without its outputs, as with `>&-`, has None in their place.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows few letters gets escapes, not an error.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        for argument in arguments:
+            argument.encode()
+        return int(cli.main(list(arguments), prog_name=PROGRAM, standalone_mode=False) or DONE)
+    except UnicodeEncodeError:
+        error: click.ClickException = click.UsageError("The arguments have to be UTF-8.")
+    except click.Abort:
+        return NOT_DONE
+    except click.ClickException as caught:
+        error = caught
+    except OSError as caught:
+        # Of the help, which is written before any command begins.
+        error = Refusal(str(caught))
+    from taskruns.cli.problems import line
+
+    click.echo(line(error), err=True)
+    return error.exit_code

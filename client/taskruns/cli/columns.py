@@ -1,0 +1,129 @@
+"""What tables and records show of runs, to people."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from taskruns.cli import human
+from taskruns.cli.output import Column, column, on_terminal
+from taskruns.models import FlowRun, FlowRunSummary, ResultReference, Serializer, State, TaskRun
+from taskruns.text import printable
+
+
+def task_of(task_run: TaskRun) -> str:
+    """The slug of a task run, and of a child its index: `inc-1[2]`, as commands take it."""
+    return task_run.task_slug if task_run.map_index < 0 else f"{task_run.task_slug}[{task_run.map_index}]"
+
+
+def flow_run_title(flow_run: FlowRun) -> str:
+    """The name of a flow run and of its flow."""
+    return f"{printable(flow_run.name)} ({printable(flow_run.flow_name)})"
+
+
+def task_runs_of(flow_run: FlowRun) -> str:
+    """How many task runs a flow run has."""
+    count = sum(flow_run.task_run_counts.values())
+    return "1 task run" if count == 1 else f"{count} task runs"
+
+
+def took(run: TaskRun | FlowRunSummary | FlowRun) -> str:
+    """The duration; of a run that is running, as long as it has been, with a `+`."""
+    if run.duration is not None:
+        return human.duration(run.duration)
+    if run.start_time is None or run.end_time is not None or not on_terminal():
+        return ""
+    return f"{human.duration((datetime.now(UTC) - run.start_time).total_seconds())}+"
+
+
+def _type_of(state: State) -> str:
+    return state.type if state.accepted else f"{state.type} (late)"
+
+
+def _style_of(state: State) -> str:
+    return human.style_of(state.type)
+
+
+def _time_of(state: State) -> str:
+    return human.exact(state.timestamp, "milliseconds")
+
+
+_ID = Column("ID", "id")
+_STARTED, _TOOK = Column("STARTED", "start_time"), Column("TOOK", "duration", took)
+_MESSAGE = Column("MESSAGE", "state_message", least=20)
+_OF_TASK_RUN = (Column("TASK", "task_slug", task_of, least=12), column("state"), _STARTED, _TOOK)
+FLOW_RUN_COLUMNS = (
+    Column("NAME", "name", least=12),
+    Column("FLOW", "flow_name", least=8),
+    column("state"),
+    _STARTED,
+    _TOOK,
+    Column("TASK RUNS", "task_run_counts", least=20),
+    _ID._replace(optional=True),
+)
+TASK_RUN_COLUMNS = (_ID, *_OF_TASK_RUN, _MESSAGE._replace(optional=True))
+"""Of task runs of all flow runs, which nothing but the id tells apart."""
+COLUMNS_IN_ONE_FLOW_RUN = (*_OF_TASK_RUN, _MESSAGE, _ID._replace(optional=True))
+STATE_COLUMNS = (
+    Column("TIME", "timestamp", _time_of),
+    Column("STATE", "type", _type_of, style=_style_of),
+    Column("MESSAGE", "message", least=7),
+)
+
+
+def _times(run: TaskRun | FlowRun) -> Iterator[tuple[str, str, str]]:
+    now = datetime.now(UTC)
+    style = human.style_of(run.state)
+    message = "" if run.state_message is None else f": {printable(run.state_message)}"
+    yield "State", f"{printable(run.state)}{message}", style
+    for name, moment in (("Since", run.state_timestamp), ("Started", run.start_time), ("Ended", run.end_time)):
+        if moment is not None:
+            relative = human.ago(moment, now) if on_terminal() else None
+            yield name, human.exact(moment) + (f" ({relative})" if relative else ""), ""
+    yield "Took", took(run), ""
+    yield "Waited", "" if run.queue_time is None else human.duration(run.queue_time), ""
+    yield "Ran", f"{run.run_count} times" if run.run_count > 1 else "", ""
+
+
+def flow_run_record(flow_run: FlowRun) -> Iterator[tuple[str, str, str]]:
+    """What is known about a flow run."""
+    yield "Flow run", printable(flow_run.name), "bold"
+    yield "Id", str(flow_run.id), ""
+    yield "Flow", printable(flow_run.flow_name), ""
+    yield from _times(flow_run)
+    yield "Task runs", human.counts(flow_run.task_run_counts), ""
+    yield "Labels", human.shown("labels", flow_run.labels, now=None), ""
+    yield "Parameters", _json(flow_run.parameters), ""
+    yield "Context", _json(flow_run.context), ""
+    yield "Made", human.exact(flow_run.created), ""
+
+
+def _json(members: dict[str, object]) -> str:
+    return printable(msgspec.json.encode(members).decode()) if members else ""
+
+
+def task_run_record(task_run: TaskRun, flow_run: FlowRun, result: str) -> Iterator[tuple[str, str, str]]:
+    """What is known about a task run."""
+    yield "Task run", printable(task_of(task_run)), "bold"
+    yield "Id", str(task_run.id), ""
+    yield "Name", printable(task_run.name or ""), ""
+    yield "Flow run", f"{flow_run_title(flow_run)}  {flow_run.id}", ""
+    yield from _times(task_run)
+    yield "Tags", human.shown("tags", task_run.tags, now=None), ""
+    yield "Result", result, ""
+    yield "Made", human.exact(task_run.created), ""
+
+
+def reference(given: ResultReference) -> str:
+    """Where a result is and how it was written."""
+    where = given.uri or given.type
+    how = [] if given.serializer is None else [_written(given.serializer)]
+    if given.size is not None:
+        how.append(human.size(given.size))
+    return printable(where) + (f"  ({', '.join(how)})" if how else "")
+
+
+def _written(serializer: Serializer) -> str:
+    inner = getattr(serializer, "serializer", None)
+    name = getattr(serializer, "name", serializer.type)
+    return printable(str(name)) if inner is None else f"{printable(str(name))} of {_written(inner)}"

@@ -1,0 +1,172 @@
+"""What all commands share: an example and sections in the help, and the options that say where the service is."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskruns.cli.values import SECONDS
+
+if TYPE_CHECKING:
+    from taskruns.client import Client
+
+
+DONE, NOT_DONE = 0, 1
+"""Exit codes: what was asked is done, or could not be. A wrong question is 2, as click has it."""
+_OTHER = "Options"
+_WIDEST_NAMES = 34
+
+
+class Connection:
+    """Where the service is, as the options say; it connects when a command first asks for `client`."""
+
+    def __init__(self) -> None:
+        """Nothing was said yet: all comes from the environment."""
+        self.options: dict[str, Any] = {}
+
+    @cached_property
+    def client(self) -> "Client":
+        """The client, which is closed when the command ends."""
+        from taskruns.client import Client  # imports httpx, which takes longer than all the rest
+
+        client = Client(**self.options)
+        click.get_current_context().call_on_close(client.close)
+        return client
+
+
+class Refusal(click.ClickException):
+    """What was asked for could not be done."""
+
+    exit_code = 1
+
+
+class Option(click.Option):
+    """An option that stands in a section of the help; `shown` are the names that stand there, if not its own."""
+
+    def __init__(self, names: Sequence[str], *, section: str = _OTHER, shown: str | None = None, **given: Any) -> None:
+        """Takes the arguments of click's own option as well."""
+        super().__init__(names, **given)
+        self.section = section
+        self.shown = shown
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option's names and what it does."""
+        record = super().get_help_record(ctx)
+        return (self.shown, record[1]) if record is not None and self.shown is not None else record
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Nothing: what there is to say about defaults and bounds, the help says in words."""
+        return {}
+
+
+def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
+    if value is not None:
+        context.ensure_object(Connection).options[str(option.name)] = value
+
+
+def _log(context: click.Context, option: click.Parameter, value: bool) -> None:
+    log = logging.getLogger("taskruns")
+    if value and not log.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG)
+
+
+_CONNECTION: tuple[tuple[list[str], dict[str, Any]], ...] = (
+    (
+        ["--url"],
+        {"metavar": "URL", "help": "Where the service is (http://127.0.0.1:4200).  [TASKRUNS_URL]"},
+    ),
+    (
+        ["--api-key"],
+        {"metavar": "KEY", "help": "The key to send. Others can see it here: set the variable.  [TASKRUNS_API_KEY]"},
+    ),
+    (
+        ["--timeout"],
+        {
+            "metavar": "SECONDS",
+            "type": SECONDS,
+            "help": "How long to wait for an answer (30).  [TASKRUNS_TIMEOUT]",
+        },
+    ),
+    (
+        ["-v", "--verbose"],
+        {"is_flag": True, "callback": _log, "help": "Tell on standard error what is asked and answered."},
+    ),
+)
+
+
+def connection_options(*, hidden: bool) -> list[click.Parameter]:
+    """The options that say where the service is; every command takes them, the help of `taskruns` shows them."""
+    section = "Connection (also behind the command)"
+    shared: dict[str, Any] = {"callback": _remember, "expose_value": False, "hidden": hidden, "section": section}
+    return [Option(names, **(shared | given)) for names, given in _CONNECTION]
+
+
+def _write_options(params: Iterable[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for param in params:
+        if (record := param.get_help_record(ctx)) is not None:
+            sections.setdefault(getattr(param, "section", _OTHER), []).append(record)
+    # What every command has, such as --help, comes last.
+    sections[_OTHER] = sections.pop(_OTHER)
+    for section, records in sections.items():
+        with formatter.section(section):
+            formatter.write_dl(records, col_max=_WIDEST_NAMES)
+
+
+class Command(click.Command):
+    """A command with examples, and sections of options, in its help."""
+
+    def __init__(self, *given: Any, examples: Sequence[str] = (), **named: Any) -> None:
+        """Takes the arguments of click's own command as well; each example is what follows `taskruns`."""
+        super().__init__(*given, **named)
+        self.examples = examples
+        self.params += connection_options(hidden=True)
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Runs the command; its exit code."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            return NOT_DONE
+        except BrokenPipeError:
+            # Who reads has seen enough, as `head` has.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
+        except Exception as error:
+            from taskruns.cli.problems import told
+
+            raise told(error, ctx) from error
+        return code or DONE
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the examples, and the options by section."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}taskruns {example}\n")
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+
+class Group(click.Group):
+    """A group of such commands, shown in the order in which they were written."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, and the options by section."""
+        self.format_commands(ctx, formatter)
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands, the most common first."""
+        return list(self.commands)

@@ -1,0 +1,107 @@
+"""The filters of the service as options: one table, which a test holds to the service's document."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import click
+
+from taskruns.cli import values
+from taskruns.cli.commands import Option
+
+WHICH = "Which (options may be given again; STATE, GROUP, ID and NUMBER may have commas)"
+WHEN = "When (TIME is like 2021-05-12T18:00:00Z, 2021-05-12, -2h, -7d or now)"
+
+
+class Filter(NamedTuple):
+    """A filter: its name in the API, the type of its value, what it leaves, and other names of its option."""
+
+    name: str
+    type: click.ParamType[Any]
+    leaves: str
+    also: tuple[str, ...] = ()
+    many: bool = False
+    section: str = WHICH
+    shown: str | None = None
+    hidden: bool = False
+
+    def option(self) -> Option:
+        """The option of a command."""
+        dashed = self.name.replace("_", "-")
+        if self.type is click.BOOL:
+            names = [f"--{dashed}/--no-{dashed}"]
+            given: dict[str, Any] = {"default": None}
+        else:
+            names = [*self.also, f"--{dashed}"]
+            given = {"type": self.type, "multiple": self.many, "metavar": self.type.name.upper()}
+        if isinstance(self.type, values.Words):
+            given["callback"] = values.together
+        return Option(
+            [self.name, *names],
+            help=f"{self.leaves}.",
+            section=self.section,
+            shown=self.shown,
+            hidden=self.hidden,
+            **given,
+        )
+
+
+def _time(field: str, operator: str) -> Filter:
+    """A filter of a time. The help shows two that are used most, and of the sixteen how they are made up."""
+    name, spelled = f"{field}_{operator}", "--{start-time,end-time,created,updated}-{gte,gt,lte,lt} TIME"
+    told = {
+        "start_time_gte": ("Started at this time or later", ("--since",), None),
+        "start_time_lt": ("Started before this time", ("--until",), None),
+        "updated_lt": ("Started, ended, made, changed: at or after, after, at or before, before it", (), spelled),
+    }
+    leaves, also, shown = told.get(name, ("", (), None))
+    return Filter(name, values.TIME, leaves, also, section=WHEN, shown=shown, hidden=name not in told)
+
+
+_TIMES = ("start_time", "end_time", "created", "updated")
+_OPERATORS = ("gte", "gt", "lte", "lt")
+_FILTERS = (
+    Filter("state", values.STATES, "In one of these states", ("-s",), many=True),
+    Filter("state_not", values.STATES, "In none of these states", many=True),
+    Filter("state_group", values.GROUPS, "pending, running, finished, successful or failed", ("-g",), many=True),
+    Filter("task_slug", click.STRING, "Of one of these tasks", ("-t",), many=True),
+    Filter("task_slug_prefix", click.STRING, "Of tasks whose slug starts like this"),
+    Filter("map_index", values.INTEGERS, "With this map index; -1 if not the child of a map", many=True),
+    Filter("is_mapped_parent", click.BOOL, "Parents of maps, or none of them"),
+    Filter("is_mapped_child", click.BOOL, "Children of maps, or none of them"),
+    Filter("task_run_id", values.IDS, "With one of these ids", many=True),
+    Filter("flow_run_id", values.IDS, "Of one of these flow runs", many=True),
+    Filter("flow_name", click.STRING, "Of one of these flows", ("-f",), many=True),
+    Filter("name_contains", click.STRING, "With this in their name; capitals are the same"),
+    Filter("label", click.STRING, "With any of these labels", ("-l",), many=True),
+    Filter("label_all", click.STRING, "With all of these labels", many=True),
+    Filter("tag", click.STRING, "With any of these tags", many=True),
+    Filter("tag_all", click.STRING, "With all of these tags", many=True),
+    Filter("run_count_gte", click.INT, "That ran so often or more"),
+    Filter("has_result", click.BOOL, "With a result that was kept, or without"),
+    Filter("after_sequence", click.INT, "That changed after this sequence of their flow run"),
+    *(_time(field, operator) for field in _TIMES for operator in _OPERATORS),
+    Filter("start_time_is_null", click.BOOL, "Not started, or started", section=WHEN),
+    Filter("end_time_is_null", click.BOOL, "Not ended, or ended", section=WHEN),
+    Filter("duration_gte", values.SECONDS, "That took so long or longer: 90, 1.5, 5m", section=WHEN),
+    Filter("duration_lte", values.SECONDS, "That took so long or less", section=WHEN),
+    Filter("queue_time_gte", values.SECONDS, "That waited so long or longer", section=WHEN),
+    Filter("queue_time_lte", values.SECONDS, "That waited so long or less", section=WHEN),
+)
+_OF_FLOW_RUNS_ONLY = {"label", "label_all"}
+_OF_TASK_RUNS_ONLY = {
+    *("task_slug", "task_slug_prefix", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
+    *("tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),
+}
+FLOW_RUN_FILTERS = [one for one in _FILTERS if one.name not in _OF_TASK_RUNS_ONLY]
+TASK_RUN_FILTERS = [one for one in _FILTERS if one.name not in _OF_FLOW_RUNS_ONLY]
+IN_ONE_FLOW_RUN = [one for one in TASK_RUN_FILTERS if one.name not in ("flow_run_id", "flow_name")]
+
+
+def options(filters: Iterable[Filter]) -> list[click.Parameter]:
+    """The options of a command that takes these filters."""
+    return [one.option() for one in filters]
+
+
+def asked(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters that were given, as the client takes them."""
+    return {name: value for name, value in filters.items() if value not in (None, (), [])}

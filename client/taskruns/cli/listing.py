@@ -1,0 +1,171 @@
+"""Lists: the options that all of them take, and how they are asked for and written."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
+
+from taskruns.cli.commands import Option
+from taskruns.cli.values import Words
+
+if TYPE_CHECKING:
+    from taskruns.cli.output import Column
+
+DEFAULT_LIMIT = 50
+MOST = 1000
+_SHARED = ("state", "state_message", "state_timestamp", "version", "run_count", "start_time", "end_time", "duration")
+FLOW_RUN_FIELDS = (
+    *("id", "flow_id", "flow_name", "name", *_SHARED),
+    *("queue_time", "task_run_counts", "labels", "sequence", "created", "updated"),
+)
+TASK_RUN_FIELDS = (
+    *("id", "flow_run_id", "task_id", "task_slug", "map_index", "name", *_SHARED),
+    *("queue_time", "has_result", "tags", "sequence", "created", "updated"),
+)
+STATE_FIELDS = (
+    "timestamp",
+    "type",
+    "message",
+    "accepted",
+    "id",
+    "received_at",
+    "version",
+    "sequence",
+    "result",
+    "details",
+)
+"""The members of items in the order in which CSV has them; tests hold them to the service's document."""
+SORTS = ("created", "start_time", "end_time")
+SORTS_IN_ONE_FLOW_RUN = (
+    *SORTS,
+    *("updated", "sequence", "task_slug", "map_index", "name", "state", "run_count", "duration", "queue_time"),
+)
+
+
+class Sort(Words):
+    """Keys with commas between them, with `-` in front for descending."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The keys that begin so."""
+        before, comma, begun = incomplete.rpartition(",")
+        sign = "-" * begun.startswith("-")
+        found = super().shell_complete(ctx, param, f"{before}{comma}{begun.removeprefix('-')}")
+        return [CompletionItem(f"{before}{comma}{sign}{item.value.rpartition(',')[2]}") for item in found]
+
+
+_FORMS = {
+    "json": ("--json", "JSON, with the members of the API."),
+    "csv": ("--csv", "CSV, with a header."),
+    "ids": ("-q", "Only the ids."),
+}
+
+
+def form_options(*forms: str) -> list[click.Parameter]:
+    """The options that say in which form something is written."""
+    return [
+        Option(["form", _FORMS[form][0]], flag_value=form, section="Output", help=_FORMS[form][1]) for form in forms
+    ]
+
+
+def limit_options() -> list[click.Parameter]:
+    """The options that say how many items are written."""
+    return [
+        Option(
+            ["-n", "--limit"],
+            type=click.IntRange(1, 10**9),
+            metavar="NUMBER",
+            section="Output",
+            help=f"How many to show ({DEFAULT_LIMIT}).",
+        ),
+        Option(["everything", "-a", "--all"], is_flag=True, section="Output", help="Show all, however many."),
+    ]
+
+
+def _joined(context: click.Context, option: click.Parameter, keys: list[str] | None) -> str | None:
+    return None if keys is None else ",".join(keys)
+
+
+def options(fields: Sequence[str], sorts: Sequence[str], default_sort: str) -> list[click.Parameter]:
+    """The options of a list of runs."""
+    return [
+        Option(
+            ["--sort"],
+            type=Sort("keys", known=lambda: sorts),
+            metavar="KEYS",
+            section="Output",
+            callback=_joined,
+            help=f"In this order, such as -start_time ({default_sort}).",
+        ),
+        *limit_options(),
+        Option(
+            ["--fields"],
+            type=Words("fields", known=lambda: fields),
+            metavar="FIELDS",
+            section="Output",
+            help="Only these, such as id,state.",
+        ),
+        *form_options("json", "csv", "ids"),
+    ]
+
+
+class Wanted(NamedTuple):
+    """What the options of a list said."""
+
+    form: str | None
+    limit: int | None
+    everything: bool
+    fields: Sequence[str] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether items with all their members are needed."""
+        return self.fields is None and self.form != "ids"
+
+
+def wanted_of(given: dict[str, Any]) -> Wanted:
+    """Takes what the options of a list said out of all that was given."""
+    return Wanted(**{name: given.pop(name) for name in Wanted._fields})
+
+
+def show(
+    ask: Callable[..., Iterable[Any]],
+    what: str,
+    columns: Sequence["Column"],
+    every_field: Sequence[str],
+    wanted: Wanted,
+) -> None:
+    """Asks for a list, with `limit=` and, unless it is wanted whole, `fields=`, and writes it."""
+    from taskruns.cli import output
+
+    form, limit, everything, fields = wanted
+    if everything and limit is not None:
+        raise click.UsageError("--all and --limit can not both be given.")
+    if unknown := [name for name in fields or () if name not in every_field]:
+        raise click.UsageError(f"There is no field {unknown[0]!r}. There are {', '.join(every_field)}.")
+    if form == "ids":
+        fields = ["id"]
+    most = None if everything else limit or DEFAULT_LIMIT
+    # One more than is shown tells whether there are more.
+    size = MOST if most is None else min(most + 1, MOST)
+    items = iter(ask(limit=size) if fields is None else ask(limit=size, fields=",".join(fields)))
+    shown = islice(items, most)
+    match form:
+        case "json" if fields is None:
+            output.write_json_list(shown)
+        case "json":
+            output.write_json_list({name: getattr(item, name) for name in fields or ()} for item in shown)
+        case "csv":
+            names = fields or every_field
+            output.write_csv(names, ([getattr(item, name) for name in names] for item in shown))
+        case "ids":
+            for item in shown:
+                sys.stdout.write(f"{item.id}\n")
+        case _:
+            picked = [output.column(name) for name in fields] if fields else columns
+            if not output.write_table(picked, shown):
+                click.echo(f"No {what}.", err=True)
+    if limit is None and next(items, None) is not None:
+        click.echo(f"Only {most} {what} are shown: --all shows all, --limit as many as you say.", err=True)

@@ -1,0 +1,211 @@
+"""What goes to standard output: JSON and CSV for programs, tables and records for people."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+import msgspec
+from rich.cells import cell_len
+
+from taskruns.cli import human
+
+_MEASURED = 1000
+"""So many rows are read before the widths of the columns are set, so that a list of any length needs little memory."""
+_GAP = "  "
+
+
+def on_terminal() -> bool:
+    """Whether a person sees it at once."""
+    return sys.stdout.isatty()
+
+
+def write_text(data: str) -> None:
+    """Writes text as UTF-8, whatever the terminal is."""
+    sys.stdout.buffer.write(data.encode("utf-8", "backslashreplace"))
+
+
+def _escaped(text: str) -> str:
+    """JSON in which what is not printable, which is within its texts only, is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def json_text(value: Any) -> str:
+    """A value as indented JSON.
+
+    Raises:
+        TypeError: If JSON has no word for it.
+        ValueError: If it holds itself, or a number that is none.
+    """
+    return _escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def _builtins(value: Any) -> Any:
+    """A value of the API as JSON has it, except for its times."""
+    return msgspec.to_builtins(value, builtin_types=(datetime,))
+
+
+def _exact(moment: datetime) -> str:
+    """A time with six decimals always, so that times sort as texts."""
+    return human.exact(moment, "microseconds")
+
+
+def write_json(value: Any) -> None:
+    """Writes one object of the API."""
+    write_text(_escaped(json.dumps(_builtins(value), indent=2, ensure_ascii=False, default=_exact)) + "\n")
+
+
+def write_json_list(items: Iterable[Any]) -> None:
+    """Writes an array with a line for each item, as they come."""
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_exact).encode
+    before = "[\n"
+    for item in items:
+        write_text(before + _escaped(encode(_builtins(item))))
+        before = ",\n"
+    write_text("[]\n" if before == "[\n" else "\n]\n")
+
+
+def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a header and rows as in RFC 4180; null is empty, and a list or an object is JSON."""
+    line = io.StringIO(newline="")
+    writer = csv.writer(line)
+    for row in chain([names], rows):
+        writer.writerow([_cell(_builtins(value)) for value in row])
+        write_text(line.getvalue())
+        line.seek(0)
+        line.truncate()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return _exact(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _plain(item: Any) -> str:
+    return ""
+
+
+def _of_state(item: Any) -> str:
+    return human.style_of(item.state)
+
+
+class Column(NamedTuple):
+    """A column of a table: its title, and what it shows of an item and how."""
+
+    title: str
+    name: str
+    """The member that it shows, which says how."""
+    of: Callable[[Any], Any] | None = None
+    """What it shows instead of the member."""
+    least: int | None = None
+    """The width to which it may be cut; None: it may not."""
+    style: Callable[[Any], str] = _plain
+    optional: bool = False
+    """Whether a terminal that is too narrow for all does without it."""
+
+    def cell(self, item: Any, now: datetime | None) -> str:
+        """What it shows of an item; times as so long ago if `now` is given."""
+        return human.shown(self.name, getattr(item, self.name) if self.of is None else self.of(item), now=now)
+
+
+def column(name: str) -> Column:
+    """The column of one member, without more being known about it."""
+    return Column(name.upper(), name, style=_of_state if name == "state" else _plain)
+
+
+def write_table(columns: Sequence[Column], items: Iterable[Any]) -> bool:
+    """Writes a table, cut to the width of a terminal and with colours there; says whether it had any rows."""
+    remaining = iter(items)
+    first = list(islice(remaining, _MEASURED))
+    if not first and on_terminal():
+        return False
+    now = datetime.now(UTC) if on_terminal() else None
+    cells = [[column.cell(item, now) for column in columns] for item in first]
+    titles = [column.title for column in columns]
+    widths = [max(map(cell_len, cells_of)) for cells_of in zip(titles, *cells, strict=True)]
+    if now is None:
+        _write_plain(titles, widths)
+        for row in cells:
+            _write_plain(row, widths)
+        for item in remaining:
+            _write_plain([column.cell(item, None) for column in columns], widths)
+    else:
+        _write_rich(columns, widths, chain(first, remaining), now)
+    return bool(first)
+
+
+def _write_plain(row: Sequence[str], widths: Sequence[int]) -> None:
+    cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+    sys.stdout.write(_GAP.join(cells).rstrip() + "\n")
+
+
+def _write_rich(columns: Sequence[Column], widths: list[int], items: Iterable[Any], now: datetime) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    fitted = _fitted(columns, widths, console.width)
+
+    def line(cells: Iterable[tuple[str, str]]) -> None:
+        texts: list[Text] = []
+        for (cell, style), (_, width) in zip(cells, fitted, strict=True):
+            texts.append(Text(cell, style))
+            texts[-1].truncate(width, overflow="ellipsis", pad=True)
+        whole = Text(_GAP).join(texts)
+        whole.rstrip()
+        console.print(whole, no_wrap=True, overflow="ellipsis")
+
+    line((column.title, "bold") for column, _ in fitted)
+    for item in items:
+        line((column.cell(item, now), column.style(item)) for column, _ in fitted)
+
+
+def _fitted(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[tuple[Column, int]]:
+    """Columns with widths that fit, if they can be made to: those that may be cut are, the last ones first."""
+    fitted = [
+        (column, width, width if column.least is None else min(width, column.least))
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    for optional in [one for one in reversed(fitted) if one[0].optional]:
+        if sum(least for _, _, least in fitted) + len(_GAP) * (len(fitted) - 1) > available:
+            fitted.remove(optional)
+    excess = sum(width for _, width, _ in fitted) + len(_GAP) * (len(fitted) - 1) - available
+    cut: list[tuple[Column, int]] = []
+    for column, width, least in reversed(fitted):
+        cut.append((column, max(least, width - max(excess, 0))))
+        excess -= width - cut[-1][1]
+    return cut[::-1]
+
+
+def write_record(rows: Iterable[tuple[str, str, str]]) -> None:
+    """Writes what is known about one thing: a name, a value and its style on each line."""
+    shown = [row for row in rows if row[1]]
+    width = max(len(name) for name, _, _ in shown)
+    if not on_terminal():
+        for name, value, _ in shown:
+            sys.stdout.write(f"{name:{width}}{_GAP}{value}\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, len(_GAP)))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value, style in shown:
+        grid.add_row(Text(name, "bold"), Text(value, style))
+    Console(highlight=False).print(grid)

@@ -1,0 +1,236 @@
+"""`taskruns task-run`: list task runs, look into one, load its result, count and measure."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from taskruns.cli import filters, listing
+from taskruns.cli.commands import Connection, Group, Option
+from taskruns.cli.lookup import find_task_run, task_run_options
+from taskruns.cli.values import Words, together
+
+
+@click.group(cls=Group)
+def task_run() -> None:
+    """Look task runs up, load their results, count them."""
+
+
+@task_run.command(
+    "ls",
+    params=[
+        *filters.options(filters.TASK_RUN_FILTERS),
+        *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS, "-created"),
+    ],
+    examples=(
+        "task-run ls --state-group failed --since -1d",
+        "task-run ls -s Failed,TimedOut --flow-name etl --fields task_slug,state_message",
+        "task-run ls --task-slug inc-1 --all --json",
+    ),
+)
+@click.pass_obj
+def list_task_runs(connection: Connection, /, **given: Any) -> None:
+    """List the task runs of all flow runs, newest first."""
+    from taskruns.cli.columns import TASK_RUN_COLUMNS
+
+    wanted, task_runs = listing.wanted_of(given), connection.client.task_runs
+    ask = partial(task_runs.list if wanted.whole else task_runs.list_fields, **filters.asked(given))
+    listing.show(ask, "task runs", TASK_RUN_COLUMNS, listing.TASK_RUN_FIELDS, wanted)
+
+
+@task_run.command(
+    "info",
+    params=[*task_run_options(), *listing.form_options("json")],
+    examples=(
+        "task-run info inc-1",
+        "task-run info 'inc-1[2]' --flow-name etl",
+        "task-run info say_hello-1 --flow-run-name brave-otter --json",
+    ),
+)
+@click.argument("which", metavar="ID|SLUG")
+@click.pass_obj
+def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Any) -> None:
+    """Show one task run.
+
+    Its state, its times and how long it took, and where its result is. Say which by its id, or by its slug; of a child
+    of a map with its index: slug[2]. Without --flow-run-id or --flow-run-name it is that of the latest flow run that
+    has it.
+    """
+    from taskruns.cli import columns, output
+    from taskruns.cli.results import described
+
+    view = find_task_run(connection.client, which, **where)
+    if form == "json":
+        output.write_json(view.task_run)
+    else:
+        flow_run = connection.client.flow_runs.get(view.flow_run_id)
+        result = described(connection.client, view.task_run)
+        output.write_record(columns.task_run_record(view.task_run, flow_run, result))
+
+
+@task_run.command(
+    "result",
+    params=[
+        *task_run_options(),
+        Option(["--trust"], is_flag=True, help="Load what was pickled, which runs code of whoever wrote it."),
+        Option(
+            ["--missing"],
+            type=click.Choice(["raise", "none"]),
+            default="raise",
+            help="What to do about children without a result: refuse, or show None for them.",
+        ),
+        Option(["--max-bytes"], type=click.IntRange(min=1), metavar="NUMBER", help="How large a result may be."),
+        Option(
+            ["--location"], is_flag=True, section="Output", help="Only where it is; of a map a line for each child."
+        ),
+        Option(["form", "--json"], flag_value="json", section="Output", help="JSON; with --location the reference."),
+        Option(
+            ["--output"],
+            type=click.Path(dir_okay=False, writable=True, path_type=Path),
+            metavar="FILE",
+            section="Output",
+            help="Write JSON into this file.",
+        ),
+    ],
+    examples=(
+        "task-run result inc-1",
+        "task-run result 'inc-1[2]' --location",
+        "task-run result inc-1 --flow-name etl --json | jq length",
+    ),
+)
+@click.argument("which", metavar="ID|SLUG")
+@click.pass_obj
+def show_result(
+    connection: Connection,
+    /,
+    *,
+    which: str,
+    form: str | None,
+    location: bool,
+    output: Path | None,
+    trust: bool,
+    missing: Literal["raise", "none"],
+    max_bytes: int | None,
+    **where: Any,
+) -> None:
+    """Load what a task returned.
+
+    Of a mapped task that is a list of what its children returned. It is shown as Python shows it, or as JSON. Say which
+    as for `task-run info`.
+    """
+    from taskruns.cli import results
+
+    view = find_task_run(connection.client, which, **where)
+    if location:
+        results.write_location(connection.client, view.task_run, form)
+    else:
+        load = view.get_result if max_bytes is None else partial(view.get_result, max_bytes=max_bytes)
+        results.write_value(load(trust=trust, missing=missing), form, output)
+
+
+@task_run.command(
+    "states",
+    params=[*task_run_options(), *listing.limit_options(), *listing.form_options("json", "csv")],
+    examples=("task-run states inc-1", "task-run states 'inc-1[2]' --flow-name etl --csv"),
+)
+@click.argument("which", metavar="ID|SLUG")
+@click.pass_obj
+def list_states(
+    connection: Connection, /, *, which: str, form: str | None, limit: int | None, everything: bool, **where: Any
+) -> None:
+    """List the states that a task run had.
+
+    The oldest is first; those that came too late to count are marked. Say which as for `task-run info`.
+    """
+    from taskruns.cli.columns import STATE_COLUMNS
+
+    view = find_task_run(connection.client, which, **where)
+    ask = partial(connection.client.task_runs.states, view.task_run_id)
+    listing.show(ask, "states", STATE_COLUMNS, listing.STATE_FIELDS, listing.Wanted(form, limit, everything))
+
+
+_COUNT_LIMIT = Option(
+    ["--count-limit"],
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    section="Output",
+    help="Stop counting here, which is quicker.",
+)
+
+
+@task_run.command(
+    "count",
+    params=[*filters.options(filters.TASK_RUN_FILTERS), _COUNT_LIMIT],
+    examples=("task-run count --state Success", "task-run count --flow-name etl --state-group failed --since -7d"),
+)
+@click.pass_obj
+def count_task_runs(connection: Connection, /, *, count_limit: int | None, **given: Any) -> None:
+    """Count task runs; always exact."""
+    answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.asked(given))
+    click.echo(answer.count)
+    if answer.relation != "eq":
+        click.echo("There may be more: counting stopped at --count-limit.", err=True)
+
+
+def _group_keys() -> list[str]:
+    from taskruns.models import AggregateTaskRunsGroupByItem
+
+    return list(AggregateTaskRunsGroupByItem)
+
+
+def _measures() -> list[str]:
+    from taskruns.models import AggregateTaskRunsMeasureItem
+
+    return list(AggregateTaskRunsMeasureItem)
+
+
+@task_run.command(
+    "aggregate",
+    params=[
+        Option(
+            ["-b", "--group-by"],
+            type=Words("keys", known=_group_keys),
+            multiple=True,
+            callback=together,
+            metavar="KEYS",
+            section="What",
+            help="A row for each state, task_slug, flow_run_id, flow_name, map_parent, hour, day; up to three.",
+        ),
+        Option(
+            ["-m", "--measure"],
+            type=Words("measures", known=_measures),
+            multiple=True,
+            callback=together,
+            metavar="MEASURES",
+            section="What",
+            help="(sum, avg, min, max, p50, p95 or p99)_(duration or queue_time), first_start_time, last_end_time.",
+        ),
+        *filters.options(filters.TASK_RUN_FILTERS),
+        Option(
+            ["-n", "--limit"],
+            type=click.IntRange(min=1),
+            metavar="NUMBER",
+            section="Output",
+            help="How many groups to show (1000).",
+        ),
+        _COUNT_LIMIT,
+        *listing.form_options("json", "csv"),
+    ],
+    examples=(
+        "task-run aggregate --group-by state",
+        "task-run aggregate --group-by flow_name,task_slug --measure p50_duration,p95_duration --since -7d",
+        "task-run aggregate --group-by day --state-group failed --csv",
+    ),
+)
+@click.pass_obj
+def aggregate_task_runs(connection: Connection, /, *, form: str | None, **given: Any) -> None:
+    """Count and measure task runs, all or by groups."""
+    from taskruns.cli import aggregates
+
+    asked = filters.asked(given)
+    if len(asked.get("group_by", ())) > 3:
+        raise click.UsageError("--group-by takes up to three keys.")
+    aggregates.write(
+        connection.client.task_runs.aggregate(**asked), asked.get("group_by", []), asked.get("measure", []), form
+    )

@@ -1,0 +1,149 @@
+"""What the values of options are read as: times, seconds, ids, and words that may have commas between them."""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+import click
+from click.shell_completion import CompletionItem
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_PART = r"(\d+(?:\.\d+)?)([smhdw])"
+_SPAN = re.compile(rf"(?:{_PART})+")
+
+
+def span(text: str) -> float | None:
+    """The seconds of a text like `90s` or `1h30m`; None if it is none."""
+    if _SPAN.fullmatch(text) is None:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
+
+
+class Moment(click.ParamType[datetime]):
+    """A time with an offset, a date, or a time before or after now."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time, in UTC."""
+        try:
+            return _moment(value)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time. Give one with its offset (2021-05-12T18:00:00Z), a date (2021-05-12, in UTC), "
+                "one before now (-2h, -7d) or now.",
+                param,
+                ctx,
+            )
+
+
+def _moment(text: str) -> datetime:
+    now = datetime.now(UTC)
+    if text == "now":
+        return now
+    if (seconds := span(text[1:])) is not None and text[0] in "+-":
+        return now + timedelta(seconds=seconds if text[0] == "+" else -seconds)
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("It has no offset.")
+    return moment.astimezone(UTC)
+
+
+class Seconds(click.ParamType[float]):
+    """A number of seconds, or a text like `5m`."""
+
+    name = "seconds"
+
+    def __init__(self, least: float = 0) -> None:
+        """So many are the fewest."""
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        try:
+            seconds = span(value)
+            seconds = float(value) if seconds is None else seconds
+        except ValueError:
+            seconds = -1.0
+        if not self._least <= seconds < float("inf"):
+            self.fail(
+                f"{value!r} is no number of seconds from {self._least:g}. Give one like 90, 1.5 or 5m.", param, ctx
+            )
+        return seconds
+
+
+class Identifier(click.ParamType[UUID]):
+    """The id of a run."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """The id."""
+        if (found := identifier(value)) is None:
+            self.fail(f"{value!r} is no id. Give one like 8e445d74-9ca6-425b-98e5-72754b7ea174.", param, ctx)
+        return found
+
+
+def identifier(text: str) -> UUID | None:
+    """The id that a text is, None if it is none; only in the form in which ids are shown."""
+    return UUID(text) if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text) else None
+
+
+class Words(click.ParamType[list[Any]]):
+    """Values with commas between them: `one` is the type of one, `known` says which there are, if that is known."""
+
+    def __init__(
+        self, name: str, *, one: click.ParamType[Any] = click.STRING, known: Callable[[], Iterable[str]] = tuple
+    ) -> None:
+        """Known words may be written with capitals or without; others are for the service to judge."""
+        self.name = name
+        self._one = one
+        self._known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
+        """The values."""
+        as_written = {word.lower(): word for word in self._known()}
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(words):
+            self.fail(f"{value!r} has an empty value in it.", param, ctx)
+        return [self._one.convert(as_written.get(word.lower(), word), param, ctx) for word in words]
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words that begin with what was written after the last comma."""
+        before, comma, begun = incomplete.rpartition(",")
+        return [
+            CompletionItem(before + comma + word)
+            for word in self._known()
+            if word.lower().startswith(begun.lower()) and word not in before.split(",")
+        ]
+
+
+def together(context: click.Context, option: click.Parameter, given: tuple[list[Any], ...]) -> list[Any]:
+    """All words of an option that was given more than once."""
+    return [word for words in given for word in words]
+
+
+def _states() -> Iterable[str]:
+    from taskruns.models import StateType
+
+    return list(StateType)
+
+
+def _groups() -> Iterable[str]:
+    from taskruns.models import StateGroup
+
+    return list(StateGroup)
+
+
+TIME = Moment()
+SECONDS = Seconds()
+ID = Identifier()
+IDS = Words("id", one=ID)
+STATES = Words("state", known=_states)
+GROUPS = Words("group", known=_groups)
+INTEGERS = Words("number", one=click.INT)

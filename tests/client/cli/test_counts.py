@@ -1,0 +1,85 @@
+"""`task-run count` and `task-run aggregate`."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+
+from tests.client.cli.running import Ran
+from tests.client.cli.world import World
+
+Look = Callable[..., Ran]
+
+
+def test_count_is_a_number(look: Look) -> None:
+    assert look("task-run", "count") == (0, "17\n", "")
+    assert look("task-run", "count", "--state-group", "failed") == (0, "3\n", "")
+    assert look("task-run", "count", "--flow-name", "none") == (0, "0\n", "")
+
+
+def test_count_may_stop_early_and_says_so(look: Look) -> None:
+    done = look("task-run", "count", "--run-count-gte", "1", "--count-limit", "2")
+    assert done == (0, "2\n", "There may be more: counting stopped at --count-limit.\n")
+
+
+def test_groups_are_rows_and_all_of_them_one_more(look: Look) -> None:
+    done = look("task-run", "aggregate", "--group-by", "state")
+    assert (done.code, done.err) == (0, "")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["STATE", "COUNT"],
+        ["Failed", "2"],
+        ["Mapped", "2"],
+        ["Queued", "1"],
+        ["Running", "1"],
+        ["Success", "10"],
+        ["TriggerFailed", "1"],
+        ["all", "17"],
+    ]
+
+
+def test_measures_are_shown_as_they_were_asked_for(look: Look) -> None:
+    asked = ("task-run", "aggregate", "-f", "etl", "-b", "day,flow_name", "-m", "p50_duration,count,max_queue_time")
+    done = look(*asked, "-m", "last_end_time")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["DAY", "FLOW_NAME", "COUNT", "P50_DURATION", "MAX_QUEUE_TIME", "LAST_END_TIME"],
+        ["2021-05-12", "etl", "8", "30.9s", "3s", "2021-05-12T19:01:40Z"],
+        ["-", "etl", "3", "2021-05-12T19:05:00Z"],
+        ["all", "11", "30.9s", "3s", "2021-05-12T19:05:00Z"],
+    ]
+
+
+def test_without_groups_there_is_one_row(look: Look) -> None:
+    assert look("task-run", "aggregate").out == "COUNT\n17\n"
+    assert look("task-run", "aggregate", "--csv").out == "count\r\n17\r\n"
+
+
+def test_csv_has_the_groups_only(look: Look) -> None:
+    done = look("task-run", "aggregate", "--group-by", "state", "--measure", "sum_duration", "--csv", "-f", "nightly")
+    assert list(csv.reader(io.StringIO(done.out))) == [
+        ["state", "count", "sum_duration"],
+        ["Queued", "1", ""],
+        ["Running", "1", ""],
+    ]
+
+
+def test_json_is_what_the_api_has(look: Look, world: World) -> None:
+    asked = ["-b", "flow_name", "-b", "hour", "-m", "avg_duration", "-m", "first_start_time"]
+    done = look("task-run", "aggregate", *asked, "--json")
+    assert (done.code, done.err) == (0, "")
+    query = "group_by=flow_name&group_by=hour&measure=avg_duration&measure=first_start_time"
+    with world.http() as http:
+        answer = http.get(f"/task-runs/aggregate?{query}").json()
+    told = json.loads(done.out.replace(".000000Z", "Z"))
+    assert told == answer
+
+
+def test_groups_that_are_not_shown_are_told(look: Look) -> None:
+    done = look("task-run", "aggregate", "--group-by", "state", "--limit", "2", "--csv")
+    assert len(done.out.splitlines()) == 3
+    assert done.err == "There are more groups: --limit shows them.\n"
+
+
+def test_parents_of_maps_are_groups(look: Look, world: World) -> None:
+    done = look("task-run", "aggregate", "--group-by", "map_parent", "--is-mapped-child", "--csv")
+    parents = world.client.task_runs.list(is_mapped_parent=True).items
+    assert {line.split(",")[0] for line in done.out.splitlines()[1:]} == {str(parent.id) for parent in parents}

@@ -1,0 +1,163 @@
+"""What options are read as, and how values are shown to people."""
+
+from datetime import UTC, datetime, timedelta
+
+import click
+import pytest
+
+from taskruns.cli import human
+from taskruns.cli.values import SECONDS, TIME, span
+
+NOW = datetime(2021, 5, 12, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2021-05-12T18:00:00Z", NOW),
+        ("2021-05-12T20:00:00+02:00", NOW),
+        ("2021-05-12 18:00Z", NOW),
+        ("2021-05-12T18:00:00.25Z", NOW + timedelta(milliseconds=250)),
+        ("2021-05-12", datetime(2021, 5, 12, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read(text: str, moment: datetime) -> None:
+    assert TIME.convert(text, None, None) == moment
+    assert TIME.convert(text, None, None).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("now", 0), ("-2h", -7200), ("-7d", -604800), ("-1h30m", -5400), ("-90s", -90), ("+1w", 604800), ("-0.5m", -30)],
+)
+def test_times_are_read_from_now(text: str, seconds: float) -> None:
+    expected = datetime.now(UTC) + timedelta(seconds=seconds)
+    assert abs((TIME.convert(text, None, None) - expected).total_seconds()) < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2h",
+        "-2",
+        "-2y",
+        "--2h",
+        "-h",
+        "2021-05-12T18:00:00",
+        "2021-13-01",
+        "-99999999999d",
+        "0001-01-01T00:00+14:00",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no time"):
+        TIME.convert(text, None, None)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5", 1.5), ("5m", 300), ("1h30m", 5400), ("0", 0)])
+def test_seconds_are_read(text: str, seconds: float) -> None:
+    assert SECONDS.convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "5 m", "-", "m5", "nan", "inf", "-1", "1e400"])
+def test_what_is_no_number_of_seconds_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no number of seconds"):
+        SECONDS.convert(text, None, None)
+
+
+def test_span_is_no_more_than_that() -> None:
+    assert span("1h 30m") is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0s"),
+        (0.00042, "0.42ms"),
+        (0.12, "120ms"),
+        (0.9994, "999ms"),
+        (0.9999, "1s"),
+        (1.891162, "1.89s"),
+        (59.94, "59.9s"),
+        (59.96, "1m00s"),
+        (65, "1m05s"),
+        (3599.6, "1h00m"),
+        (7260, "2h01m"),
+        (90061, "1d01h"),
+        (-65, "-1m05s"),
+    ],
+)
+def test_durations_are_shown_in_the_units_that_matter(seconds: float, shown: str) -> None:
+    assert human.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "just now"),
+        (-4, "just now"),
+        (5, "5s ago"),
+        (59, "59s ago"),
+        (60, "1m ago"),
+        (7199, "1h ago"),
+        (86400 * 29, "29d ago"),
+        (86400 * 30, None),
+        (-90, "in 1m"),
+        (-86400 * 400, None),
+    ],
+)
+def test_times_are_shown_as_so_long_ago(seconds: float, shown: str | None) -> None:
+    assert human.ago(NOW - timedelta(seconds=seconds), NOW) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (999_900, "1 MB"),
+        (1_234_567, "1.23 MB"),
+        (5 * 10**13, "50 TB"),
+    ],
+)
+def test_sizes_are_shown(count: int, shown: str) -> None:
+    assert human.size(count) == shown
+
+
+def test_counts_are_in_the_order_of_a_life() -> None:
+    assert human.counts({"Failed": 1, "Zzz": 2, "Success": 3, "Running": 4}) == "4 Running, 3 Success, 1 Failed, 2 Zzz"
+
+
+@pytest.mark.parametrize(
+    ("state", "style"),
+    [
+        ("TimedOut", "red"),
+        ("Cached", "green"),
+        ("Looped", "cyan"),
+        ("Cancelling", "blue"),
+        ("Queued", "yellow"),
+        ("New", ""),
+    ],
+)
+def test_states_have_the_colour_of_their_kind(state: str, style: str) -> None:
+    assert human.style_of(state) == style
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("name", None, ""),
+        ("has_result", True, "yes"),
+        ("has_result", False, "no"),
+        ("duration", 65.0, "1m05s"),
+        ("p95_queue_time", 0.5, "500ms"),
+        ("version", 3, "3"),
+        ("tags", ["a", "b\n"], r"a, b\n"),
+        ("start_time", NOW, "2021-05-12T18:00:00Z"),
+    ],
+)
+def test_members_are_shown_as_people_read_them(name: str, value: object, shown: str) -> None:
+    assert human.shown(name, value, now=None) == shown
