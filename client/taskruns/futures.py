@@ -51,31 +51,27 @@ def values(outcomes: Sequence[Outcome[R]], plans: Sequence[Plan]) -> list[Any]:
     return [outcome.value for outcome in outcomes]
 
 
-class TaskFuture(Future[R]):
-    """A task run in an executor; it reports the states that come back from there."""
+class WatchedFuture(Future[R]):
+    """A future that knows whether anybody asked how it ended."""
 
-    def __init__(self, inner: Future[Outcome[R]], plan: Plan, emit: Emit) -> None:
-        """`inner` is what the executor gave."""
+    def __init__(self) -> None:
+        """Nobody has asked yet."""
         super().__init__()
-        self._inner = inner
-        self._plan = plan
-        self._emit = emit
         self._seen = False
-        inner.add_done_callback(self._settle)
 
     def result(self, timeout: float | None = None) -> R:
         """What the task returned; raises what it raised."""
-        self._seen = True
-        return super().result(timeout)
+        try:
+            return super().result(timeout)
+        finally:
+            self._seen = self._seen or self.done()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the task raised, if it did."""
-        self._seen = True
-        return super().exception(timeout)
-
-    def cancel(self) -> bool:
-        """Takes the task run back, if it has not begun; whether that was possible."""
-        return self._inner.cancel()
+        try:
+            return super().exception(timeout)
+        finally:
+            self._seen = self._seen or self.done()
 
     def failed_unseen(self) -> bool:
         """Waits for the end; whether it failed and nobody asked how it ended."""
@@ -85,11 +81,31 @@ class TaskFuture(Future[R]):
             return False
         return error is not None and not self._seen
 
+
+class TaskFuture(WatchedFuture[R]):
+    """A task run in an executor; it reports the states that come back from there."""
+
+    def __init__(self, inner: Future[Outcome[R]], plan: Plan, emit: Emit) -> None:
+        """`inner` is what the executor gave."""
+        super().__init__()
+        self._inner: Future[Outcome[R]] | None = inner
+        self._plan = plan
+        self._emit = emit
+        inner.add_done_callback(self._settle)
+
+    def cancel(self) -> bool:
+        """Takes the task run back, if it has not begun; whether that was possible."""
+        inner = self._inner
+        return inner is not None and inner.cancel()
+
     def _settle(self, inner: Future[Outcome[R]]) -> None:
+        # Dask would run it once more, were a worker to die with a result that somebody still refers to.
+        self._inner = None
+        outcome: Outcome[R]
         try:
             outcome = inner.result()
         except CancelledError:
-            self._report(StateType.CANCELLED, "Cancelled before it began.")
+            self._report(StateType.CANCELLED, "Cancelled.")
             super().cancel()
             self.set_running_or_notify_cancel()
             return
@@ -108,9 +124,9 @@ class TaskFuture(Future[R]):
         self._emit(self._plan.state(type, message, max(datetime.now(UTC), self._plan.made + TICK)))
 
 
-def settled(call: Callable[[], R]) -> Future[R]:
+def settled(call: Callable[[], R]) -> WatchedFuture[R]:
     """A future of what is called right away."""
-    future: Future[R] = Future()
+    future: WatchedFuture[R] = WatchedFuture()
     try:
         future.set_result(call())
     except Exception as error:

@@ -3,13 +3,14 @@
 import atexit
 import logging
 import os
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET, Struct
 
 from taskruns import settings
@@ -25,7 +26,7 @@ from taskruns.errors import (
     problem_class,
 )
 from taskruns.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
-from taskruns.spool import Refused, Spool, keep_refused, leftovers
+from taskruns.spool import Refused, Spool, claimed, keep_refused, leftovers
 
 MEMORY_MOST = 10_000
 """How many reports wait in memory; then they go to a file."""
@@ -41,28 +42,29 @@ _log = logging.getLogger("taskruns")
 
 
 class Sending:
-    """Sends reports through a client and collects those that the service refuses."""
+    """Sends reports through a client, and tells which of them the service refuses."""
 
     def __init__(self, client: Client) -> None:
         """Sends through this client."""
         self._client = client
-        self.refused: list[Refused] = []
 
-    def send(self, reports: Iterable[Report]) -> None:
-        """Sends reports, in the order of each flow run.
+    def send(self, reports: Iterable[Report]) -> list[Refused]:
+        """Sends reports, in the order of each flow run; those that the service refused.
 
         Raises:
             TaskRunsError: If the service can not be reached or takes nothing for now. All of it may be sent again:
                 it has ids of its own.
         """
+        refused: list[Refused] = []
         for flow_run_id, turn in in_turns(reports):
             match turn:
                 case FlowRunCreated() | FlowRunState():
-                    self._send_one(flow_run_id, turn)
+                    refused += self._send_one(flow_run_id, turn)
                 case _:
-                    self._send_task_runs(flow_run_id, turn)
+                    refused += self._send_task_runs(flow_run_id, turn)
+        return refused
 
-    def _send_one(self, flow_run_id: UUID, report: FlowRunCreated | FlowRunState) -> None:
+    def _send_one(self, flow_run_id: UUID, report: FlowRunCreated | FlowRunState) -> list[Refused]:
         try:
             if isinstance(report, FlowRunState):
                 state = report.state
@@ -78,19 +80,20 @@ class Sending:
                     labels=report.labels,
                 )
         except _FINAL as error:
-            self._refuse([report], str(error))
+            return [Refused(report=report, why=str(error))]
+        return []
 
-    def _send_task_runs(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> None:
+    def _send_task_runs(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
         items = merged(reports)
+        if len(items) > ITEMS_MOST:
+            return self._send_halves(flow_run_id, reports)
         try:
-            if len(items) > ITEMS_MOST:
-                return self._send_halves(flow_run_id, reports)
             receipts = self._client.flow_runs.report(flow_run_id, items=items)
         except _FINAL as error:
             # One of them spoils it for the others, or they are too large together.
             if len(reports) > 1 and isinstance(error, BadRequest | BodyTooLarge):
                 return self._send_halves(flow_run_id, reports)
-            return self._refuse(reports, str(error))
+            return [Refused(report=report, why=str(error)) for report in reports]
         problems = {
             (item.task_slug, item.map_index): receipt.problem
             for item, receipt in zip(items, receipts.items, strict=True)
@@ -99,86 +102,111 @@ class Sending:
         for problem in problems.values():
             if issubclass(problem_class(problem.code), Unavailable):
                 raise TaskRunsError(problem.detail)
-        for report in reports:
-            if (found := problems.get((report.task_slug, report.map_index))) is not None:
-                self._refuse([report], found.detail)
-        return None
+        return [
+            Refused(report=report, why=found.detail)
+            for report in reports
+            if (found := problems.get((report.task_slug, report.map_index))) is not None
+        ]
 
-    def _send_halves(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> None:
+    def _send_halves(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
         half = len(reports) // 2
-        self._send_task_runs(flow_run_id, reports[:half])
-        self._send_task_runs(flow_run_id, reports[half:])
-
-    def _refuse(self, reports: Iterable[Report], why: str) -> None:
-        self.refused += [Refused(report=report, why=why) for report in reports]
+        first = self._send_task_runs(flow_run_id, reports[:half])
+        return first + self._send_task_runs(flow_run_id, reports[half:])
 
 
 class Outbox:
     """Reports on their way to one service. Any thread may put some in; one thread of its own sends them.
 
     They wait in the order in which they were put in: those that are being sent, then those in the file, then those in
-    memory.
+    memory. In a forked process it takes nothing: it is a copy there, of locks that may be held and without the thread.
     """
 
     def __init__(self, client: Client, folder: Path, *, lasting: bool = True) -> None:
-        """Sends through a client; what does not fit into memory, or is left at the end, goes to a file in `folder`.
+        """Sends as a client does; what does not fit into memory, or is left at the end, goes to a file in `folder`.
 
         What is not `lasting` is forgotten where it can not be sent.
         """
-        self._sending = Sending(client.with_options(max_retries=0))
+        self._client = client
         self._folder = folder
         self._lasting = lasting
-        self._url = client.options.url
+        self._process = os.getpid()
         self._flying: Sequence[Report] = ()
-        self._spool = Spool(folder, self._url)
+        self._spool = Spool(folder, client.options.url)
         self._memory: deque[Report] = deque()
         self._room = MEMORY_MOST
         self._changed = threading.Condition()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
-        self._put = self._settled = 0
+        self._settled = self._failures = 0
         self._away = self._closing = False
 
     def put(self, *reports: Report) -> None:
         """Takes reports to send; it only waits for a file where memory is full, and never raises."""
+        if self._is_copy():
+            return
         with self._changed:
             self._memory.extend(reports)
-            self._put += len(reports)
             if len(self._memory) > self._room:
                 self._make_room()
             if self._closing:
                 self._leave()
             elif self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="taskruns-outbox", daemon=True)
-                self._thread.start()
+                self._start()
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Waits until all that was put in before is sent, or refused, at most so long; whether it is."""
+        """Waits until all that was put in before is sent, or refused, at most so long; whether it is.
+
+        It does not wait any longer once an attempt to send has failed.
+        """
+        if self._is_copy():
+            return False
         with self._changed:
-            target = self._put
-            self._away = False
+            target, failures = self._settled + self._waiting(), self._failures
             self._hurry.set()
-            self._changed.wait_for(lambda: self._settled >= target or self._away, seconds)
+            self._changed.wait_for(lambda: self._settled >= target or self._failures > failures, seconds)
             return self._settled >= target
 
     def close(self, seconds: float = EXIT_SECONDS) -> None:
         """Sends what is left, at most so long, and leaves the rest in a file for `flush`."""
+        if self._is_copy():
+            return
         with self._changed:
             self._closing = True
             self._hurry.set()
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(seconds)
-        with self._changed:
-            self._leave()
+        try:
+            if self._thread is not None and self._lasting:
+                self._thread.join(seconds)
+        finally:  # also when Ctrl-C is pressed once more
+            with self._changed:
+                self._leave()
+
+    def _is_copy(self) -> bool:
+        return os.getpid() != self._process
+
+    def _waiting(self) -> int:
+        return len(self._flying) + len(self._spool) + len(self._memory)
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="taskruns-outbox", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _log.warning("Reports are kept for now, as no thread can be started: %s", error)
+        else:
+            self._thread = thread
 
     def _make_room(self) -> None:
         if not self._lasting:
+            self._settled += len(self._memory)
             self._memory.clear()
-            self._settled = self._put
             return
         try:
+            if not self._spool.is_made:
+                # What is being sent is older, and nobody could make sense of the rest if this process were killed.
+                self._spool.add(self._flying)
+                self._spool.take(len(self._flying))
             self._spool.add(self._memory)
         except (OSError, ValueError) as error:
             self._room = 2 * len(self._memory)
@@ -189,77 +217,104 @@ class Outbox:
             self._memory.clear()
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
-        while self._wait_for_reports():
-            try:
-                self._sending.send(self._flying)
-            except TaskRunsError as error:
-                if self._pause(pause, error):
+        # With connections of its own: the client may be closed when its user has no more use for it.
+        with self._client.detached() as client:
+            sending = Sending(client.with_options(max_retries=0))
+            pause = FIRST_PAUSE
+            again: Sequence[Report] = ()
+            while self._take():
+                try:
+                    refused = sending.send(self._flying)
+                except Exception as error:
+                    if not self._pause(pause, error):
+                        return
                     pause = min(LONGEST_PAUSE, pause * 2)
                     continue
-                return
-            except Exception:
-                _log.exception("%d reports are lost: they can not be sent.", len(self._flying))
-            pause = FIRST_PAUSE
-            self._settle()
+                pause = FIRST_PAUSE
+                if refused and not self._lasting and self._flying is not again:
+                    # A worker may be quicker than the report that its flow run has begun.
+                    again = self._keep_flying([one.report for one in refused])
+                    self._hurry.wait(FIRST_PAUSE)
+                else:
+                    self._settle(refused)
 
-    def _wait_for_reports(self) -> bool:
+    def _take(self) -> bool:
         """Waits for reports and takes some as those to send next; False when there are none and will be none."""
         with self._changed:
-            while not (self._flying or self._spool or self._memory):
+            while not self._waiting():
                 if self._closing:
                     return False
                 self._changed.wait()
-        if not self._flying:
-            self._hurry.wait(GATHERING_SECONDS)
-            with self._changed:
-                if self._spool:
-                    self._flying = self._spool.take(BATCH_MOST)
-                else:
-                    self._flying = [self._memory.popleft() for _ in range(min(BATCH_MOST, len(self._memory)))]
+            if self._flying:
+                return True
+        self._hurry.wait(GATHERING_SECONDS)
+        with self._changed:
+            self._flying = self._first()
         return True
 
-    def _settle(self) -> None:
-        refused, self._sending.refused = self._sending.refused, []
-        if refused:
+    def _first(self) -> Sequence[Report]:
+        if self._spool:
+            try:
+                return self._spool.take(BATCH_MOST)
+            except (OSError, ValueError) as error:
+                _log.error(
+                    "%d reports stay in %s, which can not be read: %s", len(self._spool), self._spool.path, error
+                )
+                self._settled += len(self._spool)
+                self._spool.close()
+        return [self._memory.popleft() for _ in range(min(BATCH_MOST, len(self._memory)))]
+
+    def _keep_flying(self, reports: Sequence[Report]) -> Sequence[Report]:
+        with self._changed:
+            self._settled += len(self._flying) - len(reports)
+            self._flying = reports
+        return reports
+
+    def _settle(self, refused: Sequence[Refused]) -> None:
+        if refused and self._lasting:
             _say_refused(self._folder, refused)
         with self._changed:
             self._settled += len(self._flying)
             self._flying = ()
-            if self._settled == self._put:
+            self._away = False
+            if not self._spool:
+                self._spool.remove()
+            if not self._waiting():
                 self._hurry.clear()
             self._changed.notify_all()
 
-    def _pause(self, seconds: float, error: TaskRunsError) -> bool:
+    def _pause(self, seconds: float, error: Exception) -> bool:
         """Waits after a failure; False if there is to be no further attempt."""
         with self._changed:
+            self._failures += 1
+            self._changed.notify_all()
             if self._closing:
                 return False
-            if not self._away:
+            if self._lasting and not self._away:
                 _log.warning("Reports are kept for now, as they can not be sent: %s", error)
             self._away = True
             self._hurry.clear()
-            self._changed.notify_all()
         self._hurry.wait(seconds)
         return True
 
     def _leave(self) -> None:
-        left = self._put - self._settled
+        left = self._waiting()
         if not (left and self._lasting):
             return
-        last = Spool(self._folder, self._url)
+        last = Spool(self._folder, self._client.options.url)
         try:
             last.add(self._flying)
             while self._spool:
                 last.add(self._spool.take(BATCH_MOST))
             last.add(self._memory)
-            self._memory.clear()
-            self._flying = ()
         except (OSError, ValueError) as error:
             _log.error("%d reports are lost: they could neither be sent nor written: %s", left, error)
         else:
-            self._settled = self._put
             _log.warning("%d reports could not be sent. They are in %s: `taskruns flush` sends them.", left, last.path)
+            self._settled += left
+            self._flying = ()
+            self._memory.clear()
+            self._spool.remove()
         last.close()
 
 
@@ -271,37 +326,47 @@ def _say_refused(folder: Path, refused: Sequence[Refused]) -> None:
     _log.warning("The service refused %d reports: %s %s.", len(refused), refused[0].why, where)
 
 
-_outboxes: dict[tuple[str, str | None, bool], Outbox] = {}
+_outboxes: dict[tuple[int, str, str | None, bool], Outbox] = {}
 _opening = threading.Lock()
 
 
 def outbox_of(client: Client, *, lasting: bool = True) -> Outbox:
     """The outbox of this process for the client's service; at the end of the process it is closed."""
     with _opening:
-        if not _outboxes:
-            atexit.register(_close_all)
-        key = client.options.url, client.options.api_key, lasting
+        if not _own_outboxes():
+            _close_at_the_end()
+        key = os.getpid(), client.options.url, client.options.api_key, lasting
         if key not in _outboxes:
             _outboxes[key] = Outbox(client, settings.outbox_folder(), lasting=lasting)
         return _outboxes[key]
 
 
+def _own_outboxes() -> list[Outbox]:
+    return [outbox for (process, *_), outbox in _outboxes.items() if process == os.getpid()]
+
+
+def _close_at_the_end() -> None:
+    # A child process of multiprocessing ends without what atexit knows, and has an end of its own.
+    processes = sys.modules.get("multiprocessing.util")
+    if processes is not None and sys.modules["multiprocessing"].parent_process() is not None:
+        processes.Finalize(None, _close_all, exitpriority=0)
+    else:
+        atexit.register(_close_all)
+
+
 def _close_all() -> None:
-    for outbox in _outboxes.values():
-        outbox.close()
-    _outboxes.clear()
+    end = time.monotonic() + EXIT_SECONDS
+    for outbox in _own_outboxes():
+        outbox.close(max(0.0, end - time.monotonic()))
 
 
-def _forget() -> None:
-    """What waits in a parent process is for the parent to send."""
+def _unlock() -> None:
     global _opening  # noqa: PLW0603 # another thread of the parent may have held it
     _opening = threading.Lock()
-    _outboxes.clear()
-    atexit.unregister(_close_all)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_unlock)
 
 
 class Flushed(Struct, frozen=True, kw_only=True):
@@ -320,21 +385,26 @@ class Flushed(Struct, frozen=True, kw_only=True):
 def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
     """Sends what processes that have ended left behind, to the service it was meant for, or through `client`."""
     folder = settings.outbox_folder() if folder is None else folder
-    sent = refused = left = 0
+    sent = left = 0
+    refused: list[Refused] = []
     problems: list[str] = []
-    for leftover in leftovers(folder):
-        with leftover:
-            sending = Sending(client or default_client(leftover.url))
-            try:
+    for path in leftovers(folder):
+        of_file: list[Refused] = []
+        count = 0
+        try:
+            with claimed(path) as leftover:
+                if leftover is None:
+                    continue
+                sending = Sending(client or default_client(leftover.url))
                 for batch in leftover.batches(BATCH_MOST):
-                    sending.send(batch)
-                    sent += len(batch)
-                if sending.refused:
-                    keep_refused(folder, sending.refused)
+                    of_file += sending.send(batch)
+                    count += len(batch)
+                if of_file:
+                    keep_refused(folder, of_file)
                 leftover.remove()
-            except (TaskRunsError, OSError, msgspec.DecodeError) as error:
-                left += 1
-                problems.append(f"{leftover.path.name}: {error}")
-            refused += len(sending.refused)
-            problems += [one.why for one in sending.refused]
-    return Flushed(sent=sent - refused, refused=refused, left=left, problems=problems)
+            refused += of_file
+        except (TaskRunsError, OSError, ValueError) as error:
+            left += 1
+            problems.append(f"{path.name}: {error}")
+        sent += count - len(of_file)
+    return Flushed(sent=sent, refused=len(refused), left=left, problems=[*problems, *(one.why for one in refused)])

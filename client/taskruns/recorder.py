@@ -1,10 +1,13 @@
 """Records a flow run: `with flow_run("etl") as run:` makes one, and tasks that are called inside report to it."""
 
+import asyncio
+import logging
+import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,12 +16,13 @@ from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 import msgspec
+from anyio.to_thread import run_sync
 
 from taskruns.client import Client, default_client
 from taskruns.errors import TaskRunsError
-from taskruns.execution import TICK, Emit, Plan, is_stop, told
+from taskruns.execution import TICK, Emit, Plan, is_stop, told, told_text
 from taskruns.flow_run_views import FlowRunView
-from taskruns.futures import TaskFuture
+from taskruns.futures import WatchedFuture
 from taskruns.models import StateCreate, StateType
 from taskruns.outbox import outbox_of
 from taskruns.reports import FlowRunCreated, FlowRunState
@@ -26,6 +30,9 @@ from taskruns.results import LocalResult, Storage
 from taskruns.task_run_views import TaskRunView
 
 NAME_MOST = 255
+NAMES_MOST = 100
+PARAMETER_MOST = 100_000
+"""How many bytes of JSON a parameter may have; of a longer one the beginning of its repr is kept."""
 LOOK_SECONDS = 10.0
 """How long `view` waits for what was reported before it to be sent."""
 
@@ -40,7 +47,9 @@ class Default:
 DEFAULT: Final = Default()
 ResultOption: TypeAlias = Storage | Default | None
 
+_log = logging.getLogger("taskruns")
 _current: ContextVar["FlowRunRecorder | None"] = ContextVar("taskruns_flow_run", default=None)
+_in_executor: ContextVar[bool] = ContextVar("taskruns_in_executor", default=False)
 
 _recorders: WeakValueDictionary[UUID, "FlowRunRecorder"] = WeakValueDictionary()
 
@@ -52,7 +61,9 @@ def recording(flow_run_id: UUID) -> "FlowRunRecorder | None":
 
 def current_flow_run() -> "FlowRunRecorder | None":
     """The flow run that is being recorded here, if one is."""
-    return _current.get()
+    run = _current.get()
+    # A forked process has a copy, which counts the slugs of tasks as if it were the only one.
+    return run if run is not None and run.process == os.getpid() else None
 
 
 def flow_run(
@@ -67,7 +78,8 @@ def flow_run(
 ) -> "FlowRunRecorder":
     """Records a run of a flow: `with flow_run("etl") as run:`; tasks that are called inside become its task runs.
 
-    Nothing of it waits for the service or fails because of it.
+    Nothing inside waits for the service or fails because of it. At the end it waits, seconds at most, until the service
+    has heard of all that happened; `async with` does so without blocking the event loop.
 
     Args:
         flow_name: The name of the flow, 1 to 255 characters.
@@ -79,16 +91,17 @@ def flow_run(
         client: The service to report to; not given: that of the environment.
 
     Raises:
-        ValueError: If the flow's name is not 1 to 255 characters long.
+        ValueError: If a name or a label is not 1 to 255 characters long, or has some that no database takes.
     """
-    if not 0 < len(flow_name) <= NAME_MOST:
-        raise ValueError(f"The name of a flow has 1 to {NAME_MOST} characters, and this one {len(flow_name)}.")
+    check_names("The name of a flow", flow_name)
+    check_names("The name of a flow run", *(() if name is None else (name,)))
+    check_names("A label", *labels)
     return FlowRunRecorder(
         FlowRunCreated(
             flow_run_id=uuid4(),
             flow_name=flow_name,
             name=name,
-            parameters=_as_json(parameters or {}),
+            parameters={told_text(str(name)): _as_json(value) for name, value in (parameters or {}).items()},
             labels=list(labels),
         ),
         executor=executor,
@@ -97,9 +110,26 @@ def flow_run(
     )
 
 
-def _as_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    encoded = msgspec.json.encode(dict(parameters), enc_hook=repr)
-    return msgspec.json.decode(encoded, type=dict[str, Any])
+def check_names(told: str, *names: str, most: int = NAME_MOST) -> None:
+    """Raises ValueError for a name that the service would refuse, and with it all that is reported under it."""
+    for name in names:
+        if not 0 < len(name) <= most:
+            raise ValueError(f"{told} has 1 to {most} characters, and this one {len(name)}.")
+        if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
+            raise ValueError(f"{told} has neither NUL nor surrogates: {name!r}.")
+    if len(names) > NAMES_MOST:
+        raise ValueError(f"{told} is one of {NAMES_MOST} at most, and these are {len(names)}.")
+
+
+def _as_json(value: Any) -> Any:
+    """A parameter, or its repr where JSON can not say it or the service would not take it."""
+    try:
+        encoded = msgspec.json.encode(value, enc_hook=repr)
+        if len(encoded) <= PARAMETER_MOST and b"\\u0000" not in encoded:
+            return msgspec.json.decode(encoded)
+    except Exception:  # also that of a repr
+        pass
+    return told(value)
 
 
 class FlowRunRecorder:
@@ -113,16 +143,27 @@ class FlowRunRecorder:
         self._result = result
         self._client = client
         self._outbox = outbox_of(client)
-        self._slugs: Counter[str] = Counter()
-        self._futures: list[TaskFuture[Any]] = []
+        self._numbers: Counter[str] = Counter()
+        self._slugs: set[str] = set()
+        self._futures: list[WatchedFuture[Any]] = []
+        self._unseen = 0
         self._lock = threading.Lock()
         _recorders[created.flow_run_id] = self
         self._token: Token[FlowRunRecorder | None] | None = None
         self._latest = datetime.min.replace(tzinfo=UTC)
-        self.executor: Final = executor
-        """Where `map` and `submit` run tasks; None: here, one after another."""
+        self.process: Final = os.getpid()
+        """The process that it is recorded in."""
+        self._executor = executor
         self.emit: Final[Emit] = self._outbox.put
         """Takes the states of task runs to report."""
+
+    @property
+    def executor(self) -> Executor | None:
+        """Where `map` and `submit` run tasks; None: here, one after another, as those of a task in the executor do.
+
+        Were such a task to wait for another place while it has one, all of them could wait for ever.
+        """
+        return None if _in_executor.get() else self._executor
 
     @property
     def id(self) -> UUID:
@@ -155,9 +196,14 @@ class FlowRunRecorder:
     def slug_of(self, base: str, *, counted: bool) -> str:
         """The slug of the next task run of a task: numbered from 1, or plain the first time and then from 2."""
         with self._lock:
-            self._slugs[base] += 1
-            number = self._slugs[base]
-        return f"{base}-{number}" if counted or number > 1 else base
+            while True:
+                self._numbers[base] += 1
+                number = self._numbers[base]
+                slug = f"{base}-{number}" if counted or number > 1 else base
+                # The explicit slug of one task may be that which another one comes to by counting.
+                if slug not in self._slugs:
+                    self._slugs.add(slug)
+                    return slug
 
     def plan(
         self,
@@ -195,31 +241,34 @@ class FlowRunRecorder:
             made=datetime.now(UTC),
         )
         self.emit(plan.state(StateType.PENDING, "Waiting to run.", plan.made))
-        if "{task_run_id}" in (getattr(storage, "location", None) or ""):
+        if "{task_run_id" in (getattr(storage, "location", None) or ""):
             fields["task_run_id"] = self._task_run_id(task_slug, map_index)
         return plan
 
     def _task_run_id(self, task_slug: str, map_index: int) -> str:
         """The id that the service made for a task run; without the service a name that is as unique."""
+        client = self._client.with_options(timeout=LOOK_SECONDS, max_retries=0)
         try:
-            self.flush()
-            return TaskRunView.from_task_slug(task_slug, self.id, map_index, client=self._client).task_run_id
-        except TaskRunsError:
-            return f"{self.id}-{task_slug}-{map_index}"
+            if self.flush():
+                return TaskRunView.from_task_slug(task_slug, self.id, map_index, client=client).task_run_id
+        except TaskRunsError as error:
+            _log.warning("The id of %s is not known for its result: %s", task_slug, error)
+        return f"{self.id}-{task_slug}-{map_index}"
 
-    def wait_for(self, future: TaskFuture[Any]) -> None:
+    def wait_for(self, future: WatchedFuture[Any]) -> None:
         """Has the flow run end only after this task run."""
         with self._lock:
             self._futures.append(future)
 
     @contextmanager
-    def active(self) -> Iterator[None]:
-        """Has tasks that are called here report to it: a thread of an executor does not know it by itself."""
-        token = _current.set(self)
+    def active(self, *, in_executor: bool = False) -> Generator[None, None, None]:
+        """Has tasks that are called here report to it: a thread does not know it by itself."""
+        tokens = _current.set(self), _in_executor.set(in_executor)
         try:
             yield
         finally:
-            _current.reset(token)
+            _current.reset(tokens[0])
+            _in_executor.reset(tokens[1])
 
     def __enter__(self) -> Self:
         if self._token is not None:
@@ -233,17 +282,42 @@ class FlowRunRecorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._token is not None:
-            _current.reset(self._token)
-        if error is not None:
+            with suppress(ValueError):  # A generator may be closed from elsewhere than it was begun.
+                _current.reset(self._token)
+        if self.process != os.getpid():
+            return  # of a copy in a forked process, where none of its threads are
+        try:
+            self._wait_for_futures(cancel=error is not None)
+        except BaseException as stop:
+            self._end(stop)
+            raise
+        self._end(error)
+        if not (error is not None and is_stop(error)) and not _in_event_loop():
+            self.flush()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+        if not (error is not None and is_stop(error)):
+            await run_sync(self.flush)
+
+    def _wait_for_futures(self, *, cancel: bool) -> None:
+        if cancel:
             for future in self._futures:
                 future.cancel()
-        ignored = sum(future.failed_unseen() for future in self._futures)
+        self._unseen = sum(future.failed_unseen() for future in self._futures)
+
+    def _end(self, error: BaseException | None) -> None:
         if error is not None and is_stop(error):
             self._come_to(StateType.CANCELLED, f"Stopped by {type(error).__name__}.")
         elif error is not None:
             self._come_to(StateType.FAILED, f"Unexpected error: {told(error)}")
-        elif ignored:
-            self._come_to(StateType.FAILED, f"{ignored} submitted tasks failed, and nobody looked.")
+        elif self._unseen:
+            self._come_to(StateType.FAILED, f"{self._unseen} submitted tasks failed, and nobody looked.")
         else:
             self._come_to(StateType.SUCCESS, "All tasks ended as the flow wanted.")
 
@@ -254,3 +328,11 @@ class FlowRunRecorder:
 
     def __repr__(self) -> str:
         return f"<flow run {self.flow_run_id} of {self._created.flow_name!r}>"
+
+
+def _in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -2,10 +2,13 @@
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice, takewhile
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Self
+from typing import IO
 from uuid import uuid4
 
 import msgspec
@@ -47,117 +50,133 @@ class Spool:
 
     def __init__(self, folder: Path, url: str) -> None:
         """Makes nothing yet; the file is made when the first report is added."""
-        self._path = folder / f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
+        self._folder = folder
         self._url = url
+        self.path = folder
+        """Where the file is, if there is one."""
         self._file: IO[bytes] | None = None
-        self._read_to = 0
-        self._size = 0
+        self._count = self._read_to = self._size = 0
 
     @property
-    def path(self) -> Path:
-        """Where the file is, if there is one."""
-        return self._path
+    def is_made(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
 
-    def __bool__(self) -> bool:
-        return self._read_to < self._size
+    def __len__(self) -> int:
+        return self._count
 
     def add(self, reports: Iterable[Report]) -> None:
         """Adds reports.
 
         Raises:
-            OSError: If they can not be written.
+            OSError: If they can not be written; then none of them is there.
         """
-        file = self._opened()
-        file.seek(0, os.SEEK_END)
-        file.write(b"".join(_encode(report) + b"\n" for report in reports))
-        file.flush()
-        self._size = file.tell()
+        lines = [_encode(report) + b"\n" for report in reports]
+        if self._file is None:
+            self._make()
+        try:
+            with self.path.open("r+b") as file:
+                file.seek(self._size)
+                file.write(b"".join(lines))
+        except OSError:
+            # A disk that is full takes a part of them, and the next line would begin in the middle of one.
+            with suppress(OSError):
+                os.truncate(self.path, self._size)
+            raise
+        self._size = self.path.stat().st_size
+        self._count += len(lines)
 
     def take(self, most: int) -> list[Report]:
-        """Takes the first reports out; with the last one the file goes.
+        """Takes the first reports out. They stay in the file until it is removed.
 
         Raises:
             OSError: If they can not be read.
+            ValueError: If they are not what was written.
         """
-        file = self._opened()
-        file.seek(self._read_to)
-        reports: list[Report] = []
-        while len(reports) < most and (line := file.readline()):
-            reports.append(_decode_report(line))
-        self._read_to = file.tell()
-        if not self:
-            self.remove()
+        if self._file is None:
+            return []
+        self._file.seek(self._read_to)
+        reports = [_decode_report(self._file.readline()) for _ in range(min(most, self._count))]
+        self._read_to = self._file.tell()
+        self._count -= len(reports)
         return reports
 
     def remove(self) -> None:
-        """Removes the file."""
+        """Removes the file, if there is one."""
         if self._file is not None:
-            self._path.unlink(missing_ok=True)
-            self._file.close()
-        self._file, self._read_to, self._size = None, 0, 0
+            self.close()
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leaves the file for `flush` to send."""
+        """Leaves the file, if there is one, for `flush` to send."""
         if self._file is not None:
             self._file.close()
-            self._file = None
+        self._file, self._count, self._read_to, self._size = None, 0, 0, 0
 
-    def _opened(self) -> IO[bytes]:
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = _open_private(self._path, os.O_RDWR | os.O_EXCL, "r+b")
-            _lock(self._file)
-            self._read_to = self._file.write(_encode(Heading(url=self._url)) + b"\n")
-            self._size = self._read_to
-        return self._file
+    def _make(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The moment comes first, as `flush` goes by the names: a flow run may begin in one file and go on in the next.
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self.path = self._folder / f"{name}{SUFFIX}"
+        heading = _encode(Heading(url=self._url)) + b"\n"
+        # It gets its name when it has its heading and is locked: `flush` must not come in between.
+        unfinished = self.path.with_suffix(".part")
+        file = _open_private(unfinished, os.O_RDWR | os.O_EXCL, "r+b")
+        try:
+            with suppress(OSError):  # There are file systems without locks.
+                _lock(file)
+            os.write(file.fileno(), heading)
+            unfinished.rename(self.path)
+        except OSError:
+            file.close()
+            unfinished.unlink(missing_ok=True)
+            raise
+        self._file = file
+        self._size = self._read_to = len(heading)
 
 
 class Leftover:
-    """The file of a process that has ended."""
+    """The file of a process that has ended, which nobody else sends while it is open."""
 
-    def __init__(self, path: Path, file: IO[bytes], url: str) -> None:
-        """See `leftovers`."""
-        self.path = path
-        self.url = url
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        """See `claimed`."""
+        self._path = path
         self._file = file
+        self.url = _decode_heading(file.readline()).url
+        """The service that its reports are for."""
 
     def batches(self, most: int) -> Iterator[list[Report]]:
         """Yields its reports in their order; a last line that was not written to its end is left out."""
-        batch: list[Report] = []
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                break
-            batch.append(_decode_report(line))
-            if len(batch) == most:
-                yield batch
-                batch = []
-        if batch:
+        whole = takewhile(lambda line: line.endswith(b"\n"), self._file)
+        while batch := [_decode_report(line) for line in islice(whole, most)]:
             yield batch
 
     def remove(self) -> None:
         """Removes the file."""
-        self.path.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
         self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
-def leftovers(folder: Path) -> Iterator[Leftover]:
-    """Yields the files of processes that have ended, oldest first; each is locked until it is closed.
+def leftovers(folder: Path) -> list[Path]:
+    """The files of processes that run or have ended, oldest first."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+@contextmanager
+def claimed(path: Path) -> Generator[Leftover | None, None, None]:
+    """Opens a file for nobody else to send; None if its process is running or somebody else sends it.
 
     Raises:
-        OSError: If a file can not be read.
-        msgspec.DecodeError: If a file is not one of reports.
+        OSError: If it can not be read or locked.
+        msgspec.DecodeError: If it is not one of reports.
     """
-    for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime):
+    try:
         file = path.open("r+b")
-        if not _lock(file):
-            file.close()
-            continue
-        yield Leftover(path, file, _decode_heading(file.readline()).url)
+    except FileNotFoundError:
+        yield None
+        return
+    with file:
+        yield Leftover(path, file) if _lock(file) else None
 
 
 def keep_refused(folder: Path, refused: Iterable[Refused]) -> Path:

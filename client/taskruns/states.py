@@ -44,6 +44,10 @@ class State(Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return self.type == (other.type if isinstance(other, State) else other)
 
+    def __ne__(self, other: object) -> bool:
+        # A Struct has one of its own, which does not ask __eq__ as that of other classes does.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.type)
 

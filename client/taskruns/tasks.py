@@ -1,19 +1,22 @@
 """Tasks: functions that are recorded as task runs inside a flow run, and are plain functions outside."""
 
 import asyncio
+import copyreg
 import inspect
 import pickle
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, update_wrapper
+from importlib import import_module
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from taskruns.execution import Plan, Progress, execute, execute_async
-from taskruns.futures import outcome_of, outcome_of_async, settled, values
+from taskruns.futures import WatchedFuture, outcome_of, outcome_of_async, settled, values
 from taskruns.models import StateType
-from taskruns.recorder import DEFAULT, NAME_MOST, FlowRunRecorder, ResultOption, current_flow_run
+from taskruns.recorder import DEFAULT, NAME_MOST, FlowRunRecorder, ResultOption, check_names, current_flow_run
 from taskruns.workers import Job, in_executor
 
 P = ParamSpec("P")
@@ -21,6 +24,11 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+
+_by_value: ContextVar[bool] = ContextVar("taskruns_by_value", default=False)
+
+_going: set["asyncio.Task[Any]"] = set()
+"""What was submitted to an event loop, which by itself would let it be collected before it ends."""
 
 NUMBER_ROOM = 15
 """How many characters of a slug are left for the number at its end."""
@@ -50,6 +58,8 @@ class Task(Generic[P, R]):
         timeout: float | timedelta | None,
     ) -> None:
         """See `task`."""
+        # First, as it brings along the attributes of the function, whatever their names.
+        update_wrapper(self, function)
         self.function = function
         self.name = function.__name__ if name is None else name
         self.tags = tuple(sorted(set(tags)))
@@ -60,12 +70,11 @@ class Task(Generic[P, R]):
         self.timeout = None if timeout is None else _seconds(timeout)
         self.is_async = inspect.iscoroutinefunction(function)
         self._check()
-        update_wrapper(self, function)
 
     def _check(self) -> None:
-        most = NAME_MOST - NUMBER_ROOM
-        if not 0 < len(self._base) <= most:
-            raise ValueError(f"The slug {self._base!r} has {len(self._base)} characters: it may have 1 to {most}.")
+        check_names("The name of a task", self.name)
+        check_names("A tag", *self.tags)
+        check_names("A slug without its number", self._base, most=NAME_MOST - NUMBER_ROOM)
         if self.max_retries < 0 or self.retry_delay < 0:
             raise ValueError(f"max_retries and retry_delay of {self.name} have to be 0 or more.")
         if self.timeout is not None and self.timeout <= 0:
@@ -107,7 +116,12 @@ class Task(Generic[P, R]):
         if run.executor is not None:
             jobs = [self._job(plan, *call) for plan, call in zip(plans, calls, strict=True)]
             futures = [in_executor(run, run.executor, job) for job in jobs]
-            return values([outcome_of(future.result) for future in futures], plans)
+            try:
+                return values([outcome_of(future.result) for future in futures], plans)
+            except BaseException:  # Ctrl-C, or an exit: those that have not begun are not wanted any more
+                for future in futures:
+                    future.cancel()
+                raise
         children = (partial(self._execute, run, plan, *call) for plan, call in zip(plans, calls, strict=True))
         return values([outcome_of(child) for child in children], plans)
 
@@ -131,12 +145,19 @@ class Task(Generic[P, R]):
         Without an executor, and outside of a flow run, it is called right away.
         """
         if self.is_async:
-            return asyncio.ensure_future(cast(Coroutine[Any, Any, Any], self(*args, **kwargs)))
+            going = asyncio.ensure_future(cast(Coroutine[Any, Any, Any], self(*args, **kwargs)))
+            _going.add(going)
+            going.add_done_callback(_going.discard)
+            return going
         run = current_flow_run()
-        if run is None or run.executor is None:
+        if run is None:
             return settled(partial(self, *args, **kwargs))
-        plan = self._plan(run, self._slug(run))
-        future = in_executor(run, run.executor, self._job(plan, args, kwargs))
+        future: WatchedFuture[Any]
+        if run.executor is None:
+            future = settled(partial(self, *args, **kwargs))
+        else:
+            plan = self._plan(run, self._slug(run))
+            future = in_executor(run, run.executor, self._job(plan, args, kwargs))
         run.wait_for(future)
         return future
 
@@ -171,27 +192,27 @@ class Task(Generic[P, R]):
         return children
 
     def __reduce__(self) -> Any:
-        """Pickles as its name where another process can import it, and otherwise as the function that it is."""
-        module = sys.modules.get(self.function.__module__)
-        if self.function.__module__ != "__main__" and _found(module, self.function.__qualname__) is self:
-            return self.function.__qualname__
-        try:
-            import cloudpickle  # type: ignore[import-untyped]
-        except ImportError:
-            return self.function.__qualname__
-        # Named by its module it would be found as this task, so it goes by its code.
-        return _rebuilt, (cloudpickle.dumps((self.function, self._options())),)
+        """Pickles as its name where another process can import it, and otherwise as the function that it is.
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "slug": self.slug,
-            "tags": self.tags,
-            "result": self.result,
-            "max_retries": self.max_retries,
-            "retry_delay": self.retry_delay,
-            "timeout": self.timeout,
-        }
+        A task of a program goes as both: a process of multiprocessing has the program, a worker elsewhere has not.
+        """
+        module, name = self.function.__module__, self.function.__qualname__
+        named = _found(module, name) is self
+        if named and module != "__main__":
+            return name
+        if _by_value.get():
+            return copyreg.__newobj__, (type(self),), self.__dict__  # type: ignore[attr-defined]
+        token = _by_value.set(True)
+        try:
+            # All of it, as the function may call this task itself.
+            pickled = import_module("cloudpickle").dumps(self)
+        except Exception:
+            if not named:
+                raise
+            pickled = None
+        finally:
+            _by_value.reset(token)
+        return _unpickled, (name if named else None, pickled)
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
@@ -254,15 +275,19 @@ def task(
     return decorate if function is None else decorate(function)
 
 
-def _rebuilt(pickled: bytes) -> Task[..., Any]:
-    function, options = pickle.loads(pickled)
-    return Task(function, **options)
+def _unpickled(name: str | None, pickled: bytes | None) -> Any:
+    if name is not None and isinstance(_found("__main__", name), Task):
+        return _found("__main__", name)
+    if pickled is None:
+        raise RuntimeError(f"The task {name} of a program is not here: define it in a module, or see to its pickling.")
+    return pickle.loads(pickled)
 
 
-def _found(module: object, qualname: str) -> object:
+def _found(module: str, qualname: str) -> object:
+    found: object = sys.modules.get(module)
     for name in qualname.split("."):
-        module = getattr(module, name, None)
-    return module
+        found = getattr(found, name, None)
+    return found
 
 
 def _seconds(duration: float | timedelta) -> float:
@@ -272,11 +297,13 @@ def _seconds(duration: float | timedelta) -> float:
 def _calls(iterables: Sequence[Any], named: dict[str, Any]) -> list[Call]:
     """The arguments of each child."""
     columns = [*iterables, *named.values()]
-    mapped = [column if isinstance(column, unmapped) else list(column) for column in columns]
-    widths = {len(column) for column in mapped if not isinstance(column, unmapped)}
+    mapped = {place: list(column) for place, column in enumerate(columns) if not isinstance(column, unmapped)}
+    widths = {len(items) for items in mapped.values()}
     if len(widths) != 1:
         told = f"they have {sorted(widths)} items" if widths else "all are unmapped"
         raise ValueError(f"map needs iterables of one length, and {told}.")
-    filled = [[column.value] * max(widths) if isinstance(column, unmapped) else column for column in mapped]
+    (width,) = widths
+    filled = [mapped[place] if place in mapped else [column.value] * width for place, column in enumerate(columns)]
     plain = len(iterables)
-    return [(row[:plain], dict(zip(named, row[plain:], strict=True))) for row in zip(*filled, strict=True)]
+    rows: list[tuple[Any, ...]] = list(zip(*filled, strict=True))
+    return [(row[:plain], dict(zip(named, row[plain:], strict=True))) for row in rows]

@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
+from traceback import format_exception
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
@@ -47,6 +48,7 @@ class Callee(Protocol[R_co]):
     @property
     def function(self) -> Callable[..., R_co]:
         """The function."""
+        ...
 
 
 class Job(Struct, Generic[R], frozen=True, kw_only=True):
@@ -77,7 +79,7 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
     """Executes a task run in a worker."""
     run = recording(job.plan.flow_run_id) if origin.process == _process else None
     if run is not None:
-        with run.active():
+        with run.active(in_executor=True):
             return _outcome(partial(job.run, run.emit), ())
     states: list[TaskRunState] = []
     live = outbox_of(default_client(origin.url), lasting=False)
@@ -100,9 +102,12 @@ def _outcome(call: Callable[[], R | None], states: Sequence[TaskRunState]) -> Ou
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error, or what can be told of it if it can not be pickled."""
+    """The error with where it was raised, or what can be told of it if it can not be pickled."""
+    where = "".join(format_exception(error)).rstrip()
     try:
+        error.add_note(f"In the process of the worker:\n{where}")
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(f"A task raised what can not be pickled: {told(error)}")
+        error = RuntimeError(f"A task raised what can not be pickled: {told(error)}")
+        error.add_note(f"In the process of the worker:\n{where}")
     return error

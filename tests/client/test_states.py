@@ -38,6 +38,7 @@ def test_equals_states_of_its_type_and_the_name_of_the_type() -> None:
     assert state == State(StateType.SUCCESS) == "Success" == state
     assert state == StateType.SUCCESS
     assert state != State(StateType.MAPPED)
+    assert (state != "Success") is (state != State(StateType.SUCCESS)) is False
     assert {state, State(StateType.SUCCESS), "Success"} == {"Success"}
 
 

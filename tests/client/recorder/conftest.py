@@ -1,0 +1,33 @@
+"""What the tests of the recorder share: a service, a home, and programs that run in processes of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.client.recorder.scripts import Scripts
+from tests.service import Served
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The user's folder of all tests of this worker: a process has one outbox for a service, in one folder."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def service(sqlite_service: Served) -> Served:
+    """The service on SQLite, for all tests of this worker."""
+    return sqlite_service
+
+
+@pytest.fixture(autouse=True)
+def environment(bare_environment: None, service: Served, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that recorders find."""
+    monkeypatch.setenv("TASKRUNS_URL", service.url)
+    monkeypatch.setenv("TASKRUNS_HOME", str(home))
+
+
+@pytest.fixture
+def scripts(service: Served, tmp_path: Path) -> Scripts:
+    """Programs that report to the service."""
+    return Scripts(tmp_path, service.url)

@@ -1,0 +1,568 @@
+"""Executors: what is recorded of tasks that run in threads, in other processes and on a Dask cluster."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from taskruns import FlowRunRecorder, StateType, flow_run, task
+from taskruns.execution import TICK, Plan, Progress
+from taskruns.reports import TaskRunState
+from tests.client.recorder.recorded import history, task_run, task_runs, types
+from tests.client.recorder.scripts import Scripts
+
+PENDING, RUNNING, SUCCESS, FAILED = StateType.PENDING, StateType.RUNNING, StateType.SUCCESS, StateType.FAILED
+
+
+@task
+def inc(x: int) -> int:
+    return x + 1
+
+
+@task
+def process(x: int) -> int:
+    return os.getpid()
+
+
+@task
+def fail(x: int) -> None:
+    raise ValueError(x)
+
+
+@task
+def outer(x: int) -> list[int]:
+    return inc.map([x, x])
+
+
+@task
+def die(x: int) -> None:
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
+def until(path: str) -> None:
+    while not Path(path).exists():
+        time.sleep(0.01)
+
+
+class Stubborn(Exception):
+    def __reduce__(self) -> Any:
+        raise TypeError("never")
+
+
+class Lossy(Exception):
+    def __init__(self, text: str, *, code: int) -> None:
+        super().__init__(text)
+
+
+@task
+def stubborn(x: int) -> None:
+    raise Stubborn("no")
+
+
+@task
+def lossy(x: int) -> None:
+    raise Lossy("no", code=1)
+
+
+@task
+def unsendable(x: int) -> Any:
+    return threading.Lock()
+
+
+@pytest.fixture(scope="session")
+def threads() -> Iterator[Executor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Executor]:
+    with ProcessPoolExecutor(2, get_context("fork")) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def spawned() -> Iterator[Executor]:
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.fixture(params=["threads", "forked", "spawned"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    """An executor of each kind; Dask's, which needs seconds to start, has a test of its own."""
+    found: Executor = request.getfixturevalue(request.param)
+    return found
+
+
+# What is recorded
+
+
+def test_map_in_an_executor_is_recorded_as_without_one(executor: Executor) -> None:
+    with flow_run("etl", executor=executor) as run:
+        assert inc.map(range(20)) == list(range(1, 21))
+
+    assert history(run, "inc-1", 3) == [
+        (PENDING, "Waiting to run."),
+        (RUNNING, "Starting task run."),
+        (SUCCESS, "Task run succeeded."),
+    ]
+    assert set(list(task_runs(run).values())[1:]) == {SUCCESS}
+    assert run.view().get_task_run("inc-1").get_result() == list(range(1, 21))
+    assert task_run(run, "inc-1", 3).version == 3
+
+
+def test_submit_gives_a_future(executor: Executor) -> None:
+    with flow_run("etl", executor=executor) as run:
+        futures = [inc.submit(x) for x in range(3)]
+        assert wait(futures, timeout=20).not_done == set()
+        assert [future.result() for future in futures] == [1, 2, 3]
+
+    assert list(task_runs(run)) == [("inc-1", -1), ("inc-2", -1), ("inc-3", -1)]
+
+
+def test_processes_are_others(forked: Executor, spawned: Executor) -> None:
+    for executor in (forked, spawned):
+        with flow_run("etl", executor=executor):
+            assert os.getpid() not in process.map([1, 2])
+
+
+def test_error_in_an_executor_is_recorded_and_raised(executor: Executor) -> None:
+    with flow_run("etl", executor=executor) as run:
+        with pytest.raises(ValueError, match=r"^1\b"):
+            fail.submit(1).result()
+        with pytest.raises(ValueError, match=r"^1\b") as caught:
+            fail.map([1, 2])
+
+    assert "In fail-2[0]; of 2 children 2 failed." in caught.value.__notes__
+    assert history(run, "fail-1")[-1] == (FAILED, "Unexpected error: ValueError(1)")
+    assert run.view().state == SUCCESS
+
+
+def test_error_of_another_process_says_where_it_was_raised(forked: Executor) -> None:
+    with flow_run("etl", executor=forked), pytest.raises(ValueError, match=r"^1\b") as caught:
+        fail.submit(1).result()
+
+    (note,) = caught.value.__notes__
+    assert note.startswith("In the process of the worker:\nTraceback (most recent call last):")
+    assert note.endswith("raise ValueError(x)\nValueError: 1")
+
+
+def test_retries_of_another_process_are_recorded(forked: Executor) -> None:
+    with flow_run("etl", executor=forked) as run, pytest.raises(ValueError, match=r"^1\b"):
+        retried.submit(1).result()
+
+    assert types(run, "retried-1") == [PENDING, RUNNING, StateType.RETRYING, RUNNING, FAILED]
+
+
+@task(max_retries=1)
+def retried(x: int) -> None:
+    raise ValueError(x)
+
+
+def test_running_is_seen_while_a_task_of_another_process_runs(forked: Executor, tmp_path: Path) -> None:
+    with flow_run("etl", executor=forked) as run:
+        future = until.submit(str(tmp_path / "end"))
+        eventually(lambda: task_run(run, "until-1").state == RUNNING)
+        assert not future.done()
+        (tmp_path / "end").touch()
+
+    assert types(run, "until-1") == [PENDING, RUNNING, SUCCESS]
+
+
+def test_flow_run_ends_after_what_was_submitted(threads: Executor, tmp_path: Path) -> None:
+    with flow_run("etl", executor=threads) as run:
+        future = until.submit(str(tmp_path / "end"))
+        threading.Timer(0.2, (tmp_path / "end").touch).start()
+
+    assert future.done()
+    ended = task_run(run, "until-1").end_time
+    flow_run_ended = run.view().end_time
+    assert ended is not None
+    assert flow_run_ended is not None
+    assert ended <= flow_run_ended
+
+
+@pytest.mark.parametrize("kind", ["here", "threads"])
+def test_submitted_failure_that_nobody_looked_at_fails_the_flow_run(kind: str, threads: Executor) -> None:
+    with flow_run("etl", executor=threads if kind == "threads" else None) as run:
+        fail.submit(1)
+        inc.submit(1)
+
+    assert repr(run.view().state) == '<Failed: "1 submitted tasks failed, and nobody looked.">'
+
+
+@pytest.mark.parametrize("kind", ["here", "threads"])
+@pytest.mark.parametrize("look", [Future.exception, Future.result])
+def test_submitted_failure_that_somebody_looked_at_is_for_the_flow_to_judge(
+    kind: str, look: Callable[[Future[Any]], Any], threads: Executor
+) -> None:
+    with flow_run("etl", executor=threads if kind == "threads" else None) as run:
+        future = fail.submit(1)
+        if look is Future.result:
+            with pytest.raises(ValueError, match="1"):
+                future.result()
+        else:
+            assert isinstance(future.exception(), ValueError)
+
+    assert run.view().state == SUCCESS
+
+
+def test_who_looked_too_early_has_not_seen_a_failure(threads: Executor, tmp_path: Path) -> None:
+    @task
+    def late() -> None:
+        until.function(str(tmp_path / "end"))
+        raise ValueError("no")
+
+    with flow_run("etl", executor=threads) as run:
+        future = late.submit()
+        with pytest.raises(TimeoutError):
+            future.result(timeout=0.01)
+        (tmp_path / "end").touch()
+
+    assert run.view().state == FAILED
+
+
+def test_task_that_has_not_begun_can_be_cancelled(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, flow_run("etl", executor=pool) as run:
+        first, second = until.submit(str(tmp_path / "end")), inc.submit(1)
+        assert second.cancel()
+        assert not first.cancel()
+        (tmp_path / "end").touch()
+        with pytest.raises(CancelledError):
+            second.result()
+
+    assert history(run, "inc-1") == [(PENDING, "Waiting to run."), (StateType.CANCELLED, "Cancelled.")]
+    assert run.view().state == SUCCESS
+
+
+def test_error_of_the_flow_cancels_what_has_not_begun(tmp_path: Path) -> None:
+    timer = threading.Timer(0.2, (tmp_path / "end").touch)
+
+    def flow() -> None:
+        until.submit(str(tmp_path / "end"))
+        inc.submit(1)
+        timer.start()
+        raise ZeroDivisionError
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ZeroDivisionError), flow_run("etl", executor=pool) as run:
+        flow()
+    timer.join()
+
+    assert task_runs(run) == {("until-1", -1): SUCCESS, ("inc-1", -1): StateType.CANCELLED}
+    assert run.view().state == FAILED
+
+
+def test_ctrl_c_in_a_map_cancels_the_children_that_have_not_begun(tmp_path: Path) -> None:
+    end = str(tmp_path / "end")
+    timers = [
+        threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)),
+        threading.Timer(0.6, (tmp_path / "end").touch),
+    ]
+    for timer in timers:
+        timer.start()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyboardInterrupt), flow_run("etl", executor=pool) as run:
+        until.map([end, end, end])
+    for timer in timers:
+        timer.join()
+
+    states = task_runs(run)
+    assert [states["until-1", index] for index in range(3)] == [SUCCESS, StateType.CANCELLED, StateType.CANCELLED]
+    assert run.view().state == StateType.CANCELLED
+
+
+def test_task_in_a_thread_runs_its_own_tasks_there_and_records_them() -> None:
+    with ThreadPoolExecutor(1) as pool, flow_run("etl", executor=pool) as run:
+        assert outer.map([1, 2]) == [[2, 2], [3, 3]]
+        assert outer.submit(3).result() == [4, 4]
+
+    assert [slug for slug, index in task_runs(run) if index == -1] == ["outer-1", "inc-1", "inc-2", "outer-2", "inc-3"]
+    assert set(task_runs(run).values()) == {SUCCESS, StateType.MAPPED}
+
+
+def test_tasks_that_a_task_calls_in_another_process_are_plain_functions(forked: Executor, spawned: Executor) -> None:
+    inner = []
+    with flow_run("etl") as run:
+        # Forked inside of the flow run, so that a copy of its recorder is there.
+        with ProcessPoolExecutor(1, get_context("fork")) as pool:
+            run._executor = pool
+            inner += outer.map([1, 2])
+        for executor in (forked, spawned):
+            run._executor = executor
+            inner += outer.map([1, 2])
+
+    assert inner == [[2, 2], [3, 3]] * 3
+    assert {slug for slug, _ in task_runs(run)} == {"outer-1", "outer-2", "outer-3"}
+
+
+# What goes wrong
+
+
+def test_worker_that_dies_fails_its_tasks() -> None:
+    with ProcessPoolExecutor(1, get_context("fork")) as pool, flow_run("etl", executor=pool) as run:
+        first, second = die.submit(1), inc.submit(1)
+        for future in (first, second):
+            with pytest.raises(BrokenProcessPool):
+                future.result()
+        with pytest.raises(BrokenProcessPool):
+            inc.submit(2).result()
+
+    *_, (type, message) = history(run, "die-1")
+    assert type is FAILED
+    assert message is not None
+    assert message.startswith("The executor failed: BrokenProcessPool(")
+    assert types(run, "inc-2") == [PENDING, FAILED]
+
+
+def test_executor_that_was_shut_down_fails_the_task() -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with flow_run("etl", executor=pool) as run, pytest.raises(RuntimeError, match="after shutdown"):
+        inc.submit(1).result()
+
+    assert types(run, "inc-1") == [PENDING, FAILED]
+
+
+@pytest.mark.parametrize("raising", [stubborn, lossy])
+def test_error_that_can_not_be_pickled_is_told_as_another_one(raising: Any, forked: Executor) -> None:
+    with flow_run("etl", executor=forked) as run, pytest.raises(RuntimeError) as caught:
+        raising.submit(1).result()
+
+    kind = "Stubborn" if raising is stubborn else "Lossy"
+    assert str(caught.value) == f"A task raised what can not be pickled: {kind}('no')"
+    assert "in stubborn" in caught.value.__notes__[0] or "in lossy" in caught.value.__notes__[0]
+    assert history(run, f"{raising.name}-1")[-1] == (FAILED, f"Unexpected error: {kind}('no')")
+
+
+def test_value_that_can_not_be_sent_back_fails_the_task(forked: Executor) -> None:
+    with flow_run("etl", executor=forked, result=None) as run, pytest.raises(TypeError, match="pickle"):
+        unsendable.submit(1).result()
+
+    *_, (type, message) = history(run, "unsendable-1")
+    assert type is FAILED
+    assert message is not None
+    assert message.startswith("The executor failed: TypeError(")
+
+
+def test_argument_that_can_not_be_sent_fails_the_task(forked: Executor) -> None:
+    with flow_run("etl", executor=forked) as run, pytest.raises(TypeError, match="pickle"):
+        inc.submit(threading.Lock()).result()  # type: ignore[arg-type]
+
+    assert types(run, "inc-1") == [PENDING, FAILED]
+
+
+def test_exit_of_a_task_in_a_thread_goes_through_to_the_flow(threads: Executor) -> None:
+    @task
+    def leave(x: int) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit), flow_run("etl", executor=threads) as run:
+        leave.map([1])
+
+    assert history(run, "leave-1", 0)[-1] == (FAILED, "Unexpected error: SystemExit(3)")
+
+
+# Clocks
+
+
+def a_plan(made: datetime) -> Plan:
+    return Plan(
+        flow_run_id=uuid4(),
+        task_slug="inc-1",
+        map_index=-1,
+        task_name="inc",
+        tags=(),
+        max_retries=0,
+        retry_delay=0,
+        timeout=None,
+        result=None,
+        fields={},
+        made=made,
+    )
+
+
+def test_states_of_a_machine_whose_clock_is_behind_are_later_than_what_came_before() -> None:
+    made = datetime.now(UTC) + timedelta(hours=1)
+    states: list[TaskRunState] = []
+    progress = Progress(a_plan(made), states.append)
+    progress.begin()
+    progress.succeed(("Task run succeeded.", None))
+    assert [one.state.timestamp for one in states] == [made + TICK, made + 2 * TICK]
+
+
+def test_states_of_a_machine_whose_clock_is_right_have_its_time() -> None:
+    before = datetime.now(UTC)
+    states: list[TaskRunState] = []
+    Progress(a_plan(before - timedelta(hours=1)), states.append).begin()
+    timestamp = states[0].state.timestamp
+    assert isinstance(timestamp, datetime)
+    assert before <= timestamp <= datetime.now(UTC)
+
+
+# Programs
+
+PROGRAM = """
+    import json, os, sys
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+    from multiprocessing import get_context
+    from taskruns import flow_run, task
+    from tasks_of_a_module import double
+
+    OFFSET = 10
+
+    class OwnError(Exception):
+        pass
+
+    @task
+    def add(x):
+        return x + OFFSET
+
+    @task
+    def factorial(n):
+        return 1 if n < 2 else n * factorial(n - 1)
+
+    @task
+    def broken(x):
+        raise OwnError(x)
+
+    def record(executor):
+        with flow_run("program", executor=executor) as run:
+            made = [add.map([1, 2, 3]), double.map([1, 2]), factorial.submit(5).result(), add.submit(7).result()]
+            try:
+                broken.submit(1).result()
+            except Exception as error:
+                made.append([type(error).__name__, str(error)])
+        return made, run.flow_run_id
+"""
+MODULE = """
+    from taskruns import task
+
+    @task
+    def double(x):
+        return 2 * x
+"""
+MADE = [[11, 12, 13], [2, 4], 120, 17, ["OwnError", "1"]]
+
+
+def check_program(scripts: Scripts, main: str) -> None:
+    scripts.write(MODULE, "tasks_of_a_module.py")
+    out, err = scripts.run(PROGRAM + main)
+    assert err == ""
+    for line in out.splitlines():
+        made, flow_run_id = json.loads(line)
+        assert made == MADE
+        states = {
+            (view.task_slug, view.map_index): view.state.type for view in recorded_view(flow_run_id).get_all_task_runs()
+        }
+        assert states.pop(("broken-1", -1)) is FAILED
+        assert set(states.values()) == {SUCCESS, StateType.MAPPED}
+        assert len(states) == 9
+    assert not scripts.outbox.exists()
+
+
+def recorded_view(flow_run_id: str) -> Any:
+    from taskruns import FlowRunView
+
+    return FlowRunView.from_flow_run_id(flow_run_id)
+
+
+def test_program_may_use_processes_for_its_own_tasks(scripts: Scripts) -> None:
+    check_program(
+        scripts,
+        """
+    if __name__ == "__main__":
+        for method in ("fork", "spawn"):
+            with ProcessPoolExecutor(2, get_context(method)) as pool:
+                print(json.dumps(record(pool)))
+        """,
+    )
+
+
+def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
+    scripts.write(MODULE, "tasks_of_a_module.py")
+    out, _ = scripts.run(
+        PROGRAM
+        + """
+    import time
+
+    @task
+    def where(x):
+        return os.getpid()
+
+    @task
+    def until(path):
+        while not os.path.exists(path):
+            time.sleep(0.01)
+
+    @task
+    def die_once(path):
+        if os.path.exists(path):
+            return "the second time"
+        open(path, "w").close()
+        time.sleep(0.5)  # that it runs is told by then
+        os._exit(1)
+
+    if __name__ == "__main__":
+        from dask.distributed import Client, LocalCluster
+        with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+            with Client(cluster) as dask:
+                print(json.dumps(record(dask.get_executor())))
+                with flow_run("live", executor=dask.get_executor()) as run:
+                    future = until.submit(os.path.abspath("end"))
+                    while run.view().get_task_run("until-1").state != "Running":
+                        time.sleep(0.05)
+                    open("end", "w").close()
+                    future.result()
+                    assert os.getpid() not in where.map([1, 2])
+                    assert die_once.submit(os.path.abspath("died")).result() == "the second time"
+                print(json.dumps(run.flow_run_id))
+    """,
+        PYTHONWARNINGS="default",
+    )
+    recorded, live = map(json.loads, out.splitlines())
+    made, flow_run_id = recorded
+    assert made == MADE
+    views = recorded_view(flow_run_id).get_all_task_runs()
+    assert [view.state.type for view in views].count(SUCCESS) == 7
+    assert recorded_view(flow_run_id).get_task_run("broken-1").state.message == "Unexpected error: OwnError(1)"
+    views = recorded_view(live).get_all_task_runs()
+    assert [view.state.type for view in views] == [SUCCESS, StateType.MAPPED, SUCCESS, SUCCESS, SUCCESS]
+    assert views[-1].task_run.run_count == 2
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "It never was so."
+        time.sleep(0.02)
+
+
+def test_recorder_of_a_flow_run_is_not_kept_after_it() -> None:
+    from taskruns.recorder import recording
+
+    def record() -> FlowRunRecorder:
+        with flow_run("etl") as run:
+            inc(1)
+        return run
+
+    run = record()
+    assert recording(run.id) is run
+    identifier = run.id
+    del run
+    import gc
+
+    gc.collect()
+    assert recording(identifier) is None

@@ -1,0 +1,676 @@
+"""The outbox: what becomes of reports while the service answers, refuses, is away, or comes and goes."""
+
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+import pytest
+
+from taskruns import Client, FlowRunView, StateType, flow_run, outbox, task
+from taskruns.errors import FlowRunNotFound
+from taskruns.models import StateCreate
+from taskruns.outbox import Outbox, Sending, flush
+from taskruns.reports import FlowRunCreated, TaskRunState
+from tests.client.recorder.scripts import Scripts
+from tests.postgres import free_port
+from tests.service import Served, call_command, served
+
+
+@task(result=None)
+def inc(x: int) -> int:
+    return x + 1
+
+
+def a_flow_run() -> FlowRunCreated:
+    return FlowRunCreated(flow_run_id=uuid4(), flow_name="etl")
+
+
+def a_report(flow_run_id: UUID, task_slug: str, message: str = "Starting task run.") -> TaskRunState:
+    state = StateCreate(id=uuid4(), type=StateType.RUNNING, message=message, timestamp=datetime.now(UTC))
+    return TaskRunState(flow_run_id=flow_run_id, task_slug=task_slug, task_name="inc", state=state)
+
+
+def reports_of(flow_run_id: UUID, number: int) -> list[TaskRunState]:
+    return [a_report(flow_run_id, f"inc-{index}") for index in range(number)]
+
+
+def slugs(client: Client, flow_run_id: UUID) -> list[str]:
+    """The slugs of the task runs that the service has of a flow run."""
+    return [one.task_slug for one in client.flow_runs.task_runs(flow_run_id, limit=1000)]
+
+
+@contextmanager
+def opened(client: Client, folder: Path, *, lasting: bool = True) -> Iterator[Outbox]:
+    """An outbox with a folder of its own."""
+    own = Outbox(client, folder, lasting=lasting)
+    yield own
+    own.close(0)
+
+
+class Fickle:
+    """A service on a port of its own, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._running = ExitStack()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self, **settings: Any) -> None:
+        """Starts it again with what it had recorded."""
+        database = f"sqlite:///{self._folder / 'taskruns.db'}"
+        service = served(database, self._folder, port=self._port, synchronous="NORMAL", **settings)
+        self._process = self._running.enter_context(service).process
+
+    def kill(self) -> None:
+        """Kills it where it stands, with the process that answers for it."""
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for process in (parent, *map(int, children)):
+            os.kill(process, signal.SIGKILL)
+        self._process.wait()
+        with httpx.Client() as client:
+            eventually(lambda: not answers(client, self.url))
+
+    def stop(self) -> None:
+        """Ends it for good."""
+        self._running.close()
+
+
+def answers(client: httpx.Client, url: str) -> bool:
+    """Whether a service is there."""
+    try:
+        return client.get(f"{url}/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def fickle(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fickle]:
+    """A service that is away until it is started; recorders find it."""
+    service = Fickle(tmp_path_factory.mktemp("fickle"))
+    monkeypatch.setenv("TASKRUNS_URL", service.url)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def client(service: Served) -> Iterator[Client]:
+    """A client of the service."""
+    with Client(service.url) as client:
+        yield client
+
+
+@pytest.fixture
+def away() -> Iterator[Client]:
+    """A client of a service that is away."""
+    with Client(f"http://127.0.0.1:{free_port()}") as client:
+        yield client
+
+
+# While the service answers
+
+
+def test_reports_arrive_in_their_order_and_in_few_requests(service: Served, tmp_path: Path) -> None:
+    asked: list[str] = []
+    with httpx.Client(event_hooks={"request": [lambda request: asked.append(request.url.path)]}) as http_client:
+        client = Client(service.url, http_client=http_client)
+        created = a_flow_run()
+        with opened(client, tmp_path) as box:
+            box.put(created)
+            box.put(*reports_of(created.flow_run_id, 2500))
+            assert box.flush(20)
+
+        assert len(asked) <= 6
+        assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(2500)]
+
+
+def test_many_threads_may_report_at_once(client: Client, tmp_path: Path) -> None:
+    created = a_flow_run()
+    with opened(client, tmp_path) as box:
+        box.put(created)
+
+        def work(number: int) -> None:
+            for index in range(250):
+                box.put(a_report(created.flow_run_id, f"inc-{number}-{index}"))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert box.flush(20)
+
+    made = slugs(client, created.flow_run_id)
+    assert Counter(made) == Counter(f"inc-{number}-{index}" for number in range(8) for index in range(250))
+    for number in range(8):
+        own = [slug for slug in made if slug.startswith(f"inc-{number}-")]
+        assert own == [f"inc-{number}-{index}" for index in range(250)]
+
+
+def test_client_may_be_closed_while_its_reports_are_on_their_way(
+    client: Client, service: Served, tmp_path: Path
+) -> None:
+    created = a_flow_run()
+    with opened(closed := Client(service.url), tmp_path) as box:
+        box.put(created, a_report(created.flow_run_id, "inc-1"))
+        closed.close()
+        assert box.flush(20)
+
+    assert slugs(client, created.flow_run_id) == ["inc-1"]
+
+
+def test_flush_of_nothing_returns_at_once(away: Client, tmp_path: Path) -> None:
+    with opened(away, tmp_path) as box:
+        assert box.flush(20)
+
+
+# What is refused
+
+
+def test_one_report_that_is_refused_does_not_spoil_the_others(client: Client) -> None:
+    created = a_flow_run()
+    reports = reports_of(created.flow_run_id, 50)
+    poison = [a_report(created.flow_run_id, "a\0b"), a_report(created.flow_run_id, "x" * 300)]
+    refused = Sending(client).send([created, *reports[:20], poison[0], *reports[20:], poison[1]])
+
+    assert [one.report for one in refused] == poison
+    assert "U+0000" in refused[0].why or "0000" in refused[0].why
+    assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(50)]
+
+
+def test_reports_that_are_too_large_together_are_sent_in_parts(client: Client) -> None:
+    created = a_flow_run()
+    reports = [a_report(created.flow_run_id, f"inc-{index}", "x" * 60_000) for index in range(200)]
+
+    assert Sending(client).send([created, *reports]) == []
+    assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(200)]
+
+
+def test_state_that_the_run_can_not_come_to_is_refused_alone(client: Client) -> None:
+    created = a_flow_run()
+    begin = a_report(created.flow_run_id, "inc-1")
+    end = msgspec.structs.replace(begin, state=msgspec.structs.replace(begin.state, type=StateType.SUCCESS))
+    Sending(client).send([created, end])
+    late, other = a_report(created.flow_run_id, "inc-1"), a_report(created.flow_run_id, "inc-2")
+
+    assert [one.report for one in Sending(client).send([late, other])] == [late]
+    assert slugs(client, created.flow_run_id) == ["inc-1", "inc-2"]
+
+
+def test_refused_reports_are_kept_in_a_file_of_their_own_and_said(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    created = a_flow_run()
+    with opened(client, tmp_path) as box:
+        box.put(created, a_report(created.flow_run_id, "inc-1"))
+        assert box.flush(20)
+        client.flow_runs.delete(created.flow_run_id)
+        box.put(a_report(created.flow_run_id, "inc-2"))
+        assert box.flush(20)
+
+    (path,) = tmp_path.iterdir()
+    assert re.fullmatch(r".*\.refused\.jsonl", path.name)
+    assert '"task_slug":"inc-2"' in path.read_text()
+    (told,) = caplog.messages
+    assert told.startswith("The service refused 1 reports: There is no flow run with this id.")
+    assert told.endswith(f" They are in {path}.")
+
+
+# While the service is away
+
+
+def test_reports_are_kept_and_sent_when_the_service_comes(fickle: Fickle, tmp_path: Path) -> None:
+    created = a_flow_run()
+    with Client() as client, opened(client, tmp_path) as box:
+        box.put(created, *reports_of(created.flow_run_id, 10))
+        assert not box.flush(20)
+        fickle.start()
+        assert box.flush(20)
+        assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(10)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_absence_of_the_service_is_said_once(
+    fickle: Fickle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    created = a_flow_run()
+    with Client() as client, opened(client, tmp_path) as box:
+        for part in range(2):
+            box.put(created, a_report(created.flow_run_id, f"inc-{part}"))
+            assert not box.flush(20)
+            assert not box.flush(20)
+            fickle.start()
+            assert box.flush(20)
+            fickle.kill()
+
+    said = "Reports are kept for now, as they can not be sent: No answer from "
+    assert [message[: len(said)] for message in caplog.messages] == [said, said]
+
+
+def test_nothing_is_lost_and_nothing_twice_while_the_service_is_killed_again_and_again(fickle: Fickle) -> None:
+    with flow_run("etl") as run:
+        inc.map(range(2000))
+        for _ in range(3):
+            fickle.start()
+            run.flush(0.2)
+            inc.map(range(1000))
+            fickle.kill()
+            inc.map(range(1000))
+        inc.map(range(2000))
+        fickle.start()
+
+    assert run.flush(30)
+    views = run.view().get_all_task_runs()
+    children = Counter((view.state.type, view.task_run.version) for view in views if view.map_index >= 0)
+    assert children == {(StateType.SUCCESS, 3): 10_000}
+    parents = [view.task_run.version for view in views if view.map_index < 0]
+    assert parents == [2] * 8
+    assert run.view().state == "Success"
+
+
+def test_memory_is_bounded_and_a_file_takes_the_rest(fickle: Fickle, tmp_path: Path) -> None:
+    created = a_flow_run()
+    with Client() as client, opened(client, tmp_path) as box:
+        box.put(created)
+        box.flush(20)
+        for report in reports_of(created.flow_run_id, 25_000):
+            box.put(report)
+        assert len(box._memory) <= outbox.MEMORY_MOST
+        (path,) = tmp_path.iterdir()
+        assert path.name.endswith(".reports.jsonl")
+        fickle.start()
+        assert box.flush(60)
+        assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(25_000)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_left_at_the_end_is_in_one_file_in_its_order(
+    client: Client, away: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    created = a_flow_run()
+    with opened(away, tmp_path) as box:
+        box.put(created)
+        box.flush(20)
+        for report in reports_of(created.flow_run_id, 12_000):
+            box.put(report)
+        began = time.monotonic()
+        box.close()
+        assert time.monotonic() - began < 5
+
+    (path,) = tmp_path.iterdir()
+    assert caplog.messages[-1] == f"12001 reports could not be sent. They are in {path}: `taskruns flush` sends them."
+    assert flush(tmp_path, client) == outbox.Flushed(sent=12_001, refused=0, left=0, problems=[])
+    assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(12_000)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_reported_after_the_end_is_left_in_a_file_too(client: Client, tmp_path: Path) -> None:
+    created = a_flow_run()
+    box = Outbox(client, tmp_path)
+    box.close()
+    box.put(created)
+    box.put(a_report(created.flow_run_id, "inc-1"))
+
+    assert flush(tmp_path, client) == outbox.Flushed(sent=2, refused=0, left=0, problems=[])
+    assert slugs(client, created.flow_run_id) == ["inc-1"]
+
+
+def test_folder_that_can_not_be_written_keeps_reports_in_memory_and_says_so(
+    fickle: Fickle, caplog: pytest.LogCaptureFixture
+) -> None:
+    created = a_flow_run()
+    with Client() as client, opened(client, Path("/dev/null/outbox")) as box:
+        box.put(created)
+        box.flush(20)
+        for report in reports_of(created.flow_run_id, 12_000):
+            box.put(report)
+        fickle.start()
+        assert box.flush(60)
+        assert len(slugs(client, created.flow_run_id)) == 12_000
+        fickle.kill()
+        box.put(a_report(created.flow_run_id, "inc-1"))
+
+    told = [message.split(":")[0] for message in caplog.messages]
+    assert told.count("10001 reports stay in memory, as /dev/null/outbox can not be written") == 1
+    assert told[-1] == "1 reports are lost"
+
+
+def test_service_that_never_answers_delays_nobody(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        created = a_flow_run()
+        began = time.monotonic()
+        with client, opened(client, tmp_path) as box:
+            box.put(created, *reports_of(created.flow_run_id, 1000))
+            assert time.monotonic() - began < 0.2
+            assert not box.flush(0.2)
+            box.close(0.2)
+            assert time.monotonic() - began < 2
+
+    (path,) = tmp_path.iterdir()
+    assert len(path.read_bytes().splitlines()) == 1002
+
+
+def test_reports_that_a_key_is_missing_for_are_kept(
+    fickle: Fickle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fickle.start(require_keys=True)
+    created = a_flow_run()
+    with Client() as client, opened(client, tmp_path) as box:
+        box.put(created)
+        assert not box.flush(20)
+    (path,) = tmp_path.iterdir()
+    told = flush(tmp_path)
+    assert (told.sent, told.refused, told.left) == (0, 0, 1)
+    assert told.problems[0].startswith(f"{path.name}: ")
+    assert "(401 unauthenticated" in told.problems[0]
+
+    database = f"sqlite:///{fickle._folder / 'taskruns.db'}"
+    key = call_command("keys", "create", "--scope", "write", "--name", "recorder", TASKRUNS_DATABASE_URL=database)
+    monkeypatch.setenv("TASKRUNS_API_KEY", key.stdout.split()[0])
+    assert flush(tmp_path).sent == 1
+
+
+# Reports that only hurry ahead, as those of workers
+
+
+def test_report_that_is_quicker_than_its_flow_run_is_sent_once_more(client: Client, tmp_path: Path) -> None:
+    created = a_flow_run()
+    with opened(client, tmp_path, lasting=False) as box:
+        box.put(a_report(created.flow_run_id, "inc-1"))
+        threading.Timer(0.2, lambda: Sending(client).send([created])).start()
+        eventually(lambda: slugs(client, created.flow_run_id) == ["inc-1"])
+
+
+def test_reports_that_do_not_last_leave_nothing_behind(
+    client: Client, away: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for unfit in (client, away):
+        with opened(unfit, tmp_path, lasting=False) as box:
+            for report in reports_of(uuid4(), 10_100):
+                box.put(report)
+            box.flush(0.5)
+            began = time.monotonic()
+        assert time.monotonic() - began < 0.5
+    assert list(tmp_path.iterdir()) == []
+    assert caplog.messages == []
+
+
+# Flush
+
+
+def left_by(folder: Path, client: Client, *reports: Any) -> None:
+    """Leaves a file as a process does that ends while the service is away."""
+    box = Outbox(client, folder)
+    box.close()
+    box.put(*reports)
+
+
+def test_flush_sends_files_to_the_services_they_were_meant_for(
+    client: Client, away: Client, service: Served, tmp_path: Path
+) -> None:
+    first, second = a_flow_run(), a_flow_run()
+    left_by(tmp_path, away, second)
+    left_by(tmp_path, client, first)
+
+    told = flush(tmp_path)
+    assert (told.sent, told.refused, told.left) == (1, 0, 1)
+    assert client.flow_runs.get(first.flow_run_id).flow_name == "etl"
+    (path,) = tmp_path.iterdir()
+    assert told.problems[0].startswith(f"{path.name}: No answer from {away.options.url}/flow-runs: ")
+    assert flush(tmp_path, client).sent == 1
+    assert client.flow_runs.get(second.flow_run_id).flow_name == "etl"
+
+
+def test_flush_goes_on_after_a_file_that_it_can_not_read(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "0.reports.jsonl").write_bytes(b"")
+    left_by(tmp_path, client, a_flow_run())
+    (tmp_path / "z.reports.jsonl").mkdir()
+
+    told = flush(tmp_path)
+    assert (told.sent, told.refused, told.left) == (1, 0, 2)
+    assert [problem.split(":")[0] for problem in told.problems] == ["0.reports.jsonl", "z.reports.jsonl"]
+
+
+def test_flush_counts_what_is_refused_and_keeps_it(client: Client, tmp_path: Path) -> None:
+    created = a_flow_run()
+    left_by(tmp_path, client, created, a_report(created.flow_run_id, "a\0"), a_report(created.flow_run_id, "inc-1"))
+
+    told = flush(tmp_path)
+    assert (told.sent, told.refused, told.left, len(told.problems)) == (2, 1, 0, 1)
+    (path,) = tmp_path.iterdir()
+    assert path.name.endswith(".refused.jsonl")
+    assert slugs(client, created.flow_run_id) == ["inc-1"]
+
+
+def test_flush_that_is_cut_short_keeps_the_file_and_refuses_nothing_twice(service: Served, tmp_path: Path) -> None:
+    created = a_flow_run()
+    reports = [a_report(uuid4(), "lost"), created, *reports_of(created.flow_run_id, 4000)]
+    requests = Counter[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests[request.url.path] += 1
+        if request.url.path.endswith("/task-runs") and requests.total() > 6 and not back.is_set():
+            raise httpx.ConnectError("gone", request=request)
+        return transport.handle_request(request)
+
+    back = threading.Event()
+    with httpx.HTTPTransport() as transport, httpx.Client(transport=httpx.MockTransport(answer)) as http_client:
+        client = Client(service.url, http_client=http_client, max_retries=0)
+        left_by(tmp_path, client, *reports)
+        told = flush(tmp_path, client)
+        assert (told.sent, told.refused, told.left) == (2999, 0, 1)
+        back.set()
+        told = flush(tmp_path, client)
+        assert (told.sent, told.refused, told.left) == (4001, 1, 0)
+        (path,) = tmp_path.iterdir()
+        assert len(path.read_bytes().splitlines()) == 1
+        assert len(slugs(client, created.flow_run_id)) == 4000
+
+
+def test_flush_of_a_folder_that_is_not_there_has_nothing_to_do(tmp_path: Path) -> None:
+    assert flush(tmp_path / "outbox") == outbox.Flushed(sent=0, refused=0, left=0, problems=[])
+
+
+# Processes
+
+PROGRAM = """
+    import os, signal, sys, time
+    from taskruns import flow_run, task
+
+    @task(result=None)
+    def inc(x):
+        return x + 1
+"""
+
+
+def test_program_that_ends_while_the_service_is_away_says_where_its_reports_are(
+    scripts: Scripts, client: Client
+) -> None:
+    began = time.monotonic()
+    out, err = scripts.run(
+        PROGRAM
+        + """
+    with flow_run("etl") as run:
+        print(inc.map([1, 2, 3]))
+    print(run.flow_run_id)
+    """,
+        TASKRUNS_URL=f"http://127.0.0.1:{free_port()}",
+    )
+    assert time.monotonic() - began < 10
+
+    (path,) = scripts.waiting()
+    made, flow_run_id = out.splitlines()
+    assert made == "[2, 3, 4]"
+    assert err.splitlines()[-1] == f"14 reports could not be sent. They are in {path}: `taskruns flush` sends them."
+    assert flush(scripts.outbox, client).sent == 14
+    view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
+    assert [one.state for one in view.get_all_task_runs()] == ["Mapped", "Success", "Success", "Success"]
+
+
+def test_program_that_was_killed_leaves_what_was_in_the_file(scripts: Scripts, client: Client) -> None:
+    out, _ = scripts.run(
+        PROGRAM
+        + """
+    with flow_run("etl") as run:
+        print(run.flow_run_id, flush=True)
+        inc.map(range(4000))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """,
+        code=-signal.SIGKILL,
+        TASKRUNS_URL=f"http://127.0.0.1:{free_port()}",
+    )
+    told = flush(scripts.outbox, client)
+    assert told.sent > 10_000
+    assert (told.refused, told.left) == (0, 0)
+    assert FlowRunView.from_flow_run_id(out.strip(), client=client).state == "Running"
+
+
+def test_file_of_a_program_that_runs_is_left_to_it(scripts: Scripts, client: Client) -> None:
+    program = (
+        PROGRAM
+        + """
+    with flow_run("etl") as run:
+        inc.map(range(4000))
+        print("ready", flush=True)
+        sys.stdin.read()
+    """
+    )
+    url = f"http://127.0.0.1:{free_port()}"
+    with scripts.start(program, TASKRUNS_URL=url) as process:
+        assert process.stdout is not None
+        # It goes on by itself, as its standard input is at its end; a file is there until it has ended.
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGSTOP)
+        assert len(scripts.waiting()) >= 1
+        assert flush(scripts.outbox, client).sent == 0
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=30)
+    assert flush(scripts.outbox, client).sent == 12_000 + 5
+
+
+def test_forked_process_sends_nothing_of_its_parent_and_does_not_hang(scripts: Scripts) -> None:
+    out, _ = scripts.run(
+        PROGRAM
+        + """
+    with flow_run("etl") as run:
+        inc(1)
+        pids = []
+        for _ in range(20):
+            inc(1)
+            if not (pid := os.fork()):
+                break
+            pids.append(pid)
+        inc(1)
+    if not pid:
+        os._exit(7)
+    print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [7] * 20)
+    print(len(run.view().get_all_task_runs()), run.view().state)
+    """,
+        PYTHONWARNINGS="default",
+    )
+    assert out == 'True\n22 <Success: "All tasks ended as the flow wanted.">\n'
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_flow_run_of_a_child_process_is_recorded_to_its_end(method: str, scripts: Scripts, client: Client) -> None:
+    out, err = scripts.run(
+        PROGRAM
+        + """
+    def record(name):
+        with flow_run(name) as run:
+            inc(1)
+        with flow_run(name) as run:
+            inc(1)
+            print(run.flow_run_id, flush=True)
+
+    if __name__ == "__main__":
+        from multiprocessing import get_context
+        record("parent")
+        child = get_context(os.environ["METHOD"]).Process(target=record, args=("child",))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    """,
+        METHOD=method,
+    )
+    assert err == ""
+    for flow_run_id, name in zip(out.split(), ("parent", "child"), strict=True):
+        view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
+        assert (view.flow_name, view.state) == (name, "Success")
+        assert [one.state for one in view.get_all_task_runs()] == ["Success"]
+
+
+def test_exit_in_the_middle_of_a_flow_is_recorded(scripts: Scripts, client: Client) -> None:
+    out, err = scripts.run(
+        PROGRAM
+        + """
+    with flow_run("etl") as run:
+        print(run.flow_run_id)
+        inc(1)
+        sys.exit(3)
+    """,
+        code=3,
+    )
+    view = FlowRunView.from_flow_run_id(out.strip(), client=client)
+    assert repr(view.state) == '<Failed: "Unexpected error: SystemExit(3)">'
+    assert err == ""
+
+
+def test_ctrl_c_is_recorded(scripts: Scripts, client: Client) -> None:
+    program = (
+        PROGRAM
+        + """
+    @task
+    def slow():
+        time.sleep(30)
+
+    with flow_run("etl") as run:
+        print(run.flow_run_id, flush=True)
+        slow()
+    """
+    )
+    with scripts.start(program) as process:
+        assert process.stdout is not None
+        flow_run_id = process.stdout.readline().strip()
+        eventually(lambda: known(client, flow_run_id) == ["Running"])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
+    assert repr(view.state) == '<Cancelled: "Stopped by KeyboardInterrupt.">'
+    assert known(client, flow_run_id) == ["Cancelled"]
+
+
+def known(client: Client, flow_run_id: str) -> list[str]:
+    """The states of the task runs that the service knows of a flow run, if it knows it."""
+    try:
+        return [str(one.state) for one in client.flow_runs.task_runs(flow_run_id)]
+    except FlowRunNotFound:
+        return []
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until something is so."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            if condition():
+                return
+        except FlowRunNotFound:
+            pass
+        assert time.monotonic() < deadline, "It never was so."
+        time.sleep(0.02)

@@ -1,0 +1,905 @@
+"""Tasks and flow runs: what is recorded of a call, with which states and messages, and what the caller gets."""
+
+import asyncio
+import inspect
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskruns import FlowRunView, Skip, StateType, Task, TaskRunView, TaskTimedOut, flow_run, task, unmapped
+from taskruns.errors import NoResultType
+from taskruns.results import ConstantResult, JSONSerializer, LocalResult, PrefectResult
+from tests.client.recorder.recorded import history, task_run, task_runs, types
+from tests.service import Served
+
+PENDING, RUNNING, SUCCESS = StateType.PENDING, StateType.RUNNING, StateType.SUCCESS
+WELL = [(PENDING, "Waiting to run."), (RUNNING, "Starting task run."), (SUCCESS, "Task run succeeded.")]
+
+
+@task
+def inc(x: int) -> int:
+    """Adds one."""
+    return x + 1
+
+
+@task
+def fail(error: BaseException) -> None:
+    raise error
+
+
+@contextmanager
+def raises_its_own(error: BaseException) -> Iterator[None]:
+    """An error leaves the block as it is, and not as a copy of it."""
+    with pytest.raises(type(error)) as caught:
+        yield
+    assert caught.value is error
+
+
+# What a call records
+
+
+def test_the_example_of_a_mapped_flow_is_recorded_and_looked_up() -> None:
+    with flow_run("example-mapped", parameters={"n": 6}) as run:
+        assert inc.map([0, 1, 2, 3, 4, 5]) == [1, 2, 3, 4, 5, 6]
+
+    view = FlowRunView.from_flow_run_id(run.flow_run_id)
+    assert (view.flow_name, view.parameters, view.state) == ("example-mapped", {"n": 6}, StateType.SUCCESS)
+    parent = TaskRunView.from_task_slug("inc-1", flow_run_id=run.flow_run_id)
+    assert (parent.state, parent.get_result()) == (StateType.MAPPED, [1, 2, 3, 4, 5, 6])
+    child = TaskRunView.from_task_slug("inc-1", flow_run_id=run.flow_run_id, map_index=2)
+    assert (child.state, child.get_result()) == (SUCCESS, 3)
+
+
+def test_call_is_pending_running_and_a_success() -> None:
+    with flow_run("etl") as run:
+        assert inc(1) == 2
+
+    assert history(run, "inc-1") == WELL
+
+
+def test_flow_run_is_recorded_with_name_parameters_and_labels() -> None:
+    with flow_run("etl", name="nightly", parameters={"day": "2021-05-12"}, labels=["prod", "eu"]) as run:
+        pass
+
+    view = run.view()
+    assert (view.name, view.parameters, view.labels) == ("nightly", {"day": "2021-05-12"}, ["prod", "eu"])
+    assert repr(view.state) == '<Success: "All tasks ended as the flow wanted.">'
+
+
+def test_flow_run_is_running_while_it_is() -> None:
+    with flow_run("etl") as run:
+        assert repr(run.view().state) == '<Running: "Running flow.">'
+
+
+def test_recording_on_postgresql_is_the_same(postgres_service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKRUNS_URL", postgres_service.url)
+    with flow_run("etl") as run:
+        inc(1)
+        inc.map([1, 2])
+
+    assert history(run, "inc-1") == WELL
+    assert task_runs(run) == {
+        ("inc-1", -1): SUCCESS,
+        ("inc-2", -1): StateType.MAPPED,
+        ("inc-2", 0): SUCCESS,
+        ("inc-2", 1): SUCCESS,
+    }
+
+
+def test_states_of_a_task_run_never_have_the_same_moment() -> None:
+    with flow_run("etl") as run:
+        inc(1)
+
+    found = task_run(run, "inc-1")
+    assert found.start_time is not None
+    assert found.end_time is not None
+    assert found.start_time < found.end_time
+    assert found.version == 3
+
+
+def test_error_of_the_flow_is_recorded_and_raised() -> None:
+    error = ValueError("no such day")
+    with raises_its_own(error), flow_run("etl") as run:
+        raise error
+
+    assert repr(run.view().state) == """<Failed: "Unexpected error: ValueError('no such day')">"""
+
+
+def test_flow_run_is_recorded_once() -> None:
+    with flow_run("etl") as run:
+        pass
+    with pytest.raises(RuntimeError, match="recorded once"):
+        run.__enter__()
+
+
+def test_inner_flow_run_has_its_own_task_runs() -> None:
+    with flow_run("outer") as outer:
+        inc(1)
+        with flow_run("inner") as inner:
+            inc(1)
+        inc(1)
+
+    assert list(task_runs(outer)) == [("inc-1", -1), ("inc-2", -1)]
+    assert list(task_runs(inner)) == [("inc-1", -1)]
+
+
+def test_generator_that_is_closed_elsewhere_ends_its_flow_run() -> None:
+    def rows() -> Iterator[Any]:
+        with flow_run("etl") as run:
+            yield run
+            yield run
+
+    generator = rows()
+    run = asyncio.run(asyncio.to_thread(lambda: next(generator)))
+    generator.close()
+    assert repr(run.view().state) == '<Cancelled: "Stopped by GeneratorExit.">'
+
+
+# Slugs, names and tags
+
+
+def test_slugs_count_the_calls_of_a_task() -> None:
+    with flow_run("etl") as run:
+        for x in range(3):
+            inc(x)
+
+    assert list(task_runs(run)) == [("inc-1", -1), ("inc-2", -1), ("inc-3", -1)]
+
+
+def test_slug_has_the_name_and_the_sorted_tags() -> None:
+    @task(name="load", tags=["b", "a"])
+    def function() -> None: ...
+
+    with flow_run("etl") as run:
+        function()
+
+    assert task_run(run, "load-a-b-1").tags == ["a", "b"]
+
+
+def test_tasks_of_the_same_name_and_tags_count_together() -> None:
+    with flow_run("etl") as run:
+        inc(1)
+        task(name="inc")(lambda: None)()
+
+    assert list(task_runs(run)) == [("inc-1", -1), ("inc-2", -1)]
+
+
+def test_given_slug_is_taken_as_it_is_and_numbered_from_the_second_on() -> None:
+    @task(slug="name")
+    def name() -> str:
+        return "arthur"
+
+    with flow_run("etl") as run:
+        name()
+        name()
+
+    assert list(task_runs(run)) == [("name", -1), ("name-2", -1)]
+
+
+def test_given_slug_never_meets_one_that_was_counted() -> None:
+    given = task(slug="inc-1")(lambda: None)
+    with flow_run("etl") as run:
+        given()
+        inc(1)
+        given()
+
+    assert list(task_runs(run)) == [("inc-1", -1), ("inc-2", -1), ("inc-1-2", -1)]
+
+
+def test_task_that_is_called_by_a_task_is_recorded_too() -> None:
+    @task
+    def outer() -> int:
+        return inc(1) + inc(2)
+
+    with flow_run("etl") as run:
+        assert outer() == 5
+
+    assert task_runs(run) == {("outer-1", -1): SUCCESS, ("inc-1", -1): SUCCESS, ("inc-2", -1): SUCCESS}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"name": ""}, "The name of a task has 1 to 255 characters, and this one 0."),
+        ({"name": "n" * 241}, "A slug without its number has 1 to 240 characters, and this one 241."),
+        ({"slug": ""}, "A slug without its number has 1 to 240 characters, and this one 0."),
+        ({"name": "n" * 256, "slug": "s"}, "The name of a task has 1 to 255 characters, and this one 256."),
+        ({"name": "a\0b"}, "The name of a task has neither NUL nor surrogates: 'a\\x00b'."),
+        ({"tags": ["\ud800"]}, "A tag has neither NUL nor surrogates: '\\ud800'."),
+        ({"tags": [""]}, "A tag has 1 to 255 characters, and this one 0."),
+        ({"tags": map(str, range(101)), "slug": "s"}, "A tag is one of 100 at most, and these are 101."),
+        ({"max_retries": -1}, "max_retries and retry_delay of inc have to be 0 or more."),
+        ({"retry_delay": timedelta(-1)}, "max_retries and retry_delay of inc have to be 0 or more."),
+        ({"timeout": 0}, "The timeout of inc has to be more than 0 seconds."),
+    ],
+)
+def test_option_that_the_service_would_refuse_is_refused_where_the_task_is_made(
+    options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 # its text is compared
+        task(**options)(inc.function)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("options", [{"flow_name": ""}, {"name": "n" * 256}, {"labels": ["a\0"]}, {"labels": [""]}])
+def test_flow_run_that_the_service_would_refuse_is_refused_at_once(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="has "):
+        flow_run(**{"flow_name": "etl", **options})
+
+
+class Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def test_parameters_that_json_can_not_say_are_kept_as_their_repr() -> None:
+    deep: list[Any] = []
+    deep.append(deep)
+    parameters = {
+        "path": Path("a"),
+        "moment": datetime(2021, 5, 12, tzinfo=UTC),
+        "nul": "a\0",
+        "surrogate": "\ud800",
+        "broken": Broken(),
+        "deep": deep,
+        "large": "x" * 200_000,
+        "surrogate \ud800": 1,
+    }
+    with flow_run("etl", parameters=parameters) as run:
+        pass
+
+    kept = dict(run.view().parameters)
+    assert len(kept.pop("large")) == 10_000
+    assert kept == {
+        "path": repr(Path("a")),
+        "moment": "2021-05-12T00:00:00Z",
+        "nul": "'a\\x00'",
+        "surrogate": "'\\ud800'",
+        "broken": "Broken (its repr raised an error of its own)",
+        "deep": "[[...]]",
+        "surrogate \\ud800": 1,
+    }
+
+
+# Errors, retries, time-outs, skips
+
+
+def test_error_is_recorded_and_raised() -> None:
+    error = ValueError("no")
+    with flow_run("etl") as run, raises_its_own(error):
+        fail(error)
+
+    assert history(run, "fail-1") == [*WELL[:2], (StateType.FAILED, "Unexpected error: ValueError('no')")]
+    assert run.view().state == SUCCESS
+
+
+def test_task_is_tried_again_until_it_succeeds() -> None:
+    answers = iter([KeyError("a"), KeyError("b"), None])
+
+    @task(max_retries=3, retry_delay=0.01)
+    def flaky() -> str:
+        if error := next(answers):
+            raise error
+        return "done"
+
+    with flow_run("etl") as run:
+        assert flaky() == "done"
+
+    assert history(run, "flaky-1") == [
+        *WELL[:2],
+        (StateType.RETRYING, "Retrying after try 1 of 4: KeyError('a')"),
+        WELL[1],
+        (StateType.RETRYING, "Retrying after try 2 of 4: KeyError('b')"),
+        *WELL[1:],
+    ]
+    assert task_run(run, "flaky-1").run_count == 3
+
+
+def test_last_try_fails_with_the_last_error() -> None:
+    error = ValueError("no")
+    failing = task(name="failing", max_retries=1)(fail.function)
+    with flow_run("etl") as run, raises_its_own(error):
+        failing(error)
+
+    assert types(run, "failing-1") == [PENDING, RUNNING, StateType.RETRYING, RUNNING, StateType.FAILED]
+
+
+def test_retry_waits_as_long_as_it_is_told_and_says_until_when() -> None:
+    failing = task(name="failing", max_retries=1, retry_delay=timedelta(seconds=0.2))(fail.function)
+    with flow_run("etl") as run, pytest.raises(ValueError, match="no"):
+        failing(ValueError("no"))
+
+    found = task_run(run, "failing-1")
+    states = list(run._client.task_runs.states(found.id))
+    retrying, again = states[2], states[3]
+    start = datetime.fromisoformat(retrying.details["start_time"])
+    assert 0 < (start - retrying.timestamp).total_seconds() < 0.3
+    assert again.timestamp >= start
+
+
+@pytest.mark.parametrize("use", ["sync", "async"])
+def test_task_that_takes_too_long_timed_out(use: str) -> None:
+    @task(timeout=0.05)
+    def sync() -> None:
+        time.sleep(0.5)
+
+    @task(timeout=0.05)
+    async def asynchronous() -> None:
+        await asyncio.sleep(0.5)
+
+    with flow_run("etl") as run, pytest.raises(TaskTimedOut, match=r"^Task run took longer than 0\.05 s\.$") as caught:
+        sync() if use == "sync" else asyncio.run(asynchronous())  # type: ignore[arg-type]
+
+    assert isinstance(caught.value, TimeoutError)
+    slug = "sync-1" if use == "sync" else "asynchronous-1"
+    assert history(run, slug)[2:] == [(StateType.TIMED_OUT, "Task run took longer than 0.05 s.")]
+    assert run.view().state == StateType.SUCCESS
+
+
+def test_time_out_is_tried_again() -> None:
+    waits = iter([0.5, 0])
+
+    @task(timeout=0.1, max_retries=1)
+    def slow() -> None:
+        time.sleep(next(waits))
+
+    with flow_run("etl") as run:
+        slow()
+
+    assert types(run, "slow-1") == [PENDING, RUNNING, StateType.RETRYING, RUNNING, SUCCESS]
+
+
+def test_task_in_time_returns_and_raises_as_without_a_time_out() -> None:
+    error = ValueError("no")
+    assert inspect.signature(task(timeout=5)(inc.function)) == inspect.signature(inc.function)
+    with flow_run("etl"):
+        assert task(timeout=5)(inc.function)(1) == 2
+        with raises_its_own(error):
+            task(timeout=5)(fail.function)(error)
+
+
+def test_task_that_is_called_by_a_task_with_a_time_out_is_recorded_too() -> None:
+    @task(timeout=5)
+    def outer() -> int:
+        return inc(1)
+
+    with flow_run("etl") as run:
+        outer()
+
+    assert task_runs(run) == {("outer-1", -1): SUCCESS, ("inc-1", -1): SUCCESS}
+
+
+def test_time_out_of_another_task_is_a_failure_of_the_one_that_called_it() -> None:
+    @task(timeout=0.05)
+    def inner() -> None:
+        time.sleep(0.5)
+
+    @task(timeout=5)
+    def outer() -> None:
+        inner()
+
+    with flow_run("etl") as run, pytest.raises(TaskTimedOut):
+        outer()
+
+    assert task_runs(run) == {("outer-1", -1): StateType.FAILED, ("inner-1", -1): StateType.TIMED_OUT}
+
+
+def test_time_out_error_of_the_function_itself_is_a_failure() -> None:
+    with flow_run("etl") as run, pytest.raises(TimeoutError, match="the socket"):
+        fail(TimeoutError("the socket"))
+
+    assert types(run, "fail-1")[-1] == StateType.FAILED
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (Skip("nothing new"), "nothing new"),
+        (Skip(), "The task was not needed."),
+        (Skip(Broken()), "The task was not needed."),
+        (Skip("a\0b\ud800"), "a\\x00b\\ud800"),
+        (Skip("x" * 100_000), "x" * 10_000),
+    ],
+)
+def test_skipped_task_returns_none(given: Skip, message: str) -> None:
+    with flow_run("etl") as run:
+        assert fail(given) is None
+
+    assert history(run, "fail-1")[-1] == (StateType.SKIPPED, message)
+    assert run.view().get_task_run("fail-1").get_result() is None
+
+
+class BrokenError(Exception):
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ValueError("a\0b"), "Unexpected error: ValueError('a\\x00b')"),
+        (ValueError("\ud800"), "Unexpected error: ValueError('\\ud800')"),
+        (BrokenError(), "Unexpected error: BrokenError (its repr raised an error of its own)"),
+        (ValueError("x" * 1_000_000), f"Unexpected error: {repr(ValueError('x' * 1_000_000))[:10_000]}"),
+    ],
+)
+def test_hostile_error_is_recorded_and_raised(error: Exception, message: str) -> None:
+    with raises_its_own(error), flow_run("etl") as run:
+        fail(error)
+
+    assert history(run, "fail-1")[-1] == (StateType.FAILED, message)
+    assert run.view().state.message == message
+
+
+class RawError(Exception):
+    def __repr__(self) -> str:
+        return "RawError(\0\ud800)"
+
+
+def test_repr_with_what_no_database_takes_is_escaped() -> None:
+    with flow_run("etl") as run, pytest.raises(RawError):
+        fail(RawError())
+
+    assert history(run, "fail-1")[-1] == (StateType.FAILED, "Unexpected error: RawError(\\x00\\ud800)")
+
+
+@pytest.mark.parametrize(
+    ("error", "type", "message"),
+    [
+        (KeyboardInterrupt(), StateType.CANCELLED, "Stopped by KeyboardInterrupt."),
+        (SystemExit(), StateType.CANCELLED, "Stopped by SystemExit."),
+        (SystemExit(0), StateType.CANCELLED, "Stopped by SystemExit."),
+        (SystemExit(3), StateType.FAILED, "Unexpected error: SystemExit(3)"),
+        (SystemExit("no disk"), StateType.FAILED, "Unexpected error: SystemExit('no disk')"),
+        (asyncio.CancelledError(), StateType.CANCELLED, "Stopped by CancelledError."),
+        (GeneratorExit(), StateType.CANCELLED, "Stopped by GeneratorExit."),
+    ],
+)
+def test_what_stops_a_program_is_recorded_and_raised_and_never_tried_again(
+    error: BaseException, type: StateType, message: str
+) -> None:
+    stopped = task(name="stopped", max_retries=3)(fail.function)
+    with raises_its_own(error), flow_run("etl") as run:
+        stopped(error)
+
+    assert history(run, "stopped-1") == [*WELL[:2], (type, message)]
+    assert (run.view().state.type, run.view().state.message) == (type, message)
+
+
+def test_ctrl_c_between_two_tries_is_recorded() -> None:
+    failing = task(name="failing", max_retries=1, retry_delay=30)(fail.function)
+    with interrupted(), flow_run("etl") as run:
+        failing(ValueError("no"))
+
+    assert history(run, "failing-1")[2:] == [
+        (StateType.RETRYING, "Retrying after try 1 of 2: ValueError('no')"),
+        (StateType.CANCELLED, "Stopped by KeyboardInterrupt."),
+    ]
+
+
+class Slow:
+    def __reduce__(self) -> Any:
+        time.sleep(30)
+
+
+def test_ctrl_c_while_the_result_is_written_is_recorded() -> None:
+    slow = task(name="slow")(Slow)
+    with interrupted(), flow_run("etl") as run:
+        slow()
+
+    assert types(run, "slow-1") == [PENDING, RUNNING, StateType.CANCELLED]
+
+
+@contextmanager
+def interrupted() -> Iterator[None]:
+    """Somebody presses Ctrl-C in the middle of the block."""
+    timer = threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        yield
+    timer.join()
+
+
+# Results
+
+
+def test_result_is_kept_in_the_users_folder(home: Path) -> None:
+    with flow_run("etl") as run:
+        inc(1)
+
+    reference = run.view().get_task_run("inc-1")._client.task_runs.result(task_run(run, "inc-1").id).reference
+    assert reference is not None
+    assert reference.dir == str(home / "results")  # type: ignore[union-attr]
+    assert (home / "results" / run.flow_run_id / "inc-1").exists() or list((home / "results").rglob("inc-1*"))
+    assert run.view().get_task_run("inc-1").get_result() == 2
+
+
+def test_result_of_a_child_lies_apart_from_those_of_others() -> None:
+    with flow_run("etl") as run:
+        inc.map(range(12))
+
+    assert [view.get_result() for view in run.view().get_task_run("inc-1").iter_mapped()] == list(range(1, 13))
+
+
+def test_result_none_keeps_nothing() -> None:
+    with flow_run("etl") as run:
+        assert task(name="inc", result=None)(inc.function)(1) == 2
+
+    assert history(run, "inc-1") == WELL
+    with pytest.raises(NoResultType):
+        run.view().get_task_run("inc-1").get_result()
+
+
+def test_flow_run_says_where_results_are_kept_and_a_task_says_it_for_itself(tmp_path: Path) -> None:
+    storage = LocalResult(dir=tmp_path, location="{flow_name}/{task_slug}.json", serializer=JSONSerializer())
+    with flow_run("etl", result=storage) as run:
+        inc(1)
+        task(name="own", result=PrefectResult())(inc.function)(2)
+        task(name="none", result=None)(inc.function)(3)
+
+    assert [path.read_text() for path in tmp_path.rglob("*.json")] == ["2"]
+    assert run.view().get_task_run("inc-1").get_result() == 2
+    assert run.view().get_task_run("own-1").get_result() == 3
+    with pytest.raises(NoResultType):
+        run.view().get_task_run("none-1").get_result()
+
+
+def test_flow_run_that_keeps_no_results_keeps_none() -> None:
+    with flow_run("etl", result=None) as run:
+        inc(1)
+
+    with pytest.raises(NoResultType):
+        run.view().get_task_run("inc-1").get_result()
+
+
+@pytest.mark.parametrize(
+    ("storage", "value", "told"),
+    [
+        (LocalResult(), threading.Lock(), "ResultNotWritten"),
+        (LocalResult(dir="/dev/null/folder"), 1, "ResultNotWritten"),
+        (LocalResult(location="{parameters[day]}"), 1, "InvalidTemplate"),
+        (ConstantResult(1), 2, "ResultNotWritten"),
+        (PrefectResult(), "x" * 600_000, "ResultError"),
+    ],
+)
+def test_result_that_can_not_be_kept_is_said_and_the_task_succeeds(
+    storage: Any, value: Any, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with flow_run("etl") as run:
+        assert task(name="made", result=storage)(lambda: value)() is value
+
+    *_, (type, message) = history(run, "made-1")
+    assert type is SUCCESS
+    assert message is not None
+    assert message.startswith(f"Task run succeeded. Its result could not be kept: {told}(")
+    assert [record.levelno for record in caplog.records if record.name == "taskruns"] == [logging.WARNING]
+    with pytest.raises(NoResultType):
+        run.view().get_task_run("made-1").get_result()
+
+
+def test_location_may_have_the_id_of_the_task_run(tmp_path: Path) -> None:
+    storage = LocalResult(dir=tmp_path, location="{task_run_id}.pickle")
+    with flow_run("etl", result=storage) as run:
+        inc.map([1, 2])
+
+    ids = {str(view.task_run_id) for view in run.view().get_task_run("inc-1").iter_mapped()}
+    assert {path.stem for path in tmp_path.iterdir()} == ids
+
+
+# Map
+
+
+def test_map_takes_several_iterables_and_named_ones_and_what_is_the_same_for_all() -> None:
+    @task
+    def joined(a: int, b: str, *, c: int, d: str) -> str:
+        return f"{a}{b}{c}{d}"
+
+    def check() -> None:
+        made = joined.map(range(2), unmapped("b"), c=iter([3, 4]), d=unmapped("dd"))
+        assert made == ["0b3dd", "1b4dd"]
+
+    check()
+    with flow_run("etl"):
+        check()
+
+
+def test_map_over_nothing_is_a_mapped_task_run_without_children() -> None:
+    with flow_run("etl") as run:
+        assert inc.map([]) == []
+
+    assert history(run, "inc-1") == [WELL[0], (StateType.MAPPED, "Mapped over 0 items.")]
+    assert run.view().get_task_run("inc-1").get_result() == []
+
+
+@pytest.mark.parametrize(
+    ("iterables", "told"),
+    [
+        (([1], [1, 2]), "map needs iterables of one length, and they have [1, 2] items."),
+        ((unmapped(1),), "map needs iterables of one length, and all are unmapped."),
+        ((), "map needs iterables of one length, and all are unmapped."),
+    ],
+)
+def test_map_over_iterables_of_different_lengths_is_refused_and_not_recorded(
+    iterables: tuple[Any, ...], told: str
+) -> None:
+    with flow_run("etl") as run, pytest.raises(ValueError) as caught:  # noqa: PT011 # its text is compared
+        inc.map(*iterables)
+
+    assert str(caught.value) == told
+    assert task_runs(run) == {}
+
+
+def test_all_children_run_and_then_the_first_error_is_raised_with_a_note() -> None:
+    ran = []
+
+    @task
+    def odd(x: int) -> int:
+        ran.append(x)
+        if x % 2 == 0:
+            raise ValueError(x)
+        return x
+
+    with flow_run("etl") as run, pytest.raises(ValueError, match=r"^2\b") as caught:
+        odd.map([1, 2, 3, 4])
+
+    assert ran == [1, 2, 3, 4]
+    assert caught.value.__notes__ == ["In odd-1[1]; of 4 children 2 failed."]
+    assert list(task_runs(run).values()) == [
+        StateType.MAPPED,
+        SUCCESS,
+        StateType.FAILED,
+        SUCCESS,
+        StateType.FAILED,
+    ]
+
+
+def test_ctrl_c_in_a_child_stops_the_map() -> None:
+    with pytest.raises(KeyboardInterrupt), flow_run("etl") as run:
+        fail.map([KeyboardInterrupt(), ValueError("never")])
+
+    assert list(task_runs(run).values()) == [StateType.MAPPED, StateType.CANCELLED, PENDING]
+
+
+# Async tasks
+
+
+@task
+async def wait(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+async def test_async_task_is_recorded_and_gives_its_value() -> None:
+    with flow_run("etl") as run:
+        assert await wait(0.0) == 0.0
+
+    assert history(run, "wait-1") == WELL
+    assert run.view().get_task_run("wait-1").get_result() == 0.0
+
+
+async def test_children_of_an_async_map_run_at_once() -> None:
+    arrived = asyncio.Barrier(3)
+
+    @task(timeout=10)
+    async def meet(x: int) -> int:
+        await arrived.wait()
+        return x
+
+    async with flow_run("etl") as run:
+        assert await meet.map([1, 2, 3]) == [1, 2, 3]
+
+    assert list(task_runs(run).values()) == [StateType.MAPPED, SUCCESS, SUCCESS, SUCCESS]
+
+
+async def test_failing_child_of_an_async_map_is_raised_with_a_note() -> None:
+    @task
+    async def broken(x: int) -> None:
+        raise ValueError(x)
+
+    async with flow_run("etl"):
+        with pytest.raises(ValueError, match=r"^1\b") as caught:
+            await broken.map([1, 2])
+    assert caught.value.__notes__ == ["In broken-1[0]; of 2 children 2 failed."]
+
+
+async def test_submitted_async_task_is_a_task_of_the_loop() -> None:
+    async with flow_run("etl") as run:
+        submitted = [wait.submit(0.01), wait.submit(0.0)]
+        assert [await one for one in submitted] == [0.01, 0.0]
+
+    assert list(task_runs(run)) == [("wait-1", -1), ("wait-2", -1)]
+
+
+async def test_async_task_is_tried_again() -> None:
+    answers = iter([ValueError("no"), None])
+
+    @task(max_retries=1)
+    async def flaky() -> None:
+        if error := next(answers):
+            raise error
+
+    async with flow_run("etl") as run:
+        await flaky()
+
+    assert types(run, "flaky-1") == [PENDING, RUNNING, StateType.RETRYING, RUNNING, SUCCESS]
+
+
+async def test_async_task_may_be_skipped() -> None:
+    @task
+    async def skipped() -> int:
+        raise Skip("nothing new")
+
+    async with flow_run("etl") as run:
+        assert await skipped() is None
+
+    assert history(run, "skipped-1")[-1] == (StateType.SKIPPED, "nothing new")
+
+
+@pytest.mark.parametrize("moment", ["running", "retrying", "writing"])
+async def test_cancelled_async_task_is_recorded(moment: str, tmp_path: Path) -> None:
+    @task(max_retries=1, retry_delay=30)
+    async def slow() -> Any:
+        if moment == "retrying":
+            raise ValueError("no")
+        if moment == "running":
+            await asyncio.sleep(30)
+        return Halting()
+
+    class Halting:
+        def __reduce__(self) -> Any:
+            writing.set()
+            time.sleep(0.3)
+            return int, ()
+
+    writing = threading.Event()
+    async with flow_run("etl") as run:
+        going = slow.submit()
+        await asyncio.sleep(0.2)
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+
+    *_, (type, message) = history(run, "slow-1")
+    assert (type, message) == (StateType.CANCELLED, "Stopped by CancelledError.")
+
+
+async def test_flow_runs_of_concurrent_coroutines_do_not_mix() -> None:
+    async def flow(name: str) -> Any:
+        async with flow_run(name) as run:
+            await wait(0.01)
+            await wait(0.01)
+        return run
+
+    for run in await asyncio.gather(*(flow(f"etl-{number}") for number in range(5))):
+        assert list(task_runs(run)) == [("wait-1", -1), ("wait-2", -1)]
+
+
+# Outside of a flow run
+
+
+def test_outside_of_a_flow_run_a_task_is_the_plain_function() -> None:
+    assert inc(1) == 2
+    assert inc.map([1, 2]) == [2, 3]
+    assert inc.submit(1).result() == 2
+    error = ValueError("no")
+    with raises_its_own(error):
+        task(name="failing", max_retries=5, retry_delay=30)(fail.function)(error)
+    with raises_its_own(error):
+        fail.submit(error).result()
+    with pytest.raises(Skip):
+        fail(Skip())
+
+
+async def test_outside_of_a_flow_run_an_async_task_is_the_plain_function() -> None:
+    assert await wait(0.0) == 0.0
+    assert await wait.map([0.0, 0.01]) == [0.0, 0.01]
+    assert await wait.submit(0.0) == 0.0
+
+
+def test_after_its_flow_run_a_task_is_the_plain_function_again() -> None:
+    with flow_run("etl") as run:
+        inc(1)
+    inc(1)
+
+    assert list(task_runs(run)) == [("inc-1", -1)]
+
+
+def test_thread_reports_to_the_flow_run_that_is_made_active_in_it() -> None:
+    def work() -> None:
+        inc(1)
+        with run.active():
+            inc(1)
+        inc(1)
+
+    with flow_run("etl") as run:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    assert list(task_runs(run)) == [("inc-1", -1)]
+
+
+def test_task_has_the_name_the_documentation_and_the_signature_of_its_function() -> None:
+    assert (inc.__name__, inc.__doc__, inc.__module__) == ("inc", "Adds one.", __name__)
+    assert str(inspect.signature(inc)) == "(x: int) -> int"
+    assert repr(inc) == "<task inc>"
+    assert isinstance(inc, Task)
+
+
+def test_attributes_of_a_function_do_not_become_options() -> None:
+    def function() -> int:
+        return 1
+
+    vars(function).update(name=5, timeout="never", function=None)
+    assert task(function).name == "function"
+    assert task(function)() == 1
+
+
+# Types
+
+USER = """
+import asyncio
+from concurrent.futures import Future
+from taskruns import Task, flow_run, task, unmapped
+
+@task
+def inc(x: int, by: int = 1) -> int:
+    return x + by
+
+@task(max_retries=2, tags=["slow"])
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+async def main() -> None:
+    one: bytes = await fetch("a")
+    many: list[bytes] = await fetch.map(["a", "b"])
+    later: asyncio.Task[bytes] = fetch.submit("a")
+    print(one, many, await later)
+
+with flow_run("typed", parameters={"x": 1}) as run:
+    value: int = inc(1, by=2)
+    values: list[int] = inc.map([1, 2], unmapped(2))
+    future: Future[int] = inc.submit(1)
+    number: int = future.result()
+    identifier: str = run.flow_run_id
+    asyncio.run(main())
+"""
+
+WRONG = """
+from taskruns import task
+
+@task
+def inc(x: int) -> int:
+    return x + 1
+
+inc("1")
+inc()
+text: str = inc(1)
+texts: list[str] = inc.map([1])
+inc.submit("1")
+"""
+
+
+def test_types_of_tasks_are_known_to_a_type_checker(tmp_path: Path) -> None:
+    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
+    right.write_text(USER)
+    wrong.write_text(WRONG)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
+    done = subprocess.run([*command, right, wrong], check=False, capture_output=True, text=True, timeout=100)
+    lines = [line.split(": ")[0].rpartition("/")[2] for line in done.stdout.splitlines() if ": error:" in line]
+    assert lines == [f"wrong.py:{number}" for number in (8, 9, 10, 11, 12)], done.stdout + done.stderr
+
+
+def test_types_fit_any_callable() -> None:
+    function: Callable[[int], int] = inc
+    assert function(1) == 2
