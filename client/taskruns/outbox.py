@@ -34,6 +34,8 @@ BATCH_MOST = 3000
 ITEMS_MOST = 1000
 """How many task runs the service takes at once."""
 GATHERING_SECONDS = 0.05
+LIVE_GATHERING_SECONDS = 0.25
+"""The same for what does not last: most often the flow run's own reports, which make the task run, come before it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 EXIT_SECONDS = 10.0
 # An answer that the same report would have again: all others pass, and the report is kept for then.
@@ -247,7 +249,7 @@ class Outbox:
                 self._changed.wait()
             if self._flying:
                 return True
-        self._hurry.wait(GATHERING_SECONDS)
+        self._hurry.wait(GATHERING_SECONDS if self._lasting else LIVE_GATHERING_SECONDS)
         with self._changed:
             self._flying = self._first()
         return True

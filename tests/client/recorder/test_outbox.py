@@ -286,14 +286,14 @@ def test_memory_is_bounded_and_a_file_takes_the_rest(fickle: Fickle, tmp_path: P
     with Client() as client, opened(client, tmp_path) as box:
         box.put(created)
         box.flush(20)
-        for report in reports_of(created.flow_run_id, 25_000):
+        for report in reports_of(created.flow_run_id, 15_000):
             box.put(report)
         assert len(box._memory) <= outbox.MEMORY_MOST
         (path,) = tmp_path.iterdir()
         assert path.name.endswith(".reports.jsonl")
         fickle.start()
         assert box.flush(60)
-        assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(25_000)]
+        assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(15_000)]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -527,7 +527,7 @@ def test_program_that_was_killed_leaves_what_was_in_the_file(scripts: Scripts, c
         + """
     with flow_run("etl") as run:
         print(run.flow_run_id, flush=True)
-        inc.map(range(4000))
+        inc.map(range(5000))
         os.kill(os.getpid(), signal.SIGKILL)
     """,
         code=-signal.SIGKILL,
@@ -544,22 +544,23 @@ def test_file_of_a_program_that_runs_is_left_to_it(scripts: Scripts, client: Cli
         PROGRAM
         + """
     with flow_run("etl") as run:
-        inc.map(range(4000))
+        inc.map(range(5000))
         print("ready", flush=True)
-        sys.stdin.read()
+        while not os.path.exists("end"):
+            time.sleep(0.01)
     """
     )
-    url = f"http://127.0.0.1:{free_port()}"
-    with scripts.start(program, TASKRUNS_URL=url) as process:
-        assert process.stdout is not None
-        # It goes on by itself, as its standard input is at its end; a file is there until it has ended.
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGSTOP)
-        assert len(scripts.waiting()) >= 1
-        assert flush(scripts.outbox, client).sent == 0
-        process.send_signal(signal.SIGCONT)
-        process.communicate(timeout=30)
-    assert flush(scripts.outbox, client).sent == 12_000 + 5
+    with scripts.start(program, TASKRUNS_URL=f"http://127.0.0.1:{free_port()}") as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            assert len(scripts.waiting()) == 1
+            assert flush(scripts.outbox, client) == outbox.Flushed(sent=0, refused=0, left=0, problems=[])
+        finally:
+            (scripts.folder / "end").touch()
+            process.communicate(timeout=30)
+    # The flow run with its two states, the two states of the parent, and three of each child.
+    assert flush(scripts.outbox, client).sent == 15_000 + 5
 
 
 def test_forked_process_sends_nothing_of_its_parent_and_does_not_hang(scripts: Scripts) -> None:
@@ -644,11 +645,13 @@ def test_ctrl_c_is_recorded(scripts: Scripts, client: Client) -> None:
     """
     )
     with scripts.start(program) as process:
-        assert process.stdout is not None
-        flow_run_id = process.stdout.readline().strip()
-        eventually(lambda: known(client, flow_run_id) == ["Running"])
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        try:
+            assert process.stdout is not None
+            flow_run_id = process.stdout.readline().strip()
+            eventually(lambda: known(client, flow_run_id) == ["Running"])
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT
     view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
     assert repr(view.state) == '<Cancelled: "Stopped by KeyboardInterrupt.">'
