@@ -16,13 +16,13 @@ if TYPE_CHECKING:
         TaskRunsError,
         TimedOut,
     )
-    from taskruns.execution import Skip, TaskTimedOut
     from taskruns.flow_run_views import AsyncFlowRunView, FlowRunView
     from taskruns.models import StateGroup, StateType
-    from taskruns.recorder import FlowRunRecorder, flow_run
+    from taskruns.recording.execution import Skip, TaskTimedOut
+    from taskruns.recording.flow_runs import FlowRunRecorder, flow_run
+    from taskruns.recording.tasks import Task, task, unmapped
     from taskruns.states import State
     from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
-    from taskruns.tasks import Task, task, unmapped
 
 __version__ = version("taskruns")
 
@@ -33,25 +33,25 @@ _HOMES = {
     "AsyncTaskRunView": "task_run_views",
     "Client": "client",
     "ConnectionFailed": "errors",
-    "FlowRunRecorder": "recorder",
+    "FlowRunRecorder": "recording.flow_runs",
     "FlowRunView": "flow_run_views",
     "InvalidAnswer": "errors",
     "InvalidSetting": "errors",
     "NoSuchTaskRun": "errors",
     "ProblemError": "errors",
     "ResultError": "errors",
-    "Skip": "execution",
+    "Skip": "recording.execution",
     "State": "states",
     "StateGroup": "models",
     "StateType": "models",
-    "Task": "tasks",
+    "Task": "recording.tasks",
     "TaskRunView": "task_run_views",
     "TaskRunsError": "errors",
-    "TaskTimedOut": "execution",
+    "TaskTimedOut": "recording.execution",
     "TimedOut": "errors",
-    "flow_run": "recorder",
-    "task": "tasks",
-    "unmapped": "tasks",
+    "flow_run": "recording.flow_runs",
+    "task": "recording.tasks",
+    "unmapped": "recording.tasks",
 }
 
 __all__ = [

@@ -14,7 +14,7 @@ import pytest
 from tests.service import Served, served
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("client/README.md", "docs/client.md", "docs/recorder.md", "docs/results.md")
+PAGES = ("README.md", "client/README.md", "docs/client.md", "docs/recorder.md", "docs/results.md")
 FENCE = re.compile(r"^```(?P<kind>[^\n`]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 END, MARK = "\x1e", "\x1f"
 VALUE = re.compile(f"{MARK}(\\d+) (.*?){MARK}", re.DOTALL)
@@ -93,7 +93,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield service
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if (ROOT / name).exists()])
+@pytest.mark.parametrize("name", PAGES)
 def test_examples_run_and_show_what_stands_there(name: str, service: Served, tmp_path: Path) -> None:
     found = examples(ROOT / name)
     for example in found:

@@ -37,8 +37,15 @@ ALONE = {
     "resources": {"_generated.api", "client", "models"},
     "client": {"_generated.types", "exchange", "pages", "resources"},
     "states": {"models", "text"},
-    "reports": {"models"},
     "results": {"errors", "models", "settings"},
+    "task_run_views": {"client", "errors", "models", "results", "states"},
+    "flow_run_views": {"client", "errors", "models", "states", "task_run_views"},
+    "recording.reports": {"models"},
+    "recording.spool": {"recording.reports"},
+    "recording.sending": {"client", "errors", "recording.reports", "recording.spool"},
+    "recording.outbox": {"client", "errors", "recording.reports", "recording.sending", "recording.spool", "settings"},
+    "recording.execution": {"errors", "models", "recording.reports", "results"},
+    "recording.futures": {"models", "recording.execution", "recording.reports"},
 }
 # Where what only an extra brings is imported at the top; elsewhere it is in functions.
 OF_EXTRAS = {"cli": {"click", "rich"}}

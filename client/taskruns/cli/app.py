@@ -57,8 +57,8 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
     Recorders leave them in a folder when the service is away. Each goes to the service that it was meant for, or to
     that of --url. Exits with 1 if any is left or was refused.
     """
-    from taskruns import outbox
     from taskruns.cli import output
+    from taskruns.recording import outbox
     from taskruns.text import printable
 
     report = outbox.flush(folder, connection.client if "url" in connection.options else None)

@@ -10,8 +10,8 @@ import pytest
 from taskruns.client import Client
 from taskruns.errors import FlowRunNotFound
 from taskruns.models import StateCreate
-from taskruns.outbox import Outbox
-from taskruns.reports import FlowRunCreated, FlowRunState, Report
+from taskruns.recording.outbox import Outbox
+from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report
 from tests.client.cli.running import COMMAND, Ran, opened_terminal, run
 from tests.client.cli.world import HOSTILE, HOSTILE_SHOWN, task
 

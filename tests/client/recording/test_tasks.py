@@ -19,7 +19,7 @@ import pytest
 from taskruns import FlowRunView, Skip, StateType, Task, TaskRunView, TaskTimedOut, flow_run, task, unmapped
 from taskruns.errors import NoResultType
 from taskruns.results import ConstantResult, JSONSerializer, LocalResult, PrefectResult
-from tests.client.recorder.recorded import history, task_run, task_runs, types
+from tests.client.recording.recorded import history, task_run, task_runs, types
 from tests.service import Served
 
 PENDING, RUNNING, SUCCESS = StateType.PENDING, StateType.RUNNING, StateType.SUCCESS

@@ -19,10 +19,10 @@ import cloudpickle
 import pytest
 
 from taskruns import FlowRunRecorder, StateType, flow_run, task
-from taskruns.execution import TICK, Plan, Progress
-from taskruns.reports import TaskRunState
-from tests.client.recorder.recorded import history, task_run, task_runs, types
-from tests.client.recorder.scripts import Scripts
+from taskruns.recording.execution import TICK, Plan, Progress
+from taskruns.recording.reports import TaskRunState
+from tests.client.recording.recorded import history, task_run, task_runs, types
+from tests.client.recording.scripts import Scripts
 
 PENDING, RUNNING, SUCCESS, FAILED = StateType.PENDING, StateType.RUNNING, StateType.SUCCESS, StateType.FAILED
 
@@ -602,7 +602,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def test_recorder_of_a_flow_run_is_not_kept_after_it() -> None:
-    from taskruns.recorder import recording
+    from taskruns.recording.flow_runs import recording
 
     def record() -> FlowRunRecorder:
         with flow_run("etl") as run:

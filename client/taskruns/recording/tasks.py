@@ -13,11 +13,18 @@ from functools import partial, update_wrapper
 from importlib import import_module
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
-from taskruns.execution import Plan, Progress, execute, execute_async
-from taskruns.futures import WatchedFuture, outcome_of, outcome_of_async, settled, values
 from taskruns.models import StateType
-from taskruns.recorder import DEFAULT, NAME_MOST, FlowRunRecorder, ResultOption, check_names, current_flow_run
-from taskruns.workers import Job, in_executor
+from taskruns.recording.execution import Plan, Progress, execute, execute_async
+from taskruns.recording.flow_runs import (
+    DEFAULT,
+    NAME_MOST,
+    FlowRunRecorder,
+    ResultOption,
+    check_names,
+    current_flow_run,
+)
+from taskruns.recording.futures import WatchedFuture, outcome_of, outcome_of_async, settled, values
+from taskruns.recording.workers import Job, in_executor
 
 P = ParamSpec("P")
 R = TypeVar("R")

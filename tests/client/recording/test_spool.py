@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from taskruns import StateType
 from taskruns.models import StateCreate
-from taskruns.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
-from taskruns.spool import Refused, Spool, claimed, keep_refused, leftovers
-from tests.client.recorder.scripts import Scripts
+from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
+from taskruns.recording.spool import Refused, Spool, claimed, keep_refused, leftovers
+from tests.client.recording.scripts import Scripts
 
 URL = "http://127.0.0.1:4200"
 NOW = datetime(2021, 5, 12, tzinfo=UTC)
@@ -181,8 +181,8 @@ def test_disk_that_is_full_takes_all_reports_of_a_call_or_none(scripts: Scripts)
         from pathlib import Path
         from uuid import UUID
         from taskruns.models import StateCreate, StateType
-        from taskruns.reports import TaskRunState
-        from taskruns.spool import Spool, claimed
+        from taskruns.recording.reports import TaskRunState
+        from taskruns.recording.spool import Spool, claimed
 
         def report(n):
             state = StateCreate(id=UUID(int=n), type=StateType.RUNNING)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.recorder.scripts import Scripts
+from tests.client.recording.scripts import Scripts
 from tests.service import Served
 
 

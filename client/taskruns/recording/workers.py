@@ -12,12 +12,12 @@ from uuid import UUID, uuid4
 from msgspec import Struct
 
 from taskruns.client import default_client
-from taskruns.execution import Emit, Plan, execute, told
-from taskruns.futures import Outcome, TaskFuture
 from taskruns.models import StateType
-from taskruns.outbox import outbox_of
-from taskruns.recorder import FlowRunRecorder, recording
-from taskruns.reports import TaskRunState
+from taskruns.recording.execution import Emit, Plan, execute, told
+from taskruns.recording.flow_runs import FlowRunRecorder, recording
+from taskruns.recording.futures import Outcome, TaskFuture
+from taskruns.recording.outbox import outbox_of
+from taskruns.recording.reports import TaskRunState
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

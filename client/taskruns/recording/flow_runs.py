@@ -20,12 +20,12 @@ from anyio.to_thread import run_sync
 
 from taskruns.client import Client, default_client
 from taskruns.errors import TaskRunsError
-from taskruns.execution import TICK, Emit, Plan, is_stop, told, told_text
 from taskruns.flow_run_views import FlowRunView
-from taskruns.futures import WatchedFuture
 from taskruns.models import StateCreate, StateType
-from taskruns.outbox import outbox_of
-from taskruns.reports import FlowRunCreated, FlowRunState
+from taskruns.recording.execution import TICK, Emit, Plan, is_stop, told, told_text
+from taskruns.recording.futures import WatchedFuture
+from taskruns.recording.outbox import outbox_of
+from taskruns.recording.reports import FlowRunCreated, FlowRunState
 from taskruns.results import LocalResult, Storage
 from taskruns.task_run_views import TaskRunView
 

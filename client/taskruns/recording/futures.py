@@ -7,9 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from taskruns.execution import TICK, Emit, Plan, told
 from taskruns.models import StateType
-from taskruns.reports import TaskRunState
+from taskruns.recording.execution import TICK, Emit, Plan, told
+from taskruns.recording.reports import TaskRunState
 
 R = TypeVar("R")
 

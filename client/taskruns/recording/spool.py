@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from taskruns.reports import Report
+from taskruns.recording.reports import Report
 
 fcntl: ModuleType | None
 try:

@@ -18,12 +18,14 @@ import httpx
 import msgspec
 import pytest
 
-from taskruns import Client, FlowRunView, StateType, flow_run, outbox, task
+from taskruns import Client, FlowRunView, StateType, flow_run, task
 from taskruns.errors import FlowRunNotFound
 from taskruns.models import StateCreate
-from taskruns.outbox import Outbox, Sending, flush
-from taskruns.reports import FlowRunCreated, TaskRunState
-from tests.client.recorder.scripts import Scripts
+from taskruns.recording import outbox
+from taskruns.recording.outbox import Outbox, flush
+from taskruns.recording.reports import FlowRunCreated, TaskRunState
+from taskruns.recording.sending import Sending
+from tests.client.recording.scripts import Scripts
 from tests.postgres import free_port
 from tests.service import Served, call_command, served
 

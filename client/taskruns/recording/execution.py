@@ -18,7 +18,7 @@ from msgspec import UNSET, Struct
 from taskruns import results
 from taskruns.errors import ResultError, TaskRunsError
 from taskruns.models import StateCreate, StateType
-from taskruns.reports import TaskRunState
+from taskruns.recording.reports import TaskRunState
 from taskruns.results import Storage
 
 T = TypeVar("T")

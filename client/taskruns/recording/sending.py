@@ -1,0 +1,98 @@
+"""Sends reports through a client: together where that is possible, one by one where the service refuses some."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from msgspec import UNSET
+
+from taskruns.client import Client
+from taskruns.errors import (
+    BadRequest,
+    BodyTooLarge,
+    Conflict,
+    FlowRunNotFound,
+    TaskRunsError,
+    Unavailable,
+    VersionConflict,
+    problem_class,
+)
+from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
+from taskruns.recording.spool import Refused
+
+ITEMS_MOST = 1000
+"""How many task runs the service takes at once."""
+# An answer that the same report would have again: all others pass, and the report is kept for then.
+_FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, VersionConflict)
+
+
+class Sending:
+    """Sends reports through a client, and tells which of them the service refuses."""
+
+    def __init__(self, client: Client) -> None:
+        """Sends through this client."""
+        self._client = client
+
+    def send(self, reports: Iterable[Report]) -> list[Refused]:
+        """Sends reports, in the order of each flow run; those that the service refused.
+
+        Raises:
+            TaskRunsError: If the service can not be reached or takes nothing for now. All of it may be sent again:
+                it has ids of its own.
+        """
+        refused: list[Refused] = []
+        for flow_run_id, turn in in_turns(reports):
+            match turn:
+                case FlowRunCreated() | FlowRunState():
+                    refused += self._send_one(flow_run_id, turn)
+                case _:
+                    refused += self._send_task_runs(flow_run_id, turn)
+        return refused
+
+    def _send_one(self, flow_run_id: UUID, report: FlowRunCreated | FlowRunState) -> list[Refused]:
+        try:
+            if isinstance(report, FlowRunState):
+                state = report.state
+                self._client.flow_runs.set_state(
+                    flow_run_id, type=state.type, id=state.id, message=state.message, timestamp=state.timestamp
+                )
+            else:
+                self._client.flow_runs.create(
+                    id=flow_run_id,
+                    flow_name=report.flow_name,
+                    name=UNSET if report.name is None else report.name,
+                    parameters=report.parameters,
+                    labels=report.labels,
+                )
+        except _FINAL as error:
+            return [Refused(report=report, why=str(error))]
+        return []
+
+    def _send_task_runs(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
+        items = merged(reports)
+        if len(items) > ITEMS_MOST:
+            return self._send_halves(flow_run_id, reports)
+        try:
+            receipts = self._client.flow_runs.report(flow_run_id, items=items)
+        except _FINAL as error:
+            # One of them spoils it for the others, or they are too large together.
+            if len(reports) > 1 and isinstance(error, BadRequest | BodyTooLarge):
+                return self._send_halves(flow_run_id, reports)
+            return [Refused(report=report, why=str(error)) for report in reports]
+        problems = {
+            (item.task_slug, item.map_index): receipt.problem
+            for item, receipt in zip(items, receipts.items, strict=True)
+            if receipt.problem is not None
+        }
+        for problem in problems.values():
+            if issubclass(problem_class(problem.code), Unavailable):
+                raise TaskRunsError(problem.detail)
+        return [
+            Refused(report=report, why=found.detail)
+            for report in reports
+            if (found := problems.get((report.task_slug, report.map_index))) is not None
+        ]
+
+    def _send_halves(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
+        half = len(reports) // 2
+        first = self._send_task_runs(flow_run_id, reports[:half])
+        return first + self._send_task_runs(flow_run_id, reports[half:])
