@@ -17,8 +17,10 @@ MYPY = ["--strict", "--config-file=", "--python-version=3.11", "--no-error-summa
 
 def complaints(npm_programs: Path, *files: Path) -> list[str]:
     """What pyright has to say, of the client as its pyproject.toml has it, or of some files."""
+    # A pyrightconfig.json of a folder above would come first.
+    asked = files or ("--project", CLIENT / "pyproject.toml")
     done = subprocess.run(
-        [npm_programs / "pyright", "--outputjson", "--pythonpath", sys.executable, *files],
+        [npm_programs / "pyright", "--outputjson", "--pythonpath", sys.executable, *asked],
         check=False,
         cwd=CLIENT,
         stdin=subprocess.DEVNULL,

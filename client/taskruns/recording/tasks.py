@@ -23,7 +23,7 @@ from taskruns.recording.flow_runs import (
     check_names,
     current_flow_run,
 )
-from taskruns.recording.futures import WatchedFuture, outcome_of, outcome_of_async, settled, values
+from taskruns.recording.futures import Outcome, WatchedFuture, outcome_of, outcome_of_async, settled, values
 from taskruns.recording.workers import Job, in_executor
 
 P = ParamSpec("P")
@@ -129,8 +129,15 @@ class Task(Generic[P, R]):
                 for future in futures:
                     future.cancel()
                 raise
-        children = (partial(self._execute, run, plan, *call) for plan, call in zip(plans, calls, strict=True))
-        return values([outcome_of(child) for child in children], plans)
+        outcomes: list[Outcome[Any]] = []
+        try:
+            for plan, call in zip(plans, calls, strict=True):
+                outcomes.append(outcome_of(partial(self._execute, run, plan, *call)))
+        except BaseException:
+            for plan in plans[len(outcomes) + 1 :]:
+                Progress(plan, run.emit).come_to(StateType.CANCELLED, "Cancelled.")
+            raise
+        return values(outcomes, plans)
 
     async def _map_async(self, run: FlowRunRecorder | None, calls: list[Call]) -> list[Any]:
         if run is None:

@@ -667,7 +667,8 @@ def test_ctrl_c_in_a_child_stops_the_map() -> None:
     with pytest.raises(KeyboardInterrupt), flow_run("etl") as run:
         fail.map([KeyboardInterrupt(), ValueError("never")])
 
-    assert list(task_runs(run).values()) == [StateType.MAPPED, StateType.CANCELLED, PENDING]
+    assert list(task_runs(run).values()) == [StateType.MAPPED, StateType.CANCELLED, StateType.CANCELLED]
+    assert history(run, "fail-1", 1) == [(PENDING, "Waiting to run."), (StateType.CANCELLED, "Cancelled.")]
 
 
 # Async tasks
