@@ -25,6 +25,7 @@ from taskruns_service.dialects.types import (
     Timestamp,
     decode_json,
     encode_json,
+    partial_index,
     utc_text,
 )
 
@@ -52,6 +53,7 @@ __all__ = [
     "json_object",
     "limit_time",
     "natural_key_in",
+    "partial_index",
     "percentile",
     "prepare_sqlite",
     "read_url",

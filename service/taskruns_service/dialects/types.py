@@ -11,9 +11,11 @@ from sqlalchemy import (
     JSON,
     TIMESTAMP,
     Dialect,
+    Index,
     String,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -57,6 +59,11 @@ Json = JSON(none_as_null=True)
 JsonSet = JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 # One order of text on every database: that of its code points.
 Name = String(255).with_variant(String(255, collation="C"), "postgresql")
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index that has only the rows that meet a condition."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def encode_json(value: Any) -> str:
