@@ -1,127 +1,116 @@
-"""Measures the running service and writes docs/benchmarks.md: `make bench ARGS=--help`."""
+"""Measures the running service and writes docs/benchmarks.md with its charts: `make bench ARGS=--help`."""
 
 import argparse
 import asyncio
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
-
-from tests.benchmarks import client, data, load
+from tests.benchmarks import charts, client, data, growth, limit, load, servers, versus, world
+from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
-from tests.postgres import running_postgres
-from tests.service import served
+from tests.benchmarks.report import Table
+from tests.postgres import PostgresServer
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
-NO_OP = "/health"
-DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "4GB"}
-IDS = 20_000
+PAGE = servers.ROOT / "docs" / "benchmarks.md"
+PARTS = ("limit", "prefect", "growth", "sqlite", "client")
+COMPARED = 1_000_000
 
 
 def main() -> None:
-    """Runs everything, once for each size, and writes the page."""
+    """Runs the parts that are asked for and writes the page."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--sizes", default="10000,1000000", help="task runs in the database (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each figure, taken in turn (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="length of a run (%(default)s)")
-    parser.add_argument("--output", type=Path, default=PAGE, help="the page to write")
+    parser.add_argument("--sizes", default="10000,100000,1000000", help="task runs in the databases (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which all is measured (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3, help="how long a figure is measured (%(default)s)")
+    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure (%(default)s)")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; charts go beside it")
     arguments = parser.parse_args()
     load.require_wrk()
-    tables = []
-    with running_postgres(**DURABLE) as server:
-        for size in map(int, arguments.sizes.split(",")):
-            url = server.create_database()
-            migrate(url)
-            asyncio.run(data.fill(url, size))
-            tables.append((f"PostgreSQL, {size:,} task runs", measure(url, arguments.rounds, arguments.seconds)))
-    with tempfile.TemporaryDirectory() as name:
-        url = f"sqlite:///{name}/taskruns.db"
-        migrate(url)
-        tables.append(("SQLite, synchronous=FULL, 20,000 task runs", measure(url, arguments.rounds, arguments.seconds)))
-    arguments.output.write_text(page(tables, client.measure(arguments.rounds)))
+    timing = Timing(arguments.rounds, arguments.seconds)
+    sizes = sorted(map(int, arguments.sizes.split(",")))
+    with servers.postgres() as server, tempfile.TemporaryDirectory() as folder:
+        databases = {size: filled(server, size) for size in sizes}
+        tables = measure(server, databases, arguments.parts.split(","), timing, arguments.output, Path(folder))
+    arguments.output.write_text(page(tables, timing))
     sys.stdout.write(f"Wrote {arguments.output}.\n")
 
 
-def migrate(url: str) -> None:
-    """Brings a new database up to date as an operator would."""
-    environment = {**os.environ, "TASKRUNS_DATABASE_URL": url}
-    subprocess.run([sys.executable, "-m", "taskruns_service", "migrate"], check=True, env=environment)
+def measure(
+    server: PostgresServer,
+    databases: dict[int, str],
+    parts: list[str],
+    timing: Timing,
+    output: Path,
+    folder: Path,
+) -> list[Table]:
+    """The tables of the parts; each part's chart is written beside the page."""
+    images = output.parent / "benchmarks"
+    worlds = {size: asyncio.run(world.look(url, size)) for size, url in databases.items()}
+    compared = min(databases, key=lambda size: abs(size - COMPARED))
+    tables: list[Table] = []
+    if "sqlite" in parts:  # first: the other parts write into the databases that it copies
+        paths = [folder / f"{size}.db" for size in (min(databases), compared)]
+        for path, size in zip(paths, (min(databases), compared), strict=True):
+            servers.migrated(f"sqlite:///{path}")
+            asyncio.run(data.copy_to_sqlite(databases[size], str(path)))
+        known = (worlds[min(databases)], worlds[compared])
+        tables.append(growth.on_sqlite(paths[1], paths[0], known, timing))
+    if "prefect" in parts:
+        versus_table = versus.measure(server, databases[compared], worlds[compared], timing)
+        charts.ratios(versus_table.rows, images / "prefect.svg", "times as many a second as Prefect 3")
+        tables.insert(0, versus_table)
+    if "limit" in parts:
+        limit_tables = limit.measure(databases[compared], worlds[compared], timing)
+        charts.ratios(limit_tables[0].rows, images / "limit.svg", "of what it is compared with")
+        tables = [*limit_tables, *tables]
+    if "growth" in parts:
+        table, figures = growth.measure({url: worlds[size] for size, url in databases.items()}, timing)
+        charts.growth(list(databases), figures, images / "growth.svg")
+        tables.append(table)
+    if "client" in parts:
+        tables.append(of_client(client.measure(timing.rounds)))
+    return tables
 
 
-def measure(url: str, rounds: int, seconds: float) -> dict[str, Rate]:
-    """The figures of one database. They are taken in turn, so that all meet the same weather on the machine."""
-    with tempfile.TemporaryDirectory() as folder, served(url, Path(folder), log_level="warning") as service:
-        base = service.url
-        with service.client() as http:
-            ids, flow_run_id = known_ids(http)
-        questions: dict[str, Callable[[], float]] = {
-            "no-op": lambda: load.read(base + NO_OP, seconds),
-            "one task run by id": lambda: load.read(f"{base}/task-runs/{ids[0]}", seconds),
-            "100 task runs of a flow run": lambda: load.read(f"{base}/flow-runs/{flow_run_id}/task-runs", seconds),
-            "100 task runs, newest first": lambda: load.read(f"{base}/task-runs", seconds),
-            "count by state": lambda: load.read(f"{base}/task-runs/aggregate?state=Success", seconds),
-            "one transition a request": lambda: load.report(base, ids, 1, seconds),
-            "1,000 transitions a request": lambda: load.report(base, ids, 1000, seconds),
-        }
-        rates = {name: Rate() for name in questions}
-        for _ in range(rounds):
-            for name, ask in questions.items():
-                rates[name].append(ask())
-        return rates
+def filled(server: PostgresServer, task_runs: int) -> str:
+    """A database with so many task runs."""
+    url = servers.migrated(server.create_database())
+    asyncio.run(data.fill(url, task_runs))
+    return url
 
 
-def known_ids(client: httpx.Client) -> tuple[list[str], str]:
-    """Ids of task runs, those of a flow run together, and of one flow run; they are recorded where there are none."""
-    if not client.get("/flow-runs").json()["items"]:
-        record(client)
-    flow_runs = client.get("/flow-runs", params={"limit": IDS // data.TASK_RUNS_OF_A_FLOW_RUN}).json()["items"]
-    ids = [
-        one["id"]
-        for flow_run in flow_runs
-        for one in client.get(f"/flow-runs/{flow_run['id']}/task-runs", params={"fields": "id"}).json()["items"]
-    ]
-    return ids, flow_runs[0]["id"]
+def of_client(figures: dict[str, Rate]) -> Table:
+    """The figures of the Python client."""
+    from tests.benchmarks.report import Row
+
+    return Table("The Python client, on SQLite", "", ["figure"], [Row(name, [rate]) for name, rate in figures.items()])
 
 
-def record(client: httpx.Client) -> None:
-    """Records as many task runs as there are to be ids."""
-    items = [{"task_slug": "inc-1", "map_index": n, "states": [{"type": "Success"}]} for n in range(100)]
-    for _ in range(IDS // data.TASK_RUNS_OF_A_FLOW_RUN):
-        flow_run_id = client.post("/flow-runs", json={"flow_name": "bench"}).raise_for_status().json()["id"]
-        client.post(f"/flow-runs/{flow_run_id}/task-runs", json={"items": items}).raise_for_status()
-
-
-def page(tables: list[tuple[str, dict[str, Rate]]], of_client: dict[str, Rate]) -> str:
+def page(tables: list[Table], timing: Timing) -> str:
     """The page, in Markdown."""
-    return "".join(lines(tables, of_client))
-
-
-def lines(tables: list[tuple[str, dict[str, Rate]]], of_client: dict[str, Rate]) -> Iterator[str]:
-    """The lines of the page."""
     arguments = f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else ""
-    yield HEADER.format(cores=os.cpu_count(), python=platform.python_version(), command=f"make bench{arguments}")
-    for title, rates in tables:
-        yield f"\n## {title}\n\n| question | per second: median (least to most) | of the no-op |\n|---|---|---|\n"
-        no_op = rates["no-op"].median
-        for name, rate in rates.items():
-            yield f"| {name} | {rate} | {rate.median / no_op:.3f} |\n"
-    yield "\n## The Python client, on SQLite\n\n| what | median (least to most) |\n|---|---|\n"
-    for name, rate in of_client.items():
-        yield f"| {name} | {rate} |\n"
+    header = HEADER.format(
+        command=f"make bench{arguments}",
+        cores=os.cpu_count(),
+        python=platform.python_version(),
+        rounds=timing.rounds,
+        seconds=timing.seconds,
+        connections=load.CONNECTIONS,
+    )
+    return "\n".join([header, *map(str, tables)])
 
 
 HEADER = """\
 # Benchmarks
 
-Written by `{command}`: wrk with 16 connections (4 for bulk requests), the service in one process and the
-database all on one machine with {cores} cores, Python {python}. The figures of a table are taken in turn, several
-times over; compare the ratios, since a shared machine's speed changes from minute to minute. The no-op is
-`GET /health`, which does nothing: it is what the server and the framework cost. Every write is on the disk when it is
+Written by `{command}`, which installs and starts all that it compares, PostgreSQL included: wrk with
+{connections} connections (4 for bulk requests), the service in one process and the database all on one machine with
+{cores} cores, Python {python}. The figures are per second unless they say otherwise: the median of {rounds} rounds of
+{seconds:g} seconds (least to most). Every round measures everything in turn, and a ratio is one within a round, since the
+speed of a shared machine changes from minute to minute: compare the ratios. Every write is on the disk when it is
 answered (PostgreSQL with `fsync`, SQLite with `synchronous=FULL`).
 """
 

@@ -6,28 +6,24 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 CONNECTIONS = 16
+BULK_CONNECTIONS = 4
 
-# The ids are dealt in turn, so that neighbours belong to one flow run, as when a flow run reports what it did.
+# Requests lie in a file as a length, a newline and the bytes to send; they are sent in turn, over and over.
 _SCRIPT = """
-local ids = {{}}
-for line in io.lines("{ids}") do ids[#ids + 1] = line end
+local requests = {{}}
+local file = io.open("{path}", "rb")
+for line in file:lines() do requests[#requests + 1] = file:read(tonumber(line)) end
+file:close()
 local place = 0
-local state = '"type":"Success","message":"Task run succeeded.",' ..
-  '"result":{{"type":"LocalResult","dir":"/data/results","location":"8e44/name.json"}}}}'
-local headers = {{["Content-Type"] = "application/json"}}
-local function next_id()
-  place = place % #ids + 1
-  return ids[place]
-end
 request = function()
-  if {items} == 1 then return wrk.format("POST", "/task-runs/" .. next_id() .. "/states", headers, "{{" .. state) end
-  local items = {{}}
-  for item = 1, {items} do items[item] = '{{"task_run_id":"' .. next_id() .. '",' .. state end
-  return wrk.format("POST", "/task-runs/states", headers, '{{"items":[' .. table.concat(items, ",") .. "]}}")
+  place = place % #requests + 1
+  return requests[place]
 end
 """
 
@@ -40,38 +36,74 @@ def require_wrk() -> str:
     return path
 
 
+class Ask(NamedTuple):
+    """A request to be sent: GET without a body, POST with one."""
+
+    path: str
+    body: Any = None
+
+    def to_bytes(self, host: str) -> bytes:
+        """What goes over the wire."""
+        body = b"" if self.body is None else json.dumps(self.body).encode()
+        method, kind = ("GET", "") if self.body is None else ("POST", "Content-Type: application/json\r\n")
+        head = f"{method} {self.path} HTTP/1.1\r\nHost: {host}\r\n{kind}Content-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+
 class Rate(list[float]):
-    """The figure of several runs, such as requests per second."""
+    """The figure of several rounds, such as requests per second or a ratio."""
 
     @property
     def median(self) -> float:
         """What to quote."""
         return statistics.median(self)
 
+    def over(self, other: "Rate") -> "Rate":
+        """How many times the other it is, round by round."""
+        return Rate(mine / theirs for mine, theirs in zip(self, other, strict=True))
+
     def __str__(self) -> str:
-        digits = 0 if self.median >= 100 else 2
+        digits = 0 if self.median >= 100 else 1 if self.median >= 10 else 2
         return f"{self.median:,.{digits}f} ({min(self):,.{digits}f} to {max(self):,.{digits}f})"
 
 
-def read(url: str, seconds: float) -> float:
-    """Requests per second of GET."""
-    return _run([url], seconds)
-
-
-def report(url: str, ids: Sequence[str], items: int, seconds: float) -> float:
-    """State transitions per second, `items` in a request."""
+def rate(url: str, asks: Sequence[Ask], seconds: float, *, connections: int = CONNECTIONS, again: bool = True) -> float:
+    """Good answers per second to these requests; unless they may be sent `again`, there have to be enough of them."""
+    host = urlsplit(url).netloc
     with tempfile.TemporaryDirectory() as name:
-        known, script = Path(name) / "ids", Path(name) / "report.lua"
-        known.write_text("\n".join(ids))
-        script.write_text(_SCRIPT.format(ids=known, items=items))
-        return items * _run(["--script", str(script), url], seconds, CONNECTIONS if items == 1 else 4)
+        known, script = Path(name) / "requests", Path(name) / "requests.lua"
+        with known.open("wb") as file:
+            for ask in asks:
+                raw = ask.to_bytes(host)
+                file.write(f"{len(raw)}\n".encode() + raw)
+        script.write_text(_SCRIPT.format(path=known))
+        command = [require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=60s", "--script", script, url]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"(\d+) requests in [^$]*Requests/sec:\s+([\d.]+)", output)
+    if "Non-2xx" in output or "Socket errors" in output or found is None:
+        raise RuntimeError(f"{url}{asks[0].path}: {output}")
+    if not again and int(found[1]) + connections > len(asks):
+        raise RuntimeError(f"{url}{asks[0].path}: {found[1]} requests, and there were only {len(asks)} to send.")
+    return float(found[2])
 
 
-def _run(arguments: list[str], seconds: float, connections: int = CONNECTIONS) -> float:
-    command = [require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", *arguments]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise RuntimeError(json.dumps(output))
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    assert found, output
-    return float(found.group(1))
+def in_turn(rounds: int, questions: Mapping[str, Callable[[], float]]) -> dict[str, Rate]:
+    """Asks the questions in turn, several times over, so that all meet the same weather on the machine."""
+    rates = {name: Rate() for name in questions}
+    for _ in range(rounds):
+        for name, ask in questions.items():
+            rates[name].append(ask())
+    return rates
+
+
+class Batches:
+    """Hands out what may be sent once only, so many at a time."""
+
+    def __init__(self, make: Callable[[int], Ask]) -> None:
+        self._make = make
+        self._next = 0
+
+    def take(self, count: int) -> list[Ask]:
+        """The next ones."""
+        first, self._next = self._next, self._next + count
+        return [self._make(number) for number in range(first, self._next)]

@@ -1,0 +1,158 @@
+"""Against the limit: how much of what the machine allows the service leaves."""
+
+from typing import NamedTuple
+
+import httpx
+
+from tests.benchmarks import servers, world
+from tests.benchmarks.load import BULK_CONNECTIONS, Ask, Rate, in_turn, rate
+from tests.benchmarks.report import Row, Table
+from tests.benchmarks.world import World
+
+SLUGS = [Ask("/slugs")]
+
+
+class Timing(NamedTuple):
+    """How often and how long everything is measured."""
+
+    rounds: int
+    seconds: float
+
+
+def measure(url: str, known: World, timing: Timing) -> list[Table]:
+    """The service beside the same questions by hand, and beside itself with and without what costs."""
+    with (
+        servers.service(url) as ours,
+        servers.other("bare", BARE_DSN=url.replace("+asyncpg", "")) as bare,
+    ):
+        check(ours.url, bare, known)
+        asks = {
+            "one": world.one(known),
+            "list": world.of_flow_run(known),
+            "count": [world.query("/task-runs/aggregate", state="Success")],
+        }
+        questions = {
+            "no-op": lambda: rate(ours.url, [Ask("/health")], timing.seconds),
+            "bare no-op": lambda: rate(bare, [Ask("/health")], timing.seconds),
+            "one": lambda: rate(ours.url, asks["one"], timing.seconds),
+            "bare one": lambda: rate(bare, asks["one"], timing.seconds),
+            "list": lambda: rate(ours.url, asks["list"], timing.seconds),
+            "bare list": lambda: rate(bare, asks["list"], timing.seconds),
+            "count": lambda: rate(ours.url, asks["count"], timing.seconds),
+            "slugs": lambda: rate(ours.url, world.slow_slugs(), timing.seconds),
+            "bare slugs": lambda: rate(bare, SLUGS, timing.seconds),
+            "transition": lambda: rate(ours.url, world.transitions(known, 1), timing.seconds),
+            "bulk": lambda: bulk(ours.url, known, timing.seconds),
+        }
+        found = in_turn(timing.rounds, questions)
+    return [reads(found), writes(found, url, known, timing)]
+
+
+def bulk(url: str, known: World, seconds: float) -> float:
+    """Transitions per second, 1,000 in a request."""
+    return 1000 * rate(url, world.transitions(known, 1000), seconds, connections=BULK_CONNECTIONS)
+
+
+def check(ours: str, bare: str, known: World) -> None:
+    """Raises where the two do not answer the same."""
+    for ask in (world.one(known)[0], world.of_flow_run(known)[0]):
+        mine, theirs = httpx.get(ours + ask.path).json(), httpx.get(bare + ask.path).json()
+        assert mine == theirs or mine["items"] == theirs, ask.path
+    mine = httpx.get(ours + world.slow_slugs()[0].path, timeout=60).json()["groups"]
+    groups = [[one["key"]["task_slug"], one["count"], one["measures"]["p95_duration"]] for one in mine]
+    theirs = httpx.get(bare + "/slugs", timeout=60).json()
+    assert [one[0] for one in groups] == [one[0] for one in theirs], "the slugs"
+
+
+def reads(found: dict[str, Rate]) -> Table:
+    """The questions."""
+    rows = [
+        Row("no-op", [found["no-op"], found["bare no-op"]], found["no-op"].over(found["bare no-op"])),
+        Row("one task run by id", [found["one"], found["bare one"]], found["one"].over(found["bare one"]), 0.85),
+        Row(
+            "the 100 task runs of a flow run",
+            [found["list"], found["bare list"]],
+            found["list"].over(found["bare list"]),
+            0.85,
+        ),
+        Row("count by state, of one by id", [found["count"], found["one"]], found["count"].over(found["one"]), 0.7),
+        Row(
+            "p95 duration by slug over 24 h, time of the bare SQL's",
+            [found["slugs"], found["bare slugs"]],
+            found["bare slugs"].over(found["slugs"]),
+            most=1.5,
+        ),
+        Row(
+            "one transition a request, of one by id",
+            [found["transition"], found["one"]],
+            found["transition"].over(found["one"]),
+            0.5,
+        ),
+        Row("1,000 transitions a request, transitions/s", [found["bulk"], "–"], found["bulk"], 12_000),
+    ]
+    return Table("Against the limit", LIMIT, ["the service", "compared with"], rows, "limit.svg")
+
+
+def writes(found: dict[str, Rate], url: str, known: World, timing: Timing) -> Table:
+    """What counting costs, what a second process gives, and how much memory it takes."""
+    with (
+        servers.service(url) as ours,
+        servers.service(url, workers=2) as two,
+        servers.other("uncounted", TASKRUNS_DATABASE_URL=url, TASKRUNS_LOG_LEVEL="warning") as uncounted,
+    ):
+        asks = world.transitions(known, 1)
+        found = in_turn(
+            timing.rounds,
+            {
+                "counted": lambda: rate(ours.url, asks, timing.seconds),
+                "uncounted": lambda: rate(uncounted, asks, timing.seconds),
+                "counted bulk": lambda: bulk(ours.url, known, timing.seconds),
+                "uncounted bulk": lambda: bulk(uncounted, known, timing.seconds),
+                "one process": lambda: rate(ours.url, world.one(known), timing.seconds),
+                "two processes": lambda: rate(two.url, world.one(known), timing.seconds),
+            },
+        )
+        pid = ours.process.pid
+        before = servers.memory_of(pid)
+        page = [world.query("/task-runs", limit=1000)]
+        lists = Rate([rate(ours.url, page, timing.seconds) for _ in range(timing.rounds)])
+        after = servers.memory_of(pid)
+        rate(ours.url, page, 2 * timing.seconds)
+        last = servers.memory_of(pid)
+        processes = [servers.memory_of(pid) for pid in [pid]]
+    rows = [
+        Row(
+            "one transition a request, with and without the tally",
+            [found["counted"], found["uncounted"]],
+            found["counted"].over(found["uncounted"]),
+            0.85,
+        ),
+        Row(
+            "1,000 transitions a request, with and without the tally",
+            [found["counted bulk"], found["uncounted bulk"]],
+            found["counted bulk"].over(found["uncounted bulk"]),
+            0.85,
+        ),
+        Row(
+            "one by id, two processes beside one",
+            [found["two processes"], found["one process"]],
+            found["two processes"].over(found["one process"]),
+            1.5,
+        ),
+        Row("memory after all this, MB", [Rate(processes), "–"], Rate([last]), most=150),
+        Row(
+            f"memory that lists of 1,000 ({lists} a second) leave, MB",
+            [Rate([after]), Rate([before])],
+            Rate([last - after]),
+        ),
+    ]
+    return Table("What writing, a second process and memory cost", COSTS, ["the service", "compared with"], rows)
+
+
+LIMIT = """\
+The bare handlers (`tests/benchmarks/bare.py`) run on the same server and ask PostgreSQL the same with SQL written by
+hand, through asyncpg's own pool; PostgreSQL makes the JSON. The no-op is a route that does nothing."""
+COSTS = """\
+Without the tally: the same service with the counts across flow runs switched off. The load generator and PostgreSQL are
+on the two cores as well, so a second process finds few of them free. The memory is that of both of the service's
+processes: the one that serves, and the one that watches it."""

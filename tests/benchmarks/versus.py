@@ -1,0 +1,140 @@
+"""Against Prefect 3: the same questions about the same task runs, on the same PostgreSQL."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from tests.benchmarks import prefect, servers, world
+from tests.benchmarks.limit import Timing
+from tests.benchmarks.load import Ask, Batches, Rate, in_turn, rate
+from tests.benchmarks.report import Row, Table
+from tests.benchmarks.world import World
+from tests.postgres import PostgresServer
+
+API = "/api/task_runs"
+LEAST = {
+    "one task run by id": 15,
+    "the 100 task runs of a flow run": 40,
+    "count by state": 30,
+    "second page of those in a state": 20,
+    "a deep page of those in a state": 20,
+    "register a task run": 20,
+    "set a state": 15,
+}
+
+
+def measure(server: PostgresServer, url: str, known: World, timing: Timing) -> Table:
+    """Both servers side by side, asked in turn."""
+    prefect.install()
+    theirs_url = server.create_database()
+    with prefect.running(theirs_url):
+        pass  # its server makes the tables when it starts
+    asyncio.run(prefect.fill(theirs_url, url))
+    with servers.service(url) as ours, prefect.running(theirs_url) as theirs:
+        check(ours.url, theirs, known)
+        registered = Batches(lambda number: their_new(known, number))
+
+        def register(address: str, batches: Batches, most: float) -> float:
+            return rate(address, batches.take(int(most * (timing.seconds + 1))), timing.seconds, again=False)
+
+        mine = our_questions(known)
+        asked = their_questions(known)
+        questions: dict[str, Any] = {}
+        for name in LEAST:
+            if name == "register a task run":
+                questions[name] = lambda: register(ours.url, known.new, 8000)
+                questions[f"Prefect: {name}"] = lambda: register(theirs, registered, 1000)
+            else:
+                questions[name] = lambda asks=mine[name]: rate(ours.url, asks, timing.seconds)
+                questions[f"Prefect: {name}"] = lambda asks=asked[name]: rate(theirs, asks, timing.seconds)
+        for ask in questions.values():  # warm
+            ask()
+        found = in_turn(timing.rounds, questions)
+    return table(found, known)
+
+
+def our_questions(known: World) -> dict[str, list[Ask]]:
+    """What the service is asked."""
+    return {
+        "one task run by id": world.one(known),
+        "the 100 task runs of a flow run": world.of_flow_run(known),
+        "count by state": [world.query("/task-runs/aggregate", state="Success")],
+        "second page of those in a state": world.successful(known, known.second_page),
+        "a deep page of those in a state": world.successful(known, known.deep_page),
+        "set a state": world.transitions(known, 1),
+    }
+
+
+def their_questions(known: World) -> dict[str, list[Ask]]:
+    """The same as Prefect asks it."""
+    completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
+    newest = {"task_runs": completed, "sort": "EXPECTED_START_TIME_DESC", "limit": world.PAGE}
+    done = {"state": {"type": "COMPLETED", "message": "Task run succeeded."}, "force": True}
+    return {
+        "one task run by id": [Ask(f"{API}/{identifier}") for identifier in known.task_run_ids],
+        "the 100 task runs of a flow run": [
+            Ask(f"{API}/filter", {"flow_runs": {"id": {"any_": [identifier]}}, "limit": world.PAGE})
+            for identifier in known.flow_run_ids
+        ],
+        "count by state": [Ask(f"{API}/count", {"task_runs": completed})],
+        "second page of those in a state": [Ask(f"{API}/filter", {**newest, "offset": world.PAGE})],
+        "a deep page of those in a state": [Ask(f"{API}/filter", {**newest, "offset": (known.deep - 1) * world.PAGE})],
+        "set a state": [Ask(f"{API}/{identifier}/set_state", done) for identifier in known.task_run_ids],
+    }
+
+
+def their_new(known: World, number: int) -> Ask:
+    """A request that registers a task run with Prefect."""
+    flow_run_id = known.flow_run_ids[number % len(known.flow_run_ids)]
+    return Ask(f"{API}/", {"flow_run_id": flow_run_id, "task_key": "new", "dynamic_key": f"new-{number}"})
+
+
+def check(ours: str, theirs: str, known: World) -> None:
+    """Raises where the two do not answer the same, or a page is not as long."""
+    mine, asked = our_questions(known), their_questions(known)
+
+    def answers(name: str) -> tuple[Any, Any]:
+        return answer(ours, mine[name][0]), answer(theirs, asked[name][0])
+
+    first, second = answers("one task run by id")
+    assert first["id"] == second["id"], "one task run"
+    assert first["flow_run_id"] == second["flow_run_id"], "one task run"
+    page, other = answers("the 100 task runs of a flow run")
+    assert {one["id"] for one in page["items"]} == {one["id"] for one in other}, "those of a flow run"
+    count, number = answers("count by state")
+    assert count["count"] == number, "count by state"
+    for name in ("second page of those in a state", "a deep page of those in a state"):
+        page, other = answers(name)
+        assert [len(page["items"]), len(page["items"])] == [len(other), world.PAGE], name
+        assert {one["state_type"] for one in other} == {"COMPLETED"}, name
+        # Task runs of one flow run begin in one moment here, and Prefect leaves their order open.
+        assert {one["flow_run_id"] for one in page["items"]} & {one["flow_run_id"] for one in other}, name
+
+
+def answer(url: str, ask: Ask) -> Any:
+    """What is answered to a request."""
+    method = "GET" if ask.body is None else "POST"
+    return httpx.request(method, url + ask.path, json=ask.body, timeout=120).raise_for_status().json()
+
+
+def table(found: dict[str, Rate], known: World) -> Table:
+    """The figures side by side."""
+    rows = []
+    for name, least in LEAST.items():
+        mine, theirs = found[name], found[f"Prefect: {name}"]
+        text = f"page {known.deep:,} of those in a state" if name.startswith("a deep") else name
+        rows.append(Row(text, [mine, theirs], mine.over(theirs), least))
+    return Table(
+        f"Against Prefect 3, {known.task_runs:,} task runs",
+        INTRODUCTION,
+        ["the service", "Prefect 3"],
+        rows,
+        "prefect.svg",
+    )
+
+
+INTRODUCTION = f"""\
+{prefect.REQUIREMENTS[0].replace("==", " ")}'s own server (`prefect server start --no-services`) on the same PostgreSQL, with the same flow runs, task runs
+and states and with its own indexes, vacuumed and analysed, warmed up, the answers checked equal. Its pages are found by
+offset, the service's by cursor."""
