@@ -17,11 +17,12 @@ MODULES = {
 OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
+    *("graph", "conditions", "selections"),
     *("database", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
 )
 NEEDED = {
     *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),
-    "structlog",
+    *("graphql", "re2", "structlog"),
 }
 LOADERS = {"dbm", "ftplib", "marshal", "pickle", "shelve"}
 DATABASES = {"sqlite", "postgresql", "postgres"}
@@ -33,6 +34,9 @@ FORBIDDEN = {
     "counts": {"queries", "aggregates", "commands", "ledger"},
     "filters": {"queries", "aggregates", "commands", "ledger", "counts"},
     "paging": {"queries", "aggregates", "commands", "ledger", "counts", "filters"},
+    "graph": {"queries", "aggregates", "commands", "ledger", "counts", "filters", "paging", "conditions", "selections"},
+    "conditions": {"queries", "aggregates", "commands", "ledger", "counts", "paging", "selections"},
+    "selections": {"queries", "commands", "ledger", "counts", "paging"},
     "writer": {"queries", "aggregates", "commands", "ledger"},
     "database": {"queries", "aggregates", "commands", "ledger", "counts", "tables"},
 }

@@ -1,6 +1,15 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
 from taskruns_service.dialects.connections import DATABASE_ERRORS, Trouble, limit_time, prepare_sqlite, trouble
+from taskruns_service.dialects.documents import (
+    MEMBERS_MOST,
+    TOO_MANY_ROWS,
+    document,
+    document_text,
+    documents,
+    row_of,
+    state_document,
+)
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
@@ -13,6 +22,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
+from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
 from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -31,6 +41,8 @@ from taskruns_service.dialects.types import (
 
 __all__ = [
     "DATABASE_ERRORS",
+    "MEMBERS_MOST",
+    "TOO_MANY_ROWS",
     "Id",
     "Json",
     "JsonSet",
@@ -43,13 +55,18 @@ __all__ = [
     "Trouble",
     "any_of",
     "any_of_or_in",
+    "check_pattern",
     "day_of",
     "decode_json",
+    "document",
+    "document_text",
+    "documents",
     "encode_json",
     "file_url",
     "has_item",
     "hour_of",
     "insert_for",
+    "json_matches",
     "json_object",
     "limit_time",
     "natural_key_in",
@@ -58,7 +75,10 @@ __all__ = [
     "prepare_sqlite",
     "read_url",
     "refuse_old",
+    "row_of",
     "seconds_between",
+    "state_document",
+    "text_matches",
     "traits",
     "trouble",
     "utc_text",
