@@ -13,6 +13,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
+from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -46,10 +47,12 @@ __all__ = [
     "day_of",
     "decode_json",
     "encode_json",
+    "expect_many_rows",
     "file_url",
     "has_item",
     "hour_of",
     "insert_for",
+    "insert_many",
     "json_object",
     "limit_time",
     "natural_key_in",
