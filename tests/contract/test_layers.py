@@ -17,7 +17,7 @@ MODULES = {
 OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
-    *("database", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
+    *("database", "writer", "keys", "settings", "migrations", "imports", "api.requests", "api.service"),
 )
 NEEDED = {
     *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),
@@ -33,6 +33,11 @@ FORBIDDEN = {
     "counts": {"queries", "aggregates", "commands", "ledger"},
     "filters": {"queries", "aggregates", "commands", "ledger", "counts"},
     "paging": {"queries", "aggregates", "commands", "ledger", "counts", "filters"},
+    **{
+        module: {"queries", "aggregates", "commands", "ledger", "writer", "models"}
+        for module in MODULES
+        if module.partition(".")[0] == "imports"
+    },
     "writer": {"queries", "aggregates", "commands", "ledger"},
     "database": {"queries", "aggregates", "commands", "ledger", "counts", "tables"},
 }
