@@ -1,6 +1,6 @@
 """States: the 21 types of the field as data, and `advance`, the only place that decides what a reported state does."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -203,6 +203,24 @@ def advance(run: Run, report: Report, *, now: datetime, seen: Container[UUID] = 
         end_time=timestamp if report.type in FINISHED else None,
     )
     return Outcome(Kind.recorded, following, timestamp)
+
+
+def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Run:
+    """The run that a whole history leads to, whose states were all accepted elsewhere, in this order.
+
+    The last one is the current state, whatever its timestamp; the times are as `advance` would find them.
+    """
+    state, timestamp = history[-1]
+    started = [moment for type_, moment in history if type_ is StateType.Running]
+    return Run(
+        version=version,
+        state=state,
+        state_timestamp=timestamp,
+        run_count=len(started),
+        first_timestamp=min(moment for _, moment in history),
+        start_time=min(started, default=None),
+        end_time=timestamp if state in FINISHED else None,
+    )
 
 
 def may_follow(current: StateType, proposed: StateType) -> bool:

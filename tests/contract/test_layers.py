@@ -18,7 +18,7 @@ OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
     *("graph", "conditions", "selections"),
-    *("database", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
+    *("database", "writer", "keys", "settings", "migrations", "imports", "api.requests", "api.service"),
 )
 NEEDED = {
     *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),
@@ -37,6 +37,11 @@ FORBIDDEN = {
     "graph": {"queries", "aggregates", "commands", "ledger", "counts", "filters", "paging", "conditions", "selections"},
     "conditions": {"queries", "aggregates", "commands", "ledger", "counts", "paging", "selections"},
     "selections": {"queries", "commands", "ledger", "counts", "paging"},
+    **{
+        module: {"queries", "aggregates", "commands", "ledger", "writer", "models"}
+        for module in MODULES
+        if module.partition(".")[0] == "imports"
+    },
     "writer": {"queries", "aggregates", "commands", "ledger"},
     "database": {"queries", "aggregates", "commands", "ledger", "counts", "tables"},
 }

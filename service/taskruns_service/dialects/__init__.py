@@ -22,6 +22,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
+from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
 from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
@@ -62,10 +63,12 @@ __all__ = [
     "document_text",
     "documents",
     "encode_json",
+    "expect_many_rows",
     "file_url",
     "has_item",
     "hour_of",
     "insert_for",
+    "insert_many",
     "json_matches",
     "json_object",
     "limit_time",
