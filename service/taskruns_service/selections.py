@@ -23,6 +23,7 @@ from taskruns_service.dialects import (
     document,
     document_text,
     documents,
+    encode_json,
     row_of,
 )
 from taskruns_service.errors import InvalidRequest
@@ -123,8 +124,7 @@ def aggregate_entities(connection: Connection, name: str, asked: Aggregated) -> 
     """
     if name == "task_run" and (question := _kept_count(asked)):
         count = aggregates.aggregate(connection, question).count
-        counted = document({key: _kept(part, count) for key, part in asked.parts.items()})
-        return _run(connection, counted)
+        return encode_json({key: _kept(part, count) for key, part in asked.parts.items()}).encode()
     return _run(connection, _aggregate(ENTITIES[name], asked))
 
 
@@ -240,15 +240,24 @@ def _member(entity: Entity, here: Here, member: Any) -> Column:
 def _one(entity: Entity, here: Here, name: str, selected: Selected) -> Column:
     relation = entity.relations[name]
     target = ENTITIES[relation.target]
-    if all(isinstance(member, Constant) or member in relation.kept for member in selected.members.values()):
-        kept = {
-            key: member if isinstance(member, Constant) else relation.kept[str(member)]
-            for key, member in selected.members.items()
-        }
-        return document(_members(entity, here, Selected(kept)))
+    if kept := _kept_members(relation, selected):
+        return document(_members(entity, here, kept))
     there = target.table.alias()
     found = select(document(_members(target, there, selected))).where(relation.on(here, there))
     return found.limit(1).correlate(here).scalar_subquery()
+
+
+def _kept_members(relation: Relation, selected: Selected) -> Selected | None:
+    """What is selected of the other entity as fields of this one, where this one has them all."""
+    kept: dict[str, str | Constant] = {}
+    for key, member in selected.members.items():
+        if isinstance(member, Constant):
+            kept[key] = member
+        elif isinstance(member, str) and member in relation.kept:
+            kept[key] = relation.kept[member]
+        else:
+            return None
+    return Selected(kept)
 
 
 def _field(entity: Entity, here: Here, name: str) -> Column:
@@ -357,12 +366,10 @@ def _kept_count(asked: Aggregated) -> AggregateQuestion | None:
     return AggregateQuestion(where={name: values for name, values in where.items() if values})
 
 
-def _kept(part: Measured | Selected | Constant, count: int) -> Column:
+def _kept(part: Measured | Selected | Constant, count: int) -> Any:
     match part:
         case Measured(measures):
-            return document(
-                {key: literal(one.text if isinstance(one, Constant) else count) for key, one in measures.items()}
-            )
+            return {key: one.text if isinstance(one, Constant) else count for key, one in measures.items()}
         case Constant(text):
-            return literal(text)
+            return text
     raise TypeError(part)

@@ -1,13 +1,12 @@
 """Reading: what a GraphQL query selects, as a selection of the graph."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from graphql import (
     FieldNode,
     FragmentSpreadNode,
     GraphQLIncludeDirective,
-    GraphQLResolveInfo,
     GraphQLSkipDirective,
     InlineFragmentNode,
     SelectionSetNode,
@@ -17,6 +16,7 @@ from graphql import (
 
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.graph import ENTITIES, Entity
+from taskruns_service.graphql.context import Info
 from taskruns_service.selections import (
     Aggregated,
     Choice,
@@ -36,9 +36,10 @@ Nodes = list[FieldNode]
 class Reader:
     """Reads the selections of one field of a query; the document is valid against the schema."""
 
-    def __init__(self, info: GraphQLResolveInfo[Any], sent: Mapping[str, Any]) -> None:
-        """`sent` has the variables as they were sent: as Python reads them, objects are in the order of the schema."""
+    def __init__(self, info: Info) -> None:
+        """Variables are read as they were sent: as the library reads them, objects are in the order of the schema."""
         self._info = info
+        sent = info.context.variables
         declared = {one.variable.name.value: None for one in info.operation.variable_definitions or ()}
         coerced = info.variable_values.coerced
         self._variables = {**declared, **coerced, **{name: sent[name] for name in coerced if name in sent}}

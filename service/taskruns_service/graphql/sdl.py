@@ -30,9 +30,9 @@ def _roots() -> Iterator[str]:
     for name in ENTITIES:
         rows = _ROWS.format(name)
         lines += [
-            f"{name}({rows}): [{name}!]!",
+            f"{name}({rows}): [{name}!]",
             f"{name}_by_pk(id: uuid!): {name}",
-            f"{name}_aggregate({rows}): {name}_aggregate!",
+            f"{name}_aggregate({rows}): {name}_aggregate",
         ]
     yield _block("extend type Query", lines)
 
