@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from taskruns_service.commands import flow_runs, reports, scheduling
 from taskruns_service.commands.engine import (
     CancelFlowRun,
+    CancelWaitingFlowRun,
     EnsureTaskRun,
     RenameFlowRun,
     RenameTaskRun,
@@ -28,6 +29,7 @@ from taskruns_service.commands.scheduling import ScheduleFlowRun
 
 __all__ = [
     "CancelFlowRun",
+    "CancelWaitingFlowRun",
     "CreateFlowRun",
     "CreatedFlowRun",
     "DeleteFlowRun",

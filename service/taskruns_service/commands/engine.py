@@ -104,6 +104,22 @@ class CancelFlowRun(OfFlowRun, frozen=True):
         return reported(entry, kind)
 
 
+class CancelWaitingFlowRun(OfFlowRun, frozen=True):
+    """Cancel a flow run, for this reason, if it has not begun."""
+
+    reason: str
+
+    def make(self, ledger: Ledger) -> Reported:
+        """Raises FlowRunNotFound."""
+        entry = self.entry(ledger)
+        if entry.run.state not in GROUPS[StateGroup.pending]:
+            return reported(entry, "existing")
+        report = first_state(entry.id, StateType.Cancelled, self.reason)
+        kind = ledger.record(entry, report)
+        _cancel_task_runs(ledger, entry, report)
+        return reported(entry, kind)
+
+
 class RenameFlowRun(OfFlowRun, frozen=True):
     """Name a flow run. It keeps its version, since an engine counts the states that it sets."""
 
@@ -129,11 +145,12 @@ class RenameTaskRun(OfTaskRun, frozen=True):
 
 
 def _set(ledger: Ledger, entry: FlowRunEntry | TaskRunEntry, report: Report, version: int | None) -> Kind:
-    if version in (None, entry.run.version - 1) and has_content(entry.run.state_id, report.id):
-        # The same state, sent again because the answer was lost.
-        return Kind.duplicate
     if version is not None and ledger.locks_versions(entry.flow_run.flow_id):
-        report = replace(report, expected_version=version)
+        # Here the same state again may be that of another process, which has to be told that it is too late.
+        return ledger.record(entry, replace(report, expected_version=version))
+    if version in (None, entry.run.version - 1) and has_content(entry.run.state_id, report.id):
+        # Sent again, because the answer was lost.
+        return Kind.duplicate
     return ledger.record(entry, report)
 
 

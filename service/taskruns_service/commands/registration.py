@@ -6,13 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, not_, select, update
 
 from taskruns_service import tables
 from taskruns_service.dialects import insert_for
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.ids import new_id
 from taskruns_service.models import NAME_LENGTH
+from taskruns_service.states import StateType
 
 DEFAULT_PROJECT = "default"
 SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking_enabled": False}
@@ -253,6 +254,34 @@ def archive_flow(connection: Connection, flow_id: UUID) -> None:
     """Archives a flow: it gets no more flow runs. Raises FlowNotFound."""
     if not connection.execute(update(_flow).where(_flow.c.id == flow_id).values(archived=True)).rowcount:
         raise FlowNotFound(flow_id)
+
+
+def find_waiting_runs(connection: Connection, flow_id: UUID) -> list[tuple[UUID, UUID]]:
+    """The flow runs (id, flow_id) that wait although their flow, a version of this one, is archived."""
+    version_group = select(_flow.c.version_group_id).where(_flow.c.id == flow_id).scalar_subquery()
+    runs = tables.flow_run
+    waiting = (_flow.c.version_group_id == version_group, _flow.c.archived, runs.c.state == StateType.Scheduled)
+    rows = connection.execute(select(runs.c.id, runs.c.flow_id).join_from(runs, _flow).where(*waiting))
+    return [(row.id, row.flow_id) for row in rows]
+
+
+def delete_project(connection: Connection, project_id: UUID) -> bool:
+    """Deletes a project with its flows; whether there was such a one. Raises InvalidRequest if there are flow runs."""
+    name = connection.scalar(select(tables.project.c.name).where(tables.project.c.id == project_id).with_for_update())
+    if name is None:
+        return False
+    flows = select(_flow.c.id).where(_flow.c.project == name)
+    runs = select(tables.flow_run.c.id).where(tables.flow_run.c.flow_id.in_(flows)).limit(1)
+    if connection.execute(runs).first() is not None:
+        raise InvalidRequest(f"The project {name} has flow runs. Delete them first.")
+    groups = list(connection.scalars(select(_flow.c.flow_group_id).where(_flow.c.project == name)))
+    for table in (_edge, _task):
+        connection.execute(delete(table).where(table.c.flow_id.in_(flows)))
+    connection.execute(delete(_flow).where(_flow.c.project == name))
+    unused = not_(exists().where(_flow.c.flow_group_id == _flow_group.c.id))
+    connection.execute(delete(_flow_group).where(_flow_group.c.id.in_(groups), unused))
+    connection.execute(delete(tables.project).where(tables.project.c.id == project_id))
+    return True
 
 
 def set_schedule(connection: Connection, flow_id: UUID, *, is_active: bool) -> None:

@@ -60,7 +60,20 @@ async def _create_flow(context: Context, sent: Sent) -> Any:
         idempotency_key=sent.get("idempotency_key"),
         is_schedule_active=sent.get("set_schedule_active"),
     )
-    return {"id": await context.database.transact(registration.create_flow, new)}
+    flow_id = await context.database.transact(registration.create_flow, new)
+    await _cancel_runs_of_archived(context, flow_id)
+    return {"id": flow_id}
+
+
+async def _cancel_runs_of_archived(context: Context, flow_id: UUID) -> None:
+    """Cancels what waits to run a flow that is archived by now."""
+    waiting = await context.database.read(registration.find_waiting_runs, flow_id)
+    items = [commands.CancelWaitingFlowRun(run_id, f"Flow {of} was archived.") for run_id, of in waiting]
+    await context.writer.submit(items, [item.flow_run_id for item in items])
+
+
+async def _delete_project(context: Context, sent: Sent) -> Any:
+    return {"success": await context.database.transact(registration.delete_project, sent["project_id"])}
 
 
 async def _create_flow_from_compressed_string(context: Context, sent: Sent) -> Any:
@@ -93,6 +106,7 @@ async def _register_edges(context: Context, sent: Sent) -> Any:
 
 async def _archive_flow(context: Context, sent: Sent) -> Any:
     await context.database.transact(registration.archive_flow, sent["flow_id"])
+    await _cancel_runs_of_archived(context, sent["flow_id"])
     return SUCCESS
 
 
@@ -296,6 +310,7 @@ def _name(given: str) -> str:
 _MUTATIONS: dict[str, Mutation] = {
     "create_tenant": _create_tenant,
     "create_project": _create_project,
+    "delete_project": _delete_project,
     "create_flow": _create_flow,
     "create_flow_from_compressed_string": _create_flow_from_compressed_string,
     "register_tasks": _register_tasks,
