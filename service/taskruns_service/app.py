@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from taskruns_service import commands, counts, dialects
-from taskruns_service.api import HANDLERS
+from taskruns_service.api import HANDLERS, UNDOCUMENTED
 from taskruns_service.api.admission import admit
 from taskruns_service.api.document import make_document
 from taskruns_service.api.problems import answer_problem
@@ -63,7 +63,7 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
         return app.state.writer  # type: ignore[no-any-return]
 
     app = Litestar(
-        handlers,
+        [*handlers, *UNDOCUMENTED],
         lifespan=[run],
         dependencies={"database": Provide(database), "writer": Provide(writer)},
         before_request=admit,

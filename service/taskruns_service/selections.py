@@ -97,15 +97,8 @@ class Selected(Struct, frozen=True):
     members: Mapping[str, str | Constant | One | Many | Aggregated]
 
 
-class TooManyRows(InvalidRequest):
-    """A list has too many rows for one answer."""
-
-    def __init__(self) -> None:
-        super().__init__(f"A list in the answer has more than {ROWS_MOST} rows. Ask for fewer with `where` or `limit`.")
-
-
 def list_entities(connection: Connection, name: str, choice: Choice, selected: Selected) -> bytes:
-    """A list of an entity as JSON; raises TooManyRows, InvalidValue and InvalidRequest."""
+    """A list of an entity as JSON; raises InvalidRequest."""
     return _run(connection, _list(ENTITIES[name], choice, selected))
 
 
@@ -134,7 +127,9 @@ def _run(connection: Connection, made: Column) -> bytes:
         return b"null"
     body = str(text).encode()
     if TOO_MANY_ROWS.encode() in body:
-        raise TooManyRows
+        raise InvalidRequest(
+            f"A list in the answer has more than {ROWS_MOST} rows. Ask for fewer with `where` or `limit`."
+        )
     return body
 
 

@@ -21,17 +21,6 @@ SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking
 _flow, _flow_group, _task, _edge = tables.flow, tables.flow_group, tables.task, tables.edge
 
 
-class AlreadyExists(InvalidRequest):
-    """Uniqueness violation."""
-
-
-class FlowNotFound(InvalidRequest):
-    """There is no flow with this id."""
-
-    def __init__(self, flow_id: UUID) -> None:
-        super().__init__(f"Flow {flow_id} not found")
-
-
 class NewFlow(Struct, frozen=True, kw_only=True):
     """A flow to register: `serialized` is as Prefect 1 writes it, with or without its tasks and edges."""
 
@@ -44,13 +33,13 @@ class NewFlow(Struct, frozen=True, kw_only=True):
 
 
 def create_tenant(connection: Connection, name: str, slug: str) -> UUID:
-    """Makes a tenant and gives its id; raises AlreadyExists."""
+    """Makes a tenant and gives its id; raises InvalidRequest if there is one."""
     row = {"name": _named(name, "The tenant"), "slug": _named(slug, "The slug"), **_made()}
     return _insert_new(connection, tables.tenant, row)
 
 
 def create_project(connection: Connection, tenant_id: UUID, name: str, description: str | None) -> UUID:
-    """Makes a project and gives its id; raises AlreadyExists, and InvalidRequest where there is no such tenant."""
+    """Makes a project and gives its id; raises InvalidRequest if there is one, or no such tenant."""
     if connection.execute(select(tables.tenant.c.id).where(tables.tenant.c.id == tenant_id)).first() is None:
         raise InvalidRequest(f"There is no tenant {tenant_id}.")
     row = {"tenant_id": tenant_id, "name": _named(name, "The project"), "description": description, **_made()}
@@ -61,7 +50,7 @@ def _insert_new(connection: Connection, table: Any, row: dict[str, Any]) -> UUID
     statement = insert_for(connection, table).on_conflict_do_nothing().returning(table.c.id)
     identifier = connection.scalar(statement, {"id": new_id(), **row})
     if identifier is None:
-        raise AlreadyExists
+        raise InvalidRequest("Uniqueness violation.")
     return UUID(str(identifier))
 
 
@@ -143,7 +132,7 @@ def _is_again(connection: Connection, new: NewFlow, newest: Row[Any]) -> bool:
 def register_tasks(connection: Connection, flow_id: UUID, tasks: Iterable[Mapping[str, Any]]) -> None:
     """Adds tasks, as Prefect 1 writes them, to a flow; those that are there are replaced.
 
-    Raises FlowNotFound and InvalidRequest.
+    Raises InvalidRequest.
     """
     flow = _locked(connection, flow_id)
     made = datetime.now(UTC)
@@ -184,7 +173,7 @@ def _task_row(slug: str, task: Mapping[str, Any], flow_id: UUID, made: datetime,
 
 
 def register_edges(connection: Connection, flow_id: UUID, edges: Iterable[Mapping[str, Any]]) -> None:
-    """Adds edges, as Prefect 1 writes them, between tasks of a flow; raises FlowNotFound and InvalidRequest."""
+    """Adds edges, as Prefect 1 writes them, between tasks of a flow; raises InvalidRequest."""
     flow = _locked(connection, flow_id)
     made = datetime.now(UTC)
     known = connection.execute(select(_task.c.slug, _task.c.id).where(_task.c.flow_id == flow_id))
@@ -251,9 +240,9 @@ def _place(connection: Connection, flow_id: UUID) -> None:
 
 
 def archive_flow(connection: Connection, flow_id: UUID) -> None:
-    """Archives a flow: it gets no more flow runs. Raises FlowNotFound."""
+    """Archives a flow: it gets no more flow runs. Raises InvalidRequest if there is no such flow."""
     if not connection.execute(update(_flow).where(_flow.c.id == flow_id).values(archived=True)).rowcount:
-        raise FlowNotFound(flow_id)
+        raise InvalidRequest(f"Flow {flow_id} not found")
 
 
 def find_waiting_runs(connection: Connection, flow_id: UUID) -> list[tuple[UUID, UUID]]:
@@ -285,14 +274,14 @@ def delete_project(connection: Connection, project_id: UUID) -> bool:
 
 
 def set_schedule(connection: Connection, flow_id: UUID, *, is_active: bool) -> None:
-    """Keeps whether the schedule of a flow is active; raises FlowNotFound."""
+    """Keeps whether the schedule of a flow is active; raises InvalidRequest if there is no such flow."""
     changed = update(_flow).where(_flow.c.id == flow_id).values(is_schedule_active=is_active)
     if not connection.execute(changed).rowcount:
-        raise FlowNotFound(flow_id)
+        raise InvalidRequest(f"Flow {flow_id} not found")
 
 
 def change_setting(connection: Connection, flow_id: UUID, name: str, *, value: bool) -> None:
-    """Changes one of the SETTINGS of a flow, for all flows of its group; raises FlowNotFound."""
+    """Changes one of the SETTINGS of a flow, for all flows of its group; raises InvalidRequest without such a flow."""
     _set(connection, _locked(connection, flow_id).flow_group_id, name, value)
 
 
@@ -308,7 +297,7 @@ def _set(connection: Connection, group_id: UUID, name: str, value: Any) -> None:
 def _locked(connection: Connection, flow_id: UUID) -> Row[Any]:
     flow = connection.execute(select(_flow).where(_flow.c.id == flow_id).with_for_update()).first()
     if flow is None:
-        raise FlowNotFound(flow_id)
+        raise InvalidRequest(f"Flow {flow_id} not found")
     return flow
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, and_, or_, select
 
 from taskruns_service import tables
 from taskruns_service.commands.flow_runs import CreatedFlowRun, new_row
-from taskruns_service.commands.registration import FlowNotFound
 from taskruns_service.dialects import insert_for
 from taskruns_service.errors import InvalidRequest, ServiceError
 from taskruns_service.ids import new_id
@@ -39,7 +38,7 @@ class ScheduleFlowRun(Struct, frozen=True, kw_only=True):
 
 
 def schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun], now: datetime) -> list[Any]:
-    """Gives for each a CreatedFlowRun, FlowNotFound or InvalidRequest."""
+    """Gives for each a CreatedFlowRun or InvalidRequest."""
     outcomes: list[Any] = []
     made: list[Row[Any]] = []
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run)
@@ -89,7 +88,7 @@ def first_state(flow_run_id: UUID, type_: StateType, message: str, **details: An
 
 
 def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
-    """The flow and what its group gives its runs; raises FlowNotFound and InvalidRequest."""
+    """The flow and what its group gives its runs; raises InvalidRequest."""
     of_group = [_flow_group.c[name].label(f"group_{name}") for name in ("labels", "default_parameters")]
     statement = select(_flow, *of_group).join_from(
         _flow, _flow_group, _flow.c.flow_group_id == _flow_group.c.id, isouter=True
@@ -97,7 +96,7 @@ def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
     if item.flow_id is not None:
         flow = connection.execute(statement.where(_flow.c.id == item.flow_id)).first()
         if flow is None:
-            raise FlowNotFound(item.flow_id)
+            raise InvalidRequest(f"Flow {item.flow_id} not found")
         if flow.archived:
             raise InvalidRequest(f"Flow {item.flow_id} is archived.")
         return flow
