@@ -67,6 +67,13 @@ async def _get_task_run_info(_root: Any, info: Info, *, task_run_id: UUID) -> di
     return await read_task_run_info(info.context, task_run_id)
 
 
+async def _auth_info(_root: Any, info: Info) -> dict[str, Any]:
+    """Keys are those of the service: the tenant is the first one."""
+    choice, selected = Choice(order_by=[{"created": "asc"}], limit=1), Selected({"tenant_id": "id"})
+    found = msgspec.json.decode(await info.context.database.read(selections.get_entity, "tenant", choice, selected))
+    return found or {"tenant_id": None}
+
+
 async def _mapped_children(_root: Any, info: Info, *, task_run_id: UUID) -> dict[str, Any] | None:
     """What has become of the children of a mapped task run."""
     parent = await _read_task_run(info.context, task_run_id, "flow_run_id", "task_id")
@@ -98,6 +105,7 @@ def _reference_data(*_: Any) -> dict[str, Any]:
 OTHERS: Mapping[str, Resolver] = {
     "hello": lambda *_: "hi",
     "api": lambda *_: {"backend": "SERVER", "mode": "normal", "version": __version__},
+    "auth_info": _auth_info,
     "get_task_run_info": _get_task_run_info,
     "mapped_children": _mapped_children,
     "reference_data": _reference_data,

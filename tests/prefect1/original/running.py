@@ -62,3 +62,8 @@ def run_wide(folder: str, width: int) -> dict[str, Any]:
         "all": telling.failure(view.get_all_task_runs),
         "seconds": {"to run": round(ran - begin, 1), "to load": round(loaded - ran, 1)},
     }
+
+
+def register_without_a_key() -> str:
+    """What somebody is told who has no key."""
+    return telling.failure(lambda: register(flows.wide("", 1)))
