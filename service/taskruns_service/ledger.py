@@ -1,13 +1,13 @@
 """The ledger: the runs that one transaction is about, locked and read together, changed in memory, written together."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
@@ -18,7 +18,9 @@ from taskruns_service.dialects import (
     any_of,
     any_of_or_in,
     insert_for,
+    insert_rows,
     natural_key_in,
+    update_rows,
 )
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
@@ -35,11 +37,12 @@ class FlowRunEntry:
     """A flow run in the ledger, locked."""
 
     def __init__(self, row: Row[Any]) -> None:
-        self.id: UUID = row.id
-        self.flow_id: UUID = row.flow_id
-        self.run = _read_run(row)
-        self.sequence: int = row.sequence
-        self.state_counts: Counter[str] = Counter(row.state_counts)
+        identifier, flow_id, sequence, state_counts, *run = tuple(row)
+        self.id: UUID = identifier
+        self.flow_id: UUID = flow_id
+        self.sequence: int = sequence
+        self.state_counts: Counter[str] = Counter(state_counts)
+        self.run = _read_run(*run)
         self.touched = False
         self.changed: dict[str, Any] = {}
         self.advanced = False
@@ -195,26 +198,18 @@ class Ledger:
 
     def write(self) -> None:
         """Writes all that has changed, in the order of keys."""
-        entries = sorted(self.task_runs.values(), key=lambda entry: entry.id)
+        entries = sorted(self.task_runs.values(), key=_in_order)
         created = [entry for entry in entries if entry.created is not None]
         if created:
             tasks = self._tasks(created)
-            self._run(_task_run.insert(), (self._new_row(entry, tasks) for entry in created))
+            insert_rows(self._connection, _task_run, [self._new_row(entry, tasks) for entry in created])
         old = [entry for entry in entries if entry.created is None]
-        self._run(_advance_task_run, (_key(entry) | self._advanced(entry) for entry in old if entry.advanced))
-        self._run(
-            _age_task_run, (_key(entry) | self._aged(entry) for entry in old if entry.aged and not entry.advanced)
-        )
-        flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=lambda entry: entry.id)
-        self._run(_touch_flow_run, (_key(one) | self._touched(one) for one in flow_runs if not one.aged))
-        self._run(
-            _age_flow_run,
-            (_key(one) | self._aged(one) | self._touched(one) for one in flow_runs if one.aged and not one.advanced),
-        )
-        self._run(
-            _advance_flow_run,
-            (_key(one) | self._advanced(one) | self._touched(one) for one in flow_runs if one.advanced),
-        )
+        self._update(_task_run, self._advanced, (one for one in old if one.advanced))
+        self._update(_task_run, self._aged, (one for one in old if one.aged and not one.advanced))
+        flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=_in_order)
+        self._update(_flow_run, self._advanced, (one for one in flow_runs if one.advanced))
+        self._update(_flow_run, self._aged, (one for one in flow_runs if one.aged and not one.advanced))
+        self._update(_flow_run, self._touched, (one for one in flow_runs if not one.aged))
         for table, changeable in ((_task_run, entries), (_flow_run, flow_runs)):
             for one in changeable:
                 if one.changed:
@@ -224,20 +219,18 @@ class Ledger:
             (tables.flow_run_state, FlowRunEntry, "flow_run_id"),
         ):
             history = sorted(
-                (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"]
+                (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"].int
             )
-            self._run(table.insert(), ({**row, owner: entry.id} for entry, row in history))
+            insert_rows(self._connection, table, [{**row, owner: entry.id} for entry, row in history])
         counts.record(self._connection, self._deltas)
 
-    def _run(self, statement: Any, rows: Iterable[dict[str, Any]]) -> None:
-        if listed := list(rows):
-            self._connection.execute(statement, listed)
+    def _update(self, table: Table, columns: Callable[[Any], dict[str, Any]], entries: Iterable[Any]) -> None:
+        update_rows(self._connection, table, [{**columns(entry), "id": entry.id} for entry in entries])
 
     def _keep_rows(self, rows: Iterable[Row[Any]]) -> None:
-        for row in rows:
-            if row.id not in self.task_runs and row.flow_run_id in self.flow_runs:
-                flow_run = self.flow_runs[row.flow_run_id]
-                self._keep(TaskRunEntry(flow_run, row.id, row.task_slug, row.map_index, _read_run(row)))
+        for identifier, flow_run_id, task_slug, map_index, *run in map(tuple, rows):
+            if identifier not in self.task_runs and flow_run_id in self.flow_runs:
+                self._keep(TaskRunEntry(self.flow_runs[flow_run_id], identifier, task_slug, map_index, _read_run(*run)))
 
     def _keep(self, entry: TaskRunEntry) -> None:
         self.task_runs[entry.id] = entry
@@ -259,6 +252,7 @@ class Ledger:
         created = entry.created or {}
         task = tasks[entry.flow_run.flow_id, entry.task_slug]
         return {
+            **self._advanced(entry),
             "id": entry.id,
             "flow_run_id": entry.flow_run.id,
             "flow_id": entry.flow_run.flow_id,
@@ -269,7 +263,6 @@ class Ledger:
             "tags": created["tags"] or task.tags or [],
             "cache_key": task.cache_key,
             "created": self._now,
-            **self._advanced(entry),
         }
 
     def _touched(self, entry: FlowRunEntry) -> dict[str, Any]:
@@ -279,6 +272,7 @@ class Ledger:
     def _aged(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
         run = entry.run
         return {
+            **(self._touched(entry) if isinstance(entry, FlowRunEntry) else {}),
             "version": run.version,
             "run_count": run.run_count,
             "first_timestamp": run.first_timestamp,
@@ -292,13 +286,13 @@ class Ledger:
     def _advanced(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
         run = entry.run
         columns = {
+            **self._aged(entry),
             "state": run.state,
             "state_id": run.state_id,
             "state_message": run.state_message,
             "state_timestamp": run.state_timestamp,
             "state_start_time": run.state_start_time,
             "end_time": run.end_time,
-            **self._aged(entry),
         }
         if isinstance(entry, TaskRunEntry):
             columns |= {"result": run.result, "has_result": references.is_kept(run.result)}
@@ -328,10 +322,12 @@ def current_state(run: Run) -> CurrentState:
     return CurrentState(version=run.version, state=run.state, state_timestamp=run.state_timestamp)
 
 
-def _key(entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
-    return {"key": entry.id}
+def _in_order(entry: TaskRunEntry | FlowRunEntry) -> int:
+    """The order of ids, in which all writers write."""
+    return entry.id.int
 
 
+# What `advance` needs to know of a run; the message and the result it only replaces.
 _RUN_COLUMNS = (
     "version",
     "state",
@@ -344,31 +340,14 @@ _RUN_COLUMNS = (
 )
 
 
-def _read_run(row: Row[Any]) -> Run:
-    """What `advance` needs to know of a run; the message and the result it only replaces."""
-    return Run(
-        version=row.version,
-        state=StateType[row.state],
-        state_id=row.state_id,
-        state_timestamp=row.state_timestamp,
-        run_count=row.run_count,
-        first_timestamp=row.first_timestamp,
-        start_time=row.start_time,
-        end_time=row.end_time,
-    )
+def _read_run(version: int, state: str, *others: Any) -> Run:
+    """A run of the values of _RUN_COLUMNS."""
+    return Run(version=version, state=StateType[state], **dict(zip(_RUN_COLUMNS[2:], others, strict=True)))
 
 
 def _ids(column: Any) -> Any:
     return any_of(column, bindparam("ids", type_=ListOfIds))
 
-
-def _update(table: Table, *names: str) -> Update:
-    return table.update().where(table.c.id == bindparam("key")).values({name: bindparam(name) for name in names})
-
-
-_AGED = ("version", "run_count", "first_timestamp", "start_time", "duration", "queue_time", "sequence", "updated")
-_ADVANCED = (*_AGED, "state", "state_id", "state_message", "state_timestamp", "state_start_time", "end_time")
-_TOUCHED = ("sequence", "state_counts", "updated")
 
 _flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
     any_of(_task_run.c.id, bindparam("task_run_ids", type_=ListOfIds))
@@ -411,8 +390,3 @@ _task_run_states = select(tables.task_run_state.c.id, tables.task_run_state.c.ta
 _flow_run_states = select(tables.flow_run_state.c.id, tables.flow_run_state.c.flow_run_id).where(
     _ids(tables.flow_run_state.c.id)
 )
-_age_task_run = _update(_task_run, *_AGED)
-_advance_task_run = _update(_task_run, *_ADVANCED, "result", "has_result")
-_touch_flow_run = _update(_flow_run, *_TOUCHED)
-_age_flow_run = _update(_flow_run, *_AGED, "state_counts")
-_advance_flow_run = _update(_flow_run, *_ADVANCED, "state_counts")

@@ -39,6 +39,7 @@ from taskruns_service.dialects.types import (
     partial_index,
     utc_text,
 )
+from taskruns_service.dialects.writing import insert_rows, update_rows
 
 __all__ = [
     "DATABASE_ERRORS",
@@ -69,6 +70,7 @@ __all__ = [
     "hour_of",
     "insert_for",
     "insert_many",
+    "insert_rows",
     "json_matches",
     "json_object",
     "limit_time",
@@ -84,5 +86,6 @@ __all__ = [
     "text_matches",
     "traits",
     "trouble",
+    "update_rows",
     "utc_text",
 ]
