@@ -67,6 +67,8 @@ def serve(**flags: Any) -> None:
             _ask(settings, migrations.verify)
         _refuse_to_expose(settings)
         click.echo(f"database  {settings.url.render_as_string(hide_password=True)}", err=True)
+        if settings.read_url is not None:
+            click.echo(f"standbys  {settings.read_url.render_as_string(hide_password=True)}", err=True)
         click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
         _run_server(settings)
 

@@ -17,7 +17,7 @@ MODULES = {
 OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
-    *("database", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
+    *("database", "standbys", "pruning", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
 )
 NEEDED = {
     *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),

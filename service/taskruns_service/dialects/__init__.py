@@ -1,6 +1,15 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
-from taskruns_service.dialects.connections import DATABASE_ERRORS, Trouble, limit_time, prepare_sqlite, trouble
+from taskruns_service.dialects.connections import (
+    DATABASE_ERRORS,
+    END_OF_LOG,
+    Trouble,
+    has_replayed,
+    limit_time,
+    position,
+    prepare_sqlite,
+    trouble,
+)
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
@@ -13,7 +22,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
-from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
+from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -31,6 +40,7 @@ from taskruns_service.dialects.types import (
 
 __all__ = [
     "DATABASE_ERRORS",
+    "END_OF_LOG",
     "Id",
     "Json",
     "JsonSet",
@@ -48,6 +58,7 @@ __all__ = [
     "encode_json",
     "file_url",
     "has_item",
+    "has_replayed",
     "hour_of",
     "insert_for",
     "json_object",
@@ -55,6 +66,8 @@ __all__ = [
     "natural_key_in",
     "partial_index",
     "percentile",
+    "position",
+    "prefer_standbys",
     "prepare_sqlite",
     "read_url",
     "refuse_old",
