@@ -1,11 +1,11 @@
-"""The command line for operators: serve, migrate, check, prune, openapi and keys."""
+"""The command line for operators: serve, migrate, check, prune, import-prefect1, openapi and keys."""
 
 import asyncio
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 from filelock import FileLock, Timeout
 
-from taskruns_service import __version__, counts, dialects, keys, migrations
+from taskruns_service import __version__, counts, dialects, imports, keys, migrations
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
@@ -119,6 +119,39 @@ def check(**flags: Any) -> None:
         click.echo(f"{drift.what}: counted {drift.counted}, kept {drift.kept}")
     click.echo(f"{len(drifts)} counts differ." if drifts else "All counts are right.")
     sys.exit(1 if drifts else 0)
+
+
+@cli.command("import-prefect1")
+@click.argument("url")
+@_database
+@click.option("--logs/--no-logs", default=True, help="Copy what flow runs logged as well, or not (--logs).")
+def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
+    """Copy what a Prefect Server 1 recorded, from its PostgreSQL database at URL, which is only read.
+
+    What is here already is left as it is, so it may be run again, also after it was interrupted.
+    """
+    settings = read_settings(os.environ, **flags)
+    bar = click.progressbar(length=0, label="task runs", file=sys.stderr, show_pos=True)
+    with _alone(settings), ExitStack() as stack:
+        _migrated(flags)
+
+        def show(done: int, total: int) -> None:
+            if not bar.entered:
+                bar.length = total
+                stack.enter_context(bar)
+            bar.update(done - bar.pos)
+
+        async def run() -> imports.Imported:
+            async with open_database(settings.url, query_timeout=imports.QUERY_TIMEOUT) as database:
+                return await imports.import_prefect1(url, database, show, with_logs=logs)
+
+        imported = asyncio.run(run())
+    for note in imported.notes:
+        click.echo(note)
+    for name, count in imported.copied.items():
+        click.echo(f"{name:17}{count:>12}")
+    if not imported.copied:
+        click.echo("There is nothing new to copy.")
 
 
 @cli.command()

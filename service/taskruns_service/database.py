@@ -97,6 +97,39 @@ class Database:
             known = self.position
             self.position = found if known in (None, dialects.END_OF_LOG) else max(found, known)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["Session"]:
+        """One moment of the database for as long as a `with` block takes, for what is read in many portions.
+
+        Nothing is tried again: what the driver raises comes out as it is.
+        """
+        connection = await self._run_reader(self._readers.connect)
+        try:
+            await self._run_reader(connection.exec_driver_sql, self._traits.begin_snapshot)
+            yield Session(self._run_reader, connection)
+        finally:
+            # The pool does not end transactions, and there may be no connection any more to end this one on.
+            await self._run_reader(connection.invalidate)
+            await self._run_reader(connection.close)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Session"]:
+        """One transaction for as long as a `with` block takes, for what is written in many portions.
+
+        Nothing is tried again: what the driver raises comes out as it is, and then nothing was written.
+        """
+        connection = await self._run_writer(self._writer.connect)
+        try:
+            transaction = await self._run_writer(connection.begin)
+            yield Session(self._run_writer, connection)
+            await self._run_writer(transaction.commit)
+        except BaseException:
+            if not connection.invalidated:
+                await self._run_writer(connection.rollback)
+            raise
+        finally:
+            await self._run_writer(connection.close)
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._run_reader(self._readers.dispose)
@@ -127,6 +160,20 @@ class Database:
             raise last
         log.warning("database unavailable", error=type(last).__name__)
         raise DatabaseUnavailable(retry_after=1) from last
+
+
+class Session:
+    """A connection in a transaction that goes on, for one function after another."""
+
+    def __init__(self, run: _Runner, connection: Connection) -> None:
+        self._run = run
+        self._connection = connection
+
+    async def run(self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a question or a change in the transaction."""
+        bound = partial(function, **named) if named else function
+        answer: T = await self._run(bound, self._connection, *arguments)
+        return answer
 
 
 def _read(engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, first: _First = None) -> T:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, Table, Update, bindparam, select
+from sqlalchemy import Connection, Row, Select, Table, Update, bindparam, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
@@ -23,7 +23,7 @@ from taskruns_service.dialects import (
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.models import CurrentState
-from taskruns_service.states import Kind, Report, Run, StateType, advance
+from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
 
 _flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task
 
@@ -41,6 +41,7 @@ class FlowRunEntry:
         self.sequence: int = row.sequence
         self.state_counts: Counter[str] = Counter(row.state_counts)
         self.touched = False
+        self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
 
@@ -61,7 +62,7 @@ class TaskRunEntry:
         self.run = run
         self.sequence = 0
         self.created: dict[str, Any] | None = None
-        self.renamed: dict[str, Any] = {}
+        self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
 
@@ -85,6 +86,7 @@ class Ledger:
         self.task_runs: dict[UUID, TaskRunEntry] = {}
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
         self._owners: dict[type, dict[UUID, UUID]] = {TaskRunEntry: {}, FlowRunEntry: {}}
+        self._settings: dict[UUID, dict[str, Any]] = {}
         self._history: list[_History] = []
         self._deltas: Deltas = Counter()
 
@@ -101,10 +103,7 @@ class Ledger:
             rows += self._connection.execute(_read_by_id, {"ids": list(task_run_ids)})
         if keys:
             rows += self._connection.execute(_read_by_key, {"keys": keys})
-        for row in rows:
-            if row.id not in self.task_runs and row.flow_run_id in self.flow_runs:
-                flow_run = self.flow_runs[row.flow_run_id]
-                self._keep(TaskRunEntry(flow_run, row.id, row.task_slug, row.map_index, _read_run(row)))
+        self._keep_rows(rows)
 
     def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
         """Reads which of these states are in the histories already, and whose they are."""
@@ -115,6 +114,17 @@ class Ledger:
             if ids := [report.id for report in reports if not report.id_is_new]:
                 rows = self._connection.execute(statement, {"ids": ids})
                 self._owners[kind] |= {row[0]: row[1] for row in rows}
+
+    def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
+        """The task runs of a flow run that are not finished, those too that this ledger has made."""
+        self._keep_rows(self._connection.execute(_read_unfinished, {"flow_run_id": flow_run.id}))
+        return [one for one in self.task_runs.values() if one.flow_run is flow_run and one.run.state not in FINISHED]
+
+    def locks_versions(self, flow_id: UUID) -> bool:
+        """Whether the settings of a flow ask for versions to be checked; by default they do not."""
+        if flow_id not in self._settings:
+            self._settings[flow_id] = self._connection.execute(_read_settings, {"flow_id": flow_id}).scalar() or {}
+        return self._settings[flow_id].get("version_locking_enabled") is True
 
     def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
         """A new task run, in the flow run of its natural key."""
@@ -127,10 +137,11 @@ class Ledger:
         self._count(entry, entry.run.state, 1)
         return entry
 
-    def rename(self, entry: TaskRunEntry, changes: dict[str, Any]) -> None:
-        """Changes columns that states have nothing to do with."""
-        entry.renamed |= changes
-        entry.run = replace(entry.run, version=entry.run.version + 1)
+    def change(self, entry: FlowRunEntry | TaskRunEntry, changes: dict[str, Any], *, versions: bool = True) -> None:
+        """Changes columns that states have nothing to do with; without `versions` the run keeps its version."""
+        entry.changed |= changes
+        entry.run = replace(entry.run, version=entry.run.version + versions)
+        entry.aged = True
         self._changed(entry)
 
     def record(self, entry: FlowRunEntry | TaskRunEntry, report: Report) -> Kind:
@@ -168,6 +179,7 @@ class Ledger:
             self._count(entry, run.state, 1)
         row = {
             "id": report.id,
+            "start_time": report.start_time,
             "sequence": entry.flow_run.sequence,
             "version": run.version if accepted else None,
             "type": report.type,
@@ -193,10 +205,6 @@ class Ledger:
         self._run(
             _age_task_run, (_key(entry) | self._aged(entry) for entry in old if entry.aged and not entry.advanced)
         )
-        for entry in entries:
-            if entry.renamed:
-                columns = {**entry.renamed, **self._aged(entry)}
-                self._connection.execute(_task_run.update().where(_task_run.c.id == entry.id).values(columns))
         flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=lambda entry: entry.id)
         self._run(_touch_flow_run, (_key(one) | self._touched(one) for one in flow_runs if not one.aged))
         self._run(
@@ -207,6 +215,10 @@ class Ledger:
             _advance_flow_run,
             (_key(one) | self._advanced(one) | self._touched(one) for one in flow_runs if one.advanced),
         )
+        for table, changeable in ((_task_run, entries), (_flow_run, flow_runs)):
+            for one in changeable:
+                if one.changed:
+                    self._connection.execute(table.update().where(table.c.id == one.id).values(one.changed))
         for table, kind, owner in (
             (tables.task_run_state, TaskRunEntry, "task_run_id"),
             (tables.flow_run_state, FlowRunEntry, "flow_run_id"),
@@ -220,6 +232,12 @@ class Ledger:
     def _run(self, statement: Any, rows: Iterable[dict[str, Any]]) -> None:
         if listed := list(rows):
             self._connection.execute(statement, listed)
+
+    def _keep_rows(self, rows: Iterable[Row[Any]]) -> None:
+        for row in rows:
+            if row.id not in self.task_runs and row.flow_run_id in self.flow_runs:
+                flow_run = self.flow_runs[row.flow_run_id]
+                self._keep(TaskRunEntry(flow_run, row.id, row.task_slug, row.map_index, _read_run(row)))
 
     def _keep(self, entry: TaskRunEntry) -> None:
         self.task_runs[entry.id] = entry
@@ -237,17 +255,19 @@ class Ledger:
         entry.flow_run.state_counts[state] += change
         self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
 
-    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], UUID]) -> dict[str, Any]:
+    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], Row[Any]]) -> dict[str, Any]:
         created = entry.created or {}
+        task = tasks[entry.flow_run.flow_id, entry.task_slug]
         return {
             "id": entry.id,
             "flow_run_id": entry.flow_run.id,
             "flow_id": entry.flow_run.flow_id,
-            "task_id": tasks[entry.flow_run.flow_id, entry.task_slug],
+            "task_id": task.id,
             "task_slug": entry.task_slug,
             "map_index": entry.map_index,
             "name": created["name"],
-            "tags": created["tags"],
+            "tags": created["tags"] or task.tags or [],
+            "cache_key": task.cache_key,
             "created": self._now,
             **self._advanced(entry),
         }
@@ -276,6 +296,7 @@ class Ledger:
             "state_id": run.state_id,
             "state_message": run.state_message,
             "state_timestamp": run.state_timestamp,
+            "state_start_time": run.state_start_time,
             "end_time": run.end_time,
             **self._aged(entry),
         }
@@ -283,8 +304,8 @@ class Ledger:
             columns |= {"result": run.result, "has_result": references.is_kept(run.result)}
         return columns
 
-    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], UUID]:
-        """The ids of the tasks of new task runs, by flow and slug; tasks that are new are made."""
+    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], Row[Any]]:
+        """The tasks of new task runs, by flow and slug; tasks that are new are made."""
         names = {(entry.flow_run.flow_id, entry.task_slug): (entry.created or {})["task_name"] for entry in created}
         known = self._known_tasks(names)
         if missing := sorted(names.keys() - known.keys()):
@@ -296,10 +317,10 @@ class Ledger:
             known = self._known_tasks(names)
         return known
 
-    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
+    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Row[Any]]:
         flow_ids, slugs = ({key[0] for key in names}, {key[1] for key in names})
         rows = self._connection.execute(_read_tasks, {"flow_ids": list(flow_ids), "slugs": list(slugs)})
-        return {(row.flow_id, row.slug): row.id for row in rows}
+        return {(row.flow_id, row.slug): row for row in rows}
 
 
 def current_state(run: Run) -> CurrentState:
@@ -314,6 +335,7 @@ def _key(entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
 _RUN_COLUMNS = (
     "version",
     "state",
+    "state_id",
     "state_timestamp",
     "run_count",
     "first_timestamp",
@@ -327,6 +349,7 @@ def _read_run(row: Row[Any]) -> Run:
     return Run(
         version=row.version,
         state=StateType[row.state],
+        state_id=row.state_id,
         state_timestamp=row.state_timestamp,
         run_count=row.run_count,
         first_timestamp=row.first_timestamp,
@@ -344,7 +367,7 @@ def _update(table: Table, *names: str) -> Update:
 
 
 _AGED = ("version", "run_count", "first_timestamp", "start_time", "duration", "queue_time", "sequence", "updated")
-_ADVANCED = (*_AGED, "state", "state_id", "state_message", "state_timestamp", "end_time")
+_ADVANCED = (*_AGED, "state", "state_id", "state_message", "state_timestamp", "state_start_time", "end_time")
 _TOUCHED = ("sequence", "state_counts", "updated")
 
 _flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
@@ -370,7 +393,15 @@ _read_by_key = _read_task_runs.where(
         _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, bindparam("keys", type_=RowsParameter)
     )
 )
-_read_tasks = select(_task.c.id, _task.c.flow_id, _task.c.slug).where(
+_read_unfinished = _read_task_runs.where(
+    _task_run.c.flow_run_id == bindparam("flow_run_id"), _task_run.c.state.not_in(sorted(FINISHED))
+)
+_read_settings = (
+    select(tables.flow_group.c.settings)
+    .join_from(tables.flow, tables.flow_group, tables.flow.c.flow_group_id == tables.flow_group.c.id)
+    .where(tables.flow.c.id == bindparam("flow_id"))
+)
+_read_tasks: Select[Any] = select(_task.c.id, _task.c.flow_id, _task.c.slug, _task.c.tags, _task.c.cache_key).where(
     any_of(_task.c.flow_id, bindparam("flow_ids", type_=ListOfIds)),
     any_of(_task.c.slug, bindparam("slugs", type_=ListOfTexts)),
 )

@@ -45,6 +45,7 @@ def record(url: str, folder: Path) -> None:
         ["migrate"],
         ["check"],
         ["prune"],
+        ["import-prefect1"],
         ["openapi"],
         ["keys"],
         ["keys", "create"],
@@ -62,7 +63,7 @@ def test_help_explains_the_command(command: list[str]) -> None:
 
 def test_every_command_is_in_the_help() -> None:
     output = call_command("--help").stdout
-    assert re.findall(r"^  ([a-z]+)  ", output, re.MULTILINE) == sorted(cli.commands)
+    assert re.findall(r"^  ([a-z][a-z0-9-]+)  ", output, re.MULTILINE) == sorted(cli.commands)
 
 
 def test_version_is_shown() -> None:
@@ -146,6 +147,7 @@ REFUSED: list[tuple[list[str], dict[str, str], str]] = [
     (["migrate", "--database-url", "sqlite://"], {}, "TASKRUNS_DATABASE_URL is wrong: it names no file"),
     (["migrate", "--database-url", NOBODY], {}, "The database does not answer."),
     (["serve", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["import-prefect1", "prefect.db"], {}, "Prefect Server is at a URL like postgresql://user:password@host:5432/"),
     (["check", "--database-url", NOBODY], {}, "The database does not answer."),
     (["keys", "list", "--database-url", NOBODY], {}, "The database does not answer."),
     (["migrate", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),

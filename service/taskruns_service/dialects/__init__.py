@@ -10,6 +10,15 @@ from taskruns_service.dialects.connections import (
     prepare_sqlite,
     trouble,
 )
+from taskruns_service.dialects.documents import (
+    MEMBERS_MOST,
+    TOO_MANY_ROWS,
+    document,
+    document_text,
+    documents,
+    row_of,
+    state_document,
+)
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
@@ -22,6 +31,8 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
+from taskruns_service.dialects.loading import expect_many_rows, insert_many
+from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
 from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -41,6 +52,8 @@ from taskruns_service.dialects.types import (
 __all__ = [
     "DATABASE_ERRORS",
     "END_OF_LOG",
+    "MEMBERS_MOST",
+    "TOO_MANY_ROWS",
     "Id",
     "Json",
     "JsonSet",
@@ -53,14 +66,21 @@ __all__ = [
     "Trouble",
     "any_of",
     "any_of_or_in",
+    "check_pattern",
     "day_of",
     "decode_json",
+    "document",
+    "document_text",
+    "documents",
     "encode_json",
+    "expect_many_rows",
     "file_url",
     "has_item",
     "has_replayed",
     "hour_of",
     "insert_for",
+    "insert_many",
+    "json_matches",
     "json_object",
     "limit_time",
     "natural_key_in",
@@ -71,7 +91,10 @@ __all__ = [
     "prepare_sqlite",
     "read_url",
     "refuse_old",
+    "row_of",
     "seconds_between",
+    "state_document",
+    "text_matches",
     "traits",
     "trouble",
     "utc_text",

@@ -19,6 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskruns_service.dialects.matching import add_functions
+
 
 class _PercentileCont:
     """`percentile_cont(value, fraction)` for SQLite, with the arithmetic of PostgreSQL's function of that name."""
@@ -59,6 +61,7 @@ def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: 
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
     connection.create_aggregate("percentile_cont", 2, _PercentileCont)  # type: ignore[arg-type]
+    add_functions(connection)
 
 
 def limit_time(engine: Engine, seconds: float) -> None:
