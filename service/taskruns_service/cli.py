@@ -163,7 +163,7 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
     "--batch", type=click.IntRange(1), default=10_000, show_default=True, help="Task runs that go at a time, about."
 )
 def prune(age: str, unfinished: bool, dry_run: bool, batch: int, **flags: Any) -> None:
-    """Delete flow runs that ended long ago, with their task runs and histories; results are not touched.
+    """Delete flow runs that ended long ago, with all that was recorded about them; results are not touched.
 
     Each batch is a transaction of its own: stop it at any time, and run it again to go on. On PostgreSQL the service
     may go on meanwhile.

@@ -43,6 +43,8 @@ FORBIDDEN = {
         for module in MODULES
         if module.partition(".")[0] == "imports"
     },
+    "pruning": {"queries", "aggregates", "counts", "ledger", "database", "writer"},
+    "standbys": {"queries", "aggregates", "commands", "ledger", "counts", "tables", "writer"},
     "writer": {"queries", "aggregates", "commands", "ledger"},
     "database": {"queries", "aggregates", "commands", "ledger", "counts", "tables"},
 }
