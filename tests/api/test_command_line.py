@@ -44,6 +44,7 @@ def record(url: str, folder: Path) -> None:
         ["serve"],
         ["migrate"],
         ["check"],
+        ["prune"],
         ["import-prefect1"],
         ["openapi"],
         ["keys"],
@@ -154,6 +155,10 @@ REFUSED: list[tuple[list[str], dict[str, str], str]] = [
     (["migrate", "--database-url", "sqlite:////dev"], {}, ""),
     (["keys", "create", "--scope", "read", "--name", ""], {}, "A name has 1 to 255 characters."),
     (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name has 1 to 255 characters."),
+    *(
+        (["prune", "--older-than", age], {}, f"{age!r} is no age.")
+        for age in ("", "d", "90", "90m", "-1d", "1.5d", "9999999d", "99999999999999d")
+    ),
     (["keys", "revoke", "000000000000"], {}, "There is no key 000000000000 in force."),
 ]
 

@@ -18,7 +18,8 @@ OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
     *("graph", "conditions", "selections"),
-    *("database", "writer", "keys", "settings", "migrations", "imports", "api.requests", "api.service"),
+    *("database", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports", "api.requests"),
+    "api.service",
 )
 NEEDED = {
     *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),
@@ -42,6 +43,8 @@ FORBIDDEN = {
         for module in MODULES
         if module.partition(".")[0] == "imports"
     },
+    "pruning": {"queries", "aggregates", "counts", "ledger", "database", "writer"},
+    "standbys": {"queries", "aggregates", "commands", "ledger", "counts", "tables", "writer"},
     "writer": {"queries", "aggregates", "commands", "ledger"},
     "database": {"queries", "aggregates", "commands", "ledger", "counts", "tables"},
 }

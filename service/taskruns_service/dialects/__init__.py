@@ -1,6 +1,15 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
-from taskruns_service.dialects.connections import DATABASE_ERRORS, Trouble, limit_time, prepare_sqlite, trouble
+from taskruns_service.dialects.connections import (
+    DATABASE_ERRORS,
+    END_OF_LOG,
+    Trouble,
+    has_replayed,
+    limit_time,
+    position,
+    prepare_sqlite,
+    trouble,
+)
 from taskruns_service.dialects.documents import (
     MEMBERS_MOST,
     TOO_MANY_ROWS,
@@ -24,7 +33,7 @@ from taskruns_service.dialects.expressions import (
 )
 from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
-from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
+from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -43,6 +52,7 @@ from taskruns_service.dialects.writing import insert_rows, update_rows
 
 __all__ = [
     "DATABASE_ERRORS",
+    "END_OF_LOG",
     "MEMBERS_MOST",
     "TOO_MANY_ROWS",
     "Id",
@@ -67,6 +77,7 @@ __all__ = [
     "expect_many_rows",
     "file_url",
     "has_item",
+    "has_replayed",
     "hour_of",
     "insert_for",
     "insert_many",
@@ -77,6 +88,8 @@ __all__ = [
     "natural_key_in",
     "partial_index",
     "percentile",
+    "position",
+    "prefer_standbys",
     "prepare_sqlite",
     "read_url",
     "refuse_old",
