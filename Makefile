@@ -10,13 +10,18 @@ BIN  := $(VENV)/bin
 RUN  := $(VENV)/.run
 DEV  := $(VENV)/.dev
 
+# The tests run the last release of Prefect 1 as well, in a Python of its time.
+PREFECT1_VENV    := .venv-prefect1
+PREFECT1_PYTHONS ?= $(PYTHON) python3.11 python3.10 python3.9
+
 PIP_INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 INSTALL_LOCK  := $(PIP_INSTALL) --require-hashes --requirement
 # The build back end comes from the lock as well, so that nothing unpinned is fetched.
 INSTALL_LOCAL := $(PIP_INSTALL) --no-build-isolation --editable
 
-COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
+OURS    := --python-version 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -31,8 +36,8 @@ serve: $(RUN) ## Start the service: make serve ARGS="--port 4300"
 migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
-test: $(DEV) ## Run all tests: make test ARGS="-k aggregate"
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 $(ARGS)
+test: $(DEV) $(PREFECT1_VENV)/.ready ## Run all tests: make test ARGS="-k aggregate"
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check
@@ -58,12 +63,13 @@ bench: $(DEV) ## Measure: make bench ARGS="--help"
 
 # One resolution for all: the smaller locks take their versions from dev.lock.
 lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
-	$(COMPILE) $(ARGS) --group dev --all-extras --output-file requirements/dev.lock pyproject.toml client/pyproject.toml
-	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/serve.lock pyproject.toml
-	$(COMPILE) --constraints requirements/dev.lock --output-file requirements/build.lock --group build
+	$(COMPILE) $(OURS) $(ARGS) --group dev --all-extras --output-file requirements/dev.lock pyproject.toml client/pyproject.toml
+	$(COMPILE) $(OURS) --constraints requirements/dev.lock --output-file requirements/serve.lock pyproject.toml
+	$(COMPILE) $(OURS) --constraints requirements/dev.lock --output-file requirements/build.lock --group build
+	$(COMPILE) --python-version 3.9 $(ARGS) --output-file requirements/prefect1.lock --group prefect1
 
 clean: ## Remove everything that make can build again
-	rm -rf $(VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
+	rm -rf $(VENV) $(PREFECT1_VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
 	find service client tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -81,3 +87,13 @@ $(DEV): $(BIN)/python pyproject.toml client/pyproject.toml requirements/dev.lock
 	$(INSTALL_LOCK) requirements/dev.lock
 	$(INSTALL_LOCAL) . --editable client
 	@touch $(RUN) $@
+
+# Where there is no such Python it makes nothing, and the tests that need it say so: they are skipped, or fail in CI.
+$(PREFECT1_VENV)/.ready: requirements/prefect1.lock
+	@for python in $(PREFECT1_PYTHONS); do \
+		$$python -c 'import sys; sys.exit(not (3, 9) <= sys.version_info < (3, 12))' 2>/dev/null || continue; \
+		$$python -m venv --clear $(PREFECT1_VENV) && $(PREFECT1_VENV)/bin/python -m pip install --quiet \
+			--disable-pip-version-check --no-deps --require-hashes --requirement $< && touch $@; \
+		exit; \
+	done; \
+	echo "There is no Python 3.9, 3.10 or 3.11: prefect 1.4.1 is not tested." >&2

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-PROGRAMS = ("initdb", "postgres", "pg_isready", "createdb", "dropdb")
+PROGRAMS = ("initdb", "postgres", "pg_isready", "createdb", "dropdb", "pg_basebackup")
 START_SECONDS = 60
 STOP_SECONDS = 20
 
@@ -38,8 +38,10 @@ class PostgresServer:
 
     def __init__(self, programs: Path, port: int, password: str) -> None:
         self._programs = programs
+        self.port = port
+        self.password = password
         self._address = f"postgres:{password}@127.0.0.1:{port}"
-        self._environment = {
+        self.environment = {
             "PATH": os.defpath,
             "PGHOST": "127.0.0.1",
             "PGPORT": str(port),
@@ -55,17 +57,21 @@ class PostgresServer:
         """
         name = f"test_{next(self._numbers)}"
         source = ["--template", database_name(template)] if template else []
-        run([self._programs / "createdb", *source, name], env=self._environment)
-        return f"postgresql+asyncpg://{self._address}/{name}"
+        run([self._programs / "createdb", *source, name], env=self.environment)
+        return self.url(name)
 
     def drop(self, url: str) -> None:
         """Drops the database at `url`, and cuts off whoever is still connected to it."""
-        run([self._programs / "dropdb", "--force", "--if-exists", database_name(url)], env=self._environment)
+        run([self._programs / "dropdb", "--force", "--if-exists", database_name(url)], env=self.environment)
+
+    def url(self, name: str) -> str:
+        """The URL of a database on this server."""
+        return f"postgresql+asyncpg://{self._address}/{name}"
 
     def is_ready(self) -> bool:
         """Tells whether the server takes connections by now."""
         command = [self._programs / "pg_isready", "--quiet"]
-        return subprocess.run(command, check=False, env=self._environment).returncode == 0
+        return subprocess.run(command, check=False, env=self.environment).returncode == 0
 
 
 def database_name(url: str) -> str:
@@ -79,7 +85,7 @@ def running_postgres(**settings: str) -> Iterator[PostgresServer]:
     user = unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="taskruns-postgres-") as name:
         home = Path(name)
-        data, password_file, log_file = home / "data", home / "password", home / "log"
+        data, password_file = home / "data", home / "password"
         password = secrets.token_hex(16)
         password_file.write_text(password)
         if user is not None:
@@ -89,21 +95,45 @@ def running_postgres(**settings: str) -> Iterator[PostgresServer]:
         as_user: dict[str, Any] = {"user": user, "cwd": home}
         access = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
         run([programs / "initdb", "-D", data, *access, "--encoding=UTF8", "--no-locale", "--no-sync"], **as_user)
-        port = free_port()
-        options = [f"--{key}={value}" for key, value in (SERVER_SETTINGS | settings | {"port": str(port)}).items()]
-        with log_file.open("wb") as log:
-            command = [programs / "postgres", "-D", data, *options]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)
-        try:
-            server = PostgresServer(programs, port, password)
-            deadline = time.monotonic() + START_SECONDS
-            while not server.is_ready():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}")
-                time.sleep(0.02)
+        with _started(programs, home, password, settings, as_user) as server:
             yield server
-        finally:
-            stop(process)
+
+
+@contextmanager
+def running_standby(primary: PostgresServer, **settings: str) -> Iterator[PostgresServer]:
+    """Runs a standby that streams from `primary` until the block ends."""
+    user = unprivileged_user()
+    with tempfile.TemporaryDirectory(prefix="taskruns-standby-") as name:
+        home = Path(name)
+        if user is not None:
+            shutil.chown(home, user)
+        programs = programs_for(user, find_programs(), home)
+        as_user: dict[str, Any] = {"user": user, "cwd": home}
+        copy = [programs / "pg_basebackup", "-D", home / "data", "--write-recovery-conf", "--checkpoint=fast"]
+        run([*copy, "--no-sync"], env=primary.environment, **as_user)
+        with _started(programs, home, primary.password, settings, as_user) as server:
+            yield server
+
+
+@contextmanager
+def _started(
+    programs: Path, home: Path, password: str, settings: dict[str, str], as_user: dict[str, Any]
+) -> Iterator[PostgresServer]:
+    port, data, log_file = free_port(), home / "data", home / "log"
+    options = [f"--{key}={value}" for key, value in (SERVER_SETTINGS | settings | {"port": str(port)}).items()]
+    with log_file.open("wb") as log:
+        command = [programs / "postgres", "-D", data, *options]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)
+    server = PostgresServer(programs, port, password)
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not server.is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}")
+            time.sleep(0.02)
+        yield server
+    finally:
+        stop(process)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -106,6 +107,16 @@ def served(
                 process.wait(STOP_SECONDS)
             process.kill()
             process.wait()
+
+
+def client_in_turn(services: Sequence[Served]) -> httpx.Client:
+    """A client whose requests go to one process after another, to be closed by whoever asked for it."""
+    ports = cycle([httpx.URL(service.url).port for service in services])
+
+    def send_to_next(request: httpx.Request) -> None:
+        request.url = request.url.copy_with(port=next(ports))
+
+    return services[0].client(event_hooks={"request": [send_to_next]})
 
 
 def _wait_for_health(service: Served) -> None:

@@ -14,7 +14,7 @@ import httpx
 from msgspec.structs import replace
 
 from taskruns._generated.types import Call
-from taskruns.exchange import Exchange, Options, decoded, read_options
+from taskruns.exchange import Exchange, Options, Position, decoded, read_options
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 
@@ -88,6 +88,7 @@ class Client:
             InvalidSetting: If an argument or a variable is not what it has to be.
         """
         self.options = read_options(url, api_key, timeout, max_retries, deadline)
+        self._position = Position()
         self._owned = http_client is None
         self._given = http_client is not None
         self._http = httpx.Client(limits=_LIMITS) if http_client is None else http_client
@@ -128,7 +129,7 @@ class Client:
             ProblemError: If the service answered with a problem.
             ConnectionFailed: If it did not answer.
         """
-        exchange = Exchange(call, self.options, repeatable)
+        exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
             try:
                 response = self._http.request(**exchange.request())
@@ -225,6 +226,7 @@ class AsyncClient:
             InvalidSetting: If an argument or a variable is not what it has to be.
         """
         self.options = read_options(url, api_key, timeout, max_retries, deadline)
+        self._position = Position()
         self._owned = http_client is None
         self._http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
         self._bind()
@@ -251,7 +253,7 @@ class AsyncClient:
 
     async def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
         """Sends a call and gives its answer as it is, if that is a success; raises as `Client.raw`."""
-        exchange = Exchange(call, self.options, repeatable)
+        exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
             try:
                 response = await self._http.request(**exchange.request())

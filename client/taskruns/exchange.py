@@ -17,6 +17,8 @@ from taskruns.policy import Attempts, Policy
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
+_POSITION = "X-Taskruns-Position"
+_END_OF_LOG = 2**63 - 1
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _log = logging.getLogger("taskruns")
 _USER_AGENT = f"taskruns/{version('taskruns')} python/{platform.python_version()} httpx/{httpx.__version__}"
@@ -80,11 +82,30 @@ def _check_url(url: str) -> None:
         raise InvalidSetting(f"The service's URL is {url!r}: {like}")
 
 
+class Position:
+    """Up to where a client has seen its own changes: it sends this back, so that no standby answers with less."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+
+    def headers(self) -> dict[str, str]:
+        """What says so in a request."""
+        return {_POSITION: str(self._seen)} if self._seen else {}
+
+    def note(self, response: httpx.Response) -> None:
+        """Notes what an answer says, if it does."""
+        given = response.headers.get(_POSITION, "")
+        if given.isdecimal():
+            # An end of the log was not a real one, so that any other is better.
+            self._seen = int(given) if self._seen >= _END_OF_LOG else max(self._seen, int(given))
+
+
 class Exchange:
     """One call and its attempts: what to send, and what to make of what came back. It does no I/O."""
 
-    def __init__(self, call: Call[Any], options: Options, repeatable: bool | None) -> None:
+    def __init__(self, call: Call[Any], options: Options, repeatable: bool | None, position: Position) -> None:
         """`repeatable`: may the call be sent again (None: as its method says)."""
+        self._position = position
         self._call = call
         self._url = options.url + call.path
         self._attempts = Attempts(options.policy, call.method, repeatable)
@@ -101,7 +122,7 @@ class Exchange:
             "method": self._call.method,
             "url": self._url,
             "params": self._call.params,
-            "headers": self._headers,
+            "headers": self._headers | self._position.headers(),
             "content": self._call.body,
             "timeout": self._timeout,
         }
@@ -122,6 +143,7 @@ class Exchange:
         """None if this is the answer, otherwise seconds to wait for the next attempt; raises if there is none."""
         status = response.status_code
         request_id = response.headers.get("X-Request-Id", "")
+        self._position.note(response)
         _log.debug("%s answered %d, request %s", self._call.operation, status, request_id)
         if status < 400:
             return None

@@ -14,16 +14,19 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from taskruns_service import commands, counts, dialects
-from taskruns_service.api import HANDLERS
+from taskruns_service.api import HANDLERS, UNDOCUMENTED
 from taskruns_service.api.admission import admit
 from taskruns_service.api.document import make_document
+from taskruns_service.api.positions import may_be_behind, position_seen
 from taskruns_service.api.problems import answer_problem
+from taskruns_service.api.requests import AnyRequest
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
 from taskruns_service.keys import KeyRing
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
+from taskruns_service.standbys import Standbys, open_standbys
 from taskruns_service.writer import Writer
 
 FOLD_SECONDS = 1.0
@@ -42,8 +45,14 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
                 query_timeout=settings.query_timeout,
                 synchronous=settings.synchronous,
             ) as database,
+            open_standbys(
+                database, settings.read_url, pool_size=settings.pool_size, query_timeout=settings.query_timeout
+            ) as standbys,
             Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
         ):
+            app.state.standbys = standbys
+            if standbys is not None:
+                await database.note_position()
             app.state.database = database
             app.state.writer = writer
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
@@ -56,14 +65,16 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
                     with suppress(asyncio.CancelledError):
                         await folding
 
-    async def database() -> Database:
-        return app.state.database  # type: ignore[no-any-return]
+    async def database(request: AnyRequest) -> Database:
+        standbys: Standbys | None = app.state.standbys
+        primary: Database = app.state.database
+        return primary if standbys is None or not may_be_behind(request) else standbys.since(position_seen(request))
 
     async def writer() -> Writer:
         return app.state.writer  # type: ignore[no-any-return]
 
     app = Litestar(
-        handlers,
+        [*handlers, *UNDOCUMENTED],
         lifespan=[run],
         dependencies={"database": Provide(database), "writer": Provide(writer)},
         before_request=admit,
@@ -73,7 +84,7 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
         logging_config=None,
     )
     app.state.document = make_document(handlers)
-    return Front(app, _methods(app))
+    return Front(app, _methods(app), position=lambda: app.state.database.position)
 
 
 def application() -> Front:

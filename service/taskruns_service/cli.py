@@ -1,24 +1,26 @@
-"""The command line for operators: serve, migrate, check, openapi and keys."""
+"""The command line for operators: serve, migrate, check, prune, import-prefect1, openapi and keys."""
 
 import asyncio
 import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from filelock import FileLock, Timeout
 
-from taskruns_service import __version__, counts, dialects, keys, migrations
+from taskruns_service import __version__, counts, dialects, imports, keys, migrations
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
 from taskruns_service.errors import ConfigurationError, ServiceError
 from taskruns_service.logs import configure_logs, library_logs
 from taskruns_service.models import NAME_LENGTH
+from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
 
 T = TypeVar("T")
@@ -67,6 +69,8 @@ def serve(**flags: Any) -> None:
             _ask(settings, migrations.verify)
         _refuse_to_expose(settings)
         click.echo(f"database  {settings.url.render_as_string(hide_password=True)}", err=True)
+        if settings.read_url is not None:
+            click.echo(f"standbys  {settings.read_url.render_as_string(hide_password=True)}", err=True)
         click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
         _run_server(settings)
 
@@ -115,6 +119,93 @@ def check(**flags: Any) -> None:
         click.echo(f"{drift.what}: counted {drift.counted}, kept {drift.kept}")
     click.echo(f"{len(drifts)} counts differ." if drifts else "All counts are right.")
     sys.exit(1 if drifts else 0)
+
+
+@cli.command("import-prefect1")
+@click.argument("url")
+@_database
+@click.option("--logs/--no-logs", default=True, help="Copy what flow runs logged as well, or not (--logs).")
+def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
+    """Copy what a Prefect Server 1 recorded, from its PostgreSQL database at URL, which is only read.
+
+    What is here already is left as it is, so it may be run again, also after it was interrupted.
+    """
+    settings = read_settings(os.environ, **flags)
+    bar = click.progressbar(length=0, label="task runs", file=sys.stderr, show_pos=True)
+    with _alone(settings), ExitStack() as stack:
+        _migrated(flags)
+
+        def show(done: int, total: int) -> None:
+            if not bar.entered:
+                bar.length = total
+                stack.enter_context(bar)
+            bar.update(done - bar.pos)
+
+        async def run() -> imports.Imported:
+            async with open_database(settings.url, query_timeout=imports.QUERY_TIMEOUT) as database:
+                return await imports.import_prefect1(url, database, show, with_logs=logs)
+
+        imported = asyncio.run(run())
+    for note in imported.notes:
+        click.echo(note)
+    for name, count in imported.copied.items():
+        click.echo(f"{name:17}{count:>12}")
+    if not imported.copied:
+        click.echo("There is nothing new to copy.")
+
+
+@cli.command()
+@_database
+@click.option("--older-than", "age", required=True, metavar="AGE", help="Such as 90d; or 12h, 2w.")
+@click.option("--unfinished", is_flag=True, help="Those that never ended and have not changed since, too.")
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=10_000, show_default=True, help="Task runs that go at a time, about."
+)
+def prune(age: str, unfinished: bool, dry_run: bool, batch: int, **flags: Any) -> None:
+    """Delete flow runs that ended long ago, with all that was recorded about them; results are not touched.
+
+    Each batch is a transaction of its own: stop it at any time, and run it again to go on. On PostgreSQL the service
+    may go on meanwhile.
+    """
+    before = datetime.now(UTC) - _age(age)
+    settings = read_settings(os.environ, **flags)
+    chosen = [Old(before), Old(before, unfinished=True)] if unfinished else [Old(before)]
+    with _alone(settings):
+        _ask(settings, migrations.verify)
+        if dry_run:
+            parts = [_ask(settings, count_old, old) for old in chosen]
+        else:
+            parts = [part for old in chosen for part in asyncio.run(_prune(settings, old, batch))]
+    flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
+    done = "There are" if dry_run else "Deleted"
+    click.echo(f"{done} {flow_runs:,} flow runs from before {before:%Y-%m-%d %H:%M} UTC, with {task_runs:,} task runs.")
+
+
+async def _prune(settings: Settings, old: Old, batch: int) -> list[Pruned]:
+    parts = [Pruned()]
+    async with open_database(settings.url, synchronous=settings.synchronous) as database:
+        while (part := await database.transact(prune_batch, old, batch)).flow_runs:
+            parts.append(part)
+            flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
+            click.echo(f"deleted   {flow_runs:,} flow runs, {task_runs:,} task runs", err=True)
+    return parts
+
+
+def _age(text: str) -> timedelta:
+    """A time span such as 90d; raises ConfigurationError."""
+    number, unit = text[:-1], _UNITS.get(text[-1:])
+    try:
+        if unit is not None and number.isascii() and number.isdigit():
+            span = timedelta(**{unit: int(number)})
+            datetime.now(UTC) - span
+            return span
+    except OverflowError:
+        pass
+    raise ConfigurationError(f"{text!r} is no age. Give a number with h, d or w behind it, such as 90d.")
+
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 @cli.command()

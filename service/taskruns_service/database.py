@@ -16,7 +16,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from taskruns_service import dialects
 from taskruns_service.dialects import Trouble
-from taskruns_service.errors import DatabaseUnavailable, OutcomeUnknown, QueryTimeout
+from taskruns_service.errors import DatabaseUnavailable, OutcomeUnknown, QueryTimeout, ServiceError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 _Runner = Callable[..., Coroutine[Any, Any, Any]]
 """Runs a function, with arguments, that waits for the database, so that the event loop does not."""
+_First = Callable[[Connection], None] | None
+"""What has to be asked on the same connection before the question."""
 
 
 class Database:
@@ -39,12 +41,18 @@ class Database:
     greenlets, otherwise in threads: only how they are run differs, and only `open_database` knows.
     """
 
-    def __init__(self, readers: Engine, writer: Engine, run_reader: _Runner, run_writer: _Runner) -> None:
+    position: int | None = None
+    """Up to where this process has seen the primary's log, once it writes for readers of standbys."""
+
+    def __init__(
+        self, readers: Engine, writer: Engine, run_reader: _Runner, run_writer: _Runner, *, attempts: int = ATTEMPTS
+    ) -> None:
         self._readers = readers
         self._writer = writer
         self._run_reader = run_reader
         self._run_writer = run_writer
         self._traits = dialects.traits(writer.url)
+        self._attempts = attempts
 
     @property
     def writers(self) -> int:
@@ -56,13 +64,13 @@ class Database:
 
         Raises what the question raises, DatabaseUnavailable, and QueryTimeout when it takes too long.
         """
-        return await self._ask(_read, query, *arguments, **named)
+        return await self.ask(_read, query, *arguments, **named)
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
-        return await self._ask(partial(_read_snapshot, begin=self._traits.begin_snapshot), query, *arguments, **named)
+        return await self.ask(partial(_read_snapshot, begin=self._traits.begin_snapshot), query, *arguments, **named)
 
     async def transact(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -73,19 +81,67 @@ class Database:
         connection was lost during the commit.
         """
         bound = partial(command, **named) if named else command
-        return await self._repeat(self._run_writer, _transact, self._writer, bound, arguments)
+        answer: T = await self._repeat(self._run_writer, _transact, self._writer, bound, arguments)
+        if self.position is not None:
+            await self.note_position()
+        return answer
+
+    async def note_position(self) -> None:
+        """Notes how far the primary's log is, now and from now on after each change."""
+        try:
+            found = await self.read(dialects.position)
+        except (ServiceError, *dialects.DATABASE_ERRORS):
+            # Nobody knows where the change is: until that can be told, only the primary knows enough.
+            self.position = dialects.END_OF_LOG
+        else:
+            known = self.position
+            self.position = found if known in (None, dialects.END_OF_LOG) else max(found, known)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator["Session"]:
+        """One moment of the database for as long as a `with` block takes, for what is read in many portions.
+
+        Nothing is tried again: what the driver raises comes out as it is.
+        """
+        connection = await self._run_reader(self._readers.connect)
+        try:
+            await self._run_reader(connection.exec_driver_sql, self._traits.begin_snapshot)
+            yield Session(self._run_reader, connection)
+        finally:
+            # The pool does not end transactions, and there may be no connection any more to end this one on.
+            await self._run_reader(connection.invalidate)
+            await self._run_reader(connection.close)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["Session"]:
+        """One transaction for as long as a `with` block takes, for what is written in many portions.
+
+        Nothing is tried again: what the driver raises comes out as it is, and then nothing was written.
+        """
+        connection = await self._run_writer(self._writer.connect)
+        try:
+            transaction = await self._run_writer(connection.begin)
+            yield Session(self._run_writer, connection)
+            await self._run_writer(transaction.commit)
+        except BaseException:
+            if not connection.invalidated:
+                await self._run_writer(connection.rollback)
+            raise
+        finally:
+            await self._run_writer(connection.close)
 
     async def close(self) -> None:
         """Closes all connections."""
         await self._run_reader(self._readers.dispose)
         await self._run_writer(self._writer.dispose)
 
-    async def _ask(self, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    async def ask(self, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Runs a question as `read` or `read_snapshot` does, which is what `how` says."""
         bound = partial(query, **named) if named else query
         return await self._repeat(self._run_reader, how, self._readers, bound, arguments)
 
     async def _repeat(self, run: _Runner, how: Callable[..., T], *arguments: Any) -> T:
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 answer: T = await run(how, *arguments)
                 return answer
@@ -96,6 +152,8 @@ class Database:
                 if trouble is Trouble.refused:
                     raise
                 last = error
+            if attempt + 1 == self._attempts:
+                break
             # Full jitter, so that transactions that met once do not meet again.
             await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))
         if trouble is Trouble.retry:
@@ -104,13 +162,33 @@ class Database:
         raise DatabaseUnavailable(retry_after=1) from last
 
 
-def _read(engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+class Session:
+    """A connection in a transaction that goes on, for one function after another."""
+
+    def __init__(self, run: _Runner, connection: Connection) -> None:
+        self._run = run
+        self._connection = connection
+
+    async def run(self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a question or a change in the transaction."""
+        bound = partial(function, **named) if named else function
+        answer: T = await self._run(bound, self._connection, *arguments)
+        return answer
+
+
+def _read(engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, first: _First = None) -> T:
     with engine.connect() as connection:
+        if first is not None:
+            first(connection)
         return query(connection, *arguments)
 
 
-def _read_snapshot(engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, begin: str) -> T:
+def _read_snapshot(
+    engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, begin: str, first: _First = None
+) -> T:
     with engine.connect() as connection:
+        if first is not None:
+            first(connection)
         connection.exec_driver_sql(begin)
         try:
             return query(connection, *arguments)
@@ -138,11 +216,16 @@ def _transact(engine: Engine, command: Callable[..., T], arguments: tuple[Any, .
 
 @asynccontextmanager
 async def open_database(
-    url: URL, *, pool_size: int = 8, query_timeout: float = 30.0, synchronous: str = "FULL"
+    url: URL,
+    *,
+    pool_size: int = 8,
+    query_timeout: float = 30.0,
+    synchronous: str = "FULL",
+    attempts: int = ATTEMPTS,
 ) -> AsyncIterator[Database]:
     """Opens a database for the time of a `with` block; no connection is made before the first use."""
     if dialects.traits(url).asynchronous:
-        database = _open_asynchronous(url, pool_size, query_timeout)
+        database = _open_asynchronous(url, pool_size, query_timeout, attempts)
     else:
         database = _open_threaded(url, query_timeout, synchronous)
     try:
@@ -151,7 +234,7 @@ async def open_database(
         await database.close()
 
 
-def _open_asynchronous(url: URL, pool_size: int, query_timeout: float) -> Database:
+def _open_asynchronous(url: URL, pool_size: int, query_timeout: float, attempts: int) -> Database:
     common: dict[str, Any] = {
         "json_serializer": dialects.encode_json,
         "json_deserializer": dialects.decode_json,
@@ -175,7 +258,7 @@ def _open_asynchronous(url: URL, pool_size: int, query_timeout: float) -> Databa
         connect_args={"server_settings": session | {"lock_timeout": "10000", "enable_seqscan": "off"}},
         **common,
     )
-    return Database(readers.sync_engine, writer.sync_engine, greenlet_spawn, greenlet_spawn)
+    return Database(readers.sync_engine, writer.sync_engine, greenlet_spawn, greenlet_spawn, attempts=attempts)
 
 
 def _open_threaded(url: URL, query_timeout: float, synchronous: str) -> Database:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, literal, or_, select
 
 from taskruns_service import parameters, tables
-from taskruns_service.dialects import has_item
+from taskruns_service.dialects import encode_json, has_item, json_matches, text_matches
 from taskruns_service.parameters import Parameter, ValueType
 from taskruns_service.states import GROUPS
 
@@ -35,7 +35,19 @@ def _in_groups(column: Column, groups: list[Any]) -> ColumnElement[bool]:
     return column.in_(sorted(frozenset().union(*(GROUPS[group] for group in groups))))
 
 
+def _text_operator(name: str, sentence: str) -> Operator:
+    return Operator(lambda column, pattern: text_matches(name, column, literal(pattern)), f"{{field}} {sentence}")
+
+
+def _json_operator(name: str, sentence: str) -> Operator:
+    return Operator(
+        lambda column, value: json_matches(name, column, literal(encode_json(value))), f"{{field}} {sentence}"
+    )
+
+
 OPERATORS: dict[str, Operator] = {
+    "eq": Operator(lambda column, value: column == value, "{field} is this"),
+    "neq": Operator(lambda column, value: column != value, "{field} is something else than this"),
     "in": Operator(_is_one_of, "{field} is one of these", many=True),
     "not_in": Operator(lambda column, values: column.not_in(values), "{field} is none of these", many=True),
     "group": Operator(_in_groups, "{field} is in one of these groups", many=True),
@@ -65,6 +77,18 @@ OPERATORS: dict[str, Operator] = {
         "{field} is one of these",
         many=True,
     ),
+    # A text, and a pattern.
+    "like": _text_operator("like", "is like this, with % for any text and _ for any character"),
+    "ilike": _text_operator("ilike", "is like this in any case, with % for any text and _ for any character"),
+    "similar": _text_operator("similar", "is similar to this, as SQL has it"),
+    "regex": _text_operator("regex", "has a place that this regular expression matches"),
+    "iregex": _text_operator("iregex", "has a place that this regular expression matches in any case"),
+    # JSON.
+    "json_contains": _json_operator("contains", "have all that this has"),
+    "json_contained_in": _json_operator("contained_in", "have nothing that this has not"),
+    "has_key": _json_operator("has_key", "have this key or item"),
+    "has_keys_any": _json_operator("has_keys_any", "have one of these keys or items"),
+    "has_keys_all": _json_operator("has_keys_all", "have all of these keys or items"),
 }
 
 

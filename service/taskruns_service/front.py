@@ -2,14 +2,16 @@
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from uuid import uuid4
 
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+POSITION = "X-Taskruns-Position"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_SAFE = {"GET", "HEAD", "OPTIONS"}
 
 log = structlog.get_logger()
 
@@ -20,10 +22,14 @@ class Front:
     It stands outside of Litestar because Litestar's own middleware does not see paths that have no route.
     """
 
-    def __init__(self, app: ASGIApp, methods: Mapping[str, str]) -> None:
-        """`methods` has for each path template what an Allow header says of it."""
+    def __init__(self, app: ASGIApp, methods: Mapping[str, str], position: Callable[[], int | None]) -> None:
+        """`methods` has for each path template what an Allow header says of it.
+
+        `position` is what answers to changes have for the readers of standbys; None where there are none.
+        """
         self._app = app
         self._methods = methods
+        self._position = position
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI has it."""
@@ -43,6 +49,8 @@ class Front:
                 headers = [*message["headers"], (b"x-request-id", request_id.encode())]
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
                     headers = [one for one in headers if one[0] != b"allow"] + [(b"allow", allowed.encode())]
+                if method not in _SAFE and (position := self._position()) is not None:
+                    headers.append((POSITION.lower().encode(), str(position).encode()))
                 message["headers"] = headers
             elif method == "HEAD":
                 message["body"] = b""  # type: ignore[typeddict-unknown-key]

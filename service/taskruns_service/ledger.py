@@ -1,13 +1,13 @@
 """The ledger: the runs that one transaction is about, locked and read together, changed in memory, written together."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, Table, Update, bindparam, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
@@ -18,12 +18,14 @@ from taskruns_service.dialects import (
     any_of,
     any_of_or_in,
     insert_for,
+    insert_rows,
     natural_key_in,
+    update_rows,
 )
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.models import CurrentState
-from taskruns_service.states import Kind, Report, Run, StateType, advance
+from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
 
 _flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task
 
@@ -35,12 +37,14 @@ class FlowRunEntry:
     """A flow run in the ledger, locked."""
 
     def __init__(self, row: Row[Any]) -> None:
-        self.id: UUID = row.id
-        self.flow_id: UUID = row.flow_id
-        self.run = _read_run(row)
-        self.sequence: int = row.sequence
-        self.state_counts: Counter[str] = Counter(row.state_counts)
+        identifier, flow_id, sequence, state_counts, *run = tuple(row)
+        self.id: UUID = identifier
+        self.flow_id: UUID = flow_id
+        self.sequence: int = sequence
+        self.state_counts: Counter[str] = Counter(state_counts)
+        self.run = _read_run(*run)
         self.touched = False
+        self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
 
@@ -61,7 +65,7 @@ class TaskRunEntry:
         self.run = run
         self.sequence = 0
         self.created: dict[str, Any] | None = None
-        self.renamed: dict[str, Any] = {}
+        self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
 
@@ -85,6 +89,7 @@ class Ledger:
         self.task_runs: dict[UUID, TaskRunEntry] = {}
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
         self._owners: dict[type, dict[UUID, UUID]] = {TaskRunEntry: {}, FlowRunEntry: {}}
+        self._settings: dict[UUID, dict[str, Any]] = {}
         self._history: list[_History] = []
         self._deltas: Deltas = Counter()
 
@@ -101,10 +106,7 @@ class Ledger:
             rows += self._connection.execute(_read_by_id, {"ids": list(task_run_ids)})
         if keys:
             rows += self._connection.execute(_read_by_key, {"keys": keys})
-        for row in rows:
-            if row.id not in self.task_runs and row.flow_run_id in self.flow_runs:
-                flow_run = self.flow_runs[row.flow_run_id]
-                self._keep(TaskRunEntry(flow_run, row.id, row.task_slug, row.map_index, _read_run(row)))
+        self._keep_rows(rows)
 
     def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
         """Reads which of these states are in the histories already, and whose they are."""
@@ -115,6 +117,17 @@ class Ledger:
             if ids := [report.id for report in reports if not report.id_is_new]:
                 rows = self._connection.execute(statement, {"ids": ids})
                 self._owners[kind] |= {row[0]: row[1] for row in rows}
+
+    def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
+        """The task runs of a flow run that are not finished, those too that this ledger has made."""
+        self._keep_rows(self._connection.execute(_read_unfinished, {"flow_run_id": flow_run.id}))
+        return [one for one in self.task_runs.values() if one.flow_run is flow_run and one.run.state not in FINISHED]
+
+    def locks_versions(self, flow_id: UUID) -> bool:
+        """Whether the settings of a flow ask for versions to be checked; by default they do not."""
+        if flow_id not in self._settings:
+            self._settings[flow_id] = self._connection.execute(_read_settings, {"flow_id": flow_id}).scalar() or {}
+        return self._settings[flow_id].get("version_locking_enabled") is True
 
     def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
         """A new task run, in the flow run of its natural key."""
@@ -127,10 +140,11 @@ class Ledger:
         self._count(entry, entry.run.state, 1)
         return entry
 
-    def rename(self, entry: TaskRunEntry, changes: dict[str, Any]) -> None:
-        """Changes columns that states have nothing to do with."""
-        entry.renamed |= changes
-        entry.run = replace(entry.run, version=entry.run.version + 1)
+    def change(self, entry: FlowRunEntry | TaskRunEntry, changes: dict[str, Any], *, versions: bool = True) -> None:
+        """Changes columns that states have nothing to do with; without `versions` the run keeps its version."""
+        entry.changed |= changes
+        entry.run = replace(entry.run, version=entry.run.version + versions)
+        entry.aged = True
         self._changed(entry)
 
     def record(self, entry: FlowRunEntry | TaskRunEntry, report: Report) -> Kind:
@@ -168,6 +182,7 @@ class Ledger:
             self._count(entry, run.state, 1)
         row = {
             "id": report.id,
+            "start_time": report.start_time,
             "sequence": entry.flow_run.sequence,
             "version": run.version if accepted else None,
             "type": report.type,
@@ -183,43 +198,39 @@ class Ledger:
 
     def write(self) -> None:
         """Writes all that has changed, in the order of keys."""
-        entries = sorted(self.task_runs.values(), key=lambda entry: entry.id)
+        entries = sorted(self.task_runs.values(), key=_in_order)
         created = [entry for entry in entries if entry.created is not None]
         if created:
             tasks = self._tasks(created)
-            self._run(_task_run.insert(), (self._new_row(entry, tasks) for entry in created))
+            insert_rows(self._connection, _task_run, [self._new_row(entry, tasks) for entry in created])
         old = [entry for entry in entries if entry.created is None]
-        self._run(_advance_task_run, (_key(entry) | self._advanced(entry) for entry in old if entry.advanced))
-        self._run(
-            _age_task_run, (_key(entry) | self._aged(entry) for entry in old if entry.aged and not entry.advanced)
-        )
-        for entry in entries:
-            if entry.renamed:
-                columns = {**entry.renamed, **self._aged(entry)}
-                self._connection.execute(_task_run.update().where(_task_run.c.id == entry.id).values(columns))
-        flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=lambda entry: entry.id)
-        self._run(_touch_flow_run, (_key(one) | self._touched(one) for one in flow_runs if not one.aged))
-        self._run(
-            _age_flow_run,
-            (_key(one) | self._aged(one) | self._touched(one) for one in flow_runs if one.aged and not one.advanced),
-        )
-        self._run(
-            _advance_flow_run,
-            (_key(one) | self._advanced(one) | self._touched(one) for one in flow_runs if one.advanced),
-        )
+        self._update(_task_run, self._advanced, (one for one in old if one.advanced))
+        self._update(_task_run, self._aged, (one for one in old if one.aged and not one.advanced))
+        flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=_in_order)
+        self._update(_flow_run, self._advanced, (one for one in flow_runs if one.advanced))
+        self._update(_flow_run, self._aged, (one for one in flow_runs if one.aged and not one.advanced))
+        self._update(_flow_run, self._touched, (one for one in flow_runs if not one.aged))
+        for table, changeable in ((_task_run, entries), (_flow_run, flow_runs)):
+            for one in changeable:
+                if one.changed:
+                    self._connection.execute(table.update().where(table.c.id == one.id).values(one.changed))
         for table, kind, owner in (
             (tables.task_run_state, TaskRunEntry, "task_run_id"),
             (tables.flow_run_state, FlowRunEntry, "flow_run_id"),
         ):
             history = sorted(
-                (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"]
+                (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"].int
             )
-            self._run(table.insert(), ({**row, owner: entry.id} for entry, row in history))
+            insert_rows(self._connection, table, [{**row, owner: entry.id} for entry, row in history])
         counts.record(self._connection, self._deltas)
 
-    def _run(self, statement: Any, rows: Iterable[dict[str, Any]]) -> None:
-        if listed := list(rows):
-            self._connection.execute(statement, listed)
+    def _update(self, table: Table, columns: Callable[[Any], dict[str, Any]], entries: Iterable[Any]) -> None:
+        update_rows(self._connection, table, [{**columns(entry), "id": entry.id} for entry in entries])
+
+    def _keep_rows(self, rows: Iterable[Row[Any]]) -> None:
+        for identifier, flow_run_id, task_slug, map_index, *run in map(tuple, rows):
+            if identifier not in self.task_runs and flow_run_id in self.flow_runs:
+                self._keep(TaskRunEntry(self.flow_runs[flow_run_id], identifier, task_slug, map_index, _read_run(*run)))
 
     def _keep(self, entry: TaskRunEntry) -> None:
         self.task_runs[entry.id] = entry
@@ -237,19 +248,21 @@ class Ledger:
         entry.flow_run.state_counts[state] += change
         self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
 
-    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], UUID]) -> dict[str, Any]:
+    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], Row[Any]]) -> dict[str, Any]:
         created = entry.created or {}
+        task = tasks[entry.flow_run.flow_id, entry.task_slug]
         return {
+            **self._advanced(entry),
             "id": entry.id,
             "flow_run_id": entry.flow_run.id,
             "flow_id": entry.flow_run.flow_id,
-            "task_id": tasks[entry.flow_run.flow_id, entry.task_slug],
+            "task_id": task.id,
             "task_slug": entry.task_slug,
             "map_index": entry.map_index,
             "name": created["name"],
-            "tags": created["tags"],
+            "tags": created["tags"] or task.tags or [],
+            "cache_key": task.cache_key,
             "created": self._now,
-            **self._advanced(entry),
         }
 
     def _touched(self, entry: FlowRunEntry) -> dict[str, Any]:
@@ -259,6 +272,7 @@ class Ledger:
     def _aged(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
         run = entry.run
         return {
+            **(self._touched(entry) if isinstance(entry, FlowRunEntry) else {}),
             "version": run.version,
             "run_count": run.run_count,
             "first_timestamp": run.first_timestamp,
@@ -272,19 +286,20 @@ class Ledger:
     def _advanced(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
         run = entry.run
         columns = {
+            **self._aged(entry),
             "state": run.state,
             "state_id": run.state_id,
             "state_message": run.state_message,
             "state_timestamp": run.state_timestamp,
+            "state_start_time": run.state_start_time,
             "end_time": run.end_time,
-            **self._aged(entry),
         }
         if isinstance(entry, TaskRunEntry):
             columns |= {"result": run.result, "has_result": references.is_kept(run.result)}
         return columns
 
-    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], UUID]:
-        """The ids of the tasks of new task runs, by flow and slug; tasks that are new are made."""
+    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], Row[Any]]:
+        """The tasks of new task runs, by flow and slug; tasks that are new are made."""
         names = {(entry.flow_run.flow_id, entry.task_slug): (entry.created or {})["task_name"] for entry in created}
         known = self._known_tasks(names)
         if missing := sorted(names.keys() - known.keys()):
@@ -296,10 +311,10 @@ class Ledger:
             known = self._known_tasks(names)
         return known
 
-    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], UUID]:
+    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Row[Any]]:
         flow_ids, slugs = ({key[0] for key in names}, {key[1] for key in names})
         rows = self._connection.execute(_read_tasks, {"flow_ids": list(flow_ids), "slugs": list(slugs)})
-        return {(row.flow_id, row.slug): row.id for row in rows}
+        return {(row.flow_id, row.slug): row for row in rows}
 
 
 def current_state(run: Run) -> CurrentState:
@@ -307,13 +322,16 @@ def current_state(run: Run) -> CurrentState:
     return CurrentState(version=run.version, state=run.state, state_timestamp=run.state_timestamp)
 
 
-def _key(entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
-    return {"key": entry.id}
+def _in_order(entry: TaskRunEntry | FlowRunEntry) -> int:
+    """The order of ids, in which all writers write."""
+    return entry.id.int
 
 
+# What `advance` needs to know of a run; the message and the result it only replaces.
 _RUN_COLUMNS = (
     "version",
     "state",
+    "state_id",
     "state_timestamp",
     "run_count",
     "first_timestamp",
@@ -322,30 +340,14 @@ _RUN_COLUMNS = (
 )
 
 
-def _read_run(row: Row[Any]) -> Run:
-    """What `advance` needs to know of a run; the message and the result it only replaces."""
-    return Run(
-        version=row.version,
-        state=StateType[row.state],
-        state_timestamp=row.state_timestamp,
-        run_count=row.run_count,
-        first_timestamp=row.first_timestamp,
-        start_time=row.start_time,
-        end_time=row.end_time,
-    )
+def _read_run(version: int, state: str, *others: Any) -> Run:
+    """A run of the values of _RUN_COLUMNS."""
+    return Run(version=version, state=StateType[state], **dict(zip(_RUN_COLUMNS[2:], others, strict=True)))
 
 
 def _ids(column: Any) -> Any:
     return any_of(column, bindparam("ids", type_=ListOfIds))
 
-
-def _update(table: Table, *names: str) -> Update:
-    return table.update().where(table.c.id == bindparam("key")).values({name: bindparam(name) for name in names})
-
-
-_AGED = ("version", "run_count", "first_timestamp", "start_time", "duration", "queue_time", "sequence", "updated")
-_ADVANCED = (*_AGED, "state", "state_id", "state_message", "state_timestamp", "end_time")
-_TOUCHED = ("sequence", "state_counts", "updated")
 
 _flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
     any_of(_task_run.c.id, bindparam("task_run_ids", type_=ListOfIds))
@@ -370,7 +372,15 @@ _read_by_key = _read_task_runs.where(
         _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, bindparam("keys", type_=RowsParameter)
     )
 )
-_read_tasks = select(_task.c.id, _task.c.flow_id, _task.c.slug).where(
+_read_unfinished = _read_task_runs.where(
+    _task_run.c.flow_run_id == bindparam("flow_run_id"), _task_run.c.state.not_in(sorted(FINISHED))
+)
+_read_settings = (
+    select(tables.flow_group.c.settings)
+    .join_from(tables.flow, tables.flow_group, tables.flow.c.flow_group_id == tables.flow_group.c.id)
+    .where(tables.flow.c.id == bindparam("flow_id"))
+)
+_read_tasks: Select[Any] = select(_task.c.id, _task.c.flow_id, _task.c.slug, _task.c.tags, _task.c.cache_key).where(
     any_of(_task.c.flow_id, bindparam("flow_ids", type_=ListOfIds)),
     any_of(_task.c.slug, bindparam("slugs", type_=ListOfTexts)),
 )
@@ -380,8 +390,3 @@ _task_run_states = select(tables.task_run_state.c.id, tables.task_run_state.c.ta
 _flow_run_states = select(tables.flow_run_state.c.id, tables.flow_run_state.c.flow_run_id).where(
     _ids(tables.flow_run_state.c.id)
 )
-_age_task_run = _update(_task_run, *_AGED)
-_advance_task_run = _update(_task_run, *_ADVANCED, "result", "has_result")
-_touch_flow_run = _update(_flow_run, *_TOUCHED)
-_age_flow_run = _update(_flow_run, *_AGED, "state_counts")
-_advance_flow_run = _update(_flow_run, *_ADVANCED, "state_counts")

@@ -190,7 +190,7 @@ ResultReference = (
 
 def read_reference(given: dict[str, Any] | None) -> ResultReference | None:
     """A reference as it was given, read for clients; None when there is none. Never raises on what was stored."""
-    if given is None or given.get("type") in NO_RESULT_TYPES:
+    if given is None or _text(given, "type") in NO_RESULT_TYPES:
         return None
     common: dict[str, Any] = {
         "location": _text(given, "location"),
@@ -258,13 +258,18 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
 def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
     if not key:
         return None
-    return _own_uri(key) or (f"{scheme}://{bucket}/{key.lstrip('/')}" if bucket else None)
+    return _own_uri(key) or (f"{scheme}://{bucket}/{key.lstrip('/')}" if bucket and "@" not in bucket else None)
 
 
 def _own_uri(location: str | None) -> str | None:
-    """A location that is a URI by itself; not one that a browser would run."""
+    """A location that is a URI by itself; not one that a browser would run, or that names a user.
+
+    Engines of Prefect 1 report theirs as they are, so they are not all held to `check_reference`.
+    """
     scheme, separator, _ = (location or "").partition("://")
-    return location if separator and scheme.lower() not in _SCRIPT_SCHEMES else None
+    if location is None or not separator or scheme.lower() in _SCRIPT_SCHEMES or _has_user(location):
+        return None
+    return location
 
 
 def _text(given: dict[str, Any], member: str) -> str | None:

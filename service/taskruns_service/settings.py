@@ -25,6 +25,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """All settings; each is `TASKRUNS_` and its name in capitals in the environment."""
 
     database_url: Annotated[str, Meta(description="The database: a file or a server.")]
+    read_database_url: Annotated[str, Meta(description="PostgreSQL's standbys, which may answer questions.")] = ""
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 4200
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one on PostgreSQL only.")] = 1
@@ -45,6 +46,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def url(self) -> URL:
         """The database's URL with the driver that the service uses."""
         return dialects.read_url(self.database_url)
+
+    @property
+    def read_url(self) -> URL | None:
+        """The URL of the standbys; None without any."""
+        return dialects.prefer_standbys(dialects.read_url(self.read_database_url)) if self.read_database_url else None
 
     @property
     def needs_keys(self) -> bool:
@@ -69,10 +75,17 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             except msgspec.ValidationError as error:
                 raise ConfigurationError(f"{PREFIX}{field.name.upper()} is wrong: {error}.") from None
     settings = Settings(**values)
-    try:
-        dialects.read_url(settings.database_url)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{PREFIX}DATABASE_URL is wrong: {error}") from None
+    urls = {"DATABASE_URL": settings.database_url}
+    if settings.read_database_url:
+        urls["READ_DATABASE_URL"] = settings.read_database_url
+    for name, url in urls.items():
+        try:
+            # A file has no standbys, and none may stand in for a server's.
+            traits = dialects.traits(dialects.read_url(url))
+            if len(urls) > 1 and not traits.asynchronous:
+                raise ConfigurationError(f"only PostgreSQL has standbys, and this is {traits.name}.")
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{PREFIX}{name} is wrong: {error}") from None
     return settings
 
 

@@ -1,7 +1,7 @@
 """States: the 21 types of the field as data, and `advance`, the only place that decides what a reported state does."""
 
-from collections.abc import Container, Iterable
-from datetime import datetime
+from collections.abc import Container, Iterable, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -117,6 +117,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     expected_sequence: int | None = None
     force: bool = False
 
+    @property
+    def start_time(self) -> datetime | None:
+        """When a state that waits, such as Scheduled or Retrying, is due; None where the details say nothing of it."""
+        given = self.details.get("start_time")
+        try:
+            due = datetime.fromisoformat(given) if isinstance(given, str) else None
+            return due and (due if due.tzinfo else due.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What states decide about a task run or a flow run. Version 0 means that nothing was reported yet.
@@ -129,6 +139,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state_id: UUID | None = None
     state_message: str | None = None
     state_timestamp: datetime | None = None
+    state_start_time: datetime | None = None
     result: dict[str, Any] | None = None
     run_count: int = 0
     first_timestamp: datetime | None = None
@@ -199,10 +210,29 @@ def advance(run: Run, report: Report, *, now: datetime, seen: Container[UUID] = 
         state_id=report.id,
         state_message=report.message,
         state_timestamp=timestamp,
+        state_start_time=report.start_time,
         result=report.result,
         end_time=timestamp if report.type in FINISHED else None,
     )
     return Outcome(Kind.recorded, following, timestamp)
+
+
+def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Run:
+    """The run that a whole history leads to, whose states were all accepted elsewhere, in this order.
+
+    The last one is the current state, whatever its timestamp; the times are as `advance` would find them.
+    """
+    state, timestamp = history[-1]
+    started = [moment for type_, moment in history if type_ is StateType.Running]
+    return Run(
+        version=version,
+        state=state,
+        state_timestamp=timestamp,
+        run_count=len(started),
+        first_timestamp=min(moment for _, moment in history),
+        start_time=min(started, default=None),
+        end_time=timestamp if state in FINISHED else None,
+    )
 
 
 def may_follow(current: StateType, proposed: StateType) -> bool:

@@ -44,6 +44,8 @@ def record(url: str, folder: Path) -> None:
         ["serve"],
         ["migrate"],
         ["check"],
+        ["prune"],
+        ["import-prefect1"],
         ["openapi"],
         ["keys"],
         ["keys", "create"],
@@ -61,7 +63,7 @@ def test_help_explains_the_command(command: list[str]) -> None:
 
 def test_every_command_is_in_the_help() -> None:
     output = call_command("--help").stdout
-    assert re.findall(r"^  ([a-z]+)  ", output, re.MULTILINE) == sorted(cli.commands)
+    assert re.findall(r"^  ([a-z][a-z0-9-]+)  ", output, re.MULTILINE) == sorted(cli.commands)
 
 
 def test_version_is_shown() -> None:
@@ -145,6 +147,7 @@ REFUSED: list[tuple[list[str], dict[str, str], str]] = [
     (["migrate", "--database-url", "sqlite://"], {}, "TASKRUNS_DATABASE_URL is wrong: it names no file"),
     (["migrate", "--database-url", NOBODY], {}, "The database does not answer."),
     (["serve", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["import-prefect1", "prefect.db"], {}, "Prefect Server is at a URL like postgresql://user:password@host:5432/"),
     (["check", "--database-url", NOBODY], {}, "The database does not answer."),
     (["keys", "list", "--database-url", NOBODY], {}, "The database does not answer."),
     (["migrate", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),
@@ -152,6 +155,10 @@ REFUSED: list[tuple[list[str], dict[str, str], str]] = [
     (["migrate", "--database-url", "sqlite:////dev"], {}, ""),
     (["keys", "create", "--scope", "read", "--name", ""], {}, "A name has 1 to 255 characters."),
     (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name has 1 to 255 characters."),
+    *(
+        (["prune", "--older-than", age], {}, f"{age!r} is no age.")
+        for age in ("", "d", "90", "90m", "-1d", "1.5d", "9999999d", "99999999999999d")
+    ),
     (["keys", "revoke", "000000000000"], {}, "There is no key 000000000000 in force."),
 ]
 

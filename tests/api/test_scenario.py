@@ -1,6 +1,7 @@
 """Records runs of the hello-world and the mapped example over HTTP, and looks them up in every way there is."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import ANY
 from uuid import UUID
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from tests.postgres import PostgresServer
-from tests.service import served
+from tests.service import client_in_turn, served
 
 HELLO = "8e445d74-9ca6-425b-98e5-72754b7ea174"
 MAPPED = "01797b2c-3d00-7c44-9a26-72754b7ea175"
@@ -21,16 +22,22 @@ STARTS = {
 VALUES = {"name": '"world"', "capitalize-1": '"World"', "say_hello-1": '"Hello, World!"'}
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+@pytest.fixture(scope="module", params=[("sqlite", 1), ("postgres", 1), ("postgres", 2)], ids="{0[0]}-{0[1]}".format)
 def http(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a served process in which both flow runs have been recorded, once for all tests."""
+    """A client of one served process or of two in turn, by which both flow runs have been recorded."""
+    kind, processes = request.param
     folder = tmp_path_factory.mktemp("scenario")
-    if request.param == "sqlite":
+    if kind == "sqlite":
         url = f"sqlite:///{folder / 'taskruns.db'}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres_server")
         url = server.create_database(request.getfixturevalue("postgres_template"))
-    with served(url, folder) as service, service.client() as http:
+    with ExitStack() as stack:
+        services = [
+            stack.enter_context(served(url, tmp_path_factory.mktemp(f"process-{number}")))
+            for number in range(processes)
+        ]
+        http = stack.enter_context(client_in_turn(services))
         record_hello_world(http)
         record_example_mapped(http)
         yield http

@@ -53,7 +53,7 @@ OURS = sorted(
     {kind for kind in classes_below(TaskRunsError) if kind.__module__ == errors.__name__},
     key=lambda kind: kind.__name__,
 )
-OF_SERVICE = {kind.code: kind for kind in classes_below(ServiceError)}
+OF_SERVICE = {kind.code: kind for kind in classes_below(ServiceError) if "code" in vars(kind)}
 
 
 def body_of(error: ServiceError, path: str = "/flow-runs") -> bytes:

@@ -17,11 +17,13 @@ MODULES = {
 OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
     *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
-    *("database", "writer", "keys", "settings", "migrations", "api.requests", "api.service"),
+    *("graph", "conditions", "selections"),
+    *("database", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports", "api.requests"),
+    "api.service",
 )
 NEEDED = {
     *("alembic", "asyncpg", "click", "filelock", "granian", "litestar", "msgspec", "platformdirs", "sqlalchemy"),
-    "structlog",
+    *("graphql", "re2", "structlog"),
 }
 LOADERS = {"dbm", "ftplib", "marshal", "pickle", "shelve"}
 DATABASES = {"sqlite", "postgresql", "postgres"}
@@ -33,6 +35,16 @@ FORBIDDEN = {
     "counts": {"queries", "aggregates", "commands", "ledger"},
     "filters": {"queries", "aggregates", "commands", "ledger", "counts"},
     "paging": {"queries", "aggregates", "commands", "ledger", "counts", "filters"},
+    "graph": {"queries", "aggregates", "commands", "ledger", "counts", "filters", "paging", "conditions", "selections"},
+    "conditions": {"queries", "aggregates", "commands", "ledger", "counts", "paging", "selections"},
+    "selections": {"queries", "commands", "ledger", "counts", "paging"},
+    **{
+        module: {"queries", "aggregates", "commands", "ledger", "writer", "models"}
+        for module in MODULES
+        if module.partition(".")[0] == "imports"
+    },
+    "pruning": {"queries", "aggregates", "counts", "ledger", "database", "writer"},
+    "standbys": {"queries", "aggregates", "commands", "ledger", "counts", "tables", "writer"},
     "writer": {"queries", "aggregates", "commands", "ledger"},
     "database": {"queries", "aggregates", "commands", "ledger", "counts", "tables"},
 }

@@ -33,7 +33,10 @@ def errors_of(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
         yield from errors_of(derived)
 
 
-ERRORS = sorted(set(errors_of(ServiceError)), key=lambda error: (error.status, error.code))
+# To clients of REST, an error without a code of its own is the one that it is derived from.
+ERRORS = sorted(
+    {error for error in errors_of(ServiceError) if "code" in vars(error)}, key=lambda error: (error.status, error.code)
+)
 
 
 def operations_of(document: Schema) -> list[tuple[str, Schema]]:

@@ -5,12 +5,15 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+APART = "prefect1"
+"""A group with an environment of its own, and so with a lock of its own."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -19,10 +22,19 @@ def pins(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), re.MULTILINE))
 
 
+def dependency_groups(folder: str = ".") -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = project_of(folder).get("dependency-groups", {})
+    return groups
+
+
+def project_of(folder: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
+
+
 def requirements(folder: str = ".") -> list[str]:
     """Returns what a distribution and its dependency groups ask for, but not how the groups include each other."""
-    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())
-    groups = [one for group in project.get("dependency-groups", {}).values() for one in group]
+    project = project_of(folder)
+    groups = [one for name, group in dependency_groups(folder).items() if name != APART for one in group]
     asked = project["project"]["dependencies"] + project["build-system"]["requires"] + groups
     return [one for one in asked if isinstance(one, str)]
 
@@ -33,7 +45,13 @@ def test_dev_lock_answers_every_requirement(requirement: str) -> None:
     assert pins(ROOT / "requirements/dev.lock")[asked.name] in asked.specifier
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.parametrize("requirement", dependency_groups()[APART])
+def test_lock_of_the_group_apart_answers_its_requirements(requirement: str) -> None:
+    asked = Requirement(requirement)
+    assert pins(ROOT / f"requirements/{APART}.lock")[asked.name] in asked.specifier
+
+
+@pytest.mark.parametrize("lock", [one for one in LOCKS if one.stem != APART], ids=lambda lock: lock.name)
 def test_dev_lock_holds_every_lock(lock: Path) -> None:
     assert pins(lock).items() <= pins(ROOT / "requirements/dev.lock").items()
 

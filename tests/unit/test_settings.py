@@ -12,8 +12,10 @@ from taskruns_service.errors import ConfigurationError
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
 
 URL = "postgresql://user:pass@host:5433/runs"
+DATABASE = f"{PREFIX}DATABASE_URL"
 VALUES: dict[str, tuple[str, Any]] = {
     "database_url": (URL, URL),
+    "read_database_url": (URL, URL),
     "host": ("0.0.0.0", "0.0.0.0"),
     "port": ("8080", 8080),
     "workers": ("2", 2),
@@ -44,10 +46,13 @@ WRONG = [
     ("database_url", "sqlite://"),
     ("database_url", "sqlite:///:memory:"),
     ("database_url", "postgresql://host:port/runs"),
+    ("database_url", "postgresql://one:5432,two:port/runs"),
 ]
 
 
 def read(**environment: str) -> Settings:
+    if "read_database_url" in environment:
+        environment = {"database_url": URL} | environment
     return read_settings({PREFIX + name.upper(): text for name, text in environment.items()})
 
 
@@ -64,13 +69,13 @@ def test_setting_is_read_from_the_environment(name: str) -> None:
 @pytest.mark.parametrize("name", VALUES)
 def test_flag_goes_before_the_environment(name: str) -> None:
     text, value = VALUES[name]
-    assert getattr(read_settings({PREFIX + name.upper(): "nonsense"}, **{name: text}), name) == value
+    assert getattr(read_settings({DATABASE: URL, PREFIX + name.upper(): "nonsense"}, **{name: text}), name) == value
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_flag_that_is_not_given_leaves_the_setting(name: str) -> None:
     text, value = VALUES[name]
-    assert getattr(read_settings({PREFIX + name.upper(): text}, **{name: None}), name) == value
+    assert getattr(read_settings({DATABASE: URL, PREFIX + name.upper(): text}, **{name: None}), name) == value
 
 
 def test_empty_text_is_no_setting() -> None:
@@ -81,6 +86,7 @@ def test_settings_have_these_defaults() -> None:
     file = Path(platformdirs.user_data_dir("taskruns")) / "taskruns.db"
     assert asdict(read()) == {
         "database_url": f"sqlite:///{file}",
+        "read_database_url": "",
         "host": "127.0.0.1",
         "port": 4200,
         "workers": 1,
@@ -106,6 +112,12 @@ def test_error_names_the_setting(name: str, text: str) -> None:
         read(**{name: text})
 
 
+def test_file_has_no_standbys() -> None:
+    for urls in (("sqlite:///a.db", URL), (URL, "sqlite:///a.db")):
+        with pytest.raises(ConfigurationError, match="_DATABASE_URL is wrong: only PostgreSQL has standbys"):
+            read(database_url=urls[0], read_database_url=urls[1])
+
+
 def test_error_does_not_tell_the_password() -> None:
     with pytest.raises(ConfigurationError) as refused:
         read(database_url="mysql://user:hunter2@host/runs")
@@ -122,6 +134,27 @@ def test_setting_has_a_sentence(field: Any) -> None:
 def test_every_postgresql_url_gets_the_driver_of_the_service(scheme: str) -> None:
     url = read_url(f"{scheme}://user:p%40ss@host/runs")
     assert (url.drivername, url.password, url.database) == ("postgresql+asyncpg", "p@ss", "runs")
+
+
+def test_several_hosts_are_asked_for_the_one_that_takes_writes() -> None:
+    url = read_url("postgresql://user:p%40ss@first,second:5433/runs?ssl=require")
+    assert (url.drivername, url.username, url.password, url.database) == (
+        *("postgresql+asyncpg", "user", "p@ss", "runs"),
+    )
+    assert url.query == {
+        "host": ("first:5432", "second:5433"),
+        "target_session_attrs": "read-write",
+        "ssl": "require",
+    }
+    assert read_url("postgres://first,second?target_session_attrs=any").query["target_session_attrs"] == "any"
+
+
+def test_standbys_are_read_wherever_there_is_one() -> None:
+    for text in ("postgresql://first,second/runs", "postgresql://first/runs"):
+        url = read(read_database_url=text).read_url
+        assert url is not None
+        assert url.query["target_session_attrs"] == "prefer-standby"
+    assert read().read_url is None
 
 
 def test_sqlite_url_names_a_file() -> None:

@@ -24,6 +24,7 @@ from taskruns_service.states import (
     advance,
     descendants,
     may_follow,
+    replay,
 )
 
 T = StateType
@@ -369,3 +370,26 @@ def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
     again = [one for one, kind in zip(arrivals, kinds, strict=True) if kind in (Kind.recorded, Kind.late)]
     outcomes = [advance(run, one, now=NOW, seen={one.id for one in again}) for one in again]
     assert outcomes == [Outcome(Kind.duplicate, run)] * len(again)
+
+
+# Histories from elsewhere
+
+
+@given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 9)), min_size=1, max_size=9))
+def test_replayed_history_gives_what_reports_in_its_order_give(states: list[tuple[StateType, int]]) -> None:
+    states.sort(key=lambda one: one[1])
+    reports_ = [state(type_, seconds, number, force=True) for number, (type_, seconds) in enumerate(states, 1)]
+    reported, _ = told(reports_)
+    replayed = replay([(type_, at(seconds)) for type_, seconds in states], version=len(states))
+    assert replayed == replace(reported, state_id=None)
+
+
+def test_last_state_of_a_replayed_history_is_current_whatever_its_timestamp() -> None:
+    run = replay([(T.Running, at(5)), (T.Success, at(4))], version=7)
+    assert (run.version, run.state, run.end_time, run.start_time, run.first_timestamp) == (
+        7,
+        T.Success,
+        at(4),
+        at(5),
+        at(4),
+    )

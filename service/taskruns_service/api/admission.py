@@ -13,14 +13,14 @@ async def admit(request: AnyRequest) -> None:
     """
     declared = operation_of(request.route_handler)
     if declared is not None:
-        await _ask_for_key(request, declared)
+        await ask_for_key(request, declared.scope)
         _refuse_query(request, declared)
 
 
-async def _ask_for_key(request: AnyRequest, declared: Operation) -> None:
-    """Where no keys are asked for, the application has no key ring."""
+async def ask_for_key(request: AnyRequest, needed: Scope) -> None:
+    """Where no keys are asked for, the application has no key ring. Raises Unauthenticated or Forbidden."""
     ring: KeyRing | None = request.app.state.key_ring
-    if ring is None or declared.scope is Scope.public:
+    if ring is None or needed is Scope.public:
         return
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
@@ -28,7 +28,7 @@ async def _ask_for_key(request: AnyRequest, declared: Operation) -> None:
     scope = await ring.scope_of(token.strip())
     if scope is None:
         raise Unauthenticated("This API key is unknown or was revoked.")
-    if declared.scope is Scope.write and scope != Scope.write:
+    if needed is Scope.write and scope != Scope.write:
         raise Forbidden
 
 

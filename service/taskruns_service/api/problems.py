@@ -7,8 +7,8 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.handlers import HTTPRouteHandler
 
-from taskruns_service.api.operations import operation_of
 from taskruns_service.errors import (
     BodyTooLarge,
     InvalidRequest,
@@ -74,8 +74,8 @@ def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:
         return InvalidRequest("The request nests too deep.")
     kind = _BY_STATUS.get(error.status_code) if isinstance(error, HTTPException) else None
     if kind is BodyTooLarge:
-        declared = operation_of(request.scope["route_handler"])
-        limit = declared.body_bytes if declared else None
+        handler = request.scope["route_handler"]
+        limit = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
         return BodyTooLarge(f"The body is larger than the {limit} bytes that this operation takes.", limit=limit)
     if kind is InvalidRequest:
         return InvalidRequest("The request can not be read.")

@@ -1,6 +1,24 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
-from taskruns_service.dialects.connections import DATABASE_ERRORS, Trouble, limit_time, prepare_sqlite, trouble
+from taskruns_service.dialects.connections import (
+    DATABASE_ERRORS,
+    END_OF_LOG,
+    Trouble,
+    has_replayed,
+    limit_time,
+    position,
+    prepare_sqlite,
+    trouble,
+)
+from taskruns_service.dialects.documents import (
+    MEMBERS_MOST,
+    TOO_MANY_ROWS,
+    document,
+    document_text,
+    documents,
+    row_of,
+    state_document,
+)
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
@@ -13,7 +31,9 @@ from taskruns_service.dialects.expressions import (
     percentile,
     seconds_between,
 )
-from taskruns_service.dialects.traits import Traits, file_url, read_url, refuse_old, traits
+from taskruns_service.dialects.loading import expect_many_rows, insert_many
+from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
+from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -28,9 +48,13 @@ from taskruns_service.dialects.types import (
     partial_index,
     utc_text,
 )
+from taskruns_service.dialects.writing import insert_rows, update_rows
 
 __all__ = [
     "DATABASE_ERRORS",
+    "END_OF_LOG",
+    "MEMBERS_MOST",
+    "TOO_MANY_ROWS",
     "Id",
     "Json",
     "JsonSet",
@@ -43,23 +67,38 @@ __all__ = [
     "Trouble",
     "any_of",
     "any_of_or_in",
+    "check_pattern",
     "day_of",
     "decode_json",
+    "document",
+    "document_text",
+    "documents",
     "encode_json",
+    "expect_many_rows",
     "file_url",
     "has_item",
+    "has_replayed",
     "hour_of",
     "insert_for",
+    "insert_many",
+    "insert_rows",
+    "json_matches",
     "json_object",
     "limit_time",
     "natural_key_in",
     "partial_index",
     "percentile",
+    "position",
+    "prefer_standbys",
     "prepare_sqlite",
     "read_url",
     "refuse_old",
+    "row_of",
     "seconds_between",
+    "state_document",
+    "text_matches",
     "traits",
     "trouble",
+    "update_rows",
     "utc_text",
 ]

@@ -6,7 +6,11 @@ import time
 from enum import Enum, auto
 from typing import Any
 
-from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
+from asyncpg import (  # type: ignore[import-untyped]
+    InterfaceError,
+    PostgresError,
+    TargetServerAttributeNotMatched,
+)
 from sqlalchemy import (
     Connection,
     Engine,
@@ -14,6 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from taskruns_service.dialects.matching import add_functions
 
 
 class _PercentileCont:
@@ -55,6 +61,7 @@ def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: 
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
     connection.create_aggregate("percentile_cont", 2, _PercentileCont)  # type: ignore[arg-type]
+    add_functions(connection)
 
 
 def limit_time(engine: Engine, seconds: float) -> None:
@@ -70,7 +77,30 @@ def limit_time(engine: Engine, seconds: float) -> None:
         connection.info["deadline"] = time.monotonic() + seconds
 
 
-DATABASE_ERRORS = (DBAPIError, PoolTimeout, PostgresError, InterfaceError, OSError)
+END_OF_LOG = 2**63 - 1
+"""A position in PostgreSQL's log that no standby ever comes to."""
+
+
+def position(connection: Connection) -> int:
+    """Up to where the primary has written its log (bytes): all that is committed is before it."""
+    found = connection.exec_driver_sql("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+    return int(found.scalar_one())
+
+
+def has_replayed(connection: Connection, position: int) -> bool:
+    """Whether a standby knows all that was committed before a position.
+
+    A statement of its own, before the question: within one, what is seen may be older than the position that is read.
+    A server that was never a standby has replayed nothing; on one that was promoted the position stands still.
+    """
+    asked = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= $1"
+    return bool(connection.exec_driver_sql(asked, (position,)).scalar_one())
+
+
+DATABASE_ERRORS = (
+    *(DBAPIError, PoolTimeout, PostgresError, InterfaceError, OSError),
+    TargetServerAttributeNotMatched,  # of several hosts none takes writes, while another becomes the primary
+)
 """What a driver or SQLAlchemy raises; drivers do not translate the errors of connecting."""
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
 
 
-def _compiled(
+def compiled(
     sqlite_sql: Callable[..., str], postgresql_sql: Callable[..., str]
 ) -> Callable[[type[FunctionElement[Any]]], type[FunctionElement[Any]]]:
     """Gives an expression its two texts, each a function of the texts of its arguments."""
@@ -38,7 +38,7 @@ def _compiled(
     return decorate
 
 
-class _Condition(FunctionElement[bool]):
+class Condition(FunctionElement[bool]):
     """A condition that is in parentheses already."""
 
     type = Boolean()
@@ -49,30 +49,30 @@ class _Condition(FunctionElement[bool]):
         return self
 
 
-@_compiled(
+@compiled(
     lambda column, values: f"({column} IN (SELECT value FROM json_each({values})))",
     lambda column, values: f"({column} = ANY ({values}))",
 )
-class any_of(_Condition):  # noqa: N801
+class any_of(Condition):  # noqa: N801
     """A column is one of a bound list (`ListOfIds`, `ListOfTexts`): one statement text for a list of any length."""
 
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda column, values, rows: (
         f"({column} IN (SELECT value FROM json_each({values}) UNION ALL SELECT * FROM {rows} AS r))"
     ),
     # Arrays, since a row that was locked by another meanwhile is checked again: with `unnest` it would be left out.
     lambda column, values, rows: f"({column} = ANY ({values} || ARRAY(SELECT * FROM {rows} AS r)))",
 )
-class any_of_or_in(_Condition):  # noqa: N801
+class any_of_or_in(Condition):  # noqa: N801
     """A column is one of a bound list or of the rows of a scalar subquery: one look-up by index for both."""
 
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda a, b, c, rows: (
         f"(({a}, {b}, {c}) IN (SELECT value ->> '$[0]', value ->> '$[1]', value ->> '$[2]' FROM json_each({rows})))"
     ),
@@ -81,23 +81,23 @@ class any_of_or_in(_Condition):  # noqa: N801
         f" FROM json_array_elements(CAST({rows} AS json)) AS r))"
     ),
 )
-class natural_key_in(_Condition):  # noqa: N801
+class natural_key_in(Condition):  # noqa: N801
     """Three columns (an id, a text, an integer) are one of the rows of a bound JSON list (`RowsParameter`)."""
 
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda column, value: f"(EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {value}))",
     lambda column, value: f"jsonb_exists({column}, {value})",
 )
-class has_item(_Condition):  # noqa: N801
+class has_item(Condition):  # noqa: N801
     """A JSON list of texts (`JsonSet`) has an item."""
 
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda fraction, column: f"percentile_cont({column}, {fraction})",
     lambda fraction, column: f"percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column})",
 )
@@ -111,7 +111,7 @@ class percentile(FunctionElement[float]):  # noqa: N801
         super().__init__(literal_column(repr(fraction)), column)
 
 
-@_compiled(
+@compiled(
     lambda moment: f"substr({moment}, 1, 13) || ':00:00Z'",
     lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24\":00:00Z\"')",
 )
@@ -122,7 +122,7 @@ class hour_of(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda moment: f"substr({moment}, 1, 10) || 'T00:00:00Z'",
     lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T00:00:00Z\"')",
 )
@@ -133,7 +133,7 @@ class day_of(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda start, end: (
         f"((strftime('%s', substr({end}, 1, 19)) - strftime('%s', substr({start}, 1, 19)))"
         f" + (substr({end}, 21, 6) - substr({start}, 21, 6)) / 1000000.0)"
@@ -147,7 +147,7 @@ class seconds_between(FunctionElement[float]):  # noqa: N801
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda moment: moment,
     lambda moment: f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
 )
@@ -158,23 +158,23 @@ class _moment_text(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
-@_compiled(lambda value: f"json({value})", lambda value: value)
-class _json_value(FunctionElement[str]):  # noqa: N801
+@compiled(lambda value: f"json({value})", lambda value: value)
+class json_value(FunctionElement[str]):  # noqa: N801
     """A JSON column inside a JSON object."""
 
     type = Text()
     inherit_cache = True
 
 
-@_compiled(lambda value: f"json(CASE WHEN {value} THEN 'true' ELSE 'false' END)", lambda value: value)
-class _json_boolean(FunctionElement[str]):  # noqa: N801
-    """A boolean that is not null, inside a JSON object."""
+@compiled(lambda value: f"json(CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END)", lambda value: value)
+class json_boolean(FunctionElement[str]):  # noqa: N801
+    """A boolean inside a JSON object."""
 
     type = Text()
     inherit_cache = True
 
 
-@_compiled(
+@compiled(
     lambda *pairs: f"json_object({', '.join(pairs)})",
     lambda *pairs: f"CAST(json_build_object({', '.join(pairs)}) AS text)",
 )
@@ -198,9 +198,9 @@ def _json_member(column: ColumnElement[Any]) -> ColumnElement[Any]:
     if isinstance(column.type, TIMESTAMP):
         return _moment_text(column)
     if isinstance(column.type, JSON):
-        return _json_value(column)
+        return json_value(column)
     if isinstance(column.type, Boolean):
-        return _json_boolean(column)
+        return json_boolean(column)
     return column
 
 

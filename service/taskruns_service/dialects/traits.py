@@ -1,5 +1,6 @@
 """Traits: how each kind of database is used, as data."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,10 +56,18 @@ _DRIVERS = {
 }
 
 
+_HOST = r"[A-Za-z0-9._-]+(?::\d+)?"
+_SEVERAL_HOSTS = re.compile(rf"(?P<before>[a-z0-9+]+://(?:[^/?]*@)?)(?P<hosts>{_HOST}(?:,{_HOST})+)(?P<after>[/?].*)?")
+
+
 def read_url(text: str) -> URL:
-    """A database URL with the service's own driver; raises ConfigurationError when it is none that it knows."""
+    """A database URL with the service's own driver; raises ConfigurationError when it is none that it knows.
+
+    PostgreSQL may be at several hosts, `postgresql://user@first:5432,second:5433/db`. Connections then go to the one
+    that takes writes, unless `target_session_attrs` says otherwise.
+    """
     try:
-        url = make_url(text)
+        url = _several_hosts(several) if (several := _SEVERAL_HOSTS.fullmatch(text)) else make_url(text)
     except (ArgumentError, ValueError):
         url = None
     driver = _DRIVERS.get(url.drivername.partition("+")[0]) if url else None
@@ -67,6 +76,22 @@ def read_url(text: str) -> URL:
     if driver.startswith("sqlite") and url.database in (None, "", ":memory:"):
         raise ConfigurationError("it names no file, and the service keeps its data in one: sqlite:///path/to/file.db.")
     return url.set(drivername=driver)
+
+
+def _several_hosts(url: re.Match[str]) -> URL:
+    """The form in which SQLAlchemy takes several hosts: each with its port, in the query."""
+    hosts = [host if ":" in host else f"{host}:5432" for host in url["hosts"].split(",")]
+    alone = make_url(url["before"] + (url["after"] or ""))
+    attributes = {"target_session_attrs": "read-write"} | dict(alone.query)
+    return alone.set(query=attributes | {"host": tuple(hosts)})
+
+
+def prefer_standbys(url: URL) -> URL:
+    """The same hosts, but to read: a standby, if there is one that answers, and otherwise whatever there is."""
+    asked = dict(url.query)
+    if asked.get("target_session_attrs") in (None, "read-write"):
+        asked["target_session_attrs"] = "prefer-standby"
+    return url.set(query=asked)
 
 
 def file_url(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ DEFAULT_TENANT = UUID("01900000-0000-7000-8000-000000000001")
 DEFAULT_PROJECT = UUID("01900000-0000-7000-8000-000000000002")
 
 TABLES = ("agent", "task_run_artifact", "log", "edge", "flow_group", "project", "tenant")
-COLUMNS: dict[str, dict[str, sa.types.TypeEngine[object]]] = {
+COLUMNS: dict[str, dict[str, Any]] = {
     "flow": {
         "version_group_id": Name,
         "flow_group_id": Id,
@@ -57,11 +58,11 @@ COLUMNS: dict[str, dict[str, sa.types.TypeEngine[object]]] = {
     "task_run": {"state_start_time": Timestamp, "heartbeat": Timestamp, "cache_key": sa.Text()},
     "task_run_state": {"start_time": Timestamp},
 }
-_TYPES = {"id": Id, "tenant_id": Id, "created": Timestamp, "updated": Timestamp}
+_TYPES: dict[str, Any] = {"id": Id, "tenant_id": Id, "created": Timestamp, "updated": Timestamp}
 CACHED = sa.text("state = 'Cached'")
 
 
-def _made() -> list[sa.Column[object]]:
+def _made() -> list[sa.Column[Any]]:
     return [sa.Column("created", Timestamp, nullable=False), sa.Column("updated", Timestamp, nullable=False)]
 
 
@@ -159,7 +160,8 @@ def _fill() -> None:
         op.bulk_insert(table, [row])
     op.execute("UPDATE flow SET version_group_id = CAST(id AS VARCHAR(36)), flow_group_id = id")
     op.execute(
-        "INSERT INTO flow_group (id, name, settings, created, updated) SELECT id, name, '{}', created, created FROM flow"
+        "INSERT INTO flow_group (id, name, settings, created, updated) "
+        "SELECT id, name, '{}', created, created FROM flow"
     )
 
 

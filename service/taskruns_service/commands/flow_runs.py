@@ -1,0 +1,182 @@
+"""Flow runs: created, found again by id or idempotency key, and deleted with all that belongs to them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from msgspec import UNSET, Struct
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select
+
+from taskruns_service import counts, tables
+from taskruns_service.commands.registration import DEFAULT_PROJECT, new_group
+from taskruns_service.counts import Cell
+from taskruns_service.dialects import ListOfTexts, any_of, insert_for
+from taskruns_service.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError
+from taskruns_service.ids import new_id
+from taskruns_service.ledger import Ledger
+from taskruns_service.models import NAME_LENGTH, FlowRunCreate
+from taskruns_service.states import Run
+
+_flow, _flow_run, _task_run = tables.flow, tables.flow_run, tables.task_run
+
+
+class CreateFlowRun(Struct, frozen=True):
+    """Create a flow run, or find the one with this id or idempotency key."""
+
+    id: UUID
+    request: FlowRunCreate
+
+
+class CreatedFlowRun(Struct, frozen=True):
+    """The flow run, and whether this created it."""
+
+    id: UUID
+    created: bool
+
+
+class DeleteFlowRun(Struct, frozen=True):
+    """Delete a flow run with its task runs and their histories, artifacts and logs."""
+
+    flow_run_id: UUID
+
+
+def create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
+    """Gives for each a CreatedFlowRun or FlowRunConflict."""
+    flows = _flows(connection, {item.request.flow_name for item in items}, now)
+    insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
+    outcomes: list[Any] = [None] * len(items)
+    left = list(range(len(items)))
+    while left:
+        # One row of an id at a time: what is inserted is then that item's, and the next one with the id finds it.
+        tried = {items[index].id: index for index in reversed(left)}
+        rows = (_new_flow_run(items[index], flows[items[index].request.flow_name], now) for index in tried.values())
+        inserted = set(connection.scalars(insert, sorted(rows, key=lambda row: row["id"])))
+        for identifier, index in tried.items():
+            outcomes[index] = _found_flow_run(connection, items[index], flows, created=identifier in inserted)
+        # None: what was in the way is deleted by now.
+        left = [index for index in left if outcomes[index] is None]
+    return outcomes
+
+
+def _found_flow_run(
+    connection: Connection, item: CreateFlowRun, flows: dict[str, UUID], *, created: bool
+) -> CreatedFlowRun | ServiceError | None:
+    if created:
+        return CreatedFlowRun(item.id, created=True)
+    try:
+        existing = _existing_flow_run(connection, item, flows)
+    except ServiceError as error:
+        return error
+    return None if existing is None else CreatedFlowRun(existing, created=False)
+
+
+def _flows(connection: Connection, names: set[str], now: datetime) -> dict[str, UUID]:
+    """The newest version of each of these flows in the default project; those that are new are made."""
+
+    def known() -> dict[str, UUID]:
+        rows = connection.execute(_read_flows, {"names": list(names)})
+        return {row.name: row.id for row in rows}
+
+    found = known()
+    if missing := sorted(names - found.keys()):
+        common = {"project": DEFAULT_PROJECT, "version": 1, "archived": False, "created": now}
+        groups = [new_group(new_id(), now) for _ in missing]
+        rows = [
+            {"id": group["id"], "name": name, "flow_group_id": group["id"], "version_group_id": group["name"], **common}
+            for name, group in zip(missing, groups, strict=True)
+        ]
+        made = set(
+            connection.scalars(insert_for(connection, _flow).on_conflict_do_nothing().returning(_flow.c.id), rows)
+        )
+        if new_groups := [group for group in groups if group["id"] in made]:
+            connection.execute(tables.flow_group.insert(), new_groups)
+        found = known()
+    return found
+
+
+def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str, Any]:
+    request = item.request
+    given = {
+        name: value
+        for name in ("name", "parameters", "labels", "context", "idempotency_key")
+        if (value := getattr(request, name)) is not UNSET
+    }
+    return new_row(item.id, flow_id, request.flow_name, now) | given
+
+
+def new_row(identifier: UUID, flow_id: UUID, flow_name: str, now: datetime) -> dict[str, Any]:
+    """A flow run that nothing has happened to, as a row, with a name made of its flow's."""
+    run = Run()
+    return {
+        "id": identifier,
+        "flow_id": flow_id,
+        "name": f"{flow_name[: NAME_LENGTH - 7]}-{identifier.hex[-6:]}",
+        "parameters": {},
+        "labels": [],
+        "context": {},
+        "idempotency_key": None,
+        "state": run.state,
+        "version": run.version,
+        "run_count": run.run_count,
+        "sequence": 0,
+        "state_counts": {},
+        "created": now,
+        "updated": now,
+    }
+
+
+def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[str, UUID]) -> UUID | None:
+    """The flow run that stands in the way of a new one; raises FlowRunConflict if it is not the same."""
+    request, flow_id = item.request, flows[item.request.flow_name]
+    key = None if request.idempotency_key is UNSET else request.idempotency_key
+    same_key = and_(_flow_run.c.flow_id == flow_id, _flow_run.c.idempotency_key == key)
+    rows = connection.execute(
+        select(_flow_run, _flow.c.name.label("flow_name"))
+        .join_from(_flow_run, _flow)
+        .where(or_(_flow_run.c.id == item.id, same_key) if key is not None else _flow_run.c.id == item.id)
+    ).all()
+    faults = [
+        Fault(pointer=f"/{name}", detail=f"The flow run {row.id} has another {name}.")
+        for row in rows
+        for name in ("id", "flow_name", "name", "parameters", "labels", "context", "idempotency_key")
+        if (asked := getattr(request, name)) is not UNSET and asked != getattr(row, name)
+    ]
+    if faults:
+        raise FlowRunConflict(faults=tuple(faults))
+    return rows[0].id if rows else None
+
+
+def delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[Any]:
+    """Gives for each None or FlowRunNotFound."""
+    ledger = Ledger(connection, now)
+    ledger.lock({item.flow_run_id for item in items})
+    outcomes: list[Any] = []
+    for item in items:
+        if ledger.flow_runs.pop(item.flow_run_id, None) is None:
+            outcomes.append(FlowRunNotFound())
+        else:
+            delete_flow_run(connection, item.flow_run_id)
+            outcomes.append(None)
+    return outcomes
+
+
+def delete_flow_run(connection: Connection, flow_run_id: UUID) -> None:
+    """Deletes all that belongs to a flow run, which is locked."""
+    columns = [_task_run.c[name] for name in Cell._fields]
+    of_flow_run = _task_run.c.flow_run_id == flow_run_id
+    rows = connection.execute(select(*columns, func.count()).where(of_flow_run).group_by(*columns))
+    counts.record(connection, {Cell(*cell): -count for *cell, count in rows})
+    task_runs = select(_task_run.c.id).where(of_flow_run)
+    for table in (tables.task_run_state, tables.task_run_artifact):
+        connection.execute(delete(table).where(table.c.task_run_id.in_(task_runs)))
+    for table in (_task_run, tables.flow_run_state, tables.log):
+        connection.execute(delete(table).where(table.c.flow_run_id == flow_run_id))
+    connection.execute(delete(_flow_run).where(_flow_run.c.id == flow_run_id))
+
+
+_read_flows = (
+    select(_flow.c.name, _flow.c.id)
+    .where(_flow.c.project == DEFAULT_PROJECT, any_of(_flow.c.name, bindparam("names", type_=ListOfTexts)))
+    .order_by(_flow.c.version)
+)

@@ -1,0 +1,342 @@
+"""Mutations: each field of a mutation is one command, asked for in the words of Prefect 1."""
+
+import base64
+import binascii
+import gzip
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from taskruns_service import commands
+from taskruns_service.commands import agents, engine, notes, registration
+from taskruns_service.commands.notes import LogLine
+from taskruns_service.commands.registration import NewFlow
+from taskruns_service.conditions import read_id
+from taskruns_service.errors import FlowRunNotFound, InvalidRequest, ServiceError, TaskRunNotFound
+from taskruns_service.graphql.context import Context, Info
+from taskruns_service.graphql.queries import read_task_run_info
+from taskruns_service.graphql.states import read_state
+from taskruns_service.ids import new_id
+from taskruns_service.models import JSON_DEPTH, NAME_LENGTH, check_depth
+from taskruns_service.selections import Choice, Selected, get_entity
+
+FLOW_BYTES = 64 * 1024 * 1024
+
+Sent = Mapping[str, Any]
+Mutation = Callable[[Context, Sent], Awaitable[Any]]
+SUCCESS = {"success": True}
+
+
+def resolver(name: str) -> Callable[..., Any]:
+    """What answers a field of a mutation."""
+    mutation = _MUTATIONS[name]
+
+    async def resolve(_root: Any, info: Info, *, input: Sent) -> Any:  # noqa: A002 - the name in the schema
+        return await mutation(info.context, input)
+
+    return resolve
+
+
+async def _create_tenant(context: Context, sent: Sent) -> Any:
+    return {"id": await context.database.transact(registration.create_tenant, sent["name"], sent["slug"])}
+
+
+async def _create_project(context: Context, sent: Sent) -> Any:
+    tenant_id, description = read_id(sent["tenant_id"]), sent.get("description")
+    made = await context.database.transact(registration.create_project, tenant_id, sent["name"], description)
+    return {"id": made}
+
+
+async def _create_flow(context: Context, sent: Sent) -> Any:
+    new = NewFlow(
+        project_id=sent["project_id"],
+        serialized=_object(sent["serialized_flow"], "serialized_flow"),
+        version_group_id=sent.get("version_group_id"),
+        description=sent.get("description"),
+        idempotency_key=sent.get("idempotency_key"),
+        is_schedule_active=sent.get("set_schedule_active"),
+    )
+    flow_id = await context.database.transact(registration.create_flow, new)
+    await _cancel_runs_of_archived(context, flow_id)
+    return {"id": flow_id}
+
+
+async def _cancel_runs_of_archived(context: Context, flow_id: UUID) -> None:
+    """Cancels what waits to run a flow that is archived by now."""
+    waiting = await context.database.read(registration.find_waiting_runs, flow_id)
+    items = [commands.CancelWaitingFlowRun(run_id, f"Flow {of} was archived.") for run_id, of in waiting]
+    await context.writer.submit(items, [item.flow_run_id for item in items])
+
+
+async def _delete_project(context: Context, sent: Sent) -> Any:
+    return {"success": await context.database.transact(registration.delete_project, sent["project_id"])}
+
+
+async def _create_flow_from_compressed_string(context: Context, sent: Sent) -> Any:
+    return await _create_flow(context, {**sent, "serialized_flow": _unpacked(sent["serialized_flow"])})
+
+
+def _unpacked(text: str) -> Any:
+    """What base64 of gzip of JSON holds; raises InvalidRequest."""
+    try:
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        raw = unpacker.decompress(base64.b64decode(text, validate=True), FLOW_BYTES)
+        if not unpacker.eof:
+            raise InvalidRequest(f"The flow is cut off, or larger than {FLOW_BYTES} bytes.")
+        return msgspec.json.decode(raw)
+    except (binascii.Error, gzip.BadGzipFile, zlib.error, msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidRequest("`serialized_flow` should be base64 of gzip of the flow's JSON.") from None
+
+
+async def _register_tasks(context: Context, sent: Sent) -> Any:
+    tasks = [_object(one, "serialized_tasks") for one in sent["serialized_tasks"]]
+    await context.database.transact(registration.register_tasks, sent["flow_id"], tasks)
+    return SUCCESS
+
+
+async def _register_edges(context: Context, sent: Sent) -> Any:
+    edges = [_object(one, "serialized_edges") for one in sent["serialized_edges"]]
+    await context.database.transact(registration.register_edges, sent["flow_id"], edges)
+    return SUCCESS
+
+
+async def _archive_flow(context: Context, sent: Sent) -> Any:
+    await context.database.transact(registration.archive_flow, sent["flow_id"])
+    await _cancel_runs_of_archived(context, sent["flow_id"])
+    return SUCCESS
+
+
+def _set_schedule(*, is_active: bool) -> Mutation:
+    async def mutation(context: Context, sent: Sent) -> Any:
+        await context.database.transact(registration.set_schedule, sent["flow_id"], is_active=is_active)
+        return SUCCESS
+
+    return mutation
+
+
+def _change_setting(name: str, *, value: bool) -> Mutation:
+    async def mutation(context: Context, sent: Sent) -> Any:
+        await context.database.transact(registration.change_setting, sent["flow_id"], name, value=value)
+        return SUCCESS
+
+    return mutation
+
+
+async def _create_flow_run(context: Context, sent: Sent) -> Any:
+    if sent.get("flow_id") is None and sent.get("version_group_id") is None:
+        raise InvalidRequest("`flow_id` or `version_group_id` is needed.")
+    identifier = new_id()
+    item = commands.ScheduleFlowRun(
+        id=identifier,
+        flow_id=sent.get("flow_id"),
+        version_group_id=sent.get("version_group_id"),
+        name=None if sent.get("flow_run_name") is None else _name(sent["flow_run_name"]),
+        parameters=_object(sent.get("parameters") or {}, "parameters"),
+        labels=sent.get("labels"),
+        context=_object(sent.get("context") or {}, "context"),
+        run_config=_object(sent["run_config"], "run_config") if sent.get("run_config") else None,
+        scheduled_start_time=sent.get("scheduled_start_time"),
+        idempotency_key=sent.get("idempotency_key"),
+    )
+    made: commands.CreatedFlowRun = await context.writer.submit_one(item, identifier)
+    return {"id": made.id}
+
+
+async def _delete_flow_run(context: Context, sent: Sent) -> Any:
+    flow_run_id = sent["flow_run_id"]
+    try:
+        await context.writer.submit_one(commands.DeleteFlowRun(flow_run_id), flow_run_id)
+    except FlowRunNotFound:
+        return {"success": False}
+    return SUCCESS
+
+
+async def _cancel_flow_run(context: Context, sent: Sent) -> Any:
+    flow_run_id = sent["flow_run_id"]
+    try:
+        done: commands.Reported = await context.writer.submit_one(commands.CancelFlowRun(flow_run_id), flow_run_id)
+    except FlowRunNotFound:
+        raise InvalidRequest(f"Invalid flow run ID: {flow_run_id}.") from None
+    return {"state": str(done.state)}
+
+
+async def _set_flow_run_name(context: Context, sent: Sent) -> Any:
+    item = commands.RenameFlowRun(sent["flow_run_id"], _name(sent["name"]))
+    await context.writer.submit_one(item, item.flow_run_id)
+    return SUCCESS
+
+
+async def _set_task_run_name(context: Context, sent: Sent) -> Any:
+    item = commands.RenameTaskRun(sent["task_run_id"], _name(sent["name"]))
+    await context.writer.submit_one(item, item.task_run_id)
+    return SUCCESS
+
+
+async def _set_flow_run_states(context: Context, sent: Sent) -> Any:
+    items = [
+        commands.SetFlowRunState(
+            flow_run_id=one["flow_run_id"],
+            report=read_state(one["state"], one["flow_run_id"]),
+            version=one.get("version"),
+            agent_id=context.agent_id,
+        )
+        for one in sent["states"]
+    ]
+    return await _set_states(context, items, [one.flow_run_id for one in items], "flow run")
+
+
+async def _set_task_run_states(context: Context, sent: Sent) -> Any:
+    items = [
+        commands.SetTaskRunState(
+            task_run_id=one["task_run_id"],
+            report=read_state(one["state"], one["task_run_id"]),
+            version=one.get("version"),
+        )
+        for one in sent["states"]
+    ]
+    return await _set_states(context, items, [one.task_run_id for one in items], "task run")
+
+
+async def _set_states(context: Context, items: Sequence[Any], run_ids: Sequence[UUID], what: str) -> Any:
+    outcomes = await context.writer.submit(items, run_ids)
+    for run_id, outcome in zip(run_ids, outcomes, strict=True):
+        if isinstance(outcome, FlowRunNotFound | TaskRunNotFound):
+            raise InvalidRequest(f"State update failed for {what} ID {run_id}")
+        if isinstance(outcome, ServiceError):
+            raise outcome
+    return {"states": [{"id": run_id, "status": "SUCCESS", "message": None} for run_id in run_ids]}
+
+
+async def _get_or_create_task_run(context: Context, sent: Sent) -> Any:
+    flow_run_id, task_id = sent["flow_run_id"], sent["task_id"]
+    task = msgspec.json.decode(
+        await context.database.read(
+            get_entity, "task", Choice(where={"id": {"_eq": str(task_id)}}), Selected({"slug": "slug", "name": "name"})
+        )
+    )
+    if task is None:
+        raise InvalidRequest("Invalid task ID")
+    map_index = -1 if sent.get("map_index") is None else sent["map_index"]
+    item = commands.EnsureTaskRun(
+        flow_run_id=flow_run_id, task_slug=task["slug"], task_name=task["name"], map_index=map_index
+    )
+    done: commands.Reported = await context.writer.submit_one(item, flow_run_id)
+    return {"id": done.run_id}
+
+
+async def _get_or_create_task_run_info(context: Context, sent: Sent) -> Any:
+    made = await _get_or_create_task_run(context, sent)
+    return await read_task_run_info(context, made["id"])
+
+
+async def _update_flow_run_heartbeat(context: Context, sent: Sent) -> Any:
+    return {"success": await context.database.transact(engine.beat_flow_run, sent["flow_run_id"])}
+
+
+async def _update_task_run_heartbeat(context: Context, sent: Sent) -> Any:
+    return {"success": await context.database.transact(engine.beat_task_run, sent["task_run_id"])}
+
+
+async def _write_run_logs(context: Context, sent: Sent) -> Any:
+    now = datetime.now(UTC)
+    given = [{name: value for name, value in one.items() if value is not None} for one in sent["logs"]]
+    await context.database.transact(notes.write_logs, [LogLine(**{"timestamp": now, **one}) for one in given])
+    return SUCCESS
+
+
+async def _create_task_run_artifact(context: Context, sent: Sent) -> Any:
+    kind, data = _name(sent["kind"]), _checked(sent.get("data"), "data")
+    return {"id": await context.database.transact(notes.create_artifact, sent["task_run_id"], kind, data)}
+
+
+async def _update_task_run_artifact(context: Context, sent: Sent) -> Any:
+    artifact_id, data = sent["task_run_artifact_id"], _checked(sent.get("data"), "data")
+    return {"success": await context.database.transact(notes.update_artifact, artifact_id, data)}
+
+
+async def _delete_task_run_artifact(context: Context, sent: Sent) -> Any:
+    return {"success": await context.database.transact(notes.delete_artifact, sent["task_run_artifact_id"])}
+
+
+async def _register_agent(context: Context, sent: Sent) -> Any:
+    identifier = await context.database.transact(
+        agents.register_agent,
+        tenant_id=sent.get("tenant_id"),
+        kind=sent.get("type"),
+        name=sent.get("name"),
+        core_version=sent.get("core_version") or context.core_version,
+        labels=sent.get("labels") or [],
+    )
+    return {"id": identifier}
+
+
+async def _get_runs_in_queue(context: Context, sent: Sent) -> Any:
+    found = await context.database.transact(
+        agents.take_runs_in_queue,
+        tenant_id=sent.get("tenant_id"),
+        before=sent.get("before") or datetime.now(UTC),
+        labels=sent.get("labels") or [],
+        agent_id=context.agent_id,
+    )
+    return {"flow_run_ids": found}
+
+
+def _object(given: Any, what: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise InvalidRequest(f"`{what}` should be a JSON object.")
+    checked: dict[str, Any] = _checked(given, what)
+    return checked
+
+
+def _checked(given: Any, what: str) -> Any:
+    try:
+        if isinstance(given, dict | list):
+            check_depth(given)
+    except ValueError:
+        raise InvalidRequest(f"`{what}` may nest {JSON_DEPTH} levels deep.") from None
+    return given
+
+
+def _name(given: str) -> str:
+    if not 1 <= len(given) <= NAME_LENGTH:
+        raise InvalidRequest(f"A name has 1 to {NAME_LENGTH} characters.")
+    return given
+
+
+_MUTATIONS: dict[str, Mutation] = {
+    "create_tenant": _create_tenant,
+    "create_project": _create_project,
+    "delete_project": _delete_project,
+    "create_flow": _create_flow,
+    "create_flow_from_compressed_string": _create_flow_from_compressed_string,
+    "register_tasks": _register_tasks,
+    "register_edges": _register_edges,
+    "archive_flow": _archive_flow,
+    "set_schedule_active": _set_schedule(is_active=True),
+    "set_schedule_inactive": _set_schedule(is_active=False),
+    "enable_flow_version_lock": _change_setting("version_locking_enabled", value=True),
+    "disable_flow_version_lock": _change_setting("version_locking_enabled", value=False),
+    "enable_flow_heartbeat": _change_setting("heartbeat_enabled", value=True),
+    "disable_flow_heartbeat": _change_setting("heartbeat_enabled", value=False),
+    "create_flow_run": _create_flow_run,
+    "delete_flow_run": _delete_flow_run,
+    "cancel_flow_run": _cancel_flow_run,
+    "set_flow_run_name": _set_flow_run_name,
+    "set_task_run_name": _set_task_run_name,
+    "set_flow_run_states": _set_flow_run_states,
+    "set_task_run_states": _set_task_run_states,
+    "get_or_create_task_run": _get_or_create_task_run,
+    "get_or_create_task_run_info": _get_or_create_task_run_info,
+    "update_flow_run_heartbeat": _update_flow_run_heartbeat,
+    "update_task_run_heartbeat": _update_task_run_heartbeat,
+    "write_run_logs": _write_run_logs,
+    "create_task_run_artifact": _create_task_run_artifact,
+    "update_task_run_artifact": _update_task_run_artifact,
+    "delete_task_run_artifact": _delete_task_run_artifact,
+    "register_agent": _register_agent,
+    "get_runs_in_queue": _get_runs_in_queue,
+}

@@ -1,0 +1,112 @@
+"""Queries: each field of a query of the graph is one selection, answered with the JSON that the database makes."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw
+
+from taskruns_service import __version__, selections
+from taskruns_service.graphql.context import Context, Info
+from taskruns_service.graphql.reading import Reader
+from taskruns_service.selections import Aggregated, Choice, Measured, Selected, Statistic
+from taskruns_service.states import STATE_TYPES
+
+Resolver = Callable[..., Any]
+
+
+def list_of(name: str) -> Resolver:
+    """Answers `name(where: …, order_by: …, …)`."""
+
+    async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
+        reader = Reader(info)
+        choice, selected = reader.choice(info.field_nodes), reader.selected(name, info.field_nodes)
+        return Raw(await info.context.database.read(selections.list_entities, name, choice, selected))
+
+    return resolve
+
+
+def one_of(name: str) -> Resolver:
+    """Answers `name_by_pk(id: …)`."""
+
+    async def resolve(_root: Any, info: Info, **arguments: Any) -> Raw:
+        choice = Choice(where={"id": {"_eq": arguments["id"]}})
+        selected = Reader(info).selected(name, info.field_nodes)
+        return Raw(await info.context.database.read(selections.get_entity, name, choice, selected))
+
+    return resolve
+
+
+def aggregate_of(name: str) -> Resolver:
+    """Answers `name_aggregate(where: …) { aggregate { … } nodes { … } }`."""
+
+    async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
+        asked = Reader(info).aggregated(name, info.field_nodes)
+        return Raw(await info.context.database.read(selections.aggregate_entities, name, asked))
+
+    return resolve
+
+
+async def read_task_run_info(context: Context, task_run_id: UUID) -> dict[str, Any] | None:
+    """The id, version, state and serialized state of a task run; None where there is none."""
+    return await _read_task_run(context, task_run_id, "id", "version", "state", "serialized_state")
+
+
+async def _read_task_run(context: Context, task_run_id: UUID, *fields: str) -> dict[str, Any] | None:
+    choice = Choice(where={"id": {"_eq": str(task_run_id)}})
+    selected = Selected({name: name for name in fields})
+    found: dict[str, Any] | None = msgspec.json.decode(
+        await context.database.read(selections.get_entity, "task_run", choice, selected)
+    )
+    return found
+
+
+async def _get_task_run_info(_root: Any, info: Info, *, task_run_id: UUID) -> dict[str, Any] | None:
+    return await read_task_run_info(info.context, task_run_id)
+
+
+async def _auth_info(_root: Any, info: Info) -> dict[str, Any]:
+    """Keys are those of the service: the tenant is the first one."""
+    choice, selected = Choice(order_by=[{"created": "asc"}], limit=1), Selected({"tenant_id": "id"})
+    found = msgspec.json.decode(await info.context.database.read(selections.get_entity, "tenant", choice, selected))
+    return found or {"tenant_id": None}
+
+
+async def _mapped_children(_root: Any, info: Info, *, task_run_id: UUID) -> dict[str, Any] | None:
+    """What has become of the children of a mapped task run."""
+    parent = await _read_task_run(info.context, task_run_id, "flow_run_id", "task_id")
+    if parent is None:
+        return None
+    choice = Choice(where={**{name: {"_eq": one} for name, one in parent.items()}, "map_index": {"_gte": 0}})
+    times = {"start": Statistic("min", {"time": "start_time"}), "end": Statistic("max", {"time": "end_time"})}
+    asked = Aggregated(choice, {"times": Measured(times), "states": Selected({"state": "state"})})
+    found = msgspec.json.decode(await info.context.database.read(selections.aggregate_entities, "task_run", asked))
+    return {
+        "min_start_time": found["times"]["start"]["time"],
+        "max_end_time": found["times"]["end"]["time"],
+        "state_counts": Counter(one["state"] for one in found["states"]),
+    }
+
+
+def _reference_data(*_: Any) -> dict[str, Any]:
+    parents = {one.type: one.parent for one in STATE_TYPES}
+
+    def ancestors(name: Any) -> list[str]:
+        return [] if parents[name] is None else [str(parents[name]), *ancestors(parents[name])]
+
+    return {
+        "state_hierarchy": {str(one.type): ancestors(one.type) for one in STATE_TYPES},
+        "state_info": {str(one.type): one.sentence for one in STATE_TYPES},
+    }
+
+
+OTHERS: Mapping[str, Resolver] = {
+    "hello": lambda *_: "hi",
+    "api": lambda *_: {"backend": "SERVER", "mode": "normal", "version": __version__},
+    "auth_info": _auth_info,
+    "get_task_run_info": _get_task_run_info,
+    "mapped_children": _mapped_children,
+    "reference_data": _reference_data,
+}

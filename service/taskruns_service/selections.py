@@ -1,0 +1,370 @@
+"""Selections: what is to be read of the graph, nested as it is asked for, and the one statement that reads it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from sqlalchemy import (
+    Connection,
+    Double,
+    Select,
+    cast,
+    func,
+    literal,
+    select,
+)
+
+from taskruns_service import aggregates
+from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service.conditions import Expression, condition, read_id
+from taskruns_service.dialects import (
+    MEMBERS_MOST,
+    TOO_MANY_ROWS,
+    document,
+    document_text,
+    documents,
+    encode_json,
+    row_of,
+)
+from taskruns_service.errors import InvalidRequest
+from taskruns_service.graph import ENTITIES, Column, Entity, Here, Relation
+
+ROWS_MOST = 100_000
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """Which rows, and in what order: `order_by` has `{field: direction}` or `{relation: {field: direction}}`."""
+
+    where: Expression = {}
+    order_by: Sequence[Mapping[str, Any]] = ()
+    distinct_on: Sequence[str] = ()
+    limit: int | None = None
+    offset: int = 0
+
+
+class Constant(Struct, frozen=True):
+    """A text that is known already, such as the name of a type."""
+
+    text: str
+
+
+class One(Struct, frozen=True):
+    """The one that a relation leads to, or null."""
+
+    relation: str
+    selected: "Selected"
+
+
+class Many(Struct, frozen=True):
+    """Those that a relation leads to, as a list."""
+
+    relation: str
+    choice: Choice
+    selected: "Selected"
+
+
+class Count(Struct, frozen=True):
+    """How many rows there are; with `columns`, how many have a value in them, or how many different ones."""
+
+    columns: Sequence[str] = ()
+    distinct: bool = False
+
+
+class Statistic(Struct, frozen=True):
+    """A statistic such as `max`, of some fields."""
+
+    name: str
+    fields: Mapping[str, "str | Constant"]
+
+
+class Measured(Struct, frozen=True):
+    """Counts and statistics of rows, by the names that they have in the answer."""
+
+    measures: Mapping[str, Count | Statistic | Constant]
+
+
+class Aggregated(Struct, frozen=True):
+    """Rows put together: measured, and listed. Without a relation it is all of an entity."""
+
+    choice: Choice
+    parts: Mapping[str, "Measured | Selected | Constant"]
+    relation: str | None = None
+
+
+class Selected(Struct, frozen=True):
+    """What is read of each row, by the names that it has in the answer: fields by name, and what relations lead to."""
+
+    members: Mapping[str, str | Constant | One | Many | Aggregated]
+
+
+def list_entities(connection: Connection, name: str, choice: Choice, selected: Selected) -> bytes:
+    """A list of an entity as JSON; raises InvalidRequest."""
+    return _run(connection, _list(ENTITIES[name], choice, selected))
+
+
+def get_entity(connection: Connection, name: str, choice: Choice, selected: Selected) -> bytes:
+    """The first of an entity that is chosen as JSON, or `null`; raises as `list_entities` does."""
+    entity = ENTITIES[name]
+    here = entity.table.alias()
+    rows = _rows(entity, here, choice, [document(_members(entity, here, selected))])
+    return _run(connection, rows.limit(1).scalar_subquery())
+
+
+def aggregate_entities(connection: Connection, name: str, asked: Aggregated) -> bytes:
+    """An entity's rows put together as JSON; raises as `list_entities` does.
+
+    Counts that are kept are taken from where they are kept.
+    """
+    if name == "task_run" and (question := _kept_count(asked)):
+        count = aggregates.aggregate(connection, question).count
+        return encode_json({key: _kept(part, count) for key, part in asked.parts.items()}).encode()
+    return _run(connection, _aggregate(ENTITIES[name], asked))
+
+
+def _run(connection: Connection, made: Column) -> bytes:
+    text = connection.execute(select(document_text(made))).scalar()
+    if text is None:
+        return b"null"
+    body = str(text).encode()
+    if TOO_MANY_ROWS.encode() in body:
+        raise InvalidRequest(
+            f"A list in the answer has more than {ROWS_MOST} rows. Ask for fewer with `where` or `limit`."
+        )
+    return body
+
+
+class _Origin(NamedTuple):
+    """The row from which a relation leads to those that are read."""
+
+    relation: Relation
+    here: Here
+
+
+def _list(entity: Entity, choice: Choice, selected: Selected, origin: _Origin | None = None) -> Column:
+    """A list of documents, as a scalar subquery."""
+    here = entity.table.alias()
+    page = _rows(entity, here, choice, [document(_members(entity, here, selected)).label("row")], origin).subquery()
+    return select(documents(page.c.row, ROWS_MOST)).scalar_subquery()
+
+
+def _matching(
+    entity: Entity, here: Here, where: Expression, columns: Sequence[Column], origin: _Origin | None
+) -> Select[Any]:
+    """Columns of the rows that meet a condition, in no order."""
+    statement = select(*columns).select_from(here).where(condition(entity, here, where))
+    if origin is None:
+        return statement
+    return statement.where(origin.relation.on(origin.here, here)).correlate(origin.here)
+
+
+def _rows(
+    entity: Entity, here: Here, choice: Choice, columns: Sequence[Column], origin: _Origin | None = None
+) -> Select[Any]:
+    """The rows that are chosen, in their order, at most one more than an answer may have."""
+    order = list(_order(entity, here, choice.order_by))
+    if choice.distinct_on:
+        # The first row of each group, in the order that is asked for.
+        keys = [_field(entity, here, name) for name in choice.distinct_on]
+        place = func.row_number().over(partition_by=keys, order_by=[*order, here.c.id]).label("place")
+        ranked = _matching(entity, here, choice.where, [here.c.id, place], origin).subquery()
+        statement: Select[Any] = select(*columns).where(here.c.id.in_(select(ranked.c.id).where(ranked.c.place == 1)))
+        statement = statement if origin is None else statement.correlate(origin.here)
+    else:
+        statement = _matching(entity, here, choice.where, columns, origin)
+    most = ROWS_MOST + 1
+    # The id last, so that pages with an offset do not overlap.
+    statement = statement.order_by(*order, here.c.id).limit(most if choice.limit is None else min(choice.limit, most))
+    return statement.offset(choice.offset) if choice.offset else statement
+
+
+def _order(entity: Entity, here: Here, order_by: Iterable[Mapping[str, Any]]) -> Iterator[Column]:
+    for value, direction in _terms(entity, here, order_by):
+        yield _DIRECTIONS[direction](value)
+
+
+def _terms(entity: Entity, here: Here, order_by: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Column, str]]:
+    """What is sorted by, and in which direction."""
+    for terms in order_by:
+        for name, given in terms.items():
+            if isinstance(given, str):
+                yield _field(entity, here, name), given
+            elif given:
+                relation = entity.relations[name.removesuffix("_aggregate")]
+                target = ENTITIES[relation.target]
+                there = target.table.alias()
+                inner = [(func.count(), given["count"])] if relation.many else _terms(target, there, [given])
+                for value, direction in inner:
+                    found = select(value).select_from(there).where(relation.on(here, there)).correlate(here)
+                    yield found.scalar_subquery(), direction
+
+
+_DIRECTIONS: dict[str, Callable[[Column], Column]] = {
+    # Where nulls go when nobody says is PostgreSQL's rule.
+    "asc": lambda column: column.asc().nulls_last(),
+    "asc_nulls_first": lambda column: column.asc().nulls_first(),
+    "asc_nulls_last": lambda column: column.asc().nulls_last(),
+    "desc": lambda column: column.desc().nulls_first(),
+    "desc_nulls_first": lambda column: column.desc().nulls_first(),
+    "desc_nulls_last": lambda column: column.desc().nulls_last(),
+}
+
+
+def _members(entity: Entity, here: Here, selected: Selected) -> dict[str, Column]:
+    if len(selected.members) > MEMBERS_MOST:
+        raise InvalidRequest(f"A selection may have {MEMBERS_MOST} fields.")
+    return {key: _member(entity, here, member) for key, member in selected.members.items()}
+
+
+def _member(entity: Entity, here: Here, member: Any) -> Column:
+    match member:
+        case str():
+            return _field(entity, here, member)
+        case Constant(text):
+            return literal(text)
+        case One(name, selected):
+            return _one(entity, here, name, selected)
+        case Many(name, choice, selected):
+            origin = _Origin(entity.relations[name], here)
+            return _list(ENTITIES[origin.relation.target], choice, selected, origin)
+        case Aggregated(relation=str(name)):
+            origin = _Origin(entity.relations[name], here)
+            return _aggregate(ENTITIES[origin.relation.target], member, origin)
+    raise TypeError(member)
+
+
+def _one(entity: Entity, here: Here, name: str, selected: Selected) -> Column:
+    relation = entity.relations[name]
+    target = ENTITIES[relation.target]
+    if kept := _kept_members(relation, selected):
+        return document(_members(entity, here, kept))
+    there = target.table.alias()
+    found = select(document(_members(target, there, selected))).where(relation.on(here, there))
+    return found.limit(1).correlate(here).scalar_subquery()
+
+
+def _kept_members(relation: Relation, selected: Selected) -> Selected | None:
+    """What is selected of the other entity as fields of this one, where this one has them all."""
+    kept: dict[str, str | Constant] = {}
+    for key, member in selected.members.items():
+        if isinstance(member, Constant):
+            kept[key] = member
+        elif isinstance(member, str) and member in relation.kept:
+            kept[key] = relation.kept[member]
+        else:
+            return None
+    return Selected(kept)
+
+
+def _field(entity: Entity, here: Here, name: str) -> Column:
+    return entity.fields[name].of(here)
+
+
+def _aggregate(entity: Entity, asked: Aggregated, origin: _Origin | None = None) -> Column:
+    def part(made: Measured | Selected | Constant) -> Column:
+        match made:
+            case Measured(measures):
+                return _measured(entity, asked.choice, measures, origin)
+            case Selected():
+                return _list(entity, asked.choice, made, origin)
+            case Constant(text):
+                return literal(text)
+
+    return document({key: part(made) for key, made in asked.parts.items()})
+
+
+def _measured(
+    entity: Entity, choice: Choice, measures: Mapping[str, Count | Statistic | Constant], origin: _Origin | None
+) -> Column:
+    """Measures of the rows that are chosen, as one document, as a scalar subquery."""
+    here = entity.table.alias()
+    fields: dict[str, Column] = {name: _field(entity, here, name).label(name) for name in _fields(measures.values())}
+    if choice.distinct_on or choice.limit is not None or choice.offset:
+        columns: list[Column] = [*fields.values()] or [here.c.id]
+        page = _rows(entity, here, choice, columns, origin).subquery()
+        fields = {name: page.c[name] for name in fields}
+        statement = select().select_from(page)
+    else:
+        statement = _matching(entity, here, choice.where, [], origin)
+    made = document({key: _measure(measure, fields) for key, measure in measures.items()})
+    return statement.add_columns(made).scalar_subquery()
+
+
+def _fields(measures: Iterable[Count | Statistic | Constant]) -> set[str]:
+    names: set[str] = set()
+    for measure in measures:
+        if isinstance(measure, Count):
+            names |= set(measure.columns)
+        elif isinstance(measure, Statistic):
+            names |= {name for name in measure.fields.values() if isinstance(name, str)}
+    return names
+
+
+def _measure(measure: Count | Statistic | Constant, fields: Mapping[str, Column]) -> Column:
+    match measure:
+        case Count(columns, distinct):
+            if not columns:
+                return func.count()
+            counted = [fields[name] for name in columns]
+            value = counted[0] if len(counted) == 1 else row_of(*counted)
+            return func.count(value.distinct() if distinct else value)
+        case Statistic(name, chosen):
+            return document(
+                {
+                    key: literal(field.text) if isinstance(field, Constant) else STATISTICS[name](fields[field])
+                    for key, field in chosen.items()
+                }
+            )
+        case Constant(text):
+            return literal(text)
+
+
+def _number(name: str) -> Callable[[Column], Column]:
+    # What PostgreSQL calls numeric has more digits than it needs.
+    return lambda column: cast(getattr(func, name)(column), Double)
+
+
+STATISTICS: dict[str, Callable[[Column], Column]] = {
+    "max": func.max,
+    "min": func.min,
+    "sum": func.sum,
+    "avg": _number("avg"),
+    "stddev": _number("stddev_samp"),
+    "stddev_pop": _number("stddev_pop"),
+    "stddev_samp": _number("stddev_samp"),
+    "var_pop": _number("var_pop"),
+    "var_samp": _number("var_samp"),
+    "variance": _number("var_samp"),
+}
+
+
+def _kept_count(asked: Aggregated) -> AggregateQuestion | None:
+    """The question that has the same answer, where only the number of some task runs is asked for."""
+    choice = asked.choice
+    measures = [one for part in asked.parts.values() if isinstance(part, Measured) for one in part.measures.values()]
+    plain = choice == Choice(where=choice.where) and not any(isinstance(one, Selected) for one in asked.parts.values())
+    if not plain or not all(isinstance(one, Constant) or one == Count() for one in measures):
+        return None
+    where: dict[str, list[Any]] = {}
+    for name, value in choice.where.items():
+        if name == "task" and value and value.keys() == {"slug"}:
+            name, value = "task_slug", value["slug"]  # noqa: PLW2901
+        match value:
+            case {"_eq": one, **others} if not others and one is not None:
+                where[name] = [one]
+            case {"_in": [_, *_] as several, **others} if not others and None not in several:
+                where[name] = several
+            case _:
+                return None
+    if not where.keys() <= {"state", "task_slug", "flow_run_id"}:
+        return None
+    where["flow_run_id"] = [read_id(one) for one in where.get("flow_run_id", ())]
+    return AggregateQuestion(where={name: values for name, values in where.items() if values})
+
+
+def _kept(part: Measured | Selected | Constant, count: int) -> Any:
+    match part:
+        case Measured(measures):
+            return {key: one.text if isinstance(one, Constant) else count for key, one in measures.items()}
+        case Constant(text):
+            return text
+    raise TypeError(part)

@@ -1,0 +1,279 @@
+"""GraphQL over HTTP: how requests are sent, what answers look like, and who may ask and change."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from graphql import build_client_schema, get_introspection_query
+
+from taskruns_service.app import create_app
+from taskruns_service.graphql.sdl import make_sdl
+from tests.service import call_command, running, settings_of
+
+TASK_RUNS = [
+    {
+        "task_slug": f"task-{number}",
+        "states": [
+            {"type": "Running", "timestamp": f"2021-05-12T18:00:0{number}.5Z"},
+            {"type": type_, "timestamp": f"2021-05-12T18:00:1{number}.250Z"},
+        ],
+    }
+    for number, type_ in enumerate(["Success", "Failed", "Skipped", "Success"])
+]
+
+
+@pytest.fixture
+async def graphql(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application on SQLite and on PostgreSQL, with a flow run of four task runs."""
+    async with running(create_app(settings_of(database_url))) as client:
+        made = await client.post("/flow-runs", json={"flow_name": "etl", "parameters": {"a": [1, None]}})
+        flow_run_id = made.json()["id"]
+        reported = await client.post(f"/flow-runs/{flow_run_id}/task-runs", json={"items": TASK_RUNS})
+        assert reported.status_code == 200, reported.text
+        yield client
+
+
+async def ask(client: httpx.AsyncClient, query: str, /, path: str = "/graphql", **variables: Any) -> Any:
+    response = await client.post(path, json={"query": query, "variables": variables})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert "errors" not in answer, answer
+    return answer["data"]
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/"])
+@pytest.mark.parametrize("variables", [{"slug": "task-1"}, json.dumps({"slug": "task-1"})])
+async def test_variables_are_an_object_or_text(graphql: httpx.AsyncClient, path: str, variables: Any) -> None:
+    query = "query($slug: String) { task_run(where: {task: {slug: {_eq: $slug}}}) { state } }"
+    response = await graphql.post(path, json={"query": query, "variables": variables})
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {"data": {"task_run": [{"state": "Failed"}]}}
+
+
+@pytest.mark.parametrize("body", [{}, {"variables": None}, {"variables": "null"}, {"variables": "{}"}])
+async def test_variables_may_be_left_out(graphql: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    response = await graphql.post("/graphql", json={"query": "{ hello }", **body})
+    assert (response.status_code, response.json()) == (200, {"data": {"hello": "hi"}})
+
+
+async def test_members_have_the_names_and_the_order_of_the_query(graphql: httpx.AsyncClient) -> None:
+    data = await ask(
+        graphql,
+        """query($yes: Boolean!) {
+          runs: task_run(order_by: {start_time: asc}, limit: 1) {
+            ...times
+            __typename
+            flow_run { parameters number: run_count id @include(if: $yes) name @skip(if: $yes) }
+            ... on task_run { duration }
+          }
+          task_run_aggregate { aggregate { count max { duration } } nodes { state } }
+        }
+        fragment times on task_run { end_time start_time }""",
+        yes=True,
+    )
+    (run,) = data["runs"]
+    assert list(run) == ["end_time", "start_time", "__typename", "flow_run", "duration"]
+    assert run["end_time"] == "2021-05-12T18:00:10.25+00:00"
+    assert run["start_time"] == "2021-05-12T18:00:00.5+00:00"
+    assert (run["__typename"], run["duration"]) == ("task_run", 9.75)
+    assert list(run["flow_run"]) == ["parameters", "number", "id"]
+    assert run["flow_run"]["parameters"] == {"a": [1, None]}
+    assert data["task_run_aggregate"]["aggregate"] == {"count": 4, "max": {"duration": 9.75}}
+    assert sorted(one["state"] for one in data["task_run_aggregate"]["nodes"]) == [
+        *("Failed", "Skipped", "Success", "Success")
+    ]
+
+
+async def test_order_of_a_variable_is_that_in_which_it_was_sent(graphql: httpx.AsyncClient) -> None:
+    query = "query($by: [task_run_order_by]) { task_run(order_by: $by) { state task_slug } }"
+    for by in ([{"state": "asc", "task_slug": "desc"}], [{"state": "asc"}, {"task_slug": "desc"}]):
+        found = (await ask(graphql, query, by=by))["task_run"]
+        assert [one["task_slug"] for one in found] == ["task-1", "task-2", "task-3", "task-0"]
+    turned = (await ask(graphql, query, by=[{"task_slug": "desc", "state": "asc"}]))["task_run"]
+    assert [one["task_slug"] for one in turned] == ["task-3", "task-2", "task-1", "task-0"]
+
+
+WHERE: dict[str, tuple[str, set[int]]] = {
+    "nothing": ("{}", {0, 1, 2, 3}),
+    "null": ("{state: {_eq: null}}", {0, 1, 2, 3}),
+    "none of none": ("{state: {_nin: []}}", {0, 1, 2, 3}),
+    "one of none": ("{state: {_in: []}}", set()),
+    "not": ('{_not: {state: {_eq: "Success"}}}', {1, 2}),
+    "or": ('{_or: [{state: {_eq: "Failed"}}, {task_slug: {_like: "%-3"}}]}', {1, 3}),
+    "and, as one object": ('{_and: {state: {_eq: "Success"}, task_slug: {_neq: "task-0"}}}', {3}),
+    "times": ('{start_time: {_gt: "2021-05-12T18:00:01.5", _lte: "2021-05-12T20:00:03.5+02:00"}}', {2, 3}),
+    "nulls": ("{name: {_is_null: false}}", set()),
+    "a comparison with null": ('{_not: {name: {_eq: "x"}}}', set()),
+    "one of many": ('{states: {state: {_eq: "Skipped"}}}', {2}),
+    "of the flow run": ('{flow_run: {flow: {name: {_ilike: "ET_"}}}}', {0, 1, 2, 3}),
+    "a regular expression": ('{task_slug: {_regex: "[02]$"}}', {0, 2}),
+    "JSON": ("{flow_run: {parameters: {_contains: {a: [1]}}}}", {0, 1, 2, 3}),
+    "a key of JSON": ('{flow_run: {parameters: {_has_key: "b"}}}', set()),
+    "the original's end": ("{end_time: {_is_null: true}}", {2}),
+}
+
+
+@pytest.mark.parametrize(("where", "chosen"), WHERE.values(), ids=WHERE)
+async def test_conditions_choose(graphql: httpx.AsyncClient, where: str, chosen: set[int]) -> None:
+    data = await ask(
+        graphql,
+        f"{{ task_run(where: {where}) {{ task_slug }} "
+        f"task_run_aggregate(where: {where}) {{ aggregate {{ count(columns: [id], distinct: true) }} }} }}",
+    )
+    assert {one["task_slug"] for one in data["task_run"]} == {f"task-{number}" for number in chosen}
+    assert data["task_run_aggregate"]["aggregate"]["count"] == len(chosen)
+
+
+async def test_kept_count_is_the_counted_one(graphql: httpx.AsyncClient) -> None:
+    query = """query($kept: task_run_bool_exp, $counted: task_run_bool_exp) {
+      kept: task_run_aggregate(where: $kept) { aggregate { count } }
+      counted: task_run_aggregate(where: $counted) { aggregate { count } }
+    }"""
+    for kept in (
+        {},
+        {"state": {"_eq": "Success"}},
+        {"state": {"_in": ["Failed", "Skipped"]}, "task": {"slug": {"_eq": "task-1"}}},
+    ):
+        counted = {"_and": [kept], "map_index": {"_gte": -1}}
+        data = await ask(graphql, query, kept=kept, counted=counted)
+        assert data["kept"] == data["counted"]
+
+
+REFUSED: dict[str, tuple[Any, int, str]] = {
+    "no JSON": (b"{", 400, "BAD_USER_INPUT"),
+    "no query": ({"variables": {}}, 400, "BAD_USER_INPUT"),
+    "variables of another kind": ({"query": "{ hello }", "variables": [1]}, 400, "BAD_USER_INPUT"),
+    "text that holds no variables": ({"query": "{ hello }", "variables": "x"}, 400, "BAD_USER_INPUT"),
+    "no document": ({"query": "{ hello"}, 400, "GRAPHQL_PARSE_FAILED"),
+    "no such field": ({"query": "{ nonsense }"}, 400, "GRAPHQL_VALIDATION_FAILED"),
+    "a variable that is missing": (
+        {"query": "query($id: uuid!) { task_by_pk(id: $id) { id } }"},
+        400,
+        "BAD_USER_INPUT",
+    ),
+    "an id that is none": (
+        {"query": 'mutation { cancel_flow_run(input: {flow_run_id: "x"}) { state } }'},
+        400,
+        "GRAPHQL_VALIDATION_FAILED",
+    ),
+    "an id in a condition that is none": (
+        {"query": '{ task_run(where: {id: {_eq: "x"}}) { id } }'},
+        200,
+        "data-exception",
+    ),
+    "a pattern that is none": ({"query": '{ task(where: {slug: {_regex: "("}}) { id } }'}, 200, "data-exception"),
+    "a negative limit": ({"query": "{ task_run(limit: -1) { id } }"}, 200, "BAD_USER_INPUT"),
+    "a flow that is not there": (
+        {
+            "query": "mutation($input: create_flow_run_input!) { create_flow_run(input: $input) { id } }",
+            "variables": {"input": {"flow_id": str(UUID(int=1))}},
+        },
+        200,
+        "BAD_USER_INPUT",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "code"), REFUSED.values(), ids=REFUSED)
+async def test_what_is_wrong_is_said(graphql: httpx.AsyncClient, body: Any, status: int, code: str) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = await graphql.post("/graphql", content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == status, response.text
+    (error,) = response.json()["errors"]
+    assert error["message"]
+    assert error["extensions"] == {"code": code}
+    assert "API_ERROR" not in response.text
+
+
+async def test_error_of_one_field_leaves_the_others(graphql: httpx.AsyncClient) -> None:
+    query = '{ bad: task_run(where: {id: {_eq: "x"}}) { id } good: task_run(limit: 1) { __typename } }'
+    answer = (await graphql.post("/graphql", json={"query": query})).json()
+    assert answer["data"] == {"bad": None, "good": [{"__typename": "task_run"}]}
+    assert [error["path"] for error in answer["errors"]] == [["bad"]]
+
+
+async def test_nul_is_replaced(graphql: httpx.AsyncClient) -> None:
+    run = (await ask(graphql, "{ flow_run { id } }"))["flow_run"][0]["id"]
+    write = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
+    logs = {"flow_run_id": run, "message": "a\0b", "level": "INFO"}
+    for variables in ({"input": {"logs": logs}}, json.dumps({"input": {"logs": {**logs, "message": "c\0d"}}})):
+        response = await graphql.post("/graphql", json={"query": write, "variables": variables})
+        assert response.json() == {"data": {"write_run_logs": {"success": True}}}
+    found = (await ask(graphql, "{ log(order_by: {message: asc}) { message } }"))["log"]
+    assert [one["message"] for one in found] == ["a\ufffdb", "c\ufffdd"]
+
+
+async def test_logs_and_artifacts_that_are_sent_again_are_kept_once(graphql: httpx.AsyncClient) -> None:
+    run = (await ask(graphql, "{ task_run(limit: 1) { id flow_run_id } }"))["task_run"][0]
+    line = {"flow_run_id": run["flow_run_id"], "message": "m", "timestamp": "2021-05-12T18:00:00", "level": "INFO"}
+    note = {"task_run_id": run["id"], "kind": "link", "data": {"link": "x"}}
+    ids = set()
+    for _ in range(2):
+        await ask(
+            graphql,
+            "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }",
+            input={"logs": [line]},
+        )
+        made = await ask(
+            graphql,
+            "mutation($input: create_task_run_artifact_input!) { create_task_run_artifact(input: $input) { id } }",
+            input=note,
+        )
+        ids.add(made["create_task_run_artifact"]["id"])
+    data = await ask(graphql, "{ log_aggregate { aggregate { count } } task_run_artifact { id } }")
+    assert data == {"log_aggregate": {"aggregate": {"count": 1}}, "task_run_artifact": [{"id": one} for one in ids]}
+
+
+async def test_schema_can_be_asked_for_in_both_ways(graphql: httpx.AsyncClient) -> None:
+    response = await graphql.get("/graphql/schema")
+    assert (response.status_code, response.text) == (200, make_sdl())
+    answer = (await graphql.post("/graphql", json={"query": get_introspection_query()})).json()
+    assert build_client_schema(answer["data"]).get_type("task_run")
+
+
+async def test_browsers_get_an_explorer_that_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    hint = await client.get("/graphql", headers={"Accept": "*/*"})
+    assert hint.headers["content-type"].startswith("text/plain")
+    assert "curl" in hint.text
+    page = await client.get("/graphql", headers={"Accept": "text/html,*/*"})
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert re.findall(r"(?:src|href)=\"(?!/)|https?://|@import|url\(", page.text) == []
+
+
+async def test_body_may_be_only_so_large(client: httpx.AsyncClient) -> None:
+    response = await client.post("/graphql", json={"query": "{ hello }", "variables": {"x": "y" * 8 * 1024 * 1024}})
+    assert response.status_code == 413
+    assert response.json()["limit"] == 8 * 1024 * 1024
+
+
+@pytest.fixture
+def keys(sqlite_url: str) -> dict[str, str]:
+    """An API key of every scope, by its scope."""
+    keys = {}
+    for scope in ("read", "write"):
+        made = call_command("keys", "create", "--scope", scope, "--name", scope, TASKRUNS_DATABASE_URL=sqlite_url)
+        keys[scope] = made.stdout.strip()
+    return keys
+
+
+async def test_keys_open_what_their_scope_says(sqlite_url: str, keys: dict[str, str]) -> None:
+    query, mutation = "{ hello }", 'mutation { create_tenant(input: {name: "a", slug: "a"}) { id } }'
+    async with running(create_app(settings_of(sqlite_url, require_keys=True))) as client:
+
+        async def refusal(document: str, key: str | None) -> Any:
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            response = await client.post("/graphql", json={"query": document}, headers=headers)
+            assert response.status_code == 200
+            errors = response.json().get("errors")
+            return errors and errors[0]["extensions"]["code"]
+
+        assert await refusal(query, None) == "UNAUTHENTICATED"
+        assert await refusal("{", "trk_no_key") == "UNAUTHENTICATED"
+        assert await refusal(query, keys["read"]) is None
+        assert await refusal(mutation, keys["read"]) == "FORBIDDEN"
+        assert await refusal(mutation, keys["write"]) is None

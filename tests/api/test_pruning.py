@@ -1,0 +1,83 @@
+"""`taskruns-service prune`: what it says, and that it may be killed and run again while the service writes."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.service import PROGRAM, call_command, environment_of, served
+
+LONG_AGO = "2021-05-12T18:00:00Z"
+
+
+def record(http: httpx.Client, flow_runs: int, task_runs: int, ended: str | None = LONG_AGO) -> None:
+    """Records flow runs, which have ended unless `ended` is None."""
+    items = [{"task_slug": f"task-{number}", "states": [{"type": "Success"}]} for number in range(task_runs)]
+    for _ in range(flow_runs):
+        path = f"/flow-runs/{http.post('/flow-runs', json={'flow_name': 'f'}).json()['id']}"
+        assert http.post(f"{path}/task-runs", json={"items": items}).status_code == 200
+        if ended is not None:
+            assert http.post(f"{path}/states", json={"type": "Success", "timestamp": ended}).status_code == 201
+
+
+def prune(url: str, *arguments: str) -> str:
+    """What the command prints when it is done."""
+    done = call_command("prune", "--older-than", "90d", *arguments, TASKRUNS_DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "THEN", done.stdout)
+
+
+def check(url: str) -> None:
+    done = call_command("check", TASKRUNS_DATABASE_URL=url)
+    assert (done.returncode, done.stdout) == (0, "All counts are right.\n")
+
+
+def test_what_is_old_is_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path) as service, service.client() as http:
+        record(http, 3, 4)
+        record(http, 1, 5, ended=None)
+    told = "3 flow runs from before THEN UTC, with 12 task runs.\n"
+    assert prune(database_url, "--dry-run") == f"There are {told}"
+    assert prune(database_url) == f"Deleted {told}"
+    assert prune(database_url) == "Deleted 0 flow runs from before THEN UTC, with 0 task runs.\n"
+    # It has changed since, so it is not old.
+    assert prune(database_url, "--unfinished", "--dry-run").startswith("There are 0 flow runs")
+    assert call_command("prune", "--older-than", "0h", "--unfinished", TASKRUNS_DATABASE_URL=database_url).stdout
+    check(database_url)
+
+
+def test_file_that_is_served_is_not_pruned(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path):
+        done = call_command("prune", "--older-than", "90d", TASKRUNS_DATABASE_URL=sqlite_url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "has" in done.stderr
+    assert "open" in done.stderr
+
+
+def test_killed_while_the_service_writes_it_goes_on_where_it_was(postgres_url: str, tmp_path: Path) -> None:
+    def flow_runs(http: httpx.Client) -> int:
+        answer: dict[str, Any] = http.get("/flow-runs", params={"limit": 1000, "fields": "id"}).json()
+        return len(answer["items"])
+
+    with served(postgres_url, tmp_path) as service, service.client() as http:
+        record(http, 60, 3)
+        command = [PROGRAM, "prune", "--older-than", "90d", "--batch", "3"]
+        environment = environment_of(TASKRUNS_DATABASE_URL=postgres_url)
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline() == "deleted   1 flow runs, 3 task runs\n"
+            process.send_signal(signal.SIGKILL)
+        left = flow_runs(http)
+        assert 0 < left < 60
+        record(http, 2, 3, ended=None)
+        check(postgres_url)
+        # What the killed process had just sent may have been committed after it.
+        told = [
+            f"Deleted {one} flow runs from before THEN UTC, with {3 * one} task runs.\n" for one in (left, left - 1)
+        ]
+        assert prune(postgres_url) in told
+        assert flow_runs(http) == 2
+    check(postgres_url)

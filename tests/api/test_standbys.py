@@ -1,0 +1,218 @@
+"""Standbys: a real primary and a standby that streams from it; nobody reads less than they say they have seen."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any, NamedTuple
+
+import asyncpg
+import httpx
+import pytest
+
+from taskruns import AsyncClient
+from taskruns_service.app import create_app
+from tests.postgres import PostgresServer, database_name, running_postgres, running_standby
+from tests.service import call_command, problem_of, running, settings_of
+
+POSITION = "X-Taskruns-Position"
+WAIT_SECONDS = 20
+
+
+class Pair(NamedTuple):
+    """A primary, its standby, and the name of a migrated database that both have."""
+
+    primary: PostgresServer
+    standby: PostgresServer
+    name: str
+
+    def settings(self, **others: Any) -> Any:
+        """Settings of a service that writes to the primary and reads from the standby."""
+        urls = {"database_url": self.primary.url(self.name), "read_database_url": self.standby.url(self.name)}
+        return settings_of(**{**urls, **others})
+
+
+def migrated(primary: PostgresServer) -> str:
+    """The name of a new database with the schema."""
+    url = primary.create_database()
+    assert call_command("migrate", TASKRUNS_DATABASE_URL=url).returncode == 0
+    return database_name(url)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    """A primary and its standby for the tests that leave both as they are."""
+    with running_postgres() as primary:
+        name = migrated(primary)
+        with running_standby(primary) as standby:
+            yield Pair(primary, standby, name)
+
+
+@pytest.fixture
+def breakable_pair() -> Iterator[tuple[Pair, Callable[[], None]]]:
+    """A primary and its standby for one test, and what stops the primary."""
+    with ExitStack() as both:
+        first = both.enter_context(ExitStack())
+        primary = first.enter_context(running_postgres())
+        name = migrated(primary)
+        yield Pair(primary, both.enter_context(running_standby(primary)), name), first.close
+
+
+async def run_on(url: str, statement: str) -> Any:
+    """Runs a statement past the service, and gives the first value of its answer."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def until(found: Callable[[], Awaitable[Any]]) -> None:
+    """Waits until a question is answered with something true."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not await found():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def paused(pair: Pair) -> AsyncIterator[None]:
+    """Keeps the standby at what it knows."""
+    standby = pair.standby.url(pair.name)
+    await run_on(standby, "SELECT pg_wal_replay_pause()")
+    await until(lambda: run_on(standby, "SELECT pg_get_wal_replay_pause_state() = 'paused'"))
+    try:
+        yield
+    finally:
+        await run_on(standby, "SELECT pg_wal_replay_resume()")
+
+
+async def caught_up(pair: Pair, position: str) -> None:
+    """Waits until the standby has replayed up to a position."""
+    asked = f"SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= {position}"
+    await until(lambda: run_on(pair.standby.url(pair.name), asked))
+
+
+async def create(http: httpx.AsyncClient, flow_name: str) -> httpx.Response:
+    """Creates a flow run."""
+    answer = await http.post("/flow-runs", json={"flow_name": flow_name})
+    assert answer.status_code == 201
+    return answer
+
+
+async def flow_names(http: httpx.AsyncClient, position: str | None = None) -> set[str]:
+    """The names of the flows that have runs, as a client sees them that has seen a position."""
+    answer = await http.get("/flow-runs", headers={} if position is None else {POSITION: position})
+    assert answer.status_code == 200
+    return {one["flow_name"] for one in answer.json()["items"]}
+
+
+async def test_standby_answers_as_soon_as_it_knows_what_the_client_has_seen(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http:
+        first = (await create(http, "first")).headers[POSITION]
+        await caught_up(pair, first)
+        async with paused(pair):
+            second = (await create(http, "second")).headers[POSITION]
+            assert int(second) > int(first)
+            # It is the standby that answers who has seen the first alone, and who has not said.
+            assert "second" not in await flow_names(http)
+            assert await flow_names(http, first) == await flow_names(http)
+            assert {"first", "second"} <= await flow_names(http, second)
+        await caught_up(pair, second)
+        assert {"first", "second"} <= await flow_names(http)
+
+
+async def test_every_kind_of_question_sees_what_was_written(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http:
+        run = f"/flow-runs/{(await create(http, 'kinds')).json()['id']}"
+        body = {"items": [{"task_slug": "a", "states": [{"type": "Running"}]}]}
+        reported = await http.post(f"{run}/task-runs", json=body)
+        await caught_up(pair, reported.headers[POSITION])
+        async with paused(pair):
+            task_run = f"/task-runs/{reported.json()['items'][0]['task_run_id']}"
+            written = await http.post(f"{task_run}/states", json={"type": "Success"})
+            seen = {POSITION: written.headers[POSITION]}
+            assert (await http.get(task_run)).json()["state"] == "Running"
+            assert (await http.get(task_run, headers=seen)).json()["state"] == "Success"
+            # A snapshot of several statements, and one statement.
+            grouped = await http.get("/task-runs/aggregate?flow_name=kinds&group_by=state", headers=seen)
+            assert [one["key"] for one in grouped.json()["groups"]] == [{"state": "Success"}]
+            assert (await http.get(f"{task_run}/states", headers=seen)).json()["items"][-1]["type"] == "Success"
+            assert len((await http.get(f"{run}/task-runs?state=Success", headers=seen)).json()["items"]) == 1
+
+
+async def test_version_that_was_seen_is_compared_with_the_newest(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http:
+        run = f"/flow-runs/{(await create(http, 'versions')).json()['id']}"
+        reported = await http.post(f"{run}/task-runs", json={"items": [{"task_slug": "a"}]})
+        await caught_up(pair, reported.headers[POSITION])
+        task_run = f"/task-runs/{reported.json()['items'][0]['task_run_id']}"
+        async with paused(pair):
+            written = await http.post(f"{task_run}/states", json={"type": "Running"})
+            same = await http.get(task_run, headers={"If-None-Match": written.headers["etag"]})
+            assert (same.status_code, same.headers["etag"]) == (304, written.headers["etag"])
+            newer = await http.get(task_run, headers={"If-None-Match": '"0"'})
+            assert (newer.status_code, newer.json()["state"]) == (200, "Running")
+
+
+async def test_new_run_is_found_by_who_knows_nothing_but_its_id(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http:
+        async with paused(pair):
+            run = f"/flow-runs/{(await create(http, 'new')).json()['id']}"
+            assert (await http.get(run)).status_code == 200
+            assert (await http.get(f"{run}/task-runs")).json() == {"items": [], "next": None}
+        assert (await http.get("/flow-runs/8e445d74-9ca6-425b-98e5-72754b7ea174")).status_code == 404
+
+
+async def test_python_client_reads_its_own_writes(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http, paused(pair):
+        client, other = (AsyncClient("http://service", http_client=http) for _ in range(2))
+        made = await client.flow_runs.create(flow_name="by the client")
+        found = await client.flow_runs.list(flow_name=["by the client"])
+        assert [one.id for one in found.items] == [made.id]
+        # Another client has not seen it, so a standby may answer.
+        assert (await other.flow_runs.list(flow_name=["by the client"])).items == []
+
+
+@pytest.mark.parametrize("given", ["", "x", "-1", "1.5", "9223372036854775808"])
+async def test_position_that_is_none_is_refused(pair: Pair, given: str) -> None:
+    async with running(create_app(pair.settings())) as http:
+        refused = await http.get("/flow-runs", headers={POSITION: given})
+        assert refused.status_code == 400
+        assert problem_of(refused)["errors"] == [
+            {"detail": "It should be the number that an earlier answer had.", "header": POSITION}
+        ]
+
+
+async def test_primary_answers_while_no_standby_does(pair: Pair) -> None:
+    nobody = "postgresql://user:password@127.0.0.1:1/taskruns"
+    async with running(create_app(pair.settings(read_database_url=nobody))) as http:
+        await create(http, "alone")
+        for _ in range(3):
+            assert "alone" in await flow_names(http)
+
+
+async def test_without_standbys_nobody_is_told_a_position(pair: Pair) -> None:
+    async with running(create_app(pair.settings(read_database_url=""))) as http:
+        assert POSITION not in (await create(http, "plain")).headers
+
+
+async def test_new_primary_is_found_after_a_fail_over(breakable_pair: tuple[Pair, Callable[[], None]]) -> None:
+    pair, stop_primary = breakable_pair
+    user = pair.primary.url("").rpartition("@")[0]
+    hosts = ",".join(f"127.0.0.1:{server.port}" for server in (pair.standby, pair.primary))
+    both = f"{user}@{hosts}/{pair.name}"
+    async with running(create_app(pair.settings(database_url=both, read_database_url=both))) as http:
+        before = await create(http, "before")
+        await caught_up(pair, before.headers[POSITION])
+        stop_primary()
+        refused = await http.post("/flow-runs", json={"flow_name": "meanwhile"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert problem_of(refused)["code"] == "database-unavailable"
+        # Who only reads goes on reading.
+        assert await flow_names(http) == {"before"}
+        assert await run_on(pair.standby.url(pair.name), "SELECT pg_promote()")
+        after = await create(http, "after")
+        assert await flow_names(http, after.headers[POSITION]) == {"before", "after"}
+    checked = await asyncio.to_thread(call_command, "check", TASKRUNS_DATABASE_URL=both)
+    assert (checked.returncode, checked.stdout) == (0, "All counts are right.\n")
