@@ -14,6 +14,9 @@ DEV  := $(VENV)/.dev
 PREFECT1_VENV    := .venv-prefect1
 PREFECT1_PYTHONS ?= $(PYTHON) python3.11 python3.10 python3.9
 
+# The benchmarks compare the service with Prefect 3's server, which needs other releases of what we need.
+PREFECT3_VENV := .venv-prefect3
+
 PIP_INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 INSTALL_LOCK  := $(PIP_INSTALL) --require-hashes --requirement
 # The build back end comes from the lock as well, so that nothing unpinned is fetched.
@@ -25,10 +28,10 @@ OURS    := --python-version 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve migrate test lint format types openapi client bench lock clean
+.PHONY: help serve migrate test lint format types openapi client bench bench-full lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 serve: $(RUN) ## Start the service: make serve ARGS="--port 4300"
 	$(BIN)/taskruns-service serve $(ARGS)
@@ -58,18 +61,22 @@ client: $(DEV) ## Write the generated half of the client from openapi.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" openapi-python-client generate --path openapi.json --config client/generator.yaml \
 		--custom-template-path client/templates --meta none --output-path "$(OUTPUT)" --overwrite --fail-on-warning
 
-bench: $(DEV) ## Measure: make bench ARGS="--help"
+bench: $(DEV) $(PREFECT3_VENV)/.ready ## Measure, and write docs/benchmarks.md: make bench ARGS="--help"
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-full: ## The same with 10,000,000 task runs as well, which takes hours
+	$(MAKE) bench ARGS="--sizes 10000,100000,1000000,10000000 $(ARGS)"
 
 # One resolution for all: the smaller locks take their versions from dev.lock.
 lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
 	$(COMPILE) $(OURS) $(ARGS) --group dev --all-extras --output-file requirements/dev.lock pyproject.toml client/pyproject.toml
 	$(COMPILE) $(OURS) --constraints requirements/dev.lock --output-file requirements/serve.lock pyproject.toml
 	$(COMPILE) $(OURS) --constraints requirements/dev.lock --output-file requirements/build.lock --group build
+	$(COMPILE) $(OURS) $(ARGS) --output-file requirements/prefect3.lock --group prefect3
 	$(COMPILE) --python-version 3.9 $(ARGS) --output-file requirements/prefect1.lock --group prefect1
 
 clean: ## Remove everything that make can build again
-	rm -rf $(VENV) $(PREFECT1_VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
+	rm -rf $(VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
 	find service client tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -97,3 +104,8 @@ $(PREFECT1_VENV)/.ready: requirements/prefect1.lock
 		exit; \
 	done; \
 	echo "There is no Python 3.9, 3.10 or 3.11: prefect 1.4.1 is not tested." >&2
+
+$(PREFECT3_VENV)/.ready: requirements/prefect3.lock
+	$(PYTHON) -m venv --clear $(PREFECT3_VENV)
+	$(PREFECT3_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@

@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.benchmarks import charts, client, data, growth, limit, load, servers, versus, world
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
-from tests.benchmarks.report import Table
+from tests.benchmarks.report import Row, Table
+from tests.benchmarks.world import World
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
@@ -24,40 +25,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", default="10000,100000,1000000", help="task runs in the databases (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which all is measured (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="how long a figure is measured (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=3, help="how long a figure is measured (%(default)s)")
     parser.add_argument("--parts", default=",".join(PARTS), help="what to measure (%(default)s)")
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; charts go beside it")
     arguments = parser.parse_args()
     load.require_wrk()
     timing = Timing(arguments.rounds, arguments.seconds)
     sizes = sorted(map(int, arguments.sizes.split(",")))
-    with servers.postgres() as server, tempfile.TemporaryDirectory() as folder:
+    with servers.postgres() as server:
         databases = {size: filled(server, size) for size in sizes}
-        tables = measure(server, databases, arguments.parts.split(","), timing, arguments.output, Path(folder))
+        tables = measure(server, databases, arguments.parts.split(","), timing, images=arguments.output.with_suffix(""))
     arguments.output.write_text(page(tables, timing))
     sys.stdout.write(f"Wrote {arguments.output}.\n")
 
 
 def measure(
-    server: PostgresServer,
-    databases: dict[int, str],
-    parts: list[str],
-    timing: Timing,
-    output: Path,
-    folder: Path,
+    server: PostgresServer, databases: dict[int, str], parts: list[str], timing: Timing, *, images: Path
 ) -> list[Table]:
-    """The tables of the parts; each part's chart is written beside the page."""
-    images = output.parent / "benchmarks"
+    """The tables of the parts; each part's chart is written into the folder `images`."""
     worlds = {size: asyncio.run(world.look(url, size)) for size, url in databases.items()}
     compared = min(databases, key=lambda size: abs(size - COMPARED))
     tables: list[Table] = []
     if "sqlite" in parts:  # first: the other parts write into the databases that it copies
-        paths = [folder / f"{size}.db" for size in (min(databases), compared)]
-        for path, size in zip(paths, (min(databases), compared), strict=True):
-            servers.migrated(f"sqlite:///{path}")
-            asyncio.run(data.copy_to_sqlite(databases[size], str(path)))
-        known = (worlds[min(databases)], worlds[compared])
-        tables.append(growth.on_sqlite(paths[1], paths[0], known, timing))
+        tables.append(of_sqlite(databases, worlds, (min(databases), compared), timing))
     if "prefect" in parts:
         versus_table = versus.measure(server, databases[compared], worlds[compared], timing)
         charts.ratios(versus_table.rows, images / "prefect.svg", "times as many a second as Prefect 3")
@@ -82,10 +72,18 @@ def filled(server: PostgresServer, task_runs: int) -> str:
     return url
 
 
+def of_sqlite(databases: dict[int, str], worlds: dict[int, World], sizes: tuple[int, int], timing: Timing) -> Table:
+    """The figures of SQLite, on copies of two of the databases."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{size}.db" for size in sizes]
+        for path, size in zip(paths, sizes, strict=True):
+            servers.migrated(f"sqlite:///{path}")
+            asyncio.run(data.copy_to_sqlite(databases[size], str(path)))
+        return growth.on_sqlite(paths[1], paths[0], (worlds[sizes[0]], worlds[sizes[1]]), timing)
+
+
 def of_client(figures: dict[str, Rate]) -> Table:
     """The figures of the Python client."""
-    from tests.benchmarks.report import Row
-
     return Table("The Python client, on SQLite", "", ["figure"], [Row(name, [rate]) for name, rate in figures.items()])
 
 
@@ -106,12 +104,12 @@ def page(tables: list[Table], timing: Timing) -> str:
 HEADER = """\
 # Benchmarks
 
-Written by `{command}`, which installs and starts all that it compares, PostgreSQL included: wrk with
-{connections} connections (4 for bulk requests), the service in one process and the database all on one machine with
-{cores} cores, Python {python}. The figures are per second unless they say otherwise: the median of {rounds} rounds of
-{seconds:g} seconds (least to most). Every round measures everything in turn, and a ratio is one within a round, since the
-speed of a shared machine changes from minute to minute: compare the ratios. Every write is on the disk when it is
-answered (PostgreSQL with `fsync`, SQLite with `synchronous=FULL`).
+Written by `{command}`, which installs and starts all that it compares, PostgreSQL included. wrk with {connections}
+connections (4 for bulk requests), the service in one process and the database share one machine with {cores} cores;
+Python {python}. The figures are per second unless they say otherwise: the median of {rounds} rounds of {seconds:g}
+seconds (least to most). Every round measures everything in turn, and a ratio is one within a round, since the speed of
+a shared machine changes from minute to minute: compare the ratios. Every write is on the disk when it is answered
+(PostgreSQL with `fsync`, SQLite with `synchronous=FULL`).
 """
 
 

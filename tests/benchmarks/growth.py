@@ -53,7 +53,7 @@ def measure(databases: Mapping[str, World], timing: Timing) -> tuple[Table, dict
     return Table("Against growth", text, [f"{size:,}" for size in by_size], rows, "growth.svg"), figures
 
 
-def questions(url: str, known: World, seconds: float) -> Questions:
+def questions(url: str, known: World, seconds: int) -> Questions:
     """What is asked at every size."""
 
     def ask(asks: list[Ask]) -> Callable[[], float]:

@@ -16,7 +16,7 @@ class Timing(NamedTuple):
     """How often and how long everything is measured."""
 
     rounds: int
-    seconds: float
+    seconds: int
 
 
 def measure(url: str, known: World, timing: Timing) -> list[Table]:
@@ -48,7 +48,7 @@ def measure(url: str, known: World, timing: Timing) -> list[Table]:
     return [reads(found), writes(found, url, known, timing)]
 
 
-def bulk(url: str, known: World, seconds: float) -> float:
+def bulk(url: str, known: World, seconds: int) -> float:
     """Transitions per second, 1,000 in a request."""
     return 1000 * rate(url, world.transitions(known, 1000), seconds, connections=BULK_CONNECTIONS)
 

@@ -67,7 +67,7 @@ class Rate(list[float]):
         return f"{self.median:,.{digits}f} ({min(self):,.{digits}f} to {max(self):,.{digits}f})"
 
 
-def rate(url: str, asks: Sequence[Ask], seconds: float, *, connections: int = CONNECTIONS, again: bool = True) -> float:
+def rate(url: str, asks: Sequence[Ask], seconds: int, *, connections: int = CONNECTIONS, again: bool = True) -> float:
     """Good answers per second to these requests; unless they may be sent `again`, there have to be enough of them."""
     host = urlsplit(url).netloc
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,5 @@
 """Prefect 3's server, with the same flow runs, task runs and states: what people would pick instead."""
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +8,7 @@ from pathlib import Path
 from tests.benchmarks import data, servers
 from tests.postgres import free_port
 
-# Newer releases of fastapi than this one refuse what that release of Prefect's has in its code.
-REQUIREMENTS = ("prefect==3.8.8", "fastapi==0.139.0")
+# Made by the Makefile.
 FOLDER = servers.ROOT / ".venv-prefect3"
 
 _STATE = "CASE {0} WHEN 'Success' THEN 'COMPLETED' WHEN 'Failed' THEN 'FAILED' ELSE upper({0}) END"
@@ -22,36 +19,38 @@ _TASK_RUN_STATE = _STATE.format("type"), _STATE_NAME.format("type")
 _TABLES = {
     "flow": ("id, name", "SELECT id, name FROM flow"),
     "flow_run": (
-        "id, created, updated, name, flow_id, state_id, state_type, state_name, state_timestamp, run_count, start_time,"
-        " end_time, expected_start_time, total_run_time",
-        "SELECT id, created, updated, name, flow_id, md5('state' || id)::uuid, 'COMPLETED', 'Completed', created, 1,"
-        " start_time, end_time, start_time, interval '1 minute' FROM flow_run",
+        (
+            "id, created, updated, name, flow_id, state_id, state_type, state_name, state_timestamp, run_count,"
+            " start_time, end_time, expected_start_time, total_run_time"
+        ),
+        (
+            "SELECT id, created, updated, name, flow_id, md5('state' || id)::uuid, 'COMPLETED', 'Completed', created,"
+            " 1, start_time, end_time, start_time, interval '1 minute' FROM flow_run"
+        ),
     ),
     "flow_run_state": (
         "id, flow_run_id, type, name, timestamp, message",
         "SELECT md5('state' || id)::uuid, id, 'COMPLETED', 'Completed', created, state_message FROM flow_run",
     ),
     "task_run": (
-        "id, created, updated, name, flow_run_id, task_key, dynamic_key, tags, state_id, state_type, state_name,"
-        " state_timestamp, run_count, start_time, end_time, expected_start_time, total_run_time",
-        "SELECT id, created, updated, task_slug || '-' || map_index, flow_run_id, task_slug, map_index, tags,"
-        f" md5(id::text || 3)::uuid, {_STATE.format('state')}, {_STATE_NAME.format('state')}, created, 1, start_time,"
-        " end_time, start_time, duration * interval '1 second' FROM task_run",
+        (
+            "id, created, updated, name, flow_run_id, task_key, dynamic_key, tags, state_id, state_type, state_name,"
+            " state_timestamp, run_count, start_time, end_time, expected_start_time, total_run_time"
+        ),
+        (
+            "SELECT id, created, updated, task_slug || '-' || map_index, flow_run_id, task_slug, map_index, tags,"
+            f" md5(id::text || 3)::uuid, {_STATE.format('state')}, {_STATE_NAME.format('state')}, created, 1,"
+            " start_time, end_time, start_time, duration * interval '1 second' FROM task_run"
+        ),
     ),
     "task_run_state": (
         "id, task_run_id, type, name, timestamp, message",
-        f"SELECT id, task_run_id, {_TASK_RUN_STATE[0]}, {_TASK_RUN_STATE[1]},"
-        " timestamp + version * interval '1 millisecond', message FROM task_run_state",
+        (
+            f"SELECT id, task_run_id, {_TASK_RUN_STATE[0]}, {_TASK_RUN_STATE[1]},"
+            " timestamp + version * interval '1 millisecond', message FROM task_run_state"
+        ),
     ),
 }
-
-
-def install() -> None:
-    """Makes a virtual environment of its own for it, once: what it needs does not go with what the service needs."""
-    program = FOLDER / "bin" / "prefect"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
-        subprocess.run([FOLDER / "bin" / "python", "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
 
 
 @contextmanager
