@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Engine, event
 
+from tests import portable
 from tests.postgres import PostgresServer, running_postgres
 
 
@@ -11,6 +13,14 @@ from tests.postgres import PostgresServer, running_postgres
 def anyio_backend() -> str:
     """Runs async tests and fixtures on asyncio, as the service does."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def portable_statements() -> Iterator[None]:
+    """Reads every statement that PostgreSQL gets from a test's own process."""
+    event.listen(Engine, "before_cursor_execute", portable.refuse)
+    yield
+    event.remove(Engine, "before_cursor_execute", portable.refuse)
 
 
 @pytest.fixture(scope="session")
