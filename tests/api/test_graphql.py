@@ -97,6 +97,43 @@ async def test_order_of_a_variable_is_that_in_which_it_was_sent(graphql: httpx.A
     assert [one["task_slug"] for one in turned] == ["task-3", "task-2", "task-1", "task-0"]
 
 
+ORDERS: dict[str, tuple[str, list[int]]] = {
+    "nulls last": ("order_by: {end_time: desc_nulls_last}", [3, 1, 0, 2]),
+    "nulls first": ("order_by: {end_time: asc_nulls_first}", [2, 0, 1, 3]),
+    "by a relation": ("order_by: {task: {slug: desc}}", [3, 2, 1, 0]),
+    "one of each": ("distinct_on: state, order_by: {state: asc, task_slug: desc}", [1, 2, 3]),
+    "a part": ("order_by: {task_slug: asc}, offset: 1, limit: 2", [1, 2]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "listed"), ORDERS.values(), ids=ORDERS)
+async def test_rows_come_in_order(graphql: httpx.AsyncClient, arguments: str, listed: list[int]) -> None:
+    data = await ask(graphql, f"{{ task_run({arguments}) {{ task_slug }} }}")
+    assert [one["task_slug"] for one in data["task_run"]] == [f"task-{number}" for number in listed]
+
+
+async def test_aggregates_are_of_what_is_related(graphql: httpx.AsyncClient) -> None:
+    data = await ask(
+        graphql,
+        """{ flow { project { name } tasks(order_by: {slug: asc}) { slug task_runs { state } } flow_runs {
+          task_runs_aggregate { aggregate { count(columns: [state], distinct: true) avg { duration } sum { run_count }
+            min { start_time } max { end_time } } } } } }""",
+    )
+    (flow,) = data["flow"]
+    assert flow["project"] == {"name": "default"}
+    states = ["Success", "Failed", "Skipped", "Success"]
+    assert flow["tasks"] == [
+        {"slug": f"task-{number}", "task_runs": [{"state": state}]} for number, state in enumerate(states)
+    ]
+    assert flow["flow_runs"][0]["task_runs_aggregate"]["aggregate"] == {
+        "count": 3,
+        "avg": {"duration": 9.75},
+        "sum": {"run_count": 4},
+        "min": {"start_time": "2021-05-12T18:00:00.5+00:00"},
+        "max": {"end_time": "2021-05-12T18:00:13.25+00:00"},
+    }
+
+
 WHERE: dict[str, tuple[str, set[int]]] = {
     "nothing": ("{}", {0, 1, 2, 3}),
     "null": ("{state: {_eq: null}}", {0, 1, 2, 3}),
@@ -111,7 +148,17 @@ WHERE: dict[str, tuple[str, set[int]]] = {
     "one of many": ('{states: {state: {_eq: "Skipped"}}}', {2}),
     "of the flow run": ('{flow_run: {flow: {name: {_ilike: "ET_"}}}}', {0, 1, 2, 3}),
     "a regular expression": ('{task_slug: {_regex: "[02]$"}}', {0, 2}),
+    "one in any case": ('{task_slug: {_iregex: "TASK-[01]"}}', {0, 1}),
+    "none": ('{task_slug: {_nregex: "1"}}', {0, 2, 3}),
+    "none in any case": ('{task_slug: {_niregex: "TASK-1"}}', {0, 2, 3}),
+    "unlike": ('{task_slug: {_nlike: "%-1"}}', {0, 2, 3}),
+    "unlike in any case": ('{task_slug: {_nilike: "TASK-1"}}', {0, 2, 3}),
+    "similar": ('{task_slug: {_similar: "task-(0|1)"}}', {0, 1}),
+    "not similar": ('{task_slug: {_nsimilar: "task-(0|1)"}}', {2, 3}),
     "JSON": ("{flow_run: {parameters: {_contains: {a: [1]}}}}", {0, 1, 2, 3}),
+    "within JSON": ("{flow_run: {parameters: {_contained_in: {a: [1, null], b: 2}}}}", {0, 1, 2, 3}),
+    "one key of several": ('{flow_run: {parameters: {_has_keys_any: ["a", "b"]}}}', {0, 1, 2, 3}),
+    "all keys of several": ('{flow_run: {parameters: {_has_keys_all: ["a", "b"]}}}', set()),
     "a key of JSON": ('{flow_run: {parameters: {_has_key: "b"}}}', set()),
     "the original's end": ("{end_time: {_is_null: true}}", {2}),
 }
