@@ -39,8 +39,9 @@ def measure(url: str, known: World, timing: Timing) -> list[Table]:
             "list": lambda: rate(ours.url, asks["list"], timing.seconds),
             "bare list": lambda: rate(bare, asks["list"], timing.seconds),
             "count": lambda: rate(ours.url, asks["count"], timing.seconds),
-            "slugs": lambda: rate(ours.url, world.slow_slugs(), timing.seconds),
-            "bare slugs": lambda: rate(bare, SLUGS, timing.seconds),
+            # One at a time: what wrk gives up at the end would still be running when the next figure is taken.
+            "slugs": lambda: rate(ours.url, world.slow_slugs(), timing.seconds, connections=1),
+            "bare slugs": lambda: rate(bare, SLUGS, timing.seconds, connections=1),
             "transition": lambda: rate(ours.url, world.transitions(known, 1), timing.seconds),
             "bulk": lambda: bulk(ours.url, known, timing.seconds),
         }
