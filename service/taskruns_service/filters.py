@@ -1,12 +1,25 @@
 """The filter language: one table of fields and operators makes the SQL, the parameters and their documentation."""
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, literal, or_, select
+from sqlalchemy import BindParameter, ColumnElement, String, and_, literal, select
 
 from taskruns_service import parameters, tables
-from taskruns_service.dialects import encode_json, has_item, json_matches, text_matches
+from taskruns_service.dialects import (
+    any_of,
+    encode_json,
+    has_all_items,
+    has_any_item,
+    has_item,
+    has_text,
+    json_matches,
+    list_of,
+    placeholder,
+    text_matches,
+)
 from taskruns_service.parameters import Parameter, ValueType
 from taskruns_service.states import GROUPS
 
@@ -14,25 +27,47 @@ Column = ColumnElement[Any]
 
 
 class Operator(NamedTuple):
-    """What a filter does with its column and its value; one that takes `many` gets a list, and means any of them."""
+    """What a filter does with its column and its value; one that takes `many` gets a list, and means any of them.
+
+    A value may be a placeholder, and so may be a list as a whole.
+    """
 
     clause: Callable[[Column, Any], ColumnElement[bool]]
     sentence: str
     many: bool = False
 
 
-def _is_one_of(column: Column, values: list[Any]) -> ColumnElement[bool]:
-    # One value is the usual case, and a list costs SQLAlchemy a new text of the statement each time.
-    return and_(column == values[0]) if len(values) == 1 else column.in_(values)
+def _is_one_of(column: Column, values: Any) -> ColumnElement[bool]:
+    if isinstance(values, BindParameter):
+        return any_of(column, values)
+    # One value is the usual case, and an index has its rows in order: those of several would have to be sorted.
+    return and_(column == _constant(values[0])) if len(values) == 1 else column.in_(map(_constant, values))
 
 
-def _starts(column: Column, prefix: str) -> ColumnElement[bool]:
+def _starts(column: Column, prefix: Any) -> ColumnElement[bool]:
     # A range and not LIKE, so that an index serves it on both databases: U+10FFFF is the last character there is.
     return and_(column >= prefix, column < prefix + "\U0010ffff")
 
 
 def _in_groups(column: Column, groups: list[Any]) -> ColumnElement[bool]:
-    return column.in_(sorted(frozenset().union(*(GROUPS[group] for group in groups))))
+    return column.in_(map(_constant, sorted(frozenset().union(*(GROUPS[group] for group in groups)))))
+
+
+def _constant(value: Any) -> Any:
+    """A state stands in the text of the statement, so that the planner knows how many rows have it."""
+    return literal(value, String(), literal_execute=True) if isinstance(value, StrEnum) else value
+
+
+def _has_any(column: Column, values: Any) -> ColumnElement[bool]:
+    return has_any_item(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
+
+
+def _has_all(column: Column, values: Any) -> ColumnElement[bool]:
+    return has_all_items(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
+
+
+def _flow_is_named(column: Column, names: Any) -> ColumnElement[bool]:
+    return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
 
 
 def _text_operator(name: str, sentence: str) -> Operator:
@@ -49,10 +84,12 @@ OPERATORS: dict[str, Operator] = {
     "eq": Operator(lambda column, value: column == value, "{field} is this"),
     "neq": Operator(lambda column, value: column != value, "{field} is something else than this"),
     "in": Operator(_is_one_of, "{field} is one of these", many=True),
-    "not_in": Operator(lambda column, values: column.not_in(values), "{field} is none of these", many=True),
+    "not_in": Operator(
+        lambda column, values: column.not_in(map(_constant, values)), "{field} is none of these", many=True
+    ),
     "group": Operator(_in_groups, "{field} is in one of these groups", many=True),
     "prefix": Operator(_starts, "{field} starts with this"),
-    "contains": Operator(lambda column, value: column.icontains(value, autoescape=True), "{field} has this text in it"),
+    "contains": Operator(has_text, "{field} has this text in it"),
     "gte": Operator(lambda column, value: column >= value, "{field} is this or more"),
     "gt": Operator(lambda column, value: column > value, "{field} is more than this"),
     "lte": Operator(lambda column, value: column <= value, "{field} is this or less"),
@@ -62,21 +99,9 @@ OPERATORS: dict[str, Operator] = {
         "{field} is missing (true) or there (false)",
     ),
     "is": Operator(lambda column, value: column if value else ~column, "{field} (true) or not (false)"),
-    "has_any": Operator(
-        lambda column, values: or_(*(has_item(column, value) for value in values)),
-        "{field} have one of these",
-        many=True,
-    ),
-    "has_all": Operator(
-        lambda column, values: and_(*(has_item(column, value) for value in values)),
-        "{field} have all of these",
-        many=True,
-    ),
-    "flow_named": Operator(
-        lambda column, names: column.in_(select(tables.flow.c.id).where(tables.flow.c.name.in_(names))),
-        "{field} is one of these",
-        many=True,
-    ),
+    "has_any": Operator(_has_any, "{field} have one of these", many=True),
+    "has_all": Operator(_has_all, "{field} have all of these", many=True),
+    "flow_named": Operator(_flow_is_named, "{field} is one of these", many=True),
     # A text, and a pattern.
     "like": _text_operator("like", "is like this, with % for any text and _ for any character"),
     "ilike": _text_operator("ilike", "is like this in any case, with % for any text and _ for any character"),
@@ -198,6 +223,58 @@ def chosen(asked: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[str, A
     """Those of the parameters of a request that are filters."""
     names = {one.name for one in filters}
     return {name: value for name, value in asked.items() if name in names}
+
+
+Form = tuple[tuple[str, Any], ...]
+"""The filters of a question without the values that are bound to it: all questions of one form have one statement."""
+
+
+def form_of(where: Where) -> Form:
+    """The form of a question: with each filter, its value where it is one of few, otherwise how its value is bound."""
+    return tuple((name, _form(value)) for name, value in where.items())
+
+
+class _Bound(NamedTuple):
+    type: type
+    how: str = "alone"
+
+
+def _form(value: Any) -> Any:
+    match value:
+        case bool():
+            return value
+        case [StrEnum(), *_]:
+            return tuple(sorted(set(value)))
+        case [one]:
+            return _Bound(_type_of(one), "in a list")
+        case [first, *_]:
+            return _Bound(_type_of(first), "as a list")
+    return _Bound(_type_of(value))
+
+
+def _type_of(value: Any) -> type:
+    # Drivers have a UUID of their own.
+    return UUID if isinstance(value, UUID) else type(value)
+
+
+def placeholders(form: Form) -> Where:
+    """The filters with placeholders, for `clauses`; `values_of` has what is bound to them."""
+    return {name: _placeholder(name, one) for name, one in form}
+
+
+def _placeholder(name: str, form: Any) -> Any:
+    if not isinstance(form, _Bound):
+        return form
+    if form.how == "as a list":
+        return placeholder(name, list_of(form.type))
+    # Text may be put together with other text before it meets a column.
+    alone = placeholder(name, String() if form.type is str else None)
+    return [alone] if form.how == "in a list" else alone
+
+
+def values_of(where: Where) -> dict[str, Any]:
+    """What is bound to the placeholders of the form of a question."""
+    return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in where.items()}
 
 
 def clauses(

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, false, or_
 
 from taskruns_service import tables
+from taskruns_service.dialects import placeholder
 from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest
 
 DEFAULT_LIMIT = 100
@@ -83,7 +84,9 @@ class Order(NamedTuple):
         return and_(self.key.column <= value if self.descending else self.key.column >= value)
 
 
-def read_sort(text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any], *, everywhere: bool) -> list[Order]:
+def read_sort(
+    text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any], *, everywhere: bool
+) -> tuple[Order, ...]:
     """Reads `-start_time,task_slug`; the id is appended, in the direction of the first key, to make the order total.
 
     Raises InvalidRequest when a key is unknown, repeated, or comes first and has no index across flow runs.
@@ -103,7 +106,7 @@ def read_sort(text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any]
         orders.append(Order(name, keys[name], descending))
     if all(order.key.column is not identifier for order in orders):
         orders.append(Order("id", Key(identifier, UUID), orders[0].descending))
-    return orders
+    return tuple(orders)
 
 
 def _refuse(detail: str) -> InvalidRequest:
@@ -133,13 +136,13 @@ def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[Column
     return [orders[0].from_(values[0]), or_(*steps)]
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page of a list: its order, its size, and the values of the sort keys in the row before it."""
+class PageForm(NamedTuple):
+    """Which page of a list, without the values of the row before it: all pages of one form have the same statements."""
 
-    orders: Sequence[Order]
-    limit: int = DEFAULT_LIMIT
-    after: tuple[Any, ...] | None = None
-    question: bytes = b""
+    orders: tuple[Order, ...]
+    limit: int
+    after: tuple[str | None, ...] | None
+    """Names for the values of the sort keys in the row before the page, None for those that it lacks."""
 
     def ranges(self) -> list[Range]:
         """The parts of an index that have the page, to be read in turn until it is full.
@@ -148,17 +151,40 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         index serves both directions, though the rows without a value come last in both.
         """
         first, *rest = self.orders
+        after: list[Any] | None = None
+        if self.after is not None:
+            after = [None if name is None else placeholder(name) for name in self.after]
         terms = [first.by(nulls=False), *(order.by(nulls=order.key.nullable) for order in rest)]
         if not first.key.nullable:
-            return [Range(_after(self.orders, self.after), terms)]
+            return [Range(_after(self.orders, after), terms)]
         column = first.key.column
         valued = [first._replace(key=first.key._replace(nullable=False)), *rest]
-        if self.after is not None and self.after[0] is None:
-            return [Range([column.is_(None), *_after(rest, self.after[1:])], terms)]
+        if after is not None and after[0] is None:
+            return [Range([column.is_(None), *_after(rest, after[1:])], terms)]
         return [
-            Range([column.is_not(None), *_after(valued, self.after)], terms),
+            Range([column.is_not(None), *_after(valued, after)], terms),
             Range([column.is_(None)], terms),
         ]
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of a list: its order, its size, and the values of the sort keys in the row before it."""
+
+    orders: tuple[Order, ...]
+    limit: int = DEFAULT_LIMIT
+    after: tuple[Any, ...] | None = None
+    question: bytes = b""
+
+    @property
+    def form(self) -> PageForm:
+        """The page without its values."""
+        names = [None if value is None else f"after_{place}" for place, value in enumerate(self.after or ())]
+        return PageForm(self.orders, self.limit, None if self.after is None else tuple(names))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values by their names in the form."""
+        return {f"after_{place}": value for place, value in enumerate(self.after or ())}
 
     def cursor(self, values: Sequence[Any]) -> str:
         """The cursor of the page after the row with these values of the sort keys."""

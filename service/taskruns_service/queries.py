@@ -1,15 +1,27 @@
 """Every SELECT that answers a question about flow runs and task runs. Rows leave the database as JSON text."""
 
 from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, case, func, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+)
 
-from taskruns_service import filters, models, references, tables
-from taskruns_service.dialects import Id, json_object, seconds_between
+from taskruns_service import filters, models, parameters, references, tables
+from taskruns_service.dialects import Prepared, json_object, placeholder, seconds_between
 from taskruns_service.errors import (
     FlowRunNotFound,
     NoResultType,
@@ -17,12 +29,15 @@ from taskruns_service.errors import (
     ResultNotReady,
     TaskRunNotFound,
 )
-from taskruns_service.filters import Where
-from taskruns_service.paging import Page, Range
+from taskruns_service.filters import Filter, Form, Where
+from taskruns_service.paging import Page, PageForm
 from taskruns_service.states import FINISHED, StateType
 
 _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
 _child = tables.task_run.alias("child")
+
+STATEMENTS_MOST = 500
+"""Forms of questions whose statements are kept: more than people and programs ask in turn."""
 
 Members = Mapping[str, ColumnElement[Any]]
 
@@ -117,34 +132,56 @@ class Versioned(NamedTuple):
     version: str
 
 
-class RawPage(msgspec.Struct, frozen=True):
-    """A page whose items are JSON already."""
+NO_ITEMS = Raw(b"[]")
 
-    items: list[Raw]
+
+class RawPage(msgspec.Struct, frozen=True):
+    """A page whose items are a JSON list already."""
+
+    items: Raw
     next: str | None
 
 
-_get_task_run = select(
-    _task_run.c.version, _of_children(func.max(_child.c.sequence), null()), json_object(TASK_RUN_MEMBERS)
-).where(_task_run.c.id == bindparam("id", type_=Id))
+class _List(NamedTuple):
+    """What a list shows: from which rows, which members of each, and how they may be filtered."""
 
-_get_flow_run = (
+    name: str
+    members: Members
+    filters: tuple[Filter, ...]
+    rows: Select[Any] = select()
+
+
+def _history_of(history: Table, run: str) -> _List:
+    of_run = Filter(run, history.c[run], "eq", parameters.IDENTIFIER, "the run")
+    return _List(history.name, _state_members(history), (of_run,))
+
+
+_LISTS = {
+    one.name: one
+    for one in (
+        _List("task_run", TASK_RUN_MEMBERS, filters.TASK_RUN_FILTERS),
+        _List("flow_run", FLOW_RUN_SUMMARY_MEMBERS, filters.FLOW_RUN_FILTERS, select().join_from(_flow_run, _flow)),
+        _history_of(tables.task_run_state, "task_run_id"),
+        _history_of(tables.flow_run_state, "flow_run_id"),
+    )
+}
+
+_get_task_run = Prepared(
+    select(_task_run.c.version, _of_children(func.max(_child.c.sequence), null()), json_object(TASK_RUN_MEMBERS)).where(
+        _task_run.c.id == placeholder("id")
+    )
+)
+_get_flow_run = Prepared(
     select(_flow_run.c.sequence, json_object(FLOW_RUN_MEMBERS))
     .join_from(_flow_run, _flow)
-    .where(_flow_run.c.id == bindparam("id", type_=Id))
+    .where(_flow_run.c.id == placeholder("id"))
 )
-
-_list_task_runs = select(json_object(TASK_RUN_MEMBERS))
-_list_flow_runs = select(json_object(FLOW_RUN_SUMMARY_MEMBERS))
-_list_task_run_states = select(json_object(_state_members(tables.task_run_state)))
-_list_flow_run_states = select(json_object(_state_members(tables.flow_run_state)))
-
-_get_flow_run_sequence = select(_flow_run.c.sequence).where(_flow_run.c.id == bindparam("id", type_=Id))
+_get_flow_run_sequence = Prepared(select(_flow_run.c.sequence).where(_flow_run.c.id == placeholder("id")))
 
 
 def get_task_run(connection: Connection, task_run_id: UUID) -> Versioned:
     """One task run; raises TaskRunNotFound."""
-    row = connection.execute(_get_task_run, {"id": task_run_id}).one_or_none()
+    row = _get_task_run.first(connection, {"id": task_run_id})
     if row is None:
         raise TaskRunNotFound
     version, of_children, body = row
@@ -153,7 +190,7 @@ def get_task_run(connection: Connection, task_run_id: UUID) -> Versioned:
 
 def get_flow_run(connection: Connection, flow_run_id: UUID) -> Versioned:
     """One flow run; raises FlowRunNotFound."""
-    row = connection.execute(_get_flow_run, {"id": flow_run_id}).one_or_none()
+    row = _get_flow_run.first(connection, {"id": flow_run_id})
     if row is None:
         raise FlowRunNotFound
     return Versioned(row[1].encode(), f"{row[0]}")
@@ -161,16 +198,15 @@ def get_flow_run(connection: Connection, flow_run_id: UUID) -> Versioned:
 
 def get_flow_run_sequence(connection: Connection, flow_run_id: UUID) -> int:
     """How many changes a flow run and its task runs had; raises FlowRunNotFound."""
-    sequence: int | None = connection.execute(_get_flow_run_sequence, {"id": flow_run_id}).scalar()
-    if sequence is None:
+    row = _get_flow_run_sequence.first(connection, {"id": flow_run_id})
+    if row is None:
         raise FlowRunNotFound
-    return sequence
+    return int(row[0])
 
 
 def list_task_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
     """A page of task runs that meet all of `where`, with all members or those of `fields`."""
-    statement = _only(_list_task_runs, TASK_RUN_MEMBERS, fields)
-    return _page(connection, statement.where(*filters.clauses(where, filters.TASK_RUN_FILTERS)), page)
+    return _page(connection, "task_run", where, page, fields)
 
 
 def list_flow_run_task_runs(
@@ -194,24 +230,21 @@ def list_flow_run_task_runs(
 
 def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
     """A page of flow runs that meet all of `where`, with all members or those of `fields`."""
-    statement = _only(_list_flow_runs, FLOW_RUN_SUMMARY_MEMBERS, fields).join_from(_flow_run, _flow)
-    return _page(connection, statement.where(*filters.clauses(where, filters.FLOW_RUN_FILTERS)), page)
+    return _page(connection, "flow_run", where, page, fields)
 
 
 def list_task_run_states(connection: Connection, task_run_id: UUID, page: Page) -> RawPage:
     """The history of a task run, oldest first; raises TaskRunNotFound."""
-    history = tables.task_run_state.c.task_run_id == task_run_id
-    found = _page(connection, _list_task_run_states.where(history), page)
-    if not found.items:
+    found = _page(connection, "task_run_state", {"task_run_id": task_run_id}, page)
+    if found.items == NO_ITEMS:
         get_task_run(connection, task_run_id)
     return found
 
 
 def list_flow_run_states(connection: Connection, flow_run_id: UUID, page: Page) -> RawPage:
     """The history of a flow run, oldest first; raises FlowRunNotFound."""
-    history = tables.flow_run_state.c.flow_run_id == flow_run_id
-    found = _page(connection, _list_flow_run_states.where(history), page)
-    if not found.items:
+    found = _page(connection, "flow_run_state", {"flow_run_id": flow_run_id}, page)
+    if found.items == NO_ITEMS:
         get_flow_run_sequence(connection, flow_run_id)
     return found
 
@@ -262,23 +295,29 @@ def get_task_run_result(
     return models.TaskRunResult(task_run_id=row.id, state=state, reference=reference, children=None, next=None)
 
 
-def _only(statement: Select[Any], members: Members, fields: Sequence[str] | None) -> Select[Any]:
-    """A list with the members of `fields` alone; `statement` is the one with all."""
-    if fields is None:
-        return statement
-    return select(json_object({name: members[name] for name in members if name in fields}))
-
-
-def _page(connection: Connection, statement: Select[Any], page: Page) -> RawPage:
-    statement = statement.add_columns(*(order.key.column for order in page.orders))
+def _page(connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None = None) -> RawPage:
+    chosen = None if fields is None else tuple(fields)
+    values = filters.values_of(where) | page.values
     rows: list[Any] = []
-    for part in page.ranges():
-        rows += connection.execute(_within(statement, part).limit(page.limit + 1 - len(rows))).all()
+    for statement in _page_statements(of, filters.form_of(where), page.form, chosen):
+        rows += statement.rows(connection, values)
         if len(rows) > page.limit:
             break
     following = page.cursor(rows[page.limit - 1][1:]) if len(rows) > page.limit else None
-    return RawPage([Raw(row[0].encode()) for row in rows[: page.limit]], following)
+    items = ",".join([row[0] for row in rows[: page.limit]])
+    return RawPage(Raw(f"[{items}]".encode()), following)
 
 
-def _within(statement: Select[Any], part: Range) -> Select[Any]:
-    return statement.where(*part.conditions).order_by(*part.order_by)
+@lru_cache(STATEMENTS_MOST)
+def _page_statements(of: str, where: Form, page: PageForm, fields: tuple[str, ...] | None) -> list[Prepared]:
+    """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form."""
+    listed = _LISTS[of]
+    members = (
+        listed.members if fields is None else {name: listed.members[name] for name in listed.members if name in fields}
+    )
+    rows = listed.rows.add_columns(json_object(members), *(order.key.column for order in page.orders))
+    rows = rows.where(*filters.clauses(filters.placeholders(where), listed.filters))
+    return [
+        Prepared(rows.where(*part.conditions).order_by(*part.order_by).limit(literal_column(str(page.limit + 1))))
+        for part in page.ranges()
+    ]

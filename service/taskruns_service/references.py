@@ -58,11 +58,11 @@ def check_reference(given: dict[str, Any]) -> None:
 
 def _has_user(place: str) -> bool:
     """Whether a URL names a user, to this library or to a browser; one that can not be read may."""
-    # Other signs may become an `@`.
-    place = unicodedata.normalize("NFKC", place)
+    # Other signs may become an `@`, or a bracket.
+    given, place = place, unicodedata.normalize("NFKC", place)
     scheme, separator, rest = place.partition("://")
     try:
-        named = bool(separator) and "@" in urlsplit(place).netloc
+        named = bool(separator) and any("@" in urlsplit(one).netloc for one in (given, place))
     except ValueError:
         return True
     # However many slashes there are, browsers take what follows them for the host.
@@ -258,7 +258,8 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
 def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
     if not key:
         return None
-    return _own_uri(key) or (f"{scheme}://{bucket}/{key.lstrip('/')}" if bucket and "@" not in bucket else None)
+    made = f"{scheme}://{bucket}/{key.lstrip('/')}"
+    return _own_uri(key) or (made if bucket and "@" not in bucket and not _has_user(made) else None)
 
 
 def _own_uri(location: str | None) -> str | None:

@@ -132,20 +132,20 @@ async def list_states(database: Database, task_run_id: UUID, limit: int = 1000) 
     """The history of a task run."""
     page = history_page(tables.task_run_state, limit)
     found = await database.read(queries.list_task_run_states, task_run_id, page)
-    return msgspec.convert([msgspec.json.decode(item) for item in found.items], list[models.State])
+    return msgspec.json.decode(found.items, type=list[models.State])
 
 
 async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[models.State]:
     """The history of a flow run."""
     page = history_page(tables.flow_run_state, 1000)
     found = await database.read(queries.list_flow_run_states, flow_run_id, page)
-    return msgspec.convert([msgspec.json.decode(item) for item in found.items], list[models.State])
+    return msgspec.json.decode(found.items, type=list[models.State])
 
 
 def history_page(history: Table, limit: int, after: tuple[Any, ...] | None = None) -> paging.Page:
     """A page of a history, oldest first."""
     keys = {"timestamp": paging.Key(history.c.timestamp, datetime), "sequence": paging.Key(history.c.sequence, int)}
-    orders = [paging.Order(name, key, descending=False) for name, key in keys.items()]
+    orders = tuple(paging.Order(name, key, descending=False) for name, key in keys.items())
     return paging.Page(orders=orders, limit=limit, after=after)
 
 

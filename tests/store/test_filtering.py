@@ -106,7 +106,7 @@ async def found(world: World, name: str, where: dict[str, Any]) -> list[UUID]:
         orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
         page = await world.database.read(queries.list_flow_runs, where, Page(orders=orders, limit=1000), ["id"])
     assert page.next is None
-    return [UUID(msgspec.json.decode(item)["id"]) for item in page.items]
+    return [UUID(item["id"]) for item in msgspec.json.decode(page.items)]
 
 
 @pytest.mark.parametrize("name", [one.name for one in TASK_RUN_FILTERS])

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from taskruns_service import ledger, parameters, queries, tables
 from taskruns_service.database import Database
+from taskruns_service.dialects import Prepared
 from taskruns_service.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
 from taskruns_service.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, read_sort
 from taskruns_service.states import StateGroup, StateType
@@ -29,6 +30,7 @@ TABLES = ("flow_run", "task_run", "task", "flow", "task_run_state", "flow_run_st
 
 
 def plan_of(connection: Connection, statement: Any) -> list[str]:
+    statement = statement.statement if isinstance(statement, Prepared) else statement
     compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     if connection.dialect.name == "postgresql":
         # Without their values parameters have no type here; a plan for any value is what is asked for.
@@ -103,8 +105,8 @@ def explained(connection: Connection, statement: str, values: Any) -> list[str]:
     if connection.dialect.name == "postgresql":
         for setting in ("enable_seqscan", "enable_sort"):
             connection.execute(text(f"SET LOCAL {setting} = off"))
-        return [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", values).all()]
-    return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()]
+        return [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", tuple(values)).all()]
+    return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(values)).all()]
 
 
 def faults_of_plan(dialect: str, plan: list[str], named: str) -> list[str]:

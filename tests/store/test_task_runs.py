@@ -392,7 +392,7 @@ async def test_history_is_paged(database: Database, writer: Writer, limit: int) 
     while after is not None or not pages:
         page = history_page(tables.task_run_state, limit, after)
         found = await database.read(queries.list_task_run_states, task_run_id, page)
-        items = [msgspec.json.decode(item, type=models.State) for item in found.items]
+        items = msgspec.json.decode(found.items, type=list[models.State])
         pages.append(items)
         after = (items[-1].timestamp, items[-1].sequence) if found.next else None
     assert [one.id for page in pages for one in page] == [report.id for report in reports]

@@ -321,6 +321,7 @@ def test_whatever_is_accepted_is_read_as_it_is_documented(given_: Given) -> None
 @given(references)
 @example({"type": "S3Result", "bucket": "user:pass@flows", "location": "k"})
 @example({"type": "MyResult", "location": "https://user:pass@flows/k"})
+@example({"type": "S3Result", "bucket": "[", "location": "k"})
 def test_uri_never_has_a_user_name(given_: Given) -> None:
     read = read_reference(given_)
     if read is not None and read.uri is not None:

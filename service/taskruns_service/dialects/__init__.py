@@ -23,7 +23,10 @@ from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
     day_of,
+    has_all_items,
+    has_any_item,
     has_item,
+    has_text,
     hour_of,
     insert_for,
     json_object,
@@ -33,6 +36,7 @@ from taskruns_service.dialects.expressions import (
 )
 from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
+from taskruns_service.dialects.prepared import Prepared, placeholder
 from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -45,6 +49,7 @@ from taskruns_service.dialects.types import (
     Timestamp,
     decode_json,
     encode_json,
+    list_of,
     partial_index,
     utc_text,
 )
@@ -61,6 +66,7 @@ __all__ = [
     "ListOfIds",
     "ListOfTexts",
     "Name",
+    "Prepared",
     "RowsParameter",
     "Timestamp",
     "Traits",
@@ -76,8 +82,11 @@ __all__ = [
     "encode_json",
     "expect_many_rows",
     "file_url",
+    "has_all_items",
+    "has_any_item",
     "has_item",
     "has_replayed",
+    "has_text",
     "hour_of",
     "insert_for",
     "insert_many",
@@ -85,9 +94,11 @@ __all__ = [
     "json_matches",
     "json_object",
     "limit_time",
+    "list_of",
     "natural_key_in",
     "partial_index",
     "percentile",
+    "placeholder",
     "position",
     "prefer_standbys",
     "prepare_sqlite",

@@ -98,6 +98,41 @@ class has_item(Condition):  # noqa: N801
 
 
 @compiled(
+    lambda column, values: (
+        f"(EXISTS (SELECT 1 FROM json_each({column}) AS i WHERE i.value IN (SELECT value FROM json_each({values}))))"
+    ),
+    lambda column, values: f"jsonb_exists_any({column}, {values})",
+)
+class has_any_item(Condition):  # noqa: N801
+    """A JSON list of texts (`JsonSet`) has one of a bound list of them."""
+
+    inherit_cache = True
+
+
+@compiled(
+    lambda column, values: (
+        f"(NOT EXISTS (SELECT 1 FROM json_each({values}) AS v WHERE v.value NOT IN"
+        f" (SELECT value FROM json_each({column}))))"
+    ),
+    lambda column, values: f"jsonb_exists_all({column}, {values})",
+)
+class has_all_items(Condition):  # noqa: N801
+    """A JSON list of texts (`JsonSet`) has all of a bound list of them."""
+
+    inherit_cache = True
+
+
+@compiled(
+    lambda column, value: f"(instr(lower({column}), lower({value})) > 0)",
+    lambda column, value: f"(strpos(lower({column}), lower({value})) > 0)",
+)
+class has_text(Condition):  # noqa: N801
+    """A text has another one in it, in upper or lower case."""
+
+    inherit_cache = True
+
+
+@compiled(
     lambda fraction, column: f"percentile_cont({column}, {fraction})",
     lambda fraction, column: f"percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column})",
 )

@@ -12,6 +12,7 @@ from sqlalchemy import (
     TIMESTAMP,
     Dialect,
     Index,
+    Integer,
     String,
     Text,
     Uuid,
@@ -93,6 +94,12 @@ class _ListOf(TypeDecorator[list[Any]]):
 
 ListOfIds = _ListOf(Uuid())
 ListOfTexts = _ListOf(String())
+_LISTS: dict[type, _ListOf] = {UUID: ListOfIds, str: ListOfTexts, int: _ListOf(Integer())}
+
+
+def list_of(item: type) -> TypeEngine[Any]:
+    """The type of a bound list with such items."""
+    return _LISTS[item]
 
 
 class _JsonText(TypeDecorator[Any]):
