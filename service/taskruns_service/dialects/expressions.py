@@ -1,6 +1,6 @@
 """Expressions that SQLite and PostgreSQL write differently: a class each, compiled for both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from sqlalchemy import (
@@ -211,13 +211,11 @@ class json_boolean(FunctionElement[str]):  # noqa: N801
 
 @compiled(
     lambda *pairs: f"json_object({', '.join(pairs)})",
-    lambda *pairs: f"CAST(json_build_object({', '.join(pairs)}) AS text)",
+    # json_build_object looks up the type of each value of each row again, which takes a third longer.
+    lambda *pairs: f"CAST((SELECT row_to_json(r) FROM (SELECT {_named(pairs)}) AS r) AS text)",
 )
 class json_object(FunctionElement[str]):  # noqa: N801
-    """A row as the text of a JSON object, made by the database: it is passed on to the client as it is.
-
-    It has at most 50 members, since PostgreSQL's functions take 100 arguments.
-    """
+    """A row as the text of a JSON object, made by the database: it is passed on to the client as it is."""
 
     type = Text()
     inherit_cache = True
@@ -227,6 +225,11 @@ class json_object(FunctionElement[str]):  # noqa: N801
         for name, column in members.items():
             parts += [literal_column(f"'{name}'"), _json_member(column)]
         super().__init__(*parts)
+
+
+def _named(pairs: Sequence[str]) -> str:
+    names = (name.replace("'", '"') for name in pairs[::2])
+    return ", ".join(f"{value} AS {name}" for name, value in zip(names, pairs[1::2], strict=True))
 
 
 def _json_member(column: ColumnElement[Any]) -> ColumnElement[Any]:
