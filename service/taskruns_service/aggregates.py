@@ -1,15 +1,29 @@
 """Counting and measuring task runs: from counts that are kept where they suffice, else from the rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, null, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+    text,
+    union_all,
+)
 
 from taskruns_service import counts, filters, models, tables
-from taskruns_service.dialects import day_of, hour_of, percentile
+from taskruns_service.dialects import STATEMENTS_MOST, Prepared, day_of, hour_of, percentile, placeholder
 from taskruns_service.errors import Fault, InvalidRequest
-from taskruns_service.filters import Where
+from taskruns_service.filters import Form, Where
 from taskruns_service.states import GROUPS, StateType
 
 GROUPS_LIMIT = 1000
@@ -20,23 +34,29 @@ _task_run, _flow = tables.task_run, tables.flow
 _parent = tables.task_run.alias("parent")
 
 
-def _statistics(column: ColumnElement[float]) -> dict[str, ColumnElement[Any]]:
-    return {
-        "sum": func.sum(column),
-        "avg": func.avg(column),
-        "min": func.min(column),
-        "max": func.max(column),
-        "p50": percentile(0.5, column),
-        "p95": percentile(0.95, column),
-        "p99": percentile(0.99, column),
-    }
+_STATISTICS: dict[str, Callable[[ColumnElement[float]], ColumnElement[Any]]] = {
+    "sum": func.sum,
+    "avg": func.avg,
+    "min": func.min,
+    "max": func.max,
+    "p50": partial(percentile, 0.5),
+    "p95": partial(percentile, 0.95),
+    "p99": partial(percentile, 0.99),
+}
 
 
-MEASURES: dict[str, ColumnElement[Any]] = {
-    f"{statistic}_{name}": expression
+class Measure(NamedTuple):
+    """A number or a moment of many task runs: what is made of which of their columns."""
+
+    column: str
+    of: Callable[[ColumnElement[Any]], ColumnElement[Any]]
+
+
+MEASURES: dict[str, Measure] = {
+    f"{statistic}_{name}": Measure(name, function)
     for name in ("duration", "queue_time")
-    for statistic, expression in _statistics(_task_run.c[name]).items()
-} | {"first_start_time": func.min(_task_run.c.start_time), "last_end_time": func.max(_task_run.c.end_time)}
+    for statistic, function in _STATISTICS.items()
+} | {"first_start_time": Measure("start_time", func.min), "last_end_time": Measure("end_time", func.max)}
 
 GROUP_BY: dict[str, ColumnElement[Any]] = {
     "state": _task_run.c.state,
@@ -67,6 +87,53 @@ class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
+class _Form(NamedTuple):
+    """A question without the values of its filters: all questions of one form have one statement."""
+
+    where: Form
+    group_by: tuple[str, ...]
+    measures: tuple[str, ...]
+    limit: int
+    count_limit: int | None
+
+
+def aggregate(connection: Connection, question: AggregateQuestion) -> models.Aggregate:
+    """Answers the question, exactly, with one statement."""
+    asked = {*question.where, *question.group_by}
+    if not question.measures and asked <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1:
+        return _of_flow_run(connection, question)
+    tallied = not question.measures and asked <= _TALLY_COVERS
+    form = _Form(
+        filters.form_of(question.where),
+        tuple(question.group_by),
+        tuple(question.measures),
+        question.limit,
+        None if tallied else question.count_limit,
+    )
+    total, *rows = _statement(form, tallied=tallied).rows(connection, filters.values_of(question.where))
+    keys = len(form.group_by)
+    groups = [
+        models.AggregateGroup(
+            key=msgspec.convert(dict(zip(form.group_by, row, strict=False)), models.GroupKey),
+            count=int(row[keys]),
+            measures=_measures(question, row[keys + 1 : -1]),
+        )
+        for row in rows[: form.limit]
+    ]
+    count = int(total[keys] or 0)
+    return models.Aggregate(
+        count=count,
+        relation="gte" if count == form.count_limit else "eq",
+        measures=_measures(question, total[keys + 1 : -1]),
+        groups=groups if form.group_by else None,
+        truncated=len(rows) > form.limit,
+    )
+
+
+def _measures(question: AggregateQuestion, values: Sequence[Any]) -> models.Measures:
+    return models.Measures(**dict(zip(question.measures, values, strict=True)))
+
+
 class _Source(NamedTuple):
     """Where the answer comes from: its rows that match, what counts them, and what they may be grouped by."""
 
@@ -75,51 +142,43 @@ class _Source(NamedTuple):
     group_by: Mapping[str, ColumnElement[Any]]
 
 
-def aggregate(connection: Connection, question: AggregateQuestion) -> models.Aggregate:
-    """Answers the question, exactly. With groups it is two statements: run it in a snapshot."""
-    asked = {*question.where, *question.group_by}
-    if not question.measures and asked <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1:
-        return _of_flow_run(connection, question)
-    tallied = not question.measures and asked <= _TALLY_COVERS
-    source = _tally(question) if tallied else _rows(question)
-    if question.count_limit is not None and not tallied:
-        return _bounded(connection, source.rows, question.count_limit)
-    measures = [MEASURES[name] for name in question.measures]
-    total = connection.execute(source.rows.add_columns(source.counted, *measures)).one()
-    groups = _groups(connection, source, question) if question.group_by else None
-    return models.Aggregate(
-        count=int(total[0] or 0),
-        relation="eq",
-        measures=_measures(question, total[1:]),
-        groups=None if groups is None else groups[: question.limit],
-        truncated=groups is not None and len(groups) > question.limit,
-    )
-
-
-def _groups(connection: Connection, source: _Source, question: AggregateQuestion) -> list[models.AggregateGroup]:
-    keys = [source.group_by[name] for name in question.group_by]
-    measures = [MEASURES[name] for name in question.measures]
+@lru_cache(STATEMENTS_MOST)
+def _statement(form: _Form, *, tallied: bool) -> Prepared:
+    """The statement that answers questions of a form: rows (keys, count, measures, part), first that of everything."""
+    where = filters.placeholders(form.where)
+    source = _tally(where, form.group_by) if tallied else _rows(where, form.group_by)
+    if form.count_limit is not None:
+        some = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(form.count_limit))).subquery()
+        return Prepared(select(func.count(some.c.one), _ONE))
+    measures = [MEASURES[name] for name in form.measures]
+    if not form.group_by:
+        return Prepared(source.rows.add_columns(source.counted, *_measured(measures, _task_run.c), _ONE))
+    keys = [source.group_by[name].label(f"key_{place}") for place, name in enumerate(form.group_by)]
     # Positions, since a database would not know a key with bound values in it for the same expression again.
-    positions = range(1, len(keys) + 1)
-    statement = (
-        source.rows.add_columns(*keys, source.counted, *measures)
-        .group_by(*(text(str(position)) for position in positions))
-        .having(source.counted != 0)
-        .order_by(*(text(f"{position} NULLS LAST") for position in positions))
-        .limit(question.limit + 1)
-    )
-    return [
-        models.AggregateGroup(
-            key=msgspec.convert(dict(zip(question.group_by, row, strict=False)), models.GroupKey),
-            count=int(row[len(keys)]),
-            measures=_measures(question, row[len(keys) + 1 :]),
-        )
-        for row in connection.execute(statement)
-    ]
+    by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
+    if measures:
+        # What is measured is read once: a median of all can not be made of the medians of groups.
+        columns = {one.column: _task_run.c[one.column] for one in measures}
+        matching = source.rows.add_columns(*keys, *columns.values()).cte("matching")
+        counted = _measured(measures, matching.c)
+        groups = select(*(matching.c[key.name] for key in keys), func.count(_ONE), *counted).group_by(*by_keys)
+        everything = select(*(null() for _ in keys), func.count(_ONE), *counted).select_from(matching)
+    else:
+        counts_ = source.rows.add_columns(*keys, source.counted.label("count")).group_by(*by_keys)
+        matching = counts_.having(source.counted != 0).cte("matching")
+        groups = select(*matching.c)
+        everything = select(*(null() for _ in keys), func.sum(matching.c.count))
+    parts = union_all(groups.add_columns(_ONE), everything.add_columns(literal_column("0")))
+    last = len(keys) + 2 + len(measures)
+    order = [str(last), *(f"{place} NULLS LAST" for place, _ in enumerate(keys, start=1))]
+    return Prepared(parts.order_by(*map(text, order)).limit(literal_column(str(form.limit + 2))))
 
 
-def _measures(question: AggregateQuestion, values: Sequence[Any]) -> models.Measures:
-    return models.Measures(**dict(zip(question.measures, values, strict=True)))
+_ONE: ColumnElement[int] = literal_column("1", Integer)
+
+
+def _measured(measures: Sequence[Measure], columns: Any) -> list[ColumnElement[Any]]:
+    return [one.of(columns[one.column]) for one in measures]
 
 
 _STATE_FILTERS = ("state", "state_not", "state_group")
@@ -137,47 +196,38 @@ _TALLY_GROUPS = {"state": _cell.state, "task_slug": _cell.task_slug, "flow_name"
 _TALLY_COVERS = _TALLY_COLUMNS.keys()
 
 
-def _tally(question: AggregateQuestion) -> _Source:
+def _tally(where: Where, group_by: Container[str]) -> _Source:
     """From the tally: its size is that of the flows, not of the runs."""
-    rows = select().where(*filters.clauses(question.where, filters.TASK_RUN_FILTERS, _TALLY_COLUMNS))
-    if "flow_name" in question.group_by:
+    rows = select().where(*filters.clauses(where, filters.TASK_RUN_FILTERS, _TALLY_COLUMNS))
+    if "flow_name" in group_by:
         rows = rows.select_from(counts.cells.join(_flow, _flow.c.id == _cell.flow_id))
     return _Source(rows, _TALLY_COUNT, _TALLY_GROUPS)
 
 
-def _rows(question: AggregateQuestion) -> _Source:
+def _rows(where: Where, group_by: Container[str]) -> _Source:
     """From the task runs themselves, through an index where a filter has one."""
     source: Any = _task_run
-    if "flow_name" in question.group_by:
+    if "flow_name" in group_by:
         source = source.join(_flow, _flow.c.id == _task_run.c.flow_id)
-    if "map_parent" in question.group_by:
+    if "map_parent" in group_by:
         natural_key = and_(
             _parent.c.flow_run_id == _task_run.c.flow_run_id,
             _parent.c.task_slug == _task_run.c.task_slug,
             _parent.c.map_index == -1,
         )
         source = source.outerjoin(_parent, natural_key)
-    rows = select().select_from(source).where(*filters.clauses(question.where, filters.TASK_RUN_FILTERS))
-    return _Source(rows, func.count(literal(1)), GROUP_BY)
+    rows = select().select_from(source).where(*filters.clauses(where, filters.TASK_RUN_FILTERS))
+    return _Source(rows, func.count(_ONE), GROUP_BY)
 
 
-def _bounded(connection: Connection, rows: Select[Any], most: int) -> models.Aggregate:
-    some = rows.add_columns(literal(1).label("one")).limit(most).subquery()
-    count = connection.execute(select(func.count()).select_from(some)).scalar_one()
-    return models.Aggregate(
-        count=count,
-        relation="gte" if count == most else "eq",
-        measures=models.Measures(),
-        groups=None,
-        truncated=False,
-    )
+_state_counts = Prepared(select(tables.flow_run.c.state_counts).where(tables.flow_run.c.id == placeholder("id")))
 
 
 def _of_flow_run(connection: Connection, question: AggregateQuestion) -> models.Aggregate:
     """From the counts that a flow run's own row has."""
     (flow_run_id,) = question.where["flow_run_id"]
-    state_counts = tables.flow_run.c.state_counts
-    kept = connection.execute(select(state_counts).where(tables.flow_run.c.id == flow_run_id)).scalar() or {}
+    row = _state_counts.first(connection, {"id": flow_run_id})
+    kept = row[0] if row else {}
     chosen = {
         state: count for state, count in sorted(kept.items()) if count and _wanted(StateType(state), question.where)
     }

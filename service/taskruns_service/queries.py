@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from taskruns_service import filters, models, parameters, references, tables
-from taskruns_service.dialects import Prepared, json_object, placeholder, seconds_between
+from taskruns_service.dialects import STATEMENTS_MOST, Prepared, json_object, placeholder, seconds_between
 from taskruns_service.errors import (
     FlowRunNotFound,
     NoResultType,
@@ -35,9 +35,6 @@ from taskruns_service.states import FINISHED, StateType
 
 _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
 _child = tables.task_run.alias("child")
-
-STATEMENTS_MOST = 500
-"""Forms of questions whose statements are kept: more than people and programs ask in turn."""
 
 Members = Mapping[str, ColumnElement[Any]]
 

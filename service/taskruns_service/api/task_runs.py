@@ -122,8 +122,7 @@ async def aggregate_task_runs(request: AnyRequest, database: NamedDependency[Dat
         limit=asked.get("limit", aggregates.GROUPS_LIMIT),
         count_limit=asked.get("count_limit"),
     )
-    read = database.read_snapshot if question.group_by else database.read
-    return responses.as_json(await read(aggregates.aggregate, question))
+    return responses.as_json(await database.read(aggregates.aggregate, question))
 
 
 @operation(

@@ -36,7 +36,7 @@ from taskruns_service.dialects.expressions import (
 )
 from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
-from taskruns_service.dialects.prepared import Prepared, placeholder
+from taskruns_service.dialects.prepared import STATEMENTS_MOST, Prepared, placeholder
 from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -59,6 +59,7 @@ __all__ = [
     "DATABASE_ERRORS",
     "END_OF_LOG",
     "MEMBERS_MOST",
+    "STATEMENTS_MOST",
     "TOO_MANY_ROWS",
     "Id",
     "Json",

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import BindParameter, Connection, Dialect, Float, Numeric, Select, bindparam
+from sqlalchemy import BindParameter, Connection, Dialect, Float, Numeric, SelectBase, bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_
+
+STATEMENTS_MOST = 500
+"""Forms of questions whose statements are kept: more than people and programs ask in turn."""
 
 _Convert = Callable[[Any], Any] | None
 Row = Sequence[Any]
@@ -29,7 +32,7 @@ class Prepared:
     It is for connections in autocommit or in a transaction that has begun, since it begins none.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: SelectBase) -> None:
         self.statement = statement
         self._texts: dict[str, _Text] = {}
 
@@ -52,7 +55,7 @@ class Prepared:
 class _Text:
     """The statement as one kind of database takes it."""
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: SelectBase, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         names = compiled.positiontup or []
