@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from litestar import Litestar
-from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
@@ -17,16 +16,15 @@ from taskruns_service import commands, counts, dialects
 from taskruns_service.api import HANDLERS, UNDOCUMENTED
 from taskruns_service.api.admission import admit
 from taskruns_service.api.document import make_document
-from taskruns_service.api.positions import may_be_behind, position_seen
 from taskruns_service.api.problems import answer_problem
-from taskruns_service.api.requests import AnyRequest
+from taskruns_service.api.requests import ApiRequest
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
 from taskruns_service.keys import KeyRing
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
-from taskruns_service.standbys import Standbys, open_standbys
+from taskruns_service.standbys import open_standbys
 from taskruns_service.writer import Writer
 
 FOLD_SECONDS = 1.0
@@ -65,19 +63,11 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
                     with suppress(asyncio.CancelledError):
                         await folding
 
-    async def database(request: AnyRequest) -> Database:
-        standbys: Standbys | None = app.state.standbys
-        primary: Database = app.state.database
-        return primary if standbys is None or not may_be_behind(request) else standbys.since(position_seen(request))
-
-    async def writer() -> Writer:
-        return app.state.writer  # type: ignore[no-any-return]
-
     app = Litestar(
         [*handlers, *UNDOCUMENTED],
         lifespan=[run],
-        dependencies={"database": Provide(database), "writer": Provide(writer)},
-        before_request=admit,
+        request_class=ApiRequest,
+        before_request=admit,  # type: ignore[arg-type]  # it gets what request_class says
         exception_handlers={Exception: answer_problem},
         # The document is made from the same declarations that the handlers check by.
         openapi_config=None,

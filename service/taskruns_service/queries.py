@@ -161,6 +161,7 @@ class _List(NamedTuple):
     filters: tuple[Filter, ...]
     rows: Select[Any] = select()
     item: Callable[[Members], ColumnElement[Any]] = json_object
+    besides: tuple[ColumnElement[Any], ...] = ()
 
 
 def _history_of(history: Table, run: str) -> _List:
@@ -168,10 +169,18 @@ def _history_of(history: Table, run: str) -> _List:
     return _List(history.name, _state_members(history), (of_run,))
 
 
+_sequence_of_flow_run = select(_flow_run.c.sequence).where(_flow_run.c.id == placeholder("flow_run_id"))
 _LISTS = {
     one.name: one
     for one in (
         _List("task_run", TASK_RUN_MEMBERS, filters.TASK_RUN_FILTERS, item=_task_run_object),
+        _List(
+            "task_run of flow_run",
+            TASK_RUN_MEMBERS,
+            filters.TASK_RUN_FILTERS,
+            item=_task_run_object,
+            besides=(_sequence_of_flow_run.scalar_subquery(),),
+        ),
         _List("flow_run", FLOW_RUN_SUMMARY_MEMBERS, filters.FLOW_RUN_FILTERS, select().join_from(_flow_run, _flow)),
         _history_of(tables.task_run_state, "task_run_id"),
         _history_of(tables.flow_run_state, "flow_run_id"),
@@ -193,7 +202,7 @@ _get_flow_run = Prepared(
     .join_from(_flow_run, _flow)
     .where(_flow_run.c.id == placeholder("id"))
 )
-_get_flow_run_sequence = Prepared(select(_flow_run.c.sequence).where(_flow_run.c.id == placeholder("id")))
+_get_flow_run_sequence = Prepared(_sequence_of_flow_run)
 
 
 def get_task_run(connection: Connection, task_run_id: UUID) -> Versioned:
@@ -218,7 +227,7 @@ def get_flow_run(connection: Connection, flow_run_id: UUID) -> Versioned:
 
 def get_flow_run_sequence(connection: Connection, flow_run_id: UUID) -> int:
     """How many changes a flow run and its task runs had; raises FlowRunNotFound."""
-    row = _get_flow_run_sequence.first(connection, {"id": flow_run_id})
+    row = _get_flow_run_sequence.first(connection, {"flow_run_id": flow_run_id})
     if row is None:
         raise FlowRunNotFound
     return int(row[0])
@@ -236,16 +245,20 @@ def list_flow_run_task_runs(
     page: Page,
     fields: Sequence[str] | None,
     *,
-    known: Container[str],
+    known: Container[str] | None,
 ) -> tuple[str, RawPage | None]:
     """The version of a flow run's list, and a page of it; None if the version is among the `known` ones.
 
-    The version is read first: the page may be newer than it says, but never older. Raises FlowRunNotFound.
+    The page may be newer than the version says, but never older. Raises FlowRunNotFound.
     """
-    version = f"{get_flow_run_sequence(connection, flow_run_id)}"
-    if version in known:
+    if known is not None and (version := f"{get_flow_run_sequence(connection, flow_run_id)}") in known:
         return version, None
-    return version, list_task_runs(connection, {**where, "flow_run_id": [flow_run_id]}, page, fields)
+    where = {**where, "flow_run_id": [flow_run_id]}
+    rows = _rows(connection, "task_run of flow_run", where, page, fields)
+    if rows:
+        return f"{rows[0][-1]}", _as_page(rows, page)
+    version = f"{get_flow_run_sequence(connection, flow_run_id)}"
+    return version, list_task_runs(connection, where, page, fields)
 
 
 def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
@@ -316,14 +329,27 @@ def get_task_run_result(
 
 
 def _page(connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None = None) -> RawPage:
+    return _as_page(_rows(connection, of, where, page, fields), page)
+
+
+def _rows(
+    connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None
+) -> list[Sequence[Any]]:
+    """Rows (item as JSON, values of the sort keys, what else the list has) of a page, and one more if there is one."""
     chosen = None if fields is None else tuple(fields)
     values = filters.values_of(where) | page.values
-    rows: list[Any] = []
+    rows: list[Sequence[Any]] = []
     for statement in _page_statements(of, filters.form_of(where), page.form, chosen):
         rows += statement.rows(connection, values)
         if len(rows) > page.limit:
             break
-    following = page.cursor(rows[page.limit - 1][1:]) if len(rows) > page.limit else None
+    return rows
+
+
+def _as_page(rows: Sequence[Sequence[Any]], page: Page) -> RawPage:
+    following = None
+    if len(rows) > page.limit:
+        following = page.cursor(rows[page.limit - 1][1 : 1 + len(page.orders)])
     items = ",".join([row[0] for row in rows[: page.limit]])
     return RawPage(Raw(f"[{items}]".encode()), following)
 
@@ -335,7 +361,7 @@ def _page_statements(of: str, where: Form, page: PageForm, fields: tuple[str, ..
     members = (
         listed.members if fields is None else {name: listed.members[name] for name in listed.members if name in fields}
     )
-    rows = listed.rows.add_columns(listed.item(members), *(order.key.column for order in page.orders))
+    rows = listed.rows.add_columns(listed.item(members), *(order.key.column for order in page.orders), *listed.besides)
     rows = rows.where(*filters.clauses(filters.placeholders(where), listed.filters))
     return [
         Prepared(rows.where(*part.conditions).order_by(*part.order_by).limit(literal_column(str(page.limit + 1))))

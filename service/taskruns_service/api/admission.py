@@ -1,28 +1,28 @@
 """Admission: what every request has to pass before its handler, by what the handler's operation declares."""
 
-from taskruns_service.api.operations import Operation, Scope, operation_of
-from taskruns_service.api.requests import AnyRequest
+from taskruns_service.api.operations import Operation, Scope
+from taskruns_service.api.requests import ApiRequest
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.keys import KeyRing
 
 
-async def admit(request: AnyRequest) -> None:
+async def admit(request: ApiRequest) -> None:
     """Runs before every handler; not as guards, since Litestar copies the handler for each of them.
 
     Raises Unauthenticated, Forbidden or InvalidRequest.
     """
-    declared = operation_of(request.route_handler)
+    declared = request.operation
     if declared is not None:
         await ask_for_key(request, declared.scope)
         _refuse_query(request, declared)
 
 
-async def ask_for_key(request: AnyRequest, needed: Scope) -> None:
+async def ask_for_key(request: ApiRequest, needed: Scope) -> None:
     """Where no keys are asked for, the application has no key ring. Raises Unauthenticated or Forbidden."""
     ring: KeyRing | None = request.app.state.key_ring
     if ring is None or needed is Scope.public:
         return
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (request.header(b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
     scope = await ring.scope_of(token.strip())
@@ -32,7 +32,7 @@ async def ask_for_key(request: AnyRequest, needed: Scope) -> None:
         raise Forbidden
 
 
-def _refuse_query(request: AnyRequest, declared: Operation) -> None:
+def _refuse_query(request: ApiRequest, declared: Operation) -> None:
     """An operation without parameters takes no query string, rather than ignoring it."""
     query = request.scope["query_string"]
     if query and not declared.parameters:

@@ -3,8 +3,6 @@
 from uuid import UUID
 
 import msgspec
-from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from taskruns_service import commands, filters, models, paging, queries, tables
@@ -12,9 +10,9 @@ from taskruns_service.api import requests, responses
 from taskruns_service.api.lists import list_parameters
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
-from taskruns_service.api.requests import AnyRequest
+from taskruns_service.api.requests import ApiRequest
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands import CreatedFlowRun, CreateFlowRun, DeleteFlowRun, ReportFlowRunState, ReportTaskRun
-from taskruns_service.database import Database
 from taskruns_service.errors import (
     DatabaseUnavailable,
     FlowRunConflict,
@@ -28,7 +26,6 @@ from taskruns_service.errors import (
     VersionConflict,
 )
 from taskruns_service.ids import new_id
-from taskruns_service.writer import Writer
 
 TAG = "flow runs"
 READ_ERRORS = (QueryTimeout, DatabaseUnavailable)
@@ -60,9 +57,7 @@ _TASK_RUN_PARAMETERS = list_parameters(
     },
     errors=(FlowRunConflict, *WRITE_ERRORS),
 )
-async def create_flow_run(
-    request: AnyRequest, writer: NamedDependency[Writer], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def create_flow_run(request: ApiRequest) -> JsonResponse:
     """Create a flow run of a flow, which is made if its name is new.
 
     If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead, provided that
@@ -70,8 +65,8 @@ async def create_flow_run(
     """
     sent = await requests.body(request, models.FlowRunCreate)
     identifier = new_id() if sent.id is msgspec.UNSET else sent.id
-    outcome: CreatedFlowRun = await writer.submit_one(CreateFlowRun(identifier, sent), identifier)
-    found = await database.read(queries.get_flow_run, outcome.id)
+    outcome: CreatedFlowRun = await request.writer.submit_one(CreateFlowRun(identifier, sent), identifier)
+    found = await request.database.read(queries.get_flow_run, outcome.id)
     return responses.as_json(
         found.body, 201 if outcome.created else 200, ETag=f'"{found.version}"', Location=f"/flow-runs/{outcome.id}"
     )
@@ -88,7 +83,7 @@ async def create_flow_run(
     answers={200: Answer("A page of flow runs.", models.FlowRunPage, chosen=models.FlowRunFieldsPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
-async def list_flow_runs(request: AnyRequest, database: NamedDependency[Database]) -> Response[bytes]:
+async def list_flow_runs(request: ApiRequest) -> JsonResponse:
     """List flow runs, newest first. Filters combine with AND, the values of a repeated one with OR."""
     asked = requests.query(request)
     where = filters.chosen(asked, filters.FLOW_RUN_FILTERS)
@@ -101,7 +96,7 @@ async def list_flow_runs(request: AnyRequest, database: NamedDependency[Database
         question=("flow runs", where),
     )
     fields = requests.fields(asked, queries.FLOW_RUN_SUMMARY_MEMBERS)
-    return responses.as_json(await database.read(queries.list_flow_runs, where, page, fields))
+    return responses.as_json(await request.database.read(queries.list_flow_runs, where, page, fields))
 
 
 @operation(
@@ -115,11 +110,9 @@ async def list_flow_runs(request: AnyRequest, database: NamedDependency[Database
     answers={200: Answer("The flow run.", models.FlowRun, headers=("ETag",)), 304: Answer("It has not changed.")},
     errors=(FlowRunNotFound, *READ_ERRORS),
 )
-async def get_flow_run(
-    request: AnyRequest, flow_run_id: FromPath[UUID], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Get one flow run, with the number of its task runs in each state."""
-    return responses.versioned(request, await database.read(queries.get_flow_run, flow_run_id))
+    return responses.versioned(request, await request.database.read(queries.get_flow_run, flow_run_id))
 
 
 @operation(
@@ -132,10 +125,10 @@ async def get_flow_run(
     answers={204: Answer("It is deleted.")},
     errors=(FlowRunNotFound, *WRITE_ERRORS),
 )
-async def delete_flow_run(flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]) -> Response[bytes]:
+async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
-    await writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
-    return Response(b"", status_code=204)
+    await request.writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
+    return JsonResponse(b"", 204, {})
 
 
 @operation(
@@ -156,13 +149,11 @@ async def delete_flow_run(flow_run_id: FromPath[UUID], writer: NamedDependency[W
     },
     errors=(FlowRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
 )
-async def set_flow_run_state(
-    request: AnyRequest, flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]
-) -> Response[bytes]:
+async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a flow run has come to."""
     sent = await requests.body(request, models.StateCreate)
     report = sent.report(matched_sequence=requests.expected(request))
-    outcome: commands.Reported = await writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
+    outcome: commands.Reported = await request.writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
     receipt = models.FlowRunStateReceipt(
         outcome=outcome.outcome, id=report.id, flow_run_id=flow_run_id, version=outcome.version, state=outcome.state
     )
@@ -180,12 +171,10 @@ async def set_flow_run_state(
     answers={200: Answer("A page of states.", models.StatePage)},
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
 )
-async def list_flow_run_states(
-    request: AnyRequest, flow_run_id: FromPath[UUID], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """List the history of a flow run, oldest first, with the states that came too late to count."""
     page = requests.history_page(requests.query(request), tables.flow_run_state, flow_run_id)
-    return responses.as_json(await database.read(queries.list_flow_run_states, flow_run_id, page))
+    return responses.as_json(await request.database.read(queries.list_flow_run_states, flow_run_id, page))
 
 
 @operation(
@@ -203,9 +192,7 @@ async def list_flow_run_states(
     },
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
 )
-async def list_flow_run_task_runs(
-    request: AnyRequest, flow_run_id: FromPath[UUID], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """List the task runs of a flow run in the order in which they were made.
 
     To look one up, give its `task_slug`, and its `map_index` (-1 unless it is the child of a mapped task run). To read
@@ -223,7 +210,9 @@ async def list_flow_run_task_runs(
     )
     fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
     known = requests.known_versions(request)
-    version, found = await database.read(queries.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known)
+    version, found = await request.database.read(
+        queries.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
+    )
     return responses.not_modified(version) if found is None else responses.as_json(found, ETag=f'"{version}"')
 
 
@@ -248,16 +237,14 @@ async def list_flow_run_task_runs(
     },
     errors=(FlowRunNotFound, *WRITE_ERRORS),
 )
-async def report_task_runs(
-    request: AnyRequest, flow_run_id: FromPath[UUID], writer: NamedDependency[Writer]
-) -> Response[bytes]:
+async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its states.
 
     Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
     """
     sent = await requests.body(request, models.TaskRunReports)
     items = [ReportTaskRun(flow_run_id, one, [state.report() for state in one.states]) for one in sent.items]
-    outcomes = await writer.submit(items, [flow_run_id] * len(items))
+    outcomes = await request.writer.submit(items, [flow_run_id] * len(items))
     if isinstance(outcomes[0], FlowRunNotFound):
         raise outcomes[0]
     return receipts(outcomes, [None] * len(items))

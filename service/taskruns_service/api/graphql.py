@@ -5,19 +5,16 @@ from importlib.resources import files
 from uuid import UUID
 
 from litestar import Response, get, post
-from litestar.di import NamedDependency
 
 from taskruns_service.api.admission import ask_for_key
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
-from taskruns_service.api.requests import AnyRequest
-from taskruns_service.database import Database
+from taskruns_service.api.requests import ApiRequest
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.graphql import execution
 from taskruns_service.graphql.context import Context
 from taskruns_service.graphql.documents import BadDocument
 from taskruns_service.graphql.execution import Answer
 from taskruns_service.graphql.sdl import make_sdl
-from taskruns_service.writer import Writer
 
 HINT = """This is the GraphQL endpoint of taskruns-service. Send a query with POST:
 
@@ -29,16 +26,13 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 
 
 @post(["/graphql", "/"], status_code=HTTPStatus.OK, request_max_body_size=BULK_BODY_BYTES)
-async def post_graphql(
-    request: AnyRequest, database: NamedDependency[Database], writer: NamedDependency[Writer]
-) -> Response[bytes]:
+async def post_graphql(request: ApiRequest) -> Response[bytes]:
     """Answers a query or a mutation; a request without a key that is in force gets an answer too, as clients expect."""
-    answer = await _answer(request, database, writer)
+    answer = await _answer(request)
     return Response(answer.body, status_code=answer.status, media_type="application/json")
 
 
-async def _answer(request: AnyRequest, database: Database, writer: Writer) -> Answer:
-    headers = request.headers
+async def _answer(request: ApiRequest) -> Answer:
     try:
         await ask_for_key(request, Scope.read)
         operation = execution.read_operation(await request.body())
@@ -51,11 +45,11 @@ async def _answer(request: AnyRequest, database: Database, writer: Writer) -> An
     except BadDocument as error:
         return execution.answer_errors(error.code, error.errors)
     context = Context(
-        database=database,
-        writer=writer,
+        database=request.database,
+        writer=request.writer,
         variables=operation.variables,
-        agent_id=_id(headers.get("x-prefect-agent-id")),
-        core_version=headers.get("x-prefect-core-version"),
+        agent_id=_id(request.header(b"x-prefect-agent-id")),
+        core_version=request.header(b"x-prefect-core-version"),
     )
     return await execution.carry_out(operation, context)
 
@@ -68,9 +62,9 @@ def _id(given: str | None) -> UUID | None:
 
 
 @get("/graphql")
-async def explore_graphql(request: AnyRequest) -> Response[str]:
+async def explore_graphql(request: ApiRequest) -> Response[str]:
     """Shows browsers a page to explore with, which needs nothing from elsewhere; tells others what to send."""
-    if "text/html" not in request.headers.get("accept", ""):
+    if "text/html" not in (request.header(b"accept") or ""):
         return Response(HINT.format(url=str(request.url).partition("?")[0]), media_type="text/plain")
     page = files("taskruns_service.graphql").joinpath("explorer.html").read_text(encoding="utf-8")
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})

@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from litestar import Response
-
 from taskruns_service import models
 from taskruns_service.api import responses
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands import Reported
 from taskruns_service.errors import Fault, ServiceError
 
 
-def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> Response[bytes]:
+def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> JsonResponse:
     """200 with a receipt for each outcome, or 207 where some were refused.
 
     Where all failed alike, as when the database is away, that is the answer to the whole request. `task_run_ids` are

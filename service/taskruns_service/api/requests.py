@@ -1,4 +1,4 @@
-"""Reading requests: bodies, query strings and conditional headers, strictly."""
+"""Reading requests: bodies, query strings and headers, strictly."""
 
 import re
 from collections.abc import Container
@@ -11,14 +11,18 @@ from litestar import Request
 from sqlalchemy import ColumnElement, Table
 
 from taskruns_service import paging
-from taskruns_service.api.operations import operation_of
+from taskruns_service.api.operations import Operation, Scope, operation_of
+from taskruns_service.database import Database
+from taskruns_service.dialects import END_OF_LOG
 from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest, UnsupportedMediaType
+from taskruns_service.front import POSITION
 from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, read_query, text
+from taskruns_service.standbys import Standbys
+from taskruns_service.writer import Writer
 
 DETAIL_LENGTH = 200
 
 T = TypeVar("T")
-AnyRequest = Request[Any, Any, Any]
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
@@ -39,15 +43,60 @@ CURSOR = Parameter(
 )
 
 
-def query(request: AnyRequest) -> dict[str, Any]:
+class ApiRequest(Request[Any, Any, Any]):
+    """A request with what its handler works with: properties, since Litestar's dependencies cost much more."""
+
+    @property
+    def writer(self) -> Writer:
+        """The way in for changes."""
+        return self.app.state.writer  # type: ignore[no-any-return]
+
+    @property
+    def database(self) -> Database:
+        """The way in for questions: the primary, or standbys where they may answer."""
+        primary: Database = self.app.state.database
+        standbys: Standbys | None = self.app.state.standbys
+        return primary if standbys is None or not self._may_be_behind else standbys.since(self._position_seen)
+
+    @property
+    def operation(self) -> Operation | None:
+        """What the handler declares."""
+        return operation_of(self.route_handler)
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this name (in lower case), None if there is none."""
+        return next((value.decode("latin-1") for one, value in self.scope["headers"] if one == name), None)
+
+    @property
+    def _may_be_behind(self) -> bool:
+        """Whether a standby may answer: not what a change answers with, nor whether the service is ready.
+
+        With If-None-Match a client says which version it saw, which may have come from another server: the primary
+        tells whether that is the newest, at the price of one look-up.
+        """
+        asks = self.method == "GET" and self.operation is not None and self.operation.scope is Scope.read
+        return asks and self.header(b"if-none-match") is None
+
+    @property
+    def _position_seen(self) -> int | None:
+        """The position that an earlier answer had, if the client sends it back; raises InvalidRequest."""
+        if (given := self.header(POSITION.lower().encode())) is None:
+            return None
+        if not (given.isascii() and given.isdigit() and int(given) <= END_OF_LOG):
+            fault = Fault(header=POSITION, detail="It should be the number that an earlier answer had.")
+            raise InvalidRequest(faults=(fault,))
+        return int(given)
+
+
+def query(request: ApiRequest) -> dict[str, Any]:
     """The query parameters that the handler declared, checked and converted; raises InvalidRequest."""
-    declared = operation_of(request.route_handler)
+    declared = request.operation
     return read_query(request.scope["query_string"], declared.parameters if declared else ())
 
 
-async def body(request: AnyRequest, of: type[T]) -> T:
+async def body(request: ApiRequest, of: type[T]) -> T:
     """The body as a Struct; raises UnsupportedMediaType, or InvalidRequest with a JSON Pointer to what is wrong."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType
     raw = await request.body()
@@ -136,12 +185,12 @@ def result_cursor(request_query: dict[str, Any], question: bytes) -> int | None:
     return int(map_index)
 
 
-def etags(request: AnyRequest, header: str) -> list[str] | None:
+def etags(request: ApiRequest, header: str) -> list[str] | None:
     """The entity tags in If-Match or If-None-Match, without quotes (`*` stands for any); None without the header.
 
     Raises InvalidRequest when the header has anything else.
     """
-    value = request.headers.get(header)
+    value = request.header(header.lower().encode())
     if value is None:
         return None
     if value.strip() == "*":
@@ -159,13 +208,13 @@ class _Any:
         return True
 
 
-def known_versions(request: AnyRequest) -> Container[str]:
-    """The versions that a client has, from If-None-Match; `*` is all of them. Raises InvalidRequest."""
+def known_versions(request: ApiRequest) -> Container[str] | None:
+    """The versions that a client has, None without If-None-Match; `*` is all of them. Raises InvalidRequest."""
     tags = etags(request, "If-None-Match")
-    return _Any() if tags == ["*"] else tags or ()
+    return _Any() if tags == ["*"] else tags
 
 
-def expected(request: AnyRequest) -> int | None:
+def expected(request: ApiRequest) -> int | None:
     """The version (of a flow run: the sequence) that If-Match asks for; None for any. It takes one ETag.
 
     Raises InvalidRequest.

@@ -3,30 +3,44 @@
 from typing import Any
 
 import msgspec
-from litestar import Response
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
+from litestar.types import Receive, Scope, Send
 
 from taskruns_service.api import requests
-from taskruns_service.api.requests import AnyRequest
+from taskruns_service.api.requests import ApiRequest
 from taskruns_service.queries import Versioned
 
 _encode = msgspec.json.Encoder().encode
 
 
-def as_json(content: Any, status: int = HTTP_200_OK, **headers: str) -> Response[bytes]:
+class JsonResponse:
+    """A response that is sent as it is: what Litestar's own does for each would be a tenth of the time of a look-up."""
+
+    def __init__(self, body: bytes, status: int, headers: dict[str, str]) -> None:
+        self._body = body
+        self._status = status
+        self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it, as ASGI has it."""
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def as_json(content: Any, status: int = HTTP_200_OK, **headers: str) -> JsonResponse:
     """A response with a Struct, or with JSON that is bytes already. Header names are written with underscores."""
     body = content if isinstance(content, bytes) else _encode(content)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(body, status_code=status, media_type="application/json", headers=named)
+    return JsonResponse(body, status, {"Content-Type": "application/json", "Content-Length": str(len(body)), **named})
 
 
-def not_modified(version: str) -> Response[bytes]:
+def not_modified(version: str) -> JsonResponse:
     """304 for a client that has this version."""
-    return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers={"ETag": f'"{version}"'})
+    return JsonResponse(b"", HTTP_304_NOT_MODIFIED, {"ETag": f'"{version}"'})
 
 
-def versioned(request: AnyRequest, found: Versioned) -> Response[bytes]:
+def versioned(request: ApiRequest, found: Versioned) -> JsonResponse:
     """A representation with its ETag, or 304 for a client whose If-None-Match has it."""
-    if found.version in requests.known_versions(request):
+    if found.version in (requests.known_versions(request) or ()):
         return not_modified(found.version)
     return as_json(found.body, ETag=f'"{found.version}"')

@@ -4,15 +4,14 @@ import asyncio
 from typing import Any
 
 from litestar import Response
-from litestar.di import NamedDependency
 from sqlalchemy import Connection
 
 from taskruns_service import __version__, migrations, models
 from taskruns_service.api import responses
 from taskruns_service.api.documentation import documentation_page
 from taskruns_service.api.operations import Answer, Scope, operation
-from taskruns_service.api.requests import AnyRequest
-from taskruns_service.database import Database
+from taskruns_service.api.requests import ApiRequest
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import ConfigurationError, DatabaseUnavailable, NotReady
 
 TAG = "service"
@@ -28,7 +27,7 @@ READY_SECONDS = 5.0
     scope=Scope.public,
     answers={200: Answer("It is alive.", models.Health)},
 )
-async def get_health() -> Response[bytes]:
+async def get_health() -> JsonResponse:
     """Tell whether the process answers. It does not ask the database, so that nobody restarts it for that."""
     return responses.as_json(models.Health(status="ok", version=__version__))
 
@@ -43,11 +42,11 @@ async def get_health() -> Response[bytes]:
     answers={200: Answer("It is ready.", models.Health)},
     errors=(NotReady,),
 )
-async def get_readiness(database: NamedDependency[Database]) -> Response[bytes]:
+async def get_readiness(request: ApiRequest) -> JsonResponse:
     """Tell whether the database answers and has the schema that this version needs; if not, `detail` says why."""
     try:
         async with asyncio.timeout(READY_SECONDS):
-            await database.read(_verify)
+            await request.database.read(_verify)
     except ConfigurationError as error:
         raise NotReady(str(error)) from error
     except (DatabaseUnavailable, TimeoutError) as error:
@@ -68,7 +67,7 @@ def _verify(connection: Connection) -> None:
     scope=Scope.public,
     answers={200: Answer("The OpenAPI document.", dict[str, Any])},
 )
-async def get_openapi(request: AnyRequest) -> Response[bytes]:
+async def get_openapi(request: ApiRequest) -> JsonResponse:
     """Get the OpenAPI document of this service."""
     return responses.as_json(request.app.state.document)
 
@@ -82,7 +81,7 @@ async def get_openapi(request: AnyRequest) -> Response[bytes]:
     scope=Scope.public,
     answers={200: Answer("The documentation.", str)},
 )
-async def get_documentation(request: AnyRequest) -> Response[str]:
+async def get_documentation(request: ApiRequest) -> Response[str]:
     """Read the documentation of the API, as a page for people."""
     return Response(documentation_page(request.app.state.document), media_type="text/html")
 

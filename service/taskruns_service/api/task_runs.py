@@ -3,8 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from litestar import Response
-from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from taskruns_service import aggregates, commands, filters, models, paging, queries, tables
@@ -14,9 +12,9 @@ from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
 from taskruns_service.api.lists import list_parameters
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
-from taskruns_service.api.requests import AnyRequest
+from taskruns_service.api.requests import ApiRequest
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands import ReportTaskRunState, UpdateTaskRun
-from taskruns_service.database import Database
 from taskruns_service.errors import (
     InvalidCursor,
     NoResultType,
@@ -28,7 +26,6 @@ from taskruns_service.errors import (
     VersionConflict,
 )
 from taskruns_service.parameters import Parameter, integer, one_of
-from taskruns_service.writer import Writer
 
 TAG = "task runs"
 
@@ -78,7 +75,7 @@ _AGGREGATE_PARAMETERS = (
     answers={200: Answer("A page of task runs.", models.TaskRunPage, chosen=models.TaskRunFieldsPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
-async def list_task_runs(request: AnyRequest, database: NamedDependency[Database]) -> Response[bytes]:
+async def list_task_runs(request: ApiRequest) -> JsonResponse:
     """List the task runs of all flow runs, newest first.
 
     Filters combine with AND, the values of a repeated one with OR. Filters and sorts see the times that a task run has
@@ -95,7 +92,7 @@ async def list_task_runs(request: AnyRequest, database: NamedDependency[Database
         question=("task runs", where),
     )
     fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
-    return responses.as_json(await database.read(queries.list_task_runs, where, page, fields))
+    return responses.as_json(await request.database.read(queries.list_task_runs, where, page, fields))
 
 
 @operation(
@@ -109,7 +106,7 @@ async def list_task_runs(request: AnyRequest, database: NamedDependency[Database
     answers={200: Answer("The count and the measures.", models.Aggregate)},
     errors=READ_ERRORS,
 )
-async def aggregate_task_runs(request: AnyRequest, database: NamedDependency[Database]) -> Response[bytes]:
+async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
     """Count and measure the task runs that the filters leave, in all and by group; always exact.
 
     Counts by state, task slug and flow are kept as they change, so they cost the same however many task runs there are.
@@ -122,7 +119,7 @@ async def aggregate_task_runs(request: AnyRequest, database: NamedDependency[Dat
         limit=asked.get("limit", aggregates.GROUPS_LIMIT),
         count_limit=asked.get("count_limit"),
     )
-    return responses.as_json(await database.read(aggregates.aggregate, question))
+    return responses.as_json(await request.database.read(aggregates.aggregate, question))
 
 
 @operation(
@@ -136,11 +133,9 @@ async def aggregate_task_runs(request: AnyRequest, database: NamedDependency[Dat
     answers={200: Answer("The task run.", models.TaskRun, headers=("ETag",)), 304: Answer("It has not changed.")},
     errors=(TaskRunNotFound, *READ_ERRORS),
 )
-async def get_task_run(
-    request: AnyRequest, task_run_id: FromPath[UUID], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def get_task_run(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Get one task run. A mapped parent is shown with the earliest start and the latest end of its children."""
-    return responses.versioned(request, await database.read(queries.get_task_run, task_run_id))
+    return responses.versioned(request, await request.database.read(queries.get_task_run, task_run_id))
 
 
 @operation(
@@ -157,16 +152,14 @@ async def get_task_run(
     errors=(TaskRunNotFound, VersionConflict, *WRITE_ERRORS),
 )
 async def update_task_run(
-    request: AnyRequest,
+    request: ApiRequest,
     task_run_id: FromPath[UUID],
-    writer: NamedDependency[Writer],
-    database: NamedDependency[Database],
-) -> Response[bytes]:
+) -> JsonResponse:
     """Change the name or the tags of a task run; what is not sent stays."""
     sent = await requests.body(request, models.TaskRunUpdate)
     version = models.expected_version(requests.expected(request), sent.expected_version)
-    await writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
-    found = await database.read(queries.get_task_run, task_run_id)
+    await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
+    found = await request.database.read(queries.get_task_run, task_run_id)
     return responses.as_json(found.body, ETag=f'"{found.version}"')
 
 
@@ -194,13 +187,11 @@ async def update_task_run(
     },
     errors=(TaskRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
 )
-async def set_task_run_state(
-    request: AnyRequest, task_run_id: FromPath[UUID], writer: NamedDependency[Writer]
-) -> Response[bytes]:
+async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a task run has come to."""
     sent = await requests.body(request, models.StateCreate)
     report = sent.report(matched_version=requests.expected(request))
-    outcome: commands.Reported = await writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
+    outcome: commands.Reported = await request.writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
     receipt = models.TaskRunStateReceipt(
         outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state
     )
@@ -218,12 +209,10 @@ async def set_task_run_state(
     answers={200: Answer("A page of states.", models.StatePage)},
     errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
 )
-async def list_task_run_states(
-    request: AnyRequest, task_run_id: FromPath[UUID], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """List the history of a task run, oldest first, with the states that came too late to count."""
     page = requests.history_page(requests.query(request), tables.task_run_state, task_run_id)
-    return responses.as_json(await database.read(queries.list_task_run_states, task_run_id, page))
+    return responses.as_json(await request.database.read(queries.list_task_run_states, task_run_id, page))
 
 
 @operation(
@@ -242,11 +231,11 @@ async def list_task_run_states(
     },
     errors=WRITE_ERRORS,
 )
-async def set_task_run_states(request: AnyRequest, writer: NamedDependency[Writer]) -> Response[bytes]:
+async def set_task_run_states(request: ApiRequest) -> JsonResponse:
     """Report 1 to 1,000 states of any task runs; those of one task run are taken in their order."""
     sent = await requests.body(request, models.TaskRunStateReports)
     identifiers = [one.task_run_id for one in sent.items]
-    outcomes = await writer.submit(
+    outcomes = await request.writer.submit(
         [ReportTaskRunState(one.task_run_id, one.report()) for one in sent.items], identifiers
     )
     return receipts(outcomes, identifiers)
@@ -263,9 +252,7 @@ async def set_task_run_states(request: AnyRequest, writer: NamedDependency[Write
     answers={200: Answer("Where the result is, or those of the children.", models.TaskRunResult)},
     errors=(InvalidCursor, TaskRunNotFound, NoResultType, ResultNotPersisted, ResultNotReady, *READ_ERRORS),
 )
-async def get_task_run_result(
-    request: AnyRequest, task_run_id: FromPath[UUID], database: NamedDependency[Database]
-) -> Response[bytes]:
+async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Look up where the result of a finished task run is and how it was written; the service never has the result.
 
     For the parent of a map these are the results of its children, by map index, a page at a time; there are none if it
@@ -275,7 +262,7 @@ async def get_task_run_result(
     question = paging.question_of("result", task_run_id)
     after = requests.result_cursor(asked, question)
     limit = asked.get("limit", paging.DEFAULT_LIMIT)
-    found = await database.read(queries.get_task_run_result, task_run_id, limit, after, question)
+    found = await request.database.read(queries.get_task_run_result, task_run_id, limit, after, question)
     return responses.as_json(found)
 
 
