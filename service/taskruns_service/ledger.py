@@ -340,9 +340,27 @@ _RUN_COLUMNS = (
 )
 
 
-def _read_run(version: int, state: str, *others: Any) -> Run:
+def _read_run(
+    version: int,
+    state: str,
+    state_id: UUID | None,
+    state_timestamp: datetime | None,
+    run_count: int,
+    first_timestamp: datetime | None,
+    start_time: datetime | None,
+    end_time: datetime | None,
+) -> Run:
     """A run of the values of _RUN_COLUMNS."""
-    return Run(version=version, state=StateType[state], **dict(zip(_RUN_COLUMNS[2:], others, strict=True)))
+    return Run(
+        version=version,
+        state=StateType[state],
+        state_id=state_id,
+        state_timestamp=state_timestamp,
+        run_count=run_count,
+        first_timestamp=first_timestamp,
+        start_time=start_time,
+        end_time=end_time,
+    )
 
 
 def _ids(column: Any) -> Any:

@@ -61,13 +61,15 @@ def _has_user(place: str) -> bool:
     # Other signs may become an `@`, or a bracket.
     given, place = place, unicodedata.normalize("NFKC", place)
     scheme, separator, rest = place.partition("://")
+    if not separator:
+        return False
     try:
-        named = bool(separator) and any("@" in urlsplit(one).netloc for one in (given, place))
+        named = any("@" in urlsplit(one).netloc for one in (given, place))
     except ValueError:
         return True
     # However many slashes there are, browsers take what follows them for the host.
     browsed = re.split(r"[/?#]", rest.lstrip("/\\"), maxsplit=1)[0]
-    return named or (bool(separator) and scheme != "file" and "@" in browsed)
+    return named or (scheme != "file" and "@" in browsed)
 
 
 def is_kept(given: dict[str, Any] | None) -> bool:

@@ -120,6 +120,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def start_time(self) -> datetime | None:
         """When a state that waits, such as Scheduled or Retrying, is due; None where the details say nothing of it."""
+        if not self.details:
+            return None
         given = self.details.get("start_time")
         try:
             due = datetime.fromisoformat(given) if isinstance(given, str) else None

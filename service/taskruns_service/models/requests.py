@@ -47,10 +47,9 @@ def _check_timestamp(moment: datetime) -> None:
 
 def expected_version(of_header: int | None, of_body: int | UnsetType) -> int | None:
     """The version that a run must have for both If-Match and `expected_version`; one that none has if they differ."""
-    asked = {one for one in (of_header, of_body) if isinstance(one, int)}
-    if len(asked) > 1:
-        return -1
-    return asked.pop() if asked else None
+    if of_body is UNSET:
+        return of_header
+    return of_body if of_header in (None, of_body) else -1
 
 
 class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
