@@ -42,7 +42,7 @@ def record(connection: Connection, deltas: Mapping[Cell, int]) -> None:
         return
     rows = [{**cell._asdict(), "count": count} for cell, count in changed]
     if dialects.traits(connection).appends_deltas:
-        connection.execute(_delta.insert(), [{"id": new_id(), **row} for row in rows])
+        dialects.insert_rows(connection, _delta, [{"id": new_id(), **row} for row in rows])
     else:
         _add(connection, rows)
 

@@ -253,11 +253,14 @@ def _open_asynchronous(url: URL, pool_size: int, query_timeout: float, attempts:
     )
     writer = create_async_engine(
         url,
+        isolation_level="AUTOCOMMIT",  # transactions are begun and ended by `_begin_at_once`
         pool_size=dialects.traits(url).writers,
+        pool_reset_on_return=None,
         # Every statement of a writer has an index to go by. A plan made while a table was small would read all of it.
         connect_args={"server_settings": session | {"lock_timeout": "10000", "enable_seqscan": "off"}},
         **common,
     )
+    _begin_at_once(writer.sync_engine)
     return Database(readers.sync_engine, writer.sync_engine, greenlet_spawn, greenlet_spawn, attempts=attempts)
 
 
@@ -279,7 +282,7 @@ def _open_threaded(url: URL, query_timeout: float, synchronous: str) -> Database
 
 
 def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchronous: str = "FULL") -> Engine:
-    """An engine for SQLite whose transactions begin when the engine says so and take the write lock at once."""
+    """An engine for SQLite."""
     engine = create_engine(
         url,
         pool_size=threads,
@@ -296,9 +299,22 @@ def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchron
         dialects.prepare_sqlite(connection, synchronous=synchronous, writes=writes)
 
     if writes:
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
+        _begin_at_once(engine)
     return engine
+
+
+def _begin_at_once(engine: Engine) -> None:
+    """Makes transactions begin when they are begun, and not with the first statement that SQLAlchemy sees."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        dialects.execute(connection, dialects.traits(connection).begin)
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        dialects.execute(connection, "COMMIT")
+
+    @event.listens_for(engine, "rollback")
+    def rollback(connection: Connection) -> None:
+        if not connection.invalidated:
+            dialects.execute(connection, "ROLLBACK")

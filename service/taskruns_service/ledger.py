@@ -7,19 +7,21 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, Select, Table, bindparam, select
+from sqlalchemy import Connection, Table, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
 from taskruns_service.dialects import (
     ListOfIds,
     ListOfTexts,
+    Prepared,
     RowsParameter,
     any_of,
     any_of_or_in,
     insert_for,
     insert_rows,
     natural_key_in,
+    placeholder,
     update_rows,
 )
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
@@ -36,13 +38,13 @@ NaturalKey = tuple[UUID, str, int]
 class FlowRunEntry:
     """A flow run in the ledger, locked."""
 
-    def __init__(self, row: Row[Any]) -> None:
-        identifier, flow_id, sequence, state_counts, *run = tuple(row)
+    def __init__(self, row: Sequence[Any]) -> None:
+        identifier, flow_id, sequence, state_counts, *run = row
         self.id: UUID = identifier
         self.flow_id: UUID = flow_id
         self.sequence: int = sequence
         self.state_counts: Counter[str] = Counter(state_counts)
-        self.run = _read_run(*run)
+        self.run = _read_run(run)
         self.touched = False
         self.changed: dict[str, Any] = {}
         self.advanced = False
@@ -68,6 +70,14 @@ class TaskRunEntry:
         self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
+
+
+class _Task(NamedTuple):
+    id: UUID
+    flow_id: UUID
+    slug: str
+    tags: list[str] | None
+    cache_key: str | None
 
 
 class _History(NamedTuple):
@@ -96,17 +106,15 @@ class Ledger:
     def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
         """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
         asked = {"flow_run_ids": list(flow_run_ids), "task_run_ids": list(task_run_ids)}
-        for row in self._connection.execute(_lock_flow_runs, asked):
-            self.flow_runs[row.id] = FlowRunEntry(row)
+        for row in _lock_flow_runs.rows(self._connection, asked):
+            self.flow_runs[row[0]] = FlowRunEntry(row)
 
     def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
         """Reads the task runs with these ids and natural keys, as far as they exist."""
-        rows: list[Row[Any]] = []
         if task_run_ids:
-            rows += self._connection.execute(_read_by_id, {"ids": list(task_run_ids)})
+            self._keep_rows(_read_by_id.rows(self._connection, {"ids": list(task_run_ids)}))
         if keys:
-            rows += self._connection.execute(_read_by_key, {"keys": keys})
-        self._keep_rows(rows)
+            self._keep_rows(_read_by_key.rows(self._connection, {"keys": keys}))
 
     def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
         """Reads which of these states are in the histories already, and whose they are."""
@@ -115,18 +123,19 @@ class Ledger:
             (FlowRunEntry, _flow_run_states, flow_run_states),
         ):
             if ids := [report.id for report in reports if not report.id_is_new]:
-                rows = self._connection.execute(statement, {"ids": ids})
+                rows = statement.rows(self._connection, {"ids": ids})
                 self._owners[kind] |= {row[0]: row[1] for row in rows}
 
     def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
         """The task runs of a flow run that are not finished, those too that this ledger has made."""
-        self._keep_rows(self._connection.execute(_read_unfinished, {"flow_run_id": flow_run.id}))
+        self._keep_rows(_read_unfinished.rows(self._connection, {"flow_run_id": flow_run.id}))
         return [one for one in self.task_runs.values() if one.flow_run is flow_run and one.run.state not in FINISHED]
 
     def locks_versions(self, flow_id: UUID) -> bool:
         """Whether the settings of a flow ask for versions to be checked; by default they do not."""
         if flow_id not in self._settings:
-            self._settings[flow_id] = self._connection.execute(_read_settings, {"flow_id": flow_id}).scalar() or {}
+            row = _read_settings.first(self._connection, {"flow_id": flow_id})
+            self._settings[flow_id] = row[0] if row else {}
         return self._settings[flow_id].get("version_locking_enabled") is True
 
     def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
@@ -227,10 +236,10 @@ class Ledger:
     def _update(self, table: Table, columns: Callable[[Any], dict[str, Any]], entries: Iterable[Any]) -> None:
         update_rows(self._connection, table, [{**columns(entry), "id": entry.id} for entry in entries])
 
-    def _keep_rows(self, rows: Iterable[Row[Any]]) -> None:
-        for identifier, flow_run_id, task_slug, map_index, *run in map(tuple, rows):
+    def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+        for identifier, flow_run_id, task_slug, map_index, *run in rows:
             if identifier not in self.task_runs and flow_run_id in self.flow_runs:
-                self._keep(TaskRunEntry(self.flow_runs[flow_run_id], identifier, task_slug, map_index, _read_run(*run)))
+                self._keep(TaskRunEntry(self.flow_runs[flow_run_id], identifier, task_slug, map_index, _read_run(run)))
 
     def _keep(self, entry: TaskRunEntry) -> None:
         self.task_runs[entry.id] = entry
@@ -248,7 +257,7 @@ class Ledger:
         entry.flow_run.state_counts[state] += change
         self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
 
-    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], Row[Any]]) -> dict[str, Any]:
+    def _new_row(self, entry: TaskRunEntry, tasks: dict[tuple[UUID, str], _Task]) -> dict[str, Any]:
         created = entry.created or {}
         task = tasks[entry.flow_run.flow_id, entry.task_slug]
         return {
@@ -298,7 +307,7 @@ class Ledger:
             columns |= {"result": run.result, "has_result": references.is_kept(run.result)}
         return columns
 
-    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], Row[Any]]:
+    def _tasks(self, created: Sequence[TaskRunEntry]) -> dict[tuple[UUID, str], _Task]:
         """The tasks of new task runs, by flow and slug; tasks that are new are made."""
         names = {(entry.flow_run.flow_id, entry.task_slug): (entry.created or {})["task_name"] for entry in created}
         known = self._known_tasks(names)
@@ -311,10 +320,10 @@ class Ledger:
             known = self._known_tasks(names)
         return known
 
-    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Row[Any]]:
+    def _known_tasks(self, names: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], _Task]:
         flow_ids, slugs = ({key[0] for key in names}, {key[1] for key in names})
-        rows = self._connection.execute(_read_tasks, {"flow_ids": list(flow_ids), "slugs": list(slugs)})
-        return {(row.flow_id, row.slug): row for row in rows}
+        rows = _read_tasks.rows(self._connection, {"flow_ids": list(flow_ids), "slugs": list(slugs)})
+        return {(task.flow_id, task.slug): task for task in (_Task(*row) for row in rows)}
 
 
 def current_state(run: Run) -> CurrentState:
@@ -340,17 +349,9 @@ _RUN_COLUMNS = (
 )
 
 
-def _read_run(
-    version: int,
-    state: str,
-    state_id: UUID | None,
-    state_timestamp: datetime | None,
-    run_count: int,
-    first_timestamp: datetime | None,
-    start_time: datetime | None,
-    end_time: datetime | None,
-) -> Run:
+def _read_run(values: Sequence[Any]) -> Run:
     """A run of the values of _RUN_COLUMNS."""
+    version, state, state_id, state_timestamp, run_count, first_timestamp, start_time, end_time = values
     return Run(
         version=version,
         state=StateType[state],
@@ -364,19 +365,17 @@ def _read_run(
 
 
 def _ids(column: Any) -> Any:
-    return any_of(column, bindparam("ids", type_=ListOfIds))
+    return any_of(column, placeholder("ids", ListOfIds))
 
 
 _flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
-    any_of(_task_run.c.id, bindparam("task_run_ids", type_=ListOfIds))
+    any_of(_task_run.c.id, placeholder("task_run_ids", ListOfIds))
 )
-_lock_flow_runs = (
+_lock_flow_runs = Prepared(
     select(_flow_run.c.id, _flow_run.c.flow_id, _flow_run.c.sequence, _flow_run.c.state_counts)
     .add_columns(*(_flow_run.c[name] for name in _RUN_COLUMNS))
     .where(
-        any_of_or_in(
-            _flow_run.c.id, bindparam("flow_run_ids", type_=ListOfIds), _flow_runs_of_task_runs.scalar_subquery()
-        )
+        any_of_or_in(_flow_run.c.id, placeholder("flow_run_ids", ListOfIds), _flow_runs_of_task_runs.scalar_subquery())
     )
     .order_by(_flow_run.c.id)
     .with_for_update(of=_flow_run)
@@ -384,27 +383,33 @@ _lock_flow_runs = (
 _read_task_runs = select(
     _task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index
 ).add_columns(*(_task_run.c[name] for name in _RUN_COLUMNS))
-_read_by_id = _read_task_runs.where(_ids(_task_run.c.id))
-_read_by_key = _read_task_runs.where(
-    natural_key_in(
-        _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, bindparam("keys", type_=RowsParameter)
+_read_by_id = Prepared(_read_task_runs.where(_ids(_task_run.c.id)))
+_read_by_key = Prepared(
+    _read_task_runs.where(
+        natural_key_in(
+            _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, placeholder("keys", RowsParameter)
+        )
     )
 )
-_read_unfinished = _read_task_runs.where(
-    _task_run.c.flow_run_id == bindparam("flow_run_id"), _task_run.c.state.not_in(sorted(FINISHED))
+_read_unfinished = Prepared(
+    _read_task_runs.where(
+        _task_run.c.flow_run_id == placeholder("flow_run_id"), _task_run.c.state.not_in(sorted(FINISHED))
+    )
 )
-_read_settings = (
+_read_settings = Prepared(
     select(tables.flow_group.c.settings)
     .join_from(tables.flow, tables.flow_group, tables.flow.c.flow_group_id == tables.flow_group.c.id)
-    .where(tables.flow.c.id == bindparam("flow_id"))
+    .where(tables.flow.c.id == placeholder("flow_id"))
 )
-_read_tasks: Select[Any] = select(_task.c.id, _task.c.flow_id, _task.c.slug, _task.c.tags, _task.c.cache_key).where(
-    any_of(_task.c.flow_id, bindparam("flow_ids", type_=ListOfIds)),
-    any_of(_task.c.slug, bindparam("slugs", type_=ListOfTexts)),
+_read_tasks = Prepared(
+    select(_task.c.id, _task.c.flow_id, _task.c.slug, _task.c.tags, _task.c.cache_key).where(
+        any_of(_task.c.flow_id, placeholder("flow_ids", ListOfIds)),
+        any_of(_task.c.slug, placeholder("slugs", ListOfTexts)),
+    )
 )
-_task_run_states = select(tables.task_run_state.c.id, tables.task_run_state.c.task_run_id).where(
-    _ids(tables.task_run_state.c.id)
+_task_run_states = Prepared(
+    select(tables.task_run_state.c.id, tables.task_run_state.c.task_run_id).where(_ids(tables.task_run_state.c.id))
 )
-_flow_run_states = select(tables.flow_run_state.c.id, tables.flow_run_state.c.flow_run_id).where(
-    _ids(tables.flow_run_state.c.id)
+_flow_run_states = Prepared(
+    select(tables.flow_run_state.c.id, tables.flow_run_state.c.flow_run_id).where(_ids(tables.flow_run_state.c.id))
 )

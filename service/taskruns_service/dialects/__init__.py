@@ -19,6 +19,7 @@ from taskruns_service.dialects.documents import (
     row_of,
     state_document,
 )
+from taskruns_service.dialects.driver import execute
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
@@ -81,6 +82,7 @@ __all__ = [
     "document_text",
     "documents",
     "encode_json",
+    "execute",
     "expect_many_rows",
     "file_url",
     "has_all_items",

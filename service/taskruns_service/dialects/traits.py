@@ -25,6 +25,8 @@ class Traits(NamedTuple):
     """Whether `serve` brings the schema up to date: it is the only process that has the database."""
     appends_deltas: bool
     """Whether counters are appended to and folded later, because writers would wait for each other's counter rows."""
+    begin: str
+    """The statement that begins a transaction of changes."""
     begin_snapshot: str
     """The statement after which all questions see one moment."""
 
@@ -37,6 +39,7 @@ _TRAITS = {
         writers=1,
         migrates_itself=True,
         appends_deltas=False,
+        begin="BEGIN IMMEDIATE",  # takes the write lock at once
         begin_snapshot="BEGIN",
     ),
     "postgresql": Traits(
@@ -46,6 +49,7 @@ _TRAITS = {
         writers=2,
         migrates_itself=False,
         appends_deltas=True,
+        begin="BEGIN",
         begin_snapshot="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     ),
 }

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table
 
+from taskruns_service.dialects import driver
+
 Rows = Sequence[dict[str, Any]]
 """Rows that all have the same members, in the same order."""
 
@@ -41,7 +43,7 @@ def _bound(dialect: Dialect, table: Table, name: str, values: list[Any]) -> list
 
 def _execute(connection: Connection, statement: Callable[..., str], table: Table, rows: Rows) -> None:
     text = statement(connection.dialect, table, tuple(rows[0]))
-    connection.exec_driver_sql(text, records_of(connection, table, rows))
+    driver.execute_many(connection, text, records_of(connection, table, rows))
 
 
 @lru_cache

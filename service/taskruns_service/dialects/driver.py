@@ -1,0 +1,75 @@
+"""The driver itself, past SQLAlchemy, which for each execution costs more than the database does for a small one.
+
+What goes this way is heard by SQLAlchemy's listeners, and its errors are SQLAlchemy's. It begins no transaction.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import await_
+
+Row = Sequence[Any]
+
+
+def fetch(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[Row]:
+    """The rows of a statement, as the driver gives them."""
+    return _send(connection, "fetch", sql, values)  # type: ignore[no-any-return]
+
+
+def execute(connection: Connection, sql: str) -> None:
+    """Runs a statement without values."""
+    _send(connection, "execute", sql, ())
+
+
+def execute_many(connection: Connection, sql: str, records: Sequence[Row]) -> None:
+    """Runs a statement once for each record of values, all of them in one go."""
+    _send(connection, "execute_many", sql, records)
+
+
+def _send(connection: Connection, how: str, sql: str, values: Sequence[Any]) -> Any:
+    for hear in connection.engine.dispatch.before_cursor_execute:
+        hear(connection, None, sql, values, None, how == "execute_many")
+    return _WAYS[connection.dialect.name, how](connection, connection.connection.driver_connection, sql, values)
+
+
+def _of_asyncpg(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., Any]:
+    def send(connection: Connection, driver: Any, sql: str, values: Sequence[Any]) -> Any:
+        try:
+            return await_(ask(driver, sql, values))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise _as_sqlalchemy(connection, sql, error, lost=driver.is_closed()) from error
+        except BaseException:
+            connection.invalidate()  # an answer may still be on its way
+            raise
+
+    return send
+
+
+def _of_sqlite(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., Any]:
+    def send(connection: Connection, driver: Any, sql: str, values: Sequence[Any]) -> Any:
+        try:
+            return ask(driver, sql, values)
+        except sqlite3.Error as error:
+            raise _as_sqlalchemy(connection, sql, error, lost=False) from error
+
+    return send
+
+
+_WAYS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("postgresql", "fetch"): _of_asyncpg(lambda driver, sql, values: driver.fetch(sql, *values)),
+    ("postgresql", "execute"): _of_asyncpg(lambda driver, sql, _: driver.execute(sql)),
+    ("postgresql", "execute_many"): _of_asyncpg(lambda driver, sql, records: driver.executemany(sql, records)),
+    ("sqlite", "fetch"): _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall()),
+    ("sqlite", "execute"): _of_sqlite(lambda driver, sql, _: driver.execute(sql)),
+    ("sqlite", "execute_many"): _of_sqlite(lambda driver, sql, records: driver.executemany(sql, records)),
+}
+
+
+def _as_sqlalchemy(connection: Connection, sql: str, error: Exception, *, lost: bool) -> DBAPIError:
+    if lost:
+        connection.invalidate(error)
+    return DBAPIError(sql, None, error, hide_parameters=True, connection_invalidated=lost)
