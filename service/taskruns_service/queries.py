@@ -10,6 +10,7 @@ from msgspec import Raw
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Select,
     Table,
     and_,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 
 from taskruns_service import filters, models, parameters, references, tables
-from taskruns_service.dialects import STATEMENTS_MOST, Prepared, json_object, placeholder, seconds_between
+from taskruns_service.dialects import STATEMENTS_MOST, Prepared, joined, json_object, placeholder, seconds_between
 from taskruns_service.errors import (
     FlowRunNotFound,
     NoResultType,
@@ -161,7 +162,7 @@ class _List(NamedTuple):
     filters: tuple[Filter, ...]
     rows: Select[Any] = select()
     item: Callable[[Members], ColumnElement[Any]] = json_object
-    besides: tuple[ColumnElement[Any], ...] = ()
+    besides: ColumnElement[Any] = null()
 
 
 def _history_of(history: Table, run: str) -> _List:
@@ -179,7 +180,7 @@ _LISTS = {
             TASK_RUN_MEMBERS,
             filters.TASK_RUN_FILTERS,
             item=_task_run_object,
-            besides=(_sequence_of_flow_run.scalar_subquery(),),
+            besides=_sequence_of_flow_run.scalar_subquery(),
         ),
         _List("flow_run", FLOW_RUN_SUMMARY_MEMBERS, filters.FLOW_RUN_FILTERS, select().join_from(_flow_run, _flow)),
         _history_of(tables.task_run_state, "task_run_id"),
@@ -253,12 +254,12 @@ def list_flow_run_task_runs(
     """
     if known is not None and (version := f"{get_flow_run_sequence(connection, flow_run_id)}") in known:
         return version, None
-    where = {**where, "flow_run_id": [flow_run_id]}
-    rows = _rows(connection, "task_run of flow_run", where, page, fields)
-    if rows:
-        return f"{rows[0][-1]}", _as_page(rows, page)
-    version = f"{get_flow_run_sequence(connection, flow_run_id)}"
-    return version, list_task_runs(connection, where, page, fields)
+    found, sequence = _read_page(
+        connection, "task_run of flow_run", {**where, "flow_run_id": [flow_run_id]}, page, fields
+    )
+    if sequence is None:
+        raise FlowRunNotFound
+    return f"{sequence}", found
 
 
 def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
@@ -329,41 +330,71 @@ def get_task_run_result(
 
 
 def _page(connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None = None) -> RawPage:
-    return _as_page(_rows(connection, of, where, page, fields), page)
+    return _read_page(connection, of, where, page, fields)[0]
 
 
-def _rows(
+def _read_page(
     connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None
-) -> list[Sequence[Any]]:
-    """Rows (item as JSON, values of the sort keys, what else the list has) of a page, and one more if there is one."""
+) -> tuple[RawPage, Any]:
+    """A page, and what the list has besides its items."""
     chosen = None if fields is None else tuple(fields)
     values = filters.values_of(where) | page.values
-    rows: list[Sequence[Any]] = []
-    for statement in _page_statements(of, filters.form_of(where), page.form, chosen):
-        rows += statement.rows(connection, values)
-        if len(rows) > page.limit:
+    parts: list[str] = []
+    last: Sequence[Any] = ()
+    left, following, besides = page.limit, None, None
+    for number, statement in enumerate(_page_statements(of, filters.form_of(where), page.form, chosen)):
+        (row,) = statement.rows(connection, {**values, "left": left, "more": left + 1, "last": max(0, left - 1)})
+        items, count, other, *keys = row
+        if number == 0:
+            besides = other
+        if items:
+            parts.append(items)
+        if left and count >= left:
+            last = keys
+        if count > left:
+            following = page.cursor(last)
             break
-    return rows
-
-
-def _as_page(rows: Sequence[Sequence[Any]], page: Page) -> RawPage:
-    following = None
-    if len(rows) > page.limit:
-        following = page.cursor(rows[page.limit - 1][1 : 1 + len(page.orders)])
-    items = ",".join([row[0] for row in rows[: page.limit]])
-    return RawPage(Raw(f"[{items}]".encode()), following)
+        left -= count
+    return RawPage(Raw(f"[{','.join(parts)}]".encode()), following), besides
 
 
 @lru_cache(STATEMENTS_MOST)
 def _page_statements(of: str, where: Form, page: PageForm, fields: tuple[str, ...] | None) -> list[Prepared]:
-    """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form."""
+    """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form.
+
+    Each answers with one row (items, count, what the list has besides, values of the sort keys of the last item): the
+    text of the items, how many there are with one more than was asked for. A row for each item costs more: Python's
+    SQLite gives other threads their turn at every row, and PostgreSQL's driver unpacks every one.
+    """
     listed = _LISTS[of]
     members = (
         listed.members if fields is None else {name: listed.members[name] for name in listed.members if name in fields}
     )
-    rows = listed.rows.add_columns(listed.item(members), *(order.key.column for order in page.orders), *listed.besides)
-    rows = rows.where(*filters.clauses(filters.placeholders(where), listed.filters))
+    rows = listed.rows.add_columns(
+        listed.item(members).label("item"),
+        *(order.key.column.label(f"key_{place}") for place, order in enumerate(page.orders)),
+    ).where(*filters.clauses(filters.placeholders(where), listed.filters))
     return [
-        Prepared(rows.where(*part.conditions).order_by(*part.order_by).limit(literal_column(str(page.limit + 1))))
-        for part in page.ranges()
+        _one_row(rows.where(*part.conditions).order_by(*part.order_by), listed.besides, None if number else page.limit)
+        for number, part in enumerate(page.ranges())
     ]
+
+
+def _one_row(rows: Select[Any], besides: ColumnElement[Any], limit: int | None) -> Prepared:
+    numbers: list[ColumnElement[int]]
+    if limit is None:
+        numbers = [placeholder(name, Integer()) for name in ("left", "more", "last")]
+    else:  # constants, since a plan for any number would not count on a small one
+        numbers = [literal_column(str(number), Integer) for number in (limit, limit + 1, limit - 1)]
+    left, more, last = numbers
+    page = rows.limit(more).cte("page")
+    shown = select(page.c.item).limit(left).subquery("shown")
+    _, *keys = page.c
+    return Prepared(
+        select(
+            select(joined(shown.c.item)).scalar_subquery(),
+            select(func.count()).select_from(page).scalar_subquery(),
+            besides,
+            *(select(key).limit(1).offset(last).scalar_subquery() for key in keys),
+        )
+    )

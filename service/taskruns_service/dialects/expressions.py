@@ -227,6 +227,14 @@ class json_object(FunctionElement[str]):  # noqa: N801
         super().__init__(*parts)
 
 
+@compiled(lambda text: f"group_concat({text}, ',')", lambda text: f"string_agg({text}, ',')")
+class joined(FunctionElement[str]):  # noqa: N801
+    """The texts of all rows with commas between them, in the order of the rows; nothing of none."""
+
+    type = Text()
+    inherit_cache = True
+
+
 def _named(pairs: Sequence[str]) -> str:
     names = (name.replace("'", '"') for name in pairs[::2])
     return ", ".join(f"{value} AS {name}" for name, value in zip(names, pairs[1::2], strict=True))
