@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, ColumnElement, String, and_, literal, sele
 from taskruns_service import parameters, tables
 from taskruns_service.dialects import (
     any_of,
+    constant,
     encode_json,
     has_all_items,
     has_any_item,
@@ -54,8 +55,7 @@ def _in_groups(column: Column, groups: list[Any]) -> ColumnElement[bool]:
 
 
 def _constant(value: Any) -> Any:
-    """A state stands in the text of the statement, so that the planner knows how many rows have it."""
-    return literal(value, String(), literal_execute=True) if isinstance(value, StrEnum) else value
+    return constant(value) if isinstance(value, StrEnum) else value
 
 
 def _has_any(column: Column, values: Any) -> ColumnElement[bool]:

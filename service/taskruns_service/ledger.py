@@ -18,6 +18,7 @@ from taskruns_service.dialects import (
     RowsParameter,
     any_of,
     any_of_or_in,
+    constant,
     insert_for,
     insert_rows,
     natural_key_in,
@@ -393,7 +394,7 @@ _read_by_key = Prepared(
 )
 _read_unfinished = Prepared(
     _read_task_runs.where(
-        _task_run.c.flow_run_id == placeholder("flow_run_id"), _task_run.c.state.not_in(sorted(FINISHED))
+        _task_run.c.flow_run_id == placeholder("flow_run_id"), _task_run.c.state.not_in(map(constant, sorted(FINISHED)))
     )
 )
 _read_settings = Prepared(

@@ -38,7 +38,7 @@ from taskruns_service.dialects.expressions import (
 )
 from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
-from taskruns_service.dialects.prepared import STATEMENTS_MOST, Prepared, placeholder
+from taskruns_service.dialects.prepared import STATEMENTS_MOST, Prepared, constant, placeholder
 from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -77,6 +77,7 @@ __all__ = [
     "any_of",
     "any_of_or_in",
     "check_pattern",
+    "constant",
     "day_of",
     "decode_json",
     "document",

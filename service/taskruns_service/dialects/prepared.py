@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Float, Numeric, SelectBase, bindparam
+from sqlalchemy import BindParameter, Connection, Dialect, Float, Numeric, SelectBase, String, bindparam, literal
 from sqlalchemy.types import TypeEngine
 
 from taskruns_service.dialects import driver
@@ -19,6 +19,11 @@ def placeholder(name: str, type_: TypeEngine[Any] | None = None) -> BindParamete
     """What a value is bound to by name; by itself it has the type of the column that it is compared with."""
     # With a value, or SQLAlchemy would not compile the statement without one.
     return bindparam(name, None, type_)
+
+
+def constant(value: str) -> BindParameter[str]:
+    """A text that stands in the statement itself, so that the planner knows how many rows have it."""
+    return literal(value, String(), literal_execute=True)
 
 
 class Prepared:
