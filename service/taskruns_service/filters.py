@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, String, and_, literal, sele
 
 from taskruns_service import parameters, tables
 from taskruns_service.dialects import (
+    Id,
     any_of,
     constant,
     encode_json,
@@ -66,7 +67,16 @@ def _has_all(column: Column, values: Any) -> ColumnElement[bool]:
     return has_all_items(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
 
 
+class FlowIds(tuple[UUID, ...]):
+    """The ids of the flows with the names that are asked for, which stand in the statement itself."""
+
+    __slots__ = ()
+
+
 def _flow_is_named(column: Column, names: Any) -> ColumnElement[bool]:
+    if isinstance(names, FlowIds):
+        ids = [constant(one, Id) for one in names]
+        return column == ids[0] if len(ids) == 1 else column.in_(ids)
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
 
 
@@ -241,7 +251,7 @@ class _Bound(NamedTuple):
 
 def _form(value: Any) -> Any:
     match value:
-        case bool():
+        case bool() | FlowIds():
             return value
         case [StrEnum(), *_]:
             return tuple(sorted(set(value)))

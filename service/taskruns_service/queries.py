@@ -21,8 +21,16 @@ from sqlalchemy import (
     select,
 )
 
-from taskruns_service import filters, models, parameters, references, tables
-from taskruns_service.dialects import STATEMENTS_MOST, Prepared, joined, json_object, placeholder, seconds_between
+from taskruns_service import access_paths, filters, models, parameters, references, tables
+from taskruns_service.dialects import (
+    STATEMENTS_MOST,
+    Prepared,
+    by_no_index,
+    joined,
+    json_object,
+    placeholder,
+    seconds_between,
+)
 from taskruns_service.errors import (
     FlowRunNotFound,
     NoResultType,
@@ -338,11 +346,14 @@ def _read_page(
 ) -> tuple[RawPage, Any]:
     """A page, and what the list has besides its items."""
     chosen = None if fields is None else tuple(fields)
+    listed = _LISTS[of]
+    where = access_paths.name_flows(connection, where)
+    aside = access_paths.set_aside(connection, listed.filters, where, page.orders[0])
     values = filters.values_of(where) | page.values
     parts: list[str] = []
     last: Sequence[Any] = ()
     left, following, besides = page.limit, None, None
-    for number, statement in enumerate(_page_statements(of, filters.form_of(where), page.form, chosen)):
+    for number, statement in enumerate(_page_statements(of, filters.form_of(where), aside, page.form, chosen)):
         (row,) = statement.rows(connection, {**values, "left": left, "more": left + 1, "last": max(0, left - 1)})
         items, count, other, *keys = row
         if number == 0:
@@ -359,7 +370,9 @@ def _read_page(
 
 
 @lru_cache(STATEMENTS_MOST)
-def _page_statements(of: str, where: Form, page: PageForm, fields: tuple[str, ...] | None) -> list[Prepared]:
+def _page_statements(
+    of: str, where: Form, aside: frozenset[str], page: PageForm, fields: tuple[str, ...] | None
+) -> list[Prepared]:
     """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form.
 
     Each answers with one row (items, count, what the list has besides, values of the sort keys of the last item): the
@@ -367,13 +380,14 @@ def _page_statements(of: str, where: Form, page: PageForm, fields: tuple[str, ..
     SQLite gives other threads their turn at every row, and PostgreSQL's driver unpacks every one.
     """
     listed = _LISTS[of]
+    columns = {one.name: by_no_index(one.column) for one in listed.filters if one.name in aside}
     members = (
         listed.members if fields is None else {name: listed.members[name] for name in listed.members if name in fields}
     )
     rows = listed.rows.add_columns(
         listed.item(members).label("item"),
         *(order.key.column.label(f"key_{place}") for place, order in enumerate(page.orders)),
-    ).where(*filters.clauses(filters.placeholders(where), listed.filters))
+    ).where(*filters.clauses(filters.placeholders(where), listed.filters, columns))
     return [
         _one_row(rows.where(*part.conditions).order_by(*part.order_by), listed.besides, None if number else page.limit)
         for number, part in enumerate(page.ranges())

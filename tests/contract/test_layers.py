@@ -16,7 +16,18 @@ MODULES = {
 }
 OF_HTTP = ("api", "app", "front", "graphql", "web")
 OF_SQL = (
-    *("dialects", "tables", "filters", "paging", "counts", "ledger", "queries", "aggregates", "commands"),
+    *(
+        "dialects",
+        "tables",
+        "filters",
+        "paging",
+        "counts",
+        "ledger",
+        "access_paths",
+        "queries",
+        "aggregates",
+        "commands",
+    ),
     *("graph", "conditions", "selections"),
     *("database", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports", "api.requests"),
     "api.service",
@@ -29,6 +40,7 @@ LOADERS = {"dbm", "ftplib", "marshal", "pickle", "shelve"}
 DATABASES = {"sqlite", "postgresql", "postgres"}
 FORBIDDEN = {
     "queries": {"commands", "ledger"},
+    "access_paths": {"queries", "aggregates", "commands", "ledger", "counts"},
     "aggregates": {"commands", "ledger"},
     "commands": {"queries", "aggregates"},
     "ledger": {"queries", "aggregates", "commands"},

@@ -13,6 +13,7 @@ from taskruns_service import commands, migrations
 from taskruns_service.database import Database
 from taskruns_service.writer import Writer
 from tests.postgres import PostgresServer
+from tests.store import crowd
 from tests.store.making import delete_rows, opened
 from tests.store.world import World, populate, read_world
 
@@ -150,3 +151,30 @@ async def world(world_url: str) -> AsyncIterator[World]:
     """The small world, and what is in its tables."""
     async with opened(world_url) as database:
         yield World(database, await database.read_snapshot(read_world))
+
+
+@pytest.fixture(scope="session")
+def crowded(
+    postgres_server: PostgresServer,
+    postgres_template: str,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], str]:
+    """Gives the URL of the crowd on a kind of database; it is for reading, and made once."""
+
+    @cache
+    def url_of(kind: str) -> str:
+        if kind == "sqlite":
+            url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('crowd'))}"
+        else:
+            url = postgres_server.create_database(postgres_template)
+        asyncio.run(crowd.fill(url))
+        return url
+
+    return url_of
+
+
+@pytest.fixture
+def crowd_url(database_kind: str, crowded: Callable[[str], str]) -> str:
+    """The URL of the crowd."""
+    return crowded(database_kind)

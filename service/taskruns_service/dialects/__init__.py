@@ -23,6 +23,7 @@ from taskruns_service.dialects.driver import execute
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
+    by_no_index,
     day_of,
     has_all_items,
     has_any_item,
@@ -76,6 +77,7 @@ __all__ = [
     "Trouble",
     "any_of",
     "any_of_or_in",
+    "by_no_index",
     "check_pattern",
     "constant",
     "day_of",

@@ -87,6 +87,17 @@ class natural_key_in(Condition):  # noqa: N801
     inherit_cache = True
 
 
+@compiled(lambda column: f"+{column}", lambda column: column)
+class by_no_index(FunctionElement[Any]):  # noqa: N801
+    """A column, or a condition, by which SQLite looks for no rows in an index."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        super().__init__(column.self_group())
+        self.type = column.type
+
+
 @compiled(
     lambda column, value: f"(EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {value}))",
     lambda column, value: f"jsonb_exists({column}, {value})",

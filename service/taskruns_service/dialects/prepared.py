@@ -21,9 +21,9 @@ def placeholder(name: str, type_: TypeEngine[Any] | None = None) -> BindParamete
     return bindparam(name, None, type_)
 
 
-def constant(value: str) -> BindParameter[str]:
-    """A text that stands in the statement itself, so that the planner knows how many rows have it."""
-    return literal(value, String(), literal_execute=True)
+def constant(value: Any, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """A value (a text by itself) that stands in the statement, so that the planner knows how many rows have it."""
+    return literal(value, type_ or String(), literal_execute=True)
 
 
 class Prepared:

@@ -25,6 +25,8 @@ class Traits(NamedTuple):
     """Whether `serve` brings the schema up to date: it is the only process that has the database."""
     appends_deltas: bool
     """Whether counters are appended to and folded later, because writers would wait for each other's counter rows."""
+    knows_values: bool
+    """Whether its planner knows how many rows have a value, and not only how many they are on average."""
     begin: str
     """The statement that begins a transaction of changes."""
     begin_snapshot: str
@@ -39,6 +41,7 @@ _TRAITS = {
         writers=1,
         migrates_itself=True,
         appends_deltas=False,
+        knows_values=False,
         begin="BEGIN IMMEDIATE",  # takes the write lock at once
         begin_snapshot="BEGIN",
     ),
@@ -49,6 +52,7 @@ _TRAITS = {
         writers=2,
         migrates_itself=False,
         appends_deltas=True,
+        knows_values=True,
         begin="BEGIN",
         begin_snapshot="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     ),
