@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from filelock import FileLock, Timeout
 
-from taskruns_service import __version__, counts, dialects, imports, keys, migrations
+from taskruns_service import __version__, counts, dialects, imports, keys, locks, migrations
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
 from taskruns_service.errors import ConfigurationError, ServiceError
-from taskruns_service.logs import configure_logs, library_logs
+from taskruns_service.logs import configure_logs
 from taskruns_service.models import NAME_LENGTH
 from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
@@ -72,30 +71,25 @@ def serve(**flags: Any) -> None:
         if settings.read_url is not None:
             click.echo(f"standbys  {settings.read_url.render_as_string(hide_password=True)}", err=True)
         click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
-        _run_server(settings)
+        address = _listenable(settings)
+    _serve(settings, address)
 
 
-def _run_server(settings: Settings) -> None:
-    from granian import Granian  # takes a tenth of a second, which other commands save
-    from granian.constants import Interfaces, Loops
-    from granian.log import LogLevels
+def _serve(settings: Settings, address: str) -> None:
+    from taskruns_service import serving  # takes a tenth of a second, which other commands save
 
-    address = _listenable(settings)
     for name in Settings.__struct_fields__:
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
-    Granian(
-        "taskruns_service.app:application",
-        factory=True,
-        interface=Interfaces.ASGI,
-        loop=Loops.auto,
-        address=address,
-        port=settings.port,
-        workers=settings.workers,
-        workers_kill_timeout=30,
-        respawn_failed_workers=True,
-        log_level=LogLevels(settings.log_level),
-        log_dictconfig=library_logs(settings.log_level, settings.log_format),
-    ).serve()
+    serving.become(
+        serving.Serving(
+            address=address,
+            port=settings.port,
+            workers=settings.workers,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+            file=None if dialects.traits(settings.url).asynchronous else settings.url.database,
+        )
+    )
 
 
 @cli.command()
@@ -282,22 +276,17 @@ def _listenable(settings: Settings) -> str:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Holds the lock of a SQLite file: a second process would not know what the first has in its hands."""
+    """Holds the lock of a SQLite file."""
     if dialects.traits(settings.url).asynchronous:
         yield
-        return
-    path = _make_folder(settings)
-    try:
-        with FileLock(f"{path}.lock", timeout=0):
+    else:
+        _make_folder(settings)
+        with locks.hold(str(settings.url.database)):
             yield
-    except Timeout:
-        raise ConfigurationError(f"Another taskruns-service has {path} open. Stop it, or use another file.") from None
 
 
-def _make_folder(settings: Settings) -> Path:
-    path = Path(str(settings.url.database))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+def _make_folder(settings: Settings) -> None:
+    Path(str(settings.url.database)).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _refuse_to_expose(settings: Settings) -> None:

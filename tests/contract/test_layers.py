@@ -1,6 +1,7 @@
 """Holds the service's modules to who may import whom."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -153,3 +154,14 @@ def test_service_imports_what_it_needs_and_no_storage_library(module: str) -> No
     foreign = packages(module) - {"taskruns_service"}
     assert foreign <= NEEDED | sys.stdlib_module_names
     assert not foreign & LOADERS
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [("serving", {"alembic", "asyncpg", "litestar", "sqlalchemy"}), ("app", {"alembic", "click", "granian"})],
+)
+def test_what_stays_in_memory_loads_no_more_than_it_needs(module: str, unneeded: set[str]) -> None:
+    code = f"import sys, taskruns_service.{module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert f"taskruns_service.{module}" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & unneeded

@@ -32,6 +32,12 @@ def known_revisions() -> list[str]:
     return [script.revision for script in ScriptDirectory.from_config(migrations.config()).walk_revisions()]
 
 
+def test_revisions_are_known_without_alembic() -> None:
+    assert known_revisions()[0] == migrations.head()
+    for revision in known_revisions():
+        migrations.refuse_newer(revision)
+
+
 async def test_migrated_schema_is_that_of_the_tables(database: Database) -> None:
     assert await database.transact(differences) == []
 
