@@ -14,6 +14,7 @@ from taskruns_service.database import Database
 from taskruns_service.writer import Writer
 from tests.postgres import PostgresServer
 from tests.store import crowd
+from tests.store.elsewhere import WriterElsewhere, writers_elsewhere
 from tests.store.making import delete_rows, opened
 from tests.store.world import World, populate, read_world
 
@@ -52,7 +53,20 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+KINDS = ["sqlite", "postgresql"]
+REPLICAS = "replicas"
+"""PostgreSQL, with two other processes that write in turn what the test submits."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests on both databases, and those that write with two processes that do so as well."""
+    chosen = any(mark.args[0] == "database_kind" for mark in metafunc.definition.iter_markers("parametrize"))
+    if "database_kind" in metafunc.fixturenames and not chosen:
+        kinds = [*KINDS, REPLICAS] if "writer" in metafunc.fixturenames else KINDS
+        metafunc.parametrize("database_kind", kinds, indirect=True)
+
+
+@pytest.fixture
 def database_kind(request: pytest.FixtureRequest) -> str:
     """The kind of database that the test runs on."""
     kind: str = request.param
@@ -75,7 +89,7 @@ def postgres_url(postgres_database: str) -> str:
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, database_kind: str) -> str:
     """The URL of a migrated database of the test's own."""
-    url: str = request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[database_kind])
+    url: str = request.getfixturevalue("sqlite_url" if database_kind == "sqlite" else "postgres_url")
     return url
 
 
@@ -105,11 +119,21 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         yield made
 
 
-@pytest.fixture
-async def writer(database: Database) -> AsyncIterator[Writer]:
-    """The writer of `database`."""
-    async with Writer(database, commands.apply, capacity=10_000).running() as made:
+@pytest.fixture(scope="session")
+def sockets(postgres_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
+    """Where the two processes are to be reached that write into the database of the replicas."""
+    with writers_elsewhere(postgres_database, tmp_path_factory.mktemp("elsewhere")) as made:
         yield made
+
+
+@pytest.fixture
+async def writer(request: pytest.FixtureRequest, database: Database, database_kind: str) -> AsyncIterator[Writer]:
+    """The writer of `database`."""
+    if database_kind == REPLICAS:
+        yield WriterElsewhere(database, commands.apply, request.getfixturevalue("sockets"))
+    else:
+        async with Writer(database, commands.apply, capacity=10_000).running() as made:
+            yield made
 
 
 @pytest.fixture

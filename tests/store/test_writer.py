@@ -35,6 +35,7 @@ from tests.store.making import (
     task_run_item,
 )
 
+in_this_process = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 only_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
 only_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -64,6 +65,7 @@ async def test_answers_come_in_the_order_of_the_items(writer: Writer) -> None:
     assert [outcome.run_id for outcome in again] == [outcome.run_id for outcome in reversed(first)]
 
 
+@in_this_process
 async def test_what_waits_together_is_one_transaction(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     await report_task_run(writer, flow_run_id, "extract-1")
@@ -87,6 +89,7 @@ async def test_error_of_one_item_is_its_own(writer: Writer) -> None:
     ]
 
 
+@in_this_process
 async def test_caller_that_goes_away_leaves_its_items_written(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     task = asyncio.create_task(report_task_run(writer, flow_run_id, "extract-1", state("Running", 1)))
