@@ -92,6 +92,7 @@ def on_sqlite(path: Path, small: Path, known: tuple[World, World], timing: Timin
         for name in MOST:
             asked |= {f"{name} {place}": own[name] for place, own in enumerate(at)}
         found = in_turn(timing.rounds, asked)
+        memory = Rate([servers.memory_of(large.process.pid).proportional])
     no_op = found["no-op"]
     rows = []
     for name, most in MOST.items():
@@ -107,6 +108,7 @@ def on_sqlite(path: Path, small: Path, known: tuple[World, World], timing: Timin
             found["one transition a request 1"],
             2000,
         ),
+        Row("memory after all this, MB", ["", memory]),
     ]
     sizes = [f"{one.task_runs:,}" for one in known]
     return Table("SQLite, synchronous=FULL", SQLITE, sizes, rows)

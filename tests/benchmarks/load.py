@@ -5,6 +5,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -92,9 +93,11 @@ def rate(url: str, asks: Sequence[Ask], seconds: int, *, connections: int = CONN
 def in_turn(rounds: int, questions: Mapping[str, Callable[[], float]]) -> dict[str, Rate]:
     """Asks the questions in turn, several times over, so that all meet the same weather on the machine."""
     rates = {name: Rate() for name in questions}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for name, ask in questions.items():
-            rates[name].append(ask())
+            found = ask()
+            rates[name].append(found)
+            sys.stderr.write(f"round {number} of {rounds}: {name} {found:,.0f}/s\n")
     return rates
 
 

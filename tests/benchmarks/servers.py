@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -92,8 +93,19 @@ def _answers(url: str) -> bool:
         return False
 
 
-def memory_of(pid: int) -> float:
-    """The memory that a process and its children have for themselves at the moment, in MB (Linux only)."""
+class Memory(NamedTuple):
+    """What a process and its children take, in MB."""
+
+    proportional: float
+    """A page that several processes have is shared out among them (PSS)."""
+    resident: float
+    """A page that several processes have counts for each (RSS)."""
+
+
+def memory_of(pid: int) -> Memory:
+    """The memory of a process and its children at the moment (Linux only)."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    own = Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]
-    return int(own) / 1000 + sum(memory_of(int(child)) for child in children)
+    own = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    parts = [Memory(*(int(own.partition(f"\n{name}:")[2].split()[0]) / 1000 for name in ("Pss", "Rss")))]
+    parts += [memory_of(int(child)) for child in children]
+    return Memory(*map(sum, zip(*parts, strict=True)))
