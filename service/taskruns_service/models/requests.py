@@ -26,13 +26,15 @@ from taskruns_service.models.common import (
 )
 from taskruns_service.states import Report, StateType
 
+_NESTING = (dict, list)  # made once: every report of a state is looked at
+
 
 def check_depth(value: Any, levels: int = JSON_DEPTH) -> None:
     """Refuses JSON that nests deeper than databases and other clients can follow."""
     if levels == 0:
         raise ValueError(f"JSON may nest {JSON_DEPTH} levels deep at most")
     for child in value.values() if isinstance(value, dict) else value:
-        if isinstance(child, dict | list):
+        if isinstance(child, _NESTING):
             check_depth(child, levels - 1)
 
 
