@@ -4,6 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from uuid import UUID
 
 import structlog
 from litestar.enums import ScopeType
@@ -81,4 +82,5 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode()
-    return f"{random.getrandbits(128):032x}"  # unique, not secret: without a call of the system for each request
+    # Unique, not secret: `uuid4` asks the system for each.
+    return UUID(int=random.getrandbits(128), version=4).hex
