@@ -1,7 +1,8 @@
 """Access paths: what a planner has to be told, so that a page reads about as many rows as it shows."""
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, func, literal_column, select
 
@@ -36,25 +37,42 @@ def name_flows(connection: Connection, where: Where) -> Where:
     return {**where, "flow_name": FlowIds(sorted(row[0] for row in rows))}
 
 
-def set_aside(connection: Connection, table_filters: tuple[Filter, ...], where: Where, first: Order) -> frozenset[str]:
-    """The filters that are to be tried on rows that were found otherwise: by another filter, or in the sort's order.
+class AccessPath(NamedTuple):
+    """What is said of the filters of a question, so that the planner finds the rows of a page as it should."""
 
-    PostgreSQL's statistics decide that well. SQLite takes any index that serves a filter, though all rows may meet it;
-    so few rows are found by their filter, and many in the order of the sort, which ends at the end of the page.
+    leading: str | None = None
+    """The filter whose index has the page."""
+    aside: frozenset[str] = frozenset()
+    """The filters that are tried on rows that were found otherwise: by another filter, or in the order of the sort."""
+
+
+def access_path(
+    connection: Connection, table_filters: tuple[Filter, ...], where: Where, orders: Sequence[Order]
+) -> AccessPath:
+    """How the rows of a page in these orders are to be found.
+
+    An index that has the rows with one value in the order of the sort has the page. PostgreSQL would rather walk the
+    whole table in that order and try each row, if many have the value, though the newest may all have another one. What
+    else there is to decide, its statistics decide well.
+
+    SQLite takes any index that serves a filter, though all rows may meet it; so few rows are found by their filter, and
+    many in the order of the sort, which ends at the end of the page.
     """
-    if traits(connection).knows_values:
-        return frozenset()
     names = frozenset(where)
-    if narrow := next((name for name in _NARROW if name in names), None):
-        return names - {narrow}
     indexed = [name for name in _INDEXED if name in names]
-    in_order = [name for name in indexed if name in _IN_ORDER and first.name == "created" and len(where[name]) == 1]
-    if indexed == in_order and len(indexed) < 2:  # the index of the one has the page, or there is no choice
-        return frozenset()
+    narrow = next((name for name in _NARROW if name in names), None)
+    plain = {order.name for order in orders} <= {"created", "id"}
+    in_order = [name for name in indexed if name in _IN_ORDER and plain and len(where[name]) == 1]
+    if narrow is None and len(indexed) == 1 and in_order:
+        return AccessPath(leading=in_order[0])
+    if traits(connection).knows_values:
+        return AccessPath()
+    if narrow is not None:
+        return AccessPath(aside=names - {narrow})
     for one in table_filters:
         if one.name in indexed and _is_met_by_few(connection, one, where[one.name]):
-            return names - {one.name}
-    return frozenset(indexed) - frozenset(in_order[:1])
+            return AccessPath(aside=names - {one.name})
+    return AccessPath(aside=frozenset(indexed) - frozenset(in_order[:1]))
 
 
 def _is_met_by_few(connection: Connection, one: Filter, value: Any) -> bool:

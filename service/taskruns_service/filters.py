@@ -1,6 +1,6 @@
 """The filter language: one table of fields and operators makes the SQL, the parameters and their documentation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -43,7 +43,7 @@ def _is_one_of(column: Column, values: Any) -> ColumnElement[bool]:
     if isinstance(values, BindParameter):
         return any_of(column, values)
     # One value is the usual case, and an index has its rows in order: those of several would have to be sorted.
-    return and_(column == _constant(values[0])) if len(values) == 1 else column.in_(map(_constant, values))
+    return and_(column == only(values)) if len(values) == 1 else column.in_(map(_constant, values))
 
 
 def _starts(column: Column, prefix: Any) -> ColumnElement[bool]:
@@ -75,9 +75,14 @@ class FlowIds(tuple[UUID, ...]):
 
 def _flow_is_named(column: Column, names: Any) -> ColumnElement[bool]:
     if isinstance(names, FlowIds):
-        ids = [constant(one, Id) for one in names]
-        return column == ids[0] if len(ids) == 1 else column.in_(ids)
+        return column == only(names) if len(names) == 1 else column.in_([constant(one, Id) for one in names])
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
+
+
+def only(values: Sequence[Any]) -> Any:
+    """The one value of a filter that may have several, as it stands in a statement."""
+    (value,) = values
+    return constant(value, Id) if isinstance(values, FlowIds) else _constant(value)
 
 
 def _text_operator(name: str, sentence: str) -> Operator:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, false, or_
+from sqlalchemy import ColumnElement, and_, false, or_, tuple_
 
 from taskruns_service import tables
 from taskruns_service.dialects import placeholder
@@ -165,6 +165,22 @@ class PageForm(NamedTuple):
             Range([column.is_not(None), *_after(valued, after)], terms),
             Range([column.is_(None)], terms),
         ]
+
+    def led_by(self, column: ColumnElement[Any], value: Any) -> Range:
+        """The part of an index that has the rows with one value of a column, and those in this order.
+
+        All keys have to be of one direction and never null. The order begins with the column, and the value is the
+        least and the greatest that it may have: to a planner who is told that it is equal, any index that has the order
+        without the column is as good.
+        """
+        descending = self.orders[0].descending
+        keys = [column, *(order.key.column for order in self.orders)]
+        conditions = [column >= value, column <= value]
+        if self.after is not None:
+            names = zip(self.after, self.orders, strict=True)
+            last = tuple_(value, *(placeholder(name or "", order.key.column.type) for name, order in names))
+            conditions.append(tuple_(*keys) < last if descending else tuple_(*keys) > last)
+        return Range(conditions, [key.desc() if descending else key.asc() for key in keys])
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from taskruns_service import access_paths, filters, models, parameters, references, tables
+from taskruns_service.access_paths import AccessPath
 from taskruns_service.dialects import (
     STATEMENTS_MOST,
     Prepared,
@@ -348,12 +349,12 @@ def _read_page(
     chosen = None if fields is None else tuple(fields)
     listed = _LISTS[of]
     where = access_paths.name_flows(connection, where)
-    aside = access_paths.set_aside(connection, listed.filters, where, page.orders[0])
+    path = access_paths.access_path(connection, listed.filters, where, page.orders)
     values = filters.values_of(where) | page.values
     parts: list[str] = []
     last: Sequence[Any] = ()
     left, following, besides = page.limit, None, None
-    for number, statement in enumerate(_page_statements(of, filters.form_of(where), aside, page.form, chosen)):
+    for number, statement in enumerate(_page_statements(of, filters.form_of(where), path, page.form, chosen)):
         (row,) = statement.rows(connection, {**values, "left": left, "more": left + 1, "last": max(0, left - 1)})
         items, count, other, *keys = row
         if number == 0:
@@ -371,7 +372,7 @@ def _read_page(
 
 @lru_cache(STATEMENTS_MOST)
 def _page_statements(
-    of: str, where: Form, aside: frozenset[str], page: PageForm, fields: tuple[str, ...] | None
+    of: str, where: Form, path: AccessPath, page: PageForm, fields: tuple[str, ...] | None
 ) -> list[Prepared]:
     """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form.
 
@@ -380,17 +381,23 @@ def _page_statements(
     SQLite gives other threads their turn at every row, and PostgreSQL's driver unpacks every one.
     """
     listed = _LISTS[of]
-    columns = {one.name: by_no_index(one.column) for one in listed.filters if one.name in aside}
+    columns = {one.name: by_no_index(one.column) for one in listed.filters if one.name in path.aside}
     members = (
         listed.members if fields is None else {name: listed.members[name] for name in listed.members if name in fields}
     )
+    asked = dict(filters.placeholders(where))
+    if path.leading is None:
+        ranges = page.ranges()
+    else:
+        (leading,) = (one for one in listed.filters if one.name == path.leading)
+        ranges = [page.led_by(leading.column, filters.only(asked.pop(path.leading)))]
     rows = listed.rows.add_columns(
         listed.item(members).label("item"),
         *(order.key.column.label(f"key_{place}") for place, order in enumerate(page.orders)),
-    ).where(*filters.clauses(filters.placeholders(where), listed.filters, columns))
+    ).where(*filters.clauses(asked, listed.filters, columns))
     return [
         _one_row(rows.where(*part.conditions).order_by(*part.order_by), listed.besides, None if number else page.limit)
-        for number, part in enumerate(page.ranges())
+        for number, part in enumerate(ranges)
     ]
 
 

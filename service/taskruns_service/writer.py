@@ -99,7 +99,7 @@ class Writer:
         self._idle.clear()
         for index, family in enumerate(families):
             self._lanes[family_of(family) % len(self._lanes)].add(_Waiting(submission, index))
-        await asyncio.shield(submission.done)
+        await submission.done
         return submission.outcomes
 
     async def submit_one(self, item: Any, family: UUID) -> Any:

@@ -24,8 +24,11 @@ TASK_RUNS = FLOW_RUNS // BUSY * WIDTH
 APART = 60.0
 """The seconds from one flow run to the next."""
 STATES = {"Success": 9000, "Failed": 800, "Cancelled": 100, "TimedOut": 50, "Skipped": 50}
-"""The states of runs, and how often they are met. Only the newest have others."""
+"""The states of runs, and how often they are met. Only newer ones have others."""
+CANCELLED = 1 / 32
+"""The part of the runs, those made last, that were all cancelled."""
 UNFINISHED = ("Running", "Retrying", "Pending", "Scheduled")
+"""The states of the very last."""
 
 
 def _id(kind: str, name: str, seconds: float = 0) -> UUID:
@@ -64,6 +67,8 @@ def gather(connection: Connection) -> None:
     busy = flow_runs[BUSY - 1 :: BUSY]
     for number, flow_run in enumerate(busy):
         states = chance.choices([*STATES], [*STATES.values()], k=WIDTH)
+        if number >= len(busy) * (1 - CANCELLED):
+            states = ["Cancelled"] * WIDTH
         if flow_run is busy[-1]:
             states = [UNFINISHED[place % len(UNFINISHED)] for place in range(WIDTH)]
         members = _map(states) if number % BUSY == 0 else _tasks(states)
@@ -93,8 +98,11 @@ def _task(flow_id: UUID, slug: str) -> dict[str, Any]:
 
 def _flow_run(chance: random.Random, number: int, flow_id: UUID) -> dict[str, Any]:
     seconds = number * APART
-    newest = number >= FLOW_RUNS - len(UNFINISHED)
-    state = UNFINISHED[number % len(UNFINISHED)] if newest else chance.choices([*STATES], [*STATES.values()])[0]
+    (state,) = chance.choices([*STATES], [*STATES.values()])
+    if number >= FLOW_RUNS * (1 - CANCELLED):
+        state = "Cancelled"
+    if number >= FLOW_RUNS - len(UNFINISHED):
+        state = UNFINISHED[number % len(UNFINISHED)]
     return {
         "id": _id("flow run", f"{number}", seconds),
         "flow_id": flow_id,

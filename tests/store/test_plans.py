@@ -189,6 +189,7 @@ def rows_by_steps(connection: Connection, ask: Callable[[], Any]) -> int:
     return counts * STEPS_BETWEEN_COUNTS // STEPS_OF_A_ROW
 
 
+HAVE_PAGES = ("state", "task_slug", "flow_name")
 ROWS = {"sqlite": rows_by_steps, "postgresql": rows_by_plan}
 
 
@@ -196,8 +197,9 @@ ROWS = {"sqlite": rows_by_steps, "postgresql": rows_by_plan}
 async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, of: str) -> None:
     """For a page of 100 less than a quarter of a large table is read, or of an index, and no more is sorted.
 
-    So it is for each filter with each sort. The databases plan as they do in use: with what they know by themselves of
-    the table, and for the values that are asked for.
+    So it is for each filter with each sort. Where an index has the very page it is less than a 40th, though the newest
+    32nd of the runs has other values than the rest. The databases plan as they do in use: with what they know by
+    themselves of the table, and for the values that are asked for.
 
     Where an index has the rows that meet a filter, many of them are asked for, and few, and none. All other filters
     are tried while walking in the order of the sort, which ends soon if many rows meet them: only that is asked. Times
@@ -208,9 +210,11 @@ async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, 
     ways = ("", "-") if listed.everywhere else ("",)
     values = {name: of_filter if listed.everywhere else of_filter[:1] for name, of_filter in VALUES.items()}
 
-    def reads_much(connection: Connection, where: Mapping[str, Any], sort: str) -> bool:
+    def reads_much(connection: Connection, name: str, value: Any, sort: str) -> bool:
         page = listed.page(sort)
-        return ROWS[database_kind](connection, lambda: listed.question(connection, where, page)) >= listed.rows / 4
+        read = ROWS[database_kind](connection, lambda: listed.question(connection, {name: value}, page))
+        has_page = name in HAVE_PAGES and len(value) == 1 and sort.endswith("created")
+        return read >= listed.rows / (40 if has_page else 4)
 
     def judge(connection: Connection) -> set[tuple[str, str]]:
         return {
@@ -218,7 +222,7 @@ async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, 
             for one in listed.filters
             for sort in (name for name, key in listed.keys.items() if key.everywhere or not listed.everywhere)
             for way, value in product(ways, values[one.name])
-            if reads_much(connection, {one.name: value}, way + sort)
+            if reads_much(connection, one.name, value, way + sort)
         }
 
     async with opened(crowd_url) as database:
