@@ -21,6 +21,7 @@ LACKING: Final = {
     "large objects": r"\blo_(create|import|get|put)\b",
     "two-phase commit": r"^\s*(PREPARE\s+TRANSACTION|COMMIT\s+PREPARED)\b",
     "samples": r"\bTABLESAMPLE\b",
+    "several groupings at once": r"\bGROUPING\s+SETS\b|\b(ROLLUP|CUBE)\s*\(",
 }
 _LACKING = {what: re.compile(pattern, re.IGNORECASE) for what, pattern in LACKING.items()}
 
