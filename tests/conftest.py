@@ -9,7 +9,6 @@ from sqlalchemy import Engine, event
 from tests import portable
 from tests.postgres import PostgresServer, running_postgres
 
-
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")

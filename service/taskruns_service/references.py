@@ -252,7 +252,8 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
     if location.startswith("file://"):
         return location
     if _WINDOWS.match(folder or location):
-        return (PureWindowsPath(folder or "") / location).as_uri()
+        windows_path = PureWindowsPath(folder or "") / location
+        return windows_path.as_uri() if windows_path.is_absolute() else None
     path = PurePosixPath(folder or "") / location
     return "file://" + quote(str(path)) if path.is_absolute() else None
 

@@ -25,6 +25,7 @@ EXAMPLES = {
     "large objects": "SELECT lo_create(0)",
     "two-phase commit": "PREPARE TRANSACTION 'a'",
     "samples": "SELECT count(*) FROM flow TABLESAMPLE SYSTEM (1)",
+    "several groupings at once": "SELECT count(*) FROM flow GROUP BY GROUPING SETS ((name), ())",
 }
 
 

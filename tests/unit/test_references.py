@@ -184,6 +184,8 @@ LOCAL_URIS = {
     ("C:\\data", "sub\\b c.json"): "file:///C:/data/sub/b%20c.json",
     ("C:", "b.json"): None,
     ("\\\\server\\share", "b.json"): "file://server/share/b.json",
+    (None, "\\\\server"): None,
+    ("C:\\data", "\\\\:"): None,
 }
 
 
