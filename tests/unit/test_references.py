@@ -185,7 +185,6 @@ LOCAL_URIS = {
     ("C:", "b.json"): None,
     ("\\\\server\\share", "b.json"): "file://server/share/b.json",
     (None, "\\\\server"): None,
-    ("C:\\data", "\\\\:"): None,
 }
 
 
