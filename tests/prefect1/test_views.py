@@ -1,5 +1,6 @@
 """Every public method of prefect's own views of what its engine reported, and the errors that they end in."""
 
+import re
 from typing import Any
 
 import pytest
@@ -149,7 +150,7 @@ def test_logs_of_a_flow_run(prefect1: Prefect1, runs: dict[str, str]) -> None:
         "end": "Flow run SUCCESS: all reference tasks succeeded",
         "of the other": 44,
     }
-    assert "| INFO    | Your flow run finished a few seconds ago" in streamed
+    assert re.search(r"\| INFO    \| Your flow run finished (a few|\d+) seconds ago", streamed)
 
 
 def test_flow_view_and_tenant_view(prefect1: Prefect1, main_flow: dict[str, Any]) -> None:
