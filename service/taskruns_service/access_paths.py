@@ -63,9 +63,10 @@ def access_path(
     narrow = next((name for name in _NARROW if name in names), None)
     plain = {order.name for order in orders} <= {"created", "id"}
     in_order = [name for name in indexed if name in _IN_ORDER and plain and len(where[name]) == 1]
+    knows_values = traits(connection).knows_values
     if narrow is None and len(indexed) == 1 and in_order:
-        return AccessPath(leading=in_order[0])
-    if traits(connection).knows_values:
+        return AccessPath(leading=in_order[0] if knows_values else None)
+    if knows_values:
         return AccessPath()
     if narrow is not None:
         return AccessPath(aside=names - {narrow})
