@@ -103,9 +103,9 @@ class Listing(NamedTuple):
     identifier: ColumnElement[Any]
     rows: int
 
-    def page(self, sort: str) -> Page:
+    def page(self, sort: str, after: tuple[Any, ...] | None = None) -> Page:
         orders = read_sort(sort, self.keys, self.identifier, everywhere=self.everywhere)
-        return Page(orders=orders, limit=100)
+        return Page(orders=orders, limit=100, after=after)
 
 
 FIELDS = ["id"]
@@ -189,7 +189,13 @@ def rows_by_steps(connection: Connection, ask: Callable[[], Any]) -> int:
     return counts * STEPS_BETWEEN_COUNTS // STEPS_OF_A_ROW
 
 
-HAVE_PAGES = ("state", "task_slug", "flow_name")
+HAVE_PAGES = {"state": StateType.Success, "task_slug": "task-0", "flow_name": "daily"}
+"""Of each filter whose index has the rows with one value in the order of their creation, what most meet."""
+MIDDLE = {
+    "task runs": (crowd.TASK_RUN_ID,),
+    "flow runs": (at(LAST / 2), crowd.FLOW_RUN_ID),
+}
+"""The values of the sort keys of a row in the middle."""
 ROWS = {"sqlite": rows_by_steps, "postgresql": rows_by_plan}
 
 
@@ -227,3 +233,25 @@ async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, 
 
     async with opened(crowd_url) as database:
         assert await database.read(judge) == set()
+
+
+@pytest.mark.parametrize("way", ["", "-"])
+@pytest.mark.parametrize("of", MIDDLE)
+async def test_page_in_the_middle_does_not_read_what_is_before(
+    database_kind: str, crowd_url: str, of: str, way: str
+) -> None:
+    listed = LISTS[of]
+    page = listed.page(f"{way}created", MIDDLE[of])
+
+    def judge(connection: Connection) -> dict[str, int]:
+        asked = {one.name: HAVE_PAGES[one.name] for one in listed.filters if one.name in HAVE_PAGES}
+        read = {
+            name: ROWS[database_kind](
+                connection, lambda where={name: [value]}: listed.question(connection, where, page)
+            )
+            for name, value in asked.items()
+        }
+        return {name: rows for name, rows in read.items() if rows >= listed.rows / 40}
+
+    async with opened(crowd_url) as database:
+        assert await database.read(judge) == {}
