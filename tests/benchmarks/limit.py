@@ -183,4 +183,5 @@ hand, through asyncpg's own pool; PostgreSQL makes the JSON. The no-op is a rout
 COSTS = """\
 Without the tally: the same service with the counts across flow runs switched off. The load generator and PostgreSQL are
 on the two cores as well, so a second process finds few of them free. The memory is that of both of the service's
-processes: the one that serves, and the one that watches it."""
+processes, the one that serves and the one that watches it, and a page that both have is counted once. The requests are
+look-ups and transitions with some lists and counts among them, sent as fast as they are answered."""
