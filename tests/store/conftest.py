@@ -2,9 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -53,6 +54,8 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"
 
 
+Fill = Callable[[str], Coroutine[Any, Any, None]]
+"""Puts rows into the empty, migrated database at a URL."""
 KINDS = ["sqlite", "postgresql"]
 REPLICAS = "replicas"
 """PostgreSQL, with two other processes that write in turn what the test submits."""
@@ -144,30 +147,30 @@ async def second_writer(database_url: str) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture(scope="session")
-def populated(
+def filled(
     postgres_server: PostgresServer,
     postgres_template: str,
     sqlite_template: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], str]:
-    """Gives the URL of the small world on a kind of database; it is for reading, and made once."""
+) -> Callable[[str, Fill], str]:
+    """Gives the URL of a database of a kind that something has filled; it is for reading, and made once."""
 
     @cache
-    def url_of(kind: str) -> str:
+    def url_of(kind: str, fill: Fill) -> str:
         if kind == "sqlite":
-            url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('world'))}"
+            url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('filled'))}"
         else:
             url = postgres_server.create_database(postgres_template)
-        asyncio.run(populate(url))
+        asyncio.run(fill(url))
         return url
 
     return url_of
 
 
 @pytest.fixture
-def world_url(database_kind: str, populated: Callable[[str], str]) -> str:
+def world_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
     """The URL of the small world."""
-    return populated(database_kind)
+    return filled(database_kind, populate)
 
 
 @pytest.fixture
@@ -177,28 +180,7 @@ async def world(world_url: str) -> AsyncIterator[World]:
         yield World(database, await database.read_snapshot(read_world))
 
 
-@pytest.fixture(scope="session")
-def crowded(
-    postgres_server: PostgresServer,
-    postgres_template: str,
-    sqlite_template: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], str]:
-    """Gives the URL of the crowd on a kind of database; it is for reading, and made once."""
-
-    @cache
-    def url_of(kind: str) -> str:
-        if kind == "sqlite":
-            url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path_factory.mktemp('crowd'))}"
-        else:
-            url = postgres_server.create_database(postgres_template)
-        asyncio.run(crowd.fill(url))
-        return url
-
-    return url_of
-
-
 @pytest.fixture
-def crowd_url(database_kind: str, crowded: Callable[[str], str]) -> str:
+def crowd_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
     """The URL of the crowd."""
-    return crowded(database_kind)
+    return filled(database_kind, crowd.fill)
