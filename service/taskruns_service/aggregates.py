@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from taskruns_service import counts, filters, models, tables
-from taskruns_service.dialects import STATEMENTS_MOST, Prepared, day_of, hour_of, percentile, placeholder
+from taskruns_service.dialects import STATEMENTS_MOST, Prepared, day_of, hour_of, percentile, placeholder, read_twice
 from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.filters import Form, Where
 from taskruns_service.states import GROUPS, StateType
@@ -157,9 +157,9 @@ def _statement(form: _Form, *, tallied: bool) -> Prepared:
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
     if measures:
-        # What is measured is read once: a median of all can not be made of the medians of groups.
+        # A median of all can not be made of the medians of groups.
         columns = {one.column: _task_run.c[one.column] for one in measures}
-        matching = source.rows.add_columns(*keys, *columns.values()).cte("matching")
+        matching = read_twice(source.rows.add_columns(*keys, *columns.values()), "matching")
         counted = _measured(measures, matching.c)
         groups = select(*(matching.c[key.name] for key in keys), func.count(_ONE), *counted).group_by(*by_keys)
         everything = select(*(null() for _ in keys), func.count(_ONE), *counted).select_from(matching)

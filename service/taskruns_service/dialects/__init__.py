@@ -35,6 +35,7 @@ from taskruns_service.dialects.expressions import (
     json_object,
     natural_key_in,
     percentile,
+    read_twice,
     seconds_between,
 )
 from taskruns_service.dialects.loading import expect_many_rows, insert_many
@@ -110,6 +111,7 @@ __all__ = [
     "position",
     "prefer_standbys",
     "prepare_sqlite",
+    "read_twice",
     "read_url",
     "refuse_old",
     "row_of",

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from sqlalchemy import (
+    CTE,
     JSON,
     TIMESTAMP,
     Boolean,
     Connection,
     Double,
+    Select,
     Table,
     Text,
     literal_column,
@@ -155,6 +157,15 @@ class percentile(FunctionElement[float]):  # noqa: N801
 
     def __init__(self, fraction: float, column: ColumnElement[float]) -> None:
         super().__init__(literal_column(repr(fraction)), column)
+
+
+def read_twice(rows: Select[Any], name: str) -> CTE:
+    """Rows that a statement uses twice.
+
+    PostgreSQL reads them twice, at the same time: to copy them first took a tenth longer, and the copy of many rows
+    goes to the disk. SQLite does one after the other and copies them.
+    """
+    return rows.cte(name).prefix_with("NOT MATERIALIZED", dialect="postgresql")
 
 
 @compiled(
