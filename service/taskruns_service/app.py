@@ -1,6 +1,7 @@
 """The application: the only wiring of settings, database, writer and handlers."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -82,7 +83,20 @@ def application() -> Front:
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
     threading.Thread(target=_end_with, args=[os.getppid()], name="end-with-parent", daemon=True).start()
-    return create_app(settings)
+    app = create_app(settings)
+    _collect_seldom()
+    return app
+
+
+def _collect_seldom() -> None:
+    """Makes the garbage collector look through what is new only, and seldom.
+
+    What an application is made of stays for ever, and requests leave no cycles. As Python comes, a fifth of the time of
+    bulk reports went into looking for some.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _end_with(parent: int) -> None:
