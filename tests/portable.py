@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+_CHANGE = r"(?:UPDATE(?!\s+(?:SET|OF|SKIP|NOWAIT)\b)|INSERT\s+INTO|DELETE\s+FROM)"
+
 # Lacking in at least one of Citus, CockroachDB and YugabyteDB, by what each documents as unsupported or unsafe there.
 LACKING: Final = {
     "advisory locks": r"\bpg_(try_)?advisory_",
@@ -21,6 +23,7 @@ LACKING: Final = {
     "large objects": r"\blo_(create|import|get|put)\b",
     "two-phase commit": r"^\s*(PREPARE\s+TRANSACTION|COMMIT\s+PREPARED)\b",
     "samples": r"\bTABLESAMPLE\b",
+    "two changes of a table at once": rf"(?s)\b{_CHANGE}\s+(\w+)\b.*\b{_CHANGE}\s+\1\b",
     "several groupings at once": r"\bGROUPING\s+SETS\b|\b(ROLLUP|CUBE)\s*\(",
 }
 _LACKING = {what: re.compile(pattern, re.IGNORECASE) for what, pattern in LACKING.items()}

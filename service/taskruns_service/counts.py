@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Subquery, delete, func, literal, select, union_all
 
 from taskruns_service import dialects, tables
+from taskruns_service.dialects import Writes
 from taskruns_service.ids import new_id
 
 _tally, _delta, _task_run, _flow_run = (
@@ -31,7 +32,7 @@ class Cell(NamedTuple):
 Deltas = Counter[Cell]
 
 
-def record(connection: Connection, deltas: Mapping[Cell, int]) -> None:
+def record(writes: Writes, deltas: Mapping[Cell, int]) -> None:
     """Adds the changes of one transaction to the tally, in that transaction.
 
     Where transactions write side by side, they append them, since they would wait for each other's counter rows; `fold`
@@ -41,10 +42,10 @@ def record(connection: Connection, deltas: Mapping[Cell, int]) -> None:
     if not changed:
         return
     rows = [{**cell._asdict(), "count": count} for cell, count in changed]
-    if dialects.traits(connection).appends_deltas:
-        dialects.insert_rows(connection, _delta, [{"id": new_id(), **row} for row in rows])
+    if dialects.traits(writes.connection).appends_deltas:
+        writes.insert(_delta, [{"id": new_id(), **row} for row in rows])
     else:
-        _add(connection, rows)
+        _add(writes.connection, rows)
 
 
 def fold(connection: Connection) -> int:

@@ -16,14 +16,13 @@ from taskruns_service.dialects import (
     ListOfTexts,
     Prepared,
     RowsParameter,
+    Writes,
     any_of,
     any_of_or_in,
     constant,
     insert_for,
-    insert_rows,
     natural_key_in,
     placeholder,
-    update_rows,
 )
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
@@ -208,22 +207,33 @@ class Ledger:
 
     def write(self) -> None:
         """Writes all that has changed, in the order of keys."""
-        entries = sorted(self.task_runs.values(), key=_in_order)
-        created = [entry for entry in entries if entry.created is not None]
-        if created:
-            tasks = self._tasks(created)
-            insert_rows(self._connection, _task_run, [self._new_row(entry, tasks) for entry in created])
-        old = [entry for entry in entries if entry.created is None]
-        self._update(_task_run, self._advanced, (one for one in old if one.advanced))
-        self._update(_task_run, self._aged, (one for one in old if one.aged and not one.advanced))
+        task_runs = sorted(self.task_runs.values(), key=_in_order)
         flow_runs = sorted((one for one in self.flow_runs.values() if one.touched), key=_in_order)
-        self._update(_flow_run, self._advanced, (one for one in flow_runs if one.advanced))
-        self._update(_flow_run, self._aged, (one for one in flow_runs if one.aged and not one.advanced))
-        self._update(_flow_run, self._touched, (one for one in flow_runs if not one.aged))
-        for table, changeable in ((_task_run, entries), (_flow_run, flow_runs)):
-            for one in changeable:
-                if one.changed:
-                    self._connection.execute(table.update().where(table.c.id == one.id).values(one.changed))
+        with Writes(self._connection) as writes:
+            self._write_runs(writes, task_runs, flow_runs)
+            self._write_history(writes)
+            counts.record(writes, self._deltas)
+        for table, entries in ((_task_run, task_runs), (_flow_run, flow_runs)):
+            for entry in entries:
+                if entry.changed:
+                    self._connection.execute(table.update().where(table.c.id == entry.id).values(entry.changed))
+
+    def _write_runs(self, writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry]) -> None:
+        if created := [one for one in task_runs if one.created is not None]:
+            tasks = self._tasks(created)
+            writes.insert(_task_run, [self._new_row(one, tasks) for one in created])
+        old = [one for one in task_runs if one.created is None]
+        changed: tuple[tuple[Table, Callable[[Any], dict[str, Any]], Iterable[Any]], ...] = (
+            (_task_run, self._advanced, (one for one in old if one.advanced)),
+            (_flow_run, self._advanced, (one for one in flow_runs if one.advanced)),
+            (_flow_run, self._touched, (one for one in flow_runs if not one.aged)),
+            (_task_run, self._aged, (one for one in old if one.aged and not one.advanced)),
+            (_flow_run, self._aged, (one for one in flow_runs if one.aged and not one.advanced)),
+        )
+        for table, columns, entries in changed:
+            writes.update(table, [{**columns(one), "id": one.id} for one in entries])
+
+    def _write_history(self, writes: Writes) -> None:
         for table, kind, owner in (
             (tables.task_run_state, TaskRunEntry, "task_run_id"),
             (tables.flow_run_state, FlowRunEntry, "flow_run_id"),
@@ -231,11 +241,7 @@ class Ledger:
             history = sorted(
                 (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"].int
             )
-            insert_rows(self._connection, table, [{**row, owner: entry.id} for entry, row in history])
-        counts.record(self._connection, self._deltas)
-
-    def _update(self, table: Table, columns: Callable[[Any], dict[str, Any]], entries: Iterable[Any]) -> None:
-        update_rows(self._connection, table, [{**columns(entry), "id": entry.id} for entry in entries])
+            writes.insert(table, [{**row, owner: entry.id} for entry, row in history])
 
     def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
         for identifier, flow_run_id, task_slug, map_index, *run in rows:

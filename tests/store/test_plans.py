@@ -1,21 +1,32 @@
 """Plans: what writers look for and what lists show is found by an index, in its order, however large the tables are."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from sqlalchemy import ColumnElement, Connection, Engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, event
 
 from taskruns_service import ledger, queries, tables
+from taskruns_service.commands import apply
 from taskruns_service.database import Database
 from taskruns_service.dialects import Prepared
 from taskruns_service.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS, Filter
 from taskruns_service.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Key, Page, read_sort
 from taskruns_service.states import StateGroup, StateType
+from taskruns_service.writer import Writer
 from tests.store import crowd
-from tests.store.making import at, opened
+from tests.store.making import (
+    at,
+    create_flow_run,
+    opened,
+    report_flow_run,
+    report_task_run,
+    state,
+    statements_seen,
+)
 
 QUESTIONS = {
     name: getattr(module, name)
@@ -32,18 +43,24 @@ SCANS = {"sqlite": "SCAN", "postgresql": "Seq Scan"}
 TABLES = ("flow_run", "task_run", "task", "flow", "task_run_state", "flow_run_state")
 
 
+def generic_plan(connection: Connection, statement: str, parameters: int) -> dict[str, Any]:
+    """PostgreSQL's plan for any values, as writers keep it."""
+    connection.exec_driver_sql("SET enable_seqscan = off")
+    connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+    connection.exec_driver_sql(f"PREPARE asked AS {statement}")
+    nulls = ", ".join(["NULL"] * parameters)
+    (explained,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE asked({nulls})").scalar_one()
+    connection.exec_driver_sql("DEALLOCATE asked")
+    plan: dict[str, Any] = explained["Plan"]
+    return plan
+
+
 def plan_of(connection: Connection, statement: Any) -> list[str]:
     statement = statement.statement if isinstance(statement, Prepared) else statement
     compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     if connection.dialect.name == "postgresql":
-        # Without their values parameters have no type here; a plan for any value is what is asked for.
-        connection.execute(text("SET enable_seqscan = off"))
-        connection.execute(text("SET plan_cache_mode = force_generic_plan"))
-        connection.exec_driver_sql(f"PREPARE asked AS {compiled}")
-        nulls = ", ".join(["NULL"] * len(compiled.positiontup))
-        rows = connection.exec_driver_sql(f"EXPLAIN EXECUTE asked({nulls})").all()
-        connection.exec_driver_sql("DEALLOCATE asked")
-        return [row[0] for row in rows]
+        plan = generic_plan(connection, str(compiled), len(compiled.positiontup))
+        return [" on ".join(map(str, (node["Node Type"], node.get("Relation Name")))) for node in _nodes(plan)]
     rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", ("[]",) * len(compiled.positiontup)).all()
     return [row[3] for row in rows]
 
@@ -57,6 +74,30 @@ async def test_table_is_not_read_from_end_to_end(database: Database, name: str) 
         return [line for line in lines if scan in line and any(f" {table}" in line for table in TABLES)]
 
     assert await database.transact(scans) == []
+
+
+READING = {"Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"}
+PARAMETER = re.compile(r"\$\d+")
+
+
+async def test_postgresql_finds_what_is_written_by_id(postgres_url: str) -> None:
+    """So it is even where the tables are so small that to read all of them would cost least."""
+    async with opened(postgres_url) as database, Writer(database, apply, capacity=100).running() as writer:
+        with statements_seen() as seen:
+            flow_run_id = await create_flow_run(writer)
+            for type_, seconds in (("Running", 1), ("Success", 2), ("Pending", 0)):  # the last one is late
+                await report_flow_run(writer, flow_run_id, state(type_, seconds))
+                await report_task_run(writer, flow_run_id, "extract-1", state(type_, seconds))
+        written = {one: len(set(PARAMETER.findall(one))) for one in seen if "unnest" in one}
+
+        def found(connection: Connection) -> set[bool]:
+            """Whether what is read of a table is found by a condition on an index."""
+            connection.exec_driver_sql("ANALYZE")
+            plans = [generic_plan(connection, statement, most) for statement, most in written.items()]
+            scans = [node for plan in plans for node in _nodes(plan) if "Relation Name" in node or "Index Name" in node]
+            return {"Index Cond" in node for node in scans if node["Node Type"] in READING}
+
+        assert await database.transact(found) == {True}
 
 
 LAST = (crowd.FLOW_RUNS - 1) * crowd.APART

@@ -25,6 +25,7 @@ EXAMPLES = {
     "large objects": "SELECT lo_create(0)",
     "two-phase commit": "PREPARE TRANSACTION 'a'",
     "samples": "SELECT count(*) FROM flow TABLESAMPLE SYSTEM (1)",
+    "two changes of a table at once": "WITH a AS (INSERT INTO flow (id) VALUES (1)) UPDATE flow SET name = 'etl'",
     "several groupings at once": "SELECT count(*) FROM flow GROUP BY GROUPING SETS ((name), ())",
 }
 
@@ -36,6 +37,7 @@ def test_what_is_lacking_is_found(what: str) -> None:
 
 def test_what_all_have_is_let_through() -> None:
     assert lacking("SELECT id FROM flow_run WHERE id = $1 FOR UPDATE SKIP LOCKED") == []
+    assert lacking("WITH a AS (INSERT INTO task (id) VALUES (1)) UPDATE flow SET name = 'etl'") == []
 
 
 async def test_statements_are_read_before_they_are_sent(postgres_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -57,12 +58,13 @@ def apply(connection: Connection, items: Sequence[Item]) -> list[Any]:
     the order of the items.
     """
     now = datetime.now(UTC)
-    outcomes: dict[int, Any] = {}
-    for step, kinds in _STEPS:
-        chosen = {index: item for index, item in enumerate(items) if isinstance(item, kinds)}
-        if chosen:
-            outcomes.update(zip(chosen, step(connection, list(chosen.values()), now), strict=True))
-    return [outcomes[index] for index in range(len(items))]
+    steps = [_step_of(type(item)) for item in items]
+    outcomes: list[Any] = [None] * len(items)
+    for place, (step, _) in enumerate(_STEPS):
+        if chosen := [index for index, one in enumerate(steps) if one == place]:
+            for index, outcome in zip(chosen, step(connection, [items[one] for one in chosen], now), strict=True):
+                outcomes[index] = outcome
+    return outcomes
 
 
 _STEPS: tuple[tuple[Callable[[Connection, Sequence[Any], datetime], list[Any]], type], ...] = (
@@ -71,3 +73,9 @@ _STEPS: tuple[tuple[Callable[[Connection, Sequence[Any], datetime], list[Any]], 
     (reports.make_changes, Change),
     (flow_runs.delete_flow_runs, DeleteFlowRun),
 )
+
+
+@cache
+def _step_of(kind: type) -> int:
+    """Which step items of a class belong to: asked once for each class, since it takes long for those of msgspec."""
+    return next(place for place, (_, of) in enumerate(_STEPS) if issubclass(kind, of))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select
 from taskruns_service import counts, tables
 from taskruns_service.commands.registration import DEFAULT_PROJECT, new_group
 from taskruns_service.counts import Cell
-from taskruns_service.dialects import ListOfTexts, any_of, insert_for
+from taskruns_service.dialects import ListOfTexts, Writes, any_of, insert_for
 from taskruns_service.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError
 from taskruns_service.ids import new_id
 from taskruns_service.ledger import Ledger
@@ -166,7 +166,8 @@ def delete_flow_run(connection: Connection, flow_run_id: UUID) -> None:
     columns = [_task_run.c[name] for name in Cell._fields]
     of_flow_run = _task_run.c.flow_run_id == flow_run_id
     rows = connection.execute(select(*columns, func.count()).where(of_flow_run).group_by(*columns))
-    counts.record(connection, {Cell(*cell): -count for *cell, count in rows})
+    with Writes(connection) as writes:
+        counts.record(writes, {Cell(*cell): -count for *cell, count in rows})
     task_runs = select(_task_run.c.id).where(of_flow_run)
     for table in (tables.task_run_state, tables.task_run_artifact):
         connection.execute(delete(table).where(table.c.task_run_id.in_(task_runs)))

@@ -57,7 +57,7 @@ from taskruns_service.dialects.types import (
     partial_index,
     utc_text,
 )
-from taskruns_service.dialects.writing import insert_rows, update_rows
+from taskruns_service.dialects.writing import Writes
 
 __all__ = [
     "DATABASE_ERRORS",
@@ -76,6 +76,7 @@ __all__ = [
     "Timestamp",
     "Traits",
     "Trouble",
+    "Writes",
     "any_of",
     "any_of_or_in",
     "by_no_index",
@@ -98,7 +99,6 @@ __all__ = [
     "hour_of",
     "insert_for",
     "insert_many",
-    "insert_rows",
     "joined",
     "json_matches",
     "json_object",
@@ -120,6 +120,5 @@ __all__ = [
     "text_matches",
     "traits",
     "trouble",
-    "update_rows",
     "utc_text",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.util import await_
 
-from taskruns_service.dialects.writing import insert_rows, records_of
+from taskruns_service.dialects.writing import Writes, columns_of
 
 
 def expect_many_rows(connection: Connection) -> None:
@@ -23,12 +23,17 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, A
 
 def _copy(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     driver: Any = connection.connection.driver_connection
-    records = records_of(connection, table, rows)
+    records = zip(*columns_of(connection, table, rows), strict=True)
     await_(driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records))
 
 
+def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    with Writes(connection) as writes:
+        writes.insert(table, rows)
+
+
 _LOADERS: dict[str, Callable[[Connection, Table, Sequence[dict[str, Any]]], None]] = {
-    "sqlite": insert_rows,
+    "sqlite": _insert,
     "postgresql": _copy,
 }
 # SQLite writes pages of indexes that do not fit into its cache again and again; the cache is 256 MB here.

@@ -1,38 +1,63 @@
-"""Writing: rows of one table inserted or updated by one statement, looked at column by column and not row by row."""
+"""Writing: the rows that a transaction inserts and updates, taken column by column and sent together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Dialect, String, Table
 
 from taskruns_service.dialects import driver
 
 Rows = Sequence[dict[str, Any]]
 """Rows that all have the same members, in the same order."""
 
-_PLACES: dict[str, Callable[[int], str]] = {"sqlite": lambda _: "?", "postgresql": lambda number: f"${number}"}
+
+class Writes:
+    """What a transaction inserts and updates: collected in a `with` block, and sent in its order at the end of that."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._changes: list[_Change] = []
+
+    def insert(self, table: Table, rows: Rows) -> None:
+        """Inserts rows."""
+        if rows:
+            self._changes.append(_Change("INSERT", table, rows))
+
+    def update(self, table: Table, rows: Rows) -> None:
+        """Updates the rows that have the `id`, the last member, of each of these."""
+        if rows:
+            self._changes.append(_Change("UPDATE", table, rows))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        if failed is None:
+            _SENDERS[self.connection.dialect.name](self.connection, self._changes)
 
 
-def insert_rows(connection: Connection, table: Table, rows: Rows) -> None:
-    """Inserts rows."""
-    if rows:
-        _execute(connection, _insert, table, rows)
+class _Change(NamedTuple):
+    verb: str
+    table: Table
+    rows: Rows
+
+    @property
+    def form(self) -> "_Form":
+        return self.verb, self.table, tuple(self.rows[0])
 
 
-def update_rows(connection: Connection, table: Table, rows: Rows) -> None:
-    """Updates the rows that have the `id`, the last member, of each of these."""
-    if rows:
-        _execute(connection, _update, table, rows)
+_Form = tuple[str, Table, tuple[str, ...]]
+"""A change without its values: INSERT or UPDATE, the table, and the columns."""
 
 
-def records_of(connection: Connection, table: Table, rows: Rows) -> list[tuple[Any, ...]]:
-    """The values of rows, as the driver takes them.
+def columns_of(connection: Connection, table: Table, rows: Rows) -> list[list[Any]]:
+    """The values of rows, column by column, as the driver takes them.
 
     SQLAlchemy looks at each value of each row: for a thousand rows that took as long as the database.
     """
-    columns = [_bound(connection.dialect, table, name, [row[name] for row in rows]) for name in rows[0]]
-    return list(zip(*columns, strict=True))
+    return [_bound(connection.dialect, table, name, [row[name] for row in rows]) for name in rows[0]]
 
 
 def _bound(dialect: Dialect, table: Table, name: str, values: list[Any]) -> list[Any]:
@@ -41,20 +66,70 @@ def _bound(dialect: Dialect, table: Table, name: str, values: list[Any]) -> list
     return values if bind is None else [None if value is None else bind(value) for value in values]
 
 
-def _execute(connection: Connection, statement: Callable[..., str], table: Table, rows: Rows) -> None:
-    text = statement(connection.dialect, table, tuple(rows[0]))
-    driver.execute_many(connection, text, records_of(connection, table, rows))
+def _one_by_one(connection: Connection, changes: Sequence[_Change]) -> None:
+    for change in changes:
+        columns = columns_of(connection, change.table, change.rows)
+        driver.execute_many(connection, _text(connection.dialect, *change.form), list(zip(*columns, strict=True)))
 
 
 @lru_cache
-def _insert(dialect: Dialect, table: Table, names: tuple[str, ...]) -> str:
-    quote, place = dialect.identifier_preparer.quote, _PLACES[dialect.name]
-    columns, places = map(quote, names), (place(number) for number, _ in enumerate(names, 1))
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join(places)})"
+def _text(dialect: Dialect, verb: str, table: Table, names: tuple[str, ...]) -> str:
+    quoted = [dialect.identifier_preparer.quote(name) for name in names]
+    if verb == "INSERT":
+        return f"INSERT INTO {table.name} ({', '.join(quoted)}) VALUES ({', '.join('?' * len(names))})"
+    *changed, identifier = (f"{name} = ?" for name in quoted)
+    return f"UPDATE {table.name} SET {', '.join(changed)} WHERE {identifier}"
+
+
+def _together(connection: Connection, changes: Sequence[_Change]) -> None:
+    """One statement of arrays for all: a statement for each waits for the server, and then for its turn, each time."""
+    for some in _apart(changes):
+        text = _joined(connection.dialect, tuple(change.form for change in some))
+        columns = [column for one in some for column in columns_of(connection, one.table, one.rows)]
+        driver.fetch(connection, text, columns)
+
+
+def _apart(changes: Sequence[_Change]) -> Iterator[list[_Change]]:
+    """Changes in their order, so many at a time that no table is changed twice at a time: that has no order."""
+    some: list[_Change] = []
+    for change in changes:
+        if any(change.table is other.table for other in some):
+            yield some
+            some = []
+        some.append(change)
+    if some:
+        yield some
 
 
 @lru_cache
-def _update(dialect: Dialect, table: Table, names: tuple[str, ...]) -> str:
-    quote, place = dialect.identifier_preparer.quote, _PLACES[dialect.name]
-    *changes, identifier = (f"{quote(name)} = {place(number)}" for number, name in enumerate(names, 1))
-    return f"UPDATE {table.name} SET {', '.join(changes)} WHERE {identifier}"
+def _joined(dialect: Dialect, forms: tuple[_Form, ...]) -> str:
+    numbers = count(1)
+    *first, last = (_of_arrays(dialect, *form, numbers) for form in forms)
+    if not first:
+        return last
+    return f"WITH {', '.join(f'change_{place} AS ({one})' for place, one in enumerate(first))} {last}"
+
+
+def _of_arrays(dialect: Dialect, verb: str, table: Table, names: tuple[str, ...], numbers: Iterator[int]) -> str:
+    """A change whose values are an array for each column; takes as many numbers of parameters as there are columns."""
+    columns = [dialect.identifier_preparer.quote(name) for name in names]
+    arrays = [f"${next(numbers)}::{_type(dialect, table, name)}[]" for name in names]
+    rows = f"unnest({', '.join(arrays)}) AS new ({', '.join(columns)})"
+    if verb == "INSERT":
+        return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM {rows}"
+    *changed, _ = (f"{name} = new.{name}" for name in columns)
+    # The second condition leaves the planner no choice: by the first alone it reads a table that it takes for small.
+    found = f"{table.name}.id = new.id AND {table.name}.id = ANY ({arrays[-1]})"
+    return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {found}"
+
+
+def _type(dialect: Dialect, table: Table, name: str) -> str:
+    type_ = table.c[name].type.dialect_impl(dialect)
+    # A text that is cast to what its column holds at most is cut off; as a text it is refused.
+    return "text" if isinstance(type_, String) else type_.compile(dialect)
+
+
+_SENDERS: dict[str, Callable[[Connection, Sequence[_Change]], None]] = {
+    "sqlite": _one_by_one,
+    "postgresql": _together,
+}

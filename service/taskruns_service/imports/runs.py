@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
-from taskruns_service.dialects import ListOfIds, ListOfTexts, any_of, insert_for, insert_many
+from taskruns_service.dialects import ListOfIds, ListOfTexts, Writes, any_of, insert_for, insert_many
 from taskruns_service.imports.source import Piece, Rows
 from taskruns_service.imports.values import EPOCH, created_of, json_of, moment_of, name_of, texts_of, type_of
 from taskruns_service.states import Run, StateType, replay
@@ -152,7 +152,8 @@ class Group:
         ]
         if counted:
             connection.execute(_count_flow_run, counted)
-        counts.record(connection, self._deltas)
+        with Writes(connection) as writes:
+            counts.record(writes, self._deltas)
 
 
 def _histories(rows: Iterable[Any], owner: str) -> _Histories:
