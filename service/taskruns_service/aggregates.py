@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
+    SelectBase,
     and_,
     case,
     func,
@@ -146,13 +147,17 @@ class _Source(NamedTuple):
 def _statement(form: _Form, *, tallied: bool) -> Prepared:
     """The statement that answers questions of a form: rows (keys, count, measures, part), first that of everything."""
     where = filters.placeholders(form.where)
+    return Prepared(_select(form, where, tallied=tallied), planned=filters.has_bounds(where, filters.TASK_RUN_FILTERS))
+
+
+def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
     source = _tally(where, form.group_by) if tallied else _rows(where, form.group_by)
     if form.count_limit is not None:
         some = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(form.count_limit))).subquery()
-        return Prepared(select(func.count(some.c.one), _ONE))
+        return select(func.count(some.c.one), _ONE)
     measures = [MEASURES[name] for name in form.measures]
     if not form.group_by:
-        return Prepared(source.rows.add_columns(source.counted, *_measured(measures, _task_run.c), _ONE))
+        return source.rows.add_columns(source.counted, *_measured(measures, _task_run.c), _ONE)
     keys = [source.group_by[name].label(f"key_{place}") for place, name in enumerate(form.group_by)]
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
@@ -171,7 +176,7 @@ def _statement(form: _Form, *, tallied: bool) -> Prepared:
     parts = union_all(groups.add_columns(_ONE), everything.add_columns(literal_column("0")))
     last = len(keys) + 2 + len(measures)
     order = [str(last), *(f"{place} NULLS LAST" for place, _ in enumerate(keys, start=1))]
-    return Prepared(parts.order_by(*map(text, order)).limit(literal_column(str(form.limit + 2))))
+    return parts.order_by(*map(text, order)).limit(literal_column(str(form.limit + 2)))
 
 
 _ONE: ColumnElement[int] = literal_column("1", Integer)

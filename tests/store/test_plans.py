@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import ColumnElement, Connection, Engine, event
 
-from taskruns_service import ledger, queries, tables
+from taskruns_service import aggregates, ledger, queries, tables
 from taskruns_service.commands import apply
 from taskruns_service.database import Database
 from taskruns_service.dialects import Prepared
@@ -98,6 +98,21 @@ async def test_postgresql_finds_what_is_written_by_id(postgres_url: str) -> None
             return {"Index Cond" in node for node in scans if node["Node Type"] in READING}
 
         assert await database.transact(found) == {True}
+
+
+async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -> None:
+    """What it has a plan for that is kept goes by how many rows an average bound leaves: a third."""
+
+    def kept(connection: Connection, where: dict[str, Any]) -> int:
+        question = aggregates.AggregateQuestion(where=where, group_by=["task_slug"], measures=["p95_duration"])
+        for _ in range(8):
+            aggregates.aggregate(connection, question)
+        kept = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars()
+        return sum("percentile_cont" in statement for statement in kept)
+
+    async with opened(postgres_url) as database:
+        assert await database.read(kept, {"start_time_gte": at(0), "task_slug": ["extract-1"]}) == 0
+        assert await database.read(kept, {"task_slug": ["extract-1"]}) == 1
 
 
 LAST = (crowd.FLOW_RUNS - 1) * crowd.APART

@@ -20,6 +20,14 @@ def fetch(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[R
     return _send(connection, "fetch", sql, values)  # type: ignore[no-any-return]
 
 
+def fetch_planned(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[Row]:
+    """The rows of a statement that is planned for these values, at the price of a round trip.
+
+    PostgreSQL keeps the plan of a statement that it has met some times, for whatever values come then.
+    """
+    return _send(connection, "fetch_planned", sql, values)  # type: ignore[no-any-return]
+
+
 def execute(connection: Connection, sql: str) -> None:
     """Runs a statement without values."""
     _send(connection, "execute", sql, ())
@@ -59,11 +67,18 @@ def _of_sqlite(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., A
     return send
 
 
+async def _plan_and_fetch(driver: Any, sql: str, values: Sequence[Any]) -> Any:
+    # A statement without a name is not kept.
+    return await (await driver.prepare(sql, name="")).fetch(*values)
+
+
 _WAYS: dict[tuple[str, str], Callable[..., Any]] = {
     ("postgresql", "fetch"): _of_asyncpg(lambda driver, sql, values: driver.fetch(sql, *values)),
+    ("postgresql", "fetch_planned"): _of_asyncpg(_plan_and_fetch),
     ("postgresql", "execute"): _of_asyncpg(lambda driver, sql, _: driver.execute(sql)),
     ("postgresql", "execute_many"): _of_asyncpg(lambda driver, sql, records: driver.executemany(sql, records)),
     ("sqlite", "fetch"): _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall()),
+    ("sqlite", "fetch_planned"): _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall()),
     ("sqlite", "execute"): _of_sqlite(lambda driver, sql, _: driver.execute(sql)),
     ("sqlite", "execute_many"): _of_sqlite(lambda driver, sql, records: driver.executemany(sql, records)),
 }

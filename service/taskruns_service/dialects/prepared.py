@@ -27,10 +27,14 @@ def constant(value: Any, type_: TypeEngine[Any] | None = None) -> BindParameter[
 
 
 class Prepared:
-    """A SELECT whose values are bound by name and whose rows are plain sequences."""
+    """A SELECT whose values are bound by name and whose rows are plain sequences.
 
-    def __init__(self, statement: SelectBase) -> None:
+    Where it depends on the values how many rows there are, it is `planned` for them each time.
+    """
+
+    def __init__(self, statement: SelectBase, *, planned: bool = False) -> None:
         self.statement = statement
+        self._fetch = driver.fetch_planned if planned else driver.fetch
         self._texts: dict[str, _Text] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
@@ -38,7 +42,7 @@ class Prepared:
         name = connection.dialect.name
         if (text := self._texts.get(name)) is None:
             text = self._texts[name] = _Text(self.statement, connection.dialect)
-        return text.read(driver.fetch(connection, text.sql, text.bind(values)))
+        return text.read(self._fetch(connection, text.sql, text.bind(values)))
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
         """The first row, None if there is none."""
