@@ -55,7 +55,7 @@ class Attempts:
         self._repeatable = method in _REPEATABLE_METHODS if repeatable is None else repeatable
         self._clock = clock
         self._chance = chance
-        self._end = None if policy.deadline is None else clock() + policy.deadline
+        self._end = inf if policy.deadline is None else clock() + policy.deadline
         self.count = 0
         """How many attempts have failed."""
 
@@ -65,7 +65,7 @@ class Attempts:
         Raises:
             TimedOut: If the deadline has passed.
         """
-        left = self._left()
+        left = self._end - self._clock()
         if left <= 0:
             raise TimedOut(f"The deadline of {self._policy.deadline:g} s passed before the service could be asked.")
         return min(self._policy.timeout, left)
@@ -95,14 +95,11 @@ class Attempts:
             raise error
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.count, 10))  # 2 to the power of 1,024 is no float
         wait = self._chance() * longest if asked is None else asked
-        if wait >= self._left():
+        if self._clock() + wait >= self._end:
             error.add_note(f"The deadline of {self._policy.deadline:g} s leaves no time for another attempt.")
             raise error
         self.count += 1
         return wait
-
-    def _left(self) -> float:
-        return inf if self._end is None else self._end - self._clock()
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -95,6 +95,8 @@ def test_wait_is_anything_from_nothing_to_the_whole(chance: float, failures: int
     assert of.after_failure(ConnectionFailed(), was_sent=True) == chance * [0.5, 1, 2, 4, 8][min(failures, 4)]
 
 
+# Waits that together are the deadline, but for how numbers are rounded.
+@example(chance=1 / 3, max_retries=2, deadline=0.5, answered=False)
 @given(st.floats(0, 1), st.integers(0, 10), st.floats(0.001, 100), st.booleans())
 def test_attempts_end(chance: float, max_retries: int, deadline: float, answered: bool) -> None:
     """However it goes, there are no more attempts than allowed, and no wait ends after the deadline."""
