@@ -72,13 +72,14 @@ async def _plan_and_fetch(driver: Any, sql: str, values: Sequence[Any]) -> Any:
     return await (await driver.prepare(sql, name="")).fetch(*values)
 
 
+_fetch_of_sqlite = _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall())
 _WAYS: dict[tuple[str, str], Callable[..., Any]] = {
     ("postgresql", "fetch"): _of_asyncpg(lambda driver, sql, values: driver.fetch(sql, *values)),
     ("postgresql", "fetch_planned"): _of_asyncpg(_plan_and_fetch),
     ("postgresql", "execute"): _of_asyncpg(lambda driver, sql, _: driver.execute(sql)),
     ("postgresql", "execute_many"): _of_asyncpg(lambda driver, sql, records: driver.executemany(sql, records)),
-    ("sqlite", "fetch"): _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall()),
-    ("sqlite", "fetch_planned"): _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall()),
+    ("sqlite", "fetch"): _fetch_of_sqlite,
+    ("sqlite", "fetch_planned"): _fetch_of_sqlite,  # SQLite plans for any values, always
     ("sqlite", "execute"): _of_sqlite(lambda driver, sql, _: driver.execute(sql)),
     ("sqlite", "execute_many"): _of_sqlite(lambda driver, sql, records: driver.executemany(sql, records)),
 }
