@@ -256,8 +256,12 @@ def _open_asynchronous(url: URL, pool_size: int, query_timeout: float, attempts:
         isolation_level="AUTOCOMMIT",  # transactions are begun and ended by `_begin_at_once`
         pool_size=dialects.traits(url).writers,
         pool_reset_on_return=None,
-        # Every statement of a writer has an index to go by. A plan made while a table was small would read all of it.
-        connect_args={"server_settings": session | {"lock_timeout": "10000", "enable_seqscan": "off"}},
+        # Every statement of a writer has an index to go by, whatever its values are, so it is planned once for all of
+        # them. A plan that was made while a table was small would read all of it.
+        connect_args={
+            "server_settings": session
+            | {"lock_timeout": "10000", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
+        },
         **common,
     )
     _begin_at_once(writer.sync_engine)

@@ -26,6 +26,7 @@ from tests.store.making import (
     report_task_run,
     state,
     statements_seen,
+    task_run_item,
 )
 
 QUESTIONS = {
@@ -98,6 +99,18 @@ async def test_postgresql_finds_what_is_written_by_id(postgres_url: str) -> None
             return {"Index Cond" in node for node in scans if node["Node Type"] in READING}
 
         assert await database.transact(found) == {True}
+
+
+async def test_postgresql_plans_what_writers_ask_once(postgres_url: str) -> None:
+    def planned(connection: Connection) -> tuple[Any, ...]:
+        for number in range(3):
+            apply(connection, [task_run_item(flow_run_id, f"task-{number}", state("Running", number))])
+        asked = "SELECT sum(generic_plans) > 0, sum(custom_plans) FROM pg_prepared_statements"
+        return tuple(connection.exec_driver_sql(asked).one())
+
+    async with opened(postgres_url) as database, Writer(database, apply, capacity=100).running() as writer:
+        flow_run_id = await create_flow_run(writer)
+        assert await database.transact(planned) == (True, 0)
 
 
 async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -> None:

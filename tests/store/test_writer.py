@@ -107,6 +107,27 @@ async def test_nothing_to_write_is_answered_at_once(database: Database) -> None:
         assert await writer.submit([], []) == []
 
 
+@only_postgresql
+async def test_few_do_not_wait_for_the_transactions_of_many(writer: Writer, database_url: str) -> None:
+    held, *others = [await create_flow_run(writer) for _ in range(9)]
+    engine = create_async_engine(make_url(database_url))
+    try:
+        async with engine.connect() as connection:
+            lock = text("SELECT 1 FROM flow_run WHERE id = :id FOR UPDATE")
+            await connection.execute(lock, {"id": held})
+            items = [task_run_item(one, f"task-{n}") for one in (held, *others) for n in range(5)]
+            many = asyncio.create_task(report_task_runs(writer, items))
+            await waits_for_a_lock(engine, 1)
+            async with asyncio.timeout(5):
+                for number, one in enumerate(others):
+                    assert (await report_task_run(writer, one, f"few-{number}")).outcome == "created"
+            assert not many.done()
+            await connection.rollback()
+        assert {outcome.outcome for outcome in await many} == {"created"}
+    finally:
+        await engine.dispose()
+
+
 # What the database refuses
 
 
