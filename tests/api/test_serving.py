@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.service import Served, call_command, problem_of, run_command, served
+from tests.waiting import eventually
 
 UNAVAILABLE = {
     "code": "database-unavailable",
@@ -40,14 +41,6 @@ def nobody_else_writes(file: Path) -> Iterator[None]:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
-
-
-def eventually(check: Callable[[], bool], seconds: float = 15) -> None:
-    """Waits until something is so."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.05)
 
 
 def test_what_is_in_flight_at_sigterm_is_finished(url: str, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
-"""Executors: what is recorded of tasks that run in threads, in other processes and on a Dask cluster."""
+"""Executors: what is recorded of tasks that run in threads and in other processes."""
 
-import json
 import os
 import pickle
 import signal
@@ -18,11 +17,11 @@ from uuid import uuid4
 import cloudpickle
 import pytest
 
-from taskruns import FlowRunRecorder, StateType, flow_run, task
+from taskruns import StateType, flow_run, task
 from taskruns.recording.execution import TICK, Plan, Progress
 from taskruns.recording.reports import TaskRunState
 from tests.client.recording.recorded import history, task_run, task_runs, types
-from tests.client.recording.scripts import Scripts
+from tests.waiting import eventually
 
 PENDING, RUNNING, SUCCESS, FAILED = StateType.PENDING, StateType.RUNNING, StateType.SUCCESS, StateType.FAILED
 
@@ -460,160 +459,3 @@ def test_states_of_a_machine_whose_clock_is_right_have_its_time() -> None:
     timestamp = states[0].state.timestamp
     assert isinstance(timestamp, datetime)
     assert before <= timestamp <= datetime.now(UTC)
-
-
-# Programs
-
-PROGRAM = """
-    import json, os, sys
-    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-    from multiprocessing import get_context
-    from taskruns import flow_run, task
-    from tasks_of_a_module import double
-
-    OFFSET = 10
-
-    class OwnError(Exception):
-        pass
-
-    @task
-    def add(x):
-        return x + OFFSET
-
-    @task
-    def factorial(n):
-        return 1 if n < 2 else n * factorial(n - 1)
-
-    @task
-    def broken(x):
-        raise OwnError(x)
-
-    def record(executor):
-        with flow_run("program", executor=executor) as run:
-            made = [add.map([1, 2, 3]), double.map([1, 2]), factorial.submit(5).result(), add.submit(7).result()]
-            try:
-                broken.submit(1).result()
-            except Exception as error:
-                made.append([type(error).__name__, str(error)])
-        return made, run.flow_run_id
-"""
-MODULE = """
-    from taskruns import task
-
-    @task
-    def double(x):
-        return 2 * x
-"""
-MADE = [[11, 12, 13], [2, 4], 120, 17, ["OwnError", "1"]]
-
-
-def check_program(scripts: Scripts, main: str) -> None:
-    scripts.write(MODULE, "tasks_of_a_module.py")
-    out, err = scripts.run(PROGRAM + main)
-    assert err == ""
-    for line in out.splitlines():
-        made, flow_run_id = json.loads(line)
-        assert made == MADE
-        states = {
-            (view.task_slug, view.map_index): view.state.type for view in recorded_view(flow_run_id).get_all_task_runs()
-        }
-        assert states.pop(("broken-1", -1)) is FAILED
-        assert set(states.values()) == {SUCCESS, StateType.MAPPED}
-        assert len(states) == 9
-    assert not scripts.outbox.exists()
-
-
-def recorded_view(flow_run_id: str) -> Any:
-    from taskruns import FlowRunView
-
-    return FlowRunView.from_flow_run_id(flow_run_id)
-
-
-def test_program_may_use_processes_for_its_own_tasks(scripts: Scripts) -> None:
-    check_program(
-        scripts,
-        """
-    if __name__ == "__main__":
-        for method in ("fork", "spawn"):
-            with ProcessPoolExecutor(2, get_context(method)) as pool:
-                print(json.dumps(record(pool)))
-        """,
-    )
-
-
-def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
-    scripts.write(MODULE, "tasks_of_a_module.py")
-    out, _ = scripts.run(
-        PROGRAM
-        + """
-    import time
-
-    @task
-    def where(x):
-        return os.getpid()
-
-    @task
-    def until(path):
-        while not os.path.exists(path):
-            time.sleep(0.01)
-
-    @task
-    def die_once(path):
-        if os.path.exists(path):
-            return "the second time"
-        open(path, "w").close()
-        time.sleep(1)  # that it runs is told by then
-        os._exit(1)
-
-    if __name__ == "__main__":
-        from dask.distributed import Client, LocalCluster
-        with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-            with Client(cluster) as dask:
-                print(json.dumps(record(dask.get_executor())))
-                with flow_run("live", executor=dask.get_executor()) as run:
-                    future = until.submit(os.path.abspath("end"))
-                    while run.view().get_task_run("until-1").state != "Running":
-                        time.sleep(0.05)
-                    open("end", "w").close()
-                    future.result()
-                    assert os.getpid() not in where.map([1, 2])
-                    assert die_once.submit(os.path.abspath("died")).result() == "the second time"
-                print(json.dumps(run.flow_run_id))
-    """,
-        PYTHONWARNINGS="default",
-    )
-    recorded, live = map(json.loads, out.splitlines())
-    made, flow_run_id = recorded
-    assert made == MADE
-    views = recorded_view(flow_run_id).get_all_task_runs()
-    assert [view.state.type for view in views].count(SUCCESS) == 7
-    assert recorded_view(flow_run_id).get_task_run("broken-1").state.message == "Unexpected error: OwnError(1)"
-    view = recorded_view(live)
-    assert {one.state.type for one in view.get_all_task_runs()} == {SUCCESS, StateType.MAPPED}
-    assert view.get_task_run("die_once-1").task_run.run_count == 2
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Waits until something is so."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "It never was so."
-        time.sleep(0.02)
-
-
-def test_recorder_of_a_flow_run_is_not_kept_after_it() -> None:
-    from taskruns.recording.flow_runs import recording
-
-    def record() -> FlowRunRecorder:
-        with flow_run("etl") as run:
-            inc(1)
-        return run
-
-    run = record()
-    assert recording(run.id) is run
-    identifier = run.id
-    del run
-    import gc
-
-    gc.collect()
-    assert recording(identifier) is None

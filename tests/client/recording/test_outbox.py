@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +18,16 @@ import httpx
 import msgspec
 import pytest
 
-from taskruns import Client, FlowRunView, StateType, flow_run, task
+from taskruns import Client, StateType, flow_run, task
 from taskruns.errors import FlowRunNotFound
 from taskruns.models import StateCreate
 from taskruns.recording import outbox
 from taskruns.recording.outbox import Outbox, flush
 from taskruns.recording.reports import FlowRunCreated, TaskRunState
 from taskruns.recording.sending import Sending
-from tests.client.recording.scripts import Scripts
 from tests.postgres import free_port
 from tests.service import Served, call_command, served
+from tests.waiting import eventually
 
 
 @task(result=None)
@@ -49,8 +49,11 @@ def reports_of(flow_run_id: UUID, number: int) -> list[TaskRunState]:
 
 
 def slugs(client: Client, flow_run_id: UUID) -> list[str]:
-    """The slugs of the task runs that the service has of a flow run."""
-    return [one.task_slug for one in client.flow_runs.task_runs(flow_run_id, limit=1000)]
+    """The slugs of the task runs that the service has of a flow run, if it has that."""
+    try:
+        return [one.task_slug for one in client.flow_runs.task_runs(flow_run_id, limit=1000)]
+    except FlowRunNotFound:
+        return []
 
 
 @contextmanager
@@ -106,13 +109,6 @@ def fickle(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TASKRUNS_URL", service.url)
     yield service
     service.stop()
-
-
-@pytest.fixture
-def client(service: Served) -> Iterator[Client]:
-    """A client of the service."""
-    with Client(service.url) as client:
-        yield client
 
 
 @pytest.fixture
@@ -485,197 +481,3 @@ def test_flush_that_is_cut_short_keeps_the_file_and_refuses_nothing_twice(servic
 
 def test_flush_of_a_folder_that_is_not_there_has_nothing_to_do(tmp_path: Path) -> None:
     assert flush(tmp_path / "outbox") == outbox.Flushed(sent=0, refused=0, left=0, problems=[])
-
-
-# Processes
-
-PROGRAM = """
-    import os, signal, sys, time
-    from taskruns import flow_run, task
-
-    @task(result=None)
-    def inc(x):
-        return x + 1
-"""
-
-
-def test_program_that_ends_while_the_service_is_away_says_where_its_reports_are(
-    scripts: Scripts, client: Client
-) -> None:
-    began = time.monotonic()
-    out, err = scripts.run(
-        PROGRAM
-        + """
-    with flow_run("etl") as run:
-        print(inc.map([1, 2, 3]))
-    print(run.flow_run_id)
-    """,
-        TASKRUNS_URL=f"http://127.0.0.1:{free_port()}",
-    )
-    assert time.monotonic() - began < 10
-
-    (path,) = scripts.waiting()
-    made, flow_run_id = out.splitlines()
-    assert made == "[2, 3, 4]"
-    assert err.splitlines()[-1] == f"14 reports could not be sent. They are in {path}: `taskruns flush` sends them."
-    assert flush(scripts.outbox, client).sent == 14
-    view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
-    assert [one.state for one in view.get_all_task_runs()] == ["Mapped", "Success", "Success", "Success"]
-
-
-def test_program_that_was_killed_leaves_what_was_in_the_file(scripts: Scripts, client: Client) -> None:
-    out, _ = scripts.run(
-        PROGRAM
-        + """
-    with flow_run("etl") as run:
-        print(run.flow_run_id, flush=True)
-        inc.map(range(5000))
-        os.kill(os.getpid(), signal.SIGKILL)
-    """,
-        code=-signal.SIGKILL,
-        TASKRUNS_URL=f"http://127.0.0.1:{free_port()}",
-    )
-    told = flush(scripts.outbox, client)
-    assert told.sent > 10_000
-    assert (told.refused, told.left) == (0, 0)
-    assert FlowRunView.from_flow_run_id(out.strip(), client=client).state == "Running"
-
-
-def test_file_of_a_program_that_runs_is_left_to_it(scripts: Scripts, client: Client) -> None:
-    program = (
-        PROGRAM
-        + """
-    with flow_run("etl") as run:
-        inc.map(range(5000))
-        print("ready", flush=True)
-        while not os.path.exists("end"):
-            time.sleep(0.01)
-    """
-    )
-    with scripts.start(program, TASKRUNS_URL=f"http://127.0.0.1:{free_port()}") as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            assert len(scripts.waiting()) == 1
-            assert flush(scripts.outbox, client) == outbox.Flushed(sent=0, refused=0, left=0, problems=[])
-        finally:
-            (scripts.folder / "end").touch()
-            process.communicate(timeout=30)
-    # The flow run with its two states, the two states of the parent, and three of each child.
-    assert flush(scripts.outbox, client).sent == 15_000 + 5
-
-
-def test_forked_process_sends_nothing_of_its_parent_and_does_not_hang(scripts: Scripts) -> None:
-    out, _ = scripts.run(
-        PROGRAM
-        + """
-    with flow_run("etl") as run:
-        inc(1)
-        pids = []
-        for _ in range(20):
-            inc(1)
-            if not (pid := os.fork()):
-                break
-            pids.append(pid)
-        inc(1)
-    if not pid:
-        os._exit(7)
-    print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [7] * 20)
-    print(len(run.view().get_all_task_runs()), run.view().state)
-    """,
-        PYTHONWARNINGS="default",
-    )
-    assert out == 'True\n22 <Success: "All tasks ended as the flow wanted.">\n'
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_flow_run_of_a_child_process_is_recorded_to_its_end(method: str, scripts: Scripts, client: Client) -> None:
-    out, err = scripts.run(
-        PROGRAM
-        + """
-    def record(name):
-        with flow_run(name) as run:
-            inc(1)
-        with flow_run(name) as run:
-            inc(1)
-            print(run.flow_run_id, flush=True)
-
-    if __name__ == "__main__":
-        from multiprocessing import get_context
-        record("parent")
-        child = get_context(os.environ["METHOD"]).Process(target=record, args=("child",))
-        child.start()
-        child.join()
-        assert child.exitcode == 0
-    """,
-        METHOD=method,
-    )
-    assert err == ""
-    for flow_run_id, name in zip(out.split(), ("parent", "child"), strict=True):
-        view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
-        assert (view.flow_name, view.state) == (name, "Success")
-        assert [one.state for one in view.get_all_task_runs()] == ["Success"]
-
-
-def test_exit_in_the_middle_of_a_flow_is_recorded(scripts: Scripts, client: Client) -> None:
-    out, err = scripts.run(
-        PROGRAM
-        + """
-    with flow_run("etl") as run:
-        print(run.flow_run_id)
-        inc(1)
-        sys.exit(3)
-    """,
-        code=3,
-    )
-    view = FlowRunView.from_flow_run_id(out.strip(), client=client)
-    assert repr(view.state) == '<Failed: "Unexpected error: SystemExit(3)">'
-    assert err == ""
-
-
-def test_ctrl_c_is_recorded(scripts: Scripts, client: Client) -> None:
-    program = (
-        PROGRAM
-        + """
-    @task
-    def slow():
-        time.sleep(30)
-
-    with flow_run("etl") as run:
-        print(run.flow_run_id, flush=True)
-        slow()
-    """
-    )
-    with scripts.start(program) as process:
-        try:
-            assert process.stdout is not None
-            flow_run_id = process.stdout.readline().strip()
-            eventually(lambda: known(client, flow_run_id) == ["Running"])
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
-    assert process.returncode == -signal.SIGINT
-    view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
-    assert repr(view.state) == '<Cancelled: "Stopped by KeyboardInterrupt.">'
-    assert known(client, flow_run_id) == ["Cancelled"]
-
-
-def known(client: Client, flow_run_id: str) -> list[str]:
-    """The states of the task runs that the service knows of a flow run, if it knows it."""
-    try:
-        return [str(one.state) for one in client.flow_runs.task_runs(flow_run_id)]
-    except FlowRunNotFound:
-        return []
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Waits until something is so."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            if condition():
-                return
-        except FlowRunNotFound:
-            pass
-        assert time.monotonic() < deadline, "It never was so."
-        time.sleep(0.02)
