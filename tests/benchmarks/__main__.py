@@ -97,6 +97,8 @@ def page(tables: list[Table], timing: Timing) -> str:
         rounds=timing.rounds,
         seconds=timing.seconds,
         connections=load.CONNECTIONS,
+        bulk=load.BULK_CONNECTIONS,
+        times=load.BULK_TIMES,
     )
     return "\n".join([header, *map(str, tables)])
 
@@ -105,11 +107,11 @@ HEADER = """\
 # Benchmarks
 
 Written by `{command}`, which installs and starts all that it compares, PostgreSQL included. wrk with {connections}
-connections (4 for bulk requests), the service in one process and the database share one machine with {cores} cores;
-Python {python}. The figures are per second unless they say otherwise: the median of {rounds} rounds of {seconds:g}
-seconds (least to most). Every round measures everything in turn, and a ratio is one within a round, since the speed of
-a shared machine changes from minute to minute: compare the ratios. Every write is on the disk when it is answered
-(PostgreSQL with `fsync`, SQLite with `synchronous=FULL`).
+connections ({bulk} for bulk requests), the service in one process and the database share one machine with {cores}
+cores; Python {python}. The figures are per second unless they say otherwise: the median of {rounds} rounds of
+{seconds:g} seconds, {times} times as long for bulk requests (least to most). Every round measures everything in turn,
+and a ratio is one within a round, since the speed of a shared machine changes from minute to minute: compare the
+ratios. Every write is on the disk when it is answered (PostgreSQL with `fsync`, SQLite with `synchronous=FULL`).
 """
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 CONNECTIONS = 16
 BULK_CONNECTIONS = 4
+BULK_TIMES = 4  # as long as others
 
 # Requests lie in a file as a length, a newline and the bytes to send; they are sent in turn, over and over.
 _SCRIPT = """
