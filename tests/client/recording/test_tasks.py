@@ -4,8 +4,6 @@ import asyncio
 import gc
 import inspect
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -491,61 +489,6 @@ def test_attributes_of_a_function_do_not_become_options() -> None:
     vars(function).update(name=5, timeout="never", function=None)
     assert task(function).name == "function"
     assert task(function)() == 1
-
-
-# Types
-
-USER = """
-import asyncio
-from concurrent.futures import Future
-from taskruns import Task, flow_run, task, unmapped
-
-@task
-def inc(x: int, by: int = 1) -> int:
-    return x + by
-
-@task(max_retries=2, tags=["slow"])
-async def fetch(url: str) -> bytes:
-    return url.encode()
-
-async def main() -> None:
-    one: bytes = await fetch("a")
-    many: list[bytes] = await fetch.map(["a", "b"])
-    later: asyncio.Task[bytes] = fetch.submit("a")
-    print(one, many, await later)
-
-with flow_run("typed", parameters={"x": 1}) as run:
-    value: int = inc(1, by=2)
-    values: list[int] = inc.map([1, 2], unmapped(2))
-    future: Future[int] = inc.submit(1)
-    number: int = future.result()
-    identifier: str = run.flow_run_id
-    asyncio.run(main())
-"""
-
-WRONG = """
-from taskruns import task
-
-@task
-def inc(x: int) -> int:
-    return x + 1
-
-inc("1")
-inc()
-text: str = inc(1)
-texts: list[str] = inc.map([1])
-inc.submit("1")
-"""
-
-
-def test_types_of_tasks_are_known_to_a_type_checker(tmp_path: Path) -> None:
-    right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
-    right.write_text(USER)
-    wrong.write_text(WRONG)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
-    done = subprocess.run([*command, right, wrong], check=False, capture_output=True, text=True, timeout=100)
-    lines = [line.split(": ")[0].rpartition("/")[2] for line in done.stdout.splitlines() if ": error:" in line]
-    assert lines == [f"wrong.py:{number}" for number in (8, 9, 10, 11, 12)], done.stdout + done.stderr
 
 
 def test_types_fit_any_callable() -> None:
