@@ -309,9 +309,15 @@ async def test_state_without_a_timestamp_is_as_of_its_arrival(database: Database
     assert before <= found.created <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("microseconds", [0, 1, 999_999])
-async def test_times_are_kept_to_the_microsecond(database: Database, writer: Writer, microseconds: int) -> None:
-    moment = datetime(2021, 5, 12, 18, 0, 1, microseconds, tzinfo=UTC)
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"2021-05-12T18:00:01.{fraction}Z" for fraction in ("000000", "000001", "999999")),
+        *("1970-01-01T00:00:00Z", "9998-12-31T23:59:59.999999Z"),
+    ],
+)
+async def test_times_are_kept_to_the_microsecond(database: Database, writer: Writer, text: str) -> None:
+    moment = datetime.fromisoformat(text)
     report = Report(id=new_id(), type=StateType.Running, timestamp=moment)
     task_run_id = await create_task_run(writer, "extract-1", report)
     assert (await get_task_run(database, task_run_id)).start_time == moment

@@ -1,11 +1,12 @@
 """Writing: the rows that a transaction inserts and updates, taken column by column and sent together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Dialect, String, Table
+from sqlalchemy import TIMESTAMP, Connection, Dialect, String, Table
 
 from taskruns_service.dialects import driver
 
@@ -85,8 +86,25 @@ def _together(connection: Connection, changes: Sequence[_Change]) -> None:
     """One statement of arrays for all: a statement for each waits for the server, and then for its turn, each time."""
     for some in _apart(changes):
         text = _joined(connection.dialect, tuple(change.form for change in some))
-        columns = [column for one in some for column in columns_of(connection, one.table, one.rows)]
+        columns = [column for one in some for column in _arrays(connection, one.table, one.rows)]
         driver.fetch(connection, text, columns)
+
+
+def _arrays(connection: Connection, table: Table, rows: Rows) -> Iterator[list[Any]]:
+    """The values of rows, column by column, and moments as what has passed since the epoch.
+
+    A moment with a time zone takes asyncpg three times as long: for a thousand rows that was a fifth of all their work.
+    """
+    for name, values in zip(rows[0], columns_of(connection, table, rows), strict=True):
+        moments = _has_moments(table, name)
+        yield [None if value is None else value - _EPOCH for value in values] if moments else values
+
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def _has_moments(table: Table, name: str) -> bool:
+    return isinstance(table.c[name].type, TIMESTAMP)
 
 
 def _apart(changes: Sequence[_Change]) -> Iterator[list[_Change]]:
@@ -115,15 +133,21 @@ def _of_arrays(dialect: Dialect, verb: str, table: Table, names: tuple[str, ...]
     columns = [dialect.identifier_preparer.quote(name) for name in names]
     arrays = [f"${next(numbers)}::{_type(dialect, table, name)}[]" for name in names]
     rows = f"unnest({', '.join(arrays)}) AS new ({', '.join(columns)})"
+    values = [
+        f"TIMESTAMPTZ 'epoch' + new.{column}" if _has_moments(table, name) else f"new.{column}"
+        for name, column in zip(names, columns, strict=True)
+    ]
     if verb == "INSERT":
-        return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM {rows}"
-    *changed, _ = (f"{name} = new.{name}" for name in columns)
+        return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {rows}"
+    *changed, _ = (f"{column} = {value}" for column, value in zip(columns, values, strict=True))
     # The second condition leaves the planner no choice: by the first alone it reads a table that it takes for small.
     found = f"{table.name}.id = new.id AND {table.name}.id = ANY ({arrays[-1]})"
     return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {found}"
 
 
 def _type(dialect: Dialect, table: Table, name: str) -> str:
+    if _has_moments(table, name):
+        return "interval"
     type_ = table.c[name].type.dialect_impl(dialect)
     # A text that is cast to what its column holds at most is cut off; as a text it is refused.
     return "text" if isinstance(type_, String) else type_.compile(dialect)
