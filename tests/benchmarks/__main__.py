@@ -84,7 +84,8 @@ def of_sqlite(databases: dict[int, str], worlds: dict[int, World], sizes: tuple[
 
 def of_client(figures: dict[str, Rate]) -> Table:
     """The figures of the Python client."""
-    return Table("The Python client, on SQLite", "", ["figure"], [Row(name, [rate]) for name, rate in figures.items()])
+    rows = [Row(name, [rate]) for name, rate in figures.items()]
+    return Table("The Python client, on SQLite", CLIENT, ["figure"], rows)
 
 
 def page(tables: list[Table], timing: Timing) -> str:
@@ -113,6 +114,9 @@ cores; Python {python}. The figures are per second unless they say otherwise: th
 and a ratio is one within a round, since the speed of a shared machine changes from minute to minute: compare the
 ratios. Every write is on the disk when it is answered (PostgreSQL with `fsync`, SQLite with `synchronous=FULL`).
 """
+
+CLIENT = """\
+What a program waits for and keeps in memory, with a service of its own on the same machine."""
 
 
 if __name__ == "__main__":
