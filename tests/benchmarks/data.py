@@ -107,6 +107,18 @@ async def connect(url: str) -> Any:
     return await asyncpg.connect(url.replace("+asyncpg", ""), server_settings={"timezone": "UTC"})
 
 
+async def active(url: str) -> int:
+    """How many connections PostgreSQL is answering at the moment, whoever has given up waiting for it."""
+    connection = await connect(url)
+    try:
+        return await connection.fetchval(  # type: ignore[no-any-return]
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()
+
+
 async def copy_to_sqlite(url: str, path: str) -> None:
     """Copies all rows from a database of PostgreSQL's into a migrated file."""
     source, target = await connect(url), sqlite3.connect(path)
