@@ -1,6 +1,5 @@
 """A flow run that our recorder recorded, seen by an unmodified prefect 1.4.1."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,10 +66,7 @@ def test_prefect_reads_what_our_recorder_recorded(
         with pytest.raises(ValueError, match="boom"):
             boom()
     children = {f"inc-1[{index}]": "Success" for index in range(WIDTH)}
-    told = prefect1.see("viewing.recorded", flow_run_id=run.flow_run_id)
-    (watched,) = told.pop("watched")
-    assert re.fullmatch("INFO Your flow run finished .+ ago", watched)
-    assert told == {
+    assert prefect1.see("viewing.recorded", flow_run_id=run.flow_run_id) == {
         "flow_run": {
             "name": "ours",
             "state": ["Success", "All tasks ended as the flow wanted."],
@@ -101,4 +97,5 @@ def test_prefect_reads_what_our_recorder_recorded(
             "boom-1": NO_RESULT,
         },
         "failed": ["Failed", "Unexpected error: ValueError('boom')"],
+        "watched": ["INFO Your flow run finished AGE"],
     }

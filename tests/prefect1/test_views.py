@@ -96,8 +96,6 @@ def test_flow_run_view(prefect1: Prefect1, runs: dict[str, str]) -> None:
     told = prefect1.see("viewing.flow_runs", **runs)
     child = told["unknown id"].rpartition("'_eq': '")[2].partition("'")[0]
     assert told["task run"].pop("task_run_id") != child
-    (watched,) = told.pop("watched")
-    assert re.fullmatch("INFO Your flow run finished .+ ago", watched)
     finished, static = WIDTH + 16, 16
     shown = (
         f"FlowRunView(flow_run_id='{runs['first']}', name='first', "
@@ -121,6 +119,7 @@ def test_flow_run_view(prefect1: Prefect1, runs: dict[str, str]) -> None:
         "latest": True,
         "in order": True,
         "flow": True,
+        "watched": ["INFO Your flow run finished AGE"],
         "watched quietly": [],
         "other slug": (
             "ValueError: Both `task_slug` and `task_run_id` were provided but the task found using `task_run_id` has "

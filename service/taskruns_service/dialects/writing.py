@@ -93,7 +93,7 @@ def _together(connection: Connection, changes: Sequence[_Change]) -> None:
 def _arrays(connection: Connection, table: Table, rows: Rows) -> Iterator[list[Any]]:
     """The values of rows, column by column, and moments as what has passed since the epoch.
 
-    A moment with a time zone takes asyncpg three times as long: for a thousand rows that was a fifth of all their work.
+    A moment with a time zone takes asyncpg twice as long, and a state has seven of them.
     """
     for name, values in zip(rows[0], columns_of(connection, table, rows), strict=True):
         moments = _has_moments(table, name)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 from typing import Any
 from uuid import uuid4
 
 import flows
+import pendulum
 import prefect
 import telling
 from prefect.backend import FlowRunView, FlowView, TaskRunView, TenantView
@@ -92,7 +94,7 @@ def flow_runs(first: str, second: str) -> dict[str, Any]:
         "latest": telling.flow_run(view.get_latest(load_static_tasks=True)) == telling.flow_run(view),
         "in order": view.states == sorted(view.states, key=lambda passed: passed.timestamp),
         "flow": view.get_flow_metadata().flow_id == view.flow_id == view.get_flow_metadata(no_cache=True).flow_id,
-        "watched": [shown(log) for log in watch_flow_run(first)],
+        "watched": watched(view),
         "watched quietly": list(watch_flow_run(first, stream_states=False)),
         "other slug": telling.failure(view.get_task_run, "n", task_run_id=child.task_run_id),
         "other index": telling.failure(view.get_task_run, task_run_id=child.task_run_id, map_index=1),
@@ -126,6 +128,15 @@ def logs(first: str, second: str) -> dict[str, Any]:
 def shown(log: FlowRunLog) -> str:
     """The level and the message of a log."""
     return f"{logging.getLevelName(log.level)} {log.message}"
+
+
+def watched(view: FlowRunView) -> list[str]:
+    """What is said to whoever watches a flow run that has ended, with AGE for how long ago that was, if it is right."""
+    first = view.updated_at.diff().in_seconds()
+    said = [shown(log) for log in watch_flow_run(view.flow_run_id)]
+    last = view.updated_at.diff().in_seconds()
+    ages = {pendulum.now().subtract(seconds=age).diff_for_humans() for age in range(first, last + 1)}
+    return [re.sub(f"({'|'.join(ages)})$", "AGE", line) for line in said]
 
 
 def flow(flow_id: str) -> dict[str, Any]:
@@ -177,5 +188,5 @@ def recorded(flow_run_id: str) -> dict[str, Any]:
             for slug in ("nothing-1", "unkept-1", "skipped-1", "boom-1")
         },
         "failed": telling.state(view.get_task_run("boom-1").state),
-        "watched": [shown(log) for log in watch_flow_run(flow_run_id)],
+        "watched": watched(view),
     }
