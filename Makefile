@@ -28,7 +28,7 @@ OURS    := --python-version 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve migrate test lint format types openapi client bench bench-full lock clean
+.PHONY: help serve migrate test attacks lint format types openapi client bench bench-full lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,10 @@ migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
 test: $(DEV) $(PREFECT1_VENV)/.ready ## Run all tests: make test ARGS="-k aggregate"
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup -m "not attack" $(ARGS)
+
+attacks: $(DEV) ## Run the long attacks on running services: make attacks ARGS="-k memory"
+	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check
