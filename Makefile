@@ -17,6 +17,9 @@ PREFECT1_PYTHONS ?= $(PYTHON) python3.11 python3.10 python3.9
 # The benchmarks compare the service with Prefect 3's server, which needs other releases of what we need.
 PREFECT3_VENV := .venv-prefect3
 
+# The tests open pages in a real browser.
+CHROMIUM := $(VENV)/.chromium
+
 PIP_INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 INSTALL_LOCK  := $(PIP_INSTALL) --require-hashes --requirement
 # The build back end comes from the lock as well, so that nothing unpinned is fetched.
@@ -39,10 +42,10 @@ serve: $(RUN) ## Start the service: make serve ARGS="--port 4300"
 migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
-test: $(DEV) $(PREFECT1_VENV)/.ready ## Run all tests: make test ARGS="-k aggregate"
+test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate"
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup -m "not attack" $(ARGS)
 
-attacks: $(DEV) ## Run the long attacks on running services: make attacks ARGS="-k memory"
+attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
@@ -107,6 +110,13 @@ $(PREFECT1_VENV)/.ready: requirements/prefect1.lock
 		exit; \
 	done; \
 	echo "There is no Python 3.9, 3.10 or 3.11: prefect 1.4.1 is not tested." >&2
+
+# Where it can be installed by itself, it is: on Debian, as root, as in a container.
+$(CHROMIUM): $(DEV)
+	@command -v chromium chromium-browser google-chrome-stable google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } >/dev/null \
+		|| { echo "There is no Chromium: nothing is tested in a browser." >&2; exit; }; \
+	touch $@
 
 $(PREFECT3_VENV)/.ready: requirements/prefect3.lock
 	$(PYTHON) -m venv --clear $(PREFECT3_VENV)

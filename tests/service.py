@@ -49,7 +49,7 @@ async def running(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     try:
         # What the server would answer with 500 must not end in the test as the exception itself.
         transport = httpx.ASGITransport(asgi, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
     finally:
         await tell("shutdown")

@@ -115,6 +115,12 @@ class Forbidden(ProblemError):
     of_code = "forbidden"
 
 
+class OriginNotAllowed(ProblemError):
+    """The request had the `Origin` of a web page that may not change anything."""
+
+    of_code = "origin-not-allowed"
+
+
 class NotFound(ProblemError):
     """There is no such thing. Where the service itself says so, the URL leads past its resources."""
 
@@ -188,6 +194,20 @@ class VersionConflict(ProblemError):
 
     of_status = 412
     of_code = "version-conflict"
+
+
+class RequestTimeout(ProblemError):
+    """The service waited too long for the request's body."""
+
+    of_status = 408
+    of_code = "request-timeout"
+
+
+class HostNotAllowed(ProblemError):
+    """The service does not answer to the host in the URL: use another name of it, or add this one to its settings."""
+
+    of_status = 421
+    of_code = "host-not-allowed"
 
 
 class BodyTooLarge(ProblemError):

@@ -16,7 +16,9 @@ from litestar.routes import HTTPRoute
 from taskruns_service import commands, counts, dialects
 from taskruns_service.api import HANDLERS, UNDOCUMENTED
 from taskruns_service.api.admission import admit
+from taskruns_service.api.bodies import BodyLimits
 from taskruns_service.api.document import make_document
+from taskruns_service.api.gate import Gate
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.database import Database, open_database
@@ -75,7 +77,9 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
         logging_config=None,
     )
     app.state.document = make_document(handlers)
-    return Front(app, _methods(app), position=lambda: app.state.database.position)
+    bodies = BodyLimits(memory=settings.body_memory * 2**20, seconds=settings.receive_timeout)
+    gate = Gate(app, settings.host_policy, bodies)
+    return Front(gate, _methods(app), position=lambda: app.state.database.position)
 
 
 def application() -> Front:

@@ -42,6 +42,7 @@ def cli() -> None:
 @_database
 @click.option("--host", help="Address to listen on (127.0.0.1).  [TASKRUNS_HOST]")
 @click.option("--port", type=int, help="Port to listen on (4200).  [TASKRUNS_PORT]")
+@click.option("--allowed-hosts", help="Further names of the service, with commas.  [TASKRUNS_ALLOWED_HOSTS]")
 @click.option("--workers", type=int, help="Processes; more than one on PostgreSQL only (1).  [TASKRUNS_WORKERS]")
 @click.option("--insecure", is_flag=True, default=None, help="Serve without keys beyond loopback.  [TASKRUNS_INSECURE]")
 @click.option(
@@ -85,6 +86,8 @@ def _serve(settings: Settings, address: str) -> None:
             address=address,
             port=settings.port,
             workers=settings.workers,
+            connections=settings.connections,
+            receive_timeout=settings.receive_timeout,
             log_level=settings.log_level,
             log_format=settings.log_format,
             file=None if dialects.traits(settings.url).asynchronous else settings.url.database,

@@ -141,6 +141,29 @@ class VersionConflict(ServiceError):
     status = HTTPStatus.PRECONDITION_FAILED
 
 
+class HostNotAllowed(ServiceError):
+    """This service does not answer to this host. If it is a name of the service, add it to TASKRUNS_ALLOWED_HOSTS."""
+
+    code = "host-not-allowed"
+    status = HTTPStatus.MISDIRECTED_REQUEST
+
+
+class OriginNotAllowed(ServiceError):
+    """A web page of another origin may not change anything. Where pages reach the service by another name, as behind a
+    proxy, add that to TASKRUNS_ALLOWED_HOSTS.
+    """
+
+    code = "origin-not-allowed"
+    status = HTTPStatus.FORBIDDEN
+
+
+class RequestTimeout(ServiceError):
+    """The request's body took longer to arrive than the service waits (TASKRUNS_RECEIVE_TIMEOUT)."""
+
+    code = "request-timeout"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
 class BodyTooLarge(ServiceError):
     """The request's body is larger than this operation takes; `limit` is in bytes."""
 

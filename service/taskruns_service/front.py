@@ -12,7 +12,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 POSITION = "X-Taskruns-Position"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_SAFE = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Those that change nothing."""
 
 log = structlog.get_logger()
 
@@ -50,7 +51,7 @@ class Front:
                 headers = [*message["headers"], (b"x-request-id", request_id.encode())]
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
                     headers = [one for one in headers if one[0] != b"allow"] + [(b"allow", allowed.encode())]
-                if method not in _SAFE and (position := self._position()) is not None:
+                if method not in SAFE_METHODS and (position := self._position()) is not None:
                     headers.append((POSITION.lower().encode(), str(position).encode()))
                 message["headers"] = headers
             elif method == "HEAD":

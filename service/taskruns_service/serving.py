@@ -9,12 +9,16 @@ from contextlib import nullcontext
 
 import msgspec
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from taskruns_service import locks
 from taskruns_service.errors import ConfigurationError
 from taskruns_service.logs import library_logs
+
+HEAD_BYTES = 64 * 1024
+"""The largest head of a request, and what is read of a body at a time."""
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +30,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     port: int
     workers: int
+    connections: int
+    receive_timeout: float
     log_level: str
     log_format: str
     file: str | None
@@ -50,6 +56,13 @@ def serve(serving: Serving) -> None:
             loop=Loops.auto,
             address=serving.address,
             port=serving.port,
+            # HTTP/1.1 only: connections of HTTP/2 would not be closed when idle, and proxies speak HTTP/1.1 to servers.
+            http=HTTPModes.http1,
+            websockets=False,
+            backpressure=serving.connections,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(serving.receive_timeout * 1000), max_buffer_size=HEAD_BYTES
+            ),
             workers=serving.workers,
             workers_kill_timeout=30,
             respawn_failed_workers=True,

@@ -1,6 +1,5 @@
 """Settings: everything that may be set, read from the environment on request and never at import."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from sqlalchemy import URL
 
 from taskruns_service import dialects
 from taskruns_service.errors import ConfigurationError
+from taskruns_service.hosts import Authority, HostPolicy, is_loopback_address, read_authority
 
 PREFIX = "TASKRUNS_"
 
@@ -29,6 +29,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 4200
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one on PostgreSQL only.")] = 1
+    allowed_hosts: Annotated[str, Meta(description="Further names of the service, with commas: host or host:port.")] = (
+        ""
+    )
+    connections: Annotated[int, Meta(ge=16, le=100_000, description="Open connections, in each process.")] = 4096
+    receive_timeout: Annotated[
+        float, Meta(ge=1, le=3600, description="Seconds in which a request has to arrive, and that idle ones may last.")
+    ] = 30.0
+    body_memory: Annotated[
+        int, Meta(ge=8, description="MiB that the bodies of all requests may take, in each process.")
+    ] = 64
     require_keys: Annotated[bool, Meta(description="Ask for API keys on loopback too.")] = False
     insecure: Annotated[bool, Meta(description="Serve without API keys beyond loopback.")] = False
     pool_size: Annotated[int, Meta(ge=1, le=100, description="Connections for reading, in each process.")] = 8
@@ -57,6 +67,28 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Whether requests must carry an API key."""
         return self.require_keys or not (is_loopback(self.host) or self.insecure)
 
+    @property
+    def host_policy(self) -> HostPolicy:
+        """Which hosts and origins are taken; raises ConfigurationError.
+
+        Without keys a host is checked, but not where the operator serves others without them and names no host.
+        """
+        allowed = tuple(map(_allowed_host, filter(None, map(str.strip, self.allowed_hosts.split(",")))))
+        return HostPolicy(
+            checks_host=not self.needs_keys and (is_loopback(self.host) or bool(allowed)),
+            own_host=f"[{self.host}]" if ":" in self.host else self.host.lower(),
+            allowed=allowed,
+        )
+
+
+def _allowed_host(text: str) -> Authority:
+    if (authority := read_authority(text)) is None:
+        raise ConfigurationError(
+            f"TASKRUNS_ALLOWED_HOSTS is wrong: {text!r} should be a host, or a host and a port, such as "
+            "runs.example.com or runs.example.com:8443."
+        )
+    return authority
+
 
 def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     """Reads settings from an environment; `flags` that are not None go first.
@@ -75,6 +107,7 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             except msgspec.ValidationError as error:
                 raise ConfigurationError(f"{PREFIX}{field.name.upper()} is wrong: {error}.") from None
     settings = Settings(**values)
+    _ = settings.host_policy  # raises what is wrong with it
     urls = {"DATABASE_URL": settings.database_url}
     if settings.read_database_url:
         urls["READ_DATABASE_URL"] = settings.read_database_url
@@ -91,9 +124,4 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost" or is_loopback_address(host)

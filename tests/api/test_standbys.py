@@ -166,7 +166,7 @@ async def test_new_run_is_found_by_who_knows_nothing_but_its_id(pair: Pair) -> N
 
 async def test_python_client_reads_its_own_writes(pair: Pair) -> None:
     async with running(create_app(pair.settings())) as http, paused(pair):
-        client, other = (AsyncClient("http://service", http_client=http) for _ in range(2))
+        client, other = (AsyncClient("http://localhost", http_client=http) for _ in range(2))
         made = await client.flow_runs.create(flow_name="by the client")
         found = await client.flow_runs.list(flow_name=["by the client"])
         assert [one.id for one in found.items] == [made.id]

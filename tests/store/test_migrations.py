@@ -1,11 +1,16 @@
 """Migrations: the schema that they make is the tables' own, they go up and down, and `verify` refuses any other."""
 
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from uuid import UUID, uuid4
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from taskruns_service import migrations, tables
 from taskruns_service.database import Database
@@ -91,6 +96,34 @@ async def test_migrating_again_keeps_what_is_there(database: Database, writer: W
     assert (
         await database.read(lambda connection: connection.execute(text("SELECT count(*) FROM flow_run")).scalar()) == 1
     )
+
+
+def default_ids(connection: Connection) -> tuple[set[UUID], set[UUID]]:
+    """The ids of the tenants and projects, and those of the tenants that projects and agents refer to."""
+    tenant, project, agent = tables.tenant, tables.project, tables.agent
+    own = [connection.scalars(select(column)) for column in (tenant.c.id, project.c.id)]
+    referred = [connection.scalars(select(column)) for column in (project.c.tenant_id, agent.c.tenant_id)]
+    return set(chain(*own)), set(chain(*referred))
+
+
+async def test_ids_of_the_default_tenant_and_project_are_random(empty_database_url: str, tmp_path: Path) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade, "0002")
+        (known, _) = await database.read(default_ids)
+        now = datetime.now(UTC)
+        (tenant_id,) = await database.read(lambda connection: list(connection.scalars(select(tables.tenant.c.id))))
+        agent = {"id": uuid4(), "tenant_id": tenant_id, "labels": [], "created": now, "updated": now}
+        await database.transact(run_on, tables.agent.insert().values(**agent))
+        await database.transact(migrations.upgrade)
+        (ids, referred) = await database.read(default_ids)
+    async with opened(f"sqlite:///{tmp_path / 'other.db'}") as other:
+        await other.transact(migrations.upgrade)
+        (other_ids, _) = await other.read(default_ids)
+    assert len(known) == len(ids) == len(other_ids) == 2
+    assert known.isdisjoint(ids)
+    assert ids.isdisjoint(other_ids)
+    assert len(referred) == 1
+    assert referred <= ids
 
 
 async def test_migration_that_fails_leaves_the_database_as_it_was(empty_database_url: str) -> None:

@@ -8,7 +8,7 @@ from litestar import Response, get, post
 
 from taskruns_service.api.admission import ask_for_key
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
-from taskruns_service.api.requests import ApiRequest
+from taskruns_service.api.requests import ApiRequest, require_json
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.graphql import execution
 from taskruns_service.graphql.context import Context
@@ -28,6 +28,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 @post(["/graphql", "/"], status_code=HTTPStatus.OK, request_max_body_size=BULK_BODY_BYTES)
 async def post_graphql(request: ApiRequest) -> Response[bytes]:
     """Answers a query or a mutation; a request without a key that is in force gets an answer too, as clients expect."""
+    require_json(request)
     answer = await _answer(request)
     return Response(answer.body, status_code=answer.status, media_type="application/json")
 

@@ -12,7 +12,10 @@ from msgspec import Struct
 from taskruns_service.errors import (
     BodyTooLarge,
     Forbidden,
+    HostNotAllowed,
     InvalidRequest,
+    OriginNotAllowed,
+    RequestTimeout,
     ServiceError,
     Unauthenticated,
     UnsupportedMediaType,
@@ -58,8 +61,9 @@ class Operation(Struct, frozen=True, kw_only=True):
     def all_errors(self) -> tuple[type[ServiceError], ...]:
         """Its own errors and those that come with what it takes."""
         access = () if self.scope is Scope.public else (Unauthenticated, Forbidden)[: 1 + (self.scope is Scope.write)]
-        body = () if self.body is None else (BodyTooLarge, UnsupportedMediaType)
-        return (InvalidRequest, *access, *body, *self.errors, ServiceError)
+        origin = (OriginNotAllowed,) if self.scope is Scope.write else ()
+        body = () if self.body is None else (RequestTimeout, BodyTooLarge, UnsupportedMediaType)
+        return (InvalidRequest, *access, *origin, HostNotAllowed, *body, *self.errors, ServiceError)
 
 
 Handler = Callable[..., Any]

@@ -8,12 +8,15 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import HTTPScope
 
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import (
     BodyTooLarge,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    RequestTimeout,
     ServiceError,
     Unauthenticated,
     UnsupportedMediaType,
@@ -55,15 +58,29 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     known = _known(request, error)
     if known.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ServiceError):
         log.error("request failed", error=type(error).__name__, exc_info=error)
-    problem = problem_of(known, path=request.scope["path"], request_id=str(request.scope.get("request_id", "")))
-    headers = {}
+    body, headers = _rendered(known, request.scope)
     if isinstance(error, MethodNotAllowedException):
         headers["Allow"] = allow_header((error.headers or {})["allow"].split(", "))
-    if isinstance(known, Unauthenticated):
+    return Response(body, status_code=known.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def problem_response(error: ServiceError, scope: HTTPScope) -> JsonResponse:
+    """The answer to a request that is refused before it is routed."""
+    body, headers = _rendered(error, scope)
+    return JsonResponse(body, error.status, {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **headers})
+
+
+def _rendered(error: ServiceError, scope: HTTPScope) -> tuple[bytes, dict[str, str]]:
+    """The problem as JSON, and the headers that go with it."""
+    problem = problem_of(error, path=scope["path"], request_id=str(scope.get("request_id", "")))
+    headers = {}
+    if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="taskruns"'
-    if "retry_after" in known.members:
-        headers["Retry-After"] = str(known.members["retry_after"])
-    return Response(msgspec.json.encode(problem), status_code=known.status, media_type=MEDIA_TYPE, headers=headers)
+    if isinstance(error, RequestTimeout):
+        headers["Connection"] = "close"
+    if "retry_after" in error.members:
+        headers["Retry-After"] = str(error.members["retry_after"])
+    return msgspec.json.encode(problem), headers
 
 
 def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:

@@ -94,11 +94,15 @@ def query(request: ApiRequest) -> dict[str, Any]:
     return read_query(request.scope["query_string"], declared.parameters if declared else ())
 
 
+def require_json(request: ApiRequest) -> None:
+    """Raises UnsupportedMediaType unless the body is said to be JSON; one of another type has been refused before."""
+    if request.header(b"content-type") is None:
+        raise UnsupportedMediaType
+
+
 async def body(request: ApiRequest, of: type[T]) -> T:
     """The body as a Struct; raises UnsupportedMediaType, or InvalidRequest with a JSON Pointer to what is wrong."""
-    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise UnsupportedMediaType
+    require_json(request)
     raw = await request.body()
     if not raw:
         raise InvalidRequest("The body is missing; it should be a JSON object.")

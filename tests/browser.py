@@ -1,0 +1,52 @@
+"""The only place that runs a browser for the tests: a real Chromium, without a window and without a network."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+STOP_SECONDS = 20
+
+
+def find_chromium() -> str:
+    """Returns the path of Chromium; skips the test where there is none, and fails it in CI."""
+    if chosen := os.environ.get("TASKRUNS_TEST_CHROMIUM"):
+        return chosen
+    if program := next(filter(None, map(shutil.which, PROGRAMS)), None):
+        return program
+    reason = (
+        "There is no Chromium, so nothing is tested in a browser: install it (Debian's package is `chromium`), "
+        "or name its program in TASKRUNS_TEST_CHROMIUM."
+    )
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def browsing(url: str, **names: str) -> Iterator[None]:
+    """Shows a page until the block ends; `names` are addresses by host name, with `_` for the dot."""
+    rules = ",".join(f"MAP {name.replace('_', '.')} {address}" for name, address in names.items())
+    with tempfile.TemporaryDirectory(prefix="taskruns-chromium-", ignore_cleanup_errors=True) as profile:
+        command = [
+            find_chromium(),
+            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"),
+            *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+            *(f"--user-data-dir={profile}", f"--host-resolver-rules={rules}", "--remote-debugging-port=0", url),
+        ]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, **quiet)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
