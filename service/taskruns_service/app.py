@@ -25,6 +25,7 @@ from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
 from taskruns_service.keys import KeyRing
+from taskruns_service.listeners import limit_unread_time
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
 from taskruns_service.standbys import open_standbys
@@ -77,16 +78,16 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
         logging_config=None,
     )
     app.state.document = make_document(handlers)
-    bodies = BodyLimits(memory=settings.body_memory * 2**20, seconds=settings.receive_timeout)
-    gate = Gate(app, settings.host_policy, bodies)
-    return Front(gate, _methods(app), position=lambda: app.state.database.position)
+    limits = BodyLimits(memory=settings.body_memory * 2**20, seconds=settings.receive_timeout)
+    return Front(Gate(app, settings.host_policy, limits), _methods(app), position=lambda: app.state.database.position)
 
 
 def application() -> Front:
     """The application as the environment sets it up: what the server's processes load."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
-    threading.Thread(target=_end_with, args=[os.getppid()], name="end-with-parent", daemon=True).start()
+    for watch, argument in ((_end_with, os.getppid()), (limit_unread_time, settings.receive_timeout)):
+        threading.Thread(target=watch, args=[argument], name=watch.__name__, daemon=True).start()
     app = create_app(settings)
     _collect_seldom()
     return app

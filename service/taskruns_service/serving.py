@@ -20,6 +20,9 @@ from taskruns_service.logs import library_logs
 HEAD_BYTES = 64 * 1024
 """The largest head of a request, and what is read of a body at a time."""
 
+OTHER_FILES = 200
+"""Open files of a worker besides its connections: those of the database, of the server and of Python."""
+
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """Where to listen, with how many processes, how they log, and which SQLite file is theirs alone.
@@ -48,6 +51,7 @@ def become(serving: Serving) -> None:
 
 def serve(serving: Serving) -> None:
     """Serves until SIGTERM or Ctrl-C; raises ConfigurationError when another process has the file."""
+    _allow_open_files(serving.connections + OTHER_FILES)
     with locks.hold(serving.file) if serving.file else nullcontext():
         Granian(
             "taskruns_service.app:application",
@@ -69,6 +73,22 @@ def serve(serving: Serving) -> None:
             log_level=LogLevels(serving.log_level),
             log_dictconfig=library_logs(serving.log_level, serving.log_format),
         ).serve()
+
+
+def _allow_open_files(count: int) -> None:
+    """Lets this process and its workers open so many files; raises ConfigurationError where the system does not."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise ConfigurationError(
+            f"TASKRUNS_CONNECTIONS needs {count} open files, and the system allows {hard}. Raise its limit "
+            f"(`ulimit -n`), or set TASKRUNS_CONNECTIONS to at most {hard - OTHER_FILES}."
+        )
+    if soft != resource.RLIM_INFINITY and soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from taskruns_service.errors import Overloaded, RequestTimeout
 
 UNCOUNTED_BYTES = 16 * 1024
 """What each body has without asking, so that large bodies do not keep single reports out. Connections bound the sum."""
+DISCARDED_BYTES = 16 * 1024 * 1024
+"""How much of a body is read that nobody needs, so that its sender, who reads no answer before, gets the answer."""
 
 
 class BodyLimits:
@@ -18,47 +20,56 @@ class BodyLimits:
         self.memory_left = memory
         self.seconds = seconds
 
-    def receiving(self, receive: Receive) -> "BodyReceiver":
-        """Returns what receives the body of one request within the limits; it has to be released in the end."""
-        return BodyReceiver(self, receive)
-
 
 class BodyReceiver:
-    """Receives the messages of one request, as ASGI has it."""
+    """Receives the messages of one request, as ASGI has it. It has to be released in the end."""
 
     def __init__(self, limits: BodyLimits, receive: Receive) -> None:
         self._limits = limits
         self._receive = receive
         self._deadline: float | None = None
         self._is_complete = False
-        self._size = 0
+        self._counted = -UNCOUNTED_BYTES
 
     async def __call__(self) -> HTTPReceiveMessage:
         """Receives one message; raises RequestTimeout and Overloaded while the body is not complete."""
         if self._is_complete:
             return await self._receive()  # type: ignore[return-value]
+        message = await self._receive_in_time()
+        if message["type"] == "http.request":
+            self._count(len(message["body"]))
+        return message
+
+    async def discard(self) -> bool:
+        """Receives the rest of the body without keeping it; whether it ended within the limits."""
+        size = 0
+        try:
+            while not self._is_complete and size <= DISCARDED_BYTES:
+                message = await self._receive_in_time()
+                size += len(message["body"]) if message["type"] == "http.request" else 0
+        except RequestTimeout:
+            return False
+        return self._is_complete
+
+    def release(self) -> None:
+        """Gives back the memory of the body."""
+        self._limits.memory_left += max(0, self._counted)
+        self._counted = -UNCOUNTED_BYTES
+
+    async def _receive_in_time(self) -> HTTPReceiveMessage:
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().time() + self._limits.seconds
         try:
             async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
+                message: HTTPReceiveMessage = await self._receive()  # type: ignore[assignment]
         except TimeoutError:
             raise RequestTimeout from None
-        if message["type"] == "http.request":
-            self._is_complete = not message["more_body"]
-            self._count(len(message["body"]))
-        else:
-            self._is_complete = True
-        return message  # type: ignore[return-value]
+        self._is_complete = message["type"] != "http.request" or not message["more_body"]
+        return message
 
     def _count(self, size: int) -> None:
-        counted = max(0, self._size + size - UNCOUNTED_BYTES) - max(0, self._size - UNCOUNTED_BYTES)
+        counted = max(0, self._counted + size) - max(0, self._counted)
         if counted > self._limits.memory_left:
             raise Overloaded("The bodies of other requests take all the memory that there is for them.", retry_after=1)
         self._limits.memory_left -= counted
-        self._size += size
-
-    def release(self) -> None:
-        """Gives back the memory of the body."""
-        self._limits.memory_left += max(0, self._size - UNCOUNTED_BYTES)
-        self._size = 0
+        self._counted += size

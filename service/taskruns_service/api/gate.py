@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from taskruns_service.api.bodies import BodyLimits
+from taskruns_service.api.bodies import BodyLimits, BodyReceiver
 from taskruns_service.api.problems import problem_response
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import (
     HostNotAllowed,
     InvalidRequest,
@@ -21,26 +22,35 @@ from taskruns_service.hosts import HostPolicy, read_authority
 class Gate:
     """Refuses requests that were not meant for the service, and bounds what is received of the others."""
 
-    def __init__(self, app: ASGIApp, hosts: HostPolicy, bodies: BodyLimits) -> None:
+    def __init__(self, app: ASGIApp, hosts: HostPolicy, limits: BodyLimits) -> None:
         self._app = app
         self._hosts = hosts
-        self._bodies = bodies
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI has it."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        body = BodyReceiver(self._limits, receive)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and _has_body(scope) and not await body.discard():
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        app = self._refusal(scope) or self._app
+        try:
+            await app(scope, body, answer)
+        finally:
+            body.release()
+
+    def _refusal(self, scope: HTTPScope) -> JsonResponse | None:
         try:
             self._check(scope)
         except ServiceError as error:
-            await problem_response(error, scope)(scope, receive, send)
-            return
-        body = self._bodies.receiving(receive)
-        try:
-            await self._app(scope, body, send)
-        finally:
-            body.release()
+            return problem_response(error, scope)
+        return None
 
     def _check(self, scope: HTTPScope) -> None:
         """Raises InvalidRequest, HostNotAllowed, OriginNotAllowed or UnsupportedMediaType."""
@@ -66,6 +76,11 @@ class Gate:
         _require_json(headers.get(b"content-type", []))
 
 
+def _has_body(scope: HTTPScope) -> bool:
+    return any(name in _BODY_HEADERS for name, _ in scope["headers"])
+
+
+_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 _CHECKED = frozenset({b"host", b"origin", b"sec-fetch-site", b"content-type"})
 
 

@@ -16,7 +16,6 @@ from taskruns_service.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
-    RequestTimeout,
     ServiceError,
     Unauthenticated,
     UnsupportedMediaType,
@@ -76,8 +75,6 @@ def _rendered(error: ServiceError, scope: HTTPScope) -> tuple[bytes, dict[str, s
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="taskruns"'
-    if isinstance(error, RequestTimeout):
-        headers["Connection"] = "close"
     if "retry_after" in error.members:
         headers["Retry-After"] = str(error.members["retry_after"])
     return msgspec.json.encode(problem), headers
