@@ -115,7 +115,7 @@ class Forbidden(ProblemError):
     of_code = "forbidden"
 
 
-class OriginNotAllowed(ProblemError):
+class OriginNotAllowed(Forbidden):
     """The request had the `Origin` of a web page that may not change anything."""
 
     of_code = "origin-not-allowed"
