@@ -7,7 +7,6 @@ since anyone may send them.
 
 import ipaddress
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -59,7 +58,6 @@ class HostPolicy(Struct, frozen=True, kw_only=True):
         return any(allowed.covers(authority) for allowed in self.allowed)
 
 
-@lru_cache(maxsize=256)
 def read_authority(text: str) -> Authority | None:
     """Reads `host` or `host:port`, as in a Host header (RFC 9110, 7.2); None if it is neither."""
     if (match := _AUTHORITY.fullmatch(text)) is None:

@@ -62,8 +62,8 @@ def half_sent(path: str, size: int) -> bytes:
 
 
 def answers(service: Served) -> bool:
-    """Whether a new connection gets an answer within a second."""
-    with suppress(httpx.TimeoutException), httpx.Client(timeout=1) as http:
+    """Whether a new connection gets an answer soon."""
+    with suppress(httpx.TimeoutException), httpx.Client(timeout=3) as http:
         return http.get(f"{service.url}/health").status_code == 200
     return False
 
@@ -77,7 +77,7 @@ def impatient(serve: Serve) -> Iterator[Served]:
 
 def test_idle_connections_do_not_keep_others_out(service: Served) -> None:
     with many_connections(service, 1100):
-        eventually(lambda: answers(service), 20)
+        eventually(lambda: answers(service), 90)
 
 
 BEGINNINGS = {
@@ -137,7 +137,7 @@ def test_unfinished_requests_keep_others_out_only_for_a_while(impatient: Served,
     with many_connections(impatient, 16) as connections:
         for connection in connections:
             connection.sendall(BEGINNINGS[beginning])
-        eventually(lambda: answers(impatient), 30)
+        eventually(lambda: answers(impatient), 90)
 
 
 def test_clients_that_never_read_keep_others_out_only_for_a_while(impatient: Served) -> None:
@@ -147,7 +147,7 @@ def test_clients_that_never_read_keep_others_out_only_for_a_while(impatient: Ser
             connection.setblocking(False)
             with suppress(BlockingIOError):
                 connection.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
-        eventually(lambda: answers(impatient), 30)
+        eventually(lambda: answers(impatient), 90)
 
 
 def test_head_has_a_bound(service: Served) -> None:

@@ -1,13 +1,14 @@
 """The gate: what every request has to pass before it is routed, so that no handler can forget it."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from taskruns_service.api.bodies import BodyLimits, BodyReceiver
 from taskruns_service.api.problems import problem_response
-from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import (
     HostNotAllowed,
     InvalidRequest,
@@ -16,7 +17,14 @@ from taskruns_service.errors import (
     UnsupportedMediaType,
 )
 from taskruns_service.front import SAFE_METHODS
-from taskruns_service.hosts import HostPolicy, read_authority
+from taskruns_service.hosts import Authority, HostPolicy, read_authority
+
+VALUES_REMEMBERED = 256
+LONGEST_VALUE = 300
+_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+_CHECKED_HEADERS = _BODY_HEADERS | {b"host", b"origin", b"sec-fetch-site", b"content-type"}
+
+Headers = Mapping[bytes, Sequence[bytes]]
 
 
 class Gate:
@@ -26,65 +34,64 @@ class Gate:
         self._app = app
         self._hosts = hosts
         self._limits = limits
+        self._check_host = lru_cache(VALUES_REMEMBERED)(self._read_host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI has it."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
+        headers = defaultdict[bytes, list[bytes]](list)
+        for name, value in scope["headers"]:
+            if name in _CHECKED_HEADERS:
+                headers[name].append(value[:LONGEST_VALUE])
+        error = self._error(scope, headers)
+        app = self._app if error is None else problem_response(error, scope)
+        if headers.keys().isdisjoint(_BODY_HEADERS):
+            await app(scope, receive, send)
+        else:
+            await self._with_body(app, scope, receive, send)
+
+    async def _with_body(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Handles a request with a body, all of which is received before the answer, so that its sender reads that."""
         body = BodyReceiver(self._limits, receive)
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and _has_body(scope) and not await body.discard():
+            if message["type"] == "http.response.start" and not await body.discard():
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
-        app = self._refusal(scope) or self._app
         try:
             await app(scope, body, answer)
         finally:
             body.release()
 
-    def _refusal(self, scope: HTTPScope) -> JsonResponse | None:
-        try:
-            self._check(scope)
-        except ServiceError as error:
-            return problem_response(error, scope)
-        return None
-
-    def _check(self, scope: HTTPScope) -> None:
-        """Raises InvalidRequest, HostNotAllowed, OriginNotAllowed or UnsupportedMediaType."""
-        headers: dict[bytes, list[str]] = {}
-        for name, value in scope["headers"]:
-            if name in _CHECKED:
-                headers.setdefault(name, []).append(value.decode("latin-1"))
-        hosts = headers.get(b"host", [])
-        host = read_authority(hosts[0]) if len(hosts) == 1 else None
-        if host is None:
-            raise InvalidRequest("A request needs one Host header with a host name, and with a port if there is one.")
-        if not self._hosts.takes_host(host):
-            raise HostNotAllowed(
-                f"This service does not answer to the host {host.host[:100]}. If that is a name of it, "
-                "add it to TASKRUNS_ALLOWED_HOSTS."
-            )
+    def _error(self, scope: HTTPScope, headers: Headers) -> ServiceError | None:
+        """What is wrong with a request; None if it may pass."""
+        hosts = headers.get(b"host", ())
+        host = self._check_host(hosts[0] if len(hosts) == 1 else b"")
+        if isinstance(host, ServiceError):
+            return host
         if scope["method"] in SAFE_METHODS:
-            return
-        origins = headers.get(b"origin", [])
-        is_foreign = "cross-site" in headers.get(b"sec-fetch-site", [])
+            return None
+        is_foreign = b"cross-site" in headers.get(b"sec-fetch-site", ())
+        origins = [origin.decode("latin-1") for origin in headers.get(b"origin", ())]
         if is_foreign or not all(self._hosts.takes_origin(origin, host) for origin in origins):
-            raise OriginNotAllowed
-        _require_json(headers.get(b"content-type", []))
+            return OriginNotAllowed()
+        # A page may send other types to any address without asking.
+        return None if all(map(_is_json, headers.get(b"content-type", ()))) else UnsupportedMediaType()
+
+    def _read_host(self, value: bytes) -> Authority | ServiceError:
+        if (host := read_authority(value.decode("latin-1"))) is None:
+            return InvalidRequest("A request needs one Host header with a host name, and with a port if there is one.")
+        if self._hosts.takes_host(host):
+            return host
+        return HostNotAllowed(
+            f"This service does not answer to the host {host.host[:100]}. If that is a name of it, "
+            "add it to TASKRUNS_ALLOWED_HOSTS."
+        )
 
 
-def _has_body(scope: HTTPScope) -> bool:
-    return any(name in _BODY_HEADERS for name, _ in scope["headers"])
-
-
-_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
-_CHECKED = frozenset({b"host", b"origin", b"sec-fetch-site", b"content-type"})
-
-
-def _require_json(media_types: Iterable[str]) -> None:
-    """A page may send other types to any address without asking; what nothing here reads is refused everywhere."""
-    if any(media_type.partition(";")[0].strip().lower() != "application/json" for media_type in media_types):
-        raise UnsupportedMediaType
+@lru_cache(VALUES_REMEMBERED)
+def _is_json(media_type: bytes) -> bool:
+    return media_type.partition(b";")[0].strip().lower() == b"application/json"
