@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from taskruns_service import __version__, counts, dialects, imports, keys, locks, migrations
+from taskruns_service import __version__, counts, dialects, imports, keys, locks, migrations, private_files
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
@@ -68,9 +68,9 @@ def serve(**flags: Any) -> None:
         else:
             _ask(settings, migrations.verify)
         _refuse_to_expose(settings)
-        click.echo(f"database  {settings.url.render_as_string(hide_password=True)}", err=True)
+        click.echo(f"database  {dialects.shown_url(settings.url)}", err=True)
         if settings.read_url is not None:
-            click.echo(f"standbys  {settings.read_url.render_as_string(hide_password=True)}", err=True)
+            click.echo(f"standbys  {dialects.shown_url(settings.read_url)}", err=True)
         click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
         address = _listenable(settings)
     _serve(settings, address)
@@ -258,7 +258,7 @@ def _migrated(flags: dict[str, Any]) -> Settings:
     """The settings, once the database has the tables that keys are kept in."""
     settings = read_settings(os.environ, **flags)
     if dialects.traits(settings.url).migrates_itself:
-        _make_folder(settings)
+        private_files.create_folder(Path(str(settings.url.database)).parent)
         _change(settings, migrations.upgrade)
     else:
         _ask(settings, migrations.verify)
@@ -283,13 +283,9 @@ def _alone(settings: Settings) -> Iterator[None]:
     if dialects.traits(settings.url).asynchronous:
         yield
     else:
-        _make_folder(settings)
+        private_files.create_folder(Path(str(settings.url.database)).parent)
         with locks.hold(str(settings.url.database)):
             yield
-
-
-def _make_folder(settings: Settings) -> None:
-    Path(str(settings.url.database)).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _refuse_to_expose(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -14,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from taskruns_service import dialects
+from taskruns_service import dialects, private_files
 from taskruns_service.dialects import Trouble
 from taskruns_service.errors import DatabaseUnavailable, OutcomeUnknown, QueryTimeout, ServiceError
 
@@ -227,6 +228,7 @@ async def open_database(
     if dialects.traits(url).asynchronous:
         database = _open_asynchronous(url, pool_size, query_timeout, attempts)
     else:
+        private_files.create_file(Path(str(url.database)))
         database = _open_threaded(url, query_timeout, synchronous)
     try:
         yield database

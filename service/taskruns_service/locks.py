@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
+from taskruns_service import private_files
 from taskruns_service.errors import ConfigurationError
 
 
@@ -12,7 +13,7 @@ from taskruns_service.errors import ConfigurationError
 def hold(path: str) -> Iterator[None]:
     """Holds the lock of the file; raises ConfigurationError when another process does."""
     try:
-        with FileLock(f"{path}.lock", timeout=0):
+        with FileLock(f"{path}.lock", timeout=0, mode=private_files.FILE_MODE):
             yield
     except Timeout:
         raise ConfigurationError(f"Another taskruns-service has {path} open. Stop it, or use another file.") from None

@@ -41,7 +41,7 @@ from taskruns_service.dialects.expressions import (
 from taskruns_service.dialects.loading import expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
 from taskruns_service.dialects.prepared import STATEMENTS_MOST, Prepared, constant, placeholder
-from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
+from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, shown_url, traits
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -116,6 +116,7 @@ __all__ = [
     "refuse_old",
     "row_of",
     "seconds_between",
+    "shown_url",
     "state_document",
     "text_matches",
     "traits",

@@ -64,6 +64,13 @@ _DRIVERS = {
 }
 
 
+_SHOWN_PARAMETERS = frozenset({"host", "port", "ssl", "target_session_attrs"})
+_PARAMETERS = _SHOWN_PARAMETERS | {
+    *("database", "user", "password", "passfile", "service", "servicefile", "direct_tls", "krbsrvname", "gsslib"),
+    "prepared_statement_cache_size",
+}
+"""What may stand behind the `?` of a PostgreSQL URL: what the driver takes as text."""
+
 _HOST = r"[A-Za-z0-9._-]+(?::\d+)?"
 _SEVERAL_HOSTS = re.compile(rf"(?P<before>[a-z0-9+]+://(?:[^/?]*@)?)(?P<hosts>{_HOST}(?:,{_HOST})+)(?P<after>[/?].*)?")
 
@@ -81,9 +88,24 @@ def read_url(text: str) -> URL:
     driver = _DRIVERS.get(url.drivername.partition("+")[0]) if url else None
     if url is None or driver is None:
         raise ConfigurationError("it should be sqlite:///path/to/file.db or postgresql://user:password@host/database.")
-    if driver.startswith("sqlite") and url.database in (None, "", ":memory:"):
-        raise ConfigurationError("it names no file, and the service keeps its data in one: sqlite:///path/to/file.db.")
+    if driver.startswith("sqlite"):
+        if url.host or url.username or url.database in (None, "", ":memory:"):
+            raise ConfigurationError(
+                "it names no file, and the service keeps its data in one: sqlite:///path/to/file.db."
+            )
+    elif url.query.keys() - _PARAMETERS:
+        # Its name may be a part of a password with an `&` in it.
+        raise ConfigurationError(
+            f"it has a parameter that the driver does not take. There are {', '.join(sorted(_PARAMETERS))}; `ssl` is "
+            "what others call `sslmode`."
+        )
     return url.set(drivername=driver)
+
+
+def shown_url(url: URL) -> str:
+    """A URL as people may see it: without its password, and with those parameters alone that hold no secret."""
+    secrets = url.query.keys() - _SHOWN_PARAMETERS
+    return url.difference_update_query(secrets).render_as_string(hide_password=True)
 
 
 def _several_hosts(url: re.Match[str]) -> URL:
