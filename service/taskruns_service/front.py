@@ -10,6 +10,8 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from taskruns_service.response_headers import with_defaults
+
 POSITION = "X-Taskruns-Position"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -48,7 +50,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], (b"x-request-id", request_id.encode())]
+                headers = [*with_defaults(message["headers"]), (b"x-request-id", request_id.encode())]
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
                     headers = [one for one in headers if one[0] != b"allow"] + [(b"allow", allowed.encode())]
                 if method not in SAFE_METHODS and (position := self._position()) is not None:

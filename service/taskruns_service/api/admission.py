@@ -1,20 +1,22 @@
 """Admission: what every request has to pass before its handler, by what the handler's operation declares."""
 
-from taskruns_service.api.operations import Operation, Scope
+from taskruns_service.api.operations import Scope
 from taskruns_service.api.requests import ApiRequest
-from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
+from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated, UnsupportedMediaType
 from taskruns_service.keys import KeyRing
 
 
 async def admit(request: ApiRequest) -> None:
     """Runs before every handler; not as guards, since Litestar copies the handler for each of them.
 
-    Raises Unauthenticated, Forbidden or InvalidRequest.
+    Raises UnsupportedMediaType, Unauthenticated, Forbidden or InvalidRequest.
     """
+    _refuse_encoding(request)
     declared = request.operation
     if declared is not None:
         await ask_for_key(request, declared.scope)
-        _refuse_query(request, declared)
+    if not (declared and declared.parameters):
+        _refuse_query(request)
 
 
 async def ask_for_key(request: ApiRequest, needed: Scope) -> None:
@@ -32,9 +34,15 @@ async def ask_for_key(request: ApiRequest, needed: Scope) -> None:
         raise Forbidden
 
 
-def _refuse_query(request: ApiRequest, declared: Operation) -> None:
-    """An operation without parameters takes no query string, rather than ignoring it."""
-    query = request.scope["query_string"]
-    if query and not declared.parameters:
+def _refuse_encoding(request: ApiRequest) -> None:
+    """Bodies are read as they are; one that says it is compressed is refused, whether or not anybody reads it."""
+    encodings = request.header(b"content-encoding")
+    if encodings is not None and any(one.strip().lower() not in ("", "identity") for one in encodings.split(",")):
+        raise UnsupportedMediaType("The body must not be encoded: send it without `Content-Encoding`.")
+
+
+def _refuse_query(request: ApiRequest) -> None:
+    """What has no parameters takes no query string, rather than ignoring it."""
+    if query := request.scope["query_string"]:
         name = query.split(b"=")[0].decode("latin-1")[:100]
         raise InvalidRequest(f"This operation takes no parameters, but was sent `{name}`.")

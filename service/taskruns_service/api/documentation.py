@@ -1,9 +1,12 @@
 """The page at /docs: the OpenAPI document for people, complete in itself, so that it works without a network."""
 
+from functools import lru_cache
 from html import escape
 from typing import Any
 
 import msgspec
+
+from taskruns_service.api.documents import Document
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733 }
@@ -14,8 +17,13 @@ details > div { margin: 0 0 1rem 1rem; padding-left: 1rem; border-left: 3px soli
 """
 
 
-def documentation_page(document: bytes) -> str:
-    """The document as one HTML page."""
+@lru_cache(1)
+def documentation_of(document: bytes) -> Document:
+    """The page for an OpenAPI document, which takes some milliseconds to make the first time."""
+    return Document(_page(document).encode(), "text/html; charset=utf-8")
+
+
+def _page(document: bytes) -> str:
     read = msgspec.json.decode(document)
     info = read["info"]
     sections = "".join(_section(tag, read) for tag in read["tags"])

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: the handlers of /graphql, and of / where clients of Prefect 1 send to if told nothing else."""
 
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from uuid import UUID
@@ -7,8 +8,10 @@ from uuid import UUID
 from litestar import Response, get, post
 
 from taskruns_service.api.admission import ask_for_key
+from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
 from taskruns_service.api.requests import ApiRequest, require_json
+from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.graphql import execution
 from taskruns_service.graphql.context import Context
@@ -16,13 +19,12 @@ from taskruns_service.graphql.documents import BadDocument
 from taskruns_service.graphql.execution import Answer
 from taskruns_service.graphql.sdl import make_sdl
 
-HINT = """This is the GraphQL endpoint of taskruns-service. Send a query with POST:
+HINT = b"""This is the GraphQL endpoint of taskruns-service. Send a query with POST, for instance:
 
-  curl {url} --json '{{"query": "{{ task_run_aggregate {{ aggregate {{ count }} }} }}"}}'
+  curl http://127.0.0.1:4200/graphql --json '{"query": "{ task_run_aggregate { aggregate { count } } }"}'
 
-The schema is at {url}/schema; in a browser this address shows an explorer.
+The schema is at /graphql/schema; in a browser this address shows an explorer.
 """
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'"
 
 
 @post(["/graphql", "/"], status_code=HTTPStatus.OK, request_max_body_size=BULK_BODY_BYTES)
@@ -63,18 +65,32 @@ def _id(given: str | None) -> UUID | None:
 
 
 @get("/graphql")
-async def explore_graphql(request: ApiRequest) -> Response[str]:
+async def explore_graphql(request: ApiRequest) -> JsonResponse:
     """Shows browsers a page to explore with, which needs nothing from elsewhere; tells others what to send."""
-    if "text/html" not in (request.header(b"accept") or ""):
-        return Response(HINT.format(url=str(request.url).partition("?")[0]), media_type="text/plain")
-    page = files("taskruns_service.graphql").joinpath("explorer.html").read_text(encoding="utf-8")
-    return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+    is_browser = "text/html" in (request.header(b"accept") or "")
+    return (_explorer() if is_browser else _hint()).answer(request)
 
 
 @get("/graphql/schema")
-async def get_graphql_schema() -> Response[str]:
+async def get_graphql_schema(request: ApiRequest) -> JsonResponse:
     """The schema as SDL."""
-    return Response(make_sdl(), media_type="text/plain")
+    return _schema().answer(request)
+
+
+@cache
+def _explorer() -> Document:
+    page = files("taskruns_service.graphql").joinpath("explorer.html").read_bytes()
+    return Document(page, "text/html; charset=utf-8", varies="Accept")
+
+
+@cache
+def _hint() -> Document:
+    return Document(HINT, "text/plain; charset=utf-8", varies="Accept")
+
+
+@cache
+def _schema() -> Document:
+    return Document(make_sdl().encode(), "text/plain; charset=utf-8")
 
 
 HANDLERS = (post_graphql, explore_graphql, get_graphql_schema)

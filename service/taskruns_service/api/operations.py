@@ -62,8 +62,9 @@ class Operation(Struct, frozen=True, kw_only=True):
         """Its own errors and those that come with what it takes."""
         access = () if self.scope is Scope.public else (Unauthenticated, Forbidden)[: 1 + (self.scope is Scope.write)]
         origin = (OriginNotAllowed,) if self.scope is Scope.write else ()
-        body = () if self.body is None else (RequestTimeout, BodyTooLarge, UnsupportedMediaType)
-        return (InvalidRequest, *access, *origin, HostNotAllowed, *body, *self.errors, ServiceError)
+        body = () if self.body is None else (RequestTimeout, BodyTooLarge)
+        everywhere = (HostNotAllowed, UnsupportedMediaType)
+        return (InvalidRequest, *access, *origin, *everywhere, *body, *self.errors, ServiceError)
 
 
 Handler = Callable[..., Any]

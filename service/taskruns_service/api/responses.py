@@ -1,5 +1,7 @@
 """Making responses: JSON that is bytes already, ETags, and 304 for those who have it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -34,9 +36,9 @@ def as_json(content: Any, status: int = HTTP_200_OK, **headers: str) -> JsonResp
     return JsonResponse(body, status, {"Content-Type": "application/json", "Content-Length": str(len(body)), **named})
 
 
-def not_modified(version: str) -> JsonResponse:
-    """304 for a client that has this version."""
-    return JsonResponse(b"", HTTP_304_NOT_MODIFIED, {"ETag": f'"{version}"'})
+def not_modified(version: str, headers: Mapping[str, str] = MappingProxyType({})) -> JsonResponse:
+    """304 for a client that has this version, with the headers that the whole answer would have."""
+    return JsonResponse(b"", HTTP_304_NOT_MODIFIED, {**headers, "ETag": f'"{version}"'})
 
 
 def versioned(request: ApiRequest, found: Versioned) -> JsonResponse:

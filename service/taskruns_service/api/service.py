@@ -1,14 +1,15 @@
 """The service itself: whether it is alive and ready, and what it can do."""
 
 import asyncio
+from functools import lru_cache
 from typing import Any
 
-from litestar import Response
 from sqlalchemy import Connection
 
 from taskruns_service import __version__, migrations, models
 from taskruns_service.api import responses
-from taskruns_service.api.documentation import documentation_page
+from taskruns_service.api.documentation import documentation_of
+from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
@@ -65,11 +66,20 @@ def _verify(connection: Connection) -> None:
     summary="Get this document",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("The OpenAPI document.", dict[str, Any])},
+    conditional=("If-None-Match",),
+    answers={
+        200: Answer("The OpenAPI document.", dict[str, Any], headers=("ETag",)),
+        304: Answer("It has not changed."),
+    },
 )
 async def get_openapi(request: ApiRequest) -> JsonResponse:
     """Get the OpenAPI document of this service."""
-    return responses.as_json(request.app.state.document)
+    return _openapi_of(request.app.state.document).answer(request)
+
+
+@lru_cache(1)
+def _openapi_of(document: bytes) -> Document:
+    return Document(document, "application/json")
 
 
 @operation(
@@ -79,11 +89,12 @@ async def get_openapi(request: ApiRequest) -> JsonResponse:
     summary="Read about the API",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("The documentation.", str)},
+    conditional=("If-None-Match",),
+    answers={200: Answer("The documentation.", str, headers=("ETag",)), 304: Answer("It has not changed.")},
 )
-async def get_documentation(request: ApiRequest) -> Response[str]:
+async def get_documentation(request: ApiRequest) -> JsonResponse:
     """Read the documentation of the API, as a page for people."""
-    return Response(documentation_page(request.app.state.document), media_type="text/html")
+    return documentation_of(request.app.state.document).answer(request)
 
 
 HANDLERS = (get_health, get_readiness, get_openapi, get_documentation)

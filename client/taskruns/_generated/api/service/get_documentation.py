@@ -1,7 +1,7 @@
 # Generated from openapi.json by `make client`. Do not edit.
 """GET /docs."""
 
-from ...types import Answers, Call, prepare, text
+from ...types import Answers, Call, nothing, prepare, text
 
 _ANSWERS: Answers[str] = {200: text}
 
@@ -14,3 +14,19 @@ def build() -> Call[str]:
     Answer: `str`.
     """
     return prepare("get_documentation", "GET", "/docs", _ANSWERS)
+
+
+_ANSWERS_IF_CHANGED: Answers[str | None] = {200: text, 304: nothing}
+
+
+def build_if_changed(*, if_none_match: str) -> Call[str | None]:
+    """Read about the API.
+
+    Read the documentation of the API, as a page for people.
+
+    Args:
+        if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
+
+    Answer: `str | None`; None if nothing has changed.
+    """
+    return prepare("get_documentation", "GET", "/docs", _ANSWERS_IF_CHANGED, headers=[("If-None-Match", if_none_match)])

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from ...types import Answers, Call, Json, prepare
+from ...types import Answers, Call, Json, nothing, prepare
 
 _ANSWERS: Answers[dict[str, Any]] = {200: Json[dict[str, Any]](dict[str, Any])}
 
@@ -16,3 +16,21 @@ def build() -> Call[dict[str, Any]]:
     Answer: `dict[str, Any]`.
     """
     return prepare("get_openapi", "GET", "/openapi.json", _ANSWERS)
+
+
+_ANSWERS_IF_CHANGED: Answers[dict[str, Any] | None] = {200: Json[dict[str, Any]](dict[str, Any]), 304: nothing}
+
+
+def build_if_changed(*, if_none_match: str) -> Call[dict[str, Any] | None]:
+    """Get this document.
+
+    Get the OpenAPI document of this service.
+
+    Args:
+        if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
+
+    Answer: `dict[str, Any] | None`; None if nothing has changed.
+    """
+    return prepare(
+        "get_openapi", "GET", "/openapi.json", _ANSWERS_IF_CHANGED, headers=[("If-None-Match", if_none_match)]
+    )
