@@ -1,14 +1,15 @@
 """Pages: the keys that lists may be sorted by, and the opaque cursor that says where the next page begins."""
 
 import hashlib
+import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, false, or_, tuple_
+from sqlalchemy import BigInteger, ColumnElement, and_, false, or_, tuple_
 
 from taskruns_service import tables
 from taskruns_service.dialects import placeholder
@@ -17,6 +18,9 @@ from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest
 DEFAULT_LIMIT = 100
 MOST = 1000
 SORT_LENGTH = 200
+
+INTEGER = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""What a column of type Integer holds; others hold what `_CURSOR_TYPES` has."""
 
 
 class Key(NamedTuple):
@@ -30,6 +34,11 @@ class Key(NamedTuple):
     type: type
     nullable: bool = False
     everywhere: bool = False
+
+    @property
+    def cursor_type(self) -> Any:
+        """The type of its values in a cursor: no more than the column holds."""
+        return INTEGER if self.type is int and not isinstance(self.column.type, BigInteger) else self.type
 
 
 _task_run, _flow_run = tables.task_run.c, tables.flow_run.c
@@ -208,34 +217,54 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # What databases take, so that a cursor that somebody made up is refused and not asked for.
-_BOUNDED: dict[type, Any] = {
+_CURSOR_TYPES: dict[type, Any] = {
     int: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
     str: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")],
+    datetime: Annotated[datetime, msgspec.Meta(tz=True)],
 }
+_DIGEST_BYTES = 8
 
 
 def question_of(*parts: Any) -> bytes:
     """A short fingerprint of what was asked, so that a cursor is not used for another question."""
-    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic", enc_hook=str), digest_size=8).digest()
+    return _digest(msgspec.json.encode(parts, order="deterministic", enc_hook=str))
 
 
 def write_cursor(question: bytes, values: tuple[Any, ...]) -> str:
-    """A cursor: what was asked, and the values of the sort keys in the last row, as text for a URL."""
-    return urlsafe_b64encode(msgspec.msgpack.encode((question, values))).decode().rstrip("=")
+    """A cursor as text for a URL: a digest of the question and the values, and the values of the last row's sort keys.
 
-
-def read_cursor(text: str, question: bytes, types: Sequence[tuple[type, bool]]) -> tuple[Any, ...]:
-    """The values in a cursor, of these types (and whether each may be None).
-
-    Raises InvalidCursor when it was not made by `write_cursor` for this question.
+    The digest has no secret: whoever makes a cursor up gets rows that a filter would give as well.
     """
-    bounded = ((_BOUNDED.get(one, one), nullable) for one, nullable in types)
+    encoded = msgspec.msgpack.encode(values)
+    return urlsafe_b64encode(_digest(question + encoded) + encoded).decode().rstrip("=")
+
+
+def read_cursor(text: str, question: bytes, types: Sequence[tuple[Any, bool]]) -> tuple[Any, ...]:
+    """The values in a cursor, of these types (and whether each may be None); moments are in UTC.
+
+    Raises InvalidCursor when it is not, to the letter, what `write_cursor` made for this question.
+    """
+    bounded = ((_CURSOR_TYPES.get(one, one), nullable) for one, nullable in types)
     values_type = tuple.__class_getitem__(tuple(one | None if nullable else one for one, nullable in bounded))
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        asked, values = msgspec.msgpack.decode(raw, type=tuple[bytes, values_type])  # type: ignore[valid-type]
-    except (ValueError, msgspec.DecodeError):
+        digest, encoded = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
+        # Base64 has several texts for the same bytes.
+        if digest != _digest(question + encoded) or urlsafe_b64encode(raw).decode().rstrip("=") != text:
+            raise InvalidCursor
+        return tuple(_normalized(value) for value in msgspec.msgpack.decode(encoded, type=values_type))
+    except (ValueError, OverflowError, msgspec.DecodeError):
         raise InvalidCursor from None
-    if asked != question:
-        raise InvalidCursor
-    return tuple(values)
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def _normalized(value: Any) -> Any:
+    """A value as databases compare it. Raises OverflowError for a moment that has no UTC form, ValueError for NaN."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("NaN has no place in an order")
+    return value

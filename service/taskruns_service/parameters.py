@@ -15,7 +15,7 @@ from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.states import StateGroup, StateType
 
 MANY = 100
-CURSOR_LENGTH = 2048
+CURSOR_LENGTH = 4096
 
 
 class ValueType(Struct, frozen=True, kw_only=True):

@@ -8,13 +8,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 from sqlalchemy import ColumnElement, Table
 
 from taskruns_service import paging
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.database import Database
 from taskruns_service.dialects import END_OF_LOG
-from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest, UnsupportedMediaType
+from taskruns_service.errors import Fault, InvalidRequest, UnsupportedMediaType
 from taskruns_service.front import POSITION
 from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, read_query, text
 from taskruns_service.standbys import Standbys
@@ -25,6 +26,7 @@ DETAIL_LENGTH = 200
 T = TypeVar("T")
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_NUMBER = re.compile(r"[0-9]{1,19}")
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
@@ -64,8 +66,16 @@ class ApiRequest(Request[Any, Any, Any]):
         return operation_of(self.route_handler)
 
     def header(self, name: bytes) -> str | None:
-        """The first header of this name (in lower case), None if there is none."""
-        return next((value.decode("latin-1") for one, value in self.scope["headers"] if one == name), None)
+        """The header of this name (in lower case), None if there is none; several are one list, as RFC 9110 has it."""
+        values = [value for one, value in self.scope["headers"] if one == name]
+        return b", ".join(values).decode("latin-1") if values else None
+
+    async def body(self) -> bytes:
+        """The whole body; raises InvalidRequest when it ends too soon, as when the client goes away."""
+        try:
+            return await super().body()
+        except InternalServerException:
+            raise InvalidRequest("The body ended before it was complete.") from None
 
     @property
     def _may_be_behind(self) -> bool:
@@ -82,7 +92,7 @@ class ApiRequest(Request[Any, Any, Any]):
         """The position that an earlier answer had, if the client sends it back; raises InvalidRequest."""
         if (given := self.header(POSITION.lower().encode())) is None:
             return None
-        if not (given.isascii() and given.isdigit() and int(given) <= END_OF_LOG):
+        if not (_NUMBER.fullmatch(given) and int(given) <= END_OF_LOG):
             fault = Fault(header=POSITION, detail="It should be the number that an earlier answer had.")
             raise InvalidRequest(faults=(fault,))
         return int(given)
@@ -148,7 +158,7 @@ def page(
     orders = paging.read_sort(sort, keys, identifier, everywhere=everywhere)
     fingerprint = paging.question_of(*question, sort)
     cursor = request_query.get("cursor")
-    types = [(order.key.type, order.key.nullable) for order in orders]
+    types = [(order.key.cursor_type, order.key.nullable) for order in orders]
     after = None if cursor is None else paging.read_cursor(cursor, fingerprint, types)
     limit = request_query.get("limit", paging.DEFAULT_LIMIT)
     return paging.Page(orders=orders, limit=limit, after=after, question=fingerprint)
@@ -183,9 +193,7 @@ def result_cursor(request_query: dict[str, Any], question: bytes) -> int | None:
     cursor = request_query.get("cursor")
     if cursor is None:
         return None
-    (map_index,) = paging.read_cursor(cursor, question, [(int, False)])
-    if not -1 <= map_index < 2**31:
-        raise InvalidCursor
+    (map_index,) = paging.read_cursor(cursor, question, [(paging.INTEGER, False)])
     return int(map_index)
 
 
