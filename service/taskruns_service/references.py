@@ -11,7 +11,17 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 LOCATION_BYTES = 4096
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_SCRIPT_SCHEMES = frozenset({"data", "javascript", "vbscript"})
+SCHEMES = (
+    "file ftp ftps nfs sftp smb ssh dav davs http https webdav webdavs "
+    "abfs abfss adl az azure b2 cos gcs gs minio oci oss r2 s3 s3a s3n swift wasb wasbs "
+    "dbfs gdrive hdfs hf ipfs lakefs viewfs webhdfs "
+    "bigquery memcached mongodb mysql postgresql redis rediss snowflake sqlite"
+)
+"""The schemes of places: of file systems, web servers, object storages and databases. Nothing runs what they name."""
+_SCHEMES = frozenset(SCHEMES.split())
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
+_SCRIPT = re.compile(r"(?:javascript|vbscript):|data:(?:[a-z]+/|[,;]|//)", re.IGNORECASE)
+_BLANKS = re.compile(r"^[\s\x00-\x20\xad\u200b-\u200f\u2060\ufeff]+|[\t\r\n]")  # what browsers and people overlook
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -30,23 +40,20 @@ INLINE_TYPES = frozenset({"PrefectResult", "ConstantResult"})
 NO_RESULT_TYPES = frozenset({"NoResultType", "NoResult"})
 
 
+PLACES = ("location", "dir", "bucket", "container")
+
+
 def check_reference(given: dict[str, Any]) -> None:
     """Refuses a reference that could mislead: raises ValueError (or ValidationError) that says what is wrong.
 
-    Places are at most 4 KiB of UTF-8, without control characters and without a user name or password. The location of
-    a `PrefectResult` is not a place but the value itself, as JSON text, and as long as a state may be.
+    The location of a `PrefectResult` is not a place but the value itself, as JSON text, and as long as a state may be.
     """
     checked = msgspec.convert(given, _Given)
-    for member in ("location", "dir", "bucket", "container"):
-        place = getattr(checked, member)
-        if not place or (member == "location" and checked.type in INLINE_TYPES):
-            continue
-        if len(place.encode()) > LOCATION_BYTES:
-            raise ValueError(f"`{member}` of a result may have at most {LOCATION_BYTES} bytes")
-        if _CONTROL.search(place):
-            raise ValueError(f"`{member}` of a result may not have control characters")
-        if _has_user(place) or ("@" in place and member in ("bucket", "container")):
-            raise ValueError(f"`{member}` of a result may not have a user name or password")
+    check_places(given)
+    for member in PLACES:
+        if (scheme := _scheme(_place(given, member))) and scheme not in _SCHEMES:
+            kinds = "a file system, a web server, an object storage or a database"
+            raise ValueError(f"`{member}` of a result may not have the scheme `{scheme}`, but one of {kinds}")
     if checked.type == "PrefectResult" and checked.location:
         try:
             msgspec.json.decode(checked.location)
@@ -54,6 +61,41 @@ def check_reference(given: dict[str, Any]) -> None:
             raise ValueError("`location` of a PrefectResult is its value as JSON text, and this is not JSON") from None
     if isinstance(checked.serializer, dict) and not isinstance(checked.serializer.get("type"), str):
         raise ValueError("`serializer` of a result needs a `type`, a string")
+
+
+def check_places(given: dict[str, Any]) -> None:
+    """Refuses places of a result that nobody should follow or see; raises ValueError that says what is wrong.
+
+    Places are at most 4 KiB of UTF-8, without control characters and without a user name or password, and are nothing
+    that a browser would run. Everything else about the reference may be as it likes, as of Prefect 1's own results.
+    """
+    for member in PLACES:
+        place = _place(given, member)
+        if len(place.encode()) > LOCATION_BYTES:
+            raise ValueError(f"`{member}` of a result may have at most {LOCATION_BYTES} bytes")
+        if _CONTROL.search(place):
+            raise ValueError(f"`{member}` of a result may not have control characters")
+        if _SCRIPT.match(_as_browsed(place)):
+            raise ValueError(f"`{member}` of a result may not be a script")
+        if _has_user(place) or ("@" in place and member in ("bucket", "container")):
+            raise ValueError(f"`{member}` of a result may not have a user name or password")
+
+
+def _place(given: dict[str, Any], member: str) -> str:
+    """A place as text, empty where there is none: in `location` some types have the value itself."""
+    is_value = member == "location" and _text(given, "type") in INLINE_TYPES
+    return "" if is_value else _text(given, member) or ""
+
+
+def _as_browsed(place: str) -> str:
+    """A place as browsers read it, without the blanks that they overlook."""
+    return _BLANKS.sub("", unicodedata.normalize("NFKC", place))
+
+
+def _scheme(place: str) -> str | None:
+    """The scheme of a place that is a URL, in lower case."""
+    match = _SCHEME.match(_as_browsed(place))
+    return match[1].lower() if match else None
 
 
 def _has_user(place: str) -> bool:
@@ -250,7 +292,7 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
     if not location:
         return None
     if location.startswith("file://"):
-        return location
+        return _own_uri(location)
     if _WINDOWS.match(folder or location):
         windows_path = PureWindowsPath(folder or "") / location
         return windows_path.as_uri() if windows_path.is_absolute() else None
@@ -266,14 +308,14 @@ def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
 
 
 def _own_uri(location: str | None) -> str | None:
-    """A location that is a URI by itself; not one that a browser would run, or that names a user.
+    """A location that is a URI by itself; only of a scheme that places have, and not one that names a user.
 
     Engines of Prefect 1 report theirs as they are, so they are not all held to `check_reference`.
     """
-    scheme, separator, _ = (location or "").partition("://")
-    if location is None or not separator or scheme.lower() in _SCRIPT_SCHEMES or _has_user(location):
+    scheme = _SCHEME.match(location or "")
+    if location is None or scheme is None or scheme[1].lower() not in _SCHEMES:
         return None
-    return location
+    return None if _CONTROL.search(location) or _has_user(location) else location
 
 
 def _text(given: dict[str, Any], member: str) -> str | None:

@@ -211,6 +211,22 @@ async def test_history_keeps_versions_details_and_results(
     assert (await list_states(database, task_run_id))[-1].version == 7
 
 
+@pytest.mark.parametrize("place", ["https://user:secret@host/x", " javascript://x", "s3://b\\u0040c\uff20d/x", "a\nb"])
+async def test_place_that_misleads_stays_where_it_is(
+    prefect: PrefectServer, nightly: UUID, database: Database, place: str
+) -> None:
+    reference = {"type": "S3Result", "bucket": "b", "location": place, "n": 1}
+    ended = {**state_row(2, ("Success", 3)), "serialized_state": {"type": "Success", "_result": reference}}
+    flow_run_id = await prefect.flow_run(nightly, ("Running", 0))
+    await prefect.task_run(flow_run_id, (await tasks(prefect))["load-1"], ("Running", 1), ended)
+    imported = await bring(prefect, database)
+    run = await only(database, tables.task_run)
+    assert (run["state"], run["result"]) == ("Success", {"type": "S3Result", "location": None, "n": 1})
+    assert run["has_result"] is False
+    assert imported.notes == ["Places of results that were left out, for they have a password or mislead: 1."]
+    assert imported.copied["task runs"] == 1
+
+
 async def test_current_state_is_that_of_the_highest_version(
     prefect: PrefectServer, nightly: UUID, database: Database
 ) -> None:

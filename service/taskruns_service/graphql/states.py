@@ -1,5 +1,6 @@
 """A state as Prefect 1 writes it, read as a report."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import msgspec
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.ids import new_id
 from taskruns_service.models import JSON_DEPTH, check_depth
+from taskruns_service.references import check_places
 from taskruns_service.states import Report, StateType
 
 STATE_BYTES = 1_000_000
@@ -28,6 +30,11 @@ def read_state(given: Any, run_id: UUID) -> Report:
         check_depth(given)
     except ValueError:
         raise InvalidRequest(f"A state may nest {JSON_DEPTH} levels deep.") from None
+    try:
+        for reference in _references(given):
+            check_places(reference)
+    except ValueError as error:
+        raise InvalidRequest(f"The state was not recorded: {error}.") from None
     if (kind := given.get("type")) not in list(StateType):
         raise InvalidRequest(f"There is no state of type {kind!r}. There are {', '.join(StateType)}.")
     details = dict(given)
@@ -44,3 +51,13 @@ def read_state(given: Any, run_id: UUID) -> Report:
         details=details,
         force=True,
     )
+
+
+def _references(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The references in a state: to its result, to cached inputs, and those of the state within it."""
+    inputs = state.get("cached_inputs")
+    for reference in (state.get("_result"), *(inputs.values() if isinstance(inputs, dict) else ())):
+        if isinstance(reference, dict):
+            yield reference
+    if isinstance(inner := state.get("state"), dict):
+        yield from _references(inner)

@@ -15,7 +15,17 @@ from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
 from taskruns_service.dialects import ListOfIds, ListOfTexts, Writes, any_of, insert_for, insert_many
 from taskruns_service.imports.source import Piece, Rows
-from taskruns_service.imports.values import EPOCH, created_of, json_of, moment_of, name_of, texts_of, type_of
+from taskruns_service.imports.values import (
+    EPOCH,
+    created_of,
+    has_fit_places,
+    json_of,
+    moment_of,
+    name_of,
+    texts_of,
+    type_of,
+    without_places,
+)
 from taskruns_service.states import Run, StateType, replay
 
 _flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task
@@ -48,7 +58,7 @@ class Group:
 
     def write(self, connection: Connection, piece: Piece) -> None:
         """Writes a piece; with the last one, what is counted over all of them."""
-        of_flow_runs = _histories(piece.flow_run_states, "flow_run_id")
+        of_flow_runs = self._histories(piece.flow_run_states, "flow_run_id")
         if piece.flow_runs:
             self._write_flow_runs(connection, piece.flow_runs, of_flow_runs)
             of_flow_runs = {one: history for one, history in of_flow_runs.items() if one in self._flow_ids}
@@ -56,7 +66,7 @@ class Group:
         tasks: dict[UUID, Any] = {row.id: row for row in connection.execute(_find_tasks, asked)}
         task_runs = [row for row in piece.task_runs if row.flow_run_id in self._flow_ids and row.task_id in tasks]
         self.copied["task runs left out"] += len(piece.task_runs) - len(task_runs)
-        histories = _histories(piece.task_run_states, "task_run_id")
+        histories = self._histories(piece.task_run_states, "task_run_id")
         last = self._number(task_runs, histories, of_flow_runs)
 
         rows = [
@@ -119,6 +129,33 @@ class Group:
             if row.id in histories
         }
 
+    def _histories(self, rows: Iterable[Any], owner: str) -> _Histories:
+        """Histories by run, each from its first state to the current one, as they are read."""
+        histories: _Histories = {}
+        # Most of what is copied comes through here: to unpack a row takes half the time of asking for its members.
+        for id_, created, moment, given, start_time, version, run_id, message, details, result, due in rows:
+            type_ = type_of(given)
+            timestamp = moment or created or EPOCH
+            reference = result
+            if result is not None and not has_fit_places(result):
+                reference = without_places(result)
+                self.copied["places left out"] += 1
+            columns = {
+                "id": id_,
+                owner: run_id,
+                "version": version,
+                "type": type_,
+                "message": message,
+                "timestamp": timestamp,
+                "received_at": created or timestamp,
+                "result": json_of(reference),
+                "details": json_of(details) if type_ == given else _with_type(details, given),
+                "accepted": True,
+                "start_time": moment_of(due) or start_time,
+            }
+            histories.setdefault(run_id, []).append(_Entry(type_, timestamp, columns))
+        return histories
+
     def _task_run_row(self, row: Row[Any], history: _History, task: Row[Any], sequence: int) -> dict[str, Any]:
         columns = _run_columns(row, history)
         flow_id, state = self._flow_ids[row.flow_run_id], columns["state"]
@@ -154,30 +191,6 @@ class Group:
             connection.execute(_count_flow_run, counted)
         with Writes(connection) as writes:
             counts.record(writes, self._deltas)
-
-
-def _histories(rows: Iterable[Any], owner: str) -> _Histories:
-    """Histories by run, each from its first state to the current one, as they are read."""
-    histories: _Histories = {}
-    # Most of what is copied comes through here: to unpack a row takes half the time of asking for its members.
-    for id_, created, moment, given, start_time, version, run_id, message, details, result, due in rows:
-        type_ = type_of(given)
-        timestamp = moment or created or EPOCH
-        columns = {
-            "id": id_,
-            owner: run_id,
-            "version": version,
-            "type": type_,
-            "message": message,
-            "timestamp": timestamp,
-            "received_at": created or timestamp,
-            "result": json_of(result),
-            "details": json_of(details) if type_ == given else _with_type(details, given),
-            "accepted": True,
-            "start_time": moment_of(due) or start_time,
-        }
-        histories.setdefault(run_id, []).append(_Entry(type_, timestamp, columns))
-    return histories
 
 
 def _with_type(details: str | None, given: str | None) -> msgspec.Raw:

@@ -1,11 +1,13 @@
 """How values of Prefect Server 1 become those of the service's tables."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import msgspec
 
+from taskruns_service import references
 from taskruns_service.states import StateType
 
 NAME_LENGTH = 255
@@ -29,6 +31,27 @@ def json_of(given: str | None, otherwise: str | None = None) -> msgspec.Raw | No
     """JSON text as it is; it is not read on its way."""
     chosen = otherwise if given in (None, "null") else given
     return None if chosen is None else msgspec.Raw(chosen.encode())
+
+
+_SUSPICIOUS = re.compile(r"://|[@\\]|script:|data:", re.IGNORECASE)
+
+
+def has_fit_places(reference: str) -> bool:
+    """Whether a reference to a result may be kept as it is; few have to be read for that."""
+    if reference.isascii() and len(reference) <= references.LOCATION_BYTES and not _SUSPICIOUS.search(reference):
+        return True
+    try:
+        references.check_places(msgspec.json.decode(reference))
+    except ValueError:
+        return False
+    return True
+
+
+def without_places(reference: str) -> str:
+    """The reference without a word of where the result is."""
+    members = msgspec.json.decode(reference)
+    kept = {name: value for name, value in members.items() if name not in references.PLACES}
+    return msgspec.json.encode({**kept, "location": None}).decode()
 
 
 def texts_of(given: str | None) -> list[str]:
