@@ -1,4 +1,7 @@
-FROM python:3.13-slim-bookworm AS builder
+# By digest, so that the same image is built until somebody decides on a newer one.
+ARG PYTHON_IMAGE=python:3.13.15-slim-bookworm@sha256:ed86c82274b3c69b52fb5820f358f0bd7df0b603332063cb5c6e32bd220c3e6e
+
+FROM ${PYTHON_IMAGE} AS builder
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 
@@ -15,7 +18,7 @@ RUN python -m hatchling build --target wheel --directory /tmp/dist \
  && python -m pip --python /opt/taskruns install --no-deps --no-index /tmp/dist/*.whl
 
 
-FROM python:3.13-slim-bookworm
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="taskruns-service" \
       org.opencontainers.image.description="A REST service that records the task runs of workflow runs" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -13,8 +13,13 @@ DEFAULTS: Headers = [
 ]
 
 
+_NAMES = frozenset(name for name, _ in DEFAULTS)
+
+
 def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers of an answer, and the defaults for those that it does not have; names are in lower case."""
+    """The headers of a response, and the defaults for those that it does not have; names are in lower case."""
     own = list(headers)
     names = {name for name, _ in own}
+    if names.isdisjoint(_NAMES):  # as of nearly all responses
+        return own + DEFAULTS
     return own + [default for default in DEFAULTS if default[0] not in names]

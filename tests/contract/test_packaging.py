@@ -75,6 +75,13 @@ def test_image_is_built_from_files_that_reach_the_builder() -> None:
     assert {Path(path).parts[0] for path in copied} == allowed
 
 
+def test_image_is_built_on_what_a_digest_names() -> None:
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
+    bases = re.findall(r"^FROM \$\{(\w+)\}(?: AS \w+)?$", DOCKERFILE, re.MULTILINE)
+    assert len(bases) == DOCKERFILE.count("\nFROM ")
+    assert all(re.fullmatch(r"python:3\.13\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", arguments[base]) for base in bases)
+
+
 def test_health_check_is_python() -> None:
     (command,) = re.findall(r"HEALTHCHECK[^[]+CMD (\[.+\])$", DOCKERFILE, re.MULTILINE)
     program, option, code = json.loads(command)

@@ -158,7 +158,7 @@ def test_page_of_another_origin_changes_and_reads_nothing(url: str, tmp_path: Pa
             # A form, four requests of plain text over GraphQL and one over REST, and two beacons arrive.
             eventually(lambda: count_requests(service) >= 8, 60)
         (attempts,) = attacker.reports
-        assert set(attempts.values()) == {"opaque", "blocked"}
+        assert set(attempts.values()) == {"blocked"}
         found = http.post("/graphql", json={"query": '{ tenant(where: {slug: {_eq: "evil"}}) { id } flow_run { id } }'})
         assert found.json() == {"data": {"tenant": [], "flow_run": []}}
 
