@@ -59,9 +59,10 @@ async def running(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
 class Served:
     """The service in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, folder: Path, database_url: str) -> None:
         self.process = process
         self.url = url
+        self.database_url = database_url
         self._folder = folder
 
     def client(self, **options: Any) -> httpx.Client:
@@ -96,7 +97,7 @@ def served(
     with (folder / "stdout").open("ab") as out, (folder / "stderr").open("ab") as err:
         command = [str(PROGRAM), "serve", *arguments]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-    service = Served(process, f"http://127.0.0.1:{port}", folder)
+    service = Served(process, f"http://127.0.0.1:{port}", folder, database_url)
     try:
         _wait_for_health(service)
         yield service

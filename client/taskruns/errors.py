@@ -262,7 +262,7 @@ class OutcomeUnknown(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """Too many writes are waiting; nothing was recorded."""
+    """Too many requests are waiting; nothing was recorded."""
 
     of_code = "overloaded"
 

@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Integer, func, literal_column, select
 
 from taskruns_service import filters, tables
 from taskruns_service.dialects import STATEMENTS_MOST, Prepared, any_of, list_of, placeholder, traits
-from taskruns_service.filters import OPERATORS, Column, Filter, FlowIds, Form, Where
+from taskruns_service.filters import BOUNDS, OPERATORS, Column, Filter, FlowIds, Form, Where
 from taskruns_service.paging import Order
 
 FEW = 1500
 """So many rows are sooner read and sorted than found one by one in the order of the sort."""
 
-_NARROW = ("task_run_id", "flow_run_id")
+NARROW = ("task_run_id", "flow_run_id")
 """Filters that leave few rows, whatever their value."""
 _INDEXED = ("state", "state_group", "task_slug", "task_slug_prefix", "flow_name")
 """Filters that an index serves, and that may leave few rows or many."""
@@ -35,6 +35,15 @@ def name_flows(connection: Connection, where: Where) -> Where:
         return where
     rows = _flows_named.rows(connection, {"names": where["flow_name"]})
     return {**where, "flow_name": FlowIds(sorted(row[0] for row in rows))}
+
+
+def may_scan(where: Where, orders: Sequence[Order]) -> bool:
+    """Whether no index leads to the rows of a page, so that all of a table may be read for it."""
+    if not where.keys().isdisjoint(NARROW):
+        return False
+    sorted_by = orders[0].key.column.name
+    bounds = {f"{sorted_by}_{operator}" for operator in BOUNDS}
+    return not where.keys() <= bounds.union(_INDEXED)
 
 
 class AccessPath(NamedTuple):
@@ -60,7 +69,7 @@ def access_path(
     """
     names = frozenset(where)
     indexed = [name for name in _INDEXED if name in names]
-    narrow = next((name for name in _NARROW if name in names), None)
+    narrow = next((name for name in NARROW if name in names), None)
     plain = {order.name for order in orders} <= {"created", "id"}
     in_order = [name for name in indexed if name in _IN_ORDER and plain and len(where[name]) == 1]
     knows_values = traits(connection).knows_values

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from taskruns_service import counts, filters, models, tables
+from taskruns_service.access_paths import NARROW
 from taskruns_service.dialects import STATEMENTS_MOST, Prepared, day_of, hour_of, percentile, placeholder, read_twice
 from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.filters import Form, Where
@@ -100,10 +101,9 @@ class _Form(NamedTuple):
 
 def aggregate(connection: Connection, question: AggregateQuestion) -> models.Aggregate:
     """Answers the question, exactly, with one statement."""
-    asked = {*question.where, *question.group_by}
-    if not question.measures and asked <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1:
+    if _is_of_flow_run(question):
         return _of_flow_run(connection, question)
-    tallied = not question.measures and asked <= _TALLY_COVERS
+    tallied = _is_tallied(question)
     form = _Form(
         filters.form_of(question.where),
         tuple(question.group_by),
@@ -129,6 +129,22 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> models.Agg
         groups=groups if form.group_by else None,
         truncated=len(rows) > form.limit,
     )
+
+
+def may_scan(question: AggregateQuestion) -> bool:
+    """Whether neither counts that are kept nor few task runs answer the question."""
+    if _is_tallied(question) or _is_of_flow_run(question):
+        return False
+    return question.where.keys().isdisjoint(NARROW)
+
+
+def _is_of_flow_run(question: AggregateQuestion) -> bool:
+    asked = {*question.where, *question.group_by}
+    return not question.measures and asked <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1
+
+
+def _is_tallied(question: AggregateQuestion) -> bool:
+    return not question.measures and {*question.where, *question.group_by} <= _TALLY_COVERS
 
 
 def _measures(question: AggregateQuestion, values: Sequence[Any]) -> models.Measures:

@@ -40,16 +40,10 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
+        limits = {name: getattr(settings, name) for name in ("pool_size", "max_scans", "max_wait", "query_timeout")}
         async with (
-            open_database(
-                settings.url,
-                pool_size=settings.pool_size,
-                query_timeout=settings.query_timeout,
-                synchronous=settings.synchronous,
-            ) as database,
-            open_standbys(
-                database, settings.read_url, pool_size=settings.pool_size, query_timeout=settings.query_timeout
-            ) as standbys,
+            open_database(settings.url, synchronous=settings.synchronous, **limits) as database,
+            open_standbys(database, settings.read_url, **limits) as standbys,
             Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
         ):
             app.state.standbys = standbys
@@ -119,7 +113,7 @@ async def _fold(database: Database) -> None:
         await asyncio.sleep(FOLD_SECONDS)
         # A fold that fails changes nothing; the next one takes its rows too.
         with suppress(ServiceError, *dialects.DATABASE_ERRORS):
-            while await database.transact(counts.fold) == counts.FOLD_ROWS:
+            while await database.write(counts.fold) == counts.FOLD_ROWS:
                 pass
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,13 +10,15 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.util import greenlet_spawn
 
-from taskruns_service import dialects, private_files
+from taskruns_service import dialects, engines, private_files
+from taskruns_service.deadlines import Deadline
 from taskruns_service.dialects import Trouble
-from taskruns_service.errors import DatabaseUnavailable, OutcomeUnknown, QueryTimeout, ServiceError
+from taskruns_service.errors import ClientGone, DatabaseUnavailable, OutcomeUnknown, QueryTimeout, ServiceError
+from taskruns_service.lanes import Kind, Lane, Widths, make_lanes
+from taskruns_service.threads import Run, Stuck, Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,12 +26,14 @@ T = TypeVar("T")
 ATTEMPTS = 7
 FIRST_PAUSE = 0.02  # seconds, doubled for each further attempt: about 1.3 in all
 SQLITE_READERS = 4
+AHEAD = 7
+"""Questions that wait in front of each thread of quick ones: otherwise it idles until the event loop has a turn."""
+GRACE_SECONDS = 0.25
+"""After its time a question has so much more until it is ended from outside, since PostgreSQL ends it by itself."""
 
 log = structlog.get_logger()
 
 
-_Runner = Callable[..., Coroutine[Any, Any, Any]]
-"""Runs a function, with arguments, that waits for the database, so that the event loop does not."""
 _First = Callable[[Connection], None] | None
 """What has to be asked on the same connection before the question."""
 
@@ -46,12 +49,23 @@ class Database:
     """Up to where this process has seen the primary's log, once it writes for readers of standbys."""
 
     def __init__(
-        self, readers: Engine, writer: Engine, run_reader: _Runner, run_writer: _Runner, *, attempts: int = ATTEMPTS
+        self,
+        readers: Engine,
+        writer: Engine,
+        run_readers: Mapping[Kind, Run],
+        run_writer: Run,
+        lanes: Mapping[Kind, Lane],
+        *,
+        query_timeout: float,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self._readers = readers
         self._writer = writer
-        self._run_reader = run_reader
+        self._run_readers = run_readers
+        self._run_reader = run_readers[Kind.read]
         self._run_writer = run_writer
+        self._lanes = lanes
+        self._query_timeout = query_timeout
         self._traits = dialects.traits(writer.url)
         self._attempts = attempts
 
@@ -60,27 +74,52 @@ class Database:
         """How many transactions may write at a time."""
         return self._traits.writers
 
-    async def read(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Runs a question of one statement; it sees everything committed before.
+    async def look_up(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a question that a primary key or a natural key answers; nothing slow is in front of it.
 
-        Raises what the question raises, DatabaseUnavailable, and QueryTimeout when it takes too long.
+        Raises what the question raises, DatabaseUnavailable, Overloaded when too many wait, and QueryTimeout when it
+        takes too long.
         """
-        return await self.ask(_read, query, *arguments, **named)
+        return await self._answer(Kind.look_up, _read, query, *arguments, **named)
+
+    async def read_back(
+        self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Runs a look-up ahead of all others, which is never refused: of what was just written, for one."""
+        return await self._answer(Kind.read_back, _read, query, *arguments, **named)
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a question of one statement; it sees everything committed before. Raises as `look_up` does."""
+        return await self._answer(Kind.read, _read, query, *arguments, **named)
+
+    async def scan(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a question that may have to read whole tables. Raises as `look_up` does."""
+        return await self._answer(Kind.scan, _read, query, *arguments, **named)
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
-        return await self.ask(partial(_read_snapshot, begin=self._traits.begin_snapshot), query, *arguments, **named)
+        how = partial(_read_snapshot, begin=self._traits.begin_snapshot)
+        return await self._answer(Kind.scan, how, query, *arguments, **named)
 
     async def transact(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a change as one transaction, again as a whole where another was in the way or the connection was lost.
 
-        Raises what the change raises, DatabaseUnavailable when nothing was recorded, and OutcomeUnknown when the
-        connection was lost during the commit.
+        Raises what the change raises, Overloaded and DatabaseUnavailable when nothing was recorded, and OutcomeUnknown
+        when the connection was lost during the commit.
         """
+        lane = self._lanes[Kind.transaction]
+        await lane.enter()
+        try:
+            return await self.write(command, *arguments, **named)
+        finally:
+            lane.leave()
+
+    async def write(self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a change as `transact` does, but without a queue: for those who have one of their own."""
         bound = partial(command, **named) if named else command
         answer: T = await self._repeat(self._run_writer, _transact, self._writer, bound, arguments)
         if self.position is not None:
@@ -90,8 +129,8 @@ class Database:
     async def note_position(self) -> None:
         """Notes how far the primary's log is, now and from now on after each change."""
         try:
-            found = await self.read(dialects.position)
-        except (ServiceError, *dialects.DATABASE_ERRORS):
+            found = await self.read_back(dialects.position)
+        except (ServiceError, ClientGone, *dialects.DATABASE_ERRORS):
             # Nobody knows where the change is: until that can be told, only the primary knows enough.
             self.position = dialects.END_OF_LOG
         else:
@@ -136,12 +175,27 @@ class Database:
         await self._run_reader(self._readers.dispose)
         await self._run_writer(self._writer.dispose)
 
-    async def ask(self, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        """Runs a question as `read` or `read_snapshot` does, which is what `how` says."""
-        bound = partial(query, **named) if named else query
-        return await self._repeat(self._run_reader, how, self._readers, bound, arguments)
+    async def _answer(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Answers a question in its time, wherever it is asked."""
+        with Deadline(self._query_timeout + GRACE_SECONDS):
+            return await self.ask(kind, how, query, *arguments, **named)
 
-    async def _repeat(self, run: _Runner, how: Callable[..., T], *arguments: Any) -> T:
+    async def ask(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Runs a question when its lane has a slot, as `_read` or `_read_snapshot` does, which is what `how` says."""
+        bound = partial(query, **named) if named else query
+        lane = self._lanes[kind]
+        await lane.enter(urgent=kind is Kind.read_back)
+        leave = lane.leave
+        try:
+            return await self._repeat(self._run_readers[kind], how, self._readers, bound, arguments)
+        except Stuck as stuck:
+            # The caller has its answer in time; the slot is taken for as long as the thread is.
+            leave = partial(_leave_after, asyncio.get_running_loop(), stuck, lane)
+            raise QueryTimeout from stuck
+        finally:
+            leave()
+
+    async def _repeat(self, run: Run, how: Callable[..., T], *arguments: Any) -> T:
         for attempt in range(self._attempts):
             try:
                 answer: T = await run(how, *arguments)
@@ -166,7 +220,7 @@ class Database:
 class Session:
     """A connection in a transaction that goes on, for one function after another."""
 
-    def __init__(self, run: _Runner, connection: Connection) -> None:
+    def __init__(self, run: Run, connection: Connection) -> None:
         self._run = run
         self._connection = connection
 
@@ -194,7 +248,17 @@ def _read_snapshot(
         try:
             return query(connection, *arguments)
         finally:
-            connection.exec_driver_sql("ROLLBACK")
+            _end_snapshot(connection)
+
+
+def _end_snapshot(connection: Connection) -> None:
+    if connection.invalidated:
+        return
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except BaseException:
+        connection.invalidate()  # the next question would find itself in this transaction
+        raise
 
 
 def _transact(engine: Engine, command: Callable[..., T], arguments: tuple[Any, ...]) -> T:
@@ -215,112 +279,63 @@ def _transact(engine: Engine, command: Callable[..., T], arguments: tuple[Any, .
         return answer
 
 
+def _leave_after(loop: asyncio.AbstractEventLoop, stuck: Stuck, lane: Lane) -> None:
+    stuck.future.add_done_callback(lambda _: loop.call_soon_threadsafe(lane.leave))
+
+
 @asynccontextmanager
 async def open_database(
     url: URL,
     *,
     pool_size: int = 8,
+    max_scans: int = 4,
     query_timeout: float = 30.0,
+    max_wait: float = 3.0,
     synchronous: str = "FULL",
     attempts: int = ATTEMPTS,
 ) -> AsyncIterator[Database]:
-    """Opens a database for the time of a `with` block; no connection is made before the first use."""
-    if dialects.traits(url).asynchronous:
-        database = _open_asynchronous(url, pool_size, query_timeout, attempts)
+    """Opens a database for the time of a `with` block; no connection is made before the first use.
+
+    Look-ups and lists share `pool_size` connections, and scans have `max_scans` of their own. What would wait for
+    longer than `max_wait` seconds is refused.
+    """
+    traits = dialects.traits(url)
+    readers = pool_size if traits.asynchronous else SQLITE_READERS
+    look_ups = max(1, readers // 2)
+    widths = Widths(look_ups, max(1, readers - look_ups), max_scans, traits.transactions)
+    lanes = make_lanes(widths, max_wait, ahead=0 if traits.asynchronous else AHEAD)
+    if traits.asynchronous:
+        reader = engines.asynchronous_reader(url, widths.questions, query_timeout)
+        writer = engines.asynchronous_writer(url, traits.writers + widths.transactions)
+        run_readers: Mapping[Kind, Run] = dict.fromkeys(Kind, greenlet_spawn)
+        run_writer: Run = greenlet_spawn
     else:
         private_files.create_file(Path(str(url.database)))
-        database = _open_threaded(url, query_timeout, synchronous)
+        reader = engines.threaded_engine(url, threads=widths.questions, writes=False)
+        writer = engines.threaded_engine(url, synchronous=synchronous)
+        run_readers = _threads(reader, widths)
+        run_writer = _run_in(ThreadPoolExecutor(1, "database-writer"))
+    database = Database(reader, writer, run_readers, run_writer, lanes, query_timeout=query_timeout, attempts=attempts)
     try:
         yield database
     finally:
         await database.close()
 
 
-def _open_asynchronous(url: URL, pool_size: int, query_timeout: float, attempts: int) -> Database:
-    common: dict[str, Any] = {
-        "json_serializer": dialects.encode_json,
-        "json_deserializer": dialects.decode_json,
-        "max_overflow": 0,
-        "hide_parameters": True,  # messages of errors go into the log
+def _threads(engine: Engine, widths: Widths) -> Mapping[Kind, Run]:
+    """A pool of threads for each lane of questions."""
+    threads = Threads(engine)
+    look_up = threads.pool(widths.look_ups, "database-look-up")
+    return {
+        Kind.look_up: look_up,
+        Kind.read_back: look_up,
+        Kind.read: threads.pool(widths.reads, "database-read"),
+        Kind.scan: threads.pool(widths.scans, "database-scan"),
     }
-    session = {"timezone": "UTC", "application_name": "taskruns-service", "jit": "off"}
-    readers = create_async_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        pool_size=pool_size,
-        # There is nothing to roll back after one statement of its own, so a round trip is saved.
-        pool_reset_on_return=None,
-        connect_args={"server_settings": session | {"statement_timeout": str(int(query_timeout * 1000))}},
-        **common,
-    )
-    writer = create_async_engine(
-        url,
-        isolation_level="AUTOCOMMIT",  # transactions are begun and ended by `_begin_at_once`
-        pool_size=dialects.traits(url).writers,
-        pool_reset_on_return=None,
-        # Every statement of a writer has an index to go by, whatever its values are, so it is planned once for all of
-        # them. A plan that was made while a table was small would read all of it.
-        connect_args={
-            "server_settings": session
-            | {"lock_timeout": "10000", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-        },
-        **common,
-    )
-    _begin_at_once(writer.sync_engine)
-    return Database(readers.sync_engine, writer.sync_engine, greenlet_spawn, greenlet_spawn, attempts=attempts)
 
 
-def _open_threaded(url: URL, query_timeout: float, synchronous: str) -> Database:
-    def engine(threads: int, *, writes: bool) -> tuple[Engine, _Runner]:
-        made = threaded_engine(url, threads=threads, writes=writes, synchronous=synchronous)
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="database-writer" if writes else "database-reader")
+def _run_in(pool: ThreadPoolExecutor) -> Run:
+    async def run(function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
 
-        async def run(function: Callable[..., T], *arguments: Any) -> T:
-            return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-
-        if not writes:
-            dialects.limit_time(made, query_timeout)
-        return made, run
-
-    writer, run_writer = engine(1, writes=True)
-    readers, run_reader = engine(SQLITE_READERS, writes=False)
-    return Database(readers, writer, run_reader, run_writer)
-
-
-def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchronous: str = "FULL") -> Engine:
-    """An engine for SQLite."""
-    engine = create_engine(
-        url,
-        pool_size=threads,
-        max_overflow=0,
-        pool_reset_on_return=None,
-        connect_args={"check_same_thread": False, "isolation_level": None},
-        json_serializer=dialects.encode_json,
-        json_deserializer=dialects.decode_json,
-        hide_parameters=True,
-    )
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        dialects.prepare_sqlite(connection, synchronous=synchronous, writes=writes)
-
-    if writes:
-        _begin_at_once(engine)
-    return engine
-
-
-def _begin_at_once(engine: Engine) -> None:
-    """Makes transactions begin when they are begun, and not with the first statement that SQLAlchemy sees."""
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        dialects.execute(connection, dialects.traits(connection).begin)
-
-    @event.listens_for(engine, "commit")
-    def commit(connection: Connection) -> None:
-        dialects.execute(connection, "COMMIT")
-
-    @event.listens_for(engine, "rollback")
-    def rollback(connection: Connection) -> None:
-        if not connection.invalidated:
-            dialects.execute(connection, "ROLLBACK")
+    return run

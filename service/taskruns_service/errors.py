@@ -179,7 +179,7 @@ class UnsupportedMediaType(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """Too many writes are waiting. Nothing was recorded; repeat the request after a while."""
+    """Too many requests are waiting. Nothing was recorded; repeat the request after a while."""
 
     code = "overloaded"
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -211,6 +211,10 @@ class NotReady(ServiceError):
 
     code = "not-ready"
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ClientGone(Exception):
+    """The client went away before its question was answered, so that nobody needs the answer."""
 
 
 class ConfigurationError(Exception):

@@ -230,7 +230,7 @@ FLOW_RUN_FILTERS: tuple[Filter, ...] = (
     *_missing(_flow_run),
 )
 
-_BOUNDS = {"gte", "gt", "lte", "lt"}
+BOUNDS = {"gte", "gt", "lte", "lt"}
 
 Where = Mapping[str, Any]
 """The filters of one question: `{filter name: value}`, checked and converted."""
@@ -244,7 +244,7 @@ def chosen(asked: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[str, A
 
 def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:
     """Whether it depends on a bound how many rows there are: on how long ago, or how slow."""
-    return any(one.operator in _BOUNDS for one in filters if one.name in where)
+    return any(one.operator in BOUNDS for one in filters if one.name in where)
 
 
 Form = tuple[tuple[str, Any], ...]

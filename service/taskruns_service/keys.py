@@ -86,7 +86,7 @@ class KeyRing:
         now = time.monotonic()
         if (found := self._known.get(identifier)) is not None and now - found[0] < TRUST_SECONDS:
             return found[1]
-        known = await self._database.read(_find_key, identifier)
+        known = await self._database.look_up(_find_key, identifier)
         self._known[identifier] = (now, known)
         self._known.move_to_end(identifier)
         if len(self._known) > KNOWN_MOST:

@@ -115,7 +115,7 @@ def aggregate_entities(connection: Connection, name: str, asked: Aggregated) -> 
 
     Counts that are kept are taken from where they are kept.
     """
-    if name == "task_run" and (question := _kept_count(asked)):
+    if name == "task_run" and (question := kept_count(asked)):
         count = aggregates.aggregate(connection, question).count
         return encode_json({key: _kept(part, count) for key, part in asked.parts.items()}).encode()
     return _run(connection, _aggregate(ENTITIES[name], asked))
@@ -337,7 +337,7 @@ STATISTICS: dict[str, Callable[[Column], Column]] = {
 }
 
 
-def _kept_count(asked: Aggregated) -> AggregateQuestion | None:
+def kept_count(asked: Aggregated) -> AggregateQuestion | None:
     """The question that has the same answer, where only the number of some task runs is asked for."""
     choice = asked.choice
     measures = [one for part in asked.parts.values() if isinstance(part, Measured) for one in part.measures.values()]

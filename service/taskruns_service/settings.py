@@ -41,8 +41,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 64
     require_keys: Annotated[bool, Meta(description="Ask for API keys on loopback too.")] = False
     insecure: Annotated[bool, Meta(description="Serve without API keys beyond loopback.")] = False
-    pool_size: Annotated[int, Meta(ge=1, le=100, description="Connections for reading, in each process.")] = 8
-    queue_size: Annotated[int, Meta(ge=1, description="Items that may wait to be written, in each process.")] = 10_000
+    pool_size: Annotated[
+        int, Meta(ge=1, le=100, description="Connections for look-ups and lists, in each process.")
+    ] = 8
+    max_scans: Annotated[int, Meta(ge=1, le=100, description="Questions at a time that may read whole tables.")] = 4
+    max_wait: Annotated[float, Meta(gt=0, description="Seconds that a question may be expected to wait.")] = 3.0
+    queue_size: Annotated[int, Meta(ge=1, description="States that may wait to be written, in each process.")] = 10_000
     query_timeout: Annotated[float, Meta(gt=0, description="Seconds that a question may take.")] = 30.0
     synchronous: Annotated[
         Literal["FULL", "NORMAL"], Meta(description="SQLite: FULL keeps every answered write through a power cut.")

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection
 from taskruns_service import dialects
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import DatabaseUnavailable, FlowRunNotFound, TaskRunNotFound
+from taskruns_service.lanes import Kind
 
 T = TypeVar("T")
 
@@ -36,11 +37,13 @@ class Standbys:
         """The database for one request whose client has seen everything up to a position, None if it does not say."""
         return self._primary if time.monotonic() < self._away_until else _StandbyFirst(self, position)
 
-    async def ask(self, position: int | None, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    async def ask(
+        self, position: int | None, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any
+    ) -> T:
         """Asks a standby, and the primary for what the standby does not know or can not answer."""
         try:
             first = None if position is None else partial(_refuse_behind, position=position)
-            return await self._database.ask(partial(how, first=first), query, *arguments, **named)
+            return await self._database.ask(kind, partial(how, first=first), query, *arguments, **named)
         except (Behind, FlowRunNotFound, TaskRunNotFound):
             pass  # the primary may have it
         except (DatabaseUnavailable, *dialects.DATABASE_ERRORS) as error:
@@ -48,7 +51,7 @@ class Standbys:
             if isinstance(error, DatabaseUnavailable):
                 self._away_until = time.monotonic() + REST_SECONDS
                 log.warning("standby unavailable")
-        return await self._primary.ask(how, query, *arguments, **named)
+        return await self._primary.ask(kind, how, query, *arguments, **named)
 
 
 class _StandbyFirst(Database):
@@ -58,10 +61,11 @@ class _StandbyFirst(Database):
         self._standbys = standbys
         self._position = position
         self._traits = standbys._primary._traits
+        self._query_timeout = standbys._primary._query_timeout
 
-    async def ask(self, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    async def ask(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Asks the standbys first."""
-        return await self._standbys.ask(self._position, how, query, *arguments, **named)
+        return await self._standbys.ask(self._position, kind, how, query, *arguments, **named)
 
 
 def _refuse_behind(connection: Connection, *, position: int) -> None:
@@ -70,12 +74,10 @@ def _refuse_behind(connection: Connection, *, position: int) -> None:
 
 
 @asynccontextmanager
-async def open_standbys(
-    primary: Database, url: URL | None, *, pool_size: int, query_timeout: float
-) -> AsyncIterator[Standbys | None]:
-    """Opens the standbys for the time of a `with` block; None without a URL of theirs."""
+async def open_standbys(primary: Database, url: URL | None, **options: Any) -> AsyncIterator[Standbys | None]:
+    """Opens the standbys for the time of a `with` block, with options of `open_database`; None without a URL."""
     if url is None:
         yield None
         return
-    async with open_database(url, pool_size=pool_size, query_timeout=query_timeout, attempts=1) as database:
+    async with open_database(url, attempts=1, **options) as database:
         yield Standbys(primary, database)

@@ -30,7 +30,8 @@ OF_SQL = (
         "commands",
     ),
     *("graph", "conditions", "selections"),
-    *("database", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports", "api.requests"),
+    *("database", "engines", "threads", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports"),
+    "api.requests",
     "api.service",
 )
 NEEDED = {

@@ -2,6 +2,7 @@
 
 from taskruns_service.api.operations import Scope
 from taskruns_service.api.requests import ApiRequest
+from taskruns_service.deadlines import Client, current_client
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated, UnsupportedMediaType
 from taskruns_service.keys import KeyRing
 
@@ -12,6 +13,7 @@ async def admit(request: ApiRequest) -> None:
     Raises UnsupportedMediaType, Unauthenticated, Forbidden or InvalidRequest.
     """
     _refuse_encoding(request)
+    current_client.set(Client(request.receive))
     declared = request.operation
     if declared is not None:
         await ask_for_key(request, declared.scope)

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath
 
-from taskruns_service import commands, filters, models, paging, queries, tables
+from taskruns_service import access_paths, commands, filters, models, paging, queries, tables
 from taskruns_service.api import requests, responses
 from taskruns_service.api.lists import list_parameters
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
@@ -28,7 +28,7 @@ from taskruns_service.errors import (
 from taskruns_service.ids import new_id
 
 TAG = "flow runs"
-READ_ERRORS = (QueryTimeout, DatabaseUnavailable)
+READ_ERRORS = (Overloaded, QueryTimeout, DatabaseUnavailable)
 WRITE_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
 
 _FLOW_RUN_PARAMETERS = list_parameters(
@@ -66,7 +66,7 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     sent = await requests.body(request, models.FlowRunCreate)
     identifier = new_id() if sent.id is msgspec.UNSET else sent.id
     outcome: CreatedFlowRun = await request.writer.submit_one(CreateFlowRun(identifier, sent), identifier)
-    found = await request.database.read(queries.get_flow_run, outcome.id)
+    found = await request.database.read_back(queries.get_flow_run, outcome.id)
     return responses.as_json(
         found.body, 201 if outcome.created else 200, ETag=f'"{found.version}"', Location=f"/flow-runs/{outcome.id}"
     )
@@ -96,7 +96,8 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
         question=("flow runs", where),
     )
     fields = requests.fields(asked, queries.FLOW_RUN_SUMMARY_MEMBERS)
-    return responses.as_json(await request.database.read(queries.list_flow_runs, where, page, fields))
+    ask = request.database.scan if access_paths.may_scan(where, page.orders) else request.database.read
+    return responses.as_json(await ask(queries.list_flow_runs, where, page, fields))
 
 
 @operation(
@@ -112,7 +113,7 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
 )
 async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Get one flow run, with the number of its task runs in each state."""
-    return responses.versioned(request, await request.database.read(queries.get_flow_run, flow_run_id))
+    return responses.versioned(request, await request.database.look_up(queries.get_flow_run, flow_run_id))
 
 
 @operation(
@@ -242,8 +243,13 @@ async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> 
 
     Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
     """
-    sent = await requests.body(request, models.TaskRunReports)
-    items = [ReportTaskRun(flow_run_id, one, [state.report() for state in one.states]) for one in sent.items]
+    items = await requests.converted_body(
+        request,
+        models.TaskRunReports,
+        lambda reports: [
+            ReportTaskRun(flow_run_id, item, [state.report() for state in item.states]) for item in reports.items
+        ],
+    )
     outcomes = await request.writer.submit(items, [flow_run_id] * len(items))
     if isinstance(outcomes[0], FlowRunNotFound):
         raise outcomes[0]

@@ -13,6 +13,7 @@ from litestar.types import HTTPScope
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import (
     BodyTooLarge,
+    ClientGone,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -23,6 +24,7 @@ from taskruns_service.errors import (
 from taskruns_service.front import allow_header
 from taskruns_service.models import Problem
 
+CLIENT_GONE_STATUS = 499
 MEDIA_TYPE = "application/problem+json"
 
 log = structlog.get_logger()
@@ -54,6 +56,8 @@ def problem_of(error: ServiceError, *, path: str, request_id: str) -> Problem:
 
 def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The exception handler of the whole application."""
+    if isinstance(error, ClientGone):
+        return Response(b"", status_code=CLIENT_GONE_STATUS)  # for the log; nobody reads it
     known = _known(request, error)
     if known.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ServiceError):
         log.error("request failed", error=type(error).__name__, exc_info=error)

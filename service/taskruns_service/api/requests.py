@@ -1,7 +1,8 @@
 """Reading requests: bodies, query strings and headers, strictly."""
 
+import asyncio
 import re
-from collections.abc import Container
+from collections.abc import Callable, Container
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -22,8 +23,10 @@ from taskruns_service.standbys import Standbys
 from taskruns_service.writer import Writer
 
 DETAIL_LENGTH = 200
+LARGE_BODY_BYTES = 64 * 1024
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _NUMBER = re.compile(r"[0-9]{1,19}")
@@ -112,8 +115,22 @@ def require_json(request: ApiRequest) -> None:
 
 async def body(request: ApiRequest, of: type[T]) -> T:
     """The body as a Struct; raises UnsupportedMediaType, or InvalidRequest with a JSON Pointer to what is wrong."""
+    return await converted_body(request, of, lambda struct: struct)
+
+
+async def converted_body(request: ApiRequest, of: type[T], convert: Callable[[T], R]) -> R:
+    """The body as what `convert` makes of the Struct. Raises as `body` does.
+
+    A large one is read in a thread, since the event loop would not answer others for seconds.
+    """
     require_json(request)
     raw = await request.body()
+    if len(raw) <= LARGE_BODY_BYTES:
+        return convert(_decode(raw, of))
+    return await asyncio.to_thread(lambda: convert(_decode(raw, of)))
+
+
+def _decode(raw: bytes, of: type[T]) -> T:
     if not raw:
         raise InvalidRequest("The body is missing; it should be a JSON object.")
     if b"\\u0000" in raw and _NUL.search(raw):

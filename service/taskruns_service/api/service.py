@@ -13,7 +13,7 @@ from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.errors import ConfigurationError, DatabaseUnavailable, NotReady
+from taskruns_service.errors import ConfigurationError, DatabaseUnavailable, NotReady, QueryTimeout
 
 TAG = "service"
 READY_SECONDS = 5.0
@@ -47,10 +47,10 @@ async def get_readiness(request: ApiRequest) -> JsonResponse:
     """Tell whether the database answers and has the schema that this version needs; if not, `detail` says why."""
     try:
         async with asyncio.timeout(READY_SECONDS):
-            await request.database.read(_verify)
+            await request.database.read_back(_verify)
     except ConfigurationError as error:
         raise NotReady(str(error)) from error
-    except (DatabaseUnavailable, TimeoutError) as error:
+    except (DatabaseUnavailable, QueryTimeout, TimeoutError) as error:
         raise NotReady("The database does not answer.") from error
     return responses.as_json(models.Health(status="ok", version=__version__))
 

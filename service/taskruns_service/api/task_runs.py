@@ -5,7 +5,7 @@ from uuid import UUID
 
 from litestar.params import FromPath
 
-from taskruns_service import aggregates, commands, filters, models, paging, queries, tables
+from taskruns_service import access_paths, aggregates, commands, filters, models, paging, queries, tables
 from taskruns_service.aggregates import AggregateQuestion
 from taskruns_service.api import requests, responses
 from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
@@ -92,7 +92,8 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
         question=("task runs", where),
     )
     fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
-    return responses.as_json(await request.database.read(queries.list_task_runs, where, page, fields))
+    ask = request.database.scan if access_paths.may_scan(where, page.orders) else request.database.read
+    return responses.as_json(await ask(queries.list_task_runs, where, page, fields))
 
 
 @operation(
@@ -119,7 +120,8 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
         limit=asked.get("limit", aggregates.GROUPS_LIMIT),
         count_limit=asked.get("count_limit"),
     )
-    return responses.as_json(await request.database.read(aggregates.aggregate, question))
+    ask = request.database.scan if aggregates.may_scan(question) else request.database.read
+    return responses.as_json(await ask(aggregates.aggregate, question))
 
 
 @operation(
@@ -135,7 +137,7 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
 )
 async def get_task_run(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Get one task run. A mapped parent is shown with the earliest start and the latest end of its children."""
-    return responses.versioned(request, await request.database.read(queries.get_task_run, task_run_id))
+    return responses.versioned(request, await request.database.look_up(queries.get_task_run, task_run_id))
 
 
 @operation(
@@ -159,7 +161,7 @@ async def update_task_run(
     sent = await requests.body(request, models.TaskRunUpdate)
     version = models.expected_version(requests.expected(request), sent.expected_version)
     await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
-    found = await request.database.read(queries.get_task_run, task_run_id)
+    found = await request.database.read_back(queries.get_task_run, task_run_id)
     return responses.as_json(found.body, ETag=f'"{found.version}"')
 
 
@@ -233,11 +235,13 @@ async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID])
 )
 async def set_task_run_states(request: ApiRequest) -> JsonResponse:
     """Report 1 to 1,000 states of any task runs; those of one task run are taken in their order."""
-    sent = await requests.body(request, models.TaskRunStateReports)
-    identifiers = [one.task_run_id for one in sent.items]
-    outcomes = await request.writer.submit(
-        [ReportTaskRunState(one.task_run_id, one.report()) for one in sent.items], identifiers
+    items = await requests.converted_body(
+        request,
+        models.TaskRunStateReports,
+        lambda reports: [ReportTaskRunState(item.task_run_id, item.report()) for item in reports.items],
     )
+    identifiers = [item.task_run_id for item in items]
+    outcomes = await request.writer.submit(items, identifiers)
     return receipts(outcomes, identifiers)
 
 

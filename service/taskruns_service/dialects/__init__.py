@@ -1,11 +1,11 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
 from taskruns_service.dialects.connections import (
+    CONNECT_ARGUMENTS,
     DATABASE_ERRORS,
     END_OF_LOG,
     Trouble,
     has_replayed,
-    limit_time,
     position,
     prepare_sqlite,
     trouble,
@@ -60,6 +60,7 @@ from taskruns_service.dialects.types import (
 from taskruns_service.dialects.writing import Writes
 
 __all__ = [
+    "CONNECT_ARGUMENTS",
     "DATABASE_ERRORS",
     "END_OF_LOG",
     "MEMBERS_MOST",
@@ -102,7 +103,6 @@ __all__ = [
     "joined",
     "json_matches",
     "json_object",
-    "limit_time",
     "list_of",
     "natural_key_in",
     "partial_index",

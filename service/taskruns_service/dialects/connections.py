@@ -2,24 +2,18 @@
 
 import math
 import sqlite3
-import time
 from enum import Enum, auto
 from typing import Any
 
-from asyncpg import (  # type: ignore[import-untyped]
-    InterfaceError,
-    PostgresError,
-    TargetServerAttributeNotMatched,
-)
-from sqlalchemy import (
-    Connection,
-    Engine,
-    event,
-)
+import asyncpg  # type: ignore[import-untyped]
+from asyncpg import InterfaceError, PostgresError, TargetServerAttributeNotMatched
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from taskruns_service.dialects.matching import add_functions
+
+CLOSE_SECONDS = 1.0
 
 
 class _PercentileCont:
@@ -64,17 +58,16 @@ def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: 
     add_functions(connection)
 
 
-def limit_time(engine: Engine, seconds: float) -> None:
-    """Makes SQLite give up a statement after this long, as PostgreSQL does by itself."""
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection whose end is not waited for long, as that of a server that does not answer."""
 
-    @event.listens_for(engine, "connect")
-    def watch(connection: sqlite3.Connection, record: Any) -> None:
-        record.info["deadline"] = math.inf
-        connection.set_progress_handler(lambda: time.monotonic() > record.info["deadline"], 100_000)
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own parameter
+        """Closes it: what it runs is cancelled first."""
+        await super().close(timeout=min(timeout or CLOSE_SECONDS, CLOSE_SECONDS))
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def start(connection: Connection, *_: Any) -> None:
-        connection.info["deadline"] = time.monotonic() + seconds
+
+CONNECT_ARGUMENTS: dict[str, Any] = {"connection_class": _Connection}
+"""What PostgreSQL's driver makes connections with."""
 
 
 END_OF_LOG = 2**63 - 1

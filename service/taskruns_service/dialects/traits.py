@@ -21,6 +21,8 @@ class Traits(NamedTuple):
     """Whether its driver is asynchronous; otherwise each connection has a thread of its own."""
     writers: int
     """How many transactions of this process may write at a time."""
+    transactions: int
+    """How many more may run beside those of the writer."""
     migrates_itself: bool
     """Whether `serve` brings the schema up to date: it is the only process that has the database."""
     appends_deltas: bool
@@ -39,6 +41,7 @@ _TRAITS = {
         oldest=(3, 38),
         asynchronous=False,
         writers=1,
+        transactions=1,  # in turn with those of the writer
         migrates_itself=True,
         appends_deltas=False,
         knows_values=False,
@@ -50,6 +53,7 @@ _TRAITS = {
         oldest=(13,),
         asynchronous=True,
         writers=3,
+        transactions=2,
         migrates_itself=False,
         appends_deltas=True,
         knows_values=True,

@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, Struct
 
 from taskruns_service.conditions import InvalidValue
 from taskruns_service.errors import (
+    ClientGone,
     DatabaseUnavailable,
     InvalidRequest,
     OutcomeUnknown,
@@ -108,7 +109,7 @@ async def carry_out(operation: Operation, context: Context) -> Answer:
     result: ExecutionResult = done if isinstance(done, ExecutionResult) else await done
     errors = result.errors or []
     for error in errors:
-        if isinstance(error.original_error, Overloaded | DatabaseUnavailable | OutcomeUnknown):
+        if isinstance(error.original_error, ClientGone | Overloaded | DatabaseUnavailable | OutcomeUnknown):
             raise error.original_error
     if result.data is None and all(error.path is None for error in errors):
         return answer_errors("BAD_USER_INPUT", errors)

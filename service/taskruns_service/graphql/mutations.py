@@ -67,7 +67,7 @@ async def _create_flow(context: Context, sent: Sent) -> Any:
 
 async def _cancel_runs_of_archived(context: Context, flow_id: UUID) -> None:
     """Cancels what waits to run a flow that is archived by now."""
-    waiting = await context.database.read(registration.find_waiting_runs, flow_id)
+    waiting = await context.database.look_up(registration.find_waiting_runs, flow_id)
     items = [commands.CancelWaitingFlowRun(run_id, f"Flow {of} was archived.") for run_id, of in waiting]
     await context.writer.submit(items, [item.flow_run_id for item in items])
 
@@ -214,7 +214,7 @@ async def _set_states(context: Context, items: Sequence[Any], run_ids: Sequence[
 async def _get_or_create_task_run(context: Context, sent: Sent) -> Any:
     flow_run_id, task_id = sent["flow_run_id"], sent["task_id"]
     task = msgspec.json.decode(
-        await context.database.read(
+        await context.database.look_up(
             get_entity, "task", Choice(where={"id": {"_eq": str(task_id)}}), Selected({"slug": "slug", "name": "name"})
         )
     )

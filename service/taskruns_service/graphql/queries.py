@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from taskruns_service import __version__, selections
 from taskruns_service.graphql.context import Context, Info
+from taskruns_service.graphql.costs import aggregate_with, list_with
 from taskruns_service.graphql.reading import Reader
 from taskruns_service.selections import Aggregated, Choice, Measured, Selected, Statistic
 from taskruns_service.states import STATE_TYPES
@@ -23,7 +24,8 @@ def list_of(name: str) -> Resolver:
     async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
         reader = Reader(info)
         choice, selected = reader.choice(info.field_nodes), reader.selected(name, info.field_nodes)
-        return Raw(await info.context.database.read(selections.list_entities, name, choice, selected))
+        ask = list_with(info.context.database, choice, selected)
+        return Raw(await ask(selections.list_entities, name, choice, selected))
 
     return resolve
 
@@ -34,7 +36,8 @@ def one_of(name: str) -> Resolver:
     async def resolve(_root: Any, info: Info, **arguments: Any) -> Raw:
         choice = Choice(where={"id": {"_eq": arguments["id"]}})
         selected = Reader(info).selected(name, info.field_nodes)
-        return Raw(await info.context.database.read(selections.get_entity, name, choice, selected))
+        ask = list_with(info.context.database, choice, selected)
+        return Raw(await ask(selections.get_entity, name, choice, selected))
 
     return resolve
 
@@ -44,7 +47,8 @@ def aggregate_of(name: str) -> Resolver:
 
     async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
         asked = Reader(info).aggregated(name, info.field_nodes)
-        return Raw(await info.context.database.read(selections.aggregate_entities, name, asked))
+        ask = aggregate_with(info.context.database, name, asked)
+        return Raw(await ask(selections.aggregate_entities, name, asked))
 
     return resolve
 
@@ -58,7 +62,7 @@ async def _read_task_run(context: Context, task_run_id: UUID, *fields: str) -> d
     choice = Choice(where={"id": {"_eq": str(task_run_id)}})
     selected = Selected({name: name for name in fields})
     found: dict[str, Any] | None = msgspec.json.decode(
-        await context.database.read(selections.get_entity, "task_run", choice, selected)
+        await context.database.look_up(selections.get_entity, "task_run", choice, selected)
     )
     return found
 
@@ -70,7 +74,7 @@ async def _get_task_run_info(_root: Any, info: Info, *, task_run_id: UUID) -> di
 async def _auth_info(_root: Any, info: Info) -> dict[str, Any]:
     """Keys are those of the service: the tenant is the first one."""
     choice, selected = Choice(order_by=[{"created": "asc"}], limit=1), Selected({"tenant_id": "id"})
-    found = msgspec.json.decode(await info.context.database.read(selections.get_entity, "tenant", choice, selected))
+    found = msgspec.json.decode(await info.context.database.look_up(selections.get_entity, "tenant", choice, selected))
     return found or {"tenant_id": None}
 
 

@@ -1,0 +1,82 @@
+"""Engines: how connections to each database are made, and how its transactions begin and end."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from taskruns_service import dialects
+
+
+def asynchronous_reader(url: URL, connections: int, query_timeout: float) -> Engine:
+    """The engine for questions, over an asynchronous driver."""
+    return _asynchronous(url, connections, {"statement_timeout": str(int(query_timeout * 1000))})
+
+
+def asynchronous_writer(url: URL, connections: int) -> Engine:
+    """The engine for changes, over an asynchronous driver."""
+    # Every statement of a writer has an index to go by, whatever its values are, so it is planned once for all of
+    # them. A plan that was made while a table was small would read all of it.
+    engine = _asynchronous(
+        url,
+        connections,
+        {"lock_timeout": "10000", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"},
+    )
+    _begin_at_once(engine)
+    return engine
+
+
+def _asynchronous(url: URL, connections: int, session: dict[str, str]) -> Engine:
+    common = {"timezone": "UTC", "application_name": "taskruns-service", "jit": "off"}
+    return create_async_engine(
+        url,
+        isolation_level="AUTOCOMMIT",  # transactions are begun and ended by `_begin_at_once`, or in the question
+        pool_size=connections,
+        max_overflow=0,
+        # After one statement of its own there is nothing to roll back, so a round trip is saved.
+        pool_reset_on_return=None,
+        connect_args={"server_settings": common | session, **dialects.CONNECT_ARGUMENTS},
+        json_serializer=dialects.encode_json,
+        json_deserializer=dialects.decode_json,
+        hide_parameters=True,  # messages of errors go into the log
+    ).sync_engine
+
+
+def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchronous: str = "FULL") -> Engine:
+    """An engine for SQLite."""
+    engine = create_engine(
+        url,
+        pool_size=threads,
+        max_overflow=0,
+        pool_reset_on_return=None,
+        connect_args={"check_same_thread": False, "isolation_level": None},
+        json_serializer=dialects.encode_json,
+        json_deserializer=dialects.decode_json,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        dialects.prepare_sqlite(connection, synchronous=synchronous, writes=writes)
+
+    if writes:
+        _begin_at_once(engine)
+    return engine
+
+
+def _begin_at_once(engine: Engine) -> None:
+    """Makes transactions begin when they are begun, and not with the first statement that SQLAlchemy sees."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        dialects.execute(connection, dialects.traits(connection).begin)
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        dialects.execute(connection, "COMMIT")
+
+    @event.listens_for(engine, "rollback")
+    def rollback(connection: Connection) -> None:
+        if not connection.invalidated:
+            dialects.execute(connection, "ROLLBACK")

@@ -1,0 +1,82 @@
+"""Threads: run what waits for SQLite, so that the event loop does not, and interrupt it when nobody waits any more."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, event
+
+T = TypeVar("T")
+Run = Callable[..., Coroutine[Any, Any, Any]]
+
+INTERRUPT_SECONDS = 1.0
+INTERRUPT_PAUSE = 0.02
+
+
+class Stuck(Exception):
+    """A thread does not end though it was interrupted; `future` tells when it does."""
+
+    def __init__(self, future: Future[Any]) -> None:
+        super().__init__()
+        self.future = future
+
+
+class Threads:
+    """Threads for the connections of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._local = threading.local()
+        event.listen(engine, "checkout", self._note_connection)
+        event.listen(engine, "checkin", self._forget_connection)
+
+    def pool(self, count: int, name: str) -> Run:
+        """Returns what runs functions in so many threads.
+
+        When that is cancelled, what the function's connection does is interrupted; it raises Stuck where that does not
+        end it.
+        """
+        pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+
+        async def run(function: Callable[..., T], *arguments: Any) -> T:
+            job = _Job()
+            future = pool.submit(self._call, job, function, arguments)
+            try:
+                return await asyncio.wrap_future(future)
+            except asyncio.CancelledError:
+                for _ in range(int(INTERRUPT_SECONDS / INTERRUPT_PAUSE)):
+                    # Between two statements there is nothing to interrupt, so that it takes more than one attempt.
+                    job.interrupt()
+                    if future.done():
+                        raise
+                    await asyncio.sleep(INTERRUPT_PAUSE)
+                raise Stuck(future) from None
+
+        return run
+
+    def _call(self, job: "_Job", function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        self._local.job = job
+        return function(*arguments)
+
+    def _note_connection(self, connection: Any, *_: Any) -> None:
+        self._local.job.connection = connection
+
+    def _forget_connection(self, *_: Any) -> None:
+        if (job := getattr(self._local, "job", None)) is not None:
+            # Under the lock, so that the next question of the connection is not interrupted in place of this one.
+            with job.lock:
+                job.connection = None
+
+
+class _Job:
+    """What one thread does at present, and on which connection."""
+
+    def __init__(self) -> None:
+        self.connection: Any = None
+        self.lock = threading.Lock()
+
+    def interrupt(self) -> None:
+        with self.lock:
+            if self.connection is not None:
+                self.connection.interrupt()

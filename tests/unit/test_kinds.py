@@ -1,0 +1,86 @@
+"""Kinds of questions: what may read a whole table is told from what is found by a key or an index."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from taskruns_service import access_paths, aggregates, paging, tables
+from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service.database import Database, open_database
+from taskruns_service.dialects import read_url
+from taskruns_service.graphql.costs import aggregate_with, list_with
+from taskruns_service.selections import Aggregated, Choice, Count, Many, Measured, One, Selected
+
+NAME = Selected({"name": "name"})
+TASK_RUNS = Selected({"task_runs": Many("task_runs", Choice(), NAME)})
+COUNT = {"aggregate": Measured({"count": Count()})}
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    """A database that is not asked."""
+    async with open_database(read_url("sqlite:////nowhere/taskruns.db")) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("where", "sort", "scans"),
+    [
+        ({}, "-created", False),
+        ({"state": ["Failed"], "flow_name": ["etl"]}, "-created", False),
+        ({"flow_run_id": ["1"], "name_contains": "a"}, "-created", False),
+        ({"start_time_gte": "1"}, "-start_time", False),
+        ({"start_time_gte": "1"}, "-end_time", True),
+        ({"name_contains": "a"}, "-created", True),
+        ({"state": ["Failed"], "tag": ["etl"]}, "-created", True),
+        ({"state_not": ["Success"]}, "-created", True),
+    ],
+)
+def test_page_scans_where_no_index_has_it(where: dict[str, Any], sort: str, scans: bool) -> None:
+    orders = paging.read_sort(sort, paging.TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
+    assert access_paths.may_scan(where, orders) is scans
+
+
+@pytest.mark.parametrize(
+    ("question", "scans"),
+    [
+        ({"group_by": ["state"]}, False),
+        ({"where": {"flow_name": ["etl"]}, "group_by": ["task_slug"]}, False),
+        ({"where": {"flow_run_id": ["1"]}, "measures": ["max_duration"]}, False),
+        ({"where": {"task_slug": ["a"]}, "measures": ["max_duration"]}, True),
+        ({"group_by": ["day"]}, True),
+    ],
+)
+def test_aggregate_scans_where_no_counts_are_kept(question: dict[str, Any], scans: bool) -> None:
+    assert aggregates.may_scan(AggregateQuestion(**{"where": {}, **question})) is scans
+
+
+@pytest.mark.parametrize(
+    ("where", "selected", "kind"),
+    [
+        ({"id": {"_eq": "1"}}, NAME, "look_up"),
+        ({"id": {"_in": ["1"]}, "_or": []}, Selected({"flow": One("flow", NAME)}), "look_up"),
+        ({"id": {"_eq": "1"}}, TASK_RUNS, "read"),
+        ({"id": {"_eq": "1"}}, Selected({"flow_run": One("flow_run", TASK_RUNS)}), "read"),
+        ({"flow_run_id": {"_eq": "1"}}, NAME, "read"),
+        ({"cache_key": {"_eq": "1"}, "state": {"_eq": "Cached"}}, NAME, "read"),
+        ({"id": {"_neq": "1"}}, NAME, "scan"),
+        ({"state": {"_eq": "Cached"}}, NAME, "scan"),
+        ({}, NAME, "scan"),
+    ],
+)
+async def test_list_of_graphql_is_a_look_up_by_id_only(
+    database: Database, where: dict[str, Any], selected: Selected, kind: str
+) -> None:
+    assert list_with(database, Choice(where=where), selected) == getattr(database, kind)
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [({}, "read"), ({"flow_run_id": {"_eq": "019064f2-5a3c-7e1d-9a26-72754b7ea174"}}, "read"), ({"name": {}}, "scan")],
+)
+async def test_aggregate_of_graphql_scans_where_no_counts_are_kept(
+    database: Database, where: dict[str, Any], kind: str
+) -> None:
+    assert aggregate_with(database, "task_run", Aggregated(Choice(where=where), COUNT)) == getattr(database, kind)
