@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 from taskruns_service.database import Database
 from taskruns_service.errors import Overloaded, ServiceError
 from taskruns_service.ids import family_of
+from taskruns_service.lanes import WRITES_WAIT
 
-BATCH_ITEMS = 1000
-FEW_ITEMS = 10
+BATCH_WEIGHT = 1000
+SMALL_WEIGHT = 10
 
 log = structlog.get_logger()
 
@@ -23,14 +24,26 @@ Apply = Callable[[Connection, Sequence[Any]], list[Any]]
 """Applies items in one transaction and gives an outcome for each, which may be a ServiceError."""
 
 
+def weight_of(item: Any) -> int:
+    """How much there is to write, in states: at least 1."""
+    weight: int = getattr(item, "weight", 1)
+    return weight
+
+
 class Submission:
     """The items of one request, and their outcomes as they come."""
 
     def __init__(self, items: Sequence[Any]) -> None:
         self.items = items
+        self.weight = sum(map(weight_of, items))
         self.outcomes: list[Any] = [None] * len(items)
         self._left = len(items)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_small(self) -> bool:
+        """Whether others need not wait long for it."""
+        return self.weight <= SMALL_WEIGHT
 
     def settle(self, index: int, outcome: Any) -> None:
         """Keeps the outcome of one item; the last one wakes the caller."""
@@ -50,41 +63,59 @@ class _Waiting(NamedTuple):
 
 
 class _Lane:
-    """The items that one transaction after another takes from, in the order in which they came."""
+    """The items that one transaction after another takes from: those of small requests before those of large ones."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Waiting] = deque()
+        self._small: deque[_Waiting] = deque()
+        self._large: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
 
     def add(self, waiting: _Waiting) -> None:
-        self._waiting.append(waiting)
+        """Adds an item behind those that came before it."""
+        (self._small if waiting.submission.is_small else self._large).append(waiting)
         self._arrived.set()
 
     async def take(self) -> list[_Waiting]:
-        """Waits until there is something, then takes all of it up to a bound."""
+        """Waits until there is something, then takes all of it up to a bound.
+
+        While large requests wait, small ones get no more than half of a transaction, so that both go on.
+        """
         await self._arrived.wait()
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_ITEMS))]
-        if not self._waiting:
+        batch: list[_Waiting] = []
+        weight = self._move(self._small, batch, BATCH_WEIGHT // 2 if self._large else BATCH_WEIGHT)
+        self._move(self._large, batch, BATCH_WEIGHT - weight)
+        if not self._small and not self._large:
             self._arrived.clear()
         return batch
+
+    @staticmethod
+    def _move(queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> int:
+        """Moves items from a queue until their weight reaches the limit; returns the weight."""
+        weight = 0
+        while queue and weight < limit:
+            waiting = queue.popleft()
+            weight += weight_of(waiting.item)
+            batch.append(waiting)
+        return weight
 
 
 class Writer:
     """All changes of one process go through here.
 
-    Under no load nothing waits; under load what came during one transaction shares the next. Requests of few items
-    have a lane of their own: the more of them share a transaction the less each costs, and none waits for the long ones
-    of bulk requests. Of those, everything about one flow run goes through one lane, so that they do not wait for each
-    other's locks.
+    Under no load nothing waits; under load what came during one transaction shares the next. Small requests go before
+    the rest of large ones, and where transactions may run side by side they have a lane of their own: the more of them
+    share a transaction the less each costs. Of large requests, everything about one flow run goes through one lane, so
+    that they do not wait for each other's locks.
     """
 
     def __init__(self, database: Database, apply: Apply, *, capacity: int) -> None:
+        """`capacity` is the weight of the small requests that may wait, and of the large ones again."""
         self._database = database
         self._apply = apply
         self._capacity = capacity
         self._lanes = [_Lane() for _ in range(database.writers)]
         self._few, *self._many = self._lanes
-        self._unsettled = 0
+        self._unsettled = {True: 0, False: 0}  # weight, of small requests and of large ones
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -96,19 +127,20 @@ class Writer:
         """
         if not items:
             return []
-        if self._unsettled and self._unsettled + len(items) > self._capacity:
-            raise Overloaded(retry_after=1)
         submission = Submission(items)
-        self._unsettled += len(items)
+        unsettled = self._unsettled[submission.is_small]
+        if unsettled and unsettled + submission.weight > self._capacity:
+            raise Overloaded(WRITES_WAIT, retry_after=1)
+        self._unsettled[submission.is_small] += submission.weight
         self._idle.clear()
         for index, family in enumerate(families):
-            self._lane(len(items), family).add(_Waiting(submission, index))
+            self._lane(submission, family).add(_Waiting(submission, index))
         await submission.done
         return submission.outcomes
 
-    def _lane(self, items: int, family: UUID) -> _Lane:
-        """Where an item of a request of so many goes."""
-        if items <= FEW_ITEMS or not self._many:
+    def _lane(self, submission: Submission, family: UUID) -> _Lane:
+        """Where an item of a request goes."""
+        if submission.is_small or not self._many:
             return self._few
         return self._many[family_of(family) % len(self._many)]
 
@@ -126,14 +158,14 @@ class Writer:
             outcomes = await self._write([waiting.item for waiting in batch])
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 waiting.submission.settle(waiting.place, outcome)
-            self._unsettled -= len(batch)
-            if not self._unsettled:
+                self._unsettled[waiting.submission.is_small] -= weight_of(waiting.item)
+            if not any(self._unsettled.values()):
                 self._idle.set()
 
     async def _write(self, items: list[Any]) -> list[Any]:
         """Writes items together or, where the database refuses that, in halves, until the one at fault stands alone."""
         try:
-            return await self._database.transact(self._apply, items)
+            return await self._database.write(self._apply, items)
         except ServiceError as error:
             return [error] * len(items)
         except Exception as error:

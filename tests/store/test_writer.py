@@ -17,7 +17,7 @@ from taskruns_service.errors import DatabaseUnavailable, FlowRunNotFound, Overlo
 from taskruns_service.ids import new_id
 from taskruns_service.models import TaskRunReport
 from taskruns_service.states import StateType
-from taskruns_service.writer import Writer
+from taskruns_service.writer import BATCH_WEIGHT, Writer, weight_of
 from tests.postgres import free_port
 from tests.store.making import (
     ask_for_flow_run,
@@ -126,6 +126,56 @@ async def test_few_do_not_wait_for_the_transactions_of_many(writer: Writer, data
         assert {outcome.outcome for outcome in await many} == {"created"}
     finally:
         await engine.dispose()
+
+
+@in_this_process
+async def test_transactions_are_bounded_by_states_and_small_requests_do_not_wait_for_the_rest_of_large_ones(
+    database: Database,
+) -> None:
+    weights: list[int] = []
+
+    def apply(connection: Connection, items: Sequence[Any]) -> list[Any]:
+        weights.append(sum(map(weight_of, items)))
+        return commands.apply(connection, items)
+
+    async with Writer(database, apply, capacity=10).running() as writer:
+        flow_run_id, other = await create_flow_run(writer), await create_flow_run(writer)
+        # One hundred items, as many as the queue takes only because nothing else waits.
+        many = asyncio.create_task(
+            report_task_runs(
+                writer,
+                [
+                    task_run_item(flow_run_id, f"task-{n}", *(state("Running", m) for m in range(100)))
+                    for n in range(100)
+                ],
+            )
+        )
+        await asyncio.sleep(0)
+        for number in range(3):
+            assert (await report_task_run(writer, other, f"few-{number}")).outcome == "created"
+            assert not many.done()
+        with pytest.raises(Overloaded):
+            await report_task_runs(writer, [task_run_item(other, f"more-{n}") for n in range(11)])
+        assert {outcome.outcome for outcome in await many} == {"created"}
+    assert sum(weights) == 2 + 100 * 100 + 3
+    assert max(weights) <= BATCH_WEIGHT + 100
+
+
+@only_sqlite
+async def test_large_requests_go_on_while_small_ones_come(database: Database) -> None:
+    async with Writer(database, commands.apply, capacity=10_000).running() as writer:
+        flow_run_id, other = await create_flow_run(writer), await create_flow_run(writer)
+        large = asyncio.create_task(
+            report_task_runs(writer, [task_run_item(flow_run_id, f"task-{n}") for n in range(2000)])
+        )
+
+        async def report_until_done() -> None:
+            while not large.done():
+                await report_task_run(writer, other, "a")
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(report_until_done() for _ in range(600)))
+        assert len(await large) == 2000
 
 
 # What the database refuses

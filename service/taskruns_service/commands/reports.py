@@ -109,6 +109,11 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         return self.flow_run_id, self.request.task_slug, self.request.map_index
 
     @property
+    def weight(self) -> int:
+        """How much there is to write, in states."""
+        return max(1, len(self.reports))
+
+    @property
     def keys(self) -> Sequence[NaturalKey]:
         """The task run."""
         return (self.key,)
