@@ -19,9 +19,11 @@ from taskruns_service.api.admission import admit
 from taskruns_service.api.document import make_document
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
+from taskruns_service.background import Background
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
+from taskruns_service.graphql.context import Resources
 from taskruns_service.keys import KeyRing
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
@@ -50,6 +52,8 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
             Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
         ):
             app.state.standbys = standbys
+            background = Background()
+            app.state.graphql = Resources(background, settings.answer_bytes, settings.query_timeout)
             if standbys is not None:
                 await database.note_position()
             app.state.database = database
@@ -59,6 +63,7 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
             try:
                 yield
             finally:
+                background.close()
                 if folding is not None:
                     folding.cancel()
                     with suppress(asyncio.CancelledError):

@@ -16,7 +16,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from taskruns_service import dialects
 from taskruns_service.dialects import Trouble
-from taskruns_service.errors import DatabaseUnavailable, OutcomeUnknown, QueryTimeout, ServiceError
+from taskruns_service.errors import DatabaseUnavailable, OutcomeUnknown, QueryTimeout, RefusedValue, ServiceError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +53,11 @@ class Database:
         self._run_writer = run_writer
         self._traits = dialects.traits(writer.url)
         self._attempts = attempts
+
+    @property
+    def target(self) -> dialects.Target:
+        """What statements are compiled for."""
+        return dialects.target_of(self._readers)
 
     @property
     def writers(self) -> int:
@@ -149,6 +154,10 @@ class Database:
                 trouble = dialects.trouble(error)
                 if trouble is Trouble.timeout:
                     raise QueryTimeout from error
+                if trouble is Trouble.invalid:
+                    complaint = dialects.complaint(error)
+                    log.warning("value refused", reason=complaint)
+                    raise RefusedValue(f"The database does not take a value of the request: {complaint}") from error
                 if trouble is Trouble.refused:
                     raise
                 last = error
@@ -299,8 +308,9 @@ def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchron
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        dialects.prepare_sqlite(connection, synchronous=synchronous, writes=writes)
+    def prepare(connection: sqlite3.Connection, record: Any) -> None:
+        deadline = dialects.deadline_of(record.info)
+        dialects.prepare_sqlite(connection, deadline, synchronous=synchronous, writes=writes)
 
     if writes:
         _begin_at_once(engine)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from taskruns_service.database import Database
-from taskruns_service.errors import Overloaded, ServiceError
+from taskruns_service.errors import Overloaded, RefusedValue, ServiceError
 from taskruns_service.ids import family_of
 
 BATCH_ITEMS = 1000
@@ -134,6 +134,9 @@ class Writer:
         """Writes items together or, where the database refuses that, in halves, until the one at fault stands alone."""
         try:
             return await self._database.transact(self._apply, items)
+        except RefusedValue as error:
+            if len(items) == 1:
+                return [error]
         except ServiceError as error:
             return [error] * len(items)
         except Exception as error:

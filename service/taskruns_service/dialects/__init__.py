@@ -4,7 +4,10 @@ from taskruns_service.dialects.connections import (
     DATABASE_ERRORS,
     END_OF_LOG,
     Trouble,
+    complaint,
+    deadline_of,
     has_replayed,
+    is_too_large,
     limit_time,
     position,
     prepare_sqlite,
@@ -12,14 +15,17 @@ from taskruns_service.dialects.connections import (
 )
 from taskruns_service.dialects.documents import (
     MEMBERS_MOST,
+    TOO_LARGE,
     TOO_MANY_ROWS,
+    bounded_text,
+    comparable,
     document,
-    document_text,
     documents,
+    encoded_json,
     row_of,
     state_document,
 )
-from taskruns_service.dialects.driver import execute
+from taskruns_service.dialects.driver import aside, execute
 from taskruns_service.dialects.expressions import (
     any_of,
     any_of_or_in,
@@ -38,9 +44,17 @@ from taskruns_service.dialects.expressions import (
     read_twice,
     seconds_between,
 )
-from taskruns_service.dialects.loading import expect_many_rows, insert_many
-from taskruns_service.dialects.matching import check_pattern, json_matches, text_matches
-from taskruns_service.dialects.prepared import STATEMENTS_MOST, Prepared, constant, placeholder
+from taskruns_service.dialects.loading import batches, expect_many_rows, insert_many
+from taskruns_service.dialects.matching import check_patterns, json_matches, text_matches
+from taskruns_service.dialects.prepared import (
+    STATEMENTS_MOST,
+    CompiledValue,
+    Prepared,
+    Target,
+    constant,
+    placeholder,
+    target_of,
+)
 from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, traits
 from taskruns_service.dialects.types import (
     Id,
@@ -53,6 +67,7 @@ from taskruns_service.dialects.types import (
     Timestamp,
     decode_json,
     encode_json,
+    list_for,
     list_of,
     partial_index,
     utc_text,
@@ -64,7 +79,9 @@ __all__ = [
     "END_OF_LOG",
     "MEMBERS_MOST",
     "STATEMENTS_MOST",
+    "TOO_LARGE",
     "TOO_MANY_ROWS",
+    "CompiledValue",
     "Id",
     "Json",
     "JsonSet",
@@ -73,21 +90,28 @@ __all__ = [
     "Name",
     "Prepared",
     "RowsParameter",
+    "Target",
     "Timestamp",
     "Traits",
     "Trouble",
     "Writes",
     "any_of",
     "any_of_or_in",
+    "aside",
+    "batches",
+    "bounded_text",
     "by_no_index",
-    "check_pattern",
+    "check_patterns",
+    "comparable",
+    "complaint",
     "constant",
     "day_of",
+    "deadline_of",
     "decode_json",
     "document",
-    "document_text",
     "documents",
     "encode_json",
+    "encoded_json",
     "execute",
     "expect_many_rows",
     "file_url",
@@ -99,10 +123,12 @@ __all__ = [
     "hour_of",
     "insert_for",
     "insert_many",
+    "is_too_large",
     "joined",
     "json_matches",
     "json_object",
     "limit_time",
+    "list_for",
     "list_of",
     "natural_key_in",
     "partial_index",
@@ -117,6 +143,7 @@ __all__ = [
     "row_of",
     "seconds_between",
     "state_document",
+    "target_of",
     "text_matches",
     "traits",
     "trouble",

@@ -1,0 +1,37 @@
+"""Background: a thread for work that would keep the event loop from everybody else's requests."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from taskruns_service.errors import Overloaded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CAPACITY = 32
+"""Pieces of work that wait or run. What waits keeps a request of up to 8 MiB in memory."""
+
+
+class Background:
+    """One thread: Python runs one at a time, and each further one would take its turns from the event loop."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="background")
+        self._pending = 0
+
+    async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs a function and returns what it returns; raises what it raises, and Overloaded when too much waits."""
+        if self._pending >= CAPACITY:
+            raise Overloaded("Too many large requests are waiting. Repeat the request after a while.", retry_after=1)
+        self._pending += 1
+        work = asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*arguments, **named))
+        try:
+            return await work
+        finally:
+            self._pending -= 1
+
+    def close(self) -> None:
+        """Waits for the work that was begun."""
+        self._executor.shutdown(cancel_futures=True)
