@@ -59,15 +59,17 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
             app.state.database = database
             app.state.writer = writer
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
-            folding = asyncio.create_task(_fold(database)) if dialects.traits(settings.url).appends_deltas else None
+            chores = [background.tidy()]
+            if dialects.traits(settings.url).appends_deltas:
+                chores.append(_fold(database))
+            tasks = [asyncio.create_task(chore) for chore in chores]
             try:
                 yield
             finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
                 background.close()
-                if folding is not None:
-                    folding.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await folding
 
     app = Litestar(
         [*handlers, *UNDOCUMENTED],

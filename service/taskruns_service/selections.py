@@ -34,6 +34,12 @@ Question = Callable[[Connection], bytes]
 """A question that was compiled already; it gives JSON. Raises InvalidRequest for an answer that is too large."""
 
 
+class AnswerTooLarge(InvalidRequest):
+    """The answer is larger than the service allows for a request (TASKRUNS_ANSWER_BYTES). Ask for less with `where` or
+    `limit`, or for fewer fields.
+    """
+
+
 class Bounds(NamedTuple):
     """What a question is compiled for: a kind of database, and at most so many bytes of an answer."""
 
@@ -76,28 +82,20 @@ def _question(bounds: Bounds, made: Column) -> Question:
 
 def _ask(compiled: CompiledValue, bytes_most: int, connection: Connection) -> bytes:
     try:
-        text = compiled.read(connection, bytes_most)
+        body = (compiled.read(connection, bytes_most) or "null").encode()
     except DATABASE_ERRORS as error:
         if is_too_large(error):
-            raise _too_large() from error
+            raise AnswerTooLarge from None
         raise
-    if text is None:
-        return b"null"
-    body = text.encode()
-    if TOO_MANY_ROWS.encode() in body:
+    is_too_long = TOO_MANY_ROWS.encode() in body
+    if is_too_long or len(body) > bytes_most or body == TOO_LARGE.encode():
+        del body  # the error would keep it, for as long as there are further fields to answer
+        if not is_too_long:
+            raise AnswerTooLarge
         raise InvalidRequest(
             f"A list in the answer has more than {ROWS_MOST} rows. Ask for fewer with `where` or `limit`."
         )
-    if len(body) > bytes_most or text == TOO_LARGE:
-        raise _too_large()
     return body
-
-
-def _too_large() -> InvalidRequest:
-    return InvalidRequest(
-        "The answer is larger than the service allows for a request (TASKRUNS_ANSWER_BYTES). "
-        "Ask for less with `where` or `limit`, or for fewer fields."
-    )
 
 
 class _Origin(NamedTuple):

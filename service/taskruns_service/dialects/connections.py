@@ -37,6 +37,7 @@ def prepare_sqlite(connection: sqlite3.Connection, deadline: Deadline, *, synchr
         "temp_store = MEMORY",
         "cache_size = -32000",
         "mmap_size = 268435456",
+        f"hard_heap_limit = {HEAP_BYTES}",
     ]
     if not writes:
         # Only the writer checkpoints: a reader that does would make it wait.
@@ -65,6 +66,8 @@ def deadline_of(info: dict[Any, Any]) -> Deadline:
     return deadline
 
 
+HEAP_BYTES = 1_000_000_000
+"""What SQLite may take in this process: a sort keeps its rows in memory, and a row may have a list in it."""
 COMPLAINT_LENGTH = 300
 END_OF_LOG = 2**63 - 1
 """A position in PostgreSQL's log that no standby ever comes to."""
@@ -90,6 +93,7 @@ DATABASE_ERRORS = (
     *(DBAPIError, PoolTimeout, PostgresError, InterfaceError, OSError),
     TargetServerAttributeNotMatched,  # of several hosts none takes writes, while another becomes the primary
     OverflowError,  # sqlite3 was to send an integer of more than 64 bits
+    MemoryError,  # SQLite would need more than HEAP_BYTES
 )
 """What a driver or SQLAlchemy raises; drivers do not translate the errors of connecting."""
 
@@ -169,6 +173,8 @@ def complaint(error: BaseException) -> str:
 def is_too_large(error: BaseException) -> bool:
     """Whether a text would be larger than the database makes any, or was told to make."""
     original = driver_error(error)
+    if isinstance(original, MemoryError):
+        return True
     too_big = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG
     return too_big or getattr(original, "sqlstate", None) == "54000"  # program_limit_exceeded
 

@@ -13,7 +13,7 @@ from taskruns_service.choices import Choice, Selected
 from taskruns_service.conditions import Survey
 from taskruns_service.database import Database
 from taskruns_service.errors import InvalidRequest, QueryTimeout
-from taskruns_service.selections import Bounds, Question, get_entity
+from taskruns_service.selections import AnswerTooLarge, Bounds, Question, get_entity
 from taskruns_service.writer import Writer
 
 P = ParamSpec("P")
@@ -52,8 +52,10 @@ class Budget:
         if self._order_terms < 0:
             raise InvalidRequest(f"The orders of a request may have {ORDER_TERMS_MOST} terms in all.")
 
-    def check_time(self) -> None:
-        """Raises QueryTimeout when the statements before this one have taken all the time."""
+    def check(self) -> None:
+        """Raises AnswerTooLarge or QueryTimeout when the statements before this one have taken all bytes or time."""
+        if self.bytes <= 0:
+            raise AnswerTooLarge
         if time.monotonic() > self._until:
             raise QueryTimeout("The statements of the request took longer than the service allows. Ask for less.")
 
@@ -84,10 +86,14 @@ class Context(NamedTuple):
     core_version: str | None = None
 
     async def ask(self, prepare: Callable[[Bounds], Question]) -> bytes:
-        """Prepares a question and asks it; raises as those do, and QueryTimeout."""
-        self.budget.check_time()
+        """Prepares a question and asks it; raises as those do, AnswerTooLarge and QueryTimeout."""
+        self.budget.check()
         question = await self.prepare(prepare, Bounds(self.database.target, self.budget.bytes))
-        body = await self.database.read(question)
+        try:
+            body = await self.database.read(question)
+        except AnswerTooLarge:
+            self.budget.bytes = 0
+            raise
         self.budget.bytes -= len(body)
         return body
 

@@ -198,7 +198,9 @@ def answer_error(error: ServiceError, status: HTTPStatus = HTTPStatus.OK) -> Ans
 
 def code_of(error: ServiceError) -> str:
     """The code of an error: no code has `API_ERROR` in it, at which the original's client repeats a request."""
-    return _CODES.get(type(error)) or _CODES.get(type(error).__mro__[1]) or error.code.upper().replace("-", "_")
+    return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), "") or error.code.upper().replace(
+        "-", "_"
+    )
 
 
 class _Error(Struct, omit_defaults=True):
