@@ -24,6 +24,7 @@ from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
 from taskruns_service.graphql.context import Resources
+from taskruns_service.graphql.schema import make_schema
 from taskruns_service.keys import KeyRing
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
@@ -91,6 +92,7 @@ def application() -> Front:
     configure_logs(settings.log_level, settings.log_format)
     threading.Thread(target=_end_with, args=[os.getppid()], name="end-with-parent", daemon=True).start()
     app = create_app(settings)
+    make_schema()  # or the first request would wait for it
     _collect_seldom()
     return app
 
