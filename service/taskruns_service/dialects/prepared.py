@@ -20,8 +20,8 @@ from sqlalchemy.types import TypeEngine
 from taskruns_service.dialects import driver
 from taskruns_service.dialects.driver import Row
 
-STATEMENTS_MOST = 500
-"""Forms of questions whose statements are kept: more than people and programs ask in turn."""
+STATEMENTS_MOST = 200
+"""Forms of questions whose statements are kept, at 50 KB each: more than people and programs ask in turn."""
 
 _Convert = Callable[[Any], Any] | None
 
