@@ -21,9 +21,12 @@ from taskruns_service.api.document import make_document
 from taskruns_service.api.gate import Gate
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
+from taskruns_service.background import Background
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
+from taskruns_service.graphql.context import Resources
+from taskruns_service.graphql.schema import make_schema
 from taskruns_service.keys import KeyRing
 from taskruns_service.listeners import limit_unread_time
 from taskruns_service.logs import configure_logs
@@ -47,19 +50,24 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
             Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
         ):
             app.state.standbys = standbys
+            background = Background()
+            app.state.graphql = Resources(background, settings.answer_bytes, settings.query_timeout)
             if standbys is not None:
                 await database.note_position()
             app.state.database = database
             app.state.writer = writer
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
-            folding = asyncio.create_task(_fold(database)) if dialects.traits(settings.url).appends_deltas else None
+            chores = [background.tidy()]
+            if dialects.traits(settings.url).appends_deltas:
+                chores.append(_fold(database))
+            tasks = [asyncio.create_task(chore) for chore in chores]
             try:
                 yield
             finally:
-                if folding is not None:
-                    folding.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await folding
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                background.close()
 
     app = Litestar(
         [*handlers, *UNDOCUMENTED],
@@ -83,6 +91,7 @@ def application() -> Front:
     for watch, argument in ((_end_with, os.getppid()), (limit_unread_time, settings.receive_timeout)):
         threading.Thread(target=watch, args=[argument], name=watch.__name__, daemon=True).start()
     app = create_app(settings)
+    make_schema()  # or the first request would wait for it
     _collect_seldom()
     return app
 

@@ -1,7 +1,7 @@
 """The tally: exact counts of task runs by flow, task slug and state, kept as they change and never counted again."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -54,22 +54,27 @@ def fold(connection: Connection) -> int:
     gone = connection.execute(
         delete(_delta).where(_delta.c.id.in_(some)).returning(*(_delta.c[name] for name in (*Cell._fields, "count")))
     ).all()
-    folded: Deltas = Counter()
-    for *cell, count in gone:
-        folded[Cell(*cell)] += count
-    # In one order everywhere, or two processes that fold at the same time could wait for each other.
-    _add(connection, [{**cell._asdict(), "count": folded[cell]} for cell in sorted(folded)])
+    for rows in dialects.batches(dialects.aside(connection, _folded, gone)):
+        _add(connection, rows)
     return len(gone)
 
 
-def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+def _folded(changes: Sequence[Any]) -> list[dict[str, Any]]:
+    folded: Deltas = Counter()
+    for change in changes:
+        folded[Cell(*change[:-1])] += change[-1]
+    # In one order everywhere, or two processes that fold at the same time could wait for each other.
+    return [{**cell._asdict(), "count": folded[cell]} for cell in sorted(folded)]
+
+
+def _add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         insert = dialects.insert_for(connection, _tally)
         connection.execute(
             insert.on_conflict_do_update(
                 index_elements=list(_tally.primary_key), set_={"count": _tally.c.count + insert.excluded.count}
             ),
-            rows,
+            list(rows),
         )
 
 

@@ -16,7 +16,14 @@ from sqlalchemy.util import greenlet_spawn
 from taskruns_service import dialects, engines, private_files
 from taskruns_service.deadlines import Deadline
 from taskruns_service.dialects import Trouble
-from taskruns_service.errors import ClientGone, DatabaseUnavailable, OutcomeUnknown, QueryTimeout, ServiceError
+from taskruns_service.errors import (
+    ClientGone,
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    QueryTimeout,
+    RefusedValue,
+    ServiceError,
+)
 from taskruns_service.lanes import Kind, Lane, Widths, make_lanes
 from taskruns_service.threads import Run, Stuck, Threads
 
@@ -70,6 +77,11 @@ class Database:
         self._attempts = attempts
 
     @property
+    def target(self) -> dialects.Target:
+        """What statements are compiled for."""
+        return dialects.target_of(self._readers)
+
+    @property
     def writers(self) -> int:
         """How many transactions may write at a time."""
         return self._traits.writers
@@ -80,21 +92,27 @@ class Database:
         Raises what the question raises, DatabaseUnavailable, Overloaded when too many wait, and QueryTimeout when it
         takes too long.
         """
-        return await self._answer(Kind.look_up, _read, query, *arguments, **named)
+        return await self.answer(Kind.look_up, query, *arguments, **named)
 
     async def read_back(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a look-up ahead of all others, which is never refused: of what was just written, for one."""
-        return await self._answer(Kind.read_back, _read, query, *arguments, **named)
+        return await self.answer(Kind.read_back, query, *arguments, **named)
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a question of one statement; it sees everything committed before. Raises as `look_up` does."""
-        return await self._answer(Kind.read, _read, query, *arguments, **named)
+        return await self.answer(Kind.read, query, *arguments, **named)
 
     async def scan(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a question that may have to read whole tables. Raises as `look_up` does."""
-        return await self._answer(Kind.scan, _read, query, *arguments, **named)
+        return await self.answer(Kind.scan, query, *arguments, **named)
+
+    async def answer(
+        self, kind: Kind, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Runs a question of one statement of a kind. Raises as `look_up` does."""
+        return await self._answer(kind, _read, query, *arguments, **named)
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -204,6 +222,10 @@ class Database:
                 trouble = dialects.trouble(error)
                 if trouble is Trouble.timeout:
                     raise QueryTimeout from error
+                if trouble is Trouble.invalid:
+                    complaint = dialects.complaint(error)
+                    log.warning("value refused", reason=complaint)
+                    raise RefusedValue(f"The database does not take a value of the request: {complaint}") from error
                 if trouble is Trouble.refused:
                     raise
                 last = error
@@ -312,6 +334,7 @@ async def open_database(
     else:
         private_files.create_file(Path(str(url.database)))
         reader = engines.threaded_engine(url, threads=widths.questions, writes=False)
+        dialects.limit_time(reader, query_timeout)
         writer = engines.threaded_engine(url, synchronous=synchronous)
         run_readers = _threads(reader, widths)
         run_writer = _run_in(ThreadPoolExecutor(1, "database-writer"))

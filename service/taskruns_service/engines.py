@@ -57,8 +57,9 @@ def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchron
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: Any) -> None:
-        dialects.prepare_sqlite(connection, synchronous=synchronous, writes=writes)
+    def prepare(connection: sqlite3.Connection, record: Any) -> None:
+        deadline = dialects.deadline_of(record.info)
+        dialects.prepare_sqlite(connection, deadline, synchronous=synchronous, writes=writes)
 
     if writes:
         _begin_at_once(engine)

@@ -43,6 +43,10 @@ class InvalidRequest(ServiceError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class RefusedValue(InvalidRequest):
+    """The database does not take a value of the request: it is too large, or out of the range of its column."""
+
+
 class InvalidCursor(ServiceError):
     """The cursor does not belong to this list with these filters and this sort. Start again without a cursor."""
 

@@ -1,29 +1,28 @@
-"""Selections: what is to be read of the graph, nested as it is asked for, and the one statement that reads it."""
+"""Selections of the graph, nested as they are asked for: the one statement that reads each, compiled and asked."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-from sqlalchemy import (
-    Connection,
-    Double,
-    Select,
-    cast,
-    func,
-    literal,
-    select,
-)
+from sqlalchemy import Connection, Double, Select, cast, func, literal, select
 
 from taskruns_service import aggregates
 from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service.choices import Aggregated, Choice, Constant, Count, Many, Measured, One, Selected, Statistic
 from taskruns_service.conditions import Expression, condition, read_id
 from taskruns_service.dialects import (
+    DATABASE_ERRORS,
     MEMBERS_MOST,
+    TOO_LARGE,
     TOO_MANY_ROWS,
+    CompiledValue,
+    Target,
+    bounded_text,
+    comparable,
     document,
-    document_text,
     documents,
     encode_json,
+    is_too_large,
     row_of,
 )
 from taskruns_service.errors import InvalidRequest
@@ -31,102 +30,68 @@ from taskruns_service.graph import ENTITIES, Column, Entity, Here, Relation
 
 ROWS_MOST = 100_000
 
-
-class Choice(Struct, frozen=True, kw_only=True):
-    """Which rows, and in what order: `order_by` has `{field: direction}` or `{relation: {field: direction}}`."""
-
-    where: Expression = {}
-    order_by: Sequence[Mapping[str, Any]] = ()
-    distinct_on: Sequence[str] = ()
-    limit: int | None = None
-    offset: int = 0
+Question = Callable[[Connection], bytes]
+"""A question that was compiled already; it gives JSON. Raises InvalidRequest for an answer that is too large."""
 
 
-class Constant(Struct, frozen=True):
-    """A text that is known already, such as the name of a type."""
-
-    text: str
-
-
-class One(Struct, frozen=True):
-    """The one that a relation leads to, or null."""
-
-    relation: str
-    selected: "Selected"
+class AnswerTooLarge(InvalidRequest):
+    """The answer is larger than the service allows for a request (TASKRUNS_ANSWER_BYTES). Ask for less with `where` or
+    `limit`, or for fewer fields.
+    """
 
 
-class Many(Struct, frozen=True):
-    """Those that a relation leads to, as a list."""
+class Bounds(NamedTuple):
+    """What a question is compiled for: a kind of database, and at most so many bytes of an answer."""
 
-    relation: str
-    choice: Choice
-    selected: "Selected"
-
-
-class Count(Struct, frozen=True):
-    """How many rows there are; with `columns`, how many have a value in them, or how many different ones."""
-
-    columns: Sequence[str] = ()
-    distinct: bool = False
+    target: Target
+    bytes_most: int
 
 
-class Statistic(Struct, frozen=True):
-    """A statistic such as `max`, of some fields."""
-
-    name: str
-    fields: Mapping[str, "str | Constant"]
+def list_entities(bounds: Bounds, name: str, choice: Choice, selected: Selected) -> Question:
+    """A list of an entity; raises InvalidRequest."""
+    return _question(bounds, _list(ENTITIES[name], choice, selected))
 
 
-class Measured(Struct, frozen=True):
-    """Counts and statistics of rows, by the names that they have in the answer."""
-
-    measures: Mapping[str, Count | Statistic | Constant]
-
-
-class Aggregated(Struct, frozen=True):
-    """Rows put together: measured, and listed. Without a relation it is all of an entity."""
-
-    choice: Choice
-    parts: Mapping[str, "Measured | Selected | Constant"]
-    relation: str | None = None
-
-
-class Selected(Struct, frozen=True):
-    """What is read of each row, by the names that it has in the answer: fields by name, and what relations lead to."""
-
-    members: Mapping[str, str | Constant | One | Many | Aggregated]
-
-
-def list_entities(connection: Connection, name: str, choice: Choice, selected: Selected) -> bytes:
-    """A list of an entity as JSON; raises InvalidRequest."""
-    return _run(connection, _list(ENTITIES[name], choice, selected))
-
-
-def get_entity(connection: Connection, name: str, choice: Choice, selected: Selected) -> bytes:
-    """The first of an entity that is chosen as JSON, or `null`; raises as `list_entities` does."""
+def get_entity(bounds: Bounds, name: str, choice: Choice, selected: Selected) -> Question:
+    """The first of an entity that is chosen, or `null`; raises as `list_entities` does."""
     entity = ENTITIES[name]
     here = entity.table.alias()
     rows = _rows(entity, here, choice, [document(_members(entity, here, selected))])
-    return _run(connection, rows.limit(1).scalar_subquery())
+    return _question(bounds, rows.limit(1).scalar_subquery())
 
 
-def aggregate_entities(connection: Connection, name: str, asked: Aggregated) -> bytes:
-    """An entity's rows put together as JSON; raises as `list_entities` does.
+def aggregate_entities(bounds: Bounds, name: str, asked: Aggregated) -> Question:
+    """An entity's rows put together; raises as `list_entities` does.
 
     Counts that are kept are taken from where they are kept.
     """
     if name == "task_run" and (question := kept_count(asked)):
-        count = aggregates.aggregate(connection, question).count
-        return encode_json({key: _kept(part, count) for key, part in asked.parts.items()}).encode()
-    return _run(connection, _aggregate(ENTITIES[name], asked))
+        return partial(_read_kept_count, asked, question)
+    return _question(bounds, _aggregate(ENTITIES[name], asked))
 
 
-def _run(connection: Connection, made: Column) -> bytes:
-    text = connection.execute(select(document_text(made))).scalar()
-    if text is None:
-        return b"null"
-    body = str(text).encode()
-    if TOO_MANY_ROWS.encode() in body:
+def _read_kept_count(asked: Aggregated, question: AggregateQuestion, connection: Connection) -> bytes:
+    count = aggregates.aggregate(connection, question).count
+    return encode_json({key: _kept(part, count) for key, part in asked.parts.items()}).encode()
+
+
+def _question(bounds: Bounds, made: Column) -> Question:
+    text = bounded_text(made, bounds.bytes_most)
+    return partial(_ask, CompiledValue(select(text), bounds.target), bounds.bytes_most)
+
+
+def _ask(compiled: CompiledValue, bytes_most: int, connection: Connection) -> bytes:
+    try:
+        body = (compiled.read(connection, bytes_most) or "null").encode()
+    except DATABASE_ERRORS as error:
+        if is_too_large(error):
+            raise AnswerTooLarge from None
+        raise
+    is_too_long = TOO_MANY_ROWS.encode() in body
+    if is_too_long or len(body) > bytes_most or body == TOO_LARGE.encode():
+        del body  # the error would keep it, for as long as there are further fields to answer
+        if not is_too_long:
+            raise AnswerTooLarge
         raise InvalidRequest(
             f"A list in the answer has more than {ROWS_MOST} rows. Ask for fewer with `where` or `limit`."
         )
@@ -141,10 +106,17 @@ class _Origin(NamedTuple):
 
 
 def _list(entity: Entity, choice: Choice, selected: Selected, origin: _Origin | None = None) -> Column:
-    """A list of documents, as a scalar subquery."""
+    """A list of documents, as a scalar subquery.
+
+    The page has the members as columns, and the documents are made of those: SQLite's parser has a stack of 100, and
+    a subquery as an argument of the document's function would take half as much again of it for each level.
+    """
     here = entity.table.alias()
-    page = _rows(entity, here, choice, [document(_members(entity, here, selected)).label("row")], origin).subquery()
-    return select(documents(page.c.row, ROWS_MOST)).scalar_subquery()
+    members = _members(entity, here, selected)
+    columns = [column.label(f"member_{place}") for place, column in enumerate(members.values())]
+    page = _rows(entity, here, choice, columns or [here.c.id], origin).subquery()
+    row = document(dict(zip(members, page.c, strict=False)))
+    return select(documents(row, ROWS_MOST)).scalar_subquery()
 
 
 def _matching(
@@ -164,7 +136,7 @@ def _rows(
     order = list(_order(entity, here, choice.order_by))
     if choice.distinct_on:
         # The first row of each group, in the order that is asked for.
-        keys = [_field(entity, here, name) for name in choice.distinct_on]
+        keys = [comparable(_field(entity, here, name)) for name in choice.distinct_on]
         place = func.row_number().over(partition_by=keys, order_by=[*order, here.c.id]).label("place")
         ranked = _matching(entity, here, choice.where, [here.c.id, place], origin).subquery()
         statement: Select[Any] = select(*columns).where(here.c.id.in_(select(ranked.c.id).where(ranked.c.place == 1)))
@@ -187,7 +159,7 @@ def _terms(entity: Entity, here: Here, order_by: Iterable[Mapping[str, Any]]) ->
     for terms in order_by:
         for name, given in terms.items():
             if isinstance(given, str):
-                yield _field(entity, here, name), given
+                yield comparable(_field(entity, here, name)), given
             elif given:
                 relation = entity.relations[name.removesuffix("_aggregate")]
                 target = ENTITIES[relation.target]
@@ -304,7 +276,7 @@ def _measure(measure: Count | Statistic | Constant, fields: Mapping[str, Column]
         case Count(columns, distinct):
             if not columns:
                 return func.count()
-            counted = [fields[name] for name in columns]
+            counted = [comparable(fields[name]) for name in columns]
             value = counted[0] if len(counted) == 1 else row_of(*counted)
             return func.count(value.distinct() if distinct else value)
         case Statistic(name, chosen):

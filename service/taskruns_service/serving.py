@@ -40,11 +40,21 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None
 
 
+MALLOC = {
+    "MALLOC_ARENA_MAX": "2",
+    # By itself it grows with what is freed, and what is smaller than it is not given back.
+    "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
+}
+"""What glibc reads of the environment, so that large requests and answers leave their memory to the system."""
+
+
 def become(serving: Serving) -> None:
     """Puts serving in the place of this process, which keeps its id; returns only where that can not be done."""
     if os.name == "nt":  # where another process would be started, and this one end
         serve(serving)
     else:
+        for name, value in MALLOC.items():
+            os.environ.setdefault(name, value)
         program = [sys.executable, "-P", "-m", "taskruns_service.serving", msgspec.json.encode(serving).decode()]
         os.execv(sys.executable, program)
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from taskruns_service.database import Database
-from taskruns_service.errors import Overloaded, ServiceError
+from taskruns_service.errors import Overloaded, RefusedValue, ServiceError
 from taskruns_service.ids import family_of
 from taskruns_service.lanes import WRITES_WAIT
 
@@ -166,6 +166,9 @@ class Writer:
         """Writes items together or, where the database refuses that, in halves, until the one at fault stands alone."""
         try:
             return await self._database.write(self._apply, items)
+        except RefusedValue as error:
+            if len(items) == 1:
+                return [error]
         except ServiceError as error:
             return [error] * len(items)
         except Exception as error:

@@ -4,14 +4,8 @@ import pytest
 from graphql import build_schema, get_introspection_query
 
 from taskruns_service.graphql import sdl
-from taskruns_service.graphql.documents import (
-    DEPTH_MOST,
-    FIELDS_MOST,
-    TOKENS_MOST,
-    BadDocument,
-    find_operation,
-    read_document,
-)
+from taskruns_service.graphql.documents import TOKENS_MOST, BadDocument, find_operation, read_document
+from taskruns_service.graphql.measures import DEPTH_MOST, FIELDS_MOST
 
 NESTED = ("flow_run", "task_runs")
 
@@ -66,7 +60,7 @@ def test_what_does_not_fit_the_schema_is_refused(text: str) -> None:
 
 
 def test_one_of_several_operations_is_named() -> None:
-    document = read_document("query a { hello } query b { hello }")
+    document = read_document("query a { hello } query b { hello }").node
     found = find_operation(document, "b").name
     assert found is not None
     assert found.value == "b"
@@ -78,7 +72,7 @@ def test_one_of_several_operations_is_named() -> None:
 @pytest.mark.parametrize("escape", [r"\u0000", r"\u{0}", r"\u{0000}"])
 def test_nul_is_replaced(escape: str) -> None:
     document = read_document(f'{{ task_run(where: {{name: {{_eq: "a{escape}"}}}}) {{ id }} }}')
-    assert "a\ufffd" in str(document.to_dict())
+    assert "a\ufffd" in str(document.node.to_dict())
 
 
 def test_schema_is_the_same_every_time_and_stands_by_itself() -> None:

@@ -14,7 +14,7 @@ from taskruns_service.api.requests import ApiRequest, require_json
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.graphql import execution
-from taskruns_service.graphql.context import Context
+from taskruns_service.graphql.context import Context, Resources
 from taskruns_service.graphql.documents import BadDocument
 from taskruns_service.graphql.execution import Answer
 from taskruns_service.graphql.sdl import make_sdl
@@ -36,9 +36,10 @@ async def post_graphql(request: ApiRequest) -> Response[bytes]:
 
 
 async def _answer(request: ApiRequest) -> Answer:
+    resources: Resources = request.app.state.graphql
     try:
         await ask_for_key(request, Scope.read)
-        operation = execution.read_operation(await request.body())
+        operation = await execution.receive_operation(await request.body(), resources.background)
         if operation.writes:
             await ask_for_key(request, Scope.write)
     except (Unauthenticated, Forbidden) as error:
@@ -50,7 +51,10 @@ async def _answer(request: ApiRequest) -> Answer:
     context = Context(
         database=request.database,
         writer=request.writer,
+        background=resources.background,
+        budget=resources.budget(),
         variables=operation.variables,
+        is_heavy=operation.is_heavy,
         agent_id=_id(request.header(b"x-prefect-agent-id")),
         core_version=request.header(b"x-prefect-core-version"),
     )

@@ -1,6 +1,6 @@
 """Notes: what runs say in their logs, and the artifacts that task runs show to people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from taskruns_service import tables
-from taskruns_service.dialects import ListOfIds, any_of, insert_for
+from taskruns_service.dialects import ListOfIds, any_of, batches, insert_for
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.ids import id_of
 
@@ -29,18 +29,25 @@ class LogLine(Struct, frozen=True, kw_only=True):
     info: Any = None
 
 
-def write_logs(connection: Connection, lines: Sequence[LogLine]) -> None:
-    """Keeps lines of logs; those of flow runs that are not there are left out, and what is there is not kept twice."""
-    asked = list({line.flow_run_id for line in lines})
-    known = set(connection.scalars(_known_flow_runs, {"ids": asked}))
+Row = dict[str, Any]
+
+
+def read_lines(lines: Iterable[LogLine]) -> list[Row]:
+    """Lines of logs as rows, ahead of the transaction that keeps them."""
     now = datetime.now(UTC)
-    rows = [
+    return [
         {"id": id_of(line.timestamp, msgspec.json.encode(line)), "created": now, **msgspec.structs.asdict(line)}
         for line in lines
-        if line.flow_run_id in known
     ]
-    if rows:
-        connection.execute(insert_for(connection, _log).on_conflict_do_nothing(), rows)
+
+
+def write_logs(connection: Connection, rows: Sequence[Row]) -> None:
+    """Keeps lines of logs; those of flow runs that are not there are left out, and what is there is not kept twice."""
+    named = list({row["flow_run_id"] for row in rows})
+    known = set(connection.scalars(_known_flow_runs, {"ids": named}))
+    insert = insert_for(connection, _log).on_conflict_do_nothing()
+    for some in batches([row for row in rows if row["flow_run_id"] in known]):
+        connection.execute(insert, some)
 
 
 def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: Any) -> UUID:

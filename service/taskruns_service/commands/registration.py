@@ -1,15 +1,15 @@
 """Registration: tenants, projects, and flows with their tasks, edges and settings."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from msgspec import Struct
-from sqlalchemy import Connection, Row, delete, exists, func, insert, not_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, not_, select, update
 
 from taskruns_service import tables
-from taskruns_service.dialects import insert_for
+from taskruns_service.commands.serialized import NewEdge, NewFlow, NewTask, edge_of, merge, references_of, slug_of
+from taskruns_service.dialects import aside, batches, comparable, encoded_json, insert_for
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.ids import new_id
 from taskruns_service.models import NAME_LENGTH
@@ -21,15 +21,11 @@ SETTINGS = {"heartbeat_enabled": True, "lazarus_enabled": True, "version_locking
 _flow, _flow_group, _task, _edge = tables.flow, tables.flow_group, tables.task, tables.edge
 
 
-class NewFlow(Struct, frozen=True, kw_only=True):
-    """A flow to register: `serialized` is as Prefect 1 writes it, with or without its tasks and edges."""
-
-    project_id: UUID
-    serialized: dict[str, Any]
-    version_group_id: str | None = None
-    description: str | None = None
-    idempotency_key: str | None = None
-    is_schedule_active: bool | None = None
+# As text: to take it apart and put it together again costs more than all else, and is done beside the event loop.
+_FLOW = (
+    *(_flow.c[name] for name in ("id", "archived", "flow_group_id", "version_group_id")),
+    comparable(_flow.c.serialized_flow).label("serialized"),
+)
 
 
 def create_tenant(connection: Connection, name: str, slug: str) -> UUID:
@@ -65,7 +61,7 @@ def create_flow(connection: Connection, new: NewFlow) -> UUID:
     project = connection.scalar(named.with_for_update())
     if project is None:
         raise InvalidRequest("Invalid project.")
-    name = _named(new.serialized.get("name"), "The flow")
+    name = new.flow.name
     newest = _newest(connection, project, name, new.version_group_id)
     if newest is not None and _is_again(connection, new, newest):
         return UUID(str(newest.id))
@@ -91,17 +87,16 @@ def create_flow(connection: Connection, new: NewFlow) -> UUID:
         "version_group_id": group["name"],
         "flow_group_id": group["id"],
         "description": new.description,
-        "core_version": new.serialized.get("__version__"),
-        **{one: new.serialized.get(one) for one in ("environment", "storage", "run_config", "parameters")},
-        "serialized_flow": new.serialized,
+        "core_version": new.flow.core_version,
+        **new.members,
         "is_schedule_active": new.is_schedule_active,
     }
-    connection.execute(insert(_flow), row)
+    connection.execute(insert(_flow).values(serialized_flow=encoded_json(literal(new.text)), **row))
     older = (_flow.c.version_group_id == group["name"], _flow.c.id != identifier)
     connection.execute(update(_flow).where(*older).values(archived=True))
-    if tasks := new.serialized.get("tasks"):
-        register_tasks(connection, identifier, tasks)
-        register_edges(connection, identifier, new.serialized.get("edges") or [])
+    if new.tasks:
+        register_tasks(connection, identifier, new.tasks)
+        register_edges(connection, identifier, new.edges)
     return identifier
 
 
@@ -116,7 +111,7 @@ def _newest(connection: Connection, project: str, name: str, version_group_id: s
         if version_group_id is None
         else (_flow.c.version_group_id == version_group_id,)
     )
-    return connection.execute(select(_flow).where(*known).order_by(_flow.c.version.desc()).limit(1)).first()
+    return connection.execute(select(*_FLOW).where(*known).order_by(_flow.c.version.desc()).limit(1)).first()
 
 
 def _is_again(connection: Connection, new: NewFlow, newest: Row[Any]) -> bool:
@@ -126,99 +121,84 @@ def _is_again(connection: Connection, new: NewFlow, newest: Row[Any]) -> bool:
         settings = connection.scalar(select(_flow_group.c.settings).where(_flow_group.c.id == newest.flow_group_id))
         return bool((settings or {}).get("idempotency_key") == new.idempotency_key)
     has_tasks = connection.execute(select(_task.c.id).where(_task.c.flow_id == newest.id).limit(1)).first()
-    return has_tasks is None and bool(newest.serialized_flow == new.serialized)
+    return has_tasks is None and bool(newest.serialized == new.text)
 
 
-def register_tasks(connection: Connection, flow_id: UUID, tasks: Iterable[Mapping[str, Any]]) -> None:
+def register_tasks(connection: Connection, flow_id: UUID, tasks: Sequence[NewTask]) -> None:
     """Adds tasks, as Prefect 1 writes them, to a flow; those that are there are replaced.
 
     Raises InvalidRequest.
     """
     flow = _locked(connection, flow_id)
-    made = datetime.now(UTC)
-    reference = {one.get("slug") for one in (flow.serialized_flow or {}).get("reference_tasks") or ()}
-    rows = {slug: _task_row(slug, one, flow_id, made, reference) for slug, one in _by_slug(tasks).items()}
-    if rows:
+    if tasks:
+        rows = aside(connection, _task_rows, flow, tasks)
         statement = insert_for(connection, _task)
-        kept = {name: statement.excluded[name] for name in next(iter(rows.values())) if name not in ("id", "created")}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=["flow_id", "slug"], set_=kept), list(rows.values())
-        )
-        _merge(connection, flow, "tasks", tasks, lambda one: one.get("slug"))
+        kept = {name: statement.excluded[name] for name in rows[0] if name not in ("id", "created")}
+        statement = statement.on_conflict_do_update(index_elements=["flow_id", "slug"], set_=kept)
+        for some in batches(rows):
+            connection.execute(statement, some)
+        _merge(connection, flow, "tasks", [task.serialized for task in tasks], slug_of)
     _place(connection, flow_id)
 
 
-def _by_slug(tasks: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {_named(one.get("slug") if isinstance(one, dict) else None, "The slug of a task"): one for one in tasks}
-
-
-def _task_row(slug: str, task: Mapping[str, Any], flow_id: UUID, made: datetime, reference: set[Any]) -> dict[str, Any]:
-    trigger = task.get("trigger")
-    return {
-        "id": new_id(),
-        "flow_id": flow_id,
-        "slug": slug,
-        "name": _named(task.get("name") or slug, "The task"),
-        "created": made,
-        "type": task.get("type"),
-        "description": task.get("description"),
-        "tags": sorted(map(str, task.get("tags") or ())),
-        "max_retries": task.get("max_retries"),
-        "retry_delay": task.get("retry_delay"),
-        "cache_key": task.get("cache_key"),
-        "trigger": trigger.get("fn") if isinstance(trigger, dict) else None,
-        "auto_generated": task.get("auto_generated"),
-        "is_reference_task": slug in reference,
+def _task_rows(flow: Row[Any], tasks: Iterable[NewTask]) -> list[dict[str, Any]]:
+    made = datetime.now(UTC)
+    references = references_of(flow.serialized)
+    rows = {
+        task.slug: {
+            "id": new_id(),
+            "flow_id": flow.id,
+            "slug": task.slug,
+            "name": task.name or task.slug,
+            "created": made,
+            "type": task.type,
+            "description": task.description,
+            "tags": sorted(task.tags or ()),
+            "max_retries": task.max_retries,
+            "retry_delay": task.retry_delay,
+            "cache_key": task.cache_key,
+            "trigger": task.trigger and task.trigger.fn,
+            "auto_generated": task.auto_generated,
+            "is_reference_task": task.slug in references,
+        }
+        for task in (new.task for new in tasks)
     }
+    return list(rows.values())
 
 
-def register_edges(connection: Connection, flow_id: UUID, edges: Iterable[Mapping[str, Any]]) -> None:
+def register_edges(connection: Connection, flow_id: UUID, edges: Sequence[NewEdge]) -> None:
     """Adds edges, as Prefect 1 writes them, between tasks of a flow; raises InvalidRequest."""
     flow = _locked(connection, flow_id)
-    made = datetime.now(UTC)
-    known = connection.execute(select(_task.c.slug, _task.c.id).where(_task.c.flow_id == flow_id))
-    tasks: dict[str, UUID] = {row.slug: row.id for row in known}
-
-    def task(edge: Mapping[str, Any], end: str) -> UUID:
-        slug = (edge.get(end) or {}).get("slug")
-        if slug not in tasks:
-            raise InvalidRequest(f"An edge has `{slug}` as its {end}, but the flow has no task of this slug.")
-        return tasks[slug]
-
-    rows = [
-        {
-            "id": new_id(),
-            "flow_id": flow_id,
-            "upstream_task_id": task(one, "upstream_task"),
-            "downstream_task_id": task(one, "downstream_task"),
-            "key": one.get("key") or "",
-            "mapped": bool(one.get("mapped")),
-            "created": made,
-        }
-        for one in edges
-    ]
-    if rows:
-        connection.execute(insert_for(connection, _edge).on_conflict_do_nothing(), rows)
-        _merge(connection, flow, "edges", edges, _edge_name)
+    if edges:
+        known = connection.execute(select(_task.c.slug, _task.c.id).where(_task.c.flow_id == flow_id))
+        rows = aside(connection, _edge_rows, flow_id, edges, {row.slug: row.id for row in known})
+        statement = insert_for(connection, _edge).on_conflict_do_nothing()
+        for some in batches(rows):
+            connection.execute(statement, some)
+        _merge(connection, flow, "edges", [edge.serialized for edge in edges], edge_of)
     _place(connection, flow_id)
 
 
-def _edge_name(edge: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (edge["upstream_task"]["slug"], edge["downstream_task"]["slug"], edge.get("key"))
+def _edge_rows(flow_id: UUID, edges: Iterable[NewEdge], tasks: dict[str, UUID]) -> list[dict[str, Any]]:
+    made = datetime.now(UTC)
+    rows = []
+    for edge in (new.edge for new in edges):
+        ends = {"upstream_task": edge.upstream_task.slug, "downstream_task": edge.downstream_task.slug}
+        for end, slug in ends.items():
+            if slug not in tasks:
+                raise InvalidRequest(f"An edge has `{slug}` as its {end}, but the flow has no task of this slug.")
+        row = {"id": new_id(), "flow_id": flow_id, "key": edge.key or "", "mapped": bool(edge.mapped), "created": made}
+        rows.append(row | {f"{end}_id": tasks[slug] for end, slug in ends.items()})
+    return rows
 
 
 def _merge(
-    connection: Connection,
-    flow: Row[Any],
-    member: str,
-    added: Iterable[Mapping[str, Any]],
-    name: Callable[[Mapping[str, Any]], Any],
+    connection: Connection, flow: Row[Any], member: str, added: Sequence[Any], name: Callable[[Any], Any]
 ) -> None:
     """Keeps what was registered apart in the serialized flow as well, so that the flow can be built of it."""
-    serialized = flow.serialized_flow or {}
-    merged = {name(one): one for one in [*(serialized.get(member) or ()), *added]}
-    changed = {**serialized, member: list(merged.values())}
-    connection.execute(update(_flow).where(_flow.c.id == flow.id).values(serialized_flow=changed))
+    merged = aside(connection, merge, flow.serialized, member, added, name)
+    changed = update(_flow).where(_flow.c.id == flow.id)
+    connection.execute(changed.values(serialized_flow=encoded_json(literal(merged))))
 
 
 def _place(connection: Connection, flow_id: UUID) -> None:
@@ -295,7 +275,7 @@ def _set(connection: Connection, group_id: UUID, name: str, value: Any) -> None:
 
 
 def _locked(connection: Connection, flow_id: UUID) -> Row[Any]:
-    flow = connection.execute(select(_flow).where(_flow.c.id == flow_id).with_for_update()).first()
+    flow = connection.execute(select(*_FLOW).where(_flow.c.id == flow_id).with_for_update()).first()
     if flow is None:
         raise InvalidRequest(f"Flow {flow_id} not found")
     return flow

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, or_, select
 
 from taskruns_service import tables
 from taskruns_service.commands.flow_runs import CreatedFlowRun, new_row
-from taskruns_service.dialects import insert_for
+from taskruns_service.dialects import batches, insert_for
 from taskruns_service.errors import InvalidRequest, ServiceError
 from taskruns_service.ids import new_id
 from taskruns_service.ledger import Ledger
@@ -68,18 +68,22 @@ def _begin(connection: Connection, made: Iterable[Row[Any]], now: datetime) -> N
     read_tasks = select(_task.c.flow_id, _task.c.slug, _task.c.name).order_by(_task.c.id)
     flow_ids = {row.flow_id for row in flow_runs.values()}
     tasks = connection.execute(read_tasks.where(_task.c.flow_id.in_(flow_ids))).all()
-    ledger = Ledger(connection, now)
-    ledger.lock(set(flow_runs))
-    for identifier, entry in ledger.flow_runs.items():
-        due = flow_runs[identifier].scheduled_start_time
-        ledger.record(
-            entry, first_state(identifier, StateType.Scheduled, "Flow run scheduled.", start_time=due.isoformat())
-        )
-        for task in tasks:
-            if task.flow_id == entry.flow_id:
-                created = ledger.create((identifier, task.slug, -1), name=None, tags=[], task_name=task.name)
-                ledger.record(created, first_state(identifier, StateType.Pending, "Task run created"))
-    ledger.write()
+    pairs = [
+        (identifier, task) for identifier, row in flow_runs.items() for task in tasks if task.flow_id == row.flow_id
+    ]
+    for some in batches(pairs) if pairs else ((),):
+        # A ledger for each batch: the event loop does other things while the database writes one.
+        ledger = Ledger(connection, now)
+        ledger.lock(set(flow_runs))
+        for identifier, entry in ledger.flow_runs.items():
+            if entry.run.version == 0:
+                due = flow_runs[identifier].scheduled_start_time
+                details = {"start_time": due.isoformat()}
+                ledger.record(entry, first_state(identifier, StateType.Scheduled, "Flow run scheduled.", **details))
+        for identifier, task in some:
+            created = ledger.create((identifier, task.slug, -1), name=None, tags=[], task_name=task.name)
+            ledger.record(created, first_state(identifier, StateType.Pending, "Task run created"))
+        ledger.write()
 
 
 def first_state(flow_run_id: UUID, type_: StateType, message: str, **details: Any) -> Report:
@@ -90,7 +94,9 @@ def first_state(flow_run_id: UUID, type_: StateType, message: str, **details: An
 def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
     """The flow and what its group gives its runs; raises InvalidRequest."""
     of_group = [_flow_group.c[name].label(f"group_{name}") for name in ("labels", "default_parameters")]
-    statement = select(_flow, *of_group).join_from(
+    # Not what it was serialized as, which may be megabytes.
+    names = ("id", "name", "archived", "parameters", "run_config", "environment", "version")
+    statement = select(*(_flow.c[name] for name in names), *of_group).join_from(
         _flow, _flow_group, _flow.c.flow_group_id == _flow_group.c.id, isouter=True
     )
     if item.flow_id is not None:
@@ -110,13 +116,18 @@ def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
 def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]:
     """The row of a new flow run; raises InvalidRequest where a required parameter is missing."""
     parameters = {**(flow.group_default_parameters or {}), **item.parameters}
-    required = {one["name"] for one in flow.parameters or () if one.get("required")}
+    # As they were registered, which may have been before they were checked.
+    required = {
+        parameter["name"]
+        for parameter in _dicts(flow.parameters)
+        if parameter.get("required") and isinstance(parameter.get("name"), str)
+    }
     if missing := sorted(required - parameters.keys()):
         raise InvalidRequest(f"Required parameters were not supplied: {', '.join(missing)}")
     run_config = item.run_config or flow.run_config
     labels = item.labels if item.labels is not None else flow.group_labels
     if labels is None:
-        labels = ((run_config or {}).get("labels")) or (flow.environment or {}).get("labels") or []
+        labels = _labels_of(run_config) or _labels_of(flow.environment)
     given = {
         "parameters": parameters,
         "labels": sorted(set(labels)),
@@ -128,3 +139,12 @@ def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]
     }
     named = {} if item.name is None else {"name": item.name}
     return new_row(item.id, flow.id, flow.name, now) | given | named
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _labels_of(config: Any) -> list[str]:
+    labels = config.get("labels") if isinstance(config, dict) else None
+    return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []

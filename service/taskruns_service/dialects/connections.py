@@ -1,44 +1,28 @@
 """Connections: how each database is set up, and what its errors mean."""
 
-import math
+import re
 import sqlite3
 from enum import Enum, auto
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 from asyncpg import InterfaceError, PostgresError, TargetServerAttributeNotMatched
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from taskruns_service.dialects.deadlines import Deadline
 from taskruns_service.dialects.matching import add_functions
+from taskruns_service.dialects.statistics import add_statistics
 
 CLOSE_SECONDS = 1.0
 
 
-class _PercentileCont:
-    """`percentile_cont(value, fraction)` for SQLite, with the arithmetic of PostgreSQL's function of that name."""
+def prepare_sqlite(connection: sqlite3.Connection, deadline: Deadline, *, synchronous: str, writes: bool) -> None:
+    """Sets up one connection: the writer's, or that of a reader, which can not write whatever it is told.
 
-    def __init__(self) -> None:
-        self.values: list[float] = []
-        self.fraction = 0.0
-
-    def step(self, value: float | None, fraction: float) -> None:
-        if value is not None:
-            self.values.append(value)
-            self.fraction = fraction
-
-    def finalize(self) -> float | None:
-        if not self.values:
-            return None
-        self.values.sort()
-        position = self.fraction * (len(self.values) - 1)
-        below, above = self.values[math.floor(position)], self.values[math.ceil(position)]
-        return below if below == above else below + (position - math.floor(position)) * (above - below)
-
-
-def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: bool) -> None:
-    """Sets up one connection: the writer's, or that of a reader, which can not write whatever it is told."""
+    `deadline` is what the functions in Python go by.
+    """
     pragmas = [
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
@@ -48,14 +32,15 @@ def prepare_sqlite(connection: sqlite3.Connection, *, synchronous: str, writes: 
         "temp_store = MEMORY",
         "cache_size = -32000",
         "mmap_size = 268435456",
+        f"hard_heap_limit = {HEAP_BYTES}",
     ]
     if not writes:
         # Only the writer checkpoints: a reader that does would make it wait.
         pragmas = [*pragmas[2:], "wal_autocheckpoint = 0", "query_only = ON"]
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
-    connection.create_aggregate("percentile_cont", 2, _PercentileCont)  # type: ignore[arg-type]
-    add_functions(connection)
+    add_functions(connection, deadline)
+    add_statistics(connection, deadline)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
@@ -70,6 +55,27 @@ CONNECT_ARGUMENTS: dict[str, Any] = {"connection_class": _Connection}
 """What PostgreSQL's driver makes connections with."""
 
 
+def limit_time(engine: Engine, seconds: float) -> None:
+    """Makes SQLite give up a statement after this long, as PostgreSQL does by itself."""
+
+    @event.listens_for(engine, "connect")
+    def watch(connection: sqlite3.Connection, record: Any) -> None:
+        connection.set_progress_handler(deadline_of(record.info).has_passed, 100_000)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def start(connection: Connection, *_: Any) -> None:
+        deadline_of(connection.info).start(seconds)
+
+
+def deadline_of(info: dict[Any, Any]) -> Deadline:
+    """The deadline of a connection, which is with what its pool knows of it."""
+    deadline: Deadline = info.setdefault("deadline", Deadline())
+    return deadline
+
+
+HEAP_BYTES = 1_000_000_000
+"""What SQLite may take in this process: a sort keeps its rows in memory, and a row may have a list in it."""
+COMPLAINT_LENGTH = 300
 END_OF_LOG = 2**63 - 1
 """A position in PostgreSQL's log that no standby ever comes to."""
 
@@ -93,6 +99,8 @@ def has_replayed(connection: Connection, position: int) -> bool:
 DATABASE_ERRORS = (
     *(DBAPIError, PoolTimeout, PostgresError, InterfaceError, OSError),
     TargetServerAttributeNotMatched,  # of several hosts none takes writes, while another becomes the primary
+    OverflowError,  # sqlite3 was to send an integer of more than 64 bits
+    MemoryError,  # SQLite would need more than HEAP_BYTES
 )
 """What a driver or SQLAlchemy raises; drivers do not translate the errors of connecting."""
 
@@ -106,6 +114,8 @@ class Trouble(Enum):
     """The connection is gone, or there was none to be had."""
     timeout = auto()
     """The database gave up, because it was told to after this long."""
+    invalid = auto()
+    """The database does not take a value of the request: the caller's error."""
     refused = auto()
     """The database does not take this."""
 
@@ -125,17 +135,24 @@ _LOST_STATES = {
 }
 
 
+# Of data, of syntax and access rules, and of limits of the program: statements are built from what callers send.
+_INVALID_STATES = re.compile("22|42|54")
+_OWN_STATES = {
+    "42501",  # insufficient_privilege: the operator's affair, as are missing tables and columns
+    "42P01",  # undefined_table
+    "42703",  # undefined_column
+}
+
+
 def trouble(error: BaseException) -> Trouble:
     """Reads an error of the driver or of SQLAlchemy."""
+    if isinstance(error, OverflowError):
+        return Trouble.invalid
     if not isinstance(error, DBAPIError):
         return Trouble.lost
     original = error.orig
     if isinstance(original, sqlite3.Error):
-        code = getattr(original, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_INTERRUPT:
-            return Trouble.timeout
-        unique = getattr(original, "sqlite_errorcode", 0) in _SQLITE_UNIQUE
-        return Trouble.retry if unique or code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else Trouble.refused
+        return _trouble_of_sqlite(original)
     state = getattr(original, "sqlstate", None) or ""
     if state == "57014":  # query_canceled
         return Trouble.timeout
@@ -143,7 +160,52 @@ def trouble(error: BaseException) -> Trouble:
         return Trouble.retry
     if error.connection_invalidated or state in _LOST_STATES or state.startswith("08"):
         return Trouble.lost
-    return Trouble.refused
+    if isinstance(raised := driver_error(error), InterfaceError) and isinstance(raised, ValueError):
+        return Trouble.invalid  # asyncpg itself can not send a value as what its column is
+    return Trouble.invalid if _INVALID_STATES.match(state) and state not in _OWN_STATES else Trouble.refused
 
 
+def driver_error(error: BaseException) -> BaseException:
+    """What the driver itself raised: SQLAlchemy has errors of its own in between for one of them."""
+    original = getattr(error, "orig", None) or error
+    return original.__cause__ or original
+
+
+def complaint(error: BaseException) -> str:
+    """What the database says is wrong with a value."""
+    text = str(driver_error(error)).partition("\n")[0]
+    return f"{text[:1].upper()}{text[1:COMPLAINT_LENGTH].rstrip('.')}."
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether a text would be larger than the database makes any, or was told to make."""
+    original = driver_error(error)
+    if isinstance(original, MemoryError):
+        return True
+    too_big = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG
+    return too_big or getattr(original, "sqlstate", None) == "54000"  # program_limit_exceeded
+
+
+_SQLITE_TROUBLES = {
+    sqlite3.SQLITE_INTERRUPT: Trouble.timeout,
+    sqlite3.SQLITE_BUSY: Trouble.retry,
+    sqlite3.SQLITE_LOCKED: Trouble.retry,
+    sqlite3.SQLITE_TOOBIG: Trouble.invalid,
+    sqlite3.SQLITE_RANGE: Trouble.invalid,
+    sqlite3.SQLITE_MISMATCH: Trouble.invalid,
+}
 _SQLITE_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+# SQLite has one code for all of these.
+_SQLITE_INVALID = re.compile("too (big|large|many|complex)|overflow|malformed JSON|out of range")
+
+
+def _trouble_of_sqlite(error: sqlite3.Error) -> Trouble:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in _SQLITE_UNIQUE:
+        return Trouble.retry
+    if code == sqlite3.SQLITE_ERROR and "user-defined" in str(error):
+        # The functions in Python raise nothing but TimeoutError, of which SQLite says no more.
+        return Trouble.timeout
+    if code == sqlite3.SQLITE_ERROR and _SQLITE_INVALID.search(str(error)):
+        return Trouble.invalid
+    return _SQLITE_TROUBLES.get(code & 0xFF, Trouble.refused)

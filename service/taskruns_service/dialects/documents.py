@@ -12,6 +12,9 @@ from taskruns_service.dialects.expressions import compiled, json_boolean, json_v
 TOO_MANY_ROWS = r'"\u0000rows"'
 """What stands in a document where a list would have had too many rows: no text in the database has a NUL."""
 
+TOO_LARGE = r'"\u0000bytes"'
+"""What stands in place of a document that would have had too many bytes."""
+
 MEMBERS_MOST = 50
 """A PostgreSQL function takes 100 arguments, and a member is two."""
 
@@ -61,12 +64,43 @@ class documents(FunctionElement[Any]):  # noqa: N801
         super().__init__(row, literal_column(str(most)))
 
 
-@compiled(lambda value: value, lambda value: f"CAST({value} AS text)")
-class document_text(FunctionElement[str]):  # noqa: N801
-    """A document as text, to be passed on as it is."""
+@compiled(
+    # SQLite was told not to make any longer text: `CompiledValue`.
+    lambda value, most: value,
+    lambda value, most: (
+        f"(SELECT CASE WHEN octet_length(d.text) > {most} THEN '{TOO_LARGE}' ELSE d.text END"
+        # Once: without OFFSET the document would be made for each mention of it.
+        f" FROM (SELECT CAST({value} AS text) AS text OFFSET 0) AS d)"
+    ),
+)
+class bounded_text(FunctionElement[str]):  # noqa: N801
+    """A document as text, to be passed on as it is; `TOO_LARGE` if it has more than `most` bytes."""
 
     type = Text()
     inherit_cache = True
+
+    def __init__(self, value: ColumnElement[Any], most: int) -> None:
+        super().__init__(value, literal_column(str(most)))
+
+
+@compiled(lambda value: value, lambda value: f"CAST({value} AS json)")
+class encoded_json(FunctionElement[Any]):  # noqa: N801
+    """JSON text that was encoded already, as a value of a column of type `Json`."""
+
+    inherit_cache = True
+
+
+@compiled(lambda value: value, lambda value: f"CAST({value} AS text)")
+class _json_text(FunctionElement[str]):  # noqa: N801
+    """A JSON value as its text."""
+
+    type = Text()
+    inherit_cache = True
+
+
+def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column as both databases can sort it and tell what is the same: PostgreSQL does not know that of JSON."""
+    return _json_text(column) if isinstance(column.type, JSON) else column
 
 
 @compiled(

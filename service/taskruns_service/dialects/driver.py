@@ -3,16 +3,22 @@
 What goes this way is heard by SQLAlchemy's listeners, and its errors are SQLAlchemy's. It begins no transaction.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_
 
+T = TypeVar("T")
+
 Row = Sequence[Any]
+LENGTH_LEAST = 16 * 1024 * 1024
+LENGTH_MOST = 1_000_000_000  # SQLite's own
 
 
 def fetch(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[Row]:
@@ -36,6 +42,25 @@ def execute(connection: Connection, sql: str) -> None:
 def execute_many(connection: Connection, sql: str, records: Sequence[Row]) -> None:
     """Runs a statement once for each record of values, all of them in one go."""
     _send(connection, "execute_many", sql, records)
+
+
+def limit_length(connection: Connection, length: int | None) -> None:
+    """Limits the bytes of any text that SQLite handles for a connection; None ends that. PostgreSQL has no such limit.
+
+    A text of the database that is longer could not be read either, so the limit is never less than LENGTH_LEAST.
+    """
+    if connection.dialect.name == "sqlite":
+        limit = LENGTH_MOST if length is None else min(LENGTH_MOST, max(length, LENGTH_LEAST))
+        driver: Any = connection.connection.driver_connection
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
+
+
+def aside(connection: Connection, function: Callable[..., T], *arguments: Any) -> T:
+    """Runs a function that keeps Python busy; where the event loop would wait for it, in a thread."""
+    if not connection.dialect.is_async:
+        return function(*arguments)
+    result: T = await_(asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments)))
+    return result
 
 
 def _send(connection: Connection, how: str, sql: str, values: Sequence[Any]) -> Any:

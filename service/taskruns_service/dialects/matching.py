@@ -1,17 +1,23 @@
-"""Matching texts and JSON, and statistics, as PostgreSQL has them: SQLite is given the functions that it lacks."""
+"""Matching texts and JSON as PostgreSQL does: SQLite is given the functions that it lacks."""
 
-import math
 import re
 import sqlite3
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 import re2  # type: ignore[import-untyped] # RE2 takes time linear in the text, whatever the pattern
-from sqlalchemy import ColumnElement, literal_column
+from sqlalchemy import ColumnElement, Dialect, literal_column
 
+from taskruns_service.dialects.deadlines import Deadline
 from taskruns_service.dialects.expressions import Condition, compiled
+
+PATTERN_BYTES = 1 << 20
+"""What RE2 may take for a compiled pattern and for each of its automata."""
+PATTERNS_MOST = 16
+STEPS_MOST = 250_000_000
+"""Instructions of a pattern times characters of a text: 2 seconds at worst, in which nothing can stop RE2."""
 
 _TEXT_OPERATORS = {"like": "LIKE", "ilike": "ILIKE", "similar": "SIMILAR TO", "regex": "~", "iregex": "~*"}
 _KEYS = "ARRAY(SELECT json_array_elements_text(CAST({} AS json)))"
@@ -54,109 +60,118 @@ class json_matches(_Match):  # noqa: N801
     inherit_cache = True
 
 
-def add_functions(connection: sqlite3.Connection) -> None:
-    """Gives a connection what `text_matches`, `json_matches` and PostgreSQL's statistics are on SQLite."""
-    connection.create_function("text_matches", 3, _text_matches, deterministic=True)
-    connection.create_function("json_matches", 3, _json_matches, deterministic=True)
-    for name, (least, summarise) in _STATISTICS.items():
-        connection.create_aggregate(name, 1, _statistic(least, summarise))
+def add_functions(connection: sqlite3.Connection, deadline: Deadline) -> None:
+    """Gives a connection what `text_matches` and `json_matches` are on SQLite."""
+    for name, function in (("text_matches", _text_matches), ("json_matches", _json_matches)):
+        connection.create_function(name, 3, partial(function, deadline), deterministic=True)
 
 
-def _text_matches(operator: str, value: str | None, pattern: str | None) -> bool | None:
+def check_patterns(dialect: Dialect, patterns: Iterable[tuple[str, str]]) -> None:
+    """Raises ValueError for a pattern (operator, pattern) that the database would not take.
+
+    PostgreSQL checks its own patterns when it meets them, and says then what is wrong.
+    """
+    if dialect.name == "sqlite":
+        for operator, pattern in patterns:
+            _compiled(operator, pattern)
+
+
+def _text_matches(deadline: Deadline, operator: str, value: str | None, pattern: str | None) -> bool | None:
     if value is None or pattern is None:
         return None
-    return _pattern(operator, pattern).search(value) is not None
+    expression = _compiled(operator, pattern)
+    deadline.check()
+    if len(value) * expression.programsize > STEPS_MOST:
+        raise TimeoutError
+    return expression.search(value) is not None
 
 
-@lru_cache(maxsize=256)
-def _pattern(operator: str, pattern: str) -> Any:
-    """A pattern of PostgreSQL's as one of RE2's."""
+@lru_cache(maxsize=PATTERNS_MOST)
+def _compiled(operator: str, pattern: str) -> Any:
+    """A pattern of PostgreSQL's as one of RE2's; raises ValueError."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = PATTERN_BYTES
     options.case_sensitive = operator not in ("ilike", "iregex")
     options.dot_nl = True
+    try:
+        return re2.compile(_translated(operator, pattern), options)
+    except re2.error as error:
+        reason = error.args[0]
+        text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise ValueError(f"invalid regular expression: {text}") from None
+
+
+def _translated(operator: str, pattern: str) -> str:
+    if operator in ("regex", "iregex"):
+        return pattern
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
     if operator in ("like", "ilike"):
         signs = {"%": ".*", "_": "."}
-        parts = re.findall(r"\\.|.", pattern, re.DOTALL)
         pattern = "".join(signs.get(part) or re2.escape(part[-1]) for part in parts)
-    elif operator == "similar":
-        parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    else:
         signs = {"%": ".*", "_": ".", ".": r"\.", "^": r"\^", "$": r"\$"}
         pattern = "".join(signs.get(part, part) for part in parts)
-    if operator not in ("regex", "iregex"):
-        pattern = f"^(?:{pattern})$"
-    return re2.compile(pattern, options)
+    return f"^(?:{pattern})$"
 
 
-def check_pattern(operator: str, pattern: str) -> None:
-    """Raises ValueError for a pattern that can not be read."""
-    try:
-        _pattern(operator, pattern)
-    except re2.error as error:
-        raise ValueError(f"invalid regular expression: {error}") from None
-
-
-def _json_matches(operator: str, value: str | None, wanted: str | None) -> bool | None:
+def _json_matches(deadline: Deadline, operator: str, value: str | None, wanted: str | None) -> bool | None:
     if value is None or wanted is None:
         return None
-    return _JSON_MATCHES[operator](msgspec.json.decode(value), msgspec.json.decode(wanted))
+    deadline.check()
+    return _JSON_MATCHES[operator](deadline, msgspec.json.decode(value), _wanted(wanted))
 
 
-def _contains(value: Any, wanted: Any) -> bool:
+@lru_cache(maxsize=16)
+def _wanted(text: str) -> Any:
+    return msgspec.json.decode(text)
+
+
+def _contains(deadline: Deadline, value: Any, wanted: Any) -> bool:
     """PostgreSQL's `@>`: an object has the members, a list has the items; a list contains a value that is in it."""
+    deadline.check()
     match value, wanted:
         case dict(), dict():
-            return all(key in value and _contains(value[key], inner) for key, inner in wanted.items())
+            return all(key in value and _contains(deadline, value[key], inner) for key, inner in wanted.items())
         case list(), list():
-            return all(any(_contains(one, inner) for one in value) for inner in wanted)
+            return _has_all(deadline, value, wanted)
         case list(), (str() | int() | float() | None):
-            return any(_same(one, wanted) for one in value)
+            return any(_same(item, wanted) for item in value)
         case _:
             return _same(value, wanted)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _has_all(deadline: Deadline, items: list[Any], wanted: list[Any]) -> bool:
+    """Whether each wanted item is in one of the items: plain values are looked up, not compared one by one."""
+    nested = [item for item in wanted if isinstance(item, dict | list)]
+    if plain := {_key(item) for item in wanted if not isinstance(item, dict | list)}:
+        plain -= {_key(item) for item in items if not isinstance(item, dict | list)}
+    return not plain and all(any(_contains(deadline, item, inner) for item in items) for inner in nested)
+
+
+def _key(value: Any) -> tuple[bool, Any]:
     # In Python True is 1.
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    return isinstance(value, bool), value
 
 
-def _has_key(value: Any, key: str) -> bool:
-    return (isinstance(value, dict | list) and key in value) or value == key
+def _same(value: Any, other: Any) -> bool:
+    return isinstance(value, bool) == isinstance(other, bool) and bool(value == other)
 
 
-_JSON_MATCHES: dict[str, Callable[[Any, Any], bool]] = {
+def _has_keys(value: Any, keys: set[str]) -> set[str]:
+    """Those of the keys that an object or a list of texts has, or a text is."""
+    match value:
+        case dict():
+            return keys & value.keys()
+        case list():
+            return keys & {item for item in value if isinstance(item, str)}
+    return {key for key in keys if key == value}
+
+
+_JSON_MATCHES: dict[str, Callable[[Deadline, Any, Any], bool]] = {
     "contains": _contains,
-    "contained_in": lambda value, wanted: _contains(wanted, value),
-    "has_key": _has_key,
-    "has_keys_any": lambda value, keys: any(_has_key(value, key) for key in keys),
-    "has_keys_all": lambda value, keys: all(_has_key(value, key) for key in keys),
+    "contained_in": lambda deadline, value, wanted: _contains(deadline, wanted, value),
+    "has_key": lambda _, value, key: bool(_has_keys(value, {key})),
+    "has_keys_any": lambda _, value, keys: bool(_has_keys(value, set(keys))),
+    "has_keys_all": lambda _, value, keys: _has_keys(value, set(keys)) == set(keys),
 }
-
-
-def _variance(values: list[float], freedom: int) -> float:
-    mean = math.fsum(values) / len(values)
-    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - freedom)
-
-
-_STATISTICS: dict[str, tuple[int, Callable[[list[float]], float]]] = {
-    "var_pop": (1, lambda values: _variance(values, 0)),
-    "var_samp": (2, lambda values: _variance(values, 1)),
-    "stddev_pop": (1, lambda values: math.sqrt(_variance(values, 0))),
-    "stddev_samp": (2, lambda values: math.sqrt(_variance(values, 1))),
-}
-"""The least number of values that each needs, and how it summarises them."""
-
-
-def _statistic(least: int, summarise: Callable[[list[float]], float]) -> type:
-    class Statistic:
-        def __init__(self) -> None:
-            self.values: list[float] = []
-
-        def step(self, value: float | None) -> None:
-            if value is not None:
-                self.values.append(value)
-
-        def finalize(self) -> float | None:
-            return summarise(self.values) if len(self.values) >= least else None
-
-    return Statistic

@@ -3,14 +3,25 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Float, Numeric, SelectBase, String, bindparam, literal
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Dialect,
+    Engine,
+    Float,
+    Numeric,
+    SelectBase,
+    String,
+    bindparam,
+    literal,
+)
 from sqlalchemy.types import TypeEngine
 
 from taskruns_service.dialects import driver
 from taskruns_service.dialects.driver import Row
 
-STATEMENTS_MOST = 500
-"""Forms of questions whose statements are kept: more than people and programs ask in turn."""
+STATEMENTS_MOST = 200
+"""Forms of questions whose statements are kept, at 50 KB each: more than people and programs ask in turn."""
 
 _Convert = Callable[[Any], Any] | None
 
@@ -48,6 +59,39 @@ class Prepared:
         """The first row, None if there is none."""
         rows = self.rows(connection, values)
         return rows[0] if rows else None
+
+
+Target = Dialect
+"""What a statement is compiled for."""
+
+
+def target_of(engine: Engine) -> Target:
+    """What statements for an engine are compiled for."""
+    return engine.dialect
+
+
+class CompiledValue:
+    """A SELECT of one text with its values, compiled ahead of the connection that it is sent on. Nobody keeps it."""
+
+    def __init__(self, statement: SelectBase, target: Target) -> None:
+        compiled = statement.compile(dialect=target)
+        state = compiled.construct_expanded_state()
+        converts: dict[str, _Convert] = {name: _binding(bind.type, target) for name, bind in compiled.binds.items()}
+        converts.update(state.processors)
+        self._sql = state.statement
+        self._values = [
+            convert(state.parameters[name]) if (convert := converts.get(name)) else state.parameters[name]
+            for name in state.positiontup or ()
+        ]
+
+    def read(self, connection: Connection, bytes_most: int) -> str | None:
+        """The text; None for null. SQLite refuses to make one of more bytes; raises what an execution raises."""
+        driver.limit_length(connection, bytes_most)
+        try:
+            ((value,),) = driver.fetch(connection, self._sql, self._values)
+        finally:
+            driver.limit_length(connection, None)
+        return None if value is None else str(value)
 
 
 class _Text:

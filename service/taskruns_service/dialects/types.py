@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     TIMESTAMP,
+    ColumnElement,
     Dialect,
     Index,
     Integer,
@@ -89,7 +90,10 @@ class _ListOf(TypeDecorator[list[Any]]):
         return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
-        return value if dialect.name == "postgresql" else encode_json(value)
+        if value is None or dialect.name == "postgresql":
+            return value
+        # Moments are compared as they are kept.
+        return encode_json([utc_text(item) if isinstance(item, datetime) else item for item in value])
 
 
 ListOfIds = _ListOf(Uuid())
@@ -100,6 +104,11 @@ _LISTS: dict[type, _ListOf] = {UUID: ListOfIds, str: ListOfTexts, int: _ListOf(I
 def list_of(item: type) -> TypeEngine[Any]:
     """The type of a bound list with such items."""
     return _LISTS[item]
+
+
+def list_for(column: ColumnElement[Any]) -> TypeEngine[Any]:
+    """The type of a bound list of values that a column is compared with."""
+    return _ListOf(column.type)
 
 
 class _JsonText(TypeDecorator[Any]):

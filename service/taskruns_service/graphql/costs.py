@@ -1,31 +1,29 @@
-"""Costs: the lane of the database in which a field of a query is answered."""
+"""Costs: the kind of work that a field of a query is for the database."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
+from taskruns_service.choices import Aggregated, Choice, Many, One, Selected
 from taskruns_service.conditions import Expression
-from taskruns_service.database import Database
-from taskruns_service.selections import Aggregated, Choice, Many, One, Selected, kept_count
-
-Ask = Callable[..., Awaitable[bytes]]
+from taskruns_service.lanes import Kind
+from taskruns_service.selections import kept_count
 
 _NARROW = ({"id"}, {"flow_run_id"}, {"task_run_id"}, {"cache_key", "state"}, {"task_id", "state"})
 """Fields whose values, where all of them are asked for, leave few rows."""
 _EQUALITIES = {"_eq", "_in"}
 
 
-def list_with(database: Database, choice: Choice, selected: Selected) -> Ask:
-    """How rows are to be read; by id it is a look-up, unless lists of others are read with them."""
+def kind_of_list(choice: Choice, selected: Selected) -> Kind:
+    """What it is to read rows: by id a look-up, unless lists of others are read with them."""
     fields = _equal_fields(choice.where)
     if "id" in fields and not _has_lists(selected):
-        return database.look_up
-    return database.read if _is_narrow(fields) else database.scan
+        return Kind.look_up
+    return Kind.read if _is_narrow(fields) else Kind.scan
 
 
-def aggregate_with(database: Database, name: str, aggregated: Aggregated) -> Ask:
-    """How rows are to be put together."""
+def kind_of_aggregate(name: str, aggregated: Aggregated) -> Kind:
+    """What it is to put rows together."""
     is_kept = name == "task_run" and kept_count(aggregated) is not None
-    return database.read if is_kept or _is_narrow(_equal_fields(aggregated.choice.where)) else database.scan
+    return Kind.read if is_kept or _is_narrow(_equal_fields(aggregated.choice.where)) else Kind.scan
 
 
 def _equal_fields(where: Expression) -> set[str]:

@@ -1,32 +1,32 @@
-"""Documents: GraphQL texts parsed, checked against the schema and held to limits before anything is asked for."""
+"""Documents: GraphQL texts parsed, held to limits and checked against the schema before anything is asked for."""
 
 import re
-from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLSyntaxError,
-    InlineFragmentNode,
+    MaxIntrospectionDepthRule,
     OperationDefinitionNode,
-    SelectionSetNode,
     parse,
+    specified_rules,
     validate,
 )
 
+from taskruns_service.caches import BoundedCache
+from taskruns_service.graphql.measures import Measure, TooLarge
 from taskruns_service.graphql.schema import make_schema
 
-DEPTH_MOST = 7
-FIELDS_MOST = 500
+BYTES_MOST = 64 * 1024
 TOKENS_MOST = 15_000
 CACHED_LENGTH = 4_096
 """The longest text that is kept with what was read of it, in characters: longer ones have ids and do not come again."""
+CACHED_CHARACTERS = 64 * 1024
+"""Characters of all texts that are kept; what is read of one takes about 130 bytes for each."""
 
 _NUL = re.compile(r"\\u(?:0000|\{0+\})")
+_RULES = [*specified_rules, MaxIntrospectionDepthRule]
 
 
 class BadDocument(Exception):
@@ -38,8 +38,27 @@ class BadDocument(Exception):
         self.errors = errors
 
 
-def read_document(text: str) -> DocumentNode:
+class Document(NamedTuple):
+    """A document that can be carried out."""
+
+    node: DocumentNode
+    introspecting: list[OperationDefinitionNode]
+    """The operations that ask for the schema, and for nothing else."""
+
+    def introspects(self, operation: OperationDefinitionNode) -> bool:
+        """Whether an operation asks for the schema."""
+        return any(node is operation for node in self.introspecting)
+
+
+def read_document(text: str) -> Document:
     """Reads a document; raises BadDocument."""
+    length = len(text.encode())
+    if length > BYTES_MOST:
+        message = (
+            f"A document may have {BYTES_MOST} bytes; this one has {length}. "
+            "Put large values into variables, and ask for less at a time."
+        )
+        raise BadDocument("GRAPHQL_PARSE_FAILED", [GraphQLError(message)])
     # Databases do not take the character U+0000.
     text = _NUL.sub(r"\\uFFFD", text)
     return _read_again(text) if len(text) <= CACHED_LENGTH else _read(text)
@@ -55,55 +74,25 @@ def find_operation(document: DocumentNode, name: str | None) -> OperationDefinit
     return found[0]
 
 
-def _read(text: str) -> DocumentNode:
+def _read(text: str) -> Document:
     try:
         document = parse(text, max_lexical_tokens=TOKENS_MOST)
+        # Before it is validated, since that takes a time that grows with the square of some of these numbers.
+        introspecting = Measure(document).check()
+        errors = validate(make_schema(), document, _RULES, max_errors=10)
     except GraphQLSyntaxError as error:
         raise BadDocument("GRAPHQL_PARSE_FAILED", [error]) from None
-    if errors := validate(make_schema(), document, max_errors=10):
+    except TooLarge as error:
+        raise BadDocument("GRAPHQL_VALIDATION_FAILED", [GraphQLError(str(error), error.node)]) from None
+    except RecursionError:
+        raise BadDocument("GRAPHQL_PARSE_FAILED", [GraphQLError("The document nests too deep.")]) from None
+    if errors:
         raise BadDocument("GRAPHQL_VALIDATION_FAILED", errors)
-    measure = _Measure(document)
-    for operation in document.definitions:
-        if isinstance(operation, OperationDefinitionNode):
-            depth, fields = measure.of(operation.selection_set)
-            if depth > DEPTH_MOST or fields > FIELDS_MOST:
-                message = (
-                    f"A query may be {DEPTH_MOST} levels deep and select {FIELDS_MOST} fields; "
-                    f"this one is {depth} levels deep and selects {fields}."
-                )
-                raise BadDocument("GRAPHQL_VALIDATION_FAILED", [GraphQLError(message, operation)])
-    return document
+    return Document(document, introspecting)
 
 
-_read_again = lru_cache(maxsize=256)(_read)
+_cache: BoundedCache[str, Document] = BoundedCache(CACHED_CHARACTERS, lambda text, _: len(text))
 
 
-class _Measure:
-    """Measures selections: how deep they are, and how many fields they have where fragments are put in."""
-
-    def __init__(self, document: DocumentNode) -> None:
-        self._fragments = {
-            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
-        }
-        self._known: dict[str, tuple[int, int]] = {}
-
-    def of(self, selection_set: SelectionSetNode | None) -> tuple[int, int]:
-        """Levels and fields. What asks for the schema itself is not counted."""
-        parts = [self._part(one) for one in selection_set.selections] if selection_set else []
-        return max((depth for depth, _ in parts), default=0), sum(fields for _, fields in parts)
-
-    def _part(self, node: Any) -> tuple[int, int]:
-        match node:
-            case FieldNode():
-                if node.name.value.startswith("__"):
-                    return 0, 0
-                depth, fields = self.of(node.selection_set)
-                return depth + 1, fields + 1
-            case InlineFragmentNode():
-                return self.of(node.selection_set)
-            case FragmentSpreadNode():
-                name = node.name.value
-                if name not in self._known:
-                    self._known[name] = self.of(self._fragments[name].selection_set)
-                return self._known[name]
-        raise TypeError(node)
+def _read_again(text: str) -> Document:
+    return _cache.get(text, lambda: _read(text))

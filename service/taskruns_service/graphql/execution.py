@@ -1,16 +1,18 @@
 """Execution: a document and its variables in, the JSON of an answer out."""
 
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType, execute
+from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution.executor import Executor
 from msgspec import UNSET, Raw, Struct
 
+from taskruns_service.background import Background
+from taskruns_service.caches import BoundedCache
 from taskruns_service.conditions import InvalidValue
 from taskruns_service.errors import (
     ClientGone,
@@ -18,20 +20,29 @@ from taskruns_service.errors import (
     InvalidRequest,
     OutcomeUnknown,
     Overloaded,
+    RefusedValue,
     ServiceError,
     VersionConflict,
 )
 from taskruns_service.graphql.context import Context
-from taskruns_service.graphql.documents import find_operation, read_document
+from taskruns_service.graphql.documents import BadDocument, find_operation, read_document
+from taskruns_service.graphql.inputs import read_json
 from taskruns_service.graphql.schema import make_schema
 
 log = structlog.get_logger()
 
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+LIGHT_BYTES = 2 * 1024
+"""Bodies that are read on the event loop: the worst of this size take some 20 ms."""
+SCHEMA_FIELDS_MOST = 60_000
+"""Three times what the questions that tools ask have: their answers are half a megabyte each."""
+SCHEMA_ANSWER_BYTES = 4 * 1024 * 1024
+
+_schema_answers: BoundedCache[bytes, bytes] = BoundedCache(SCHEMA_ANSWER_BYTES, lambda key, body: len(key) + len(body))
 _CODES: dict[type[Exception], str] = {
     InvalidRequest: "BAD_USER_INPUT",
     # What the original's clients look for, or its server said.
     InvalidValue: "data-exception",
+    RefusedValue: "data-exception",
     VersionConflict: "VERSION_LOCKING_ERROR",
 }
 
@@ -45,16 +56,19 @@ class GraphQLRequest(Struct):
 
 
 class Operation(NamedTuple):
-    """An operation that can be carried out."""
+    """An operation that can be carried out, with its variables as they were sent."""
 
-    document: Any
-    definition: OperationDefinitionNode
+    executor: "_Executor"
     variables: dict[str, Any]
+    is_heavy: bool
+    """Whether it is so large that to read its parts would keep the event loop busy, or asks for the schema."""
+    schema_key: bytes | None
+    """What the answer is kept by if it is about the schema."""
 
     @property
     def writes(self) -> bool:
         """Whether it changes anything."""
-        return self.definition.operation is not OperationType.QUERY
+        return self.executor.operation.operation is not OperationType.QUERY
 
 
 class Answer(NamedTuple):
@@ -64,8 +78,14 @@ class Answer(NamedTuple):
     status: HTTPStatus = HTTPStatus.OK
 
 
+class _TooMuchSchema(BaseException):
+    """More is asked of the schema than is answered. It passes by what turns exceptions into errors of fields."""
+
+
 class _Executor(Executor[Any]):
     """Passes on JSON that the database made, as it is: it has the fields that are selected, in their order."""
+
+    _schema_fields = 0
 
     def complete_value(
         self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, *rest: Any
@@ -74,39 +94,78 @@ class _Executor(Executor[Any]):
             return result
         return super().complete_value(return_type, field_details_list, info, path, result, *rest)
 
+    def execute_field(self, parent_type: Any, *rest: Any) -> Any:
+        if parent_type.name.startswith("__"):
+            self._schema_fields += 1
+            if self._schema_fields > SCHEMA_FIELDS_MOST:
+                raise _TooMuchSchema
+        return super().execute_field(parent_type, *rest)
+
+
+async def receive_operation(raw: bytes, background: Background) -> Operation:
+    """Reads the body of a request, a large one in the background.
+
+    Raises BadDocument, InvalidRequest if it is not such a body, and Overloaded.
+    """
+    if len(raw) <= LIGHT_BYTES:
+        return read_operation(raw)
+    return await background.run(read_operation, raw)
+
 
 def read_operation(raw: bytes) -> Operation:
     """Reads the body of a request; raises BadDocument, and InvalidRequest if it is not such a body."""
-    request = _decode(raw, GraphQLRequest)
+    request = read_json(raw, GraphQLRequest)
     sent = request.variables
-    variables = _decode(sent.encode(), dict[str, Any] | None) if isinstance(sent, str) else sent
+    if isinstance(sent, str):
+        sent = read_json(sent.encode(), dict[str, Any] | None)
+    variables = sent or {}
     document = read_document(request.query)
-    return Operation(document, find_operation(document, request.operationName), variables or {})
-
-
-def _decode(raw: bytes, of: Any) -> Any:
-    # Databases do not take the character U+0000.
-    raw = _NUL.sub(rb"\1\\ufffd", raw) if b"\\u0000" in raw else raw
+    definition = find_operation(document.node, request.operationName)
     try:
-        return msgspec.json.decode(raw, type=of)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The body should be a GraphQL request as JSON: {error}.") from None
+        executor: Any = _Executor.build(
+            make_schema(),
+            document.node,
+            raw_variable_values=variables,
+            operation_name=definition.name.value if definition.name else None,
+        )
+    except RecursionError:
+        raise InvalidRequest("The variables nest too deep.") from None
+    if not isinstance(executor, _Executor):
+        raise BadDocument("BAD_USER_INPUT", executor)
+    introspects = document.introspects(definition)
+    return Operation(
+        executor,
+        variables,
+        is_heavy=introspects or len(raw) > LIGHT_BYTES,
+        schema_key=msgspec.json.encode([request.query, request.operationName, variables]) if introspects else None,
+    )
 
 
 async def carry_out(operation: Operation, context: Context) -> Answer:
     """Answers an operation. Errors of the client are in the answer; raises those that pass: Overloaded, or a database
     that is not there or may have lost a change.
     """
-    name = operation.definition.name
-    done: Any = execute(
-        make_schema(),
-        operation.document,
-        context_value=context,
-        variable_values=operation.variables,
-        operation_name=name.value if name else None,
-        executor_class=_Executor,
-    )
-    result: ExecutionResult = done if isinstance(done, ExecutionResult) else await done
+    if operation.schema_key and (body := _schema_answers.find(operation.schema_key)):
+        return Answer(body)
+    try:
+        return await _carry_out(operation, context)
+    finally:
+        # It holds itself, and with it all that was sent: the garbage collector comes seldom.
+        vars(operation.executor).clear()
+
+
+async def _carry_out(operation: Operation, context: Context) -> Answer:
+    executor = operation.executor
+    executor.context_value = context
+    try:
+        # One statement after another, so that it is known what the next one may still answer.
+        done: Any = await context.prepare(executor.execute_operation, serially=True)
+        result: ExecutionResult = await done if isawaitable(done) else done
+    except _TooMuchSchema:
+        message = f"A question about the schema may have {SCHEMA_FIELDS_MOST} fields in its answer; this one has more."
+        return answer_errors("GRAPHQL_VALIDATION_FAILED", [GraphQLError(message)])
+    except RecursionError:
+        return answer_errors("BAD_USER_INPUT", [GraphQLError("The request nests too deep.")])
     errors = result.errors or []
     for error in errors:
         if isinstance(error.original_error, ClientGone | Overloaded | DatabaseUnavailable | OutcomeUnknown):
@@ -114,7 +173,10 @@ async def carry_out(operation: Operation, context: Context) -> Answer:
     if result.data is None and all(error.path is None for error in errors):
         return answer_errors("BAD_USER_INPUT", errors)
     told = [_told(error) for error in errors]
-    return Answer(_encode(_Body(data=result.data, errors=told or UNSET)))
+    body = _encode(_Body(data=result.data, errors=told or UNSET))
+    if operation.schema_key and not told:
+        _schema_answers.keep(operation.schema_key, body)
+    return Answer(body)
 
 
 def answer_errors(code: str, errors: list[GraphQLError]) -> Answer:
@@ -137,7 +199,9 @@ def answer_error(error: ServiceError, status: HTTPStatus = HTTPStatus.OK) -> Ans
 
 def code_of(error: ServiceError) -> str:
     """The code of an error: no code has `API_ERROR` in it, at which the original's client repeats a request."""
-    return _CODES.get(type(error)) or _CODES.get(type(error).__mro__[1]) or error.code.upper().replace("-", "_")
+    return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), "") or error.code.upper().replace(
+        "-", "_"
+    )
 
 
 class _Error(Struct, omit_defaults=True):

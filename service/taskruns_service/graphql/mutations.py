@@ -1,9 +1,5 @@
 """Mutations: each field of a mutation is one command, asked for in the words of Prefect 1."""
 
-import base64
-import binascii
-import gzip
-import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,19 +8,32 @@ from uuid import UUID
 import msgspec
 
 from taskruns_service import commands
-from taskruns_service.commands import agents, engine, notes, registration
+from taskruns_service.choices import Choice, Selected
+from taskruns_service.commands import agents, engine, notes, registration, serialized
 from taskruns_service.commands.notes import LogLine
-from taskruns_service.commands.registration import NewFlow
+from taskruns_service.commands.serialized import NewFlow
 from taskruns_service.conditions import read_id
 from taskruns_service.errors import FlowRunNotFound, InvalidRequest, ServiceError, TaskRunNotFound
 from taskruns_service.graphql.context import Context, Info
+from taskruns_service.graphql.inputs import (
+    FLOW_BYTES,
+    LEVEL_LENGTH,
+    read_document,
+    read_labels,
+    read_list,
+    read_moment,
+    read_name,
+    read_object,
+    read_optional_name,
+    unpack_flow,
+)
 from taskruns_service.graphql.queries import read_task_run_info
 from taskruns_service.graphql.states import read_state
 from taskruns_service.ids import new_id
-from taskruns_service.models import JSON_DEPTH, NAME_LENGTH, check_depth
-from taskruns_service.selections import Choice, Selected, get_entity
+from taskruns_service.models import BULK_ITEMS
 
-FLOW_BYTES = 64 * 1024 * 1024
+REGISTERED_MOST = 10_000
+LOG_LINES_MOST = 50_000
 
 Sent = Mapping[str, Any]
 Mutation = Callable[[Context, Sent], Awaitable[Any]]
@@ -52,14 +61,28 @@ async def _create_project(context: Context, sent: Sent) -> Any:
 
 
 async def _create_flow(context: Context, sent: Sent) -> Any:
-    new = NewFlow(
+    new = await context.prepare(_new_flow, sent, sent["serialized_flow"])
+    return await _register_flow(context, new)
+
+
+async def _create_flow_from_compressed_string(context: Context, sent: Sent) -> Any:
+    # However short the text is: what it holds is a thousand times as long.
+    new = await context.background.run(lambda: _new_flow(sent, unpack_flow(sent["serialized_flow"])))
+    return await _register_flow(context, new)
+
+
+def _new_flow(sent: Sent, flow: Any) -> NewFlow:
+    return serialized.read_flow(
+        read_object(flow, "serialized_flow", FLOW_BYTES),
         project_id=sent["project_id"],
-        serialized=_object(sent["serialized_flow"], "serialized_flow"),
         version_group_id=sent.get("version_group_id"),
         description=sent.get("description"),
-        idempotency_key=sent.get("idempotency_key"),
+        idempotency_key=read_optional_name(sent.get("idempotency_key"), "idempotency_key"),
         is_schedule_active=sent.get("set_schedule_active"),
     )
+
+
+async def _register_flow(context: Context, new: NewFlow) -> Any:
     flow_id = await context.database.transact(registration.create_flow, new)
     await _cancel_runs_of_archived(context, flow_id)
     return {"id": flow_id}
@@ -76,32 +99,20 @@ async def _delete_project(context: Context, sent: Sent) -> Any:
     return {"success": await context.database.transact(registration.delete_project, sent["project_id"])}
 
 
-async def _create_flow_from_compressed_string(context: Context, sent: Sent) -> Any:
-    return await _create_flow(context, {**sent, "serialized_flow": _unpacked(sent["serialized_flow"])})
-
-
-def _unpacked(text: str) -> Any:
-    """What base64 of gzip of JSON holds; raises InvalidRequest."""
-    try:
-        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        raw = unpacker.decompress(base64.b64decode(text, validate=True), FLOW_BYTES)
-        if not unpacker.eof:
-            raise InvalidRequest(f"The flow is cut off, or larger than {FLOW_BYTES} bytes.")
-        return msgspec.json.decode(raw)
-    except (binascii.Error, gzip.BadGzipFile, zlib.error, msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidRequest("`serialized_flow` should be base64 of gzip of the flow's JSON.") from None
-
-
 async def _register_tasks(context: Context, sent: Sent) -> Any:
-    tasks = [_object(one, "serialized_tasks") for one in sent["serialized_tasks"]]
+    tasks = await context.prepare(serialized.read_tasks, _serialized(sent, "serialized_tasks"))
     await context.database.transact(registration.register_tasks, sent["flow_id"], tasks)
     return SUCCESS
 
 
 async def _register_edges(context: Context, sent: Sent) -> Any:
-    edges = [_object(one, "serialized_edges") for one in sent["serialized_edges"]]
+    edges = await context.prepare(serialized.read_edges, _serialized(sent, "serialized_edges"))
     await context.database.transact(registration.register_edges, sent["flow_id"], edges)
     return SUCCESS
+
+
+def _serialized(sent: Sent, name: str) -> Sequence[Any]:
+    return [read_document(item, name) for item in read_list(sent[name], name, REGISTERED_MOST)]
 
 
 async def _archive_flow(context: Context, sent: Sent) -> Any:
@@ -134,13 +145,13 @@ async def _create_flow_run(context: Context, sent: Sent) -> Any:
         id=identifier,
         flow_id=sent.get("flow_id"),
         version_group_id=sent.get("version_group_id"),
-        name=None if sent.get("flow_run_name") is None else _name(sent["flow_run_name"]),
-        parameters=_object(sent.get("parameters") or {}, "parameters"),
-        labels=sent.get("labels"),
-        context=_object(sent.get("context") or {}, "context"),
-        run_config=_object(sent["run_config"], "run_config") if sent.get("run_config") else None,
-        scheduled_start_time=sent.get("scheduled_start_time"),
-        idempotency_key=sent.get("idempotency_key"),
+        name=None if sent.get("flow_run_name") is None else read_name(sent["flow_run_name"], "flow_run_name"),
+        parameters=read_object(sent.get("parameters") or {}, "parameters"),
+        labels=read_labels(sent.get("labels")),
+        context=read_object(sent.get("context") or {}, "context"),
+        run_config=read_object(sent["run_config"], "run_config") if sent.get("run_config") else None,
+        scheduled_start_time=read_moment(sent.get("scheduled_start_time"), "scheduled_start_time"),
+        idempotency_key=read_optional_name(sent.get("idempotency_key"), "idempotency_key"),
     )
     made: commands.CreatedFlowRun = await context.writer.submit_one(item, identifier)
     return {"id": made.id}
@@ -165,39 +176,45 @@ async def _cancel_flow_run(context: Context, sent: Sent) -> Any:
 
 
 async def _set_flow_run_name(context: Context, sent: Sent) -> Any:
-    item = commands.RenameFlowRun(sent["flow_run_id"], _name(sent["name"]))
+    item = commands.RenameFlowRun(sent["flow_run_id"], read_name(sent["name"]))
     await context.writer.submit_one(item, item.flow_run_id)
     return SUCCESS
 
 
 async def _set_task_run_name(context: Context, sent: Sent) -> Any:
-    item = commands.RenameTaskRun(sent["task_run_id"], _name(sent["name"]))
+    item = commands.RenameTaskRun(sent["task_run_id"], read_name(sent["name"]))
     await context.writer.submit_one(item, item.task_run_id)
     return SUCCESS
 
 
 async def _set_flow_run_states(context: Context, sent: Sent) -> Any:
-    items = [
-        commands.SetFlowRunState(
-            flow_run_id=one["flow_run_id"],
-            report=read_state(one["state"], one["flow_run_id"]),
-            version=one.get("version"),
-            agent_id=context.agent_id,
-        )
-        for one in sent["states"]
-    ]
+    def read() -> list[commands.SetFlowRunState]:
+        return [
+            commands.SetFlowRunState(
+                flow_run_id=one["flow_run_id"],
+                report=read_state(one["state"], one["flow_run_id"]),
+                version=one.get("version"),
+                agent_id=context.agent_id,
+            )
+            for one in read_list(sent["states"], "states", BULK_ITEMS)
+        ]
+
+    items = await context.prepare(read)
     return await _set_states(context, items, [one.flow_run_id for one in items], "flow run")
 
 
 async def _set_task_run_states(context: Context, sent: Sent) -> Any:
-    items = [
-        commands.SetTaskRunState(
-            task_run_id=one["task_run_id"],
-            report=read_state(one["state"], one["task_run_id"]),
-            version=one.get("version"),
-        )
-        for one in sent["states"]
-    ]
+    def read() -> list[commands.SetTaskRunState]:
+        return [
+            commands.SetTaskRunState(
+                task_run_id=one["task_run_id"],
+                report=read_state(one["state"], one["task_run_id"]),
+                version=one.get("version"),
+            )
+            for one in read_list(sent["states"], "states", BULK_ITEMS)
+        ]
+
+    items = await context.prepare(read)
     return await _set_states(context, items, [one.task_run_id for one in items], "task run")
 
 
@@ -214,13 +231,15 @@ async def _set_states(context: Context, items: Sequence[Any], run_ids: Sequence[
 async def _get_or_create_task_run(context: Context, sent: Sent) -> Any:
     flow_run_id, task_id = sent["flow_run_id"], sent["task_id"]
     task = msgspec.json.decode(
-        await context.database.look_up(
-            get_entity, "task", Choice(where={"id": {"_eq": str(task_id)}}), Selected({"slug": "slug", "name": "name"})
+        await context.ask_for(
+            "task", Choice(where={"id": {"_eq": str(task_id)}}), Selected({"slug": "slug", "name": "name"})
         )
     )
     if task is None:
         raise InvalidRequest("Invalid task ID")
     map_index = -1 if sent.get("map_index") is None else sent["map_index"]
+    if map_index < -1:
+        raise InvalidRequest("`map_index` is that of an item, from 0, or -1.")
     item = commands.EnsureTaskRun(
         flow_run_id=flow_run_id, task_slug=task["slug"], task_name=task["name"], map_index=map_index
     )
@@ -242,19 +261,32 @@ async def _update_task_run_heartbeat(context: Context, sent: Sent) -> Any:
 
 
 async def _write_run_logs(context: Context, sent: Sent) -> Any:
-    now = datetime.now(UTC)
-    given = [{name: value for name, value in one.items() if value is not None} for one in sent["logs"]]
-    await context.database.transact(notes.write_logs, [LogLine(**{"timestamp": now, **one}) for one in given])
+    lines = await context.prepare(_read_lines, read_list(sent["logs"], "logs", LOG_LINES_MOST))
+    await context.database.transact(notes.write_logs, lines)
     return SUCCESS
 
 
+def _read_lines(logs: Sequence[Sent]) -> list[notes.Row]:
+    now = datetime.now(UTC)
+    return notes.read_lines(_read_line(line, now) for line in logs)
+
+
+def _read_line(sent: Sent, now: datetime) -> LogLine:
+    line = {name: value for name, value in sent.items() if value is not None}
+    if "level" in line:
+        read_name(line["level"], "level", LEVEL_LENGTH)
+    if "info" in line:
+        read_document(line["info"], "info")
+    return LogLine(**{**line, "timestamp": read_moment(line.get("timestamp"), "timestamp") or now})
+
+
 async def _create_task_run_artifact(context: Context, sent: Sent) -> Any:
-    kind, data = _name(sent["kind"]), _checked(sent.get("data"), "data")
+    kind, data = read_name(sent["kind"], "kind"), read_document(sent.get("data"), "data")
     return {"id": await context.database.transact(notes.create_artifact, sent["task_run_id"], kind, data)}
 
 
 async def _update_task_run_artifact(context: Context, sent: Sent) -> Any:
-    artifact_id, data = sent["task_run_artifact_id"], _checked(sent.get("data"), "data")
+    artifact_id, data = sent["task_run_artifact_id"], read_document(sent.get("data"), "data")
     return {"success": await context.database.transact(notes.update_artifact, artifact_id, data)}
 
 
@@ -266,10 +298,10 @@ async def _register_agent(context: Context, sent: Sent) -> Any:
     identifier = await context.database.transact(
         agents.register_agent,
         tenant_id=sent.get("tenant_id"),
-        kind=sent.get("type"),
-        name=sent.get("name"),
-        core_version=sent.get("core_version") or context.core_version,
-        labels=sent.get("labels") or [],
+        kind=read_optional_name(sent.get("type"), "type"),
+        name=read_optional_name(sent.get("name"), "name"),
+        core_version=read_optional_name(sent.get("core_version") or context.core_version, "core_version"),
+        labels=read_labels(sent.get("labels")) or [],
     )
     return {"id": identifier}
 
@@ -279,32 +311,10 @@ async def _get_runs_in_queue(context: Context, sent: Sent) -> Any:
         agents.take_runs_in_queue,
         tenant_id=sent.get("tenant_id"),
         before=sent.get("before") or datetime.now(UTC),
-        labels=sent.get("labels") or [],
+        labels=read_labels(sent.get("labels")) or [],
         agent_id=context.agent_id,
     )
     return {"flow_run_ids": found}
-
-
-def _object(given: Any, what: str) -> dict[str, Any]:
-    if not isinstance(given, dict):
-        raise InvalidRequest(f"`{what}` should be a JSON object.")
-    checked: dict[str, Any] = _checked(given, what)
-    return checked
-
-
-def _checked(given: Any, what: str) -> Any:
-    try:
-        if isinstance(given, dict | list):
-            check_depth(given)
-    except ValueError:
-        raise InvalidRequest(f"`{what}` may nest {JSON_DEPTH} levels deep.") from None
-    return given
-
-
-def _name(given: str) -> str:
-    if not 1 <= len(given) <= NAME_LENGTH:
-        raise InvalidRequest(f"A name has 1 to {NAME_LENGTH} characters.")
-    return given
 
 
 _MUTATIONS: dict[str, Mutation] = {

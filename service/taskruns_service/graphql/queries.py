@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,12 @@ import msgspec
 from msgspec import Raw
 
 from taskruns_service import __version__, selections
+from taskruns_service.choices import Aggregated, Choice, Measured, Selected, Statistic
 from taskruns_service.graphql.context import Context, Info
-from taskruns_service.graphql.costs import aggregate_with, list_with
+from taskruns_service.graphql.costs import kind_of_aggregate, kind_of_list
 from taskruns_service.graphql.reading import Reader
-from taskruns_service.selections import Aggregated, Choice, Measured, Selected, Statistic
+from taskruns_service.lanes import Kind
+from taskruns_service.selections import Bounds, Question
 from taskruns_service.states import STATE_TYPES
 
 Resolver = Callable[..., Any]
@@ -21,34 +24,43 @@ Resolver = Callable[..., Any]
 def list_of(name: str) -> Resolver:
     """Answers `name(where: …, order_by: …, …)`."""
 
-    async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
+    def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
         reader = Reader(info)
         choice, selected = reader.choice(info.field_nodes), reader.selected(name, info.field_nodes)
-        ask = list_with(info.context.database, choice, selected)
-        return Raw(await ask(selections.list_entities, name, choice, selected))
+        reader.check_patterns(bounds.target)
+        return kind_of_list(choice, selected), selections.list_entities(bounds, name, choice, selected)
 
-    return resolve
+    return _asking(prepare)
 
 
 def one_of(name: str) -> Resolver:
     """Answers `name_by_pk(id: …)`."""
 
-    async def resolve(_root: Any, info: Info, **arguments: Any) -> Raw:
-        choice = Choice(where={"id": {"_eq": arguments["id"]}})
-        selected = Reader(info).selected(name, info.field_nodes)
-        ask = list_with(info.context.database, choice, selected)
-        return Raw(await ask(selections.get_entity, name, choice, selected))
+    def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
+        reader = Reader(info)
+        choice = Choice(where={"id": {"_eq": reader.arguments(info.field_nodes)["id"]}})
+        selected = reader.selected(name, info.field_nodes)
+        reader.check_patterns(bounds.target)
+        return kind_of_list(choice, selected), selections.get_entity(bounds, name, choice, selected)
 
-    return resolve
+    return _asking(prepare)
 
 
 def aggregate_of(name: str) -> Resolver:
     """Answers `name_aggregate(where: …) { aggregate { … } nodes { … } }`."""
 
+    def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
+        reader = Reader(info)
+        asked = reader.aggregated(name, info.field_nodes)
+        reader.check_patterns(bounds.target)
+        return kind_of_aggregate(name, asked), selections.aggregate_entities(bounds, name, asked)
+
+    return _asking(prepare)
+
+
+def _asking(prepare: Callable[[Info, Bounds], tuple[Kind, Question]]) -> Resolver:
     async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
-        asked = Reader(info).aggregated(name, info.field_nodes)
-        ask = aggregate_with(info.context.database, name, asked)
-        return Raw(await ask(selections.aggregate_entities, name, asked))
+        return Raw(await info.context.ask(partial(prepare, info)))
 
     return resolve
 
@@ -61,9 +73,7 @@ async def read_task_run_info(context: Context, task_run_id: UUID) -> dict[str, A
 async def _read_task_run(context: Context, task_run_id: UUID, *fields: str) -> dict[str, Any] | None:
     choice = Choice(where={"id": {"_eq": str(task_run_id)}})
     selected = Selected({name: name for name in fields})
-    found: dict[str, Any] | None = msgspec.json.decode(
-        await context.database.look_up(selections.get_entity, "task_run", choice, selected)
-    )
+    found: dict[str, Any] | None = msgspec.json.decode(await context.ask_for("task_run", choice, selected))
     return found
 
 
@@ -74,7 +84,7 @@ async def _get_task_run_info(_root: Any, info: Info, *, task_run_id: UUID) -> di
 async def _auth_info(_root: Any, info: Info) -> dict[str, Any]:
     """Keys are those of the service: the tenant is the first one."""
     choice, selected = Choice(order_by=[{"created": "asc"}], limit=1), Selected({"tenant_id": "id"})
-    found = msgspec.json.decode(await info.context.database.look_up(selections.get_entity, "tenant", choice, selected))
+    found = msgspec.json.decode(await info.context.ask_for("tenant", choice, selected))
     return found or {"tenant_id": None}
 
 
@@ -86,7 +96,9 @@ async def _mapped_children(_root: Any, info: Info, *, task_run_id: UUID) -> dict
     choice = Choice(where={**{name: {"_eq": one} for name, one in parent.items()}, "map_index": {"_gte": 0}})
     times = {"start": Statistic("min", {"time": "start_time"}), "end": Statistic("max", {"time": "end_time"})}
     asked = Aggregated(choice, {"times": Measured(times), "states": Selected({"state": "state"})})
-    found = msgspec.json.decode(await info.context.database.read(selections.aggregate_entities, "task_run", asked))
+    found = msgspec.json.decode(
+        await info.context.ask(lambda bounds: (Kind.read, selections.aggregate_entities(bounds, "task_run", asked)))
+    )
     return {
         "min_start_time": found["times"]["start"]["time"],
         "max_end_time": found["times"]["end"]["time"],

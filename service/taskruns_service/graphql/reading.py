@@ -1,6 +1,6 @@
 """Reading: what a GraphQL query selects, as a selection of the graph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from graphql import (
@@ -14,20 +14,15 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from taskruns_service.choices import Aggregated, Choice, Constant, Count, Many, Measured, One, Selected, Statistic
+from taskruns_service.conditions import InvalidValue, Survey
+from taskruns_service.dialects import Target, check_patterns
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.graph import ENTITIES, Entity
 from taskruns_service.graphql.context import Info
-from taskruns_service.selections import (
-    Aggregated,
-    Choice,
-    Constant,
-    Count,
-    Many,
-    Measured,
-    One,
-    Selected,
-    Statistic,
-)
+
+LEVELS_MOST = 8
+"""Levels of a query with the relations that a condition goes through: SQLite's parser has a stack for no more."""
 
 Nodes = list[FieldNode]
 """The places that ask for one member of the answer: they are one field, with selections to be put together."""
@@ -42,29 +37,57 @@ class Reader:
         sent = info.context.variables
         declared = {one.variable.name.value: None for one in info.operation.variable_definitions or ()}
         coerced = info.variable_values.coerced
+        self._patterns: list[tuple[str, str]] = []
         self._variables = {**declared, **coerced, **{name: sent[name] for name in coerced if name in sent}}
 
-    def selected(self, name: str, nodes: Nodes) -> Selected:
-        """What is read of each row of an entity."""
-        entity = ENTITIES[name]
-        return Selected({key: self._member(name, entity, inner) for key, inner in self._fields(nodes).items()})
+    def check_patterns(self, target: Target) -> None:
+        """Raises InvalidValue for a pattern in what was read that the database would not take."""
+        try:
+            check_patterns(target, self._patterns)
+        except ValueError as error:
+            raise InvalidValue(str(error)) from None
 
-    def choice(self, nodes: Nodes) -> Choice:
-        """The arguments that choose rows; raises InvalidRequest for what the schema can not check."""
+    def selected(self, name: str, nodes: Nodes, level: int = 1) -> Selected:
+        """What is read of each row of an entity, so many levels down."""
+        entity = ENTITIES[name]
+        fields = self._fields(nodes)
+        return Selected({key: self._member(name, entity, inner, level) for key, inner in fields.items()})
+
+    def choice(self, nodes: Nodes, level: int = 1, times: int = 1) -> Choice:
+        """The arguments that choose rows; raises InvalidRequest for what the schema can not check.
+
+        The conditions stand in the statement so many times.
+        """
         arguments = self.arguments(nodes)
         limit, offset = arguments.get("limit"), arguments.get("offset") or 0
         for argument, number in (("limit", limit), ("offset", offset)):
             if number is not None and number < 0:
                 raise InvalidRequest(f"`{argument}` must not be negative.")
-        return Choice(
+        choice = Choice(
             where=arguments.get("where") or {},
             order_by=_listed(arguments.get("order_by")),
-            distinct_on=_listed(arguments.get("distinct_on")),
-            limit=limit,
-            offset=offset,
+            distinct_on=list(dict.fromkeys(_listed(arguments.get("distinct_on")))),
+            limit=limit and int(limit),
+            offset=int(offset),
         )
+        self._spend(choice, level, times)
+        return choice
 
-    def aggregated(self, name: str, nodes: Nodes, relation: str | None = None) -> Aggregated:
+    def _spend(self, choice: Choice, level: int, times: int) -> None:
+        survey = Survey(choice.where)
+        terms, relations = _terms(choice.order_by)
+        if level + max(survey.relations, relations) > LEVELS_MOST:
+            raise InvalidRequest(
+                f"Conditions and orders may go {LEVELS_MOST} levels deep, with those of the list that they are of: "
+                f"through {LEVELS_MOST - level} relations on level {level}."
+            )
+        budget = self._info.context.budget
+        for _ in range(times):
+            budget.spend_condition(survey)
+            budget.spend_order(terms)
+        self._patterns += survey.patterns
+
+    def aggregated(self, name: str, nodes: Nodes, relation: str | None = None, level: int = 1) -> Aggregated:
         """Rows put together, of an entity or of those that a relation leads to."""
         parts: dict[str, Measured | Selected | Constant] = {}
         for key, inner in self._fields(nodes).items():
@@ -72,16 +95,16 @@ class Reader:
                 case "aggregate":
                     parts[key] = self._measured(name, inner)
                 case "nodes":
-                    parts[key] = self.selected(name, inner)
+                    parts[key] = self.selected(name, inner, level + 1)
                 case _:
                     parts[key] = Constant(f"{name}_aggregate")
-        return Aggregated(self.choice(nodes), parts, relation)
+        return Aggregated(self.choice(nodes, level, len(parts)), parts, relation)
 
     def arguments(self, nodes: Nodes) -> dict[str, Any]:
         """The arguments as they were written, with variables put in."""
         return {one.name.value: value_from_ast_untyped(one.value, self._variables) for one in nodes[0].arguments or ()}
 
-    def _member(self, name: str, entity: Entity, nodes: Nodes) -> str | Constant | One | Many | Aggregated:
+    def _member(self, name: str, entity: Entity, nodes: Nodes, level: int) -> str | Constant | One | Many | Aggregated:
         field = nodes[0].name.value
         if field == "__typename":
             return Constant(name)
@@ -90,9 +113,9 @@ class Reader:
         relation = entity.relations.get(field)
         if relation is None:
             of_many = field.removesuffix("_aggregate")
-            return self.aggregated(entity.relations[of_many].target, nodes, of_many)
-        selected = self.selected(relation.target, nodes)
-        return Many(field, self.choice(nodes), selected) if relation.many else One(field, selected)
+            return self.aggregated(entity.relations[of_many].target, nodes, of_many, level + 1)
+        selected = self.selected(relation.target, nodes, level + 1)
+        return Many(field, self.choice(nodes, level + 1), selected) if relation.many else One(field, selected)
 
     def _measured(self, name: str, nodes: Nodes) -> Measured:
         measures: dict[str, Count | Statistic | Constant] = {}
@@ -102,7 +125,8 @@ class Reader:
                 measures[key] = Constant(f"{name}_aggregate_fields")
             elif statistic == "count":
                 arguments = self.arguments(inner)
-                measures[key] = Count(_listed(arguments.get("columns")), bool(arguments.get("distinct")))
+                columns = list(dict.fromkeys(_listed(arguments.get("columns"))))
+                measures[key] = Count(columns, bool(arguments.get("distinct")))
             else:
                 type_name = Constant(f"{name}_{statistic}_fields")
                 fields = {key: one[0].name.value for key, one in self._fields(inner).items()}
@@ -143,3 +167,16 @@ def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
     return [one for one in given if one is not None] if isinstance(given, list) else [given]
+
+
+def _terms(order_by: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many terms an order has, and through how many relations they go."""
+    terms, depth = 0, 0
+    for order in order_by:
+        for value in order.values():
+            if isinstance(value, Mapping):
+                inner, relations = _terms([value])
+                terms, depth = terms + inner, max(depth, relations + 1)
+            else:
+                terms += 1
+    return terms, depth

@@ -38,7 +38,8 @@ def _roots() -> Iterator[str]:
 
 
 def _comparisons() -> Iterator[str]:
-    values = {"many": "[{}!]", "one": "{}", "pattern": "String", "boolean": "Boolean", "json": "jsonb"}
+    values = {"many": "[{}!]", "one": "{}", "pattern": "String", "boolean": "Boolean"}
+    values |= dict.fromkeys(("json", "key", "keys"), "jsonb")
     for scalar, comparisons in COMPARISONS.items():
         lines = [f"{name}: {values[one.value].format(scalar)}" for name, one in comparisons.items()]
         yield _block(f"input {scalar}_comparison_exp", lines)
