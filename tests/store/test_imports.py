@@ -211,7 +211,9 @@ async def test_history_keeps_versions_details_and_results(
     assert (await list_states(database, task_run_id))[-1].version == 7
 
 
-@pytest.mark.parametrize("place", ["https://user:secret@host/x", " javascript://x", "s3://b\\u0040c\uff20d/x", "a\nb"])
+@pytest.mark.parametrize(
+    "place", ["https://user:secret@host/x", " javascript://x", "s3://b\\u0040c\uff20d/x", "a\nb", "a\x7fb"]
+)
 async def test_place_that_misleads_stays_where_it_is(
     prefect: PrefectServer, nightly: UUID, database: Database, place: str
 ) -> None:

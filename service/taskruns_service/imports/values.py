@@ -33,7 +33,7 @@ def json_of(given: str | None, otherwise: str | None = None) -> msgspec.Raw | No
     return None if chosen is None else msgspec.Raw(chosen.encode())
 
 
-_SUSPICIOUS = re.compile(r"://|[@\\]|script:|data:", re.IGNORECASE)
+_SUSPICIOUS = re.compile(r"://|[@\\\x7f]|script:|data:", re.IGNORECASE)
 
 
 def has_fit_places(reference: str) -> bool:
