@@ -25,8 +25,7 @@ def list_of(name: str) -> Resolver:
     def prepare(info: Info, bounds: Bounds) -> Question:
         reader = Reader(info)
         choice, selected = reader.choice(info.field_nodes), reader.selected(name, info.field_nodes)
-        reader.check_patterns(bounds.target)
-        return selections.list_entities(bounds, name, choice, selected)
+        return reader.checking(selections.list_entities(bounds, name, choice, selected))
 
     return _asking(prepare)
 
@@ -38,8 +37,7 @@ def one_of(name: str) -> Resolver:
         reader = Reader(info)
         choice = Choice(where={"id": {"_eq": reader.arguments(info.field_nodes)["id"]}})
         selected = reader.selected(name, info.field_nodes)
-        reader.check_patterns(bounds.target)
-        return selections.get_entity(bounds, name, choice, selected)
+        return reader.checking(selections.get_entity(bounds, name, choice, selected))
 
     return _asking(prepare)
 
@@ -50,8 +48,7 @@ def aggregate_of(name: str) -> Resolver:
     def prepare(info: Info, bounds: Bounds) -> Question:
         reader = Reader(info)
         asked = reader.aggregated(name, info.field_nodes)
-        reader.check_patterns(bounds.target)
-        return selections.aggregate_entities(bounds, name, asked)
+        return reader.checking(selections.aggregate_entities(bounds, name, asked))
 
     return _asking(prepare)
 
