@@ -82,7 +82,7 @@ def _question(bounds: Bounds, made: Column) -> Question:
 
 def _ask(compiled: CompiledValue, bytes_most: int, connection: Connection) -> bytes:
     try:
-        body = (compiled.read(connection, bytes_most) or "null").encode()
+        body = compiled.read(connection, bytes_most) or b"null"
     except DATABASE_ERRORS as error:
         if is_too_large(error):
             raise AnswerTooLarge from None

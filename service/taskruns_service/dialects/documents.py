@@ -68,7 +68,8 @@ class documents(FunctionElement[Any]):  # noqa: N801
     # SQLite was told not to make any longer text: `CompiledValue`.
     lambda value, most: value,
     lambda value, most: (
-        f"(SELECT CASE WHEN octet_length(d.text) > {most} THEN '{TOO_LARGE}' ELSE d.text END"
+        # As bytes, since to decode and encode a text of 64 MB keeps the event loop.
+        f"(SELECT convert_to(CASE WHEN octet_length(d.text) > {most} THEN '{TOO_LARGE}' ELSE d.text END, 'UTF8')"
         # Once: without OFFSET the document would be made for each mention of it.
         f" FROM (SELECT CAST({value} AS text) AS text OFFSET 0) AS d)"
     ),

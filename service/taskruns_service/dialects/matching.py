@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import re2  # type: ignore[import-untyped] # RE2 takes time linear in the text, whatever the pattern
-from sqlalchemy import ColumnElement, Dialect, literal_column
+from sqlalchemy import ColumnElement, Connection, literal_column
 
 from taskruns_service.dialects.deadlines import Deadline
 from taskruns_service.dialects.expressions import Condition, compiled
@@ -66,12 +66,12 @@ def add_functions(connection: sqlite3.Connection, deadline: Deadline) -> None:
         connection.create_function(name, 3, partial(function, deadline), deterministic=True)
 
 
-def check_patterns(dialect: Dialect, patterns: Iterable[tuple[str, str]]) -> None:
+def check_patterns(connection: Connection, patterns: Iterable[tuple[str, str]]) -> None:
     """Raises ValueError for a pattern (operator, pattern) that the database would not take.
 
     PostgreSQL checks its own patterns when it meets them, and says then what is wrong.
     """
-    if dialect.name == "sqlite":
+    if connection.dialect.name == "sqlite":
         for operator, pattern in patterns:
             _compiled(operator, pattern)
 

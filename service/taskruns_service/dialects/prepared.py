@@ -84,14 +84,14 @@ class CompiledValue:
             for name in state.positiontup or ()
         ]
 
-    def read(self, connection: Connection, bytes_most: int) -> str | None:
-        """The text; None for null. SQLite refuses to make one of more bytes; raises what an execution raises."""
+    def read(self, connection: Connection, bytes_most: int) -> bytes | None:
+        """The text as UTF-8; None for null. SQLite makes none of more bytes. Raises what an execution raises."""
         driver.limit_length(connection, bytes_most)
         try:
             ((value,),) = driver.fetch(connection, self._sql, self._values)
         finally:
             driver.limit_length(connection, None)
-        return None if value is None else str(value)
+        return value.encode() if isinstance(value, str) else value
 
 
 class _Text:

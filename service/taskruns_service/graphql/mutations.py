@@ -100,13 +100,13 @@ async def _delete_project(context: Context, sent: Sent) -> Any:
 
 
 async def _register_tasks(context: Context, sent: Sent) -> Any:
-    tasks = await context.prepare(serialized.read_tasks, _serialized(sent, "serialized_tasks"))
+    tasks = await context.prepare(lambda: serialized.read_tasks(_serialized(sent, "serialized_tasks")))
     await context.database.transact(registration.register_tasks, sent["flow_id"], tasks)
     return SUCCESS
 
 
 async def _register_edges(context: Context, sent: Sent) -> Any:
-    edges = await context.prepare(serialized.read_edges, _serialized(sent, "serialized_edges"))
+    edges = await context.prepare(lambda: serialized.read_edges(_serialized(sent, "serialized_edges")))
     await context.database.transact(registration.register_edges, sent["flow_id"], edges)
     return SUCCESS
 

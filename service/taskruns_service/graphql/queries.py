@@ -27,8 +27,7 @@ def list_of(name: str) -> Resolver:
     def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
         reader = Reader(info)
         choice, selected = reader.choice(info.field_nodes), reader.selected(name, info.field_nodes)
-        reader.check_patterns(bounds.target)
-        return kind_of_list(choice, selected), selections.list_entities(bounds, name, choice, selected)
+        return kind_of_list(choice, selected), reader.checking(selections.list_entities(bounds, name, choice, selected))
 
     return _asking(prepare)
 
@@ -40,8 +39,7 @@ def one_of(name: str) -> Resolver:
         reader = Reader(info)
         choice = Choice(where={"id": {"_eq": reader.arguments(info.field_nodes)["id"]}})
         selected = reader.selected(name, info.field_nodes)
-        reader.check_patterns(bounds.target)
-        return kind_of_list(choice, selected), selections.get_entity(bounds, name, choice, selected)
+        return kind_of_list(choice, selected), reader.checking(selections.get_entity(bounds, name, choice, selected))
 
     return _asking(prepare)
 
@@ -52,8 +50,7 @@ def aggregate_of(name: str) -> Resolver:
     def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
         reader = Reader(info)
         asked = reader.aggregated(name, info.field_nodes)
-        reader.check_patterns(bounds.target)
-        return kind_of_aggregate(name, asked), selections.aggregate_entities(bounds, name, asked)
+        return kind_of_aggregate(name, asked), reader.checking(selections.aggregate_entities(bounds, name, asked))
 
     return _asking(prepare)
 

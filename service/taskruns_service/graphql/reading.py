@@ -1,6 +1,7 @@
 """Reading: what a GraphQL query selects, as a selection of the graph."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -16,10 +17,11 @@ from graphql import (
 
 from taskruns_service.choices import Aggregated, Choice, Constant, Count, Many, Measured, One, Selected, Statistic
 from taskruns_service.conditions import InvalidValue, Survey
-from taskruns_service.dialects import Target, check_patterns
+from taskruns_service.dialects import check_patterns
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.graph import ENTITIES, Entity
 from taskruns_service.graphql.context import Info
+from taskruns_service.selections import Question
 
 LEVELS_MOST = 8
 """Levels of a query with the relations that a condition goes through: SQLite's parser has a stack for no more."""
@@ -40,12 +42,12 @@ class Reader:
         self._patterns: list[tuple[str, str]] = []
         self._variables = {**declared, **coerced, **{name: sent[name] for name in coerced if name in sent}}
 
-    def check_patterns(self, target: Target) -> None:
-        """Raises InvalidValue for a pattern in what was read that the database would not take."""
-        try:
-            check_patterns(target, self._patterns)
-        except ValueError as error:
-            raise InvalidValue(str(error)) from None
+    def checking(self, question: Question) -> Question:
+        """A question that first has the patterns in what was read checked: where it is asked, as that takes a while.
+
+        It raises InvalidValue for one that the database would not take.
+        """
+        return partial(_check_and_ask, self._patterns, question) if self._patterns else question
 
     def selected(self, name: str, nodes: Nodes, level: int = 1) -> Selected:
         """What is read of each row of an entity, so many levels down."""
@@ -167,6 +169,14 @@ def _listed(given: Any) -> list[Any]:
     if given is None:
         return []
     return [one for one in given if one is not None] if isinstance(given, list) else [given]
+
+
+def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, connection: Any) -> bytes:
+    try:
+        check_patterns(connection, patterns)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+    return question(connection)
 
 
 def _terms(order_by: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
