@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, event
 T = TypeVar("T")
 Run = Callable[..., Coroutine[Any, Any, Any]]
 
-INTERRUPT_SECONDS = 1.0
+INTERRUPT_SECONDS = 0.5
 INTERRUPT_PAUSE = 0.02
 
 
@@ -45,7 +46,8 @@ class Threads:
             try:
                 return await asyncio.wrap_future(future)
             except asyncio.CancelledError:
-                for _ in range(int(INTERRUPT_SECONDS / INTERRUPT_PAUSE)):
+                end = time.monotonic() + INTERRUPT_SECONDS
+                while time.monotonic() < end:
                     # Between two statements there is nothing to interrupt, so that it takes more than one attempt.
                     job.interrupt()
                     if future.done():
