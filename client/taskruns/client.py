@@ -13,6 +13,7 @@ import anyio
 import httpx
 from msgspec.structs import replace
 
+from taskruns import deadlines
 from taskruns._generated.types import Call
 from taskruns.exchange import Exchange, Options, Position, decoded, read_options
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
@@ -72,6 +73,7 @@ class Client:
         timeout: float | None = None,
         max_retries: int | None = None,
         deadline: float | None = None,
+        max_answer_bytes: int | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
         """Connects when the first call is made. What is not given comes from the environment.
@@ -81,17 +83,27 @@ class Client:
             api_key: The key to send; TASKRUNS_API_KEY, or none.
             timeout: Seconds that one attempt waits for the service; TASKRUNS_TIMEOUT, or 30.
             max_retries: How often a call is repeated that failed and may be repeated; TASKRUNS_MAX_RETRIES, or 2.
-            deadline: Seconds that all attempts of a call may take together; not given: no limit.
+            deadline: Seconds that all attempts of a call may take together; not given: no limit. An HTTP client of your
+                own is only looked at when a piece of the answer comes in.
+            max_answer_bytes: How many bytes an answer may have once it is decompressed; TASKRUNS_MAX_ANSWER_BYTES, or
+                100 MB.
             http_client: An HTTP client of your own, which you close yourself.
 
         Raises:
             InvalidSetting: If an argument or a variable is not what it has to be.
         """
-        self.options = read_options(url, api_key, timeout, max_retries, deadline)
+        self.options = read_options(
+            url,
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            deadline=deadline,
+            max_answer_bytes=max_answer_bytes,
+        )
         self._position = Position()
         self._owned = http_client is None
         self._given = http_client is not None
-        self._http = httpx.Client(limits=_LIMITS) if http_client is None else http_client
+        self._http = deadlines.http_client(_LIMITS) if http_client is None else http_client
         self._bind()
 
     def _bind(self) -> None:
@@ -106,10 +118,17 @@ class Client:
         timeout: float | None = None,
         max_retries: int | None = None,
         deadline: float | None = None,
+        max_answer_bytes: int | None = None,
     ) -> Self:
         """A client with other options on the same connections, which this one closes."""
         other = copy(self)
-        other.options = self.options.changed(api_key, timeout, max_retries, deadline)
+        other.options = self.options.changed(
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            deadline=deadline,
+            max_answer_bytes=max_answer_bytes,
+        )
         other._owned = False
         other._bind()
         return other
@@ -118,7 +137,7 @@ class Client:
         """A client with the same options that is there when this one is closed, unless its HTTP client was given."""
         other = copy(self)
         if not self._given:
-            other._http, other._owned = httpx.Client(limits=_LIMITS), True
+            other._http, other._owned = deadlines.http_client(_LIMITS), True
         other._bind()
         return other
 
@@ -128,11 +147,12 @@ class Client:
         Raises:
             ProblemError: If the service answered with a problem.
             ConnectionFailed: If it did not answer.
+            AnswerTooLarge: If the answer has more than `max_answer_bytes`.
         """
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
             try:
-                response = self._http.request(**exchange.request())
+                response = self._answer(exchange)
             except httpx.RequestError as cause:
                 wait = exchange.failed(cause)
             else:
@@ -140,6 +160,18 @@ class Client:
                     return response
                 wait = seconds
             time.sleep(wait)
+
+    def _answer(self, exchange: Exchange) -> httpx.Response:
+        if (seconds := exchange.seconds_left()) is not None:
+            with deadlines.deadline_after(seconds):
+                return self._read(exchange)
+        return self._read(exchange)
+
+    def _read(self, exchange: Exchange) -> httpx.Response:
+        with self._http.stream(**exchange.request()) as response:
+            exchange.bound(response)
+            response.read()
+        return response
 
     def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
         """Sends a call and gives its typed answer; `repeatable`: may it be sent again (None: as its method says).
@@ -197,7 +229,7 @@ def _client_of_process(options: Options, process: int) -> Client:
 def default_client(url: str | None = None) -> Client:
     """The client of this process for a service, that which the environment names; made when it is first asked for."""
     # A child process that was forked must not speak on its parent's connections.
-    return _client_of_process(read_options(url, None, None, None, None), os.getpid())
+    return _client_of_process(read_options(url), os.getpid())
 
 
 class AsyncClient:
@@ -218,6 +250,7 @@ class AsyncClient:
         timeout: float | None = None,
         max_retries: int | None = None,
         deadline: float | None = None,
+        max_answer_bytes: int | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         """Connects when the first call is made; the arguments are those of `Client`.
@@ -225,7 +258,14 @@ class AsyncClient:
         Raises:
             InvalidSetting: If an argument or a variable is not what it has to be.
         """
-        self.options = read_options(url, api_key, timeout, max_retries, deadline)
+        self.options = read_options(
+            url,
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            deadline=deadline,
+            max_answer_bytes=max_answer_bytes,
+        )
         self._position = Position()
         self._owned = http_client is None
         self._http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
@@ -243,10 +283,17 @@ class AsyncClient:
         timeout: float | None = None,
         max_retries: int | None = None,
         deadline: float | None = None,
+        max_answer_bytes: int | None = None,
     ) -> Self:
         """A client with other options on the same connections, which this one closes."""
         other = copy(self)
-        other.options = self.options.changed(api_key, timeout, max_retries, deadline)
+        other.options = self.options.changed(
+            api_key,
+            timeout=timeout,
+            max_retries=max_retries,
+            deadline=deadline,
+            max_answer_bytes=max_answer_bytes,
+        )
         other._owned = False
         other._bind()
         return other
@@ -256,14 +303,28 @@ class AsyncClient:
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
             try:
-                response = await self._http.request(**exchange.request())
+                response = await self._answer(exchange)
             except httpx.RequestError as cause:
                 wait = exchange.failed(cause)
+            except TimeoutError:
+                wait = exchange.late()
             else:
                 if (seconds := exchange.received(response)) is None:
                     return response
                 wait = seconds
             await anyio.sleep(wait)
+
+    async def _answer(self, exchange: Exchange) -> httpx.Response:
+        if (seconds := exchange.seconds_left()) is not None:
+            with anyio.fail_after(seconds):
+                return await self._read(exchange)
+        return await self._read(exchange)
+
+    async def _read(self, exchange: Exchange) -> httpx.Response:
+        async with self._http.stream(**exchange.request()) as response:
+            exchange.bound(response)
+            await response.aread()
+        return response
 
     async def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
         """Sends a call and gives its typed answer; raises as `Client.send`."""

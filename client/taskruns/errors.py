@@ -6,11 +6,14 @@ from typing import ClassVar
 import msgspec
 
 from taskruns.models import Problem
-from taskruns.text import printable
+from taskruns.text import excerpt, printable
 
 
 class TaskRunsError(Exception):
-    """The root of all errors of this package."""
+    """The root of all errors of this package. Its text is safe to show on a terminal, whoever is quoted in it."""
+
+    def __str__(self) -> str:
+        return excerpt(super().__str__())
 
 
 class InvalidSetting(TaskRunsError, ValueError):
@@ -27,6 +30,10 @@ class TimedOut(ConnectionFailed):
 
 class InvalidAnswer(TaskRunsError):
     """What answered is not the task runs service, or a version of it that this client can not read."""
+
+
+class AnswerTooLarge(InvalidAnswer):
+    """The answer has more bytes than `max_answer_bytes`: ask for less at once, or give a larger bound."""
 
 
 class NoSuchTaskRun(TaskRunsError, LookupError):
@@ -80,7 +87,8 @@ class ProblemError(TaskRunsError):
         return self.problem.request_id
 
     def __str__(self) -> str:
-        return f"{printable(self.problem.detail)} ({self.status} {self.code}, request {self.request_id or 'unknown'})"
+        code, request_id = printable(self.code[:_SHOWN]), printable(self.request_id[:_SHOWN])
+        return f"{excerpt(self.problem.detail)} ({self.status} {code}, request {request_id or 'unknown'})"
 
 
 class BadRequest(ProblemError):

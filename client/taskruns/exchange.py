@@ -9,19 +9,25 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
-from taskruns import settings
+from taskruns import bodies, settings
 from taskruns._generated.types import Call
 from taskruns.errors import ConnectionFailed, InvalidAnswer, InvalidSetting, TimedOut, problem_error
 from taskruns.policy import Attempts, Policy
+from taskruns.text import escape_causes, excerpt
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 _POSITION = "X-Taskruns-Position"
 _END_OF_LOG = 2**63 - 1
+_MAX_POSITION_DIGITS = len(str(_END_OF_LOG))
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _log = logging.getLogger("taskruns")
-_USER_AGENT = f"taskruns/{version('taskruns')} python/{platform.python_version()} httpx/{httpx.__version__}"
+_HEADERS = {
+    "User-Agent": f"taskruns/{version('taskruns')} python/{platform.python_version()} httpx/{httpx.__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": bodies.CODING,
+}
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -37,20 +43,25 @@ class Options(Struct, frozen=True, kw_only=True):
         if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
             raise InvalidSetting("The API key has a character that no key has, such as a space or a line end.")
 
-    def changed(
-        self, api_key: str | None, timeout: float | None, max_retries: int | None, deadline: float | None
-    ) -> "Options":
-        """These options with others where one is given."""
-        given = {"timeout": timeout, "max_retries": max_retries, "deadline": deadline}
-        policy = replace(self.policy, **{name: value for name, value in given.items() if value is not None})
-        return replace(self, api_key=self.api_key if api_key is None else api_key, policy=policy)
+    def changed(self, api_key: str | None, **policy: float | None) -> "Options":
+        """These options with others where one is not None."""
+        changes = {name: value for name, value in policy.items() if value is not None}
+        return replace(
+            self, api_key=self.api_key if api_key is None else api_key, policy=replace(self.policy, **changes)
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(url={self.url!r}, policy={self.policy!r})"
 
 
 def read_options(
-    url: str | None, api_key: str | None, timeout: float | None, max_retries: int | None, deadline: float | None
+    url: str | None = None,
+    api_key: str | None = None,
+    *,
+    timeout: float | None = None,
+    max_retries: int | None = None,
+    deadline: float | None = None,
+    max_answer_bytes: int | None = None,
 ) -> Options:
     """Options of what was given, and of the environment for the rest.
 
@@ -61,6 +72,7 @@ def read_options(
         timeout=settings.timeout() if timeout is None else timeout,
         max_retries=settings.max_retries() if max_retries is None else max_retries,
         deadline=deadline,
+        max_answer_bytes=settings.max_answer_bytes() if max_answer_bytes is None else max_answer_bytes,
     )
     return Options(
         url=(settings.service_url() if url is None else url).rstrip("/"),
@@ -95,7 +107,7 @@ class Position:
     def note(self, response: httpx.Response) -> None:
         """Notes what an answer says, if it does."""
         given = response.headers.get(_POSITION, "")
-        if given.isdecimal():
+        if given.isdecimal() and len(given) <= _MAX_POSITION_DIGITS:
             # An end of the log was not a real one, so that any other is better.
             self._seen = int(given) if self._seen >= _END_OF_LOG else max(self._seen, int(given))
 
@@ -109,8 +121,9 @@ class Exchange:
         self._call = call
         self._url = options.url + call.path
         self._attempts = Attempts(options.policy, call.method, repeatable)
+        self._policy = options.policy
         self._timeout = httpx.Timeout(options.policy.timeout)
-        self._headers = {"User-Agent": _USER_AGENT, "Accept": "application/json", **dict(call.headers)}
+        self._headers = _HEADERS | dict(call.headers)
         if options.api_key:
             self._headers["Authorization"] = f"Bearer {options.api_key}"
 
@@ -127,8 +140,32 @@ class Exchange:
             "timeout": self._timeout,
         }
 
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline; None without one."""
+        return None if self._policy.deadline is None else self._attempts.seconds_left()
+
+    def bound(self, response: httpx.Response) -> None:
+        """Bounds the body of an answer that is not read yet, which is decompressed from then on.
+
+        Raises:
+            AnswerTooLarge: If it says that it is too large.
+            InvalidAnswer: If it is compressed with anything else than gzip.
+        """
+        if not response.is_stream_consumed:  # as one is that no network was needed for
+            check_time = None if self._policy.deadline is None else self._check_time
+            bodies.bound(response, self._policy.max_answer_bytes, check_time)
+
+    def late(self) -> float:
+        """What `failed` says of an attempt that the deadline ended."""
+        return self.failed(httpx.ReadTimeout(f"The deadline of {self._policy.deadline:g} s has passed"))
+
+    def _check_time(self) -> None:
+        if self._attempts.seconds_left() <= 0:
+            raise httpx.ReadTimeout(f"The deadline of {self._policy.deadline:g} s has passed")
+
     def failed(self, cause: httpx.RequestError) -> float:
         """Seconds to wait for the next attempt; raises if there is none."""
+        escape_causes(cause)
         timed_out = isinstance(cause, httpx.TimeoutException)
         seconds = self._timeout.connect if isinstance(cause, httpx.ConnectTimeout) else self._timeout.read
         within = f" within {seconds:g} s" if timed_out else ""
@@ -144,12 +181,14 @@ class Exchange:
         status = response.status_code
         request_id = response.headers.get("X-Request-Id", "")
         self._position.note(response)
-        _log.debug("%s answered %d, request %s", self._call.operation, status, request_id)
+        _log.debug("%s answered %d, request %s", self._call.operation, status, excerpt(request_id))
         if status < 400:
             return None
         error = problem_error(status, response.content, request_id, self._call.path)
         wait = self._attempts.after_problem(error, response.headers)
-        _log.info("%s answered %d (%s), next attempt in %.2f s", self._call.operation, status, error.code, wait)
+        _log.info(
+            "%s answered %d (%s), next attempt in %.2f s", self._call.operation, status, excerpt(error.code), wait
+        )
         return wait
 
 
@@ -162,5 +201,6 @@ def decoded(call: Call[T], response: httpx.Response) -> T:
     try:
         return call.decode(response.status_code, response.content)
     except (ValueError, RecursionError) as cause:
+        escape_causes(cause)
         told = f"{response.url} answered {response.status_code} with something else than expected: {cause}"
         raise InvalidAnswer(f"{told} Is it the task runs service, and as new as this client?") from cause

@@ -2,7 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
+
+from msgspec import Struct
+
+from taskruns.errors import InvalidAnswer
 
 T = TypeVar("T")
 
@@ -21,7 +25,34 @@ class PageAnswer(Protocol[T]):
         """The cursor of the next page; None on the last one."""
 
 
+class Turns(Struct, frozen=True):
+    """How far a list was turned over, to notice a service that leads in a circle (Brent's algorithm).
+
+    It remembers a single cursor, and a later one as soon as twice as many pages were turned: a circle of any length is
+    noticed within three times its length, and a page that leads to itself at once.
+    """
+
+    cursor: str | None = None
+    steps: int = 0
+    limit: int = 1
+
+    def after(self, cursor: str) -> Self:
+        """The same after the page at a cursor was turned to.
+
+        Raises:
+            InvalidAnswer: If it was turned to before.
+        """
+        if cursor == self.cursor:
+            raise InvalidAnswer(
+                f"The pages of the list lead in a circle: the service answered with the cursor {cursor!r} again."
+            )
+        if self.steps + 1 == self.limit:
+            return type(self)(cursor, 0, self.limit * 2)
+        return type(self)(self.cursor, self.steps + 1, self.limit)
+
+
 class _Page(Generic[T]):
+    _turns: Turns = Turns()
     items: list[T]
     """The items of this page."""
     next: str | None
@@ -52,8 +83,13 @@ class Page(_Page[T]):
             page = page.next_page()
 
     def next_page(self) -> "Page[T] | None":
-        """Fetches the next page; None after the last one."""
-        return None if self.next is None else self._turn(self.next)
+        """Fetches the next page; None after the last one. Raises InvalidAnswer if it was there before."""
+        if self.next is None:
+            return None
+        turns = self._turns.after(self.next)
+        page = self._turn(self.next)
+        page._turns = turns
+        return page
 
 
 class AsyncPage(_Page[T]):
@@ -78,8 +114,13 @@ class AsyncPage(_Page[T]):
             page = await page.next_page()
 
     async def next_page(self) -> "AsyncPage[T] | None":
-        """Fetches the next page; None after the last one."""
-        return None if self.next is None else await self._turn(self.next)
+        """Fetches the next page; None after the last one. Raises InvalidAnswer if it was there before."""
+        if self.next is None:
+            return None
+        turns = self._turns.after(self.next)
+        page = await self._turn(self.next)
+        page._turns = turns
+        return page
 
 
 class AsyncListing(Generic[T]):

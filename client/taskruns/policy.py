@@ -28,6 +28,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """How often a call is repeated that failed and may be repeated."""
     deadline: float | None = None
     """Seconds that all attempts of a call and the waits between them may take; None: no limit."""
+    max_answer_bytes: int = 100_000_000
+    """How many bytes an answer may have once it is decompressed."""
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout < inf:
@@ -36,6 +38,8 @@ class Policy(Struct, frozen=True, kw_only=True):
             raise InvalidSetting(f"max_retries is {self.max_retries!r}: it has to be a whole number of 0 or more.")
         if self.deadline is not None and not self.deadline > 0:
             raise InvalidSetting(f"deadline is {self.deadline!r}: it has to be a number of seconds above 0.")
+        if self.max_answer_bytes < 1:
+            raise InvalidSetting(f"max_answer_bytes is {self.max_answer_bytes!r}: it has to be a whole number above 0.")
 
 
 class Attempts:
@@ -65,10 +69,13 @@ class Attempts:
         Raises:
             TimedOut: If the deadline has passed.
         """
-        left = self._end - self._clock()
-        if left <= 0:
+        if (seconds := self.seconds_left()) <= 0:
             raise TimedOut(f"The deadline of {self._policy.deadline:g} s passed before the service could be asked.")
-        return min(self._policy.timeout, left)
+        return min(self._policy.timeout, seconds)
+
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return self._end - self._clock()
 
     def after_failure(self, error: ConnectionFailed, *, was_sent: bool) -> float:
         """Seconds to wait after an attempt without an answer; raises `error` if there is no further one."""

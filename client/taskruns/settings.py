@@ -34,6 +34,11 @@ def max_retries() -> int:
     return _number("TASKRUNS_MAX_RETRIES", 2, int, lambda given: given >= 0, "a whole number of 0 or more")
 
 
+def max_answer_bytes() -> int:
+    """TASKRUNS_MAX_ANSWER_BYTES: how many bytes an answer may have once it is decompressed."""
+    return _number("TASKRUNS_MAX_ANSWER_BYTES", 100_000_000, int, lambda given: given > 0, "a whole number above 0")
+
+
 def home() -> Path:
     """TASKRUNS_HOME: the user's folder for results and for reports that could not be sent; `~/.taskruns`."""
     return Path(os.environ.get("TASKRUNS_HOME") or "~/.taskruns").expanduser().absolute()

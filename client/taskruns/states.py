@@ -39,7 +39,8 @@ class State(Struct, frozen=True, eq=False):
     """When the run came to it; None before any state was reported."""
 
     def __repr__(self) -> str:
-        return f'<{self.type}: "{printable(self.message)}">' if self.message is not None else f"<{self.type}>"
+        type = printable(self.type)
+        return f'<{type}: "{printable(self.message)}">' if self.message is not None else f"<{type}>"
 
     def __eq__(self, other: object) -> bool:
         return self.type == (other.type if isinstance(other, State) else other)

@@ -14,6 +14,7 @@ from taskruns import results
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import ChildError, ChildNotReady, ChildWithoutResult, NoResultType, NoSuchTaskRun
 from taskruns.models import ChildResult, ConstantResult, ResultReference, TaskRun
+from taskruns.pages import Turns
 from taskruns.states import State
 
 C = TypeVar("C", Client, AsyncClient)
@@ -213,7 +214,9 @@ class TaskRunView(_TaskRunView[Client]):
         if answer.reference is not None:
             return self._keep(load(answer.reference), [])
         children = list(answer.children or ())
+        turns = Turns()
         while answer.next is not None:
+            turns = turns.after(answer.next)
             answer = self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
             children += answer.children or ()
         return self._keep(_load_children(self.task_slug, children, missing, load), children)
@@ -268,7 +271,9 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
         if answer.reference is not None:
             return self._keep(await run_sync(load, answer.reference), [])
         children = list(answer.children or ())
+        turns = Turns()
         while answer.next is not None:
+            turns = turns.after(answer.next)
             answer = await self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
             children += answer.children or ()
         return self._keep(await run_sync(_load_children, self.task_slug, children, missing, load), children)

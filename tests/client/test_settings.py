@@ -16,7 +16,7 @@ FILE = Path(settings.__file__)
 def test_defaults_are_what_the_documentation_says() -> None:
     assert settings.service_url() == "http://127.0.0.1:4200"
     assert settings.api_key() is None
-    assert (settings.timeout(), settings.max_retries()) == (30, 2)
+    assert (settings.timeout(), settings.max_retries(), settings.max_answer_bytes()) == (30, 2, 100_000_000)
     assert settings.home() == Path.home() / ".taskruns"
     assert settings.results_folder() == Path.home() / ".taskruns" / "results"
     assert settings.outbox_folder() == Path.home() / ".taskruns" / "outbox"
@@ -28,16 +28,17 @@ def test_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("TASKRUNS_API_KEY", "trk_1")
     monkeypatch.setenv("TASKRUNS_TIMEOUT", "1.5")
     monkeypatch.setenv("TASKRUNS_MAX_RETRIES", "0")
+    monkeypatch.setenv("TASKRUNS_MAX_ANSWER_BYTES", "1000")
     monkeypatch.setenv("TASKRUNS_HOME", str(tmp_path))
     assert (settings.service_url(), settings.api_key()) == ("https://runs.example", "trk_1")
-    assert (settings.timeout(), settings.max_retries()) == (1.5, 0)
+    assert (settings.timeout(), settings.max_retries(), settings.max_answer_bytes()) == (1.5, 0, 1000)
     assert settings.home() == tmp_path
     assert settings.results_folder() == tmp_path / "results"
     assert settings.outbox_folder() == tmp_path / "outbox"
     assert settings.trusted_results() == [str(tmp_path / "results")]
 
 
-@pytest.mark.parametrize("name", ["URL", "API_KEY", "TIMEOUT", "MAX_RETRIES", "HOME"])
+@pytest.mark.parametrize("name", ["URL", "API_KEY", "TIMEOUT", "MAX_RETRIES", "MAX_ANSWER_BYTES", "HOME"])
 def test_empty_variable_is_no_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TASKRUNS_{name}", "")
     test_defaults_are_what_the_documentation_says()
@@ -64,6 +65,14 @@ def test_retries_are_a_whole_number(given: str, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InvalidSetting) as raised:
         settings.max_retries()
     assert str(raised.value) == f"TASKRUNS_MAX_RETRIES is '{given}': it has to be a whole number of 0 or more."
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "1e6", "100MB"])
+def test_size_of_an_answer_is_a_whole_number(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKRUNS_MAX_ANSWER_BYTES", given)
+    with pytest.raises(InvalidSetting) as raised:
+        settings.max_answer_bytes()
+    assert str(raised.value) == f"TASKRUNS_MAX_ANSWER_BYTES is '{given}': it has to be a whole number above 0."
 
 
 def test_trusted_results_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:

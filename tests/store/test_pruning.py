@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from taskruns_service import counts, tables
-from taskruns_service.commands.notes import LogLine, create_artifact, write_logs
+from taskruns_service.commands.notes import LogLine, create_artifact, read_lines, write_logs
 from taskruns_service.database import Database
 from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
 from taskruns_service.writer import Writer
@@ -69,7 +69,7 @@ async def test_logs_and_artifacts_go_as_well(database: Database, writer: Writer)
     old, young = [await create_ended(writer, day) for day in (1, 11)]
     for task_run in await database.read(rows_of, tables.task_run):
         line = LogLine(flow_run_id=task_run.flow_run_id, task_run_id=task_run.id, timestamp=at(1), message="Hello.")
-        await database.transact(write_logs, [line])
+        await database.transact(write_logs, read_lines([line]))
         await database.transact(create_artifact, task_run.id, "link", {"link": "https://example.com"})
     assert await prune(database, OLD, 10) == [(1, 3)]
     assert {row.flow_run_id for row in await database.read(rows_of, tables.log)} == {young}

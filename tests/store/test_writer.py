@@ -13,7 +13,7 @@ from sqlalchemy.util import await_only
 from taskruns_service import commands, tables
 from taskruns_service.commands import Reported
 from taskruns_service.database import Database
-from taskruns_service.errors import DatabaseUnavailable, FlowRunNotFound, Overloaded, ServiceError
+from taskruns_service.errors import DatabaseUnavailable, FlowRunNotFound, Overloaded, RefusedValue, ServiceError
 from taskruns_service.ids import new_id
 from taskruns_service.models import TaskRunReport
 from taskruns_service.states import StateType
@@ -194,7 +194,7 @@ async def test_item_that_the_database_refuses_fails_alone(database: Database, wr
     items = [task_run_item(flow_run_id, f"task-{n}", state("Running", n)) for n in range(8)]
     items.insert(place, poison(flow_run_id))
     outcomes = await report_task_runs(writer, items)
-    assert type(outcomes.pop(place)) is ServiceError
+    assert type(outcomes.pop(place)) is RefusedValue
     assert {outcome.outcome for outcome in outcomes} == {"created"}
     assert [row.task_slug for row in await database.read(rows_of, tables.task_run)] == [f"task-{n}" for n in range(8)]
     found = await get_flow_run(database, flow_run_id)

@@ -49,6 +49,10 @@ class OpenEnum(StrEnum):
         member._value_ = value
         return member
 
+    def __repr__(self) -> str:
+        # The name of a value without a member is the value, in which the server may have put anything.
+        return f"<{type(self).__name__}.{repr(self._name_)[1:-1]}: {self._value_!r}>"
+
 
 class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """A request that is not sent yet, and how to read its answer. It does no I/O."""

@@ -13,10 +13,12 @@ import msgspec
 from rich.cells import cell_len
 
 from taskruns.cli import human
+from taskruns.text import printable
 
 _MEASURED = 1000
 """So many rows are read before the widths of the columns are set, so that a list of any length needs little memory."""
 _GAP = "  "
+_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def on_terminal() -> bool:
@@ -77,11 +79,16 @@ def write_json_list(items: Iterable[Any]) -> None:
 
 
 def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a header and rows as in RFC 4180; null is empty, and a list or an object is JSON."""
+    """Writes a header and rows as in RFC 4180; null is empty, and a list or an object is JSON.
+
+    In a pipe cells are exact, for programs. On a terminal nothing in them reaches it, nor a spreadsheet that they are
+    pasted into.
+    """
     line = io.StringIO(newline="")
     writer = csv.writer(line)
+    cell = _shown_cell if on_terminal() else _cell
     for row in chain([names], rows):
-        writer.writerow([_cell(_builtins(value)) for value in row])
+        writer.writerow([cell(_builtins(value)) for value in row])
         write_text(line.getvalue())
         line.seek(0)
         line.truncate()
@@ -93,6 +100,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return _exact(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _shown_cell(value: Any) -> str:
+    if not isinstance(value, str):
+        return _escaped(_cell(value))
+    # What begins so is a formula to a spreadsheet, behind spaces too.
+    return f"'{printable(value)}" if value.lstrip().startswith(_FORMULA_STARTS) else printable(value)
 
 
 def _plain(item: Any) -> str:

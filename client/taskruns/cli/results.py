@@ -11,6 +11,7 @@ from taskruns.cli import columns, output
 from taskruns.cli.commands import Refusal
 from taskruns.errors import NoResultType, ResultNotPersisted, ResultNotReady
 from taskruns.models import TaskRun, TaskRunResult
+from taskruns.pages import Turns
 from taskruns.text import printable
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def write_location(client: "Client", task_run: TaskRun, form: str | None) -> Non
 def _pages(client: "Client", task_run: TaskRun) -> Iterator[TaskRunResult]:
     page = client.task_runs.result(task_run.id, limit=_MOST)
     yield page
+    turns = Turns()
     while page.next is not None:
+        turns = turns.after(page.next)
         page = client.task_runs.result(task_run.id, limit=_MOST, cursor=page.next)
         yield page
 

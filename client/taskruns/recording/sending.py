@@ -18,6 +18,7 @@ from taskruns.errors import (
 )
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
 from taskruns.recording.spool import Refused
+from taskruns.text import printable
 
 ITEMS_MOST = 1000
 """How many task runs the service takes at once."""
@@ -87,7 +88,7 @@ class Sending:
             if issubclass(problem_class(problem.code), Unavailable):
                 raise TaskRunsError(problem.detail)
         return [
-            Refused(report=report, why=found.detail)
+            Refused(report=report, why=printable(found.detail))
             for report in reports
             if (found := problems.get((report.task_slug, report.map_index))) is not None
         ]

@@ -11,6 +11,7 @@ from taskruns.results.objects import Object, object_at
 from taskruns.results.serializers import serializer_of
 from taskruns.results.streams import DEFAULT_MAX_BYTES, Measured, move, pieces, spool, too_large
 from taskruns.results.trust import check_trust
+from taskruns.text import escape_causes
 
 _ALGORITHMS = ("blake2b", "sha256", "sha384", "sha512")
 
@@ -72,6 +73,7 @@ def load_stored(reference: models.ResultReference, place: File | Object, max_byt
         except ResultError:
             raise
         except Exception as error:
+            escape_causes(error)
             told = f"{type(error).__name__}: {error}"
             raise ResultUnreadable(f"{serializer!r} can make nothing of {place.name}: {told}") from error
 

@@ -1,8 +1,6 @@
 """How values become bytes and bytes values: each serializer, its name on the wire, and whether loading runs code."""
 
-import base64
 import datetime
-import io
 import json
 import pickle
 from typing import IO, Any, ClassVar, TypeAlias
@@ -14,6 +12,7 @@ from taskruns.results import frames, streams
 from taskruns.results.compression import FORMATS, compressed, unpacked
 from taskruns.results.errors import MissingExtra, UnsupportedResult
 from taskruns.results.extras import extra
+from taskruns.results.signatures import check_compressed, check_pickle, pickle_bytes
 from taskruns.results.streams import Sink
 
 _PROTOCOL = 5
@@ -43,11 +42,11 @@ class PickleSerializer(Struct, frozen=True):
             cloudpickle.dump(value, file, _PROTOCOL)
 
     def load(self, file: IO[bytes], max_bytes: int) -> Any:
-        """Returns the value; also from base64 text, which early versions of Prefect 1 wrote."""
-        head = file.read(2)
-        file.seek(0)
-        # "gA" is base64 for the byte that every pickle since protocol 2 begins with, and begins no pickle itself.
-        source = io.BytesIO(base64.b64decode(file.read())) if head == b"gA" else file
+        """Returns the value; also from base64 text, which early versions of Prefect 1 wrote.
+
+        Raises ValueError for what does not begin as a pickle, before anything is executed.
+        """
+        source = pickle_bytes(file)
         try:
             return pickle.load(source)
         except ModuleNotFoundError as error:
@@ -131,6 +130,8 @@ class PandasSerializer(Struct, frozen=True):
 
     def load(self, file: IO[bytes], max_bytes: int) -> Any:
         """Returns the DataFrame; raises ResultTooLarge if a parquet file says that it holds more than `max_bytes`."""
+        if self.runs_code:
+            check_pickle(file)
         return frames.read(self.file_type, file, max_bytes)
 
 
@@ -174,6 +175,8 @@ class CompressedSerializer(Struct, frozen=True):
 
     def load(self, file: IO[bytes], max_bytes: int) -> Any:
         """Returns the value; raises ResultTooLarge as soon as more than `max_bytes` are unpacked."""
+        if self.runs_code:
+            check_compressed(file, self.format)
         with streams.spool() as plain:
             streams.move(unpacked(file, self.format), plain, max_bytes, "What the result unpacks to")
             plain.seek(0)

@@ -19,8 +19,9 @@ from taskruns.results.loading import load_stored, written_location
 from taskruns.results.locations import Fields
 from taskruns.results.objects import Object, object_at
 from taskruns.results.references import constant
-from taskruns.results.serializers import PickleSerializer, Serializer
+from taskruns.results.serializers import PickleSerializer, Serializer, serializer_of
 from taskruns.results.streams import DEFAULT_MAX_BYTES, Measured, Sink
+from taskruns.results.trust import check_name
 
 _Dump = Callable[[Sink], None]
 
@@ -56,11 +57,16 @@ class _Keeping(Struct, frozen=True, kw_only=True):
         """Returns the value that a reference names, which has to lie in this storage, and is trusted for that.
 
         It is read with the serializer that the reference names. `max_bytes` bounds what is read and what it unpacks to.
-        Raises InvalidReference for a place elsewhere, and what `load` raises.
+        Raises InvalidReference for a place elsewhere, and what `load` raises; UntrustedResult only for a pickle that is
+        named as something else.
         """
         if isinstance(reference, models.ConstantResult):
             return reference.value
-        return load_stored(reference, self._own(reference), max_bytes)
+        place = self._own(reference)
+        # What it writes itself may have any name that its template gives.
+        if reference.serializer != self.serializer.wire() and serializer_of(reference.serializer).runs_code:
+            check_name(place)
+        return load_stored(reference, place, max_bytes)
 
     def exists(self, at: models.ResultReference | str, /, **fields: Unpack[Fields]) -> bool:
         """Whether there is a result: where a reference says, or where a template leads with these fields.

@@ -1,18 +1,39 @@
 """Which places are trusted: the one place that compares them with TASKRUNS_TRUSTED_RESULTS."""
 
+import re
 from pathlib import Path
 
 from taskruns import settings
 from taskruns.errors import InvalidSetting
+from taskruns.results.compression import FORMATS
 from taskruns.results.errors import InvalidReference, UntrustedResult
 from taskruns.results.files import File, path_of
+from taskruns.results.frames import FILE_TYPES
 from taskruns.results.objects import Object, object_at
 
 _SETTING = "TASKRUNS_TRUSTED_RESULTS"
+# Not `.txt`, which DateTimeSerializer writes: flows of Prefect 1 often give it to what they pickle.
+_HARMLESS_TYPES = "|".join(name for name, file_type in FILE_TYPES.items() if not file_type.runs_code)
+_COMPRESSIONS = "|".join(re.escape(compression.extension) for compression in FORMATS.values())
+_HARMLESS_NAME = re.compile(rf"\.({_HARMLESS_TYPES})({_COMPRESSIONS})?$", re.IGNORECASE)
+
+
+def check_name(place: File | Object) -> None:
+    """Raises UntrustedResult for a pickle at a place that is named as what runs no code, such as `x.csv`, `x.json.gz`.
+
+    The serializers of this package give their results these names, so that a reference by another serializer
+    contradicts what was written.
+    """
+    if extension := _HARMLESS_NAME.search(place.name):
+        raise UntrustedResult(
+            f"{place.name} is named as a {extension[0]} file, and its reference says that it was pickled. To unpickle "
+            "it runs code of whoever wrote it: if you know that it is a pickle, load it with `trust=True`."
+        )
 
 
 def check_trust(place: File | Object) -> None:
     """Raises UntrustedResult unless a place lies below one that the user trusts; InvalidSetting if that is no place."""
+    check_name(place)
     if not any(_lies_below(place, root) for root in settings.trusted_results()):
         raise UntrustedResult(
             f"{place.name} was pickled, and to unpickle it runs code of whoever wrote it. If you trust them, load it "

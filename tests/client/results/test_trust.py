@@ -2,9 +2,11 @@
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -14,8 +16,10 @@ from taskruns.results import CompressedSerializer, JSONSerializer, PandasSeriali
 from taskruns.results.files import file_at
 from taskruns.results.objects import object_at
 from tests.client.results.canary import Canary
+from tests.client.results.conftest import Make
 from tests.client.results.emulators import BUCKET
 from tests.client.results.references import served
+from tests.security.polyglots import text_pickle
 
 TRUSTED = "TASKRUNS_TRUSTED_RESULTS"
 FRAME = pd.DataFrame({"a": [1]})
@@ -307,6 +311,24 @@ def test_root_is_a_bucket_a_prefix_or_a_key(
     monkeypatch.setenv(TRUSTED, root)
     results.load(served(_object("s3", {"location": "trusted/evil"})))
     assert canary.executed
+
+
+# What was not pickled
+
+
+def test_csv_result_is_unpickled_from_no_storage(make: Make, canary: Canary) -> None:
+    """Its cells are a pickle of protocol 0; tests of security have every other pair of serializers."""
+    header, *rows = text_pickle(canary.mark).decode().splitlines()
+    storage = make(location="cells", serializer=PandasSerializer("csv"))
+    written = storage.write(pd.DataFrame({header: rows}))
+    for runs_code in RUNS_CODE.values():
+        reference = msgspec.structs.replace(
+            written, serializer=served({"type": "LocalResult", "location": "/x", **runs_code}).serializer
+        )
+        for load in (partial(results.load, trust=True), storage.read):
+            with pytest.raises(results.ResultUnreadable, match="can make nothing of"):
+                load(reference)
+    assert not canary.executed
 
 
 # What is trusted
