@@ -322,12 +322,13 @@ async def open_database(
     longer than `max_wait` seconds is refused.
     """
     traits = dialects.traits(url)
-    readers = pool_size if traits.asynchronous else SQLITE_READERS
-    look_ups = max(1, readers // 2)
-    widths = Widths(look_ups, max(1, readers - look_ups), max_scans, traits.transactions)
+    if traits.asynchronous:  # lists leave a quarter of the connections, which they share, to look-ups
+        widths = Widths(pool_size, max(1, pool_size - pool_size // 4), max_scans, traits.transactions)
+    else:  # each has its own threads
+        widths = Widths(SQLITE_READERS // 2, SQLITE_READERS // 2, max_scans, traits.transactions)
     lanes = make_lanes(widths, max_wait, ahead=0 if traits.asynchronous else AHEAD)
     if traits.asynchronous:
-        reader = engines.asynchronous_reader(url, widths.questions, query_timeout)
+        reader = engines.asynchronous_reader(url, pool_size + max_scans, query_timeout)
         writer = engines.asynchronous_writer(url, traits.writers + widths.transactions)
         run_readers: Mapping[Kind, Run] = dict.fromkeys(Kind, greenlet_spawn)
         run_writer: Run = greenlet_spawn

@@ -50,7 +50,8 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*with_defaults(message["headers"]), (b"x-request-id", request_id.encode())]
+                headers = with_defaults(message["headers"])
+                headers.append((b"x-request-id", request_id.encode()))
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
                     headers = [one for one in headers if one[0] != b"allow"] + [(b"allow", allowed.encode())]
                 if method not in SAFE_METHODS and (position := self._position()) is not None:

@@ -44,6 +44,8 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "2",
     # By itself it grows with what is freed, and what is smaller than it is not given back.
     "MALLOC_MMAP_THRESHOLD_": str(1024 * 1024),
+    # With a threshold of one's own the other stays at 128 KiB, and every list would take its memory anew.
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
 }
 """What glibc reads of the environment, so that large requests and answers leave their memory to the system."""
 

@@ -3,16 +3,15 @@
 from taskruns_service.api.operations import Scope
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.deadlines import Client, current_client
-from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated, UnsupportedMediaType
+from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.keys import KeyRing
 
 
 async def admit(request: ApiRequest) -> None:
     """Runs before every handler; not as guards, since Litestar copies the handler for each of them.
 
-    Raises UnsupportedMediaType, Unauthenticated, Forbidden or InvalidRequest.
+    Raises Unauthenticated, Forbidden or InvalidRequest.
     """
-    _refuse_encoding(request)
     current_client.set(Client(request.receive))
     declared = request.operation
     if declared is not None:
@@ -34,13 +33,6 @@ async def ask_for_key(request: ApiRequest, needed: Scope) -> None:
         raise Unauthenticated("This API key is unknown or was revoked.")
     if needed is Scope.write and scope != Scope.write:
         raise Forbidden
-
-
-def _refuse_encoding(request: ApiRequest) -> None:
-    """Bodies are read as they are; one that says it is compressed is refused, whether or not anybody reads it."""
-    encodings = request.header(b"content-encoding")
-    if encodings is not None and any(one.strip().lower() not in ("", "identity") for one in encodings.split(",")):
-        raise UnsupportedMediaType("The body must not be encoded: send it without `Content-Encoding`.")
 
 
 def _refuse_query(request: ApiRequest) -> None:

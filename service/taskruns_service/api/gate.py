@@ -1,7 +1,6 @@
 """The gate: what every request has to pass before it is routed, so that no handler can forget it."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from litestar.enums import ScopeType
@@ -22,9 +21,9 @@ from taskruns_service.hosts import Authority, HostPolicy, read_authority
 VALUES_REMEMBERED = 256
 LONGEST_VALUE = 300
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
-_CHECKED_HEADERS = _BODY_HEADERS | {b"host", b"origin", b"sec-fetch-site", b"content-type"}
+_CHECKED_HEADERS = _BODY_HEADERS | {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-encoding"}
 
-Headers = Mapping[bytes, Sequence[bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Gate:
@@ -41,16 +40,13 @@ class Gate:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        headers = defaultdict[bytes, list[bytes]](list)
-        for name, value in scope["headers"]:
-            if name in _CHECKED_HEADERS:
-                headers[name].append(value[:LONGEST_VALUE])
-        error = self._error(scope, headers)
+        checked = [(name, value[:LONGEST_VALUE]) for name, value in scope["headers"] if name in _CHECKED_HEADERS]
+        error = self._error(scope["method"], checked)
         app = self._app if error is None else problem_response(error, scope)
-        if headers.keys().isdisjoint(_BODY_HEADERS):
-            await app(scope, receive, send)
-        else:
+        if any(name in _BODY_HEADERS for name, _ in checked):
             await self._with_body(app, scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
     async def _with_body(self, app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Handles a request with a body, all of which is received before the answer, so that its sender reads that."""
@@ -66,20 +62,30 @@ class Gate:
         finally:
             body.release()
 
-    def _error(self, scope: HTTPScope, headers: Headers) -> ServiceError | None:
+    def _error(self, method: str, headers: Headers) -> ServiceError | None:
         """What is wrong with a request; None if it may pass."""
-        hosts = headers.get(b"host", ())
+        hosts = [value for name, value in headers if name == b"host"]
         host = self._check_host(hosts[0] if len(hosts) == 1 else b"")
         if isinstance(host, ServiceError):
             return host
-        if scope["method"] in SAFE_METHODS:
+        if len(headers) == 1:  # as of nearly all that only ask
             return None
-        is_foreign = b"cross-site" in headers.get(b"sec-fetch-site", ())
-        origins = [origin.decode("latin-1") for origin in headers.get(b"origin", ())]
-        if is_foreign or not all(self._hosts.takes_origin(origin, host) for origin in origins):
-            return OriginNotAllowed()
-        # A page may send other types to any address without asking.
-        return None if all(map(_is_json, headers.get(b"content-type", ()))) else UnsupportedMediaType()
+        is_safe = method in SAFE_METHODS
+        for name, value in headers:
+            if name == b"content-encoding" and not _is_plain(value):
+                return UnsupportedMediaType("The body must not be encoded: send it without `Content-Encoding`.")
+            if not is_safe and self._is_foreign(name, value, host):
+                return OriginNotAllowed()
+            # A page may send other types to any address without asking.
+            if not is_safe and name == b"content-type" and not _is_json(value):
+                return UnsupportedMediaType()
+        return None
+
+    def _is_foreign(self, name: bytes, value: bytes, host: Authority) -> bool:
+        """Whether a header says that a page of another origin sent the request."""
+        if name == b"origin":
+            return not self._hosts.takes_origin(value.decode("latin-1"), host)
+        return name == b"sec-fetch-site" and value == b"cross-site"
 
     def _read_host(self, value: bytes) -> Authority | ServiceError:
         if (host := read_authority(value.decode("latin-1"))) is None:
@@ -95,3 +101,8 @@ class Gate:
 @lru_cache(VALUES_REMEMBERED)
 def _is_json(media_type: bytes) -> bool:
     return media_type.partition(b";")[0].strip().lower() == b"application/json"
+
+
+def _is_plain(encodings: bytes) -> bool:
+    """Whether a body is sent as it is, which is how bodies are read."""
+    return all(encoding.strip().lower() in (b"", b"identity") for encoding in encodings.split(b","))
