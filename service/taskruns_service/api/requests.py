@@ -28,7 +28,7 @@ LARGE_BODY_BYTES = 64 * 1024
 T = TypeVar("T")
 R = TypeVar("R")
 
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_NUL = rb"\u0000"
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -133,7 +133,8 @@ async def converted_body(request: ApiRequest, of: type[T], convert: Callable[[T]
 def _decode(raw: bytes, of: type[T]) -> T:
     if not raw:
         raise InvalidRequest("The body is missing; it should be a JSON object.")
-    if b"\\u0000" in raw and _NUL.search(raw):
+    # Without escaped backslashes, since behind one it is text; a regular expression would take a second for 8 MiB.
+    if _NUL in raw and _NUL in raw.replace(rb"\\", b""):
         raise _invalid("", "Text may not have the character U+0000, which databases do not take.")
     try:
         return msgspec.json.decode(raw, type=of)
