@@ -15,6 +15,7 @@ from sqlalchemy import Connection, inspect, select, text
 from taskruns_service import migrations, tables
 from taskruns_service.database import Database
 from taskruns_service.errors import ConfigurationError
+from taskruns_service.ids import new_id
 from taskruns_service.writer import Writer
 from tests.store.making import create_flow_run, opened, run_on
 
@@ -120,6 +121,7 @@ async def test_ids_of_the_default_tenant_and_project_are_random(empty_database_u
         await other.transact(migrations.upgrade)
         (other_ids, _) = await other.read(default_ids)
     assert len(known) == len(ids) == len(other_ids) == 2
+    assert all(identifier.version == 7 and identifier < new_id() for identifier in ids)  # clients take the first
     assert known.isdisjoint(ids)
     assert ids.isdisjoint(other_ids)
     assert len(referred) == 1

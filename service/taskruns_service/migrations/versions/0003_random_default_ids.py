@@ -3,8 +3,9 @@
 Whoever knows a project's id can register a flow in it.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,8 +32,15 @@ def _replace(ids: Mapping[str, tuple[UUID, UUID]]) -> None:
             op.execute(sa.table(table, column).update().where(column == old).values({name: new}))
 
 
+def _random_id(known: UUID) -> UUID:
+    """An id of version 7 of the same time, since clients take the first tenant by its id, and 74 random bits."""
+    random = secrets.randbits(74)
+    time = known.int >> 80 << 80
+    return UUID(int=time | 0x7 << 76 | (random >> 62) << 64 | 0b10 << 62 | random & (2**62 - 1))
+
+
 def upgrade() -> None:
-    _replace({"tenant": (TENANT, uuid4()), "project": (PROJECT, uuid4())})
+    _replace({"tenant": (TENANT, _random_id(TENANT)), "project": (PROJECT, _random_id(PROJECT))})
 
 
 def downgrade() -> None:
