@@ -68,11 +68,11 @@ def serve(**flags: Any) -> None:
         else:
             _ask(settings, migrations.verify)
         _refuse_to_expose(settings)
+        address = _listenable(settings)
         click.echo(f"database  {dialects.shown_url(settings.url)}", err=True)
         if settings.read_url is not None:
             click.echo(f"standbys  {dialects.shown_url(settings.read_url)}", err=True)
         click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
-        address = _listenable(settings)
     _serve(settings, address)
 
 

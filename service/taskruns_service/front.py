@@ -49,7 +49,7 @@ class Front:
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])
                 headers = with_defaults(message["headers"])
                 headers.append((b"x-request-id", request_id.encode()))
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, func, select
 
 from taskruns_service import counts, references, tables
 from taskruns_service.counts import Cell, Deltas
@@ -27,7 +28,7 @@ from taskruns_service.dialects import (
 from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.models import CurrentState
-from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
+from taskruns_service.states import FINISHED, Kind, PastState, Report, Run, StateType, advance
 
 _flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task
 
@@ -45,6 +46,8 @@ class FlowRunEntry:
         self.sequence: int = sequence
         self.state_counts: Counter[str] = Counter(state_counts)
         self.run = _read_run(run)
+        self.read_history: list[PastState] | None = None
+        self.new_history: list[PastState] = []
         self.touched = False
         self.changed: dict[str, Any] = {}
         self.advanced = False
@@ -65,6 +68,8 @@ class TaskRunEntry:
         self.task_slug = task_slug
         self.map_index = map_index
         self.run = run
+        self.read_history: list[PastState] | None = None
+        self.new_history: list[PastState] = []
         self.sequence = 0
         self.created: dict[str, Any] | None = None
         self.changed: dict[str, Any] = {}
@@ -101,6 +106,7 @@ class Ledger:
         self._owners: dict[type, dict[UUID, UUID]] = {TaskRunEntry: {}, FlowRunEntry: {}}
         self._settings: dict[UUID, dict[str, Any]] = {}
         self._history: list[_History] = []
+        self._promoted: dict[type, list[dict[str, Any]]] = {TaskRunEntry: [], FlowRunEntry: []}
         self._deltas: Deltas = Counter()
 
     def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
@@ -126,6 +132,10 @@ class Ledger:
                 rows = statement.rows(self._connection, {"ids": ids})
                 self._owners[kind] |= {row[0]: row[1] for row in rows}
 
+    def has_task_run_state(self, state_id: UUID) -> bool:
+        """Whether a task run has this state in its history already."""
+        return state_id in self._owners[TaskRunEntry]
+
     def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
         """The task runs of a flow run that are not finished, those too that this ledger has made."""
         self._keep_rows(_read_unfinished.rows(self._connection, {"flow_run_id": flow_run.id}))
@@ -144,6 +154,7 @@ class Ledger:
         flow_run = self.flow_runs[flow_run_id]
         entry = TaskRunEntry(flow_run, new_id(flow_run_id), task_slug, map_index, Run())
         entry.created = {"name": name, "tags": tags, "task_name": task_name}
+        entry.read_history = []
         self._keep(entry)
         self._changed(entry)
         self._count(entry, entry.run.state, 1)
@@ -165,7 +176,14 @@ class Ledger:
         if owners.get(report.id, entry.id) != entry.id:
             raise StateIdConflict
         before, sequence = entry.run, entry.flow_run.sequence
-        kind, run, timestamp = advance(before, report, now=self._now, seen=owners, sequence=sequence)
+        kind, run, past_state = advance(
+            before,
+            report,
+            now=self._now,
+            seen=owners,
+            sequence=sequence,
+            history=partial(self._history_of, entry),
+        )
         if kind is Kind.version_conflict:
             raise VersionConflict(current=current_state(before))
         if kind is Kind.terminal_state:
@@ -174,11 +192,14 @@ class Ledger:
                 "Send `force` if that is what you want.",
                 current=current_state(before),
             )
-        if kind is Kind.duplicate:
+        if past_state is None:
             return kind
+        entry.new_history.append(past_state)
         owners[report.id] = entry.id
         accepted = kind is Kind.recorded
-        entry.advanced |= accepted
+        if run.state_id not in (before.state_id, report.id):
+            run = self._promote(entry, run)
+        entry.advanced |= run.state_id != before.state_id
         # A late state that changes nothing is in the history only, or the same version would be shown in two ways.
         if run != before:
             entry.run = run
@@ -196,7 +217,8 @@ class Ledger:
             "version": run.version if accepted else None,
             "type": report.type,
             "message": report.message,
-            "timestamp": timestamp,
+            "timestamp": past_state.timestamp,
+            "forced": past_state.forced,
             "received_at": self._now,
             "result": report.result,
             "details": report.details or None,
@@ -204,6 +226,34 @@ class Ledger:
         }
         self._history.append(_History(entry, row))
         return kind
+
+    def _history_of(self, entry: FlowRunEntry | TaskRunEntry) -> Iterable[PastState]:
+        """The history of a run; those of all other runs in the ledger are read with it, since they may be asked for."""
+        if entry.read_history is None:
+            is_task_run = isinstance(entry, TaskRunEntry)
+            entries: dict[UUID, Any] = self.task_runs if is_task_run else self.flow_runs
+            unread = {identifier: one for identifier, one in entries.items() if one.read_history is None}
+            for one in unread.values():
+                one.read_history = []
+            statement = _task_run_history if is_task_run else _flow_run_history
+            for run_id, identifier, type_, timestamp, forced in statement.rows(
+                self._connection, {"run_ids": list(unread)}
+            ):
+                unread[run_id].read_history.append(PastState(timestamp, StateType[type_], identifier, forced))
+        return [*(entry.read_history or ()), *entry.new_history]
+
+    def _promote(self, entry: FlowRunEntry | TaskRunEntry, run: Run) -> Run:
+        """Makes an earlier state of the history the current one; gives the run with its message and result."""
+        accepted = {"accepted": True, "version": run.version}
+        row = next((one.row for one in self._history if one.row["id"] == run.state_id), None)
+        if row is None:
+            statement = _task_run_state if isinstance(entry, TaskRunEntry) else _flow_run_state
+            message, start_time, result = statement.rows(self._connection, {"id": run.state_id})[0]
+            self._promoted[type(entry)].append({**accepted, "id": run.state_id})
+        else:
+            row |= accepted
+            message, start_time, result = row["message"], row["start_time"], row["result"]
+        return replace(run, state_message=message, state_start_time=start_time, result=result)
 
     def write(self) -> None:
         """Writes all that has changed, in the order of keys."""
@@ -242,6 +292,7 @@ class Ledger:
                 (one for one in self._history if isinstance(one.entry, kind)), key=lambda one: one.row["id"].int
             )
             writes.insert(table, [{**row, owner: entry.id} for entry, row in history])
+            writes.update(table, sorted(self._promoted[kind], key=lambda row: row["id"].int))
 
     def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
         for identifier, flow_run_id, task_slug, map_index, *run in rows:
@@ -420,3 +471,23 @@ _task_run_states = Prepared(
 _flow_run_states = Prepared(
     select(tables.flow_run_state.c.id, tables.flow_run_state.c.flow_run_id).where(_ids(tables.flow_run_state.c.id))
 )
+
+
+def _history_statement(table: Table, owner: str) -> Prepared:
+    """The histories of runs. What was taken before states were marked as forced keeps its place."""
+    columns = table.c
+    return Prepared(
+        select(
+            columns[owner], columns.id, columns.type, columns.timestamp, func.coalesce(columns.forced, columns.accepted)
+        ).where(any_of(columns[owner], placeholder("run_ids", ListOfIds)))
+    )
+
+
+def _state_statement(table: Table) -> Prepared:
+    return Prepared(select(table.c.message, table.c.start_time, table.c.result).where(table.c.id == placeholder("id")))
+
+
+_task_run_history = _history_statement(tables.task_run_state, "task_run_id")
+_flow_run_history = _history_statement(tables.flow_run_state, "flow_run_id")
+_task_run_state = _state_statement(tables.task_run_state)
+_flow_run_state = _state_statement(tables.flow_run_state)

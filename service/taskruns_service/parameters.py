@@ -1,5 +1,6 @@
 """Query parameters: the types they are read as, in one table for parsing and for the OpenAPI document."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.states import StateGroup, StateType
 
 MANY = 100
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
 CURSOR_LENGTH = 4096
 
 
@@ -153,6 +155,8 @@ def convert(value: str, to: ValueType) -> Any:
         if "T" not in value.upper().replace(" ", "T") or not 1 < moment.year < 9999:
             _refuse()
         return moment
+    if to.schema.get("type") == "integer" and not _INTEGER.fullmatch(value):
+        _refuse()  # msgspec takes 1.0 and 1e1 as well
     return msgspec.convert(value, to.type, strict=False)
 
 

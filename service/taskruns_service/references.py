@@ -303,7 +303,7 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
 def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
     if not key:
         return None
-    made = f"{scheme}://{bucket}/{key.lstrip('/')}"
+    made = f"{scheme}://{bucket}/{key}"  # a key that begins with a slash is another one than without
     return _own_uri(key) or (made if bucket and "@" not in bucket and not _has_user(made) else None)
 
 

@@ -1,12 +1,13 @@
 """States: the 21 types of the field as data, and `advance`, the only place that decides what a reported state does."""
 
-from collections.abc import Container, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Container, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 
 class StateType(StrEnum):
@@ -100,6 +101,19 @@ GROUPS: dict[StateGroup, frozenset[StateType]] = {
 }
 FINISHED = GROUPS[StateGroup.finished]
 _MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
+_NEVER_RAN = frozenset({_T.TriggerFailed})
+_KINDS = {type_: descendants(type_) - {type_} for type_ in StateType}
+_PLACES = {type_: place for place, type_ in enumerate(StateType)}
+
+
+def _weight(type_: StateType) -> int:
+    """What an end weighs: of the ends of one attempt a success counts before any other, and a failure last."""
+    if type_ in GROUPS[StateGroup.successful]:
+        return 3
+    return 1 if type_ in _MAY_RUN_AGAIN else 2
+
+
+_WEIGHTS = {type_: _weight(type_) for type_ in FINISHED}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +144,24 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             return None
 
 
+class PastState(NamedTuple):
+    """A state in the history of a run, as far as it decides what the run is.
+
+    A state that was `forced` follows whatever was before it: its report insisted, or had no timestamp, so that it
+    came after all that was known when it arrived.
+    """
+
+    timestamp: datetime
+    type: StateType
+    id: UUID
+    forced: bool = False
+
+    @property
+    def order(self) -> tuple[datetime, int, UUID]:
+        """The place in a history: by timestamp, then by type as in the state model, then by id."""
+        return self.timestamp, _PLACES[self.type], self.id
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What states decide about a task run or a flow run. Version 0 means that nothing was reported yet.
 
@@ -150,7 +182,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def duration(self) -> float | None:
-        """Seconds from the earliest Running to the end; None until there are both."""
+        """Seconds from the earliest Running to the end, 0 if clocks differ and the end is first; None without both."""
         return _seconds(self.start_time, self.end_time)
 
     @property
@@ -170,53 +202,77 @@ class Kind(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of a report, the run after it, and the timestamp under which it goes into the history."""
+    """What became of a report, the run after it, and the state as which it goes into the history.
+
+    `state_id` of the run says which state is the current one: that of the report, the one of before, or another one of
+    the history, which the report has made the current one.
+    """
 
     kind: Kind
     run: Run
-    timestamp: datetime | None = None
+    past_state: PastState | None = None
 
 
-def advance(run: Run, report: Report, *, now: datetime, seen: Container[UUID] = (), sequence: int = 0) -> Outcome:
+def advance(
+    run: Run,
+    report: Report,
+    *,
+    now: datetime,
+    seen: Container[UUID] = (),
+    sequence: int = 0,
+    history: Callable[[], Iterable[PastState]] = tuple,
+) -> Outcome:
     """Decides what one reported state does to a run: a pure function, and the only place with an opinion on it.
 
-    The rules, in their order:
+    A run is what `fold` makes of its whole history, so that the same reports give the same run in whatever order they
+    arrive. `history` reads that; it is called only for a report that is not simply the next one: its timestamp is not
+    after that of the current state, or the run is finished. The rules, in their order:
 
     1. An id that is in `seen` is a duplicate: nothing changes.
     2. An expected version or sequence that is not the run's is a conflict: nothing changes.
-    3. A timestamp older than the current state's is late: the state stays, but the report counts for `start_time`,
-       `first_timestamp` and `run_count`, so that the same reports give the same run in whatever order they arrive.
-       Of equal timestamps the later arrival wins.
-    4. A finished run does not become unfinished, unless it failed or looped, or the report insists. After a failure
-       any unfinished state may follow, since the one that began the next try may have been overtaken.
-    5. Everything else becomes the current state. `end_time` is its timestamp while it is a finished one.
+    3. A report without a timestamp is as of now and comes after all that is known: it is recorded, or refused if it
+       would make a finished run unfinished that did not fail or loop.
+    4. A report that becomes the current state is recorded.
+    5. One that would make a finished run unfinished, and is later than its end, is refused.
+    6. Any other is late: it is in the history, and may count for `run_count`, `start_time` and `first_timestamp`.
     """
     if report.id in seen:
         return Outcome(Kind.duplicate, run)
     if report.expected_version not in (None, run.version) or report.expected_sequence not in (None, sequence):
         return Outcome(Kind.version_conflict, run)
 
-    current = run.state_timestamp
-    timestamp = report.timestamp or (now if current is None else max(now, current))
-    if current is not None and timestamp < current:
-        aged = _aged(run, report.type, timestamp)
-        changed = aged if aged == run else msgspec.structs.replace(aged, version=run.version + 1)
-        return Outcome(Kind.late, changed, timestamp)
-    if not (report.force or may_follow(run.state, report.type)):
+    is_timed = report.timestamp is not None
+    if not (is_timed or report.force or may_follow(run.state, report.type)):
         return Outcome(Kind.terminal_state, run)
-
-    following = msgspec.structs.replace(
-        _aged(run, report.type, timestamp),
-        version=run.version + 1,
-        state=report.type,
-        state_id=report.id,
-        state_message=report.message,
-        state_timestamp=timestamp,
-        state_start_time=report.start_time,
-        result=report.result,
-        end_time=timestamp if report.type in FINISHED else None,
+    past_state = PastState(
+        report.timestamp or _next_timestamp(run, report.type, now), report.type, report.id, report.force or not is_timed
     )
-    return Outcome(Kind.recorded, following, timestamp)
+    comes_last = run.state_timestamp is None or past_state.order > _order_of(run)
+    if not is_timed or (comes_last and run.state not in FINISHED):
+        after = _follow(run, past_state)
+    else:
+        after = fold([*history(), past_state])
+
+    is_current = after.state_id == report.id
+    has_changed = is_current or _essence(after) != _essence(run)
+    if comes_last and not has_changed and report.type not in FINISHED:
+        return Outcome(Kind.terminal_state, run)
+    after = replace(
+        after,
+        version=run.version + has_changed,
+        state_message=report.message if is_current else run.state_message,
+        state_start_time=report.start_time if is_current else run.state_start_time,
+        result=report.result if is_current else run.result,
+    )
+    return Outcome(Kind.recorded if is_current else Kind.late, after, past_state)
+
+
+def fold(history: Iterable[PastState]) -> Run:
+    """The run that a whole history makes, in whatever order it is given: without a version, a message and a result."""
+    run = Run()
+    for past_state in sorted(history, key=lambda past_state: past_state.order):
+        run = _follow(run, past_state)
+    return run
 
 
 def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Run:
@@ -237,20 +293,65 @@ def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Ru
     )
 
 
-def may_follow(current: StateType, proposed: StateType) -> bool:
-    """Whether `proposed` may replace `current` without insisting."""
-    return current not in FINISHED or proposed in FINISHED or current in _MAY_RUN_AGAIN
-
-
-def _aged(run: Run, type_: StateType, timestamp: datetime) -> Run:
-    """The run with what every report counts for, late or not."""
-    ran = type_ is StateType.Running
-    return msgspec.structs.replace(
+def _follow(run: Run, past_state: PastState) -> Run:
+    """The run after the next state of its history."""
+    timestamp, type_, identifier, _ = past_state
+    takes_over = _takes_over(run, past_state)
+    # Without a Running before the end, the first one after it is that of the attempt that has ended: clocks differ.
+    ran = type_ is StateType.Running and (takes_over or run.run_count == 0)
+    after = replace(
         run,
         run_count=run.run_count + ran,
         first_timestamp=_earliest(run.first_timestamp, timestamp),
         start_time=_earliest(run.start_time, timestamp) if ran else run.start_time,
     )
+    if not takes_over:
+        return after
+    return replace(
+        after,
+        state=type_,
+        state_id=identifier,
+        state_timestamp=timestamp,
+        end_time=timestamp if type_ in FINISHED else None,
+    )
+
+
+def may_follow(current: StateType, proposed: StateType) -> bool:
+    """Whether `proposed` may replace `current` without insisting."""
+    return current not in FINISHED or proposed in FINISHED or current in _MAY_RUN_AGAIN
+
+
+def _takes_over(run: Run, past_state: PastState) -> bool:
+    """Whether the next state of a history becomes the current one.
+
+    Any may follow an unfinished state. Of the ends of one attempt the one that weighs most counts, the earliest of
+    those, and what says it more exactly. A failed or looped run may begin another attempt.
+    """
+    current, proposed = run.state, past_state.type
+    if past_state.forced or current not in FINISHED:
+        return True
+    if proposed in FINISHED:
+        weighs_as_much = _WEIGHTS[proposed] == _WEIGHTS[current]
+        return _WEIGHTS[proposed] > _WEIGHTS[current] or (weighs_as_much and proposed in _KINDS[current])
+    belongs_to_ended_attempt = proposed is StateType.Running and run.run_count == 0 and current not in _NEVER_RAN
+    return current in _MAY_RUN_AGAIN and not belongs_to_ended_attempt
+
+
+def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:
+    """The timestamp of a state that has none of its own, after which nothing is known."""
+    current = run.state_timestamp
+    if current is None or now > current:
+        return now
+    return current if _PLACES[type_] > _PLACES[run.state] else current + timedelta(microseconds=1)
+
+
+def _order_of(run: Run) -> tuple[datetime | None, int, UUID | None]:
+    return run.state_timestamp, _PLACES[run.state], run.state_id
+
+
+def _essence(run: Run) -> tuple[Any, ...]:
+    """What a history decides about a run."""
+    return run.state_id, run.run_count, run.first_timestamp, run.start_time
 
 
 def _earliest(one: datetime | None, other: datetime) -> datetime:
@@ -258,4 +359,4 @@ def _earliest(one: datetime | None, other: datetime) -> datetime:
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return None if start is None or end is None else (end - start).total_seconds()
+    return None if start is None or end is None else max(0.0, (end - start).total_seconds())

@@ -50,7 +50,7 @@ def _made() -> list[Column]:  # type: ignore[type-arg]
 def _state_columns() -> list[Column]:  # type: ignore[type-arg]
     """One entry of a history. A late state has no version; `sequence` is that of the flow run when it was recorded.
 
-    `start_time` is when a state that waits, such as Scheduled or Retrying, is due.
+    `start_time` is when a state that waits, such as Scheduled or Retrying, is due; `forced` states follow any other.
     """
     return [
         Column("sequence", BigInteger, nullable=False),
@@ -63,6 +63,7 @@ def _state_columns() -> list[Column]:  # type: ignore[type-arg]
         Column("details", Json),
         Column("accepted", Boolean, nullable=False),
         Column("start_time", Timestamp),
+        Column("forced", Boolean),
     ]
 
 

@@ -10,6 +10,7 @@ from litestar import Request, get, post
 
 from taskruns_service.api import HANDLERS
 from taskruns_service.app import create_app
+from taskruns_service.states import StateType
 from tests.service import problem_of, running, settings_of
 
 JSON = {"content-type": "application/json"}
@@ -31,10 +32,32 @@ def of(parameter: str, detail: str) -> dict[str, str]:
 
 
 async def test_unknown_path_is_not_found(client: httpx.AsyncClient) -> None:
-    for path in ("/nowhere", "/flow-runs/not-an-id", "/task-runs/aggregate/more", "/%ff", "/flow-runs/%00"):
+    for path in ("/nowhere", "/flow-runs/1/nowhere", "/task-runs/aggregate/more", "/%ff", "/graphql/nowhere"):
         response = await client.get(path)
         assert response.status_code == 404
         assert problem_of(response) == {"code": "not-found", "detail": "There is nothing at this path."}
+
+
+async def test_what_is_no_id_is_refused_with_what_one_is(client: httpx.AsyncClient) -> None:
+    for kind, path in (
+        *(("flow", path) for path in ("/flow-runs/b9bfdd4d", "/flow-runs/%00", "/flow-runs/b9/task-runs")),
+        *(("task", path) for path in ("/task-runs/b9bfdd4d", "/task-runs/b9/states", "/task-runs/b9/result")),
+    ):
+        response = await client.get(path)
+        assert response.status_code == 400, path
+        assert problem_of(response) == invalid(of(f"{kind}_run_id", "It should be a UUID, as the service gives it."))
+
+
+async def test_misspelt_type_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
+    response = await client.post(f"/task-runs/{NOWHERE}/states", json={"type": "Sucess"})
+    assert "Did you mean Success? It should be one of Pending, Scheduled, " in problem_of(response)["detail"]
+
+
+async def test_browser_is_led_to_the_pages(client: httpx.AsyncClient) -> None:
+    response = await client.get("/", headers={"accept": "text/html"}, follow_redirects=True)
+    assert (response.status_code, response.url.path) == (200, "/docs")
+    icon = await client.get("/favicon.ico")
+    assert (icon.status_code, icon.headers["content-type"], icon.content[:4]) == (200, "image/x-icon", b"\0\0\1\0")
 
 
 async def test_unknown_run_is_not_found(client: httpx.AsyncClient) -> None:
@@ -122,7 +145,8 @@ async def test_place_in_a_bulk_body_names_the_item(client: httpx.AsyncClient) ->
     items = [{"task_run_id": str(NOWHERE), "type": "Running"}, {"task_run_id": str(NOWHERE), "type": "Going"}]
     response = await client.post("/task-runs/states", json={"items": items})
     assert response.status_code == 400
-    assert problem_of(response) == invalid(at("/items/1/type", "Invalid enum value 'Going'."))
+    allowed = f"It should be one of {', '.join(StateType)}."
+    assert problem_of(response) == invalid(at("/items/1/type", f"Invalid enum value 'Going'. {allowed}"))
 
     report = {"items": [{"task_slug": "a", "states": [{"type": "Running"}, {"type": "Failed", "timestamp": "soon"}]}]}
     response = await client.post(f"/flow-runs/{NOWHERE}/task-runs", json=report)

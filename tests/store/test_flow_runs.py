@@ -240,10 +240,11 @@ async def test_late_state_of_a_flow_run_counts_for_its_times(database: Database,
 
 async def test_finished_flow_run_refuses_running(writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
+    await report_flow_run(writer, flow_run_id, state("Running", 9))
     await report_flow_run(writer, flow_run_id, state("Success", 10))
     with pytest.raises(TerminalState) as refused:
         await report_flow_run(writer, flow_run_id, state("Running", 11))
-    current = CurrentState(version=1, state=StateType.Success, state_timestamp=at(10))
+    current = CurrentState(version=2, state=StateType.Success, state_timestamp=at(10))
     assert refused.value.members == {"current": current}
 
 

@@ -198,10 +198,10 @@ async def test_each_state_replaces_the_one_before(database: Database, writer: Wr
     result = {"type": "LocalResult", "location": "/r"}
     task_run_id = await create_task_run(writer, "extract-1", state("Success", 1, message="Done.", result=result))
     assert (await get_task_run(database, task_run_id)).has_result
-    outcome = await report_state(writer, task_run_id, state("Failed", 2))
-    assert outcome == Reported("recorded", task_run_id, 2, StateType.Failed)
+    outcome = await report_state(writer, task_run_id, state("Skipped", 2))
+    assert outcome == Reported("recorded", task_run_id, 2, StateType.Skipped)
     found = await get_task_run(database, task_run_id)
-    assert (found.state, found.state_message, found.state_timestamp) == ("Failed", None, at(2))
+    assert (found.state, found.state_message, found.state_timestamp) == ("Skipped", None, at(2))
     assert (found.has_result, found.end_time) == (False, at(2))
 
 
@@ -266,23 +266,23 @@ async def test_late_duplicate_is_a_duplicate(writer: Writer) -> None:
 
 
 async def test_finished_run_refuses_running(database: Database, writer: Writer) -> None:
-    task_run_id = await create_task_run(writer, "extract-1", state("Success", 10))
+    task_run_id = await create_task_run(writer, "extract-1", state("Running", 9), state("Success", 10))
     before = await get_task_run(database, task_run_id)
     with pytest.raises(TerminalState) as refused:
         await report_state(writer, task_run_id, state("Running", 11))
     assert refused.value.members == {
-        "current": CurrentState(version=1, state=StateType.Success, state_timestamp=at(10))
+        "current": CurrentState(version=2, state=StateType.Success, state_timestamp=at(10))
     }
     assert await get_task_run(database, task_run_id) == before
 
 
 async def test_refused_state_may_be_sent_again_with_force(writer: Writer) -> None:
-    task_run_id = await create_task_run(writer, "extract-1", state("Success", 10))
+    task_run_id = await create_task_run(writer, "extract-1", state("Running", 9), state("Success", 10))
     refused = state("Running", 11)
     with pytest.raises(TerminalState):
         await report_state(writer, task_run_id, refused)
     forced = state("Running", 11, id=refused.id, force=True)
-    assert await report_state(writer, task_run_id, forced) == Reported("recorded", task_run_id, 2, StateType.Running)
+    assert await report_state(writer, task_run_id, forced) == Reported("recorded", task_run_id, 3, StateType.Running)
 
 
 async def test_expected_version_is_recorded_and_another_refused(writer: Writer) -> None:

@@ -156,7 +156,7 @@ REFUSED: list[tuple[ValueType, str]] = [
     *((parameters.STATE, text) for text in ("", "success", "SUCCESS", "Success ", "failed")),
     *((parameters.GROUP, text) for text in ("Failed", "done")),
     *((parameters.IDENTIFIER, text) for text in ("", "1", f"{{{IDENTIFIER}}}", f"{IDENTIFIER}0")),
-    *((parameters.MAP_INDEX, text) for text in ("-2", "2147483648", "a", "", "1.5", "1_0", " 1", "٣")),
+    *((parameters.MAP_INDEX, text) for text in ("-2", "2147483648", "a", "", "1.5", "1.0", "1e1", "1_0", " 1", "٣")),
     *((parameters.COUNT, text) for text in ("-1", "2147483648")),
     *((parameters.SEQUENCE, text) for text in ("-1", "9223372036854775808", "1" * 400)),
     *((parameters.SECONDS, text) for text in ("-1", "nan", "inf", "-inf", "1e13", "1s", "")),

@@ -52,7 +52,7 @@ READ: dict[str, tuple[Given, ResultReference]] = {
     ),
     "GCSResult": (
         {"type": "GCSResult", "bucket": "flows", "location": "/8e44/name.json"},
-        GCSResult(**COMMON, bucket="flows", location="/8e44/name.json", uri="gs://flows/8e44/name.json"),
+        GCSResult(**COMMON, bucket="flows", location="/8e44/name.json", uri="gs://flows//8e44/name.json"),
     ),
     "AzureResult": (
         {"type": "AzureResult", "container": "flows", "location": "8e44/name.json"},

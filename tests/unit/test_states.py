@@ -1,6 +1,6 @@
 """The state model: what the types amount to, and what `advance` makes of every kind of report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any, NamedTuple
@@ -16,13 +16,14 @@ from taskruns_service.states import (
     GROUPS,
     STATE_TYPES,
     Kind,
-    Outcome,
+    PastState,
     Report,
     Run,
     StateGroup,
     StateType,
     advance,
     descendants,
+    fold,
     may_follow,
     replay,
 )
@@ -44,12 +45,12 @@ def state(type_: StateType, seconds: float | None, number: int = 0, **members: A
 
 def told(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, list[Kind]]:
     """The run after some reports, one after the other, and what became of each."""
-    run, seen, kinds = run or Run(), set[UUID](), []
+    run, history, kinds = run or Run(), dict[UUID, PastState](), []
     for report in reports:
-        kind, run, _ = advance(run, report, now=NOW, seen=seen)
+        kind, run, past_state = advance(run, report, now=NOW, seen=history, history=history.values)
         kinds.append(kind)
-        if kind in (Kind.recorded, Kind.late):
-            seen.add(report.id)
+        if past_state is not None:
+            history[report.id] = past_state
     return run, kinds
 
 
@@ -163,7 +164,7 @@ CASES = {
     "Running again counts, and keeps the earliest start": Case(
         FAILED, state(T.Running, 21, 9), Kind.recorded, came(T.Running, 21, 4, run_count=2, end_time=None), at(21)
     ),
-    "of equal timestamps the later arrival wins": Case(
+    "of equal timestamps the later in the state model wins": Case(
         RUNNING, state(T.Success, 10, 9), Kind.recorded, came(T.Success, 10, 3, end_time=at(10)), at(10)
     ),
     "a state without a timestamp is as of now": Case(
@@ -223,8 +224,35 @@ CASES = {
     "a late Running between start and end only counts": Case(
         FAILED, state(T.Running, 15, 9), Kind.late, {"version": 4, "run_count": 2}, at(15)
     ),
-    "a late finished state does not end the run": Case(RUNNING, state(T.Failed, 5, 9), Kind.late, {}, at(5)),
-    "force does not make a late state current": Case(RUNNING, state(T.Failed, 5, 9, force=True), Kind.late, {}, at(5)),
+    "of equal timestamps the earlier in the state model is late": Case(
+        RUNNING, state(T.Submitted, 10, 9), Kind.late, {}, at(10)
+    ),
+    "an end before the only Running is that of another clock": Case(
+        RUNNING, state(T.Failed, 5, 9), Kind.recorded, came(T.Failed, 5, 3, end_time=at(5)), at(5)
+    ),
+    "what never ran has no Running to end": Case(RUNNING, state(T.TriggerFailed, 5, 9), Kind.late, {}, at(5)),
+    "an end before a second Running does not end that": Case(
+        replace(RUNNING, run_count=2, start_time=at(1)), state(T.Failed, 5, 9), Kind.late, {}, at(5)
+    ),
+    "force does not make a late state current": Case(RUNNING, state(T.Queued, 5, 9, force=True), Kind.late, {}, at(5)),
+    "a success is not overwritten by a failure": Case(SUCCESS, state(T.Failed, 30, 9), Kind.late, {}, at(30)),
+    "a success is not overwritten by a cancellation": Case(SUCCESS, state(T.Cancelled, 30, 9), Kind.late, {}, at(30)),
+    "a second success does not move the end": Case(SUCCESS, state(T.Success, 30, 9), Kind.late, {}, at(30)),
+    "an earlier success of another report is the end": Case(
+        SUCCESS, state(T.Success, 15, 9), Kind.recorded, came(T.Success, 15, 4, end_time=at(15)), at(15)
+    ),
+    "a failure that turns out to be a success is one": Case(
+        FAILED, state(T.Success, 30, 9), Kind.recorded, came(T.Success, 30, 4, end_time=at(30)), at(30)
+    ),
+    "a failure may be said more exactly": Case(
+        FAILED, state(T.TimedOut, 30, 9), Kind.recorded, came(T.TimedOut, 30, 4, end_time=at(30)), at(30)
+    ),
+    "force overwrites a success": Case(
+        SUCCESS, state(T.Failed, 30, 9, force=True), Kind.recorded, came(T.Failed, 30, 4, end_time=at(30)), at(30)
+    ),
+    "an end without a timestamp is the last word": Case(
+        SUCCESS, state(T.Failed, None, 9), Kind.recorded, came(T.Failed, 3600, 4, end_time=NOW), NOW
+    ),
     "a late unfinished state is late and not refused": Case(SUCCESS, state(T.Submitted, 5, 9), Kind.late, {}, at(5)),
     "a successful run refuses Running": Case(SUCCESS, state(T.Running, 30, 9), Kind.terminal_state, {}),
     "a successful run refuses Retrying": Case(SUCCESS, state(T.Retrying, 30, 9), Kind.terminal_state, {}),
@@ -245,10 +273,20 @@ CASES = {
 }
 
 
+def history_of(run: Run) -> list[PastState]:
+    """The history of one of the runs in CASES."""
+    history = [PastState(at(0), T.Pending, UUID(int=1)), PastState(at(10), T.Running, UUID(int=2))]
+    history += [PastState(at(1), T.Running, UUID(int=4))] * (run.run_count - 1)
+    return history + [PastState(at(20), run.state, UUID(int=3))] * (run.state in FINISHED)
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_report_does_what_the_rules_say(case: Case) -> None:
-    outcome = advance(case.run, case.report, now=NOW, seen={UUID(int=1)}, sequence=5)
-    assert outcome == Outcome(case.kind, replace(case.run, **case.changes), case.timestamp)
+    outcome = advance(
+        case.run, case.report, now=NOW, seen={UUID(int=1)}, sequence=5, history=lambda: history_of(case.run)
+    )
+    assert (outcome.kind, outcome.run) == (case.kind, replace(case.run, **case.changes))
+    assert (outcome.past_state and outcome.past_state.timestamp) == case.timestamp
 
 
 @pytest.mark.parametrize("current", StateType)
@@ -327,6 +365,46 @@ def test_next_try_is_the_same_in_whatever_order_its_states_arrive(types: tuple[S
         assert without_version(arrived) == without_version(in_order)
 
 
+sets = st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 6)), max_size=7).map(
+    lambda pairs: [state(type_, seconds, number) for number, (type_, seconds) in enumerate(pairs, 1)]
+)
+
+
+@given(sets, st.data())
+def test_any_set_of_reports_ends_in_one_way(chain: list[Report], data: st.DataObject) -> None:
+    """Ties, clocks that differ, ends of several reporters, unfinished states after the end: all sets."""
+    arrived, _ = told(data.draw(st.permutations(chain)))
+    in_order, _ = told(chain)
+    assert without_version(arrived) == without_version(in_order)
+
+
+@given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 6), st.booleans()), max_size=7), st.data())
+def test_history_makes_one_run_in_any_order(states: list[tuple[StateType, int, bool]], data: st.DataObject) -> None:
+    history = [
+        PastState(at(seconds), type_, UUID(int=number), forced)
+        for number, (type_, seconds, forced) in enumerate(states)
+    ]
+    assert fold(data.draw(st.permutations(history))) == fold(history)
+
+
+@given(sets)
+def test_run_is_what_its_history_makes(arrivals: list[Report]) -> None:
+    history: dict[UUID, PastState] = {}
+    run = Run()
+    for report in arrivals:
+        _, run, past_state = advance(run, report, now=NOW, history=history.values)
+        if past_state is not None:
+            history[report.id] = past_state
+        assert without_version(run) == fold(history.values())
+
+
+@pytest.mark.parametrize("types", list(permutations((T.Pending, T.Running, T.Success))))
+def test_ties_end_as_in_the_state_model(types: tuple[StateType, ...]) -> None:
+    run, kinds = told([state(type_, 1, number) for number, type_ in enumerate(types, 1)])
+    assert (run.state, run.run_count, run.start_time, run.end_time, run.duration) == (T.Success, 1, at(1), at(1), 0)
+    assert set(kinds) <= {Kind.recorded, Kind.late}
+
+
 reports = st.builds(
     state,
     st.sampled_from(StateType),
@@ -339,22 +417,27 @@ reports = st.builds(
 
 @given(st.lists(reports, max_size=15))
 def test_run_stays_finished_unless_it_failed_or_looped_or_a_report_insists(arrivals: list[Report]) -> None:
-    run, seen = Run(), set[UUID]()
-    for report in arrivals:
-        _, after, _ = advance(run, report, now=NOW, seen=seen)
+    insisted = any(report.force for report in arrivals)
+    for run, after, _ in steps(arrivals):
         if run.state in FINISHED and after.state not in FINISHED:
-            assert report.force or run.state in GROUPS[StateGroup.failed] | {T.Looped}
-        run = after
-        seen.add(report.id)
+            assert insisted or run.state in GROUPS[StateGroup.failed] | {T.Looped}
 
 
 @given(st.lists(reports, max_size=15))
 def test_version_counts_the_changes(arrivals: list[Report]) -> None:
-    run = Run()
-    for report in arrivals:
-        kind, after, _ = advance(run, report, now=NOW)
+    for run, after, kind in steps(arrivals):
         changed = without_version(after) != without_version(run)
         assert after.version == run.version + (kind is Kind.recorded or changed)
+
+
+def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Kind]]:
+    """The run before and after each report, and what became of that."""
+    run, history = Run(), dict[UUID, PastState]()
+    for report in arrivals:
+        kind, after, past_state = advance(run, report, now=NOW, seen=history, history=history.values)
+        if past_state is not None:
+            history[report.id] = past_state
+        yield run, after, kind
         run = after
 
 
@@ -369,7 +452,7 @@ def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
     run, kinds = told(arrivals)
     again = [one for one, kind in zip(arrivals, kinds, strict=True) if kind in (Kind.recorded, Kind.late)]
     outcomes = [advance(run, one, now=NOW, seen={one.id for one in again}) for one in again]
-    assert outcomes == [Outcome(Kind.duplicate, run)] * len(again)
+    assert outcomes == [(Kind.duplicate, run, None)] * len(again)
 
 
 # Histories from elsewhere
@@ -377,7 +460,7 @@ def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 9)), min_size=1, max_size=9))
 def test_replayed_history_gives_what_reports_in_its_order_give(states: list[tuple[StateType, int]]) -> None:
-    states.sort(key=lambda one: one[1])
+    states.sort(key=lambda one: (one[1], list(StateType).index(one[0])))
     reports_ = [state(type_, seconds, number, force=True) for number, (type_, seconds) in enumerate(states, 1)]
     reported, _ = told(reports_)
     replayed = replay([(type_, at(seconds)) for type_, seconds in states], version=len(states))

@@ -5,5 +5,5 @@ from taskruns_service.api import flow_runs, graphql, service, task_runs
 HANDLERS = (*flow_runs.HANDLERS, *task_runs.HANDLERS, *service.HANDLERS)
 """Those of the REST API, which are in the OpenAPI document."""
 
-UNDOCUMENTED = graphql.HANDLERS
-"""Those that are not: GraphQL has its own schema."""
+UNDOCUMENTED = (*graphql.HANDLERS, *service.PAGE_HANDLERS)
+"""Those that are not: GraphQL has its own schema, and pages are for people."""

@@ -1,5 +1,6 @@
 """Problems: every error, wherever it comes from, as application/problem+json (RFC 9457)."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import (
     BodyTooLarge,
     ClientGone,
+    Fault,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
@@ -29,6 +31,8 @@ MEDIA_TYPE = "application/problem+json"
 
 log = structlog.get_logger()
 
+_RUN_PATH = re.compile(r"/(flow|task)-runs/(?!aggregate(?:/|$))[^/]+(?:/(?:states|task-runs|result))?/?")
+"""Paths of runs: where there is no such path, what stands in the place of the id is none."""
 _BY_STATUS: dict[int, type[ServiceError]] = {
     HTTPStatus.BAD_REQUEST: InvalidRequest,
     HTTPStatus.NOT_FOUND: NotFound,
@@ -91,6 +95,9 @@ def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:
     if isinstance(error, RecursionError):
         return InvalidRequest("The request nests too deep.")
     kind = _BY_STATUS.get(error.status_code) if isinstance(error, HTTPException) else None
+    if kind is NotFound and (match := _RUN_PATH.fullmatch(request.scope["path"])):
+        fault = Fault(parameter=f"{match[1]}_run_id", detail="It should be a UUID, as the service gives it.")
+        return InvalidRequest(faults=(fault,))
     if kind is BodyTooLarge:
         handler = request.scope["route_handler"]
         limit = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None

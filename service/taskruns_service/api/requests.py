@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Container
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from taskruns_service.errors import Fault, InvalidRequest, UnsupportedMediaType
 from taskruns_service.front import POSITION
 from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, read_query, text
 from taskruns_service.standbys import Standbys
+from taskruns_service.states import StateType
 from taskruns_service.writer import Writer
 
 DETAIL_LENGTH = 200
@@ -33,6 +35,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
+_INVALID_ENUM = re.compile("Invalid enum value '(.*)'")
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
 
 LIMIT = Parameter(
@@ -144,13 +147,22 @@ def _decode(raw: bytes, of: type[T]) -> T:
         detail = message[: place.start()] if place else message
         # What was sent may be in it: a key of the body, say, of any length.
         detail = detail if len(detail) <= DETAIL_LENGTH else detail[: DETAIL_LENGTH - 1] + "…"
-        raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.") from None
+        raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.{_state_types(detail)}") from None
     except msgspec.DecodeError as error:
         raise _invalid("", f"The body is not JSON: {error}.") from None
     except UnicodeDecodeError:
         raise _invalid("", "The body is not JSON: it is not UTF-8.") from None
     except RecursionError:
         raise _invalid("", "The body nests too deep.") from None
+
+
+def _state_types(detail: str) -> str:
+    """What the type of a state may be, the nearest first: the only enumeration in bodies. Empty for other faults."""
+    if (match := _INVALID_ENUM.fullmatch(detail)) is None:
+        return ""
+    nearest = get_close_matches(match[1], StateType, n=1)
+    question = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"{question} It should be one of {', '.join(StateType)}."
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:

@@ -1,9 +1,12 @@
 """The service itself: whether it is alive and ready, and what it can do."""
 
 import asyncio
-from functools import lru_cache
+from functools import cache, lru_cache
+from http import HTTPStatus
+from importlib.resources import files
 from typing import Any
 
+from litestar import get
 from sqlalchemy import Connection
 
 from taskruns_service import __version__, migrations, models
@@ -97,4 +100,22 @@ async def get_documentation(request: ApiRequest) -> JsonResponse:
     return documentation_of(request.app.state.document).answer(request)
 
 
+@get("/")
+async def lead_to_pages() -> JsonResponse:
+    """Leads browsers to the pages; clients of Prefect 1 send their queries to the same path."""
+    return JsonResponse(b"", HTTPStatus.FOUND, {"Location": "docs"})
+
+
+@get("/favicon.ico")
+async def get_icon(request: ApiRequest) -> JsonResponse:
+    """The icon that browsers show for the pages."""
+    return _icon().answer(request)
+
+
+@cache
+def _icon() -> Document:
+    return Document(files("taskruns_service.api").joinpath("favicon.ico").read_bytes(), "image/x-icon")
+
+
+PAGE_HANDLERS = (lead_to_pages, get_icon)
 HANDLERS = (get_health, get_readiness, get_openapi, get_documentation)

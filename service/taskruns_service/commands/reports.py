@@ -8,7 +8,14 @@ from uuid import UUID
 from msgspec import UNSET, Struct
 from sqlalchemy import Connection
 
-from taskruns_service.errors import Fault, FlowRunNotFound, ServiceError, TaskRunNotFound, VersionConflict
+from taskruns_service.errors import (
+    Fault,
+    FlowRunNotFound,
+    ServiceError,
+    StateIdConflict,
+    TaskRunNotFound,
+    VersionConflict,
+)
 from taskruns_service.ledger import FlowRunEntry, Ledger, NaturalKey, TaskRunEntry, current_state
 from taskruns_service.models import TaskRunReport, TaskRunUpdate
 from taskruns_service.states import Kind, Report, StateType
@@ -124,11 +131,15 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         return self.reports
 
     def make(self, ledger: Ledger) -> "Reported":
-        """Raises FlowRunNotFound. States that are refused are told in the outcome, since the task run is made."""
+        """Raises FlowRunNotFound, and StateIdConflict instead of creating the task run.
+
+        Other states that are refused stand in the outcome, since the task run has those that are not.
+        """
         self.entry(ledger)
         entry, request = ledger.by_key.get(self.key), self.request
         created = entry is None
         if entry is None:
+            self._refuse_states_of_others(ledger)
             task_name = request.task_slug if request.task_name is UNSET else request.task_name
             entry = ledger.create(self.key, name=request.name, tags=request.tags, task_name=task_name)
         kinds: set[str] = set()
@@ -145,6 +156,13 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             return reported(entry, "refused", problem)
         words = [Kind.recorded, Kind.late, Kind.duplicate]
         return reported(entry, "created" if created else next((one for one in words if one in kinds), "existing"))
+
+    def _refuse_states_of_others(self, ledger: Ledger) -> None:
+        conflict = StateIdConflict()
+        places = [index for index, report in enumerate(self.reports) if ledger.has_task_run_state(report.id)]
+        if places:
+            faults = tuple(Fault(pointer=f"/states/{index}", detail=conflict.detail) for index in places)
+            raise StateIdConflict(conflict.detail, faults=faults)
 
 
 class ReportTaskRunState(OfTaskRun, frozen=True):

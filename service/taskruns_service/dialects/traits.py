@@ -106,10 +106,17 @@ def read_url(text: str) -> URL:
     return url.set(drivername=driver)
 
 
+_HOSTS = "several-hosts"
+
+
 def shown_url(url: URL) -> str:
-    """A URL as people may see it: without its password, and with those parameters alone that hold no secret."""
-    secrets = url.query.keys() - _SHOWN_PARAMETERS
-    return url.difference_update_query(secrets).render_as_string(hide_password=True)
+    """A URL as people write it, without its password, and with those parameters alone that hold no secret."""
+    hidden = (url.query.keys() - _SHOWN_PARAMETERS) | {"host"}
+    hosts = url.query.get("host", ())
+    shown = url.difference_update_query(hidden).set(drivername=url.get_backend_name())
+    if not isinstance(hosts, tuple) or not hosts:
+        return shown.render_as_string(hide_password=True)
+    return shown.set(host=_HOSTS).render_as_string(hide_password=True).replace(_HOSTS, ",".join(hosts))
 
 
 def _several_hosts(url: re.Match[str]) -> URL:
