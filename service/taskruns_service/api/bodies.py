@@ -9,7 +9,7 @@ from taskruns_service.errors import Overloaded, RequestTimeout
 UNCOUNTED_BYTES = 16 * 1024
 """What each body has without asking, so that large bodies do not keep single reports out. Connections bound the sum."""
 DISCARDED_BYTES = 16 * 1024 * 1024
-"""How much of a body is read that nobody needs, so that its sender, who reads no answer before, gets the answer."""
+"""How much of a body is read and thrown away, since a client reads the answer only after it has sent the body."""
 
 
 class BodyLimits:

@@ -19,7 +19,7 @@ CLOSE_SECONDS = 1.0
 
 
 def prepare_sqlite(connection: sqlite3.Connection, deadline: Deadline, *, synchronous: str, writes: bool) -> None:
-    """Sets up one connection: the writer's, or that of a reader, which can not write whatever it is told.
+    """Sets up one connection: the writer's, or that of a reader, which cannot write whatever it is told.
 
     `deadline` is what the functions in Python go by.
     """
@@ -161,7 +161,7 @@ def trouble(error: BaseException) -> Trouble:
     if error.connection_invalidated or state in _LOST_STATES or state.startswith("08"):
         return Trouble.lost
     if isinstance(raised := driver_error(error), InterfaceError) and isinstance(raised, ValueError):
-        return Trouble.invalid  # asyncpg itself can not send a value as what its column is
+        return Trouble.invalid  # asyncpg itself cannot send a value as what its column is
     return Trouble.invalid if _INVALID_STATES.match(state) and state not in _OWN_STATES else Trouble.refused
 
 

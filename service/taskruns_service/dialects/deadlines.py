@@ -1,4 +1,4 @@
-"""Deadlines: how what SQLite calls in Python ends in time, since SQLite can not stop it."""
+"""Deadlines: how what SQLite calls in Python ends in time, since SQLite cannot stop it."""
 
 import math
 import time

@@ -56,7 +56,7 @@ class Reader:
         return Selected({key: self._member(name, entity, inner, level) for key, inner in fields.items()})
 
     def choice(self, nodes: Nodes, level: int = 1, times: int = 1) -> Choice:
-        """The arguments that choose rows; raises InvalidRequest for what the schema can not check.
+        """The arguments that choose rows; raises InvalidRequest for what the schema cannot check.
 
         The conditions stand in the statement so many times.
         """
