@@ -101,6 +101,8 @@ GROUPS: dict[StateGroup, frozenset[StateType]] = {
 }
 FINISHED = GROUPS[StateGroup.finished]
 _MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
+CLOCK_DIFFERENCE = timedelta(seconds=0.5)
+"""How far apart clocks may be that something keeps right, such as NTP."""
 _NEVER_RAN = frozenset({_T.TriggerFailed})
 _KINDS = {type_: descendants(type_) - {type_} for type_ in StateType}
 _PLACES = {type_: place for place, type_ in enumerate(StateType)}
@@ -333,8 +335,14 @@ def _takes_over(run: Run, past_state: PastState) -> bool:
     if proposed in FINISHED:
         weighs_as_much = _WEIGHTS[proposed] == _WEIGHTS[current]
         return _WEIGHTS[proposed] > _WEIGHTS[current] or (weighs_as_much and proposed in _KINDS[current])
-    belongs_to_ended_attempt = proposed is StateType.Running and run.run_count == 0 and current not in _NEVER_RAN
-    return current in _MAY_RUN_AGAIN and not belongs_to_ended_attempt
+    return current in _MAY_RUN_AGAIN and not _is_start_by_another_clock(run, past_state)
+
+
+def _is_start_by_another_clock(run: Run, past_state: PastState) -> bool:
+    """Whether a Running after a failure is that of the attempt that failed, and not the first of another one."""
+    if past_state.type is not StateType.Running or run.run_count or run.state in _NEVER_RAN:
+        return False
+    return run.state_timestamp is not None and past_state.timestamp - run.state_timestamp <= CLOCK_DIFFERENCE
 
 
 def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:

@@ -117,4 +117,4 @@ def test_password_of_the_database_is_not_shown(postgres_url: str, tmp_path: Path
         http.get("/task-runs")
         service.stop()
     assert password not in service.output()
-    assert "database  postgresql+asyncpg://postgres:***@127.0.0.1:" in service.output()
+    assert "database  postgresql://postgres:***@127.0.0.1:" in service.output()

@@ -228,9 +228,15 @@ CASES = {
         RUNNING, state(T.Submitted, 10, 9), Kind.late, {}, at(10)
     ),
     "an end before the only Running is that of another clock": Case(
-        RUNNING, state(T.Failed, 5, 9), Kind.recorded, came(T.Failed, 5, 3, end_time=at(5)), at(5)
+        RUNNING, state(T.Success, 5, 9), Kind.recorded, came(T.Success, 5, 3, end_time=at(5)), at(5)
     ),
-    "what never ran has no Running to end": Case(RUNNING, state(T.TriggerFailed, 5, 9), Kind.late, {}, at(5)),
+    "so is a failure that is half a second before it": Case(
+        RUNNING, state(T.Failed, 9.5, 9), Kind.recorded, came(T.Failed, 9.5, 3, end_time=at(9.5)), at(9.5)
+    ),
+    "a failure long before the only Running is that of another attempt": Case(
+        RUNNING, state(T.Failed, 5, 9), Kind.late, {}, at(5)
+    ),
+    "what never ran has no Running to end": Case(RUNNING, state(T.TriggerFailed, 9.5, 9), Kind.late, {}, at(9.5)),
     "an end before a second Running does not end that": Case(
         replace(RUNNING, run_count=2, start_time=at(1)), state(T.Failed, 5, 9), Kind.late, {}, at(5)
     ),
@@ -366,7 +372,7 @@ def test_next_try_is_the_same_in_whatever_order_its_states_arrive(types: tuple[S
 
 
 sets = st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 6)), max_size=7).map(
-    lambda pairs: [state(type_, seconds, number) for number, (type_, seconds) in enumerate(pairs, 1)]
+    lambda pairs: [state(type_, seconds / 4, number) for number, (type_, seconds) in enumerate(pairs, 1)]
 )
 
 

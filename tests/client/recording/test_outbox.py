@@ -200,8 +200,8 @@ def test_reports_that_are_too_large_together_are_sent_in_parts(client: Client) -
 def test_state_that_the_run_can_not_come_to_is_refused_alone(client: Client) -> None:
     created = a_flow_run()
     begin = a_report(created.flow_run_id, "inc-1")
-    end = msgspec.structs.replace(begin, state=msgspec.structs.replace(begin.state, type=StateType.SUCCESS))
-    Sending(client).send([created, end])
+    end = msgspec.structs.replace(begin, state=msgspec.structs.replace(begin.state, id=uuid4(), type=StateType.SUCCESS))
+    Sending(client).send([created, begin, end])
     late, other = a_report(created.flow_run_id, "inc-1"), a_report(created.flow_run_id, "inc-2")
 
     assert [one.report for one in Sending(client).send([late, other])] == [late]
