@@ -48,6 +48,7 @@ class FlowRunEntry:
         self.run = _read_run(run)
         self.read_history: list[PastState] | None = None
         self.new_history: list[PastState] = []
+        self.updated: datetime | None = None
         self.touched = False
         self.changed: dict[str, Any] = {}
         self.advanced = False
@@ -70,6 +71,7 @@ class TaskRunEntry:
         self.run = run
         self.read_history: list[PastState] | None = None
         self.new_history: list[PastState] = []
+        self.updated: datetime | None = None
         self.sequence = 0
         self.created: dict[str, Any] | None = None
         self.changed: dict[str, Any] = {}
@@ -195,6 +197,9 @@ class Ledger:
         if past_state is None:
             return kind
         entry.new_history.append(past_state)
+        if report.timestamp is None:
+            # After a state that another transaction dated a moment later than this one began.
+            entry.updated = max(self._now, past_state.timestamp)
         owners[report.id] = entry.id
         accepted = kind is Kind.recorded
         if run.state_id not in (before.state_id, report.id):
@@ -334,7 +339,7 @@ class Ledger:
 
     def _touched(self, entry: FlowRunEntry) -> dict[str, Any]:
         counted = {state: count for state, count in entry.state_counts.items() if count}
-        return {"sequence": entry.sequence, "state_counts": counted, "updated": self._now}
+        return {"sequence": entry.sequence, "state_counts": counted, "updated": entry.updated or self._now}
 
     def _aged(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:
         run = entry.run
@@ -347,7 +352,7 @@ class Ledger:
             "duration": run.duration,
             "queue_time": run.queue_time,
             "sequence": entry.sequence,
-            "updated": self._now,
+            "updated": entry.updated or self._now,
         }
 
     def _advanced(self, entry: TaskRunEntry | FlowRunEntry) -> dict[str, Any]:

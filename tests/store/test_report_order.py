@@ -113,3 +113,13 @@ async def test_flow_run_ends_in_one_way_too(database: Database, writer: Writer, 
         found = await get_flow_run(database, flow_run_id)
         ends.add((found.state, found.state_message, found.run_count, found.start_time, found.end_time, found.duration))
     assert len(ends) == 1, ends
+
+
+async def test_run_was_updated_when_it_came_to_its_last_state_or_later(database: Database, writer: Writer) -> None:
+    """Of states without a timestamp in one transaction, each is a moment after the one before."""
+    states = [state(type_) for type_ in ("Running", "Running", "Failed", "Retrying", "Running", "Failed", "Failed")]
+    outcome = await report_task_run(writer, await create_flow_run(writer), "extract-1", *states)
+    found = await get_task_run(database, outcome.run_id)
+    assert found.state_timestamp is not None
+    assert found.updated >= found.state_timestamp
+    assert [past.type for past in await list_states(database, outcome.run_id)] == [one.type for one in states]
