@@ -103,6 +103,7 @@ FINISHED = GROUPS[StateGroup.finished]
 _MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
 CLOCK_DIFFERENCE = timedelta(seconds=0.5)
 """How far apart clocks may be that something keeps right, such as NTP."""
+_NO_ID = UUID(int=0)
 _NEVER_RAN = frozenset({_T.TriggerFailed})
 _KINDS = {type_: descendants(type_) - {type_} for type_ in StateType}
 _PLACES = {type_: place for place, type_ in enumerate(StateType)}
@@ -253,7 +254,9 @@ def advance(
     if not is_timed or (comes_last and run.state not in FINISHED):
         after = _follow(run, past_state)
     else:
-        after = fold([*history(), past_state])
+        after = fold([*_known_history(run, history()), past_state])
+        if after.state_id == _NO_ID:
+            after = replace(after, state_id=run.state_id)
 
     is_current = after.state_id == report.id
     has_changed = is_current or _essence(after) != _essence(run)
@@ -353,8 +356,16 @@ def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:
     return current if _PLACES[type_] > _PLACES[run.state] else current + timedelta(microseconds=1)
 
 
-def _order_of(run: Run) -> tuple[datetime | None, int, UUID | None]:
-    return run.state_timestamp, _PLACES[run.state], run.state_id
+def _order_of(run: Run) -> tuple[datetime | None, int, UUID]:
+    return run.state_timestamp, _PLACES[run.state], run.state_id or _NO_ID
+
+
+def _known_history(run: Run, history: Iterable[PastState]) -> list[PastState]:
+    """The history with the current state, which alone is left where an import found no history."""
+    states = list(history)
+    if run.state_timestamp is not None and all(past_state.id != run.state_id for past_state in states):
+        states.append(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
+    return states
 
 
 def _essence(run: Run) -> tuple[Any, ...]:

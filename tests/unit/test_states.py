@@ -464,6 +464,15 @@ def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
 # Histories from elsewhere
 
 
+@pytest.mark.parametrize("report", [state(T.Running, 15, 9), state(T.Success, 20, 9), state(T.Failed, 20, 9)])
+def test_run_whose_history_is_lost_keeps_its_state(report: Report) -> None:
+    run = Run(version=3, state=T.Success, state_timestamp=at(20), first_timestamp=at(20), end_time=at(20))
+    outcome = advance(run, report, now=NOW)
+    assert (outcome.kind, outcome.run.state, outcome.run.state_id, outcome.run.end_time) == (
+        *(Kind.late, T.Success, None, at(20)),
+    )
+
+
 @given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 9)), min_size=1, max_size=9))
 def test_replayed_history_gives_what_reports_in_its_order_give(states: list[tuple[StateType, int]]) -> None:
     states.sort(key=lambda one: (one[1], list(StateType).index(one[0])))
