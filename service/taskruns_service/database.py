@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.util import greenlet_spawn
 
 from taskruns_service import dialects, engines, private_files
-from taskruns_service.deadlines import Deadline
+from taskruns_service.deadlines import Deadline, Deadlines, current_client
 from taskruns_service.dialects import Trouble
 from taskruns_service.errors import (
     ClientGone,
@@ -73,6 +74,7 @@ class Database:
         self._run_writer = run_writer
         self._lanes = lanes
         self._query_timeout = query_timeout
+        self._deadlines = Deadlines()
         self._traits = dialects.traits(writer.url)
         self._attempts = attempts
 
@@ -195,7 +197,8 @@ class Database:
 
     async def _answer(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Answers a question in its time, wherever it is asked."""
-        with Deadline(self._query_timeout + GRACE_SECONDS):
+        end = time.monotonic() + self._query_timeout + GRACE_SECONDS
+        with Deadline(self._deadlines, end, client=current_client.get()):
             return await self.ask(kind, how, query, *arguments, **named)
 
     async def ask(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:

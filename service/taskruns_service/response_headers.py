@@ -15,7 +15,8 @@ OF_PAGES: Headers = [
     (b"referrer-policy", b"no-referrer"),
 ]
 _NAMES = frozenset(name for name, _ in OF_PAGES)
-_IS_DATA = (b"content-type", b"application/json")
+JSON = (b"content-type", b"application/json")
+"""The header of data."""
 
 
 def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -24,7 +25,7 @@ def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     Data has fewer: browsers show it as text, if at all, and each header costs a look-up a hundredth.
     """
     own = list(headers)
-    defaults = OF_DATA if _IS_DATA in own else OF_PAGES
+    defaults = OF_DATA if JSON in own else OF_PAGES
     names = {name for name, _ in own}
     if names.isdisjoint(_NAMES):  # as of nearly all responses
         return own + defaults

@@ -62,6 +62,7 @@ class _StandbyFirst(Database):
         self._position = position
         self._traits = standbys._primary._traits
         self._query_timeout = standbys._primary._query_timeout
+        self._deadlines = standbys._primary._deadlines
 
     async def ask(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Asks the standbys first."""

@@ -250,7 +250,7 @@ def advance(
     past_state = PastState(
         report.timestamp or _next_timestamp(run, report.type, now), report.type, report.id, report.force or not is_timed
     )
-    comes_last = run.state_timestamp is None or past_state.order > _order_of(run)
+    comes_last = not is_timed or run.state_timestamp is None or past_state.order > _order_of(run)
     if not is_timed or (comes_last and run.state not in FINISHED):
         after = _follow(run, past_state)
     else:
@@ -304,20 +304,15 @@ def _follow(run: Run, past_state: PastState) -> Run:
     takes_over = _takes_over(run, past_state)
     # Without a Running before the end, the first one after it is that of the attempt that has ended: clocks differ.
     ran = type_ is StateType.Running and (takes_over or run.run_count == 0)
-    after = replace(
+    return replace(
         run,
         run_count=run.run_count + ran,
         first_timestamp=_earliest(run.first_timestamp, timestamp),
         start_time=_earliest(run.start_time, timestamp) if ran else run.start_time,
-    )
-    if not takes_over:
-        return after
-    return replace(
-        after,
-        state=type_,
-        state_id=identifier,
-        state_timestamp=timestamp,
-        end_time=timestamp if type_ in FINISHED else None,
+        state=type_ if takes_over else run.state,
+        state_id=identifier if takes_over else run.state_id,
+        state_timestamp=timestamp if takes_over else run.state_timestamp,
+        end_time=(timestamp if type_ in FINISHED else None) if takes_over else run.end_time,
     )
 
 

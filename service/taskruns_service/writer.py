@@ -35,15 +35,12 @@ class Submission:
 
     def __init__(self, items: Sequence[Any]) -> None:
         self.items = items
-        self.weight = sum(map(weight_of, items))
+        self.weights = [weight_of(item) for item in items]
+        self.weight = sum(self.weights)
+        self.is_small = self.weight <= SMALL_WEIGHT  # so that others need not wait long for it
         self.outcomes: list[Any] = [None] * len(items)
         self._left = len(items)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def is_small(self) -> bool:
-        """Whether others need not wait long for it."""
-        return self.weight <= SMALL_WEIGHT
 
     def settle(self, index: int, outcome: Any) -> None:
         """Keeps the outcome of one item; the last one wakes the caller."""
@@ -56,10 +53,8 @@ class Submission:
 class _Waiting(NamedTuple):
     submission: Submission
     place: int
-
-    @property
-    def item(self) -> Any:
-        return self.submission.items[self.place]
+    item: Any
+    weight: int
 
 
 class _Lane:
@@ -94,7 +89,7 @@ class _Lane:
         weight = 0
         while queue and weight < limit:
             waiting = queue.popleft()
-            weight += weight_of(waiting.item)
+            weight += waiting.weight
             batch.append(waiting)
         return weight
 
@@ -133,8 +128,8 @@ class Writer:
             raise Overloaded(WRITES_WAIT, retry_after=1)
         self._unsettled[submission.is_small] += submission.weight
         self._idle.clear()
-        for index, family in enumerate(families):
-            self._lane(submission, family).add(_Waiting(submission, index))
+        for index, (family, item, weight) in enumerate(zip(families, items, submission.weights, strict=True)):
+            self._lane(submission, family).add(_Waiting(submission, index, item, weight))
         await submission.done
         return submission.outcomes
 
@@ -158,7 +153,7 @@ class Writer:
             outcomes = await self._write([waiting.item for waiting in batch])
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 waiting.submission.settle(waiting.place, outcome)
-                self._unsettled[waiting.submission.is_small] -= weight_of(waiting.item)
+                self._unsettled[waiting.submission.is_small] -= waiting.weight
             if not any(self._unsettled.values()):
                 self._idle.set()
 

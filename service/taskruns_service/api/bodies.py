@@ -1,9 +1,10 @@
 """Bodies: how long a request's body may take to arrive, and how much memory all bodies may take together."""
 
-import asyncio
+import time
 
 from litestar.types import HTTPReceiveMessage, Receive
 
+from taskruns_service.deadlines import Deadline, Deadlines
 from taskruns_service.errors import Overloaded, RequestTimeout
 
 UNCOUNTED_BYTES = 16 * 1024
@@ -19,6 +20,7 @@ class BodyLimits:
         """`memory` is in bytes and for all bodies; `seconds` are those that one body may take to arrive."""
         self.memory_left = memory
         self.seconds = seconds
+        self.deadlines = Deadlines()
 
 
 class BodyReceiver:
@@ -27,7 +29,7 @@ class BodyReceiver:
     def __init__(self, limits: BodyLimits, receive: Receive) -> None:
         self._limits = limits
         self._receive = receive
-        self._deadline: float | None = None
+        self._end: float | None = None
         self._is_complete = False
         self._counted = -UNCOUNTED_BYTES
 
@@ -57,13 +59,10 @@ class BodyReceiver:
         self._counted = -UNCOUNTED_BYTES
 
     async def _receive_in_time(self) -> HTTPReceiveMessage:
-        if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self._limits.seconds
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message: HTTPReceiveMessage = await self._receive()  # type: ignore[assignment]
-        except TimeoutError:
-            raise RequestTimeout from None
+        if self._end is None:
+            self._end = time.monotonic() + self._limits.seconds
+        with Deadline(self._limits.deadlines, self._end, RequestTimeout):
+            message: HTTPReceiveMessage = await self._receive()  # type: ignore[assignment]
         self._is_complete = message["type"] != "http.request" or not message["more_body"]
         return message
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 
 from taskruns_service.api import requests
 from taskruns_service.api.requests import ApiRequest
-from taskruns_service.api.responses import JsonResponse, not_modified
+from taskruns_service.api.responses import JsonResponse, encode_headers, not_modified
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
@@ -31,7 +31,7 @@ class Document:
         """The document, or 304 for a client whose If-None-Match has it; raises InvalidRequest."""
         if self._version in (requests.known_versions(request) or ()):
             return not_modified(self._version, self._headers)
-        return JsonResponse(self._content, 200, self._own)
+        return JsonResponse(self._content, 200, encode_headers(self._own))
 
 
 def page_policy(page: str) -> str:

@@ -68,7 +68,7 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     outcome: CreatedFlowRun = await request.writer.submit_one(CreateFlowRun(identifier, sent), identifier)
     found = await request.database.read_back(queries.get_flow_run, outcome.id)
     return responses.as_json(
-        found.body, 201 if outcome.created else 200, ETag=f'"{found.version}"', Location=f"/flow-runs/{outcome.id}"
+        found.body, 201 if outcome.created else 200, version=found.version, location=f"/flow-runs/{outcome.id}"
     )
 
 
@@ -129,7 +129,7 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
     await request.writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
-    return JsonResponse(b"", 204, {})
+    return JsonResponse(b"", 204, [])
 
 
 @operation(
@@ -214,7 +214,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
     version, found = await request.database.read(
         queries.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
     )
-    return responses.not_modified(version) if found is None else responses.as_json(found, ETag=f'"{version}"')
+    return responses.not_modified(version) if found is None else responses.as_json(found, version=version)
 
 
 @operation(

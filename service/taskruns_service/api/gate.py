@@ -43,7 +43,7 @@ class Gate:
         checked = [(name, value[:LONGEST_VALUE]) for name, value in scope["headers"] if name in _CHECKED_HEADERS]
         error = self._error(scope["method"], checked)
         app = self._app if error is None else problem_response(error, scope)
-        if any(name in _BODY_HEADERS for name, _ in checked):
+        if len(checked) > 1 and any(name in _BODY_HEADERS for name, _ in checked):
             await self._with_body(app, scope, receive, send)
         else:
             await app(scope, receive, send)

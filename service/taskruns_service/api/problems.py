@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
-from taskruns_service.api.responses import JsonResponse
+from taskruns_service.api.responses import JsonResponse, encode_headers
 from taskruns_service.errors import (
     BodyTooLarge,
     ClientGone,
@@ -74,7 +74,8 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
 def problem_response(error: ServiceError, scope: HTTPScope) -> JsonResponse:
     """The answer to a request that is refused before it is routed."""
     body, headers = _rendered(error, scope)
-    return JsonResponse(body, error.status, {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **headers})
+    entity = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
+    return JsonResponse(body, error.status, encode_headers({**entity, **headers}))
 
 
 def _rendered(error: ServiceError, scope: HTTPScope) -> tuple[bytes, dict[str, str]]:

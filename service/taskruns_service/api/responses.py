@@ -11,6 +11,7 @@ from litestar.types import Receive, Scope, Send
 from taskruns_service.api import requests
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.queries import Versioned
+from taskruns_service.response_headers import JSON, Headers
 
 _encode = msgspec.json.Encoder().encode
 
@@ -18,10 +19,10 @@ _encode = msgspec.json.Encoder().encode
 class JsonResponse:
     """A response that is sent as it is: what Litestar's own does for each would be a tenth of the time of a look-up."""
 
-    def __init__(self, body: bytes, status: int, headers: dict[str, str]) -> None:
+    def __init__(self, body: bytes, status: int, headers: Headers) -> None:
         self._body = body
         self._status = status
-        self._headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it, as ASGI has it."""
@@ -29,20 +30,29 @@ class JsonResponse:
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-def as_json(content: Any, status: int = HTTP_200_OK, **headers: str) -> JsonResponse:
-    """A response with a Struct, or with JSON that is bytes already. Header names are written with underscores."""
+def encode_headers(headers: Mapping[str, str]) -> Headers:
+    """Headers as ASGI has them, in lower case."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def as_json(content: Any, status: int = HTTP_200_OK, *, version: str | int = "", location: str = "") -> JsonResponse:
+    """A response with a Struct, or with JSON that is bytes already; with an ETag and a Location where it has them."""
     body = content if isinstance(content, bytes) else _encode(content)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return JsonResponse(body, status, {"Content-Type": "application/json", "Content-Length": str(len(body)), **named})
+    headers: Headers = [JSON, (b"content-length", b"%d" % len(body))]
+    if version:
+        headers.append((b"etag", f'"{version}"'.encode()))
+    if location:
+        headers.append((b"location", location.encode()))
+    return JsonResponse(body, status, headers)
 
 
 def not_modified(version: str, headers: Mapping[str, str] = MappingProxyType({})) -> JsonResponse:
     """304 for a client that has this version, with the headers that the whole answer would have."""
-    return JsonResponse(b"", HTTP_304_NOT_MODIFIED, {**headers, "ETag": f'"{version}"'})
+    return JsonResponse(b"", HTTP_304_NOT_MODIFIED, encode_headers({**headers, "ETag": f'"{version}"'}))
 
 
 def versioned(request: ApiRequest, found: Versioned) -> JsonResponse:
     """A representation with its ETag, or 304 for a client whose If-None-Match has it."""
     if found.version in (requests.known_versions(request) or ()):
         return not_modified(found.version)
-    return as_json(found.body, ETag=f'"{found.version}"')
+    return as_json(found.body, version=found.version)

@@ -103,7 +103,7 @@ async def get_documentation(request: ApiRequest) -> JsonResponse:
 @get("/")
 async def lead_to_pages() -> JsonResponse:
     """Leads browsers to the pages; clients of Prefect 1 send their queries to the same path."""
-    return JsonResponse(b"", HTTPStatus.FOUND, {"Location": "docs"})
+    return JsonResponse(b"", HTTPStatus.FOUND, [(b"location", b"docs")])
 
 
 @get("/favicon.ico")

@@ -162,7 +162,7 @@ async def update_task_run(
     version = models.expected_version(requests.expected(request), sent.expected_version)
     await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
     found = await request.database.read_back(queries.get_task_run, task_run_id)
-    return responses.as_json(found.body, ETag=f'"{found.version}"')
+    return responses.as_json(found.body, version=found.version)
 
 
 @operation(
@@ -197,7 +197,7 @@ async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -
     receipt = models.TaskRunStateReceipt(
         outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state
     )
-    return responses.as_json(receipt, 200 if outcome.outcome == "duplicate" else 201, ETag=f'"{outcome.version}"')
+    return responses.as_json(receipt, 200 if outcome.outcome == "duplicate" else 201, version=outcome.version)
 
 
 @operation(

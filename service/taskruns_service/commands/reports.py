@@ -158,9 +158,9 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         return reported(entry, "created" if created else next((one for one in words if one in kinds), "existing"))
 
     def _refuse_states_of_others(self, ledger: Ledger) -> None:
-        conflict = StateIdConflict()
         places = [index for index, report in enumerate(self.reports) if ledger.has_task_run_state(report.id)]
         if places:
+            conflict = StateIdConflict()
             faults = tuple(Fault(pointer=f"/states/{index}", detail=conflict.detail) for index in places)
             raise StateIdConflict(conflict.detail, faults=faults)
 
