@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
     Integer,
@@ -23,7 +24,17 @@ from sqlalchemy import (
 
 from taskruns_service import counts, filters, models, tables
 from taskruns_service.access_paths import NARROW
-from taskruns_service.dialects import STATEMENTS_MOST, Prepared, day_of, hour_of, percentile, placeholder, read_twice
+from taskruns_service.dialects import (
+    STATEMENTS_MOST,
+    Prepared,
+    day_of,
+    day_text,
+    hour_of,
+    hour_text,
+    percentile,
+    placeholder,
+    read_twice,
+)
 from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.filters import Form, Where
 from taskruns_service.states import GROUPS, StateType
@@ -69,6 +80,9 @@ GROUP_BY: dict[str, ColumnElement[Any]] = {
     "hour": hour_of(_task_run.c.start_time),
     "day": day_of(_task_run.c.start_time),
 }
+
+_TEXTS: dict[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {"hour": hour_text, "day": day_text}
+"""What people read of the keys that are grouped by another value."""
 
 
 class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,17 +196,24 @@ def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
         columns = {one.column: _task_run.c[one.column] for one in measures}
         matching = read_twice(source.rows.add_columns(*keys, *columns.values()), "matching")
         counted = _measured(measures, matching.c)
-        groups = select(*(matching.c[key.name] for key in keys), func.count(_ONE), *counted).group_by(*by_keys)
+        groups = select(*_shown(form.group_by, matching), func.count(_ONE), *counted)
+        groups = groups.group_by(*(matching.c[key.name] for key in keys))
         everything = select(*(null() for _ in keys), func.count(_ONE), *counted).select_from(matching)
     else:
         counts_ = source.rows.add_columns(*keys, source.counted.label("count")).group_by(*by_keys)
         matching = counts_.having(source.counted != 0).cte("matching")
-        groups = select(*matching.c)
+        groups = select(*_shown(form.group_by, matching), matching.c.count)
         everything = select(*(null() for _ in keys), func.sum(matching.c.count))
     parts = union_all(groups.add_columns(_ONE), everything.add_columns(literal_column("0")))
     last = len(keys) + 2 + len(measures)
     order = [str(last), *(f"{place} NULLS LAST" for place, _ in enumerate(keys, start=1))]
     return parts.order_by(*map(text, order)).limit(literal_column(str(form.limit + 2)))
+
+
+def _shown(names: Sequence[str], matching: CTE) -> list[ColumnElement[Any]]:
+    """The keys of groups as they are shown."""
+    keys = [matching.c[f"key_{place}"] for place, _ in enumerate(names)]
+    return [_TEXTS[name](key) if name in _TEXTS else key for name, key in zip(names, keys, strict=True)]
 
 
 _ONE: ColumnElement[int] = literal_column("1", Integer)

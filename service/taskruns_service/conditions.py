@@ -120,6 +120,8 @@ def condition(entity: Entity, here: Here, where: Expression) -> ColumnElement[bo
         else:
             field = entity.fields[name]
             parts += _compared(field.scalar, field.of(here), value)
+            if name in entity.implied and value.get("_eq") is not None:
+                parts.append(entity.implied[name](here, _value(field.scalar, value["_eq"])))
     return and_(true(), *parts)
 
 

@@ -48,11 +48,15 @@ class Relation(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """A kind of thing, with a row of `table` for each."""
+    """A kind of thing, with a row of `table` for each.
+
+    `implied` is what else is true of a row in which a field has a value, where an index serves that and not the field.
+    """
 
     table: Table
     fields: Mapping[str, Field]
     relations: Mapping[str, Relation]
+    implied: Mapping[str, Callable[[Here, Any], ColumnElement[bool]]] = {}
 
 
 _SCALARS: tuple[tuple[type, str], ...] = (
@@ -103,6 +107,12 @@ def _edges(end: str) -> Relation:
         return and_(there.c.flow_id == here.c.flow_id, there.c[end] == here.c.id)
 
     return Relation("edge", on, many=True)
+
+
+def _has_slug_of_task(here: Here, task_id: Any) -> ColumnElement[bool]:
+    # The natural key has the slug, and so has the index of all task runs of a task.
+    task = tables.task.alias()
+    return here.c.task_slug == select(task.c.slug).where(task.c.id == task_id).scalar_subquery()
 
 
 def _task_runs_of_task(here: Here, there: Here) -> ColumnElement[bool]:
@@ -257,7 +267,7 @@ ENTITIES: dict[str, Entity] = {
         end_time=_end_time,
         serialized_state=_serialized_state(tables.task_run_state),
         state_result=lambda here: here.c.result,
-    ),
+    )._replace(implied={"task_id": _has_slug_of_task}),
     "task_run_state": _states(tables.task_run_state, "task_run"),
     "log": _entity(
         tables.log,

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import BigInteger, ColumnElement, and_, false, or_, tuple_
 
 from taskruns_service import tables
-from taskruns_service.dialects import placeholder
+from taskruns_service.dialects import by_no_index, placeholder
 from taskruns_service.errors import Fault, InvalidCursor, InvalidRequest
 
 DEFAULT_LIMIT = 100
@@ -174,6 +174,13 @@ class PageForm(NamedTuple):
             Range([column.is_not(None), *_after(valued, after)], terms),
             Range([column.is_(None)], terms),
         ]
+
+    @property
+    def by_no_index(self) -> "PageForm":
+        """The same page, of rows that are sorted instead of being read in the order of an index."""
+        keys = [order.key._replace(column=by_no_index(order.key.column)) for order in self.orders]
+        orders = (order._replace(key=key) for order, key in zip(self.orders, keys, strict=True))
+        return self._replace(orders=tuple(orders))
 
     def led_by(self, column: ColumnElement[Any], value: Any) -> Range:
         """The part of an index that has the rows with one value of a column, and those in this order.

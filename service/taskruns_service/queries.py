@@ -348,7 +348,7 @@ def _read_page(
     """A page, and what the list has besides its items."""
     chosen = None if fields is None else tuple(fields)
     listed = _LISTS[of]
-    where = access_paths.name_flows(connection, where)
+    where = access_paths.name_map_index(access_paths.name_flows(connection, where))
     path = access_paths.access_path(connection, listed.filters, where, page.orders)
     values = filters.values_of(where) | page.values
     parts: list[str] = []
@@ -387,28 +387,53 @@ def _page_statements(
     )
     asked = dict(filters.placeholders(where))
     if path.leading is None:
-        ranges = page.ranges()
+        ranges = (page.by_no_index if path.order_aside else page).ranges()
     else:
         (leading,) = (one for one in listed.filters if one.name == path.leading)
         ranges = [page.led_by(leading.column, filters.only(asked.pop(path.leading)))]
+    conditions = filters.clauses(asked, listed.filters, columns)
+    if path.by_task_slug:
+        conditions.append(_task_run.c.task_slug.in_(select(access_paths.task_slugs_of_flow_run().c.task_slug)))
     rows = listed.rows.add_columns(
         listed.item(members).label("item"),
         *(order.key.column.label(f"key_{place}") for place, order in enumerate(page.orders)),
-    ).where(*filters.clauses(asked, listed.filters, columns))
+    )
+    identifier = listed.members["id"] if path.sorts else None
     return [
-        _one_row(rows.where(*part.conditions).order_by(*part.order_by), listed.besides, None if number else page.limit)
+        _one_row(
+            _RangeOfRows(rows, [*conditions, *part.conditions], part.order_by, identifier),
+            listed.besides,
+            None if number else page.limit,
+        )
         for number, part in enumerate(ranges)
     ]
 
 
-def _one_row(rows: Select[Any], besides: ColumnElement[Any], limit: int | None) -> Prepared:
+class _RangeOfRows(NamedTuple):
+    """A part of the rows of a list, in its order."""
+
+    rows: Select[Any]
+    conditions: list[ColumnElement[bool]]
+    order_by: list[ColumnElement[Any]]
+    identifier: ColumnElement[Any] | None
+    """What the rows are sorted by their ids for, before their items are made: SQLite would make those of all rows."""
+
+    def first(self, count: ColumnElement[int]) -> Select[Any]:
+        """So many of them."""
+        if self.identifier is None:
+            return self.rows.where(*self.conditions).order_by(*self.order_by).limit(count)
+        ids = select(self.identifier).where(*self.conditions).order_by(*self.order_by).limit(count)
+        return self.rows.where(self.identifier.in_(ids)).order_by(*self.order_by)
+
+
+def _one_row(range_: _RangeOfRows, besides: ColumnElement[Any], limit: int | None) -> Prepared:
     numbers: list[ColumnElement[int]]
     if limit is None:
         numbers = [placeholder(name, Integer()) for name in ("left", "more", "last")]
     else:  # constants, since a plan for any number would not count on a small one
         numbers = [literal_column(str(number), Integer) for number in (limit, limit + 1, limit - 1)]
     left, more, last = numbers
-    page = rows.limit(more).cte("page")
+    page = range_.first(more).cte("page")
     shown = select(page.c.item).limit(left).subquery("shown")
     _, *keys = page.c
     return Prepared(

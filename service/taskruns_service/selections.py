@@ -133,19 +133,30 @@ def _rows(
     entity: Entity, here: Here, choice: Choice, columns: Sequence[Column], origin: _Origin | None = None
 ) -> Select[Any]:
     """The rows that are chosen, in their order, at most one more than an answer may have."""
-    order = list(_order(entity, here, choice.order_by))
+    # The id last, so that pages with an offset do not overlap.
+    order = [*_order(entity, here, choice.order_by), here.c.id]
     if choice.distinct_on:
         # The first row of each group, in the order that is asked for.
         keys = [comparable(_field(entity, here, name)) for name in choice.distinct_on]
-        place = func.row_number().over(partition_by=keys, order_by=[*order, here.c.id]).label("place")
+        place = func.row_number().over(partition_by=keys, order_by=order).label("place")
         ranked = _matching(entity, here, choice.where, [here.c.id, place], origin).subquery()
-        statement: Select[Any] = select(*columns).where(here.c.id.in_(select(ranked.c.id).where(ranked.c.place == 1)))
-        statement = statement if origin is None else statement.correlate(origin.here)
-    else:
-        statement = _matching(entity, here, choice.where, columns, origin)
+        first = select(ranked.c.id).where(ranked.c.place == 1)
+        return _page(_with_ids(here, first, columns, origin), order, choice)
+    if choice.order_by and choice.limit is not None:
+        # Ids are sorted first: SQLite would read all columns of each row that sorts before those that it has.
+        page = _page(_matching(entity, here, choice.where, [here.c.id], origin), order, choice).subquery()
+        return _with_ids(here, select(page.c.id), columns, origin).order_by(*order)
+    return _page(_matching(entity, here, choice.where, columns, origin), order, choice)
+
+
+def _with_ids(here: Here, ids: Select[Any], columns: Sequence[Column], origin: _Origin | None) -> Select[Any]:
+    statement = select(*columns).where(here.c.id.in_(ids))
+    return statement if origin is None else statement.correlate(origin.here)
+
+
+def _page(statement: Select[Any], order: Sequence[Column], choice: Choice) -> Select[Any]:
     most = ROWS_MOST + 1
-    # The id last, so that pages with an offset do not overlap.
-    statement = statement.order_by(*order, here.c.id).limit(most if choice.limit is None else min(choice.limit, most))
+    statement = statement.order_by(*order).limit(most if choice.limit is None else min(choice.limit, most))
     return statement.offset(choice.offset) if choice.offset else statement
 
 

@@ -1,5 +1,6 @@
 """The data that the benchmarks ask about: flow runs of 100 task runs, each with three states, made by PostgreSQL."""
 
+import hashlib
 import sqlite3
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,68 @@ FROM task_run, generate_series(1, 3) n;
 INSERT INTO task_run_tally (flow_id, task_slug, state, count)
 SELECT flow_id, task_slug, state, count(*) FROM task_run GROUP BY 1, 2, 3
 """
+
+
+# One flow run with a map: its children start one after the other, through half a day. The other tasks are not mapped.
+_MAP_STATEMENTS = """
+INSERT INTO flow (id, project, name, version, archived, created) VALUES (md5('map')::uuid, 'default', 'map', 1, false,
+    now());
+
+INSERT INTO task (id, flow_id, slug, name, created)
+SELECT md5('map-task' || t)::uuid, md5('map')::uuid, CASE t WHEN 0 THEN 'map-0' ELSE 'single-' || t END, 'task', now()
+FROM generate_series(0, {singles}) t;
+
+INSERT INTO flow_run (id, flow_id, name, parameters, labels, context, state, state_message, state_timestamp, version,
+    run_count, first_timestamp, start_time, end_time, duration, queue_time, sequence, created, updated, state_counts)
+SELECT md5('map-run')::uuid, md5('map')::uuid, 'map-run', '{{}}', '[]', '{{}}', 'Success', 'All tasks succeeded.',
+    made, 3, 1, made, made, made + interval '12 hours', 43200, 0.1, 3 * ({width} + {singles} + 1), made, made,
+    json_build_object('Success', {width} + {singles}, 'Mapped', 1)
+FROM (SELECT now() - interval '13 hours' AS made) moment;
+
+INSERT INTO task_run (id, flow_run_id, flow_id, task_id, task_slug, map_index, name, tags, state, state_message,
+    state_timestamp, version, run_count, first_timestamp, start_time, end_time, duration, queue_time, sequence, created,
+    updated, result, has_result)
+SELECT (lpad(to_hex((extract(epoch FROM run.created) * 1000)::bigint + n), 12, '0') || '7'
+        || substr(run.id::text, 16, 3) || '8' || substr(md5(run.id::text || n), 1, 15))::uuid,
+    run.id, run.flow_id, task.id, task.slug, greatest(n - {singles} - 1, -1), NULL, '["etl"]',
+    CASE WHEN is_parent THEN 'Mapped' ELSE 'Success' END, 'Task run succeeded.', start, 3, 1, start,
+    CASE WHEN NOT is_parent THEN start END, CASE WHEN NOT is_parent THEN start + spent * interval '1 second' END,
+    CASE WHEN NOT is_parent THEN spent END, CASE WHEN NOT is_parent THEN 0.5 END, 3 * n + 3, start, start,
+    CASE WHEN NOT is_parent THEN '{{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}}'::json
+        END, NOT is_parent
+FROM flow_run run
+CROSS JOIN generate_series(0, {width} + {singles}) n
+CROSS JOIN LATERAL (SELECT 1 + hashtext(run.id::text || n) % 1000 / 2000.0::float AS spent, n = {singles} AS is_parent,
+    run.created + n * interval '12 hours' / {width} AS start) moment
+JOIN task ON task.id = md5('map-task' || CASE WHEN n < {singles} THEN n + 1 ELSE 0 END)::uuid
+WHERE run.id = md5('map-run')::uuid;
+
+INSERT INTO task_run_state (id, task_run_id, sequence, version, type, message, timestamp, received_at, accepted)
+SELECT md5(task_run.id::text || n)::uuid, task_run.id, sequence - 3 + n, n,
+    CASE n WHEN 1 THEN 'Pending' WHEN 2 THEN 'Running' ELSE state END, state_message, created, created, true
+FROM task_run, generate_series(1, 3) n WHERE flow_run_id = md5('map-run')::uuid;
+
+INSERT INTO task_run_tally (flow_id, task_slug, state, count)
+SELECT flow_id, task_slug, state, count(*) FROM task_run WHERE flow_run_id = md5('map-run')::uuid GROUP BY 1, 2, 3
+"""
+SINGLES = 30
+"""The tasks that are not mapped, beside the map."""
+MAP_FLOW_RUN_ID = str(UUID(hashlib.md5(b"map-run", usedforsecurity=False).hexdigest()))
+"""The flow run that has the map."""
+MAP_TASK_ID = str(UUID(hashlib.md5(b"map-task0", usedforsecurity=False).hexdigest()))
+"""The task that is mapped."""
+
+
+async def fill_map(url: str, width: int) -> None:
+    """Adds a flow run with a map of so many children to a migrated database."""
+    connection = await connect(url)
+    try:
+        indexes = await drop_indexes(connection, ["flow_run", "task_run", "task_run_state"])
+        for statement in _MAP_STATEMENTS.format(singles=SINGLES, width=width).split(";\n"):
+            await connection.execute(statement, timeout=7200)
+        await finish(connection, indexes)
+    finally:
+        await connection.close()
 
 
 async def fill(url: str, task_runs: int) -> None:
