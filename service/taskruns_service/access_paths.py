@@ -122,13 +122,12 @@ def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence
 
     No index begins with the map index, but the natural key has it under each task slug.
     """
-    knows_values = traits(connection).knows_values
     others = frozenset(where) - {"flow_run_id"}
     is_by_key = {"task_slug", "map_index"} <= others
     if is_by_key or ("map_index" in others and _has_few_task_slugs(connection, where)):
-        aside = frozenset[str]() if knows_values else others - {"task_slug", "map_index"}
+        aside = others - {"task_slug", "map_index"}
         return AccessPath(aside=aside, sorts=not is_by_key, order_aside=True, by_task_slug=not is_by_key)
-    if knows_values:
+    if traits(connection).knows_values:
         return AccessPath()
     in_order = _filters_in_order(where, orders)
     if in_order and in_order & others:

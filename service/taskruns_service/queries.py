@@ -26,6 +26,7 @@ from taskruns_service.access_paths import AccessPath
 from taskruns_service.dialects import (
     STATEMENTS_MOST,
     Prepared,
+    any_in,
     by_no_index,
     joined,
     json_object,
@@ -393,7 +394,8 @@ def _page_statements(
         ranges = [page.led_by(leading.column, filters.only(asked.pop(path.leading)))]
     conditions = filters.clauses(asked, listed.filters, columns)
     if path.by_task_slug:
-        conditions.append(_task_run.c.task_slug.in_(select(access_paths.task_slugs_of_flow_run().c.task_slug)))
+        task_slugs = select(access_paths.task_slugs_of_flow_run().c.task_slug)
+        conditions.append(any_in(_task_run.c.task_slug, task_slugs.scalar_subquery()))
     rows = listed.rows.add_columns(
         listed.item(members).label("item"),
         *(order.key.column.label(f"key_{place}") for place, order in enumerate(page.orders)),

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import charts, client, data, growth, limit, load, servers, versus, world
+from tests.benchmarks import charts, client, data, growth, limit, load, maps, servers, versus, world
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
 from tests.benchmarks.report import Row, Table
@@ -16,8 +16,10 @@ from tests.benchmarks.world import World
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
-PARTS = ("limit", "prefect", "growth", "sqlite", "client")
+PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "client")
 COMPARED = 1_000_000
+BESIDE_MAP = 10_000
+"""The task runs of other flow runs in the database with a large map."""
 
 
 def main() -> None:
@@ -60,6 +62,8 @@ def measure(
         table, figures = growth.measure({url: worlds[size] for size, url in databases.items()}, timing)
         charts.growth(list(databases), figures, images / "growth.svg")
         tables.append(table)
+    if "maps" in parts:
+        tables.append(of_maps(server, timing))
     if "client" in parts:
         tables.append(of_client(client.measure(timing.rounds)))
     return tables
@@ -80,6 +84,17 @@ def of_sqlite(databases: dict[int, str], worlds: dict[int, World], sizes: tuple[
             servers.migrated(f"sqlite:///{path}")
             asyncio.run(data.copy_to_sqlite(databases[size], str(path)))
         return growth.on_sqlite(paths[1], paths[0], (worlds[sizes[0]], worlds[sizes[1]]), timing)
+
+
+def of_maps(server: PostgresServer, timing: Timing) -> Table:
+    """The figures of a large map, in databases of its own."""
+    url = filled(server, BESIDE_MAP)
+    asyncio.run(data.fill_map(url, maps.WIDTH))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.db"
+        servers.migrated(f"sqlite:///{path}")
+        asyncio.run(data.copy_to_sqlite(url, str(path)))
+        return maps.measure(url, path, timing)
 
 
 def of_client(figures: dict[str, Rate]) -> Table:

@@ -28,6 +28,7 @@ from taskruns_service.dialects.documents import (
 )
 from taskruns_service.dialects.driver import aside, execute
 from taskruns_service.dialects.expressions import (
+    any_in,
     any_of,
     any_of_or_in,
     by_no_index,
@@ -99,6 +100,7 @@ __all__ = [
     "Traits",
     "Trouble",
     "Writes",
+    "any_in",
     "any_of",
     "any_of_or_in",
     "aside",

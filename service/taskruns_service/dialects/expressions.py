@@ -76,6 +76,17 @@ class any_of_or_in(Condition):  # noqa: N801
 
 
 @compiled(
+    lambda column, rows: f"({column} IN {rows})",
+    # An array, since it is read first: of a subquery the planner may think that it is better joined to other rows.
+    lambda column, rows: f"({column} = ANY (ARRAY{rows}))",
+)
+class any_in(Condition):  # noqa: N801
+    """A column is one of the rows of a scalar subquery, each of which is looked up by index."""
+
+    inherit_cache = True
+
+
+@compiled(
     lambda a, b, c, rows: (
         f"(({a}, {b}, {c}) IN (SELECT value ->> '$[0]', value ->> '$[1]', value ->> '$[2]' FROM json_each({rows})))"
     ),
