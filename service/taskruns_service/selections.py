@@ -142,8 +142,9 @@ def _rows(
         ranked = _matching(entity, here, choice.where, [here.c.id, place], origin).subquery()
         first = select(ranked.c.id).where(ranked.c.place == 1)
         return _page(_with_ids(here, first, columns, origin), order, choice)
-    if choice.order_by and choice.limit is not None:
-        # Ids are sorted first: SQLite would read all columns of each row that sorts before those that it has.
+    if origin is None and choice.order_by and choice.limit is not None:
+        # Ids are sorted first: SQLite would read all columns of each row that sorts before those that it has. Not in
+        # lists within rows, whose subqueries would nest deeper than SQLite's parser goes.
         page = _page(_matching(entity, here, choice.where, [here.c.id], origin), order, choice).subquery()
         return _with_ids(here, select(page.c.id), columns, origin).order_by(*order)
     return _page(_matching(entity, here, choice.where, columns, origin), order, choice)
