@@ -91,6 +91,16 @@ def served(
 
     `settings` go into the environment; what it prints goes into files in `folder`.
     """
+    with starting(database_url, folder, *arguments, port=port, **settings) as service:
+        _wait_for_health(service)
+        yield service
+
+
+@contextmanager
+def starting(
+    database_url: str, folder: Path, *arguments: str, port: int | None = None, **settings: Any
+) -> Iterator[Served]:
+    """Does what `served` does, but does not wait until the service answers."""
     port = port or free_port()
     environment = environment_of(TASKRUNS_DATABASE_URL=database_url, TASKRUNS_PORT=port)
     environment |= {f"TASKRUNS_{name.upper()}": str(value) for name, value in settings.items()}
@@ -99,7 +109,6 @@ def served(
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
     service = Served(process, f"http://127.0.0.1:{port}", folder, database_url)
     try:
-        _wait_for_health(service)
         yield service
     finally:
         if process.poll() is None:

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,10 +63,7 @@ def serve(**flags: Any) -> None:
     if settings.workers > 1 and not traits.asynchronous:
         raise ConfigurationError("SQLite takes one process. Use PostgreSQL for more --workers.")
     with _alone(settings):
-        if traits.migrates_itself:
-            _change(settings, migrations.upgrade)
-        else:
-            _ask(settings, migrations.verify)
+        _bring_up(settings)
         _refuse_to_expose(settings)
         address = _listenable(settings)
         click.echo(f"database  {dialects.shown_url(settings.url)}", err=True)
@@ -130,7 +127,7 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
     settings = read_settings(os.environ, **flags)
     bar = click.progressbar(length=0, label="task runs", file=sys.stderr, show_pos=True)
     with _alone(settings), ExitStack() as stack:
-        _migrated(flags)
+        _bring_up(settings)
 
         def show(done: int, total: int) -> None:
             if not bar.entered:
@@ -254,14 +251,22 @@ def revoke_key(key_id: str, **flags: Any) -> None:
     click.echo(f"Revoked {key_id}.")
 
 
+def _bring_up(settings: Settings) -> None:
+    """Brings the schema up to date, or refuses one that is not; whoever calls this has the lock of a SQLite file."""
+    if dialects.traits(settings.url).migrates_itself:
+        _change(settings, migrations.upgrade)
+    else:
+        _ask(settings, migrations.verify)
+
+
 def _migrated(flags: dict[str, Any]) -> Settings:
     """The settings, once the database has the tables that keys are kept in."""
     settings = read_settings(os.environ, **flags)
     if dialects.traits(settings.url).migrates_itself:
-        private_files.create_folder(Path(str(settings.url.database)).parent)
-        _change(settings, migrations.upgrade)
-    else:
-        _ask(settings, migrations.verify)
+        # What another process has open is not changed behind its back.
+        with suppress(locks.Locked), _alone(settings):
+            _change(settings, migrations.upgrade)
+    _ask(settings, migrations.verify)
     return settings
 
 

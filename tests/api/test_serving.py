@@ -1,4 +1,4 @@
-"""Serving: what was taken is finished, what is away is said to be away, and one SQLite file has one process."""
+"""Serving: what was taken is finished, what was answered is kept, and what is away is said to be away."""
 
 import json
 import os
@@ -18,7 +18,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.service import Served, call_command, problem_of, run_command, served
+from tests.processes import workers_of
+from tests.service import Served, call_command, problem_of, served
 from tests.waiting import eventually
 
 UNAVAILABLE = {
@@ -84,58 +85,6 @@ def test_what_was_answered_outlives_a_kill(url: str, tmp_path: Path) -> None:
         service.process.wait()
     with served(url, tmp_path) as service, service.client() as http:
         assert [http.get(f"/flow-runs/{one['id']}").json() for one in made] == made
-
-
-def workers_of(service: Served) -> list[int]:
-    """The processes that a served one has started to do the work."""
-    pid = service.process.pid
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_worker(int(one))]
-
-
-def is_worker(pid: int) -> bool:
-    return b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def runs(pid: int) -> bool:
-    """Whether there is such a process, other than as a zombie that nobody has waited for."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    return False
-
-
-def test_worker_does_not_outlive_the_one_that_holds_the_lock(url: str, tmp_path: Path) -> None:
-    with served(url, tmp_path) as service:
-        (worker,) = workers_of(service)
-        service.process.kill()
-        service.process.wait()
-        try:
-            eventually(lambda: not runs(worker))
-        finally:
-            with suppress(ProcessLookupError):
-                os.kill(worker, 9)
-
-
-def test_second_process_on_a_sqlite_file_is_refused(url: str, tmp_path: Path) -> None:
-    with served(url, tmp_path) as service, service.client() as http:
-        for command in ("serve", "migrate"):
-            done = call_command(command, "--database-url", url)
-            assert (done.returncode, done.stdout) == (2, "")
-            path = tmp_path / "taskruns.db"
-            assert done.stderr == (
-                f"taskruns-service: Another taskruns-service has {path} open. Stop it, or use another file.\n"
-            )
-        assert http.get("/ready").status_code == 200
-    assert run_command("migrate", "--database-url", url).returncode == 0
-
-
-def test_keys_and_check_work_beside_the_service(url: str, tmp_path: Path) -> None:
-    with served(url, tmp_path) as service, service.client() as http:
-        http.post("/flow-runs", json={"flow_name": "f"})
-        assert call_command("check", TASKRUNS_DATABASE_URL=url).returncode == 0
-        assert (
-            call_command("keys", "create", "--scope", "read", "--name", "x", TASKRUNS_DATABASE_URL=url).returncode == 0
-        )
-        assert http.post("/flow-runs", json={"flow_name": "f"}).status_code == 201
 
 
 def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def read_url(text: str) -> URL:
             raise ConfigurationError(
                 "it names no file, and the service keeps its data in one: sqlite:///path/to/file.db."
             )
+        if url.query:
+            raise ConfigurationError("what follows the `?` has no meaning for SQLite: sqlite:///path/to/file.db.")
     elif url.query.keys() - _PARAMETERS:
         # Its name may be a part of a password with an `&` in it.
         raise ConfigurationError(
