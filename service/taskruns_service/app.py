@@ -5,9 +5,9 @@ import gc
 import os
 import signal
 import threading
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -28,26 +28,35 @@ from taskruns_service.front import Front, allow_header
 from taskruns_service.graphql.context import Resources
 from taskruns_service.graphql.schema import make_schema
 from taskruns_service.keys import KeyRing
-from taskruns_service.listeners import limit_unread_time
+from taskruns_service.listeners import close_connections, limit_unread_time
 from taskruns_service.logs import configure_logs
 from taskruns_service.settings import Settings, read_settings
 from taskruns_service.standbys import open_standbys
+from taskruns_service.stopping import Requests, Stopping
 from taskruns_service.writer import Writer
 
 FOLD_SECONDS = 1.0
-END_SECONDS = 5.0
 
 
-def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS) -> Front:
-    """Makes the application; it opens the database when it starts."""
+def create_app(
+    settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS, *, stop_signals: Iterable[int] = ()
+) -> Front:
+    """Makes the application; it opens the database when it starts.
+
+    From one of `stop_signals` on, which go to the server as well, it ends what would hold up the server.
+    """
+    limits = BodyLimits(memory=settings.body_memory * 2**20, seconds=settings.receive_timeout)
+    requests = Requests()
+    stopping = Stopping(requests, limits.shorten, partial(close_connections, settings.port))
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
-        limits = {name: getattr(settings, name) for name in ("pool_size", "max_scans", "max_wait", "query_timeout")}
+        bounds = {name: getattr(settings, name) for name in ("pool_size", "max_scans", "max_wait", "query_timeout")}
         async with (
-            open_database(settings.url, synchronous=settings.synchronous, **limits) as database,
-            open_standbys(database, settings.read_url, **limits) as standbys,
+            open_database(settings.url, synchronous=settings.synchronous, **bounds) as database,
+            open_standbys(database, settings.read_url, **bounds) as standbys,
             Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
+            stopping.on(stop_signals),
         ):
             app.state.standbys = standbys
             background = Background()
@@ -80,17 +89,16 @@ def create_app(settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLE
         logging_config=None,
     )
     app.state.document = make_document(handlers)
-    limits = BodyLimits(memory=settings.body_memory * 2**20, seconds=settings.receive_timeout)
-    return Front(Gate(app, settings.host_policy, limits), _methods(app), position=lambda: app.state.database.position)
+    gate = Gate(app, settings.host_policy, limits)
+    return Front(gate, _methods(app), requests, position=lambda: app.state.database.position)
 
 
 def application() -> Front:
     """The application as the environment sets it up: what the server's processes load."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
-    for watch, argument in ((_end_with, os.getppid()), (limit_unread_time, settings.receive_timeout)):
-        threading.Thread(target=watch, args=[argument], name=watch.__name__, daemon=True).start()
-    app = create_app(settings)
+    threading.Thread(target=limit_unread_time, args=[settings.receive_timeout], name="unread-time", daemon=True).start()
+    app = create_app(settings, stop_signals=(signal.SIGTERM, signal.SIGINT))
     make_schema()  # or the first request would wait for it
     _collect_seldom()
     return app
@@ -105,15 +113,6 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def _end_with(parent: int) -> None:
-    """Ends this process when the one that started it is gone: that one has the lock of the database."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(END_SECONDS)
-    os._exit(1)
 
 
 async def _fold(database: Database) -> None:

@@ -65,6 +65,11 @@ class Deadlines:
         """Looks after a deadline no more."""
         self._open.discard(deadline)
 
+    def shorten(self, end: float) -> None:
+        """Ends all that is open at `end` at the latest."""
+        for deadline in self._open:
+            deadline.shorten(end)
+
     def _look_later(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
@@ -124,6 +129,10 @@ class Deadline:
             self._cancel(self._error)
         elif self._client is not None and self._watcher is None and now >= self._watch_from:
             self._watcher = asyncio.create_task(self._watch(self._client))
+
+    def shorten(self, end: float) -> None:
+        """Ends the block at `end` at the latest."""
+        self._end = min(self._end, end)
 
     async def _watch(self, client: Client) -> None:
         await client.wait_until_gone()

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskruns_service.logs import current_request_id
 from taskruns_service.response_headers import with_defaults
+from taskruns_service.stopping import Requests
 
 POSITION = "X-Taskruns-Position"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -24,18 +25,21 @@ log = structlog.get_logger()
 
 
 class Front:
-    """Gives each request an id, answers HEAD as GET without the body, and logs a line.
+    """Gives each request an id, answers HEAD as GET without the body, counts it until it is answered, and logs a line.
 
     It stands outside of Litestar because Litestar's own middleware does not see paths that have no route.
     """
 
-    def __init__(self, app: ASGIApp, methods: Mapping[str, str], position: Callable[[], int | None]) -> None:
+    def __init__(
+        self, app: ASGIApp, methods: Mapping[str, str], requests: Requests, position: Callable[[], int | None]
+    ) -> None:
         """`methods` has for each path template what an Allow header says of it.
 
         `position` is what answers to changes have for the readers of standbys; None where there are none.
         """
         self._app = app
         self._methods = methods
+        self._requests = requests
         self._position = position
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,11 +50,12 @@ class Front:
         request_id = _request_id(scope)
         scope["request_id"] = request_id  # type: ignore[typeddict-unknown-key]
         method, status, began = scope["method"], 500, time.perf_counter()
+        is_answered = False
         if method == "HEAD":
             scope = {**scope, "method": "GET"}
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_answered
             if message["type"] == "http.response.start":
                 status = int(message["status"])
                 headers = with_defaults(message["headers"])
@@ -60,14 +65,19 @@ class Front:
                 if method not in SAFE_METHODS and (position := self._position()) is not None:
                     headers.append((POSITION.lower().encode(), str(position).encode()))
                 message["headers"] = headers
+                self._requests.unanswered -= 1
+                is_answered = True
             elif method == "HEAD":
                 message["body"] = b""  # type: ignore[typeddict-unknown-key]
             await send(message)
 
+        self._requests.unanswered += 1
         logged = current_request_id.set(request_id)
         try:
             await self._app(scope, receive, answer)
         finally:
+            if not is_answered:
+                self._requests.unanswered -= 1
             log.info(
                 "request",
                 method=method,

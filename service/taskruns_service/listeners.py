@@ -1,4 +1,4 @@
-"""Listening sockets: the limits that the server itself cannot set on its connections."""
+"""Listening sockets and their connections: what the server itself can neither limit nor close."""
 
 import os
 import socket
@@ -18,23 +18,33 @@ def limit_unread_time(seconds: float) -> None:
     after it has loaded the application, so this waits for it; connections have the options of their listener.
     """
     while _OPEN_FILES.exists():
-        if listeners := list(_listeners()):
-            for listener in listeners:
-                with listener:
-                    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+        is_listening = False
+        for opened in _sockets():
+            if opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+                is_listening = True
+        if is_listening:
             return
         time.sleep(RETRY_SECONDS)
 
 
-def _listeners() -> Iterator[socket.socket]:
-    """Copies of the sockets on which this process listens for TCP connections."""
-    for entry in _OPEN_FILES.iterdir():
-        with suppress(OSError):  # closed by now
+def close_connections(port: int) -> None:
+    """Closes all connections of clients to a port of this process, whatever is still on its way, on Linux."""
+    for opened in _sockets():
+        with suppress(OSError):  # closed by now, or not connected
+            if opened.getsockname()[1] == port:
+                opened.shutdown(socket.SHUT_RDWR)
+
+
+def _sockets() -> Iterator[socket.socket]:
+    """Yields copies of the TCP sockets of this process; each is closed when the next one is asked for."""
+    for entry in _OPEN_FILES.iterdir() if _OPEN_FILES.exists() else ():
+        try:
             if not entry.readlink().name.startswith("socket:"):
                 continue
             opened = socket.socket(fileno=os.dup(int(entry.name)))
-            is_tcp = opened.family in (socket.AF_INET, socket.AF_INET6)
-            if is_tcp and opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        except OSError:  # closed by now
+            continue
+        with opened:
+            if opened.family in (socket.AF_INET, socket.AF_INET6) and opened.type == socket.SOCK_STREAM:
                 yield opened
-            else:
-                opened.close()

@@ -3,12 +3,18 @@
 It stays as long as the service does, so it loads little: the commands need SQLAlchemy and Litestar, and this does not.
 """
 
+import multiprocessing
 import os
+import pkgutil
+import signal
 import sys
+import threading
+import time
 from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import msgspec
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -16,9 +22,22 @@ from granian.log import LogLevels
 from taskruns_service import locks
 from taskruns_service.errors import ConfigurationError
 from taskruns_service.logs import library_logs
+from taskruns_service.supervisor import Supervisor, hear_signals_once
+
+APPLICATION = "taskruns_service.app:application"
+"""What workers load. This process does not: it loads little."""
 
 HEAD_BYTES = 64 * 1024
 """The largest head of a request, and what is read of a body at a time."""
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the system may allow fewer."""
+
+PARENT_SECONDS = 0.2
+"""How often a worker looks for the process that started it."""
+
+KILL_SECONDS = 30
+"""How long a worker may take to end before it is killed."""
 
 OTHER_FILES = 200
 """Open files of a worker besides its connections: those of the database, of the server and of Python."""
@@ -64,10 +83,12 @@ def become(serving: Serving) -> None:
 def serve(serving: Serving) -> None:
     """Serves until SIGTERM or Ctrl-C; raises ConfigurationError when another process has the file."""
     _allow_open_files(serving.connections + OTHER_FILES)
+    if sys.platform == "linux":
+        # What Python takes by itself up to 3.13: forked workers start sooner, and have the lock too.
+        multiprocessing.set_start_method("fork")
     with locks.hold(serving.file) if serving.file else nullcontext():
-        Granian(
-            "taskruns_service.app:application",
-            factory=True,
+        Supervisor(
+            APPLICATION,
             interface=Interfaces.ASGI,
             loop=Loops.auto,
             address=serving.address,
@@ -75,16 +96,33 @@ def serve(serving: Serving) -> None:
             # HTTP/1.1 only: connections of HTTP/2 would not be closed when idle, and proxies speak HTTP/1.1 to servers.
             http=HTTPModes.http1,
             websockets=False,
+            backlog=BACKLOG,
             backpressure=serving.connections,
             http1_settings=HTTP1Settings(
                 header_read_timeout=round(serving.receive_timeout * 1000), max_buffer_size=HEAD_BYTES
             ),
             workers=serving.workers,
-            workers_kill_timeout=30,
-            respawn_failed_workers=True,
             log_level=LogLevels(serving.log_level),
             log_dictconfig=library_logs(serving.log_level, serving.log_format),
-        ).serve()
+            is_exclusive=serving.file is not None,
+            kill_seconds=KILL_SECONDS,
+        ).serve(target_loader=partial(_load, os.getpid()), wrap_loader=False)
+
+
+def _load(parent: int) -> Any:
+    """Loads the application, in a worker. `parent` is the process that started the worker, if it still runs."""
+    threading.Thread(target=_end_with, args=[parent], name="parent", daemon=True).start()
+    hear_signals_once()
+    return pkgutil.resolve_name(APPLICATION)()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that started it is gone, which would start others in its place."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(KILL_SECONDS)
+    os._exit(1)
 
 
 def _allow_open_files(count: int) -> None:

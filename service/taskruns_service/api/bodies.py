@@ -1,5 +1,6 @@
 """Bodies: how long a request's body may take to arrive, and how much memory all bodies may take together."""
 
+import math
 import time
 
 from litestar.types import HTTPReceiveMessage, Receive
@@ -9,6 +10,7 @@ from taskruns_service.errors import Overloaded, RequestTimeout
 
 UNCOUNTED_BYTES = 16 * 1024
 """What each body has without asking, so that large bodies do not keep single reports out. Connections bound the sum."""
+STOPPING = "The service is stopping, and the body had not arrived. Repeat the request."
 DISCARDED_BYTES = 16 * 1024 * 1024
 """How much of a body is read and thrown away, since a client reads the answer only after it has sent the body."""
 
@@ -21,6 +23,13 @@ class BodyLimits:
         self.memory_left = memory
         self.seconds = seconds
         self.deadlines = Deadlines()
+        self.end = math.inf
+        """When all bodies are given up, as `time.monotonic` has it: the process is to end then."""
+
+    def shorten(self, seconds: float) -> None:
+        """Gives every body at most so many seconds from now, because the process is to end."""
+        self.end = time.monotonic() + seconds
+        self.deadlines.shorten(self.end)
 
 
 class BodyReceiver:
@@ -49,7 +58,7 @@ class BodyReceiver:
             while not self._is_complete and size <= DISCARDED_BYTES:
                 message = await self._receive_in_time()
                 size += len(message["body"]) if message["type"] == "http.request" else 0
-        except RequestTimeout:
+        except (RequestTimeout, Overloaded):
             return False
         return self._is_complete
 
@@ -61,8 +70,13 @@ class BodyReceiver:
     async def _receive_in_time(self) -> HTTPReceiveMessage:
         if self._end is None:
             self._end = time.monotonic() + self._limits.seconds
-        with Deadline(self._limits.deadlines, self._end, RequestTimeout):
-            message: HTTPReceiveMessage = await self._receive()  # type: ignore[assignment]
+        try:
+            with Deadline(self._limits.deadlines, min(self._end, self._limits.end), RequestTimeout):
+                message: HTTPReceiveMessage = await self._receive()  # type: ignore[assignment]
+        except RequestTimeout:
+            if self._limits.end < self._end:
+                raise Overloaded(STOPPING, retry_after=1) from None
+            raise
         self._is_complete = message["type"] != "http.request" or not message["more_body"]
         return message
 

@@ -1,0 +1,70 @@
+"""Stopping: how a process ends what is open, so that it ends soon and nothing that was taken on is lost."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+
+ANSWER_SECONDS = 15.0
+"""How long the requests that have arrived may take to be answered."""
+BODY_SECONDS = 1.0
+"""How long the bodies that are on their way may take to arrive."""
+READ_SECONDS = 2.0
+"""How long clients may take to read their answers."""
+LOOK_SECONDS = 0.05
+
+
+class Requests:
+    """The requests of one process."""
+
+    def __init__(self) -> None:
+        self.unanswered = 0
+        """How many have no answer yet that has begun."""
+
+    async def wait_until_answered(self) -> None:
+        """Waits until all have an answer; nobody else waits, so that requests do not pay for an event."""
+        while self.unanswered:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+class Stopping:
+    """The end of one process, from a signal on.
+
+    The server stops accepting connections and waits for those that are open. So the bodies that do not arrive are given
+    up, then the requests are answered, and what is still open after that is closed: connections of clients that send
+    nothing or read nothing, and streams.
+    """
+
+    def __init__(self, requests: Requests, give_up_bodies: Callable[[float], None], close: Callable[[], None]) -> None:
+        """`give_up_bodies` lets bodies have so many seconds more; `close` closes all connections."""
+        self._requests = requests
+        self._give_up_bodies = give_up_bodies
+        self._close = close
+        self._task: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def on(self, signals: Iterable[int]) -> AsyncIterator[None]:
+        """Listens for signals for the time of a `with` block.
+
+        The server hears the same signals, by the event loop. What `signal.signal` sets after that is called as well.
+        """
+        loop = asyncio.get_running_loop()
+        for number in signals:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._begin))
+        try:
+            yield
+        finally:
+            if self._task is not None:
+                self._task.cancel()
+
+    def _begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._end())
+
+    async def _end(self) -> None:
+        self._give_up_bodies(BODY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._requests.wait_until_answered()
+        await asyncio.sleep(READ_SECONDS)
+        self._close()

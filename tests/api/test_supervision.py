@@ -1,0 +1,136 @@
+"""Supervision: workers that end are replaced, however often, and two of them never have one SQLite file."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.processes import workers_of
+from tests.service import Served, call_command, served, starting
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a new SQLite file, which is in `tmp_path`."""
+    return f"sqlite:///{tmp_path / 'taskruns.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres-2"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """The service on both databases, in one process and in two."""
+    database, _, workers = request.param.partition("-")
+    url = request.getfixturevalue(f"{database}_url")
+    with served(url, tmp_path, "--workers", workers or "1") as service:
+        yield service
+
+
+def answers(service: Served) -> bool:
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{service.url}/ready", timeout=5).status_code == 200
+    return False
+
+
+def is_replaced(service: Served, old: list[int]) -> bool:
+    """Whether as many workers as before run, none of which is an old one."""
+    workers = workers_of(service)
+    return len(workers) == len(old) and not set(workers) & set(old)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_that_end_are_replaced_each_time(service: Served, number: int) -> None:
+    for _ in range(2):
+        old = workers_of(service)
+        for worker in old:
+            os.kill(worker, number)
+        eventually(lambda: is_replaced(service, old) and answers(service), 60)  # noqa: B023 - it is called at once
+    assert service.process.poll() is None
+    assert service.stop() == 0
+    assert "Killing" not in service.output()
+
+
+def test_worker_that_starts_may_be_killed(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path) as service:
+        for _ in range(3):  # as soon as there is one
+            eventually(lambda: bool(workers_of(service)))
+            os.kill(workers_of(service)[0], signal.SIGKILL)
+        eventually(lambda: answers(service), 60)
+
+
+def test_workers_that_can_not_start_end_the_service(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'taskruns_service.serving' in sys.orig_argv:\n    sys.modules['taskruns_service.app'] = None\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+        with starting(sqlite_url, tmp_path) as service:
+            assert service.process.wait(60) == 1
+    assert "workers in a row failed" in service.output()
+
+
+def test_reload_replaces_the_workers(service: Served) -> None:
+    old = workers_of(service)
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: is_replaced(service, old) and answers(service), 60)
+    assert service.stop() == 0
+    assert "Killing" not in service.output()
+
+
+def test_reload_never_has_two_writers_on_one_file(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path) as service:
+        old = workers_of(service)
+        counts = set()
+
+        def is_over() -> bool:
+            counts.add(len(workers_of(service)))
+            return is_replaced(service, old) and answers(service)
+
+        for _ in range(2):
+            service.process.send_signal(signal.SIGHUP)
+            eventually(is_over, 60)
+            old = workers_of(service)
+        assert counts <= {0, 1}
+        assert service.stop() == 0
+
+
+def test_service_stops_while_it_reloads(service: Served) -> None:
+    old = workers_of(service)
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: workers_of(service) != old)
+    assert service.stop() == 0
+    assert "Killing" not in service.output()
+
+
+def test_what_was_answered_outlives_the_kill_of_a_worker(service: Served) -> None:
+    recorded: list[str] = []
+    is_over = threading.Event()
+
+    def record() -> None:
+        while not is_over.is_set():
+            with suppress(httpx.TransportError):
+                answer = httpx.post(f"{service.url}/flow-runs", json={"flow_name": "f"}, timeout=30)
+                if answer.status_code == 201:
+                    recorded.append(answer.json()["id"])
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(3):
+            count = len(recorded)
+            eventually(lambda: len(recorded) > count + 20, 60)  # noqa: B023 - it is called at once
+            os.kill(workers_of(service)[0], signal.SIGKILL)
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    eventually(lambda: answers(service), 60)
+    with service.client() as http:
+        assert all(http.get(f"/flow-runs/{flow_run}").status_code == 200 for flow_run in recorded)
+    done = call_command("check", TASKRUNS_DATABASE_URL=service.database_url)
+    assert (done.returncode, done.stderr) == (0, "")
