@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
@@ -49,6 +49,8 @@ class PostgresServer:
             "PGPASSWORD": password,
         }
         self._numbers = count(1)
+        self.process: subprocess.Popen[bytes]
+        self.start: Callable[[], None]
 
     def create_database(self, template: str | None = None) -> str:
         """Creates a database, empty or as a copy of the one at the URL `template`, and returns its URL.
@@ -67,6 +69,24 @@ class PostgresServer:
     def url(self, name: str) -> str:
         """The URL of a database on this server."""
         return f"postgresql+asyncpg://{self._address}/{name}"
+
+    @contextmanager
+    def frozen(self, processes: Sequence[int] = ()) -> Iterator[None]:
+        """Keeps the server, or only some of its processes, from doing anything for the time of a `with` block."""
+        processes = processes or [self.process.pid, *children_of(self.process.pid)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stops the server without waiting for its clients, starts it anew and waits until it takes connections."""
+        stop(self.process)
+        self.start()
 
     def is_ready(self) -> bool:
         """Tells whether the server takes connections by now."""
@@ -121,19 +141,29 @@ def _started(
 ) -> Iterator[PostgresServer]:
     port, data, log_file = free_port(), home / "data", home / "log"
     options = [f"--{key}={value}" for key, value in (SERVER_SETTINGS | settings | {"port": str(port)}).items()]
-    with log_file.open("wb") as log:
-        command = [programs / "postgres", "-D", data, *options]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)
     server = PostgresServer(programs, port, password)
-    try:
+
+    def start() -> None:
+        with log_file.open("ab") as log:
+            command = [programs / "postgres", "-D", data, *options]
+            server.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)
         deadline = time.monotonic() + START_SECONDS
         while not server.is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
+            if server.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start:\n{log_file.read_text(errors='replace')}")
             time.sleep(0.02)
+
+    server.start = start
+    try:
+        start()
         yield server
     finally:
-        stop(process)
+        stop(server.process)
+
+
+def children_of(process: int) -> list[int]:
+    """Returns the processes that a process has started; on Linux only."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -30,6 +30,7 @@ from taskruns_service.graphql.schema import make_schema
 from taskruns_service.keys import KeyRing
 from taskruns_service.listeners import close_connections, limit_unread_time
 from taskruns_service.logs import configure_logs
+from taskruns_service.readiness import Readiness
 from taskruns_service.settings import Settings, read_settings
 from taskruns_service.standbys import open_standbys
 from taskruns_service.stopping import Requests, Stopping
@@ -51,7 +52,8 @@ def create_app(
 
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
-        bounds = {name: getattr(settings, name) for name in ("pool_size", "max_scans", "max_wait", "query_timeout")}
+        names = ("pool_size", "max_scans", "max_wait", "query_timeout", "write_timeout")
+        bounds = {name: getattr(settings, name) for name in names}
         async with (
             open_database(settings.url, synchronous=settings.synchronous, **bounds) as database,
             open_standbys(database, settings.read_url, **bounds) as standbys,
@@ -65,6 +67,7 @@ def create_app(
                 await database.note_position()
             app.state.database = database
             app.state.writer = writer
+            app.state.readiness = Readiness(database)
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
             chores = [background.tidy()]
             if dialects.traits(settings.url).appends_deltas:

@@ -24,6 +24,10 @@ from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settin
 
 T = TypeVar("T")
 
+COMMAND_SECONDS = 3600.0
+COMMAND_LIMITS: dict[str, Any] = {"query_timeout": COMMAND_SECONDS, "write_timeout": COMMAND_SECONDS}
+"""Commands read and write whole databases, and nobody waits for their answer over HTTP."""
+
 _database = click.option("--database-url", help="SQLite file or PostgreSQL database.  [TASKRUNS_DATABASE_URL]")
 
 
@@ -136,7 +140,7 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
             bar.update(done - bar.pos)
 
         async def run() -> imports.Imported:
-            async with open_database(settings.url, query_timeout=imports.QUERY_TIMEOUT) as database:
+            async with open_database(settings.url, **COMMAND_LIMITS) as database:
                 return await imports.import_prefect1(url, database, show, with_logs=logs)
 
         imported = asyncio.run(run())
@@ -178,7 +182,7 @@ def prune(age: str, unfinished: bool, dry_run: bool, batch: int, **flags: Any) -
 
 async def _prune(settings: Settings, old: Old, batch: int) -> list[Pruned]:
     parts = [Pruned()]
-    async with open_database(settings.url, synchronous=settings.synchronous) as database:
+    async with open_database(settings.url, synchronous=settings.synchronous, **COMMAND_LIMITS) as database:
         while (part := await database.transact(prune_batch, old, batch)).flow_runs:
             parts.append(part)
             flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
@@ -304,7 +308,7 @@ def _refuse_to_expose(settings: Settings) -> None:
 
 def _ask(settings: Settings, query: Callable[..., T], *arguments: Any) -> T:
     async def run() -> T:
-        async with open_database(settings.url, query_timeout=3600) as database:
+        async with open_database(settings.url, **COMMAND_LIMITS) as database:
             return await database.read_snapshot(query, *arguments)
 
     return asyncio.run(run())
@@ -312,7 +316,7 @@ def _ask(settings: Settings, query: Callable[..., T], *arguments: Any) -> T:
 
 def _change(settings: Settings, command: Callable[..., T], *arguments: Any) -> T:
     async def run() -> T:
-        async with open_database(settings.url) as database:
+        async with open_database(settings.url, **COMMAND_LIMITS) as database:
             return await database.transact(command, *arguments)
 
     return asyncio.run(run())

@@ -1,49 +1,51 @@
 """The database: its engines, the way in for questions, and the way in for one transaction of changes."""
 
 import asyncio
-import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-import structlog
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.util import greenlet_spawn
 
-from taskruns_service import dialects, engines, private_files
+from taskruns_service import dialects, engines, private_files, transactions
+from taskruns_service.attempts import ATTEMPTS, NO_ANSWER_IN_TIME, Attempts
 from taskruns_service.deadlines import Deadline, Deadlines, current_client
-from taskruns_service.dialects import Trouble
+from taskruns_service.engines import CONNECT_SECONDS, Patience
 from taskruns_service.errors import (
     ClientGone,
     DatabaseUnavailable,
+    Locked,
     OutcomeUnknown,
     QueryTimeout,
-    RefusedValue,
     ServiceError,
 )
 from taskruns_service.lanes import Kind, Lane, Widths, make_lanes
+from taskruns_service.liveness import Liveness
 from taskruns_service.threads import Run, Stuck, Threads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ATTEMPTS = 7
-FIRST_PAUSE = 0.02  # seconds, doubled for each further attempt: about 1.3 in all
 SQLITE_READERS = 4
 AHEAD = 7
 """Questions that wait in front of each thread of quick ones: otherwise it idles until the event loop has a turn."""
 GRACE_SECONDS = 0.25
 """After its time a question has so much more until it is ended from outside, since PostgreSQL ends it by itself."""
+LOOK_UP_SECONDS = 10.0
+"""A database that has not answered a look-up by then does not answer."""
+REFUSAL_SECONDS = 5.0
+"""For so long the service is not ready after the database refused a change, unless it takes one."""
+HELD_TRANSACTIONS = 2
+"""How many transactions may try what somebody else's lock holds back."""
 
-log = structlog.get_logger()
 
-
-_First = Callable[[Connection], None] | None
-"""What has to be asked on the same connection before the question."""
+_QUERY_TIMEOUT: type[ServiceError] = QueryTimeout
+_LOOK_UPS = frozenset({Kind.look_up, Kind.read_back})
+READ_ONLY = "The database is read-only."
 
 
 class Database:
@@ -64,19 +66,26 @@ class Database:
         run_writer: Run,
         lanes: Mapping[Kind, Lane],
         *,
-        query_timeout: float,
+        patience: Patience,
         attempts: int = ATTEMPTS,
+        quick_seconds: float | None = None,
     ) -> None:
+        """After `quick_seconds` a question that is no scan counts as not answered."""
         self._readers = readers
         self._writer = writer
         self._run_readers = run_readers
         self._run_reader = run_readers[Kind.read]
         self._run_writer = run_writer
         self._lanes = lanes
-        self._query_timeout = query_timeout
+        self._patience = patience
+        self._quick_seconds = quick_seconds
         self._deadlines = Deadlines()
         self._traits = dialects.traits(writer.url)
-        self._attempts = attempts
+        self._renewals = [dialects.Renewal(one) for one in (readers, writer) if self._traits.asynchronous]
+        liveness = Liveness(writer, patience.connect) if self._traits.asynchronous else None
+        self._wait_until_lost = None if liveness is None else liveness.wait_until_lost
+        self._attempts = Attempts(writer.url, attempts, self.renew)
+        self._refusal: _Refusal | None = None
 
     @property
     def target(self) -> dialects.Target:
@@ -87,6 +96,11 @@ class Database:
     def writers(self) -> int:
         """How many transactions may write at a time."""
         return self._traits.writers
+
+    @property
+    def write_seconds(self) -> float:
+        """How long a transaction of changes may take."""
+        return self._patience.write
 
     async def look_up(self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a question that a primary key or a natural key answers; nothing slow is in front of it.
@@ -114,14 +128,14 @@ class Database:
         self, kind: Kind, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of one statement of a kind. Raises as `look_up` does."""
-        return await self._answer(kind, _read, query, *arguments, **named)
+        return await self.answer_with(kind, transactions.read, query, *arguments, **named)
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
-        how = partial(_read_snapshot, begin=self._traits.begin_snapshot)
-        return await self._answer(Kind.scan, how, query, *arguments, **named)
+        how = partial(transactions.read_snapshot, begin=self._traits.begin_snapshot)
+        return await self.answer_with(Kind.scan, how, query, *arguments, **named)
 
     async def transact(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -141,10 +155,30 @@ class Database:
     async def write(self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a change as `transact` does, but without a queue: for those who have one of their own."""
         bound = partial(command, **named) if named else command
-        answer: T = await self._repeat(self._run_writer, _transact, self._writer, bound, arguments)
+        answer: T = await self._change(bound, arguments, waits_for_locks=True)
         if self.position is not None:
             await self.note_position()
         return answer
+
+    async def write_unless_locked(
+        self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Runs a change as `write` does, but raises Locked soon where that waits for a lock of somebody else."""
+        bound = partial(command, **named) if named else command
+        answer: T = await self._change(bound, arguments, waits_for_locks=False)
+        if self.position is not None:
+            await self.note_position()
+        return answer
+
+    async def verify_changes(self) -> None:
+        """Raises DatabaseUnavailable where no change would be recorded, or none was shortly before."""
+        refusal = self._refusal
+        if refusal is not None and time.monotonic() < refusal.until:
+            raise DatabaseUnavailable(refusal.reason)
+        work = (self._run_writer, transactions.may_change, self._writer)
+        if not await self._attempts.make(*work, most=2, progress=transactions.Progress()):
+            self.renew()
+            raise DatabaseUnavailable(READ_ONLY)
 
     async def note_position(self) -> None:
         """Notes how far the primary's log is, now and from now on after each change."""
@@ -190,25 +224,45 @@ class Database:
         finally:
             await self._run_writer(connection.close)
 
+    def renew(self) -> None:
+        """Uses none of the present connections again."""
+        for renewal in self._renewals:
+            renewal.begin()
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._run_reader(self._readers.dispose)
         await self._run_writer(self._writer.dispose)
 
-    async def _answer(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        """Answers a question in its time, wherever it is asked."""
-        end = time.monotonic() + self._query_timeout + GRACE_SECONDS
-        with Deadline(self._deadlines, end, client=current_client.get()):
-            return await self.ask(kind, how, query, *arguments, **named)
+    async def answer_with(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Answers a question in its time, wherever that is, as `ask` does."""
+        seconds, error = self._patience.query + GRACE_SECONDS, _QUERY_TIMEOUT
+        if kind in _LOOK_UPS and seconds > LOOK_UP_SECONDS:
+            seconds, error = LOOK_UP_SECONDS, DatabaseUnavailable
+        deadline = Deadline(
+            self._deadlines,
+            time.monotonic() + seconds,
+            error,
+            client=current_client.get(),
+            wait_until_lost=self._wait_until_lost,
+        )
+        try:
+            with deadline:
+                return await self.ask(kind, how, query, *arguments, **named)
+        finally:
+            if deadline.has_passed and self._renewals:
+                self._attempts.note(NO_ANSWER_IN_TIME)
+                self.renew()
 
     async def ask(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        """Runs a question when its lane has a slot, as `_read` or `_read_snapshot` does, which is what `how` says."""
+        """Runs a question when its lane has a slot; `how` is `transactions.read` or `read_snapshot`."""
         bound = partial(query, **named) if named else query
         lane = self._lanes[kind]
         await lane.enter(urgent=kind is Kind.read_back)
         leave = lane.leave
         try:
-            return await self._repeat(self._run_readers[kind], how, self._readers, bound, arguments)
+            with self._quick_deadline(kind):
+                return await self._attempts.make(self._run_readers[kind], how, self._readers, bound, arguments)
         except Stuck as stuck:
             # The caller has its answer in time; the slot is taken for as long as the thread is.
             leave = partial(_leave_after, asyncio.get_running_loop(), stuck, lane)
@@ -216,30 +270,48 @@ class Database:
         finally:
             leave()
 
-    async def _repeat(self, run: Run, how: Callable[..., T], *arguments: Any) -> T:
-        for attempt in range(self._attempts):
-            try:
-                answer: T = await run(how, *arguments)
-                return answer
-            except dialects.DATABASE_ERRORS as error:
-                trouble = dialects.trouble(error)
-                if trouble is Trouble.timeout:
-                    raise QueryTimeout from error
-                if trouble is Trouble.invalid:
-                    complaint = dialects.complaint(error)
-                    log.warning("value refused", reason=complaint)
-                    raise RefusedValue(f"The database does not take a value of the request: {complaint}") from error
-                if trouble is Trouble.refused:
-                    raise
-                last = error
-            if attempt + 1 == self._attempts:
-                break
-            # Full jitter, so that transactions that met once do not meet again.
-            await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))
-        if trouble is Trouble.retry:
-            raise last
-        log.warning("database unavailable", error=type(last).__name__)
-        raise DatabaseUnavailable(retry_after=1) from last
+    def _quick_deadline(self, kind: Kind) -> AbstractContextManager[Any]:
+        """The time after which a standby counts as away."""
+        if self._quick_seconds is None:
+            return nullcontext()
+        now = time.monotonic()
+        if kind is not Kind.scan:
+            return Deadline(self._deadlines, now + self._quick_seconds, DatabaseUnavailable)
+        end = now + self._patience.query + GRACE_SECONDS
+        return Deadline(self._deadlines, end, wait_until_lost=self._wait_until_lost)
+
+    async def _change(self, command: Callable[..., T], arguments: Sequence[Any], *, waits_for_locks: bool) -> T:
+        """Runs a change in its time, and notes whether the database takes any."""
+        progress = transactions.Progress()
+        work = (self._run_writer, transactions.transact, self._writer, command, arguments, progress)
+        try:
+            async with asyncio.timeout(self._patience.write):
+                answer: T = await self._attempts.make(*work, progress=progress, waits_for_locks=waits_for_locks)
+        except Stuck as stuck:
+            raise OutcomeUnknown from stuck
+        except TimeoutError as error:
+            self.renew()
+            if progress.is_committing:
+                raise OutcomeUnknown from error
+            refusal = self._attempts.unavailable(progress.error)
+            self._note_refusal(refusal)
+            raise refusal from error
+        except DatabaseUnavailable as error:
+            self._note_refusal(error)
+            raise
+        self._refusal = None
+        return answer
+
+    def _note_refusal(self, error: DatabaseUnavailable) -> None:
+        if not isinstance(error, Locked):  # a lock is in the way of some changes only
+            self._refusal = _Refusal(time.monotonic() + REFUSAL_SECONDS, error.reason)
+
+
+class _Refusal(NamedTuple):
+    """The database's last word on changes."""
+
+    until: float
+    reason: str
 
 
 class Session:
@@ -256,54 +328,6 @@ class Session:
         return answer
 
 
-def _read(engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, first: _First = None) -> T:
-    with engine.connect() as connection:
-        if first is not None:
-            first(connection)
-        return query(connection, *arguments)
-
-
-def _read_snapshot(
-    engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, begin: str, first: _First = None
-) -> T:
-    with engine.connect() as connection:
-        if first is not None:
-            first(connection)
-        connection.exec_driver_sql(begin)
-        try:
-            return query(connection, *arguments)
-        finally:
-            _end_snapshot(connection)
-
-
-def _end_snapshot(connection: Connection) -> None:
-    if connection.invalidated:
-        return
-    try:
-        connection.exec_driver_sql("ROLLBACK")
-    except BaseException:
-        connection.invalidate()  # the next question would find itself in this transaction
-        raise
-
-
-def _transact(engine: Engine, command: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-    with engine.connect() as connection:
-        transaction = connection.begin()
-        try:
-            answer = command(connection, *arguments)
-        except BaseException:
-            if not connection.invalidated:
-                transaction.rollback()
-            raise
-        try:
-            transaction.commit()
-        except dialects.DATABASE_ERRORS as error:
-            if dialects.trouble(error) is Trouble.lost:
-                raise OutcomeUnknown from error
-            raise
-        return answer
-
-
 def _leave_after(loop: asyncio.AbstractEventLoop, stuck: Stuck, lane: Lane) -> None:
     stuck.future.add_done_callback(lambda _: loop.call_soon_threadsafe(lane.leave))
 
@@ -315,34 +339,45 @@ async def open_database(
     pool_size: int = 8,
     max_scans: int = 4,
     query_timeout: float = 30.0,
+    write_timeout: float = 10.0,
+    connect_timeout: float = CONNECT_SECONDS,
     max_wait: float = 3.0,
     synchronous: str = "FULL",
     attempts: int = ATTEMPTS,
+    quick_seconds: float | None = None,
 ) -> AsyncIterator[Database]:
     """Opens a database for the time of a `with` block; no connection is made before the first use.
 
     Look-ups and lists share `pool_size` connections, and scans have `max_scans` of their own. What would wait for
-    longer than `max_wait` seconds is refused.
+    longer than `max_wait` seconds is refused. All times are in seconds: those of a question, of a transaction, of
+    making a connection, and of a question that is no scan and counts as not answered then.
     """
     traits = dialects.traits(url)
+    patience = Patience(connect_timeout, query_timeout, write_timeout)
     if traits.asynchronous:  # lists leave a quarter of the connections, which they share, to look-ups
         widths = Widths(pool_size, max(1, pool_size - pool_size // 4), max_scans, traits.transactions)
     else:  # each has its own threads
         widths = Widths(SQLITE_READERS // 2, SQLITE_READERS // 2, max_scans, traits.transactions)
     lanes = make_lanes(widths, max_wait, ahead=0 if traits.asynchronous else AHEAD)
     if traits.asynchronous:
-        reader = engines.asynchronous_reader(url, pool_size + max_scans, query_timeout)
-        writer = engines.asynchronous_writer(url, traits.writers + widths.transactions)
+        reader = engines.asynchronous_reader(url, pool_size + max_scans, patience)
+        transactions = traits.writers + widths.transactions + HELD_TRANSACTIONS
+        writer = engines.asynchronous_writer(url, transactions, patience)
         run_readers: Mapping[Kind, Run] = dict.fromkeys(Kind, greenlet_spawn)
         run_writer: Run = greenlet_spawn
     else:
         private_files.create_file(Path(str(url.database)))
-        reader = engines.threaded_engine(url, threads=widths.questions, writes=False)
+        reader = engines.threaded_engine(url, patience, threads=widths.questions, writes=False)
         dialects.limit_time(reader, query_timeout)
-        writer = engines.threaded_engine(url, synchronous=synchronous)
+        writer = engines.threaded_engine(url, patience, synchronous=synchronous)
         run_readers = _threads(reader, widths)
-        run_writer = _run_in(ThreadPoolExecutor(1, "database-writer"))
-    database = Database(reader, writer, run_readers, run_writer, lanes, query_timeout=query_timeout, attempts=attempts)
+        run_writer = Threads(writer).pool(1, "database-writer")
+    database = Database(
+        *(reader, writer, run_readers, run_writer, lanes),
+        patience=patience,
+        attempts=attempts,
+        quick_seconds=quick_seconds,
+    )
     try:
         yield database
     finally:
@@ -359,10 +394,3 @@ def _threads(engine: Engine, widths: Widths) -> Mapping[Kind, Run]:
         Kind.read: threads.pool(widths.reads, "database-read"),
         Kind.scan: threads.pool(widths.scans, "database-scan"),
     }
-
-
-def _run_in(pool: ThreadPoolExecutor) -> Run:
-    async def run(function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-
-    return run

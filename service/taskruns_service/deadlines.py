@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
-from taskruns_service.errors import ClientGone, QueryTimeout, ServiceError
+from taskruns_service.errors import ClientGone, DatabaseUnavailable, QueryTimeout, ServiceError
 
 WATCH_SECONDS = 0.25
 """The clients of questions that take less are not watched, so that they do not pay for it."""
@@ -83,10 +83,10 @@ class Deadlines:
 
 
 class Deadline:
-    """Cancels what runs in a `with` block of a task when its time is over, or when its client has gone.
+    """Cancels what runs in a `with` block of a task when its time is over, or when nobody gives or needs its answer.
 
-    Raises `error` or ClientGone then, up to LOOK_SECONDS later. It does what `asyncio.timeout` does at a tenth of the
-    price, since every look-up has one.
+    Raises `error` or DatabaseUnavailable then, or ClientGone, up to LOOK_SECONDS later. It does what `asyncio.timeout`
+    does at a tenth of the price, since every look-up has one.
     """
 
     def __init__(
@@ -96,14 +96,25 @@ class Deadline:
         error: type[ServiceError] = QueryTimeout,
         *,
         client: Client | None = None,
+        wait_until_lost: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        """`end` is as `time.monotonic` has it; without a `client` nobody can go away."""
+        """`end` is as `time.monotonic` has it; without a `client` nobody can go away.
+
+        `wait_until_lost` returns when the database does not answer.
+        """
         self._deadlines = deadlines
         self._end = end
         self._error = error
         self._client = client
+        self._wait_until_lost = wait_until_lost
+        self._is_watched = client is not None or wait_until_lost is not None
         self._watcher: asyncio.Task[None] | None = None
         self._reason: type[Exception] | None = None
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the block was cancelled though its client is still there."""
+        return self._reason not in (None, ClientGone)
 
     def __enter__(self) -> Self:
         self._task = asyncio.current_task()
@@ -124,19 +135,28 @@ class Deadline:
             raise self._reason from error
 
     def look(self, now: float) -> None:
-        """Ends the block if its time is over; watches its client if it takes long."""
+        """Ends the block if its time is over; watches its client and the database if it takes long."""
         if now >= self._end:
             self._cancel(self._error)
-        elif self._client is not None and self._watcher is None and now >= self._watch_from:
-            self._watcher = asyncio.create_task(self._watch(self._client))
+        elif self._is_watched and self._watcher is None and now >= self._watch_from:
+            self._watcher = asyncio.create_task(self._watch())
 
     def shorten(self, end: float) -> None:
         """Ends the block at `end` at the latest."""
         self._end = min(self._end, end)
 
-    async def _watch(self, client: Client) -> None:
-        await client.wait_until_gone()
-        self._cancel(ClientGone)
+    async def _watch(self) -> None:
+        reasons: dict[asyncio.Task[None], type[Exception]] = {}
+        if self._client is not None:
+            reasons[asyncio.create_task(self._client.wait_until_gone())] = ClientGone
+        if self._wait_until_lost is not None:
+            reasons[asyncio.create_task(self._wait_until_lost())] = DatabaseUnavailable
+        try:
+            done, _ = await asyncio.wait(reasons, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in reasons:
+                waiting.cancel()
+        self._cancel(reasons[done.pop()])
 
     def _cancel(self, reason: type[Exception]) -> None:
         self._deadlines.discard(self)

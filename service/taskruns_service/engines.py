@@ -1,33 +1,58 @@
 """Engines: how connections to each database are made, and how its transactions begin and end."""
 
 import sqlite3
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from taskruns_service import dialects
 
+CONNECT_SECONDS = 3.0
 
-def asynchronous_reader(url: URL, connections: int, query_timeout: float) -> Engine:
+
+class Patience(NamedTuple):
+    """How long each step with a database may take, in seconds."""
+
+    connect: float = CONNECT_SECONDS
+    query: float = 30.0
+    write: float = 10.0
+    """A whole transaction, with its repetitions."""
+
+    @property
+    def lock(self) -> float:
+        """For how long a statement waits for a lock: a fraction, so that it is tried some times."""
+        return min(self.write / 10, 10.0)
+
+
+def asynchronous_reader(url: URL, connections: int, patience: Patience) -> Engine:
     """The engine for questions, over an asynchronous driver."""
-    return _asynchronous(url, connections, {"statement_timeout": str(int(query_timeout * 1000))})
+    return _asynchronous(url, connections, patience, {"statement_timeout": _milliseconds(patience.query)})
 
 
-def asynchronous_writer(url: URL, connections: int) -> Engine:
+def asynchronous_writer(url: URL, connections: int, patience: Patience) -> Engine:
     """The engine for changes, over an asynchronous driver."""
-    # Every statement of a writer has an index to go by, whatever its values are, so it is planned once for all of
-    # them. A plan that was made while a table was small would read all of it.
-    engine = _asynchronous(
-        url,
-        connections,
-        {"lock_timeout": "10000", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"},
-    )
+    session = {
+        "statement_timeout": _milliseconds(patience.write),
+        "lock_timeout": _milliseconds(patience.lock),
+        # What this process leaves open when it is frozen or cut off would hold its locks.
+        "idle_in_transaction_session_timeout": _milliseconds(2 * patience.write),
+        # Every statement of a writer has an index to go by, whatever its values are, so it is planned once for all of
+        # them. A plan that was made while a table was small would read all of it.
+        "enable_seqscan": "off",
+        "plan_cache_mode": "force_generic_plan",
+    }
+    engine = _asynchronous(url, connections, patience, session)
     _begin_at_once(engine)
     return engine
 
 
-def _asynchronous(url: URL, connections: int, session: dict[str, str]) -> Engine:
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
+
+
+def _asynchronous(url: URL, connections: int, patience: Patience, session: Mapping[str, str]) -> Engine:
     common = {"timezone": "UTC", "application_name": "taskruns-service", "jit": "off"}
     return create_async_engine(
         url,
@@ -36,14 +61,20 @@ def _asynchronous(url: URL, connections: int, session: dict[str, str]) -> Engine
         max_overflow=0,
         # After one statement of its own there is nothing to roll back, so a round trip is saved.
         pool_reset_on_return=None,
-        connect_args={"server_settings": common | session, **dialects.CONNECT_ARGUMENTS},
+        connect_args={
+            "server_settings": {**common, **session},
+            "async_creator_fn": dialects.connect,
+            "timeout": patience.connect,
+        },
         json_serializer=dialects.encode_json,
         json_deserializer=dialects.decode_json,
         hide_parameters=True,  # messages of errors go into the log
     ).sync_engine
 
 
-def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchronous: str = "FULL") -> Engine:
+def threaded_engine(
+    url: URL, patience: Patience, *, threads: int = 1, writes: bool = True, synchronous: str = "FULL"
+) -> Engine:
     """An engine for SQLite."""
     engine = create_engine(
         url,
@@ -59,7 +90,9 @@ def threaded_engine(url: URL, *, threads: int = 1, writes: bool = True, synchron
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: Any) -> None:
         deadline = dialects.deadline_of(record.info)
-        dialects.prepare_sqlite(connection, deadline, synchronous=synchronous, writes=writes)
+        dialects.prepare_sqlite(
+            connection, deadline, synchronous=synchronous, writes=writes, lock_timeout=patience.lock
+        )
 
     if writes:
         _begin_at_once(engine)

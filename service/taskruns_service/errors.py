@@ -195,6 +195,15 @@ class DatabaseUnavailable(ServiceError):
     code = "database-unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
+    def __init__(self, reason: str = "The database does not answer.") -> None:
+        """`reason` is a sentence."""
+        super().__init__(f"{reason} Nothing was recorded; repeat the request after a while.", retry_after=1)
+        self.reason = reason
+
+
+class Locked(DatabaseUnavailable):
+    """Somebody else holds a lock on what this changes. Nothing was recorded; repeat the request after a while."""
+
 
 class OutcomeUnknown(ServiceError):
     """The database was lost during the commit, so this may or may not be recorded. Repeat it with the same ids."""

@@ -48,6 +48,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_wait: Annotated[float, Meta(gt=0, description="Seconds that a question may be expected to wait.")] = 3.0
     queue_size: Annotated[int, Meta(ge=1, description="States that may wait to be written, in each process.")] = 10_000
     query_timeout: Annotated[float, Meta(gt=0, description="Seconds that a question may take.")] = 30.0
+    write_timeout: Annotated[float, Meta(gt=0, description="Seconds that a transaction of changes may take.")] = 10.0
     answer_bytes: Annotated[
         int, Meta(ge=1_000_000, le=500_000_000, description="Bytes that the answer to a GraphQL request may have.")
     ] = 64_000_000

@@ -17,6 +17,8 @@ from taskruns_service.lanes import Kind
 T = TypeVar("T")
 
 REST_SECONDS = 5.0
+ANSWER_SECONDS = 1.0
+"""A standby that has not taken a connection by then, or answered anything but a scan, is away."""
 
 log = structlog.get_logger()
 
@@ -50,8 +52,9 @@ class Standbys:
             # Another question need not find out again. A standby also gives up one that is in the way of the replay.
             if isinstance(error, DatabaseUnavailable):
                 self._away_until = time.monotonic() + REST_SECONDS
+                self._database.renew()
                 log.warning("standby unavailable")
-        return await self._primary.ask(kind, how, query, *arguments, **named)
+        return await self._primary.answer_with(kind, how, query, *arguments, **named)
 
 
 class _StandbyFirst(Database):
@@ -61,8 +64,11 @@ class _StandbyFirst(Database):
         self._standbys = standbys
         self._position = position
         self._traits = standbys._primary._traits
-        self._query_timeout = standbys._primary._query_timeout
+        self._patience = standbys._primary._patience
+        self._renewals = standbys._primary._renewals
+        self._attempts = standbys._primary._attempts
         self._deadlines = standbys._primary._deadlines
+        self._wait_until_lost = None  # each of the servers has its own
 
     async def ask(self, kind: Kind, how: Any, query: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Asks the standbys first."""
@@ -80,5 +86,7 @@ async def open_standbys(primary: Database, url: URL | None, **options: Any) -> A
     if url is None:
         yield None
         return
-    async with open_database(url, attempts=1, **options) as database:
+    async with open_database(
+        url, attempts=1, connect_timeout=ANSWER_SECONDS, quick_seconds=ANSWER_SECONDS, **options
+    ) as database:
         yield Standbys(primary, database)

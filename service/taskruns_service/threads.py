@@ -51,7 +51,9 @@ class Threads:
                     # Between two statements there is nothing to interrupt, so that it takes more than one attempt.
                     job.interrupt()
                     if future.done():
-                        raise
+                        if future.cancelled() or future.exception() is not None:
+                            raise
+                        return future.result()  # as of a change that was committed at this moment
                     await asyncio.sleep(INTERRUPT_PAUSE)
                 raise Stuck(future) from None
 

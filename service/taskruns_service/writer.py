@@ -1,6 +1,7 @@
 """The writer: takes the changes that wait, runs them as one transaction, and answers each caller after its commit."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,13 +11,17 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection
 
-from taskruns_service.database import Database
-from taskruns_service.errors import Overloaded, RefusedValue, ServiceError
+from taskruns_service.database import HELD_TRANSACTIONS, Database
+from taskruns_service.errors import DatabaseUnavailable, Locked, OutcomeUnknown, Overloaded, RefusedValue, ServiceError
 from taskruns_service.ids import family_of
 from taskruns_service.lanes import WRITES_WAIT
 
 BATCH_WEIGHT = 1000
 SMALL_WEIGHT = 10
+PATIENCE = 0.8
+"""For this part of a transaction's time the writer tries to write what somebody else's lock holds back."""
+LONG = 0.3
+"""What waited in vain for a transaction that took this part of its time does not wait for another one."""
 
 log = structlog.get_logger()
 
@@ -55,6 +60,7 @@ class _Waiting(NamedTuple):
     place: int
     item: Any
     weight: int
+    family: int
 
 
 class _Lane:
@@ -64,6 +70,14 @@ class _Lane:
         self._small: deque[_Waiting] = deque()
         self._large: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
+
+    def take_all(self) -> list[_Waiting]:
+        """Takes everything that waits."""
+        waiting = [*self._small, *self._large]
+        self._small.clear()
+        self._large.clear()
+        self._arrived.clear()
+        return waiting
 
     def add(self, waiting: _Waiting) -> None:
         """Adds an item behind those that came before it."""
@@ -77,21 +91,26 @@ class _Lane:
         """
         await self._arrived.wait()
         batch: list[_Waiting] = []
-        weight = self._move(self._small, batch, BATCH_WEIGHT // 2 if self._large else BATCH_WEIGHT)
-        self._move(self._large, batch, BATCH_WEIGHT - weight)
+        weight = _move(self._small, batch, BATCH_WEIGHT // 2 if self._large else BATCH_WEIGHT)
+        _move(self._large, batch, BATCH_WEIGHT - weight)
         if not self._small and not self._large:
             self._arrived.clear()
         return batch
 
-    @staticmethod
-    def _move(queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> int:
-        """Moves items from a queue until their weight reaches the limit; returns the weight."""
-        weight = 0
-        while queue and weight < limit:
-            waiting = queue.popleft()
-            weight += waiting.weight
-            batch.append(waiting)
-        return weight
+
+def _move(queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> int:
+    """Moves items from a queue until their weight reaches the limit; returns the weight."""
+    weight = 0
+    while queue and weight < limit:
+        waiting = queue.popleft()
+        weight += waiting.weight
+        batch.append(waiting)
+    return weight
+
+
+def _is_lost(outcome: Any) -> bool:
+    """Whether the database did not answer a transaction."""
+    return isinstance(outcome, DatabaseUnavailable | OutcomeUnknown) and not isinstance(outcome, Locked)
 
 
 class Writer:
@@ -101,6 +120,9 @@ class Writer:
     the rest of large ones, and where transactions may run side by side they have a lane of their own: the more of them
     share a transaction the less each costs. Of large requests, everything about one flow run goes through one lane, so
     that they do not wait for each other's locks.
+
+    Where a transaction meets a lock of somebody else, its items leave the lane, and those of each flow run are tried by
+    themselves: nobody waits for a lock of another flow run.
     """
 
     def __init__(self, database: Database, apply: Apply, *, capacity: int) -> None:
@@ -110,6 +132,10 @@ class Writer:
         self._capacity = capacity
         self._lanes = [_Lane() for _ in range(database.writers)]
         self._few, *self._many = self._lanes
+        self._patience = PATIENCE * database.write_seconds
+        self._held: dict[int, deque[_Waiting]] = {}
+        self._holders: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(HELD_TRANSACTIONS)
         self._unsettled = {True: 0, False: 0}  # weight, of small requests and of large ones
         self._idle = asyncio.Event()
         self._idle.set()
@@ -128,16 +154,21 @@ class Writer:
             raise Overloaded(WRITES_WAIT, retry_after=1)
         self._unsettled[submission.is_small] += submission.weight
         self._idle.clear()
-        for index, (family, item, weight) in enumerate(zip(families, items, submission.weights, strict=True)):
-            self._lane(submission, family).add(_Waiting(submission, index, item, weight))
+        for index, (run_id, item, weight) in enumerate(zip(families, items, submission.weights, strict=True)):
+            family = family_of(run_id)
+            waiting = _Waiting(submission, index, item, weight, family)
+            if family in self._held:
+                self._held[family].append(waiting)
+            else:
+                self._lane(submission, family).add(waiting)
         await submission.done
         return submission.outcomes
 
-    def _lane(self, submission: Submission, family: UUID) -> _Lane:
+    def _lane(self, submission: Submission, family: int) -> _Lane:
         """Where an item of a request goes."""
         if submission.is_small or not self._many:
             return self._few
-        return self._many[family_of(family) % len(self._many)]
+        return self._many[family % len(self._many)]
 
     async def submit_one(self, item: Any, family: UUID) -> Any:
         """Writes one item and gives its outcome; raises it if it is an error."""
@@ -150,17 +181,76 @@ class Writer:
         """Writes what comes into a lane, for ever."""
         while True:
             batch = await lane.take()
+            if self._held:
+                batch = self._without_held(batch)
+            if not batch:
+                continue
+            began = time.monotonic()
             outcomes = await self._write([waiting.item for waiting in batch])
             for waiting, outcome in zip(batch, outcomes, strict=True):
-                waiting.submission.settle(waiting.place, outcome)
-                self._unsettled[waiting.submission.is_small] -= waiting.weight
-            if not any(self._unsettled.values()):
-                self._idle.set()
+                if isinstance(outcome, Locked):
+                    self._hold(waiting)
+                else:
+                    self._settle(waiting, outcome)
+            if any(map(_is_lost, outcomes)) and time.monotonic() - began > LONG * self._database.write_seconds:
+                for waiting in lane.take_all():
+                    self._settle(waiting, DatabaseUnavailable())
+            self._note_idle()
+
+    def _settle(self, waiting: _Waiting, outcome: Any) -> None:
+        waiting.submission.settle(waiting.place, outcome)
+        self._unsettled[waiting.submission.is_small] -= waiting.weight
+
+    def _note_idle(self) -> None:
+        if not any(self._unsettled.values()):
+            self._idle.set()
+
+    def _without_held(self, batch: Sequence[_Waiting]) -> list[_Waiting]:
+        """Moves what is about flow runs that are held to those; returns the rest."""
+        for waiting in batch:
+            if waiting.family in self._held:
+                self._held[waiting.family].append(waiting)
+        return [waiting for waiting in batch if waiting.family not in self._held]
+
+    def _hold(self, waiting: _Waiting) -> None:
+        """Keeps an item out of the lanes, with what comes for its flow run meanwhile, until that can be written."""
+        if (held := self._held.get(waiting.family)) is not None:
+            held.append(waiting)
+            return
+        self._held[waiting.family] = deque([waiting])
+        task = asyncio.create_task(self._write_held(waiting.family), name="writer-held")
+        self._holders.add(task)
+        task.add_done_callback(self._holders.discard)
+
+    async def _write_held(self, family: int) -> None:
+        """Writes the items of one flow run as soon as nobody else holds its locks, or gives them up after a while."""
+        held = self._held[family]
+        end = time.monotonic() + self._patience
+        while held:
+            batch: list[_Waiting] = []
+            _move(held, batch, BATCH_WEIGHT)
+            async with self._slots:
+                outcomes = await self._write([waiting.item for waiting in batch])
+            locked = []
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(outcome, Locked):
+                    locked.append(waiting)
+                else:
+                    self._settle(waiting, outcome)
+            held.extendleft(reversed(locked))
+            if not locked:
+                end = time.monotonic() + self._patience
+            elif time.monotonic() > end:
+                for waiting in held:
+                    self._settle(waiting, outcomes[-1])
+                held.clear()
+            self._note_idle()
+        del self._held[family]
 
     async def _write(self, items: list[Any]) -> list[Any]:
         """Writes items together or, where the database refuses that, in halves, until the one at fault stands alone."""
         try:
-            return await self._database.write(self._apply, items)
+            return await self._database.write_unless_locked(self._apply, items)
         except RefusedValue as error:
             if len(items) == 1:
                 return [error]

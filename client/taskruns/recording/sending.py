@@ -1,6 +1,7 @@
 """Sends reports through a client: together where that is possible, one by one where the service refuses some."""
 
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from uuid import UUID
 
 from msgspec import UNSET
@@ -12,7 +13,6 @@ from taskruns.errors import (
     Conflict,
     FlowRunNotFound,
     TaskRunsError,
-    Unavailable,
     VersionConflict,
     problem_class,
 )
@@ -85,7 +85,7 @@ class Sending:
             if receipt.problem is not None
         }
         for problem in problems.values():
-            if issubclass(problem_class(problem.code), Unavailable):
+            if (problem_class(problem.code).of_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise TaskRunsError(problem.detail)
         return [
             Refused(report=report, why=printable(found.detail))

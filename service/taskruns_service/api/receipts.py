@@ -8,18 +8,19 @@ from taskruns_service import models
 from taskruns_service.api import responses
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands import Reported
-from taskruns_service.errors import Fault, ServiceError
+from taskruns_service.errors import Fault, OutcomeUnknown, ServiceError
 
 
 def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> JsonResponse:
     """200 with a receipt for each outcome, or 207 where some were refused.
 
-    Where all failed alike, as when the database is away, that is the answer to the whole request. `task_run_ids` are
-    those that the request named.
+    Where the service failed for all of them, as when the database is away, that is the answer to the whole request.
+    `task_run_ids` are those that the request named.
     """
-    first = outcomes[0]
-    if isinstance(first, ServiceError) and first.status >= 500 and all(type(one) is type(first) for one in outcomes):
-        raise first
+    failures = [one for one in outcomes if isinstance(one, ServiceError) and one.status >= 500]
+    if len(failures) == len(outcomes):
+        # What may be recorded after all is the most important to know.
+        raise max(failures, key=lambda one: isinstance(one, OutcomeUnknown))
     items = [_receipt(index, one, named) for index, (one, named) in enumerate(zip(outcomes, task_run_ids, strict=True))]
     refused = any(item.problem for item in items)
     return responses.as_json(models.TaskRunReceipts(items=items), 207 if refused else 200)

@@ -1,25 +1,22 @@
 """The service itself: whether it is alive and ready, and what it can do."""
 
-import asyncio
 from functools import cache, lru_cache
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
 from litestar import get
-from sqlalchemy import Connection
 
-from taskruns_service import __version__, migrations, models
+from taskruns_service import __version__, models
 from taskruns_service.api import responses
 from taskruns_service.api.documentation import documentation_of
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.errors import ConfigurationError, DatabaseUnavailable, NotReady, QueryTimeout
+from taskruns_service.errors import NotReady
 
 TAG = "service"
-READY_SECONDS = 5.0
 
 
 @operation(
@@ -47,19 +44,12 @@ async def get_health() -> JsonResponse:
     errors=(NotReady,),
 )
 async def get_readiness(request: ApiRequest) -> JsonResponse:
-    """Tell whether the database answers and has the schema that this version needs; if not, `detail` says why."""
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            await request.database.read_back(_verify)
-    except ConfigurationError as error:
-        raise NotReady(str(error)) from error
-    except (DatabaseUnavailable, QueryTimeout, TimeoutError) as error:
-        raise NotReady("The database does not answer.") from error
+    """Tell whether the database answers, takes changes and has the schema that this version needs; if not, `detail`
+    says why.
+    """
+    if (reason := await request.app.state.readiness.reason_against()) is not None:
+        raise NotReady(reason, retry_after=1)
     return responses.as_json(models.Health(status="ok", version=__version__))
-
-
-def _verify(connection: Connection) -> None:
-    migrations.verify(connection)
 
 
 @operation(

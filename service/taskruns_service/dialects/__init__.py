@@ -1,18 +1,16 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
 from taskruns_service.dialects.connections import (
-    CONNECT_ARGUMENTS,
-    DATABASE_ERRORS,
     END_OF_LOG,
-    Trouble,
-    complaint,
+    Renewal,
+    answers,
+    connect,
     deadline_of,
     has_replayed,
-    is_too_large,
     limit_time,
     position,
     prepare_sqlite,
-    trouble,
+    takes_writes,
 )
 from taskruns_service.dialects.documents import (
     MEMBERS_MOST,
@@ -59,7 +57,26 @@ from taskruns_service.dialects.prepared import (
     placeholder,
     target_of,
 )
-from taskruns_service.dialects.traits import Traits, file_url, prefer_standbys, read_url, refuse_old, shown_url, traits
+from taskruns_service.dialects.traits import (
+    Traits,
+    file_url,
+    place_of,
+    prefer_standbys,
+    read_url,
+    refuse_old,
+    shown_url,
+    traits,
+)
+from taskruns_service.dialects.troubles import (
+    DATABASE_ERRORS,
+    NO_ANSWER,
+    Trouble,
+    complaint,
+    explanation,
+    is_too_large,
+    leaves_outcome_open,
+    trouble,
+)
 from taskruns_service.dialects.types import (
     Id,
     Json,
@@ -79,10 +96,10 @@ from taskruns_service.dialects.types import (
 from taskruns_service.dialects.writing import Writes
 
 __all__ = [
-    "CONNECT_ARGUMENTS",
     "DATABASE_ERRORS",
     "END_OF_LOG",
     "MEMBERS_MOST",
+    "NO_ANSWER",
     "STATEMENTS_MOST",
     "TOO_LARGE",
     "TOO_MANY_ROWS",
@@ -94,12 +111,14 @@ __all__ = [
     "ListOfTexts",
     "Name",
     "Prepared",
+    "Renewal",
     "RowsParameter",
     "Target",
     "Timestamp",
     "Traits",
     "Trouble",
     "Writes",
+    "answers",
     "any_in",
     "any_of",
     "any_of_or_in",
@@ -110,6 +129,7 @@ __all__ = [
     "check_patterns",
     "comparable",
     "complaint",
+    "connect",
     "constant",
     "day_of",
     "day_text",
@@ -121,6 +141,7 @@ __all__ = [
     "encoded_json",
     "execute",
     "expect_many_rows",
+    "explanation",
     "file_url",
     "has_all_items",
     "has_any_item",
@@ -135,12 +156,14 @@ __all__ = [
     "joined",
     "json_matches",
     "json_object",
+    "leaves_outcome_open",
     "limit_time",
     "list_for",
     "list_of",
     "natural_key_in",
     "partial_index",
     "percentile",
+    "place_of",
     "placeholder",
     "position",
     "prefer_standbys",
@@ -152,6 +175,7 @@ __all__ = [
     "seconds_between",
     "shown_url",
     "state_document",
+    "takes_writes",
     "target_of",
     "text_matches",
     "traits",

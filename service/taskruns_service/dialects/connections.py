@@ -1,33 +1,41 @@
-"""Connections: how each database is set up, and what its errors mean."""
+"""Connections: how they are made to each database, and when they are not used any more."""
 
-import re
+import asyncio
+import socket
 import sqlite3
-from enum import Enum, auto
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-from asyncpg import InterfaceError, PostgresError, TargetServerAttributeNotMatched
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import InvalidatePoolError
 
 from taskruns_service.dialects.deadlines import Deadline
 from taskruns_service.dialects.matching import add_functions
 from taskruns_service.dialects.statistics import add_statistics
+from taskruns_service.dialects.troubles import NO_ANSWER, complaint, explanation
 
 CLOSE_SECONDS = 1.0
+SILENCE_SECONDS = 5
+"""After this long without a packet of the server, the kernel asks whether it is still there."""
+PROBE_SECONDS = 2
+UNACKNOWLEDGED_SECONDS = 9
+"""After this long without an acknowledgement of the server's kernel the connection is lost."""
 
 
-def prepare_sqlite(connection: sqlite3.Connection, deadline: Deadline, *, synchronous: str, writes: bool) -> None:
+def prepare_sqlite(
+    connection: sqlite3.Connection, deadline: Deadline, *, synchronous: str, writes: bool, lock_timeout: float
+) -> None:
     """Sets up one connection: the writer's, or that of a reader, which cannot write whatever it is told.
 
-    `deadline` is what the functions in Python go by.
+    `deadline` is what the functions in Python go by; a lock of another process is waited for `lock_timeout` seconds.
     """
     pragmas = [
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
-        "busy_timeout = 10000",
+        f"busy_timeout = {int(lock_timeout * 1000)}",
         "wal_autocheckpoint = 4000",  # pages: those that change often are copied once for many changes
         "temp_store = MEMORY",
         "cache_size = -32000",
@@ -44,15 +52,140 @@ def prepare_sqlite(connection: sqlite3.Connection, deadline: Deadline, *, synchr
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection whose end is not waited for long, as that of a server that does not answer."""
+    """A connection whose kernel notices when its server is gone, and whose end is not waited for long."""
+
+    def __init__(self, protocol: Any, transport: asyncio.Transport, *arguments: Any) -> None:
+        super().__init__(protocol, transport, *arguments)
+        if (connected := transport.get_extra_info("socket")) is not None:
+            _keep_alive(connected)
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own parameter
         """Closes it: what it runs is cancelled first."""
         await super().close(timeout=min(timeout or CLOSE_SECONDS, CLOSE_SECONDS))
 
 
-CONNECT_ARGUMENTS: dict[str, Any] = {"connection_class": _Connection}
-"""What PostgreSQL's driver makes connections with."""
+def _keep_alive(connected: socket.socket) -> None:
+    """Bounds how long a connection outlives a server that is gone without a word, as after a power cut."""
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _TCP_OPTIONS.items():
+        if (option := getattr(socket, name, None)) is not None:  # not every system has all of them
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+_TCP_OPTIONS = {
+    "TCP_KEEPIDLE": SILENCE_SECONDS,
+    "TCP_KEEPINTVL": PROBE_SECONDS,
+    "TCP_KEEPCNT": (UNACKNOWLEDGED_SECONDS - SILENCE_SECONDS) // PROBE_SECONDS,
+    "TCP_USER_TIMEOUT": UNACKNOWLEDGED_SECONDS * 1000,
+}
+
+
+_CONNECTION_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+async def connect(
+    *,
+    host: str | Sequence[str] | None = None,
+    port: int | Sequence[int] | None = None,
+    target_session_attrs: str | None = None,
+    timeout: float,  # noqa: ASYNC109 - the driver's own parameter
+    **options: Any,
+) -> asyncpg.Connection:
+    """Connects to PostgreSQL within `timeout` seconds: of several hosts, to the first that answers as it should.
+
+    They are all asked at once: one that is frozen would otherwise take the time that the others need.
+    """
+    try:
+        return await _connect(host, port, target_session_attrs, timeout=timeout, **options)
+    except asyncpg.PostgresError as error:
+        if explanation(error) != NO_ANSWER:
+            raise
+        # Whatever else it says, nothing was asked yet that could be wrong.
+        raise ConnectionError(complaint(error)) from error
+
+
+async def _connect(
+    host: str | Sequence[str] | None,
+    port: int | Sequence[int] | None,
+    target_session_attrs: str | None,
+    **options: Any,
+) -> asyncpg.Connection:
+    common = {"connection_class": _Connection, **options}
+    if host is None or isinstance(host, str) or isinstance(port, int) or port is None:
+        return await asyncpg.connect(host=host, port=port, target_session_attrs=target_session_attrs, **common)
+    # Where any will do, the driver would not wait for the better one.
+    choices = ("standby", "any") if target_session_attrs == "prefer-standby" else (target_session_attrs,)
+    for attributes in choices:
+        attempts = [
+            asyncio.create_task(asyncpg.connect(host=one, port=its_port, target_session_attrs=attributes, **common))
+            for one, its_port in zip(host, port, strict=True)
+        ]
+        try:
+            return await _first_made(attempts)
+        except _CONNECTION_ERRORS as error:
+            failure = error
+    raise failure
+
+
+async def _first_made(attempts: Sequence[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Connection:
+    """The first connection that is made; the others are given up. Raises the most telling error where none is."""
+    chosen = None
+    try:
+        for attempt in asyncio.as_completed(attempts):
+            try:
+                chosen = await attempt
+                return chosen
+            except _CONNECTION_ERRORS:
+                pass  # another host may do
+    finally:
+        for task in attempts:
+            task.cancel()
+        for made in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(made, asyncpg.Connection) and made is not chosen:
+                made.terminate()
+    raise _most_telling([error for task in attempts if (error := task.exception()) is not None])
+
+
+def _most_telling(errors: Sequence[BaseException]) -> BaseException:
+    """What the operator should hear of when no host could be used: not that a standby is one."""
+    return min(errors, key=lambda error: isinstance(error, asyncpg.TargetServerAttributeNotMatched))
+
+
+async def answers(engine: Engine, timeout: float) -> bool:  # noqa: ASYNC109 - that of a connection
+    """Whether PostgreSQL takes a connection within `timeout` seconds, or at least says why it does not."""
+    _, options = engine.dialect.create_connect_args(engine.url)
+    options.pop("prepared_statement_cache_size", None)  # SQLAlchemy's own
+    try:
+        connection = await connect(timeout=timeout, **options)
+    except OSError:
+        return False
+    except _CONNECTION_ERRORS:
+        return True
+    connection.terminate()
+    return True
+
+
+class Renewal:
+    """Leaves the connections of an engine: those that are closed, and all that were made before a moment."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._moment = 0.0
+        event.listen(engine, "connect", self._note)
+        event.listen(engine, "checkout", self._check)
+
+    def begin(self) -> None:
+        """Leaves all connections that there are: the server that they lead to is not the right one any more."""
+        self._moment = time.monotonic()
+
+    def _note(self, connection: Any, record: Any) -> None:
+        record.info["made"] = time.monotonic()
+
+    def _check(self, connection: Any, record: Any, *_: Any) -> None:
+        # After a restart of the server all of a pool is closed: it is not for a question to find out one by one.
+        if record.info["made"] < self._moment or connection.driver_connection.is_closed():
+            raise InvalidatePoolError
 
 
 def limit_time(engine: Engine, seconds: float) -> None:
@@ -75,7 +208,6 @@ def deadline_of(info: dict[Any, Any]) -> Deadline:
 
 HEAP_BYTES = 1_000_000_000
 """What SQLite may take in this process: a sort keeps its rows in memory, and a row may have a list in it."""
-COMPLAINT_LENGTH = 300
 END_OF_LOG = 2**63 - 1
 """A position in PostgreSQL's log that no standby ever comes to."""
 
@@ -96,116 +228,8 @@ def has_replayed(connection: Connection, position: int) -> bool:
     return bool(connection.exec_driver_sql(asked, (position,)).scalar_one())
 
 
-DATABASE_ERRORS = (
-    *(DBAPIError, PoolTimeout, PostgresError, InterfaceError, OSError),
-    TargetServerAttributeNotMatched,  # of several hosts none takes writes, while another becomes the primary
-    OverflowError,  # sqlite3 was to send an integer of more than 64 bits
-    MemoryError,  # SQLite would need more than HEAP_BYTES
-)
-"""What a driver or SQLAlchemy raises; drivers do not translate the errors of connecting."""
-
-
-class Trouble(Enum):
-    """What an error of the database means for the transaction that met it."""
-
-    retry = auto()
-    """Another transaction was in the way: run it again."""
-    lost = auto()
-    """The connection is gone, or there was none to be had."""
-    timeout = auto()
-    """The database gave up, because it was told to after this long."""
-    invalid = auto()
-    """The database does not take a value of the request: the caller's error."""
-    refused = auto()
-    """The database does not take this."""
-
-
-_RETRY_STATES = {
-    "40001",  # serialization_failure
-    "40P01",  # deadlock_detected
-    "23505",  # unique_violation: the other transaction's row is there to be read when this one runs again
-    "55P03",  # lock_not_available
-}
-_LOST_STATES = {
-    "57P01",  # admin_shutdown
-    "57P02",  # crash_shutdown
-    "57P03",  # cannot_connect_now
-    "53300",  # too_many_connections
-    "25006",  # read_only_sql_transaction: a standby, since the primary moved
-}
-
-
-# Of data, of syntax and access rules, and of limits of the program: statements are built from what callers send.
-_INVALID_STATES = re.compile("22|42|54")
-_OWN_STATES = {
-    "42501",  # insufficient_privilege: the operator's affair, as are missing tables and columns
-    "42P01",  # undefined_table
-    "42703",  # undefined_column
-}
-
-
-def trouble(error: BaseException) -> Trouble:
-    """Reads an error of the driver or of SQLAlchemy."""
-    if isinstance(error, OverflowError):
-        return Trouble.invalid
-    if not isinstance(error, DBAPIError):
-        return Trouble.lost
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        return _trouble_of_sqlite(original)
-    state = getattr(original, "sqlstate", None) or ""
-    if state == "57014":  # query_canceled
-        return Trouble.timeout
-    if state in _RETRY_STATES:
-        return Trouble.retry
-    if error.connection_invalidated or state in _LOST_STATES or state.startswith("08"):
-        return Trouble.lost
-    if isinstance(raised := driver_error(error), InterfaceError) and isinstance(raised, ValueError):
-        return Trouble.invalid  # asyncpg itself cannot send a value as what its column is
-    return Trouble.invalid if _INVALID_STATES.match(state) and state not in _OWN_STATES else Trouble.refused
-
-
-def driver_error(error: BaseException) -> BaseException:
-    """What the driver itself raised: SQLAlchemy has errors of its own in between for one of them."""
-    original = getattr(error, "orig", None) or error
-    return original.__cause__ or original
-
-
-def complaint(error: BaseException) -> str:
-    """What the database says is wrong with a value."""
-    text = str(driver_error(error)).partition("\n")[0]
-    return f"{text[:1].upper()}{text[1:COMPLAINT_LENGTH].rstrip('.')}."
-
-
-def is_too_large(error: BaseException) -> bool:
-    """Whether a text would be larger than the database makes any, or was told to make."""
-    original = driver_error(error)
-    if isinstance(original, MemoryError):
-        return True
-    too_big = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG
-    return too_big or getattr(original, "sqlstate", None) == "54000"  # program_limit_exceeded
-
-
-_SQLITE_TROUBLES = {
-    sqlite3.SQLITE_INTERRUPT: Trouble.timeout,
-    sqlite3.SQLITE_BUSY: Trouble.retry,
-    sqlite3.SQLITE_LOCKED: Trouble.retry,
-    sqlite3.SQLITE_TOOBIG: Trouble.invalid,
-    sqlite3.SQLITE_RANGE: Trouble.invalid,
-    sqlite3.SQLITE_MISMATCH: Trouble.invalid,
-}
-_SQLITE_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
-# SQLite has one code for all of these.
-_SQLITE_INVALID = re.compile("too (big|large|many|complex)|overflow|malformed JSON|out of range")
-
-
-def _trouble_of_sqlite(error: sqlite3.Error) -> Trouble:
-    code = getattr(error, "sqlite_errorcode", 0)
-    if code in _SQLITE_UNIQUE:
-        return Trouble.retry
-    if code == sqlite3.SQLITE_ERROR and "user-defined" in str(error):
-        # The functions in Python raise nothing but TimeoutError, of which SQLite says no more.
-        return Trouble.timeout
-    if code == sqlite3.SQLITE_ERROR and _SQLITE_INVALID.search(str(error)):
-        return Trouble.invalid
-    return _SQLITE_TROUBLES.get(code & 0xFF, Trouble.refused)
+def takes_writes(connection: Connection) -> bool:
+    """Whether the transaction that was begun on a connection may write."""
+    if connection.dialect.name == "sqlite":
+        return True  # otherwise it had not begun
+    return bool(connection.exec_driver_sql("SHOW transaction_read_only").scalar_one() == "off")

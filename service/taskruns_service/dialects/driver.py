@@ -73,7 +73,7 @@ def _of_asyncpg(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., 
     def send(connection: Connection, driver: Any, sql: str, values: Sequence[Any]) -> Any:
         try:
             return await_(ask(driver, sql, values))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise _as_sqlalchemy(connection, sql, error, lost=driver.is_closed()) from error
         except BaseException:
             connection.invalidate()  # an answer may still be on its way

@@ -121,6 +121,16 @@ def shown_url(url: URL) -> str:
     return shown.set(host=_HOSTS).render_as_string(hide_password=True).replace(_HOSTS, ",".join(hosts))
 
 
+def place_of(url: URL) -> dict[str, str | int]:
+    """Where a database is, for the log: its file, or its host (or hosts, with commas) and port."""
+    if url.get_backend_name() == "sqlite":
+        return {"file": str(url.database)}
+    hosts = url.query.get("host", ())
+    if isinstance(hosts, tuple) and hosts:
+        return {"host": ",".join(hosts)}
+    return {"host": url.host or str(hosts or "localhost"), "port": url.port or int(str(url.query.get("port", 5432)))}
+
+
 def _several_hosts(url: re.Match[str]) -> URL:
     """The form in which SQLAlchemy takes several hosts: each with its port, in the query."""
     hosts = [host if ":" in host else f"{host}:5432" for host in url["hosts"].split(",")]

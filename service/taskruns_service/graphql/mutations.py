@@ -220,6 +220,9 @@ async def _set_task_run_states(context: Context, sent: Sent) -> Any:
 
 async def _set_states(context: Context, items: Sequence[Any], run_ids: Sequence[UUID], what: str) -> Any:
     outcomes = await context.writer.submit(items, run_ids)
+    for outcome in outcomes:
+        if isinstance(outcome, ServiceError) and outcome.status >= 500:
+            raise outcome  # ahead of what is final: the whole is sent again
     for run_id, outcome in zip(run_ids, outcomes, strict=True):
         if isinstance(outcome, FlowRunNotFound | TaskRunNotFound):
             raise InvalidRequest(f"State update failed for {what} ID {run_id}")

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from taskruns import Client, StateType, flow_run, task
-from taskruns.errors import FlowRunNotFound
+from taskruns.errors import FlowRunNotFound, TaskRunsError
 from taskruns.models import StateCreate
 from taskruns.recording import outbox
 from taskruns.recording.outbox import Outbox, flush
@@ -206,6 +206,21 @@ def test_state_that_the_run_can_not_come_to_is_refused_alone(client: Client) -> 
 
     assert [one.report for one in Sending(client).send([late, other])] == [late]
     assert slugs(client, created.flow_run_id) == ["inc-1", "inc-2"]
+
+
+@pytest.mark.parametrize("code", ["internal-error", "database-unavailable", "outcome-unknown", "overloaded"])
+def test_item_that_the_service_failed_at_is_sent_again(code: str) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        problem = {"code": code, "detail": "It failed."}
+        item = {"index": 0, "outcome": "refused", "task_run_id": None, "version": None, "state": None}
+        return httpx.Response(207, json={"items": [{**item, "problem": problem}]})
+
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer)) as http,
+        Client("http://service", http_client=http) as client,
+        pytest.raises(TaskRunsError, match="It failed"),
+    ):
+        Sending(client).send([a_report(uuid4(), "inc-1")])
 
 
 def test_refused_reports_are_kept_in_a_file_of_their_own_and_said(

@@ -10,7 +10,8 @@ _ANSWERS: Answers[Health] = {200: Json[Health](Health)}
 def build() -> Call[Health]:
     """Tell whether the service is ready for work.
 
-    Tell whether the database answers and has the schema that this version needs; if not, `detail` says why.
+    Tell whether the database answers, takes changes and has the schema that this version needs; if not,
+    `detail` says why.
 
     Answer: `Health`.
     """

@@ -1,0 +1,33 @@
+"""The fixtures of the tests with faults: a database that may be broken, and what asks the service about it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer, running_postgres
+from tests.service import call_command
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    """A server that the tests of one file may freeze and restart."""
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def url(server: PostgresServer) -> Iterator[str]:
+    """The URL of a migrated database on it."""
+    made = server.create_database()
+    assert call_command("migrate", TASKRUNS_DATABASE_URL=made).returncode == 0
+    yield made
+    server.drop(made)
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Path:
+    """A migrated SQLite file."""
+    file = tmp_path / "taskruns.db"
+    assert call_command("migrate", TASKRUNS_DATABASE_URL=f"sqlite:///{file}").returncode == 0
+    return file

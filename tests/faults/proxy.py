@@ -1,0 +1,89 @@
+"""A proxy between the service and its database on loopback, which stops forwarding, and lies, on request."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+_CHUNK = 65536
+
+
+class Proxy:
+    """Forwards bytes in both directions until it is told otherwise."""
+
+    def __init__(self, port: int) -> None:
+        """`port` is that of the server on 127.0.0.1 that it leads to first."""
+        self.target = port
+        self.port = 0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._marker: bytes | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def swallow(self) -> None:
+        """Is a black hole from now on: takes everything, forwards nothing and closes nothing."""
+        self._open.clear()
+
+    def swallow_after(self, marker: bytes) -> None:
+        """Is a black hole from the moment when the service sends bytes with this in them, which still arrive."""
+        self._marker = marker
+
+    def forward(self) -> None:
+        """Forwards again, what came meanwhile first."""
+        self._open.set()
+
+    def say(self, message: bytes) -> None:
+        """Sends bytes to the service on every connection, as if they came from the server."""
+        for client in self._clients:
+            client.write(message)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handles one connection."""
+        self._clients.add(writer)
+        ends = [writer]
+        try:
+            await self._open.wait()
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            ends.append(server_writer)
+            await asyncio.gather(self._copy(reader, server_writer), self._copy(server_reader, writer))
+        except OSError:
+            pass  # as the client sees from its end
+        finally:
+            self._clients.discard(writer)
+            for end in ends:
+                end.transport.abort()
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                await self._open.wait()
+                writer.write(chunk)
+                if self._marker is not None and self._marker in chunk:
+                    self.swallow()
+                await writer.drain()
+        writer.close()
+
+    def begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handles one connection in a task of its own."""
+        task = asyncio.create_task(self.serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self) -> None:
+        """Ends all connections."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def proxied(port: int) -> AsyncIterator[Proxy]:
+    """Runs a proxy to a server on 127.0.0.1."""
+    proxy = Proxy(port)
+    server = await asyncio.start_server(proxy.begin, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.end()

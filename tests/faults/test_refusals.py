@@ -1,0 +1,271 @@
+"""What the database refuses for a while: 503 for every request, a reason in `/ready`, and nothing of it is final."""
+
+import asyncio
+import json
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import Engine, event
+
+from taskruns_service.app import create_app
+from tests.faults.asking import UNAVAILABLE, create, reads, reason_against, refusals, report, until_ready, writes
+from tests.faults.proxy import proxied
+from tests.postgres import PostgresServer, children_of, database_name, running_standby
+from tests.service import problem_of, running, served, settings_of
+
+DISK_FULL = "The disk of the database is full."
+DISK_ERRORS = "The disk of the database has errors."
+READ_ONLY = "The database is read-only."
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Runs statements past the service, in a database that is not the service's own."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", "").rpartition("/")[0] + "/postgres")
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def user_url(url: str) -> AsyncIterator[str]:
+    """The URL of the database for a user who is no superuser."""
+    owner = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await owner.execute("CREATE ROLE clerk LOGIN PASSWORD 'first'; GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk")
+    yield "postgresql+asyncpg://clerk:first@" + url.rpartition("@")[2]
+    await owner.execute("DROP OWNED BY clerk; DROP ROLE clerk")
+    await owner.close()
+
+
+CUT_OFF = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'clerk'"
+REFUSED_CONNECTIONS = {
+    "password": (
+        "ALTER ROLE clerk PASSWORD 'second'",
+        "ALTER ROLE clerk PASSWORD 'first'",
+        "The database refuses the service's user or its password.",
+    ),
+    "connections": (
+        "ALTER ROLE clerk CONNECTION LIMIT 0",
+        "ALTER ROLE clerk CONNECTION LIMIT -1",
+        "The database has no connection left for the service.",
+    ),
+    "read-only": (
+        "ALTER ROLE clerk SET default_transaction_read_only = on",
+        "ALTER ROLE clerk RESET default_transaction_read_only",
+        READ_ONLY,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED_CONNECTIONS)
+async def test_refused_connections_are_unavailable_and_made_again(kind: str, user_url: str, url: str) -> None:
+    refuse, accept, reason = REFUSED_CONNECTIONS[kind]
+    async with running(create_app(settings_of(user_url))) as http:
+        flow_run = await create(http)
+        await execute(url, refuse, CUT_OFF)
+        requests = writes(flow_run) if kind == "read-only" else {**reads(flow_run), **writes(flow_run)}
+        assert await refusals(http, requests) == dict.fromkeys(requests, UNAVAILABLE)
+        answer = await report(http, flow_run)
+        assert problem_of(answer)["detail"].startswith(reason)
+        assert await reason_against(http) == reason
+        await execute(url, accept)
+        await until_ready(http)
+        assert {status for status, *_ in (await refusals(http, reads(flow_run))).values()} == {200}
+        assert (await report(http, flow_run)).status_code == 200
+
+
+async def test_database_that_is_not_there_is_unavailable(url: str) -> None:
+    name = database_name(url)
+    async with running(create_app(settings_of(url))) as http:
+        flow_run = await create(http)
+        cut_off = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        await execute(
+            url, f"ALTER DATABASE {name} CONNECTION LIMIT 0", cut_off, f"ALTER DATABASE {name} RENAME TO away"
+        )
+        requests = {**reads(flow_run), **writes(flow_run)}
+        assert await refusals(http, requests) == dict.fromkeys(requests, UNAVAILABLE)
+        assert await reason_against(http) == "The database server has no database of this name."
+        await execute(url, f"ALTER DATABASE away RENAME TO {name}", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await until_ready(http)
+        assert (await report(http, flow_run)).status_code == 200
+
+
+async def test_pooler_without_a_server_is_unavailable(url: str) -> None:
+    """As PgBouncer says it."""
+    message = b"SFATAL\0C08P01\0Mserver login has been failing, try again later (server_login_retry)\0\0"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"N")  # no TLS
+        await reader.read(1000)
+        writer.write(b"E" + (len(message) + 4).to_bytes(4) + message)
+        await writer.drain()
+        writer.close()
+
+    pooler = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = pooler.sockets[0].getsockname()[1]
+    async with pooler, running(create_app(settings_of(f"postgresql://u:p@127.0.0.1:{port}/runs"))) as http:
+        requests = {**reads("00000000-0000-7000-8000-000000000001"), "create": writes("")["create"]}
+        assert await refusals(http, requests) == dict.fromkeys(requests, UNAVAILABLE)
+        assert await reason_against(http) == "What stands in front of the database does not reach it."
+
+
+REFUSED_STATEMENTS = {
+    "53100": DISK_FULL,
+    "53200": "The database is out of memory.",
+    "58030": DISK_ERRORS,
+    "42501": "The service's user may not do this in the database.",
+    "40001": "Other transactions are in the way of this one.",
+    "40P01": "Other transactions are in the way of this one.",
+    "55P03": "Somebody else holds a lock on what this changes.",
+    "57P03": "The database does not answer.",
+}
+
+
+@pytest.mark.parametrize("code", REFUSED_STATEMENTS)
+async def test_refused_statements_are_unavailable_and_sent_again(code: str, url: str) -> None:
+    owner = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await owner.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'as a test says' USING ERRCODE = '{code}'; END $$"
+    )
+    async with running(create_app(settings_of(url, write_timeout=4))) as http:
+        flow_run = await create(http)
+        await report(http, flow_run, "before")
+        requests = {**writes(flow_run)}
+        for table in ("flow_run", "task_run"):
+            await owner.execute(
+                f"CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        answers = await refusals(http, requests)
+        assert answers == dict.fromkeys(requests, UNAVAILABLE)
+        assert {status for status, *_ in (await refusals(http, reads(flow_run))).values()} == {200}
+        answer = await report(http, flow_run)
+        assert problem_of(answer)["detail"].startswith(REFUSED_STATEMENTS[code])
+        expected = None if code == "55P03" else REFUSED_STATEMENTS[code]  # a lock is in the way of some changes only
+        assert await reason_against(http) == expected
+        await owner.execute("DROP TRIGGER refuse ON flow_run; DROP TRIGGER refuse ON task_run")
+        assert (await report(http, flow_run)).status_code == 200
+        assert await reason_against(http) is None
+    await owner.close()
+
+
+async def test_reads_are_answered_at_once_after_a_restart(url: str, server: PostgresServer) -> None:
+    async with running(create_app(settings_of(url))) as http:
+        flow_run = await create(http)
+        many = [send for send in reads(flow_run).values() for _ in range(10)]
+        await asyncio.gather(*(send(http) for send in many))  # the pool is full
+        await asyncio.to_thread(server.restart)
+        assert {answer.status_code for answer in await asyncio.gather(*(send(http) for send in many))} == {200}
+        assert (await report(http, flow_run)).status_code == 200
+
+
+async def test_address_that_led_to_a_standby_for_a_while_leads_back(url: str, server: PostgresServer) -> None:
+    with running_standby(server) as standby:
+        async with proxied(standby.port) as proxy:
+            there = url.replace(f":{server.port}/", f":{proxy.port}/")
+            async with running(create_app(settings_of(there))) as http:
+                refused = await http.post("/flow-runs", json={"flow_name": "f"})
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+                await asyncio.gather(*(http.get("/flow-runs") for _ in range(20)))
+                assert await reason_against(http) == READ_ONLY
+                proxy.target = server.port
+                await until_ready(http)
+                for _ in range(10):
+                    # The standby would need a moment to know it.
+                    flow_run = await create(http)
+                    assert (await http.get(f"/flow-runs/{flow_run}")).status_code == 200
+
+
+def test_log_has_the_place_and_the_cause(url: str, tmp_path: Path) -> None:
+    with served(url, tmp_path) as service, service.client() as http:
+        name = database_name(url)
+        asyncio.run(execute(url, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        asyncio.run(
+            execute(url, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        )
+        assert http.get("/flow-runs").status_code == 503
+        lines = [json.loads(line) for line in service.output().splitlines() if line.startswith("{")]
+        (line,) = [one for one in lines if one["event"] == "database unavailable"]
+        assert (line["host"], line["port"]) == ("127.0.0.1", int(url.rpartition(":")[2].partition("/")[0]))
+        assert line["cause"] == f'Database "{name}" is not currently accepting connections.'
+        asyncio.run(execute(url, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+
+
+@contextmanager
+def connections_with(pragmas: dict[str, Any]) -> Iterator[None]:
+    """Has all new connections to SQLite begin with these, whose values may change meanwhile."""
+
+    def prepare(connection: Any, _: Any) -> None:
+        for name, value in pragmas.items():
+            connection.execute(f"PRAGMA {name} = {value}")
+
+    event.listen(Engine, "connect", prepare)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", prepare)
+
+
+async def fill(http: httpx.AsyncClient, flow_run: str) -> None:
+    """Reports until something is refused."""
+    for number in range(1000):
+        if (await report(http, flow_run, *(f"f{number}-{place}" for place in range(50)))).status_code != 200:
+            return
+    pytest.fail("There was always room.")
+
+
+async def test_full_file_is_unavailable_until_there_is_room(sqlite_file: Path) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    pragmas = {"max_page_count": pages + 20}
+    with connections_with(pragmas):
+        async with running(create_app(settings_of(f"sqlite:///{sqlite_file}"))) as http:
+            flow_run = await create(http)
+            await fill(http, flow_run)
+            large = {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+            assert await refusals(http, large) == {"bulk": UNAVAILABLE}
+            assert await reason_against(http) == DISK_FULL
+            # Several at a time share a transaction, and none of them has an item that is refused for good.
+            answers = await asyncio.gather(*(send(http) for send in large.values() for _ in range(5)))
+            assert {answer.status_code for answer in answers} == {503}
+            assert {status for status, *_ in (await refusals(http, reads(flow_run))).values()} == {200}
+            pragmas["max_page_count"] = 2**31
+            answer = await large["bulk"](http)
+            assert answer.status_code == 200
+            assert {item["outcome"] for item in answer.json()["items"]} == {"created"}
+            assert await reason_against(http) is None
+
+
+async def test_read_only_file_is_unavailable(sqlite_file: Path) -> None:
+    pragmas = {"query_only": "ON"}
+    with connections_with(pragmas):
+        async with running(create_app(settings_of(f"sqlite:///{sqlite_file}"))) as http:
+            requests = {"create": writes("")["create"]}
+            assert await refusals(http, requests) == dict.fromkeys(requests, UNAVAILABLE)
+            assert await reason_against(http) == "The database file is read-only."
+            pragmas["query_only"] = "OFF"
+            await create(http)
+            assert await reason_against(http) is None
+
+
+def test_file_that_can_not_grow_is_unavailable(tmp_path: Path) -> None:
+    """An I/O error, as the system gives it for a file beyond the limit of its process."""
+    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path) as service, service.client() as http:
+        flow_run = http.post("/flow-runs", json={"flow_name": "f"}).json()["id"]
+        items = [{"task_slug": f"t{number}", "states": [{"type": "Running"}]} for number in range(1000)]
+        for worker in [service.process.pid, *children_of(service.process.pid)]:
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+        answer = http.post(f"/flow-runs/{flow_run}/task-runs", json={"items": items})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        for worker in children_of(service.process.pid):
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert http.post(f"/flow-runs/{flow_run}/task-runs", json={"items": items}).status_code == 200
