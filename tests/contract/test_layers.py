@@ -45,7 +45,7 @@ FORBIDDEN = {
     "access_paths": {"queries", "aggregates", "commands", "ledger", "counts"},
     "aggregates": {"commands", "ledger"},
     "commands": {"queries", "aggregates"},
-    "ledger": {"queries", "aggregates", "commands"},
+    **{module: {"queries", "aggregates", "commands"} for module in MODULES if module.partition(".")[0] == "ledger"},
     "counts": {"queries", "aggregates", "commands", "ledger"},
     "filters": {"queries", "aggregates", "commands", "ledger", "counts"},
     "paging": {"queries", "aggregates", "commands", "ledger", "counts", "filters"},

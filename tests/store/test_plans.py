@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import ColumnElement, Connection
 
-from taskruns_service import aggregates, ledger, queries, tables
+from taskruns_service import aggregates, queries, tables
 from taskruns_service.commands import apply
 from taskruns_service.database import Database
 from taskruns_service.dialects import Prepared
 from taskruns_service.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS, Filter
+from taskruns_service.ledger import history, ledger, tasks
 from taskruns_service.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Key, Page, read_sort
 from taskruns_service.states import StateGroup, StateType
 from taskruns_service.writer import Writer
@@ -31,15 +32,14 @@ from tests.store.making import (
 from tests.store.reading import ROWS_READ, nodes
 
 QUESTIONS = {
-    name: getattr(module, name)
-    for module, names in (
-        (
-            ledger,
-            ("_lock_flow_runs", "_read_by_id", "_read_by_key", "_read_tasks", "_task_run_states", "_flow_run_states"),
-        ),
-        (queries, ("_get_task_run", "_get_flow_run")),
-    )
-    for name in names
+    "lock flow runs": ledger.lock_flow_runs,
+    "read by id": ledger.read_by_id,
+    "read by key": ledger.read_by_key,
+    "read tasks": tasks.read_tasks,
+    "owners of task run states": history.TASK_RUN_STATEMENTS.owners,
+    "owners of flow run states": history.FLOW_RUN_STATEMENTS.owners,
+    "get a task run": queries._get_task_run,
+    "get a flow run": queries._get_flow_run,
 }
 SCANS = {"sqlite": "SCAN", "postgresql": "Seq Scan"}
 TABLES = ("flow_run", "task_run", "task", "flow", "task_run_state", "flow_run_state")

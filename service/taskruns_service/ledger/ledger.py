@@ -1,0 +1,258 @@
+"""The ledger itself: locks, reads, changes and writes the runs of one transaction."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, select
+
+from taskruns_service import counts, tables
+from taskruns_service.counts import Cell, Deltas
+from taskruns_service.dialects import (
+    ListOfIds,
+    Prepared,
+    RowsParameter,
+    Writes,
+    any_of,
+    any_of_or_in,
+    constant,
+    natural_key_in,
+    placeholder,
+)
+from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
+from taskruns_service.ids import new_id
+from taskruns_service.ledger.entries import (
+    RUN_COLUMNS,
+    Entry,
+    FlowRunEntry,
+    NaturalKey,
+    TaskRunEntry,
+    current_state,
+    order_of,
+    read_run,
+)
+from taskruns_service.ledger.history import Histories, flow_run_histories, task_run_histories
+from taskruns_service.ledger.rows import write_changed, write_new
+from taskruns_service.ledger.tasks import ensure_tasks
+from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
+
+_flow_run, _task_run = tables.flow_run, tables.task_run
+
+
+class Ledger:
+    """One transaction's view of the runs that it changes.
+
+    `lock` the flow runs first: every change to a flow run or its task runs is made under the lock of its row, so what
+    is read after that stays true until the transaction ends.
+    """
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self.flow_runs: dict[UUID, FlowRunEntry] = {}
+        self.task_runs: dict[UUID, TaskRunEntry] = {}
+        self.by_key: dict[NaturalKey, TaskRunEntry] = {}
+        self._task_run_histories = task_run_histories(connection)
+        self._flow_run_histories = flow_run_histories(connection)
+        self._settings: dict[UUID, dict[str, Any]] = {}
+        self._deltas: Deltas = Counter()
+
+    def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
+        """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
+        ids = {"flow_run_ids": list(flow_run_ids), "task_run_ids": list(task_run_ids)}
+        for row in lock_flow_runs.rows(self._connection, ids):
+            self.flow_runs[row[0]] = FlowRunEntry(row)
+
+    def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
+        """Reads the task runs with these ids and natural keys, as far as they exist."""
+        if task_run_ids:
+            self._keep_rows(read_by_id.rows(self._connection, {"ids": list(task_run_ids)}))
+        if keys:
+            self._keep_rows(read_by_key.rows(self._connection, {"keys": keys}))
+
+    def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
+        """Reads which of these states are in the histories already, and whose they are."""
+        self._task_run_histories.read_owners(task_run_states)
+        self._flow_run_histories.read_owners(flow_run_states)
+
+    def has_task_run_state(self, state_id: UUID) -> bool:
+        """Whether a task run has this state in its history already."""
+        return state_id in self._task_run_histories.owners
+
+    def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
+        """The task runs of a flow run that are not finished, those too that this ledger has made."""
+        self._keep_rows(_read_unfinished.rows(self._connection, {"flow_run_id": flow_run.id}))
+        return [
+            entry for entry in self.task_runs.values() if entry.flow_run is flow_run and entry.run.state not in FINISHED
+        ]
+
+    def locks_versions(self, flow_id: UUID) -> bool:
+        """Whether the settings of a flow ask for versions to be checked; by default they do not."""
+        if flow_id not in self._settings:
+            row = _read_settings.first(self._connection, {"flow_id": flow_id})
+            self._settings[flow_id] = row[0] if row else {}
+        return self._settings[flow_id].get("version_locking_enabled") is True
+
+    def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
+        """A new task run, in the flow run of its natural key."""
+        flow_run_id, task_slug, map_index = key
+        flow_run = self.flow_runs[flow_run_id]
+        entry = TaskRunEntry(flow_run, new_id(flow_run_id), task_slug, map_index, Run())
+        entry.created = {"name": name, "tags": tags, "task_name": task_name}
+        entry.read_history = []
+        self._keep(entry)
+        self._changed(entry)
+        self._count(entry, entry.run.state, 1)
+        return entry
+
+    def change(self, entry: Entry, changes: dict[str, Any], *, versions: bool = True) -> None:
+        """Changes columns that states have nothing to do with; without `versions` the run keeps its version."""
+        entry.changed |= changes
+        entry.run = replace(entry.run, version=entry.run.version + versions)
+        entry.aged = True
+        self._changed(entry)
+
+    def record(self, entry: Entry, report: Report) -> Kind:
+        """Brings a run to a state, as `states.advance` decides.
+
+        Raises StateIdConflict, VersionConflict or TerminalState; the run is as it was then.
+        """
+        histories, entries = self._histories_of(entry)
+        if histories.owners.get(report.id, entry.id) != entry.id:
+            raise StateIdConflict
+        before, sequence = entry.run, entry.flow_run.sequence
+        kind, run, past_state = advance(
+            before,
+            report,
+            now=self._now,
+            seen=histories.owners,
+            sequence=sequence,
+            history=partial(histories.read, entry, entries),
+        )
+        if kind is Kind.version_conflict:
+            raise VersionConflict(current=current_state(before))
+        if kind is Kind.terminal_state:
+            raise TerminalState(
+                f"The run is {before.state} and would not be finished any more if it became {report.type}. "
+                "Send `force` if that is what you want.",
+                current=current_state(before),
+            )
+        if past_state is None:
+            return kind
+        entry.new_history.append(past_state)
+        if report.timestamp is None:
+            # After a state that another transaction dated a moment later than this one began.
+            entry.updated = max(self._now, past_state.timestamp)
+        histories.owners[report.id] = entry.id
+        accepted = kind is Kind.recorded
+        if run.state_id not in (before.state_id, report.id):
+            run = histories.promote(run)
+        entry.advanced |= run.state_id != before.state_id
+        # A late state that changes nothing is in the history only, or the same version would be shown in two ways.
+        if run != before:
+            entry.run = run
+            entry.aged = True
+            self._changed(entry)
+        else:
+            self._next_sequence(entry)
+        if isinstance(entry, TaskRunEntry) and run.state != before.state:
+            self._count(entry, before.state, -1)
+            self._count(entry, run.state, 1)
+        row = {
+            "id": report.id,
+            "start_time": report.start_time,
+            "sequence": entry.flow_run.sequence,
+            "version": run.version if accepted else None,
+            "type": report.type,
+            "message": report.message,
+            "timestamp": past_state.timestamp,
+            "forced": past_state.forced,
+            "received_at": self._now,
+            "result": report.result,
+            "details": report.details or None,
+            "accepted": accepted,
+        }
+        histories.add(entry, row)
+        return kind
+
+    def write(self) -> None:
+        """Writes all that has changed, in the order of keys."""
+        task_runs = sorted(self.task_runs.values(), key=order_of)
+        flow_runs = sorted((entry for entry in self.flow_runs.values() if entry.touched), key=order_of)
+        with Writes(self._connection) as writes:
+            if created := [entry for entry in task_runs if entry.created is not None]:
+                write_new(writes, created, ensure_tasks(self._connection, created, self._now), self._now)
+            write_changed(writes, [entry for entry in task_runs if entry.created is None], flow_runs, self._now)
+            self._task_run_histories.write(writes)
+            self._flow_run_histories.write(writes)
+            counts.record(writes, self._deltas)
+        for table, entries in ((_task_run, task_runs), (_flow_run, flow_runs)):
+            for entry in entries:
+                if entry.changed:
+                    self._connection.execute(table.update().where(table.c.id == entry.id).values(entry.changed))
+
+    def _histories_of(self, entry: Entry) -> tuple[Histories, dict[UUID, Any]]:
+        """The histories of runs of the kind of this one, and all entries of that kind."""
+        if isinstance(entry, TaskRunEntry):
+            return self._task_run_histories, self.task_runs
+        return self._flow_run_histories, self.flow_runs
+
+    def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+        for identifier, flow_run_id, task_slug, map_index, *run in rows:
+            if identifier not in self.task_runs and flow_run_id in self.flow_runs:
+                self._keep(TaskRunEntry(self.flow_runs[flow_run_id], identifier, task_slug, map_index, read_run(run)))
+
+    def _keep(self, entry: TaskRunEntry) -> None:
+        self.task_runs[entry.id] = entry
+        self.by_key[entry.flow_run.id, entry.task_slug, entry.map_index] = entry
+
+    def _changed(self, entry: Entry) -> None:
+        entry.sequence = self._next_sequence(entry)
+
+    def _next_sequence(self, entry: Entry) -> int:
+        entry.flow_run.sequence += 1
+        entry.flow_run.touched = True
+        return entry.flow_run.sequence
+
+    def _count(self, entry: TaskRunEntry, state: StateType, change: int) -> None:
+        entry.flow_run.state_counts[state] += change
+        self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
+
+
+_flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
+    any_of(_task_run.c.id, placeholder("task_run_ids", ListOfIds))
+)
+lock_flow_runs = Prepared(
+    select(_flow_run.c.id, _flow_run.c.flow_id, _flow_run.c.sequence, _flow_run.c.state_counts)
+    .add_columns(*(_flow_run.c[name] for name in RUN_COLUMNS))
+    .where(
+        any_of_or_in(_flow_run.c.id, placeholder("flow_run_ids", ListOfIds), _flow_runs_of_task_runs.scalar_subquery())
+    )
+    .order_by(_flow_run.c.id)
+    .with_for_update(of=_flow_run)
+)
+_read_task_runs = select(
+    _task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index
+).add_columns(*(_task_run.c[name] for name in RUN_COLUMNS))
+read_by_id = Prepared(_read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))))
+read_by_key = Prepared(
+    _read_task_runs.where(
+        natural_key_in(
+            _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, placeholder("keys", RowsParameter)
+        )
+    )
+)
+_read_unfinished = Prepared(
+    _read_task_runs.where(
+        _task_run.c.flow_run_id == placeholder("flow_run_id"), _task_run.c.state.not_in(map(constant, sorted(FINISHED)))
+    )
+)
+_read_settings = Prepared(
+    select(tables.flow_group.c.settings)
+    .join_from(tables.flow, tables.flow_group, tables.flow.c.flow_group_id == tables.flow_group.c.id)
+    .where(tables.flow.c.id == placeholder("flow_id"))
+)

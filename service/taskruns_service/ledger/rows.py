@@ -1,0 +1,90 @@
+"""Rows: what is written of an entry, by what has happened to it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table
+
+from taskruns_service import references, tables
+from taskruns_service.dialects import Writes
+from taskruns_service.ledger.entries import Entry, FlowRunEntry, TaskRunEntry
+from taskruns_service.ledger.tasks import Task
+
+_flow_run, _task_run = tables.flow_run, tables.task_run
+
+
+def write_new(
+    writes: Writes, created: Sequence[TaskRunEntry], tasks: dict[tuple[UUID, str], Task], now: datetime
+) -> None:
+    """Inserts new task runs, of these tasks."""
+    writes.insert(_task_run, [_new(entry, tasks[entry.flow_run.flow_id, entry.task_slug], now) for entry in created])
+
+
+def write_changed(
+    writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry], now: datetime
+) -> None:
+    """Updates runs, those that have changed alike together."""
+    changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, Any]], Iterable[Entry]], ...] = (
+        (_task_run, _advanced, (entry for entry in task_runs if entry.advanced)),
+        (_flow_run, _advanced, (entry for entry in flow_runs if entry.advanced)),
+        (_flow_run, _touched, (entry for entry in flow_runs if not entry.aged)),
+        (_task_run, _aged, (entry for entry in task_runs if entry.aged and not entry.advanced)),
+        (_flow_run, _aged, (entry for entry in flow_runs if entry.aged and not entry.advanced)),
+    )
+    for table, columns, entries in changed:
+        writes.update(table, [{**columns(entry, now), "id": entry.id} for entry in entries])
+
+
+def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, Any]:
+    created = entry.created or {}
+    return {
+        **_advanced(entry, now),
+        "id": entry.id,
+        "flow_run_id": entry.flow_run.id,
+        "flow_id": entry.flow_run.flow_id,
+        "task_id": task.id,
+        "task_slug": entry.task_slug,
+        "map_index": entry.map_index,
+        "name": created["name"],
+        "tags": created["tags"] or task.tags or [],
+        "cache_key": task.cache_key,
+        "created": now,
+    }
+
+
+def _touched(entry: FlowRunEntry, now: datetime) -> dict[str, Any]:
+    counted = {state: count for state, count in entry.state_counts.items() if count}
+    return {"sequence": entry.sequence, "state_counts": counted, "updated": entry.updated or now}
+
+
+def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
+    run = entry.run
+    return {
+        **(_touched(entry, now) if isinstance(entry, FlowRunEntry) else {}),
+        "version": run.version,
+        "run_count": run.run_count,
+        "first_timestamp": run.first_timestamp,
+        "start_time": run.start_time,
+        "duration": run.duration,
+        "queue_time": run.queue_time,
+        "sequence": entry.sequence,
+        "updated": entry.updated or now,
+    }
+
+
+def _advanced(entry: Entry, now: datetime) -> dict[str, Any]:
+    run = entry.run
+    columns = {
+        **_aged(entry, now),
+        "state": run.state,
+        "state_id": run.state_id,
+        "state_message": run.state_message,
+        "state_timestamp": run.state_timestamp,
+        "state_start_time": run.state_start_time,
+        "end_time": run.end_time,
+    }
+    if isinstance(entry, TaskRunEntry):
+        columns |= {"result": run.result, "has_result": references.is_kept(run.result)}
+    return columns
