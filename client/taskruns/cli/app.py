@@ -55,7 +55,7 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
     """Send the reports that could not be sent.
 
     Recorders leave them in a folder when the service is away. Each goes to the service that it was meant for, or to
-    that of --url. Exits with 1 if any is left or was refused.
+    that of --url. Exits with 1 if any is left, was refused or could not be read.
     """
     from taskruns.cli import output
     from taskruns.recording import outbox
@@ -66,11 +66,12 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
         click.echo(f"{PROGRAM} flush: {printable(problem)}", err=True)
     if form == "json":
         output.write_json(report)
-    elif not (report.sent or report.refused or report.left):
+    elif not (report.sent or report.refused or report.unreadable or report.left):
         click.echo("There is nothing to send.")
     else:
-        click.echo(f"Reports: {report.sent} sent, {report.refused} refused. Files left: {report.left}.")
-    return NOT_DONE if report.refused or report.left else DONE
+        unreadable = f", {report.unreadable} unreadable" if report.unreadable else ""
+        click.echo(f"Reports: {report.sent} sent, {report.refused} refused{unreadable}. Files left: {report.left}.")
+    return NOT_DONE if report.refused or report.unreadable or report.left else DONE
 
 
 @cli.command(examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/taskruns.fish"))

@@ -171,7 +171,7 @@ class Outbox:
     def _first(self) -> Sequence[Report]:
         if self._spool:
             try:
-                return self._spool.take(BATCH_MOST)
+                return self._take_kept()
             except (OSError, ValueError) as error:
                 _log.error(
                     "%d reports stay in %s, which can not be read: %s", len(self._spool), self._spool.path, error
@@ -179,6 +179,16 @@ class Outbox:
                 self._settled += len(self._spool)
                 self._spool.close()
         return [self._memory.popleft() for _ in range(min(BATCH_MOST, len(self._memory)))]
+
+    def _take_kept(self) -> Sequence[Report]:
+        """Takes reports out of the file; tells of lines that hold none, which are settled by that."""
+        before = len(self._spool)
+        reports = self._spool.take(BATCH_MOST)
+        unreadable = before - len(self._spool) - len(reports)
+        if unreadable and self._spool.reader is not None:
+            self._settled += unreadable
+            _log.error("%s", self._spool.reader.summary())
+        return reports
 
     def _keep_flying(self, reports: Sequence[Report]) -> Sequence[Report]:
         with self._changed:
@@ -221,7 +231,7 @@ class Outbox:
         try:
             last.add(self._flying)
             while self._spool:
-                last.add(self._spool.take(BATCH_MOST))
+                last.add(self._take_kept())
             last.add(self._memory)
         except (OSError, ValueError) as error:
             _log.error("%d reports are lost: they could neither be sent nor written: %s", left, error)
@@ -292,6 +302,8 @@ class Flushed(Struct, frozen=True, kw_only=True):
     """How many were sent."""
     refused: int
     """How many the service refused; they are kept in a file of their own."""
+    unreadable: int
+    """How many lines held no report; they are kept in a file beside the one that they were in."""
     left: int
     """How many files are left, as their service can not be reached or they can not be read."""
     problems: list[str]
@@ -301,7 +313,7 @@ class Flushed(Struct, frozen=True, kw_only=True):
 def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
     """Sends what processes that have ended left behind, to the service it was meant for, or through `client`."""
     folder = settings.outbox_folder() if folder is None else folder
-    sent = left = 0
+    sent = unreadable = left = 0
     refused: list[Refused] = []
     problems: list[str] = []
     for path in leftovers(folder):
@@ -311,6 +323,8 @@ def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
             with claimed(path) as leftover:
                 if leftover is None:
                     continue
+                if leftover.url is None and client is None:
+                    raise ValueError("its first line does not say which service its reports are for. Give its URL.")
                 sending = Sending(client or default_client(leftover.url))
                 for batch in leftover.batches(BATCH_MOST):
                     of_file += sending.send(batch)
@@ -319,8 +333,13 @@ def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
                     keep_refused(folder, of_file)
                 leftover.remove()
             refused += of_file
+            unreadable += leftover.reader.unreadable
+            left += leftover.reader.loss is not None
+            if leftover.reader.unreadable:
+                problems.append(leftover.reader.summary())
         except (TaskRunsError, OSError, ValueError) as error:
             left += 1
             problems.append(f"{path.name}: {error}")
         sent += count - len(of_file)
-    return Flushed(sent=sent, refused=len(refused), left=left, problems=[*problems, *(one.why for one in refused)])
+    problems += (one.why for one in refused)
+    return Flushed(sent=sent, refused=len(refused), unreadable=unreadable, left=left, problems=problems)

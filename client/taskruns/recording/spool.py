@@ -5,7 +5,6 @@ import socket
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice, takewhile
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -14,6 +13,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
+from taskruns.recording.lines import LINE_BYTES, SUFFIX, ReportReader, open_private
 from taskruns.recording.reports import Report
 
 fcntl: ModuleType | None
@@ -22,7 +22,6 @@ try:
 except ImportError:  # Windows, where a file that is open can not be deleted, which serves as well.
     fcntl = None
 
-SUFFIX = ".reports.jsonl"
 REFUSED_SUFFIX = ".refused.jsonl"
 _encode = msgspec.json.Encoder().encode
 
@@ -41,7 +40,6 @@ class Refused(Struct, frozen=True, kw_only=True):
     why: str
 
 
-_decode_report = msgspec.json.Decoder[Report](Report).decode
 _decode_heading = msgspec.json.Decoder(Heading).decode
 
 
@@ -55,6 +53,7 @@ class Spool:
         self.path = folder
         """Where the file is, if there is one."""
         self._file: IO[bytes] | None = None
+        self._reader: ReportReader | None = None
         self._count = self._read_to = self._size = 0
 
     @property
@@ -86,32 +85,46 @@ class Spool:
         self._size = self.path.stat().st_size
         self._count += len(lines)
 
+    @property
+    def reader(self) -> ReportReader | None:
+        """What reads the file, and knows of its lines that hold no report; None if there is no file."""
+        return self._reader
+
     def take(self, most: int) -> list[Report]:
-        """Takes the first reports out. They stay in the file until it is removed.
+        """Takes the reports of the first lines out. They stay in the file until it is removed.
 
         Raises:
             OSError: If they can not be read.
-            ValueError: If they are not what was written.
+            ValueError: If the file has lost lines.
         """
-        if self._file is None:
+        if self._file is None or self._reader is None:
             return []
         self._file.seek(self._read_to)
-        reports = [_decode_report(self._file.readline()) for _ in range(min(most, self._count))]
+        lines = min(most, self._count)
+        try:
+            reports = [report for _ in range(lines) if (report := self._reader.next_report()) is not None]
+        except EOFError:
+            raise ValueError("the file has lost lines") from None
         self._read_to = self._file.tell()
-        self._count -= len(reports)
+        self._count -= lines
         return reports
 
     def remove(self) -> None:
-        """Removes the file, if there is one."""
-        if self._file is not None:
+        """Removes the file, if there is one; one whose unreadable lines are nowhere else is left for `flush`."""
+        if self._reader is not None:
+            is_needed = self._reader.loss is not None
             self.close()
-            self.path.unlink(missing_ok=True)
+            if not is_needed:
+                self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Leaves the file, if there is one, for `flush` to send."""
         if self._file is not None:
             self._file.close()
-        self._file, self._count, self._read_to, self._size = None, 0, 0, 0
+        if self._reader is not None:
+            self._reader.close()
+        self._file = self._reader = None
+        self._count = self._read_to = self._size = 0
 
     def _make(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -121,7 +134,7 @@ class Spool:
         heading = _encode(Heading(url=self._url)) + b"\n"
         # It gets its name when it has its heading and is locked: `flush` must not come in between.
         unfinished = self.path.with_suffix(".part")
-        file = _open_private(unfinished, os.O_RDWR | os.O_EXCL, "r+b")
+        file = open_private(unfinished, os.O_RDWR | os.O_EXCL, "r+b")
         try:
             with suppress(OSError):  # There are file systems without locks.
                 _lock(file)
@@ -132,6 +145,7 @@ class Spool:
             unfinished.unlink(missing_ok=True)
             raise
         self._file = file
+        self._reader = ReportReader(file, self.path)
         self._size = self._read_to = len(heading)
 
 
@@ -142,19 +156,32 @@ class Leftover:
         """See `claimed`."""
         self._path = path
         self._file = file
-        self.url = _decode_heading(file.readline()).url
-        """The service that its reports are for."""
+        self.url: str | None = None
+        """The service that its reports are for; None if its first line does not say."""
+        try:
+            self.url = _decode_heading(file.readline(LINE_BYTES)).url
+        except (ValueError, RecursionError):
+            file.seek(0)  # it may be a report, and is kept as one that can not be read otherwise
+        self.reader = ReportReader(file, path)
 
     def batches(self, most: int) -> Iterator[list[Report]]:
-        """Yields its reports in their order; a last line that was not written to its end is left out."""
-        whole = takewhile(lambda line: line.endswith(b"\n"), self._file)
-        while batch := [_decode_report(line) for line in islice(whole, most)]:
+        """Yields its reports in their order; lines that hold none are left out, and kept beside it."""
+        batch: list[Report] = []
+        with suppress(EOFError):
+            while True:
+                if (report := self.reader.next_report()) is not None:
+                    batch.append(report)
+                if len(batch) == most:
+                    yield batch
+                    batch = []
+        if batch:
             yield batch
 
     def remove(self) -> None:
-        """Removes the file."""
+        """Removes the file, unless it has lines that hold no report and could not be kept elsewhere."""
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        if self.reader.loss is None:
+            self._path.unlink(missing_ok=True)
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -168,7 +195,6 @@ def claimed(path: Path) -> Generator[Leftover | None, None, None]:
 
     Raises:
         OSError: If it can not be read or locked.
-        msgspec.DecodeError: If it is not one of reports.
     """
     try:
         file = path.open("r+b")
@@ -176,20 +202,21 @@ def claimed(path: Path) -> Generator[Leftover | None, None, None]:
         yield None
         return
     with file:
-        yield Leftover(path, file) if _lock(file) else None
+        leftover = Leftover(path, file) if _lock(file) else None
+        try:
+            yield leftover
+        finally:
+            if leftover is not None:
+                leftover.reader.close()
 
 
 def keep_refused(folder: Path, refused: Iterable[Refused]) -> Path:
     """Adds reports that the service did not take to the file of them, which nothing sends again."""
     path = folder / f"{socket.gethostname()}-{os.getpid()}{REFUSED_SUFFIX}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _open_private(path, os.O_WRONLY | os.O_APPEND, "ab") as file:
+    with open_private(path, os.O_WRONLY | os.O_APPEND, "ab") as file:
         file.write(b"".join(_encode(one) + b"\n" for one in refused))
     return path
-
-
-def _open_private(path: Path, flags: int, mode: str) -> IO[bytes]:
-    return os.fdopen(os.open(path, flags | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600), mode)
 
 
 def _lock(file: IO[bytes]) -> bool:

@@ -108,4 +108,4 @@ def test_nothing_to_flush_is_said(tmp_path: Path) -> None:
     for arguments in (["flush"], ["flush", "--folder", str(tmp_path / "none")]):
         assert run(*arguments, TASKRUNS_HOME=tmp_path) == (0, "There is nothing to send.\n", "")
     done = run("flush", "--json", TASKRUNS_HOME=tmp_path)
-    assert json.loads(done.out) == {"sent": 0, "refused": 0, "left": 0, "problems": []}
+    assert json.loads(done.out) == {"sent": 0, "refused": 0, "unreadable": 0, "left": 0, "problems": []}

@@ -1,10 +1,13 @@
 """What the tests of the recorder share: a service, a home, and programs that run in processes of their own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from taskruns import Client
 from tests.client.recording.scripts import Scripts
+from tests.postgres import free_port
 from tests.service import Served
 
 
@@ -31,3 +34,10 @@ def environment(bare_environment: None, service: Served, home: Path, monkeypatch
 def scripts(service: Served, tmp_path: Path) -> Scripts:
     """Programs that report to the service."""
     return Scripts(tmp_path, service.url)
+
+
+@pytest.fixture
+def away() -> Iterator[Client]:
+    """A client of a service that is away."""
+    with Client(f"http://127.0.0.1:{free_port()}") as client:
+        yield client

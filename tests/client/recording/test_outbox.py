@@ -111,13 +111,6 @@ def fickle(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     service.stop()
 
 
-@pytest.fixture
-def away() -> Iterator[Client]:
-    """A client of a service that is away."""
-    with Client(f"http://127.0.0.1:{free_port()}") as client:
-        yield client
-
-
 # While the service answers
 
 
@@ -325,7 +318,7 @@ def test_what_is_left_at_the_end_is_in_one_file_in_its_order(
 
     (path,) = tmp_path.iterdir()
     assert caplog.messages[-1] == f"12001 reports could not be sent. They are in {path}: `taskruns flush` sends them."
-    assert flush(tmp_path, client) == outbox.Flushed(sent=12_001, refused=0, left=0, problems=[])
+    assert flush(tmp_path, client) == outbox.Flushed(sent=12_001, refused=0, unreadable=0, left=0, problems=[])
     assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(12_000)]
     assert list(tmp_path.iterdir()) == []
 
@@ -337,7 +330,7 @@ def test_what_is_reported_after_the_end_is_left_in_a_file_too(client: Client, tm
     box.put(created)
     box.put(a_report(created.flow_run_id, "inc-1"))
 
-    assert flush(tmp_path, client) == outbox.Flushed(sent=2, refused=0, left=0, problems=[])
+    assert flush(tmp_path, client) == outbox.Flushed(sent=2, refused=0, unreadable=0, left=0, problems=[])
     assert slugs(client, created.flow_run_id) == ["inc-1"]
 
 
@@ -495,4 +488,4 @@ def test_flush_that_is_cut_short_keeps_the_file_and_refuses_nothing_twice(servic
 
 
 def test_flush_of_a_folder_that_is_not_there_has_nothing_to_do(tmp_path: Path) -> None:
-    assert flush(tmp_path / "outbox") == outbox.Flushed(sent=0, refused=0, left=0, problems=[])
+    assert flush(tmp_path / "outbox") == outbox.Flushed(sent=0, refused=0, unreadable=0, left=0, problems=[])

@@ -82,7 +82,7 @@ def test_file_of_a_program_that_runs_is_left_to_it(scripts: Scripts, client: Cli
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             assert len(scripts.waiting()) == 1
-            assert flush(scripts.outbox, client) == outbox.Flushed(sent=0, refused=0, left=0, problems=[])
+            assert flush(scripts.outbox, client) == outbox.Flushed(sent=0, refused=0, unreadable=0, left=0, problems=[])
         finally:
             (scripts.folder / "end").touch()
             process.communicate(timeout=30)

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -152,14 +151,6 @@ def test_files_are_sent_in_the_order_in_which_they_were_made(tmp_path: Path) -> 
     assert leftovers(tmp_path) == [spool.path for spool in reversed(spools)]
     for spool in spools:
         spool.close()
-
-
-@pytest.mark.parametrize("content", [b"", b"junk\n", b'{"url": 1}\n', b"\xff\n"])
-def test_file_that_is_not_one_of_reports_is_an_error(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "a.reports.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"."), claimed(path):
-        pass
 
 
 def test_refused_reports_are_kept_with_the_reason(tmp_path: Path) -> None:
