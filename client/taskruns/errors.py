@@ -186,7 +186,7 @@ class ResultNotReady(Conflict, ResultError):
 
 
 class StateIdConflict(Conflict):
-    """This state id was used for another run: make a new id for every state."""
+    """This state id was used for another state, or for another run: make a new id for every state."""
 
     of_code = "state-id-conflict"
 

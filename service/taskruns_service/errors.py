@@ -132,7 +132,7 @@ class FlowRunConflict(ServiceError):
 
 
 class StateIdConflict(ServiceError):
-    """This state id was used for another run. Make a new id for every state."""
+    """This state id was used for another state, or for another run. Make a new id for every state."""
 
     code = "state-id-conflict"
     status = HTTPStatus.CONFLICT

@@ -217,3 +217,102 @@ async def test_unknown_task_run_is_refused_alone(client: httpx.AsyncClient, task
             },
         ],
     )
+
+
+STATE = {
+    "type": "Success",
+    "timestamp": "2021-05-12T18:00:00.5Z",
+    "message": "All fine.",
+    "result": {"type": "LocalResult", "dir": "/data", "location": "a", "size": 1},
+    "details": {"x": [1, None], "y": {"a": 1, "b": 2}},
+}
+OTHERS = {
+    "type": {"type": "Cached"},
+    "timestamp": {"timestamp": "2021-05-12T18:00:00.500001Z"},
+    "message": {"message": "Fine."},
+    "no message": {"message": None},
+    "result": {"result": {**STATE["result"], "location": "b"}},
+    "result of another kind": {"result": {**STATE["result"], "size": 1.0}},
+    "no result": {"result": None},
+    "details": {"details": {**STATE["details"], "x": [True, None]}},
+    "no details": {"details": {}},
+}
+SAME = {
+    "the same": {},
+    "another offset": {"timestamp": "2021-05-12T20:00:00.500+02:00"},
+    "no timestamp": {"timestamp": ...},
+    "another order of members": {"details": {"y": {"b": 2, "a": 1}, "x": [1, None]}},
+    "a condition": {"force": True},
+    "a version that it had": {"expected_version": 0},
+}
+
+
+def changed(state: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**state, **changes}.items() if value is not ...}
+
+
+@pytest.fixture
+async def paths(client: httpx.AsyncClient, flow_run: str, task_run_id: str) -> list[str]:
+    """Where states of one run go: of a flow run and of a task run."""
+    return [f"{flow_run}/states", f"/task-runs/{task_run_id}/states"]
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+async def test_other_state_with_the_same_id_is_refused(
+    client: httpx.AsyncClient, paths: list[str], changes: dict[str, Any]
+) -> None:
+    (name,) = changes
+    for path in paths:
+        state = {"id": str(uuid4()), **STATE}
+        assert (await client.post(path, json=state)).status_code == 201
+        before = (await client.get(path)).content
+        response = await client.post(path, json={**state, **changes})
+        problem = problem_of(response)
+        assert (response.status_code, problem["code"]) == (409, "state-id-conflict")
+        assert problem["errors"] == [{"pointer": f"/{name}", "detail": f"The state {state['id']} has another {name}."}]
+        assert (await client.get(path)).content == before
+
+
+@pytest.mark.parametrize("changes", SAME.values(), ids=SAME)
+async def test_same_state_is_known_however_it_is_written(
+    client: httpx.AsyncClient, paths: list[str], changes: dict[str, Any]
+) -> None:
+    for path in paths:
+        state = {"id": str(uuid4()), **STATE}
+        await client.post(path, json=state)
+        response = await client.post(path, json=changed(state, changes))
+        assert (response.status_code, response.json()["outcome"]) == (200, "duplicate")
+
+
+@pytest.mark.parametrize("one_request", [True, False])
+async def test_other_states_with_known_ids_are_refused_alone(
+    client: httpx.AsyncClient, flow_run: str, task_run_id: str, one_request: bool
+) -> None:
+    state = {"id": str(uuid4()), **STATE}
+    other = {**state, "type": "Failed", "message": None}
+    fresh = {"id": str(uuid4()), "type": "Cached", "timestamp": "2021-05-12T18:00:01Z"}
+
+    async def refused(path: str, first: Any, second: Any) -> Any:
+        bodies = [[first, second]] if one_request else [[first], [second]]
+        for items in bodies:
+            response = await client.post(path, json={"items": items})
+        assert response.status_code == 207
+        item = response.json()["items"][-1]
+        assert (item["outcome"], item["problem"]["code"]) == ("refused", "state-id-conflict")
+        return item["problem"]["errors"]
+
+    whose = {"task_run_id": task_run_id}
+    detail = f"The state {state['id']} has another"
+    assert await refused("/task-runs/states", {**whose, **state}, {**whose, **other}) == [
+        {"pointer": f"/items/{int(one_request)}/{name}", "detail": f"{detail} {name}."} for name in ("type", "message")
+    ]
+    state["id"] = other["id"] = str(uuid4())
+    detail = f"The state {state['id']} has another"
+    report = {"task_slug": "bulk"}
+    errors = await refused(f"{flow_run}/task-runs", {**report, "states": [state]}, {**report, "states": [fresh, other]})
+    assert errors == [
+        {"pointer": f"/items/{int(one_request)}/states/1/{name}", "detail": f"{detail} {name}."}
+        for name in ("type", "message")
+    ]
+    (task_run,) = (await client.get(f"{flow_run}/task-runs", params={"task_slug": "bulk"})).json()["items"]
+    assert task_run["state"] == "Cached"  # the other state of the item is recorded

@@ -36,8 +36,8 @@ QUESTIONS = {
     "read by id": ledger.read_by_id,
     "read by key": ledger.read_by_key,
     "read tasks": tasks.read_tasks,
-    "owners of task run states": history.TASK_RUN_STATEMENTS.owners,
-    "owners of flow run states": history.FLOW_RUN_STATEMENTS.owners,
+    "known task run states": history.TASK_RUN_STATEMENTS.known,
+    "known flow run states": history.FLOW_RUN_STATEMENTS.known,
     "get a task run": queries._get_task_run,
     "get a flow run": queries._get_flow_run,
 }

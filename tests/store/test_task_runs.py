@@ -220,11 +220,20 @@ async def test_run_that_runs_again_has_no_end(database: Database, writer: Writer
 
 
 async def test_duplicate_writes_nothing(database: Database, writer: Writer) -> None:
+    report = state("Running", message="Starting.", details={"x": [1, 1.5, None]})
+    task_run_id = await create_task_run(writer, "extract-1", report)
+    before = await get_task_run(database, task_run_id), await list_states(database, task_run_id)
+    assert await report_state(writer, task_run_id, report) == Reported("duplicate", task_run_id, 1, StateType.Running)
+    assert (await get_task_run(database, task_run_id), await list_states(database, task_run_id)) == before
+
+
+async def test_other_state_with_a_known_id_is_refused_and_writes_nothing(database: Database, writer: Writer) -> None:
     report = state("Running", 1)
     task_run_id = await create_task_run(writer, "extract-1", report)
     before = await get_task_run(database, task_run_id), await list_states(database, task_run_id)
-    again = state("Success", 2, id=report.id)
-    assert await report_state(writer, task_run_id, again) == Reported("duplicate", task_run_id, 1, StateType.Running)
+    with pytest.raises(StateIdConflict) as refused:
+        await report_state(writer, task_run_id, state("Success", 2, id=report.id))
+    assert [fault.pointer for fault in refused.value.faults] == ["/type", "/timestamp"]
     assert (await get_task_run(database, task_run_id), await list_states(database, task_run_id)) == before
 
 

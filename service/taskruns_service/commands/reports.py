@@ -150,7 +150,7 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             except ServiceError as error:
                 refusals.append((index, error))
         if refusals:
-            faults = tuple(Fault(pointer=f"/states/{index}", detail=error.detail) for index, error in refusals)
+            faults = tuple(fault for index, error in refusals for fault in _faults_of_state(index, error))
             first = refusals[0][1]
             problem = type(first)(first.detail, faults=faults, **first.members)
             return reported(entry, "refused", problem)
@@ -163,6 +163,12 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             conflict = StateIdConflict()
             faults = tuple(Fault(pointer=f"/states/{index}", detail=conflict.detail) for index in places)
             raise StateIdConflict(conflict.detail, faults=faults)
+
+
+def _faults_of_state(index: int, error: ServiceError) -> Sequence[Fault]:
+    """What is wrong with one of the states of a report."""
+    faults = error.faults or (Fault(detail=error.detail),)
+    return [Fault(pointer=f"/states/{index}{fault.pointer or ''}", detail=fault.detail) for fault in faults]
 
 
 class ReportTaskRunState(OfTaskRun, frozen=True):

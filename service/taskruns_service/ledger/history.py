@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, func, select
 from taskruns_service import tables
 from taskruns_service.dialects import ListOfIds, Prepared, Writes, any_of, placeholder
 from taskruns_service.ledger.entries import Entry
+from taskruns_service.ledger.repeats import KnownState
 from taskruns_service.states import PastState, Report, Run, StateType
 
 
@@ -29,13 +30,14 @@ class Histories:
         self._statements = statements
         self._new: list[_NewState] = []
         self._accepted: list[dict[str, Any]] = []
-        self.owners: dict[UUID, UUID] = {}
-        """The runs that have a state already, by the id of the state."""
+        self.known: dict[UUID, KnownState] = {}
+        """States that are in a history already, by their ids."""
 
-    def read_owners(self, reports: Sequence[Report]) -> None:
-        """Reads which of these states are in a history already, and in whose."""
+    def read_known(self, reports: Sequence[Report]) -> None:
+        """Reads which of these states are in a history already."""
         if ids := [report.id for report in reports if not report.id_is_new]:
-            self.owners |= {row[0]: row[1] for row in self._statements.owners.rows(self._connection, {"ids": ids})}
+            rows = self._statements.known.rows(self._connection, {"ids": ids})
+            self.known |= {identifier: KnownState(*state) for identifier, *state in rows}
 
     def read(self, entry: Entry, entries: Mapping[UUID, Any]) -> Iterable[PastState]:
         """The history of a run; those of all `entries` are read with it, since they may be asked for."""
@@ -51,6 +53,7 @@ class Histories:
     def add(self, entry: Entry, row: dict[str, Any]) -> None:
         """Adds a state to the history of a run."""
         self._new.append(_NewState(entry, row))
+        self.known[row["id"]] = KnownState(entry.id, *(row[name] for name in KnownState._fields[1:]))
 
     def promote(self, run: Run) -> Run:
         """Makes an earlier state of the history the current one; gives the run with its message and result."""
@@ -74,8 +77,8 @@ class Histories:
 class Statements(NamedTuple):
     """What is asked of a table of histories."""
 
-    owners: Prepared
-    """Whose these states (`ids`) are."""
+    known: Prepared
+    """These states (`ids`), as a KnownState has them."""
     history: Prepared
     """The histories of these runs (`run_ids`). What was taken before states were marked as forced keeps its place."""
     state: Prepared
@@ -86,8 +89,9 @@ def _statements(table: Table, owner: str) -> Statements:
     columns = table.c
     is_forced = func.coalesce(columns.forced, columns.accepted)
     past_state = select(columns[owner], columns.id, columns.type, columns.timestamp, is_forced)
+    known = select(columns.id, columns[owner]).add_columns(*(columns[name] for name in KnownState._fields[1:]))
     return Statements(
-        Prepared(select(columns.id, columns[owner]).where(any_of(columns.id, placeholder("ids", ListOfIds)))),
+        Prepared(known.where(any_of(columns.id, placeholder("ids", ListOfIds)))),
         Prepared(past_state.where(any_of(columns[owner], placeholder("run_ids", ListOfIds)))),
         Prepared(select(columns.message, columns.start_time, columns.result).where(columns.id == placeholder("id"))),
     )

@@ -23,7 +23,7 @@ from taskruns_service.dialects import (
     natural_key_in,
     placeholder,
 )
-from taskruns_service.errors import StateIdConflict, TerminalState, VersionConflict
+from taskruns_service.errors import TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.ledger.entries import (
     RUN_COLUMNS,
@@ -75,13 +75,13 @@ class Ledger:
             self._keep_rows(read_by_key.rows(self._connection, {"keys": keys}))
 
     def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
-        """Reads which of these states are in the histories already, and whose they are."""
-        self._task_run_histories.read_owners(task_run_states)
-        self._flow_run_histories.read_owners(flow_run_states)
+        """Reads which of these states are in the histories already."""
+        self._task_run_histories.read_known(task_run_states)
+        self._flow_run_histories.read_known(flow_run_states)
 
     def has_task_run_state(self, state_id: UUID) -> bool:
         """Whether a task run has this state in its history already."""
-        return state_id in self._task_run_histories.owners
+        return state_id in self._task_run_histories.known
 
     def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
         """The task runs of a flow run that are not finished, those too that this ledger has made."""
@@ -122,14 +122,14 @@ class Ledger:
         Raises StateIdConflict, VersionConflict or TerminalState; the run is as it was then.
         """
         histories, entries = self._histories_of(entry)
-        if histories.owners.get(report.id, entry.id) != entry.id:
-            raise StateIdConflict
+        if (known := histories.known.get(report.id)) is not None:
+            known.refuse_others(entry, report)
         before, sequence = entry.run, entry.flow_run.sequence
         kind, run, past_state = advance(
             before,
             report,
             now=self._now,
-            seen=histories.owners,
+            seen=histories.known,
             sequence=sequence,
             history=partial(histories.read, entry, entries),
         )
@@ -147,7 +147,6 @@ class Ledger:
         if report.timestamp is None:
             # After a state that another transaction dated a moment later than this one began.
             entry.updated = max(self._now, past_state.timestamp)
-        histories.owners[report.id] = entry.id
         accepted = kind is Kind.recorded
         if run.state_id not in (before.state_id, report.id):
             run = histories.promote(run)
