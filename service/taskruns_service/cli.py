@@ -103,7 +103,7 @@ def migrate(**flags: Any) -> None:
     settings = read_settings(os.environ, **flags)
     with _alone(settings):
         _change(settings, migrations.upgrade)
-    click.echo(f"The database has the schema {migrations.head()}.")
+    click.echo(f"The database has the schema {_ask(settings, migrations.current)}.")
 
 
 @cli.command()

@@ -316,3 +316,11 @@ api_key = Table(
     Column("created", Timestamp, nullable=False),
     Column("revoked", Timestamp),
 )
+
+# One row: the schema's revision, and that of the oldest service that may use it. Migrations keep it.
+schema_use = Table(
+    "schema_use",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("oldest", String(32), nullable=False),
+)

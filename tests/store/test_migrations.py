@@ -40,8 +40,6 @@ def known_revisions() -> list[str]:
 
 def test_revisions_are_known_without_alembic() -> None:
     assert known_revisions()[0] == migrations.head()
-    for revision in known_revisions():
-        migrations.refuse_newer(revision)
 
 
 async def test_migrated_schema_is_that_of_the_tables(database: Database) -> None:
@@ -166,14 +164,64 @@ async def test_every_older_database_is_refused(empty_database_url: str) -> None:
             )
 
 
-async def test_newer_database_is_refused_and_not_migrated(empty_database_url: str) -> None:
-    needed = migrations.head()
+@pytest.mark.parametrize(
+    ("revisions", "oldest"),
+    [
+        ([("0001", False)], "0001"),
+        ([("0003", True), ("0002", False), ("0001", False)], "0002"),
+        ([("0003", False), ("0002", True), ("0001", False)], "0003"),
+        ([("0003", True), ("0002", True), ("0001", False)], "0001"),
+    ],
+)
+def test_oldest_service_is_that_of_the_last_revision_that_does_more_than_add(
+    revisions: list[tuple[str, bool]], oldest: str
+) -> None:
+    assert migrations.oldest_use(revisions) == oldest
+
+
+async def set_revision(database: Database, version: str, **use: str) -> None:
+    """Makes the database one that a newer version of the service has migrated."""
+    await database.transact(run_on, text(f"UPDATE alembic_version SET version_num = '{version}'"))
+    if use:
+        await database.transact(run_on, tables.schema_use.update().values(**use))
+
+
+async def test_newer_database_that_has_more_is_used_and_not_migrated(empty_database_url: str) -> None:
     async with opened(empty_database_url) as database:
         await database.transact(migrations.upgrade)
-        await database.transact(run_on, text("UPDATE alembic_version SET version_num = '9999'"))
+        await set_revision(database, "9999", revision="9999", oldest=migrations.head())
+        await database.read_snapshot(migrations.verify)
+        await database.transact(migrations.upgrade)
+        assert await database.transact(migrations.current) == "9999"
+        assert await database.transact(differences) == []
+
+
+@pytest.mark.parametrize(
+    ("use", "needed"),
+    [
+        ({"revision": "9999", "oldest": "9998"}, ", and only services from 9998 on may use it"),
+        ({"revision": "9998", "oldest": "0001"}, ""),  # that of another revision does not count
+        ({}, ""),
+    ],
+)
+async def test_newer_database_is_refused_and_not_migrated(
+    empty_database_url: str, use: dict[str, str], needed: str
+) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        await set_revision(database, "9999", **use)
         for ask in (migrations.verify, migrations.upgrade):
             with pytest.raises(ConfigurationError) as refused:
                 await database.transact(ask)
             assert str(refused.value) == (
-                f"The database has the schema 9999, which is newer than this service ({needed}). Update the service."
+                f"The database has the schema 9999, which is newer than this service ({migrations.head()}){needed}. "
+                "Update the service."
             )
+
+
+async def test_newer_database_of_before_the_use_was_noted_is_refused(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade, "0004")
+        await set_revision(database, "9999")
+        with pytest.raises(ConfigurationError, match="newer than this service"):
+            await database.read_snapshot(migrations.verify)

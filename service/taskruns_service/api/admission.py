@@ -3,27 +3,35 @@
 from taskruns_service.api.operations import Scope
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.deadlines import Client, current_client
-from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
+from taskruns_service.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.keys import KeyRing
 
 
 async def admit(request: ApiRequest) -> None:
     """Runs before every handler; not as guards, since Litestar copies the handler for each of them.
 
-    Raises Unauthenticated, Forbidden or InvalidRequest.
+    Raises what `let_in` raises, or InvalidRequest.
     """
     current_client.set(Client(request.receive))
     declared = request.operation
     if declared is not None:
-        await ask_for_key(request, declared.scope)
+        await let_in(request, declared.scope)
     if not (declared and declared.parameters):
         _refuse_query(request)
 
 
-async def ask_for_key(request: ApiRequest, needed: Scope) -> None:
-    """Where no keys are asked for, the application has no key ring. Raises Unauthenticated or Forbidden."""
+async def let_in(request: ApiRequest, needed: Scope) -> None:
+    """Lets a request in, where keys are asked for with one of the scope that it needs.
+
+    Where none are asked for, the application has no key ring. Raises Unauthenticated or Forbidden, and
+    DatabaseUnavailable while this version of the service may not use the schema of the database.
+    """
     ring: KeyRing | None = request.app.state.key_ring
-    if ring is None or needed is Scope.public:
+    if needed is Scope.public:
+        return
+    if (why := request.app.state.refusal) is not None:
+        raise DatabaseUnavailable(why, retry_after=5)
+    if ring is None:
         return
     scheme, _, token = (request.header(b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from litestar import Response, get, post
 
-from taskruns_service.api.admission import ask_for_key
+from taskruns_service.api.admission import let_in
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
 from taskruns_service.api.requests import ApiRequest, require_json
@@ -38,10 +38,10 @@ async def post_graphql(request: ApiRequest) -> Response[bytes]:
 async def _answer(request: ApiRequest) -> Answer:
     resources: Resources = request.app.state.graphql
     try:
-        await ask_for_key(request, Scope.read)
+        await let_in(request, Scope.read)
         operation = await execution.receive_operation(await request.body(), resources.background)
         if operation.writes:
-            await ask_for_key(request, Scope.write)
+            await let_in(request, Scope.write)
     except (Unauthenticated, Forbidden) as error:
         return execution.answer_error(error)
     except InvalidRequest as error:

@@ -10,6 +10,7 @@ revision: str = ${repr(up_revision)}
 down_revision: str | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
 depends_on: str | Sequence[str] | None = ${repr(depends_on)}
+additive = False  # True where services of the revision before may go on reading and writing
 
 
 def upgrade() -> None:
