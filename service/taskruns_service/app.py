@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from taskruns_service import commands, counts, dialects, migrations
+from taskruns_service import commands, counts, dialects
 from taskruns_service.api import HANDLERS, UNDOCUMENTED
 from taskruns_service.api.admission import admit
 from taskruns_service.api.bodies import BodyLimits
@@ -23,7 +23,7 @@ from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.background import Background
 from taskruns_service.database import Database, open_database
-from taskruns_service.errors import ConfigurationError, ServiceError
+from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
 from taskruns_service.graphql.context import Resources
 from taskruns_service.graphql.schema import make_schema
@@ -34,10 +34,10 @@ from taskruns_service.readiness import Readiness
 from taskruns_service.settings import Settings, read_settings
 from taskruns_service.standbys import open_standbys
 from taskruns_service.stopping import Requests, Stopping
+from taskruns_service.watching import Watch
 from taskruns_service.writer import Writer
 
 FOLD_SECONDS = 1.0
-SCHEMA_SECONDS = 5.0
 
 
 def create_app(
@@ -70,8 +70,8 @@ def create_app(
             app.state.writer = writer
             app.state.readiness = Readiness(database)
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
-            app.state.refusal = None
-            chores = [background.tidy(), _watch_schema(app, database)]
+            app.state.watch = Watch(database, settings.synchronous)
+            chores = [background.tidy(), app.state.watch.run()]
             if dialects.traits(settings.url).appends_deltas:
                 chores.append(_fold(database))
             tasks = [asyncio.create_task(chore) for chore in chores]
@@ -118,19 +118,6 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-async def _watch_schema(app: Litestar, database: Database) -> None:
-    """Notes when the database is migrated to a schema that this version of the service may not use, and when it may."""
-    while True:
-        await asyncio.sleep(SCHEMA_SECONDS)
-        try:
-            await database.read_back(migrations.verify)
-            app.state.refusal = None
-        except ConfigurationError as error:
-            app.state.refusal = str(error)
-        except (ServiceError, *dialects.DATABASE_ERRORS):
-            pass  # requests meet that themselves
 
 
 async def _fold(database: Database) -> None:

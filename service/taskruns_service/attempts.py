@@ -35,6 +35,8 @@ class Attempts:
         self._url = url
         self._most = most
         self._renew = renew
+        self.damage: str | None = None
+        """What is wrong with the file, once an attempt has met it."""
 
     async def make(
         self,
@@ -57,6 +59,7 @@ class Attempts:
                 return answer
             except dialects.DATABASE_ERRORS as error:
                 last, trouble = error, dialects.trouble(error)
+                self.damage = dialects.damage_of(self._url, error) or self.damage
             if progress is not None:
                 progress.error = last
             if trouble is Trouble.demoted and attempt == 1:

@@ -1,4 +1,4 @@
-"""The command line for operators: serve, migrate, check, prune, import-prefect1, openapi and keys."""
+"""The command line for operators: serve, migrate, check, backup, prune, import-prefect1, openapi and keys."""
 
 import asyncio
 import os
@@ -73,6 +73,8 @@ def serve(**flags: Any) -> None:
         click.echo(f"database  {dialects.shown_url(settings.url)}", err=True)
         if settings.read_url is not None:
             click.echo(f"standbys  {dialects.shown_url(settings.read_url)}", err=True)
+        for risk in _ask(settings, dialects.durability_risks, settings.synchronous):
+            click.echo(f"warning   {risk}", err=True)
         click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
     _serve(settings, address)
 
@@ -117,6 +119,25 @@ def check(**flags: Any) -> None:
         click.echo(f"{drift.what}: counted {drift.counted}, kept {drift.kept}")
     click.echo(f"{len(drifts)} counts differ." if drifts else "All counts are right.")
     sys.exit(1 if drifts else 0)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_database
+def backup(file: Path, **flags: Any) -> None:
+    """Copy the SQLite database to FILE, while the service goes on; the copy is checked before it has that name.
+
+    An existing file is never overwritten. PostgreSQL has tools of its own, such as pg_dump.
+    """
+    settings = read_settings(os.environ, **flags)
+    traits = dialects.traits(settings.url)
+    if traits.asynchronous:
+        raise ConfigurationError(
+            f"This copies SQLite files, and the database is {traits.name}. Use its own pg_dump, such as "
+            "`pg_dump --format=custom --file=taskruns.dump`."
+        )
+    dialects.back_up(Path(str(settings.url.database)), file)
+    click.echo(f"Copied {settings.url.database} to {file} ({file.stat().st_size:,} bytes).")
 
 
 @cli.command("import-prefect1")
@@ -288,12 +309,13 @@ def _listenable(settings: Settings) -> str:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Holds the lock of a SQLite file."""
+    """Holds the lock of a SQLite file; raises ConfigurationError for one that is damaged."""
     if dialects.traits(settings.url).asynchronous:
         yield
     else:
         private_files.create_folder(Path(str(settings.url.database)).parent)
         with locks.hold(str(settings.url.database)):
+            dialects.refuse_damaged(Path(str(settings.url.database)))
             yield
 
 

@@ -88,6 +88,11 @@ class Database:
         self._refusal: _Refusal | None = None
 
     @property
+    def damage(self) -> str | None:
+        """What is wrong with the file, once a question or a change has met it."""
+        return self._attempts.damage
+
+    @property
     def target(self) -> dialects.Target:
         """What statements are compiled for."""
         return dialects.target_of(self._readers)

@@ -196,7 +196,7 @@ def wired(cable: Cable, postgres_url: str, tmp_path: Path) -> Iterator[tuple[Ser
     """The service, which has its database at the end of the cable, and a client that has used it."""
     url = postgres_url.replace(f":{urlsplit(postgres_url).port}/", f":{cable.port}/")
     with served(url, tmp_path) as service, service.client() as http:
-        assert http.get("/ready").json() == http.get("/health").json()
+        assert http.get("/ready").json().items() >= http.get("/health").json().items()
         assert http.post("/flow-runs", json={"flow_name": "f"}).status_code == 201
         yield service, http
 

@@ -24,13 +24,13 @@ async def let_in(request: ApiRequest, needed: Scope) -> None:
     """Lets a request in, where keys are asked for with one of the scope that it needs.
 
     Where none are asked for, the application has no key ring. Raises Unauthenticated or Forbidden, and
-    DatabaseUnavailable while this version of the service may not use the schema of the database.
+    DatabaseUnavailable while the service may not use the database.
     """
     ring: KeyRing | None = request.app.state.key_ring
     if needed is Scope.public:
         return
-    if (why := request.app.state.refusal) is not None:
-        raise DatabaseUnavailable(why, retry_after=5)
+    if (refusal := request.app.state.watch.refusal) is not None:
+        raise DatabaseUnavailable(refusal)
     if ring is None:
         return
     scheme, _, token = (request.header(b"authorization") or "").partition(" ")

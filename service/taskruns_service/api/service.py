@@ -15,6 +15,7 @@ from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import NotReady
+from taskruns_service.watching import Watch
 
 TAG = "service"
 
@@ -40,16 +41,19 @@ async def get_health() -> JsonResponse:
     summary="Tell whether the service is ready for work",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("It is ready.", models.Health)},
+    answers={200: Answer("It is ready.", models.Readiness)},
     errors=(NotReady,),
 )
 async def get_readiness(request: ApiRequest) -> JsonResponse:
-    """Tell whether the database answers, takes changes and has the schema that this version needs; if not, `detail`
-    says why.
+    """Tell whether the database answers, takes changes, is undamaged as far as is known and has a schema that this
+    version can use; if not, `detail` says why.
     """
+    watch: Watch = request.app.state.watch
+    if watch.refusal is not None:
+        raise NotReady(watch.refusal)
     if (reason := await request.app.state.readiness.reason_against()) is not None:
         raise NotReady(reason, retry_after=1)
-    return responses.as_json(models.Health(status="ok", version=__version__))
+    return responses.as_json(models.Readiness(status="ok", version=__version__, warnings=await watch.risks()))
 
 
 @operation(

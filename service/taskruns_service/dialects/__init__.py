@@ -25,6 +25,7 @@ from taskruns_service.dialects.documents import (
     state_document,
 )
 from taskruns_service.dialects.driver import aside, execute
+from taskruns_service.dialects.durability import durability_risks, has_wal_reset_fault
 from taskruns_service.dialects.expressions import (
     any_in,
     any_of,
@@ -46,6 +47,7 @@ from taskruns_service.dialects.expressions import (
     read_twice,
     seconds_between,
 )
+from taskruns_service.dialects.files import back_up, damage_of, find_damage, refuse_damaged
 from taskruns_service.dialects.loading import batches, expect_many_rows, insert_many
 from taskruns_service.dialects.matching import check_patterns, json_matches, text_matches
 from taskruns_service.dialects.prepared import (
@@ -123,6 +125,7 @@ __all__ = [
     "any_of",
     "any_of_or_in",
     "aside",
+    "back_up",
     "batches",
     "bounded_text",
     "by_no_index",
@@ -131,23 +134,27 @@ __all__ = [
     "complaint",
     "connect",
     "constant",
+    "damage_of",
     "day_of",
     "day_text",
     "deadline_of",
     "decode_json",
     "document",
     "documents",
+    "durability_risks",
     "encode_json",
     "encoded_json",
     "execute",
     "expect_many_rows",
     "explanation",
     "file_url",
+    "find_damage",
     "has_all_items",
     "has_any_item",
     "has_item",
     "has_replayed",
     "has_text",
+    "has_wal_reset_fault",
     "hour_of",
     "hour_text",
     "insert_for",
@@ -170,6 +177,7 @@ __all__ = [
     "prepare_sqlite",
     "read_twice",
     "read_url",
+    "refuse_damaged",
     "refuse_old",
     "row_of",
     "seconds_between",

@@ -319,10 +319,24 @@ class Aggregate(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """Whether the process is alive, or ready for work."""
+    """Whether the process is alive."""
 
     status: Annotated[str, Meta(description="`ok`.", examples=["ok"])]
     version: Annotated[str, Meta(description="The version of the service.", examples=["0.1.0"])]
+
+
+class Readiness(Struct, frozen=True, kw_only=True):
+    """Whether the service is ready for work."""
+
+    status: Annotated[str, Meta(description="`ok`.", examples=["ok"])]
+    version: Annotated[str, Meta(description="The version of the service.", examples=["0.1.0"])]
+    warnings: Annotated[
+        list[str],
+        Meta(
+            description="A sentence for each way in which the database, as it is set up, may lose what was answered.",
+            examples=[["PostgreSQL has fsync=off: a crash of its machine may damage the database."]],
+        ),
+    ]
 
 
 TaskRunFields = _chosen("TaskRunFields", TaskRun, "A task run with the members that `fields` names.")

@@ -42,6 +42,7 @@ __all__ = [
     "PickleSerializer",
     "PrefectResult",
     "Problem",
+    "Readiness",
     "ResultReference",
     "S3Result",
     "SecretResult",
@@ -513,7 +514,7 @@ class GroupKey(Struct, kw_only=True, frozen=True):
 
 
 class Health(Struct, kw_only=True, frozen=True):
-    """Whether the process is alive, or ready for work."""
+    """Whether the process is alive."""
 
     status: str
     """`ok`."""
@@ -632,6 +633,17 @@ class Problem(Struct, kw_only=True, frozen=True):
     """What is wrong with the request, and where."""
     limit: int | Unset = UNSET
     """The limit that was passed."""
+
+
+class Readiness(Struct, kw_only=True, frozen=True):
+    """Whether the service is ready for work."""
+
+    status: str
+    """`ok`."""
+    version: str
+    """The version of the service."""
+    warnings: list[str]
+    """A sentence for each way in which the database, as it is set up, may lose what was answered."""
 
 
 class S3Result(Struct, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):

@@ -1,18 +1,18 @@
 # Generated from openapi.json by `make client`. Do not edit.
 """GET /ready."""
 
-from ...models import Health
+from ...models import Readiness
 from ...types import Answers, Call, Json, prepare
 
-_ANSWERS: Answers[Health] = {200: Json[Health](Health)}
+_ANSWERS: Answers[Readiness] = {200: Json[Readiness](Readiness)}
 
 
-def build() -> Call[Health]:
+def build() -> Call[Readiness]:
     """Tell whether the service is ready for work.
 
-    Tell whether the database answers, takes changes and has the schema that this version needs; if not,
-    `detail` says why.
+    Tell whether the database answers, takes changes, is undamaged as far as is known and has a schema that this
+    version can use; if not, `detail` says why.
 
-    Answer: `Health`.
+    Answer: `Readiness`.
     """
     return prepare("get_readiness", "GET", "/ready", _ANSWERS)
