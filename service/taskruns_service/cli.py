@@ -5,14 +5,15 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import click
 
-from taskruns_service import __version__, counts, dialects, imports, keys, locks, migrations, private_files
+from taskruns_service import __version__, dialects, imports, integrity, keys, locks, migrations, private_files
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
@@ -27,6 +28,8 @@ T = TypeVar("T")
 COMMAND_SECONDS = 3600.0
 COMMAND_LIMITS: dict[str, Any] = {"query_timeout": COMMAND_SECONDS, "write_timeout": COMMAND_SECONDS}
 """Commands read and write whole databases, and nobody waits for their answer over HTTP."""
+FINDINGS = 1000
+"""How many problems `check` prints at most."""
 
 _database = click.option("--database-url", help="SQLite file or PostgreSQL database.  [TASKRUNS_DATABASE_URL]")
 
@@ -110,15 +113,36 @@ def migrate(**flags: Any) -> None:
 
 @cli.command()
 @_database
-def check(**flags: Any) -> None:
-    """Count every task run again and report where the counts that are kept differ; exit with 1 if they do."""
+@click.option("--flow-run", "flow_run_id", type=click.UUID, metavar="ID", help="Only this one, with its task runs.")
+def check(flow_run_id: UUID | None, **flags: Any) -> None:
+    """Check that what is kept agrees with itself, while the service goes on; exit with 1 if it does not.
+
+    Runs are what their histories make, natural keys are there once, sequences are in order, and counts are what
+    counting gives. The pages of a SQLite file are checked too.
+    """
     settings = read_settings(os.environ, **flags)
     _ask(settings, migrations.verify)
-    drifts = _ask(settings, counts.check)
-    for drift in drifts:
-        click.echo(f"{drift.what}: counted {drift.counted}, kept {drift.kept}")
-    click.echo(f"{len(drifts)} counts differ." if drifts else "All counts are right.")
-    sys.exit(1 if drifts else 0)
+    count = asyncio.run(_check(settings, flow_run_id))
+    if count > FINDINGS:
+        click.echo(f"More than {FINDINGS} things are wrong; these are the first.")
+    else:
+        click.echo(f"{count} things are wrong." if count else "All is right.")
+    sys.exit(1 if count else 0)
+
+
+async def _check(settings: Settings, flow_run_id: UUID | None) -> int:
+    """Prints what is wrong, up to a bound; how many things that were, one more than the bound if there are others."""
+    count = 0
+    async with (
+        open_database(settings.url, **COMMAND_LIMITS) as database,
+        aclosing(integrity.check(database, flow_run_id)) as findings,
+    ):
+        async for finding in findings:
+            count += 1
+            if count > FINDINGS:
+                break
+            click.echo(str(finding))
+    return count
 
 
 @cli.command()

@@ -92,7 +92,7 @@ def test_option_goes_before_the_environment(url: str, file: Path) -> None:
 def test_check_agrees_with_what_was_recorded(url: str, tmp_path: Path) -> None:
     record(url, tmp_path)
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "All counts are right.\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "All is right.\n", "")
 
 
 def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) 
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"tally \S+ a Success: counted 1, kept 3", lines[0])
     assert re.fullmatch(r"flow run \S+ Failed: counted 0, kept 1", lines[1])
-    assert lines[2:] == ["2 counts differ."]
+    assert lines[2:] == ["2 things are wrong."]
 
 
 def test_key_is_created_listed_and_revoked(url: str) -> None:

@@ -32,7 +32,7 @@ def prune(url: str, *arguments: str) -> str:
 
 def check(url: str) -> None:
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
-    assert (done.returncode, done.stdout) == (0, "All counts are right.\n")
+    assert (done.returncode, done.stdout) == (0, "All is right.\n")
 
 
 def test_what_is_old_is_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ OF_SQL = (
         "commands",
     ),
     *("graph", "conditions", "selections"),
+    "integrity",
     *("database", "engines", "threads", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports"),
     "api.requests",
     "api.service",
@@ -57,6 +58,7 @@ FORBIDDEN = {
         for module in MODULES
         if module.partition(".")[0] == "imports"
     },
+    "integrity": {"queries", "aggregates", "commands", "ledger", "writer"},
     "pruning": {"queries", "aggregates", "counts", "ledger", "database", "writer"},
     "standbys": {"queries", "aggregates", "commands", "ledger", "counts", "tables", "writer"},
     "writer": {"queries", "aggregates", "commands", "ledger"},
@@ -70,6 +72,7 @@ ALONE = {
     "dialects": set[str](),
     "tables": {"dialects"},
     "parameters": {"errors", "states"},
+    "replays": {"states"},
     "models": {"errors", "ids", "references", "states"},
 }
 

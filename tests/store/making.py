@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Engine, Row, Table, event, select
 
-from taskruns_service import models, paging, queries, tables
+from taskruns_service import integrity, models, paging, queries, tables
 from taskruns_service.commands import (
     CreatedFlowRun,
     CreateFlowRun,
@@ -140,6 +140,11 @@ async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[mo
     page = history_page(tables.flow_run_state, 1000)
     found = await database.read(queries.list_flow_run_states, flow_run_id, page)
     return msgspec.json.decode(found.items, type=list[models.State])
+
+
+async def findings_of(database: Database, flow_run_id: UUID | None = None) -> list[str]:
+    """What a check finds wrong."""
+    return [str(finding) async for finding in integrity.check(database, flow_run_id)]
 
 
 def history_page(history: Table, limit: int, after: tuple[Any, ...] | None = None) -> paging.Page:

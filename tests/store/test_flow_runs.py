@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from taskruns_service import commands, counts, models, queries, tables
+from taskruns_service import commands, models, queries, tables
 from taskruns_service.commands import CreatedFlowRun
 from taskruns_service.database import Database
 from taskruns_service.errors import (
@@ -27,6 +27,7 @@ from tests.store.making import (
     at,
     create_flow_run,
     delete_flow_run,
+    findings_of,
     flow_run_item,
     get_flow_run,
     get_task_run,
@@ -324,7 +325,7 @@ async def test_deleted_flow_run_leaves_nothing_of_its_own(database: Database, wr
     assert {row.flow_run_id for row in await database.read(rows_of, tables.task_run)} == {kept}
     task_runs = {row.id for row in await database.read(rows_of, tables.task_run)}
     assert {row.task_run_id for row in await database.read(rows_of, tables.task_run_state)} == task_runs
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []
 
 
 async def test_flow_run_is_deleted_once(writer: Writer) -> None:

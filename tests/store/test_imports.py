@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Table, text
 from sqlalchemy.exc import DBAPIError
 
-from taskruns_service import counts, imports, tables
+from taskruns_service import imports, tables
 from taskruns_service.database import Database
 from taskruns_service.errors import ConfigurationError
 from taskruns_service.imports import Imported, import_prefect1, source
@@ -25,6 +25,7 @@ from tests.store.making import (
     at,
     create_flow_run,
     delete_flow_run,
+    findings_of,
     get_flow_run,
     get_task_run,
     list_flow_run_states,
@@ -66,7 +67,7 @@ async def nightly(prefect: PrefectServer) -> UUID:
 async def bring(prefect: PrefectServer, database: Database, **options: Any) -> Imported:
     """Imports, and counts again."""
     imported = await import_prefect1(prefect.url, database, lambda *_: None, **options)
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []
     return imported
 
 
@@ -268,9 +269,9 @@ async def test_imported_runs_go_on_being_reported(
     assert existing.run_id == task_run_id
     assert (await get_task_run(database, task_run_id)).version == 3
     assert len(await list_flow_run_states(database, flow_run_id)) == 2
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []
     await delete_flow_run(writer, flow_run_id)
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []
 
 
 # Once

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from taskruns_service import counts, tables
+from taskruns_service import tables
 from taskruns_service.commands.notes import LogLine, create_artifact, read_lines, write_logs
 from taskruns_service.database import Database
 from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
@@ -15,6 +15,7 @@ from tests.store.making import (
     BEGIN,
     at,
     create_flow_run,
+    findings_of,
     report_flow_run,
     report_task_run,
     rows_of,
@@ -41,7 +42,7 @@ async def prune(database: Database, old: Old, batch: int) -> list[Pruned]:
     parts = []
     while (part := await database.transact(prune_batch, old, batch)).flow_runs:
         parts.append(part)
-        assert await database.read_snapshot(counts.check) == []
+        assert await findings_of(database) == []
     return parts
 
 
@@ -121,4 +122,4 @@ async def test_pruning_while_others_write_keeps_the_counts(
     assert not await left(database) & set(ended)
     of_task_runs = select(tables.task_run.c.flow_run_id)
     assert {row[0] for row in await database.read(lambda one: one.execute(of_task_runs).all())} <= await left(database)
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []

@@ -18,6 +18,7 @@ from tests.store.making import (
     create_flow_run,
     create_task_run,
     delete_flow_run,
+    findings_of,
     flow_run_item,
     get_flow_run,
     get_task_run,
@@ -104,7 +105,7 @@ async def test_batches_over_the_same_task_runs_lose_nothing(
     rows = await database.read(rows_of, tables.task_run)
     assert [row.run_count for row in rows] == [MANY] * 12
     assert [(await get_flow_run(database, one)).sequence for one in flow_runs] == [3 * (MANY + 1)] * 4
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []
 
 
 async def test_sequence_has_no_gaps(database: Database, writer: Writer, second_writer: Writer) -> None:
@@ -181,7 +182,7 @@ async def test_reports_about_a_flow_run_that_is_being_deleted_leave_nothing(
     assert errors <= {FlowRunNotFound, TaskRunNotFound}
     for table in (tables.flow_run, tables.task_run, tables.task_run_state):
         assert await database.read(rows_of, table) == []
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []
 
 
 async def test_key_of_a_flow_run_that_is_being_deleted_makes_or_finds_one(
@@ -232,4 +233,4 @@ async def test_folding_while_others_write_loses_no_count(
         for number, one in enumerate(writers)
     ]
     await all_of([*calls, *(database.transact(counts.fold) for _ in range(4))])
-    assert await database.read_snapshot(counts.check) == []
+    assert await findings_of(database) == []

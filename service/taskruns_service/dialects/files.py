@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Timer
 from urllib.parse import quote
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from taskruns_service import private_files
 from taskruns_service.errors import ConfigurationError
@@ -26,7 +26,7 @@ def refuse_damaged(path: Path, seconds: float = CHECK_SECONDS) -> None:
         return
     try:
         with _opened(path) as connection, _interrupted_after(connection, seconds):
-            damage = find_damage(connection, "quick_check")
+            damage = _damage(connection, "quick_check")
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             return  # the time is over, or the file is locked: whoever opens it next has a better message
@@ -35,8 +35,21 @@ def refuse_damaged(path: Path, seconds: float = CHECK_SECONDS) -> None:
         raise ConfigurationError(f"The file {path} is damaged: {damage} {_RESTORE}")
 
 
-def find_damage(connection: sqlite3.Connection, check: str = "integrity_check") -> str | None:
-    """What SQLite finds wrong with the pages of a file, None if that is nothing.
+def find_damage(connection: Connection) -> str | None:
+    """What SQLite finds wrong with its file; None if that is nothing, and for PostgreSQL."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        return None
+    try:
+        return _damage(driver, "integrity_check")
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return f"{error}."
+
+
+def _damage(connection: sqlite3.Connection, check: str) -> str | None:
+    """What a check finds.
 
     `integrity_check` compares indexes with their tables as well, which takes some ten times as long as `quick_check`.
     """
@@ -75,7 +88,7 @@ def back_up(source: Path, target: Path) -> None:
         with _opened(source) as connection:
             connection.execute("VACUUM INTO ?", [str(part)])
         with _opened(part) as connection:
-            if (damage := find_damage(connection)) is not None:
+            if (damage := _damage(connection, "integrity_check")) is not None:
                 raise ConfigurationError(f"{source} was not copied: the copy would be damaged: {damage} {_RESTORE}")
         _flush(part)
         _give_name(part, target)
