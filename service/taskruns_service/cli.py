@@ -124,9 +124,9 @@ def check(flow_run_id: UUID | None, **flags: Any) -> None:
     _ask(settings, migrations.verify)
     count = asyncio.run(_check(settings, flow_run_id))
     if count > FINDINGS:
-        click.echo(f"More than {FINDINGS} things are wrong; these are the first.")
+        click.echo(f"Problems found: more than {FINDINGS}; these are the first.")
     else:
-        click.echo(f"{count} things are wrong." if count else "All is right.")
+        click.echo(f"Problems found: {count}." if count else "All is right.")
     sys.exit(1 if count else 0)
 
 

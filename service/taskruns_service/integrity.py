@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,6 +19,8 @@ _flow_run_state, _task_run_state = tables.flow_run_state, tables.task_run_state
 
 FLOW_RUNS = 50
 """How many flow runs are looked at together."""
+NUMBERS = 100_000
+"""How many numbers of sequences are compared together, but for a flow run that has more: the database sorts them."""
 TASK_RUNS = 250
 """How many task runs are in memory, with their histories; a result may have as many bytes as a state."""
 ORPHANS = 100
@@ -102,12 +105,15 @@ _Totals = Mapping[UUID, _Total]
 def _next_flow_runs(
     connection: Connection, after: UUID | None = None, *, flow_run_id: UUID | None = None
 ) -> list[UUID]:
-    statement = select(_flow_run.c.id).order_by(_flow_run.c.id).limit(FLOW_RUNS)
+    statement = select(_flow_run.c.id, _flow_run.c.sequence).order_by(_flow_run.c.id).limit(FLOW_RUNS)
     if flow_run_id is not None:
         statement = statement.where(_flow_run.c.id == flow_run_id)
     elif after is not None:
         statement = statement.where(_flow_run.c.id > after)
-    return list(connection.scalars(statement))
+    rows = connection.execute(statement).all()
+    totals = accumulate(row.sequence for row in rows)
+    count = sum(1 for _ in takewhile(lambda total: total <= NUMBERS, totals))
+    return [row.id for row in rows[: max(1, count)]]
 
 
 def _read_totals(connection: Connection, ids: list[UUID]) -> _Totals:

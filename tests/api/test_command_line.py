@@ -44,6 +44,7 @@ def record(url: str, folder: Path) -> None:
         ["serve"],
         ["migrate"],
         ["check"],
+        ["backup"],
         ["prune"],
         ["import-prefect1"],
         ["openapi"],
@@ -105,7 +106,41 @@ def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) 
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"tally \S+ a Success: counted 1, kept 3", lines[0])
     assert re.fullmatch(r"flow run \S+ Failed: counted 0, kept 1", lines[1])
-    assert lines[2:] == ["2 things are wrong."]
+    assert lines[2:] == ["Problems found: 2."]
+
+
+def test_check_of_one_flow_run(url: str, file: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        record(url, tmp_path)
+    with closing(sqlite3.connect(file)) as other, other:
+        (right,), (wrong,) = other.execute("SELECT id FROM flow_run ORDER BY id").fetchall()
+        other.execute("UPDATE task_run SET state = 'Failed' WHERE flow_run_id = ? AND task_slug = 'b'", [wrong])
+
+    def check(flow_run_id: str) -> tuple[int, list[str], str]:
+        done = call_command("check", "--flow-run", flow_run_id, TASKRUNS_DATABASE_URL=url)
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    assert check(right) == (0, ["All is right."], "")
+    code, lines, _ = check(wrong)
+    assert (code, lines[-1]) == (1, "Problems found: 3.")
+    assert any(line.endswith("its state is Failed, and its history makes Success") for line in lines)
+    unknown = "8e445d74-9ca6-425b-98e5-72754b7ea174"
+    assert check(unknown) == (2, [], f"taskruns-service: There is no flow run {unknown}.\n")
+    code, _, said = check("8e44")
+    assert code == 2
+    assert "'8e44' is not a valid UUID" in said
+
+
+def test_check_finds_damaged_pages(url: str, file: Path, tmp_path: Path) -> None:
+    record(url, tmp_path)
+    with closing(sqlite3.connect(file)) as other:
+        (root,) = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'ix_task_run_state'").fetchone()
+    with file.open("r+b") as content:
+        content.seek((root - 1) * 4096 + 8)
+        content.write(b"\xff" * 100)
+    done = call_command("check", TASKRUNS_DATABASE_URL=url)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "Problems found: 1.")
+    assert done.stdout.startswith("file: ")
 
 
 def test_key_is_created_listed_and_revoked(url: str) -> None:

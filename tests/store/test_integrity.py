@@ -51,6 +51,7 @@ async def test_what_was_recorded_is_right_in_pages_of_any_size(
 ) -> None:
     monkeypatch.setattr(integrity, "FLOW_RUNS", page)
     monkeypatch.setattr(integrity, "TASK_RUNS", page)
+    monkeypatch.setattr(integrity, "NUMBERS", 10 * page)
     flow_run_ids = [(await record(writer))[0] for _ in range(3)]
     assert await findings_of(database) == []
     for flow_run_id in flow_run_ids:

@@ -71,7 +71,9 @@ class ReportReader:
         where = f"They are in {self.unreadable_path}"
         if self.loss is not None:
             where = f"They stay there, since they could not be copied: {self.loss}"
-        return f"{self._path.name}: {self.unreadable} lines hold no report (the first: {self.complaint}). {where}."
+        return (
+            f"{self._path.name}: lines that hold no report: {self.unreadable} (the first: {self.complaint}). {where}."
+        )
 
     def close(self) -> None:
         """Closes the file of unreadable lines, if there is one."""

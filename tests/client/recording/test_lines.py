@@ -68,7 +68,7 @@ def test_one_line_holds_no_other_up(client: Client, tmp_path: Path, line: bytes,
     assert flushed == Flushed(
         sent=OTHERS + 1, refused=0, unreadable=1, left=0, problems=[flushed.problems[0] if flushed.problems else ""]
     )
-    assert flushed.problems[0].startswith(f"{path.name}: 1 lines hold no report (the first: at byte ")
+    assert flushed.problems[0].startswith(f"{path.name}: lines that hold no report: 1 (the first: at byte ")
     assert flushed.problems[0].endswith(f"They are in {aside}.")
     assert aside.read_bytes() == line
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -160,7 +160,7 @@ def test_process_goes_on_after_a_line_of_its_own_file(
         content[7] = b"x" * (len(content[7]) - 1) + b"\n"
         path.write_bytes(b"".join(content))
         box.close(0)
-    assert f"{path.name}: 1 lines hold no report" in "\n".join(caplog.messages)
+    assert f"{path.name}: lines that hold no report: 1 " in "\n".join(caplog.messages)
     flushed = flush(tmp_path, client)
     assert (flushed.sent, flushed.unreadable, flushed.left) == (20, 0, 0)
     assert count_of(client, flow_run_id) == 19
