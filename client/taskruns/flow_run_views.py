@@ -202,7 +202,7 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
 
     def get_task_run_ids(self) -> list[str]:
         """The ids of all task runs of this flow run, in the order in which they were made."""
-        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields="id", limit=MOST)
+        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MOST)
         return [str(task_run.id) for task_run in listed]
 
     def watch(self, interval: float = 1.0) -> Iterator[Self]:
@@ -274,7 +274,7 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
 
     async def get_task_run_ids(self) -> list[str]:
         """The ids of all task runs of this flow run, in the order in which they were made."""
-        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields="id", limit=MOST)
+        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MOST)
         return [str(task_run.id) async for task_run in listed]
 
     async def watch(self, interval: float = 1.0) -> AsyncIterator[Self]:

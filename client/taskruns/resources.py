@@ -10,7 +10,9 @@ from taskruns._generated.api.flow_runs import (
     create_flow_run,
     delete_flow_run,
     get_flow_run,
+    list_flow_run_fields,
     list_flow_run_states,
+    list_flow_run_task_run_fields,
     list_flow_run_task_runs,
     list_flow_runs,
     report_task_runs,
@@ -21,6 +23,7 @@ from taskruns._generated.api.task_runs import (
     aggregate_task_runs,
     get_task_run,
     get_task_run_result,
+    list_task_run_fields,
     list_task_run_states,
     list_task_runs,
     set_task_run_state,
@@ -80,7 +83,7 @@ class TaskRuns:
         """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
         self.list = client.listing(list_task_runs.build)
         """Lists the task runs of all flow runs, newest first."""
-        self.list_fields = client.listing(list_task_runs.build_fields)
+        self.list_fields = client.listing(list_task_run_fields.build)
         """Lists the task runs of all flow runs with only some of their members."""
         self.aggregate = client.method(aggregate_task_runs.build)
         """Counts task runs and measures them, all or by groups."""
@@ -109,7 +112,7 @@ class FlowRuns:
         """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
         self.list = client.listing(list_flow_runs.build)
         """Lists flow runs, newest first."""
-        self.list_fields = client.listing(list_flow_runs.build_fields)
+        self.list_fields = client.listing(list_flow_run_fields.build)
         """Lists flow runs with only some of their members."""
         self.delete = client.method(delete_flow_run.build)
         """Deletes a flow run with its task runs and their states."""
@@ -119,7 +122,7 @@ class FlowRuns:
         """Reports a state that a flow run has come to."""
         self.task_runs = client.listing(list_flow_run_task_runs.build)
         """Lists the task runs of a flow run in the order in which they were made."""
-        self.task_runs_fields = client.listing(list_flow_run_task_runs.build_fields)
+        self.task_runs_fields = client.listing(list_flow_run_task_run_fields.build)
         """Lists the task runs of a flow run with only some of their members."""
         self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
@@ -153,7 +156,7 @@ class AsyncTaskRuns:
         """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
         self.list = client.listing(list_task_runs.build)
         """Lists the task runs of all flow runs, newest first."""
-        self.list_fields = client.listing(list_task_runs.build_fields)
+        self.list_fields = client.listing(list_task_run_fields.build)
         """Lists the task runs of all flow runs with only some of their members."""
         self.aggregate = client.method(aggregate_task_runs.build)
         """Counts task runs and measures them, all or by groups."""
@@ -182,7 +185,7 @@ class AsyncFlowRuns:
         """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
         self.list = client.listing(list_flow_runs.build)
         """Lists flow runs, newest first."""
-        self.list_fields = client.listing(list_flow_runs.build_fields)
+        self.list_fields = client.listing(list_flow_run_fields.build)
         """Lists flow runs with only some of their members."""
         self.delete = client.method(delete_flow_run.build)
         """Deletes a flow run with its task runs and their states."""
@@ -192,7 +195,7 @@ class AsyncFlowRuns:
         """Reports a state that a flow run has come to."""
         self.task_runs = client.listing(list_flow_run_task_runs.build)
         """Lists the task runs of a flow run in the order in which they were made."""
-        self.task_runs_fields = client.listing(list_flow_run_task_runs.build_fields)
+        self.task_runs_fields = client.listing(list_flow_run_task_run_fields.build)
         """Lists the task runs of a flow run with only some of their members."""
         self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""

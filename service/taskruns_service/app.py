@@ -93,7 +93,7 @@ def create_app(
         openapi_config=None,
         logging_config=None,
     )
-    app.state.document = make_document(handlers)
+    app.state.document = make_document(handlers, needs_keys=settings.needs_keys)
     gate = Gate(app, settings.host_policy, limits)
     return Front(gate, _methods(app), requests, position=lambda: app.state.database.position)
 

@@ -2,8 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
@@ -16,8 +17,12 @@ from taskruns_service.errors import Fault, InvalidRequest
 from taskruns_service.states import StateGroup, StateType
 
 MANY = 100
+MOST_CHARACTERS = 100
+LIKENESS = 0.7
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 CURSOR_LENGTH = 4096
+WITHOUT_NUL = r"^[^\x00]*$"
+"""Text without U+0000, which databases do not take, as a pattern that regular expressions of every language read."""
 
 
 class ValueType(Struct, frozen=True, kw_only=True):
@@ -26,6 +31,7 @@ class ValueType(Struct, frozen=True, kw_only=True):
     type: Any
     schema: dict[str, Any]
     expected: str
+    choices: tuple[str, ...] = ()
 
 
 def choice(choices: type[StrEnum]) -> ValueType:
@@ -34,13 +40,17 @@ def choice(choices: type[StrEnum]) -> ValueType:
         type=choices,
         schema={"$ref": f"#/components/schemas/{choices.__name__}"},
         expected=f"one of {', '.join(choices)}",
+        choices=tuple(choices),
     )
 
 
 def one_of(*choices: str) -> ValueType:
     """One of some words."""
     return ValueType(
-        type=Literal[choices], schema={"type": "string", "enum": list(choices)}, expected=f"one of {', '.join(choices)}"
+        type=Literal[choices],
+        schema={"type": "string", "enum": list(choices)},
+        expected=f"one of {', '.join(choices)}",
+        choices=choices,
     )
 
 
@@ -48,7 +58,7 @@ def text(longest: int) -> ValueType:
     """Text of 1 to `longest` characters."""
     return ValueType(
         type=Annotated[str, Meta(min_length=1, max_length=longest)],
-        schema={"type": "string", "minLength": 1, "maxLength": longest},
+        schema={"type": "string", "minLength": 1, "maxLength": longest, "pattern": WITHOUT_NUL},
         expected=f"a text of 1 to {longest} characters",
     )
 
@@ -83,12 +93,19 @@ BOOLEAN = ValueType(type=bool, schema={"type": "boolean"}, expected="true or fal
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
-    """A query parameter. One that is `many` may be repeated, up to `most` times."""
+    """A query parameter. One that is `many` may be repeated, up to `most` times.
+
+    One that is `comma_separated` has all its values in one text; it may be repeated as well, as clients do that never
+    look at how a list is to be written.
+    """
 
     name: str
     value: ValueType
     description: str
     many: bool = False
+    comma_separated: bool = False
+    required: bool = False
+    is_documented: bool = True
     most: int = MANY
     default: Any = None
     example: Any = None
@@ -101,18 +118,22 @@ class Parameter(Struct, frozen=True, kw_only=True):
         elif self.default is not None:
             schema = {**schema, "default": self.default}
         described = schema if "$ref" in schema else {**schema, "description": self.description}
-        documented = {"name": self.name, "in": "query", "required": False, "description": self.description}
+        documented: dict[str, Any] = {"name": self.name, "in": "query", "required": self.required}
+        documented["description"] = self.description
+        if self.comma_separated:
+            documented |= {"style": "form", "explode": False}
         if self.example is not None:
-            documented["example"] = [self.example] if self.many else self.example
+            documented["example"] = [self.example] if self.many and not isinstance(self.example, list) else self.example
         return {**documented, "schema": described}
 
 
 def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Reads a query string strictly into `{name: value}`, with a list for a parameter that is `many`.
 
-    Raises InvalidRequest with a fault for each parameter that is unknown, repeated without leave, or not of its type.
+    Raises InvalidRequest with a fault for each parameter that is unknown, missing, repeated without leave, or not of
+    its type.
     """
-    if not raw:
+    if not raw and not any(parameter.required for parameter in parameters):
         return {}
     known = {parameter.name: parameter for parameter in parameters}
     given: dict[str, list[str]] = defaultdict(list)
@@ -122,25 +143,48 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidRequest(f"The query string can not be read: {error}.") from None
     values: dict[str, Any] = {}
-    faults = []
+    faults = [
+        Fault(parameter=one.name, detail=f"It is missing; it should be {one.value.expected}.")
+        for one in parameters
+        if one.required and one.name not in given
+    ]
     for name, texts in given.items():
         if (parameter := known.get(name)) is None:
-            takes = f"It takes {', '.join(known)}." if known else "It takes none."
-            faults.append(Fault(parameter=_shown(name), detail=f"This operation has no such parameter. {takes}"))
+            names = [one.name for one in parameters if one.is_documented]
+            takes = f"It takes {', '.join(names)}." if names else "It takes none."
+            detail = f"This operation has no such parameter. {nearest(name, names)}{takes}"
+            faults.append(Fault(parameter=_shown(name), detail=detail))
             continue
+        if parameter.comma_separated:
+            texts = [part for one in texts for part in one.split(",", parameter.most)]  # noqa: PLW2901
         if len(texts) > (parameter.most if parameter.many else 1):
             often = f"at most {parameter.most} times" if parameter.many else "once"
             faults.append(Fault(parameter=name, detail=f"It may be given {often}."))
             continue
         try:
-            converted = [convert(one, parameter.value) for one in texts]
-        except ValueError:
-            faults.append(Fault(parameter=name, detail=f"It should be {parameter.value.expected}."))
+            converted = [_converted(one, parameter) for one in texts]
+        except InvalidRequest as error:
+            faults += error.faults
             continue
         values[name] = converted if parameter.many else converted[0]
     if faults:
         raise InvalidRequest(faults=tuple(faults))
     return values
+
+
+def _converted(text: str, parameter: Parameter) -> Any:
+    try:
+        return convert(text, parameter.value)
+    except ValueError:
+        detail = f"{nearest(text, parameter.value.choices)}It should be {parameter.value.expected}."
+        raise InvalidRequest(faults=(Fault(parameter=parameter.name, detail=detail),)) from None
+
+
+def nearest(text: str, choices: Iterable[str]) -> str:
+    """Asks whether the choice that is written most like a text was meant; empty where none is like it."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    found = get_close_matches(text[:MOST_CHARACTERS].casefold(), by_folded, n=1, cutoff=LIKENESS)
+    return f"Did you mean {by_folded[found[0]]}? " if found else ""
 
 
 def convert(value: str, to: ValueType) -> Any:

@@ -128,6 +128,17 @@ async def test_malformed_condition_is_refused(client: httpx.AsyncClient, flow_ru
         assert fault["header"] == "If-Match"
 
 
+async def test_flow_run_that_has_changed_is_not_deleted(client: httpx.AsyncClient, flow_run: str, child: str) -> None:
+    seen = (await client.get(flow_run)).headers["etag"]
+    await finish(client, child)
+    response = await client.delete(flow_run, headers={"if-match": seen})
+    assert (response.status_code, problem_of(response)["code"]) == (412, "version-conflict")
+    now = (await client.get(flow_run)).headers["etag"]
+    assert (await client.delete(flow_run, headers={"if-match": now})).status_code == 204
+    response = await client.delete(flow_run, headers={"if-match": now})
+    assert (response.status_code, problem_of(response)["code"]) == (404, "flow-run-not-found")
+
+
 async def test_comma_may_be_part_of_an_etag(client: httpx.AsyncClient, child: str) -> None:
     known = (await client.get(child)).headers["etag"]
     assert (await client.get(child, headers={"if-none-match": '"a,b"'})).status_code == 200

@@ -10,7 +10,7 @@ from litestar import Request, get, post
 
 from taskruns_service.api import HANDLERS
 from taskruns_service.app import create_app
-from taskruns_service.states import StateType
+from taskruns_service.states import StateGroup, StateType
 from tests.service import problem_of, running, settings_of
 
 JSON = {"content-type": "application/json"}
@@ -49,8 +49,34 @@ async def test_what_is_no_id_is_refused_with_what_one_is(client: httpx.AsyncClie
 
 
 async def test_misspelt_type_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
-    response = await client.post(f"/task-runs/{NOWHERE}/states", json={"type": "Sucess"})
-    assert "Did you mean Success? It should be one of Pending, Scheduled, " in problem_of(response)["detail"]
+    allowed = f"It should be one of {', '.join(StateType)}."
+    for path, body in (
+        (f"/task-runs/{NOWHERE}/states", lambda state: state),
+        (f"/flow-runs/{NOWHERE}/states", lambda state: state),
+        ("/task-runs/states", lambda state: {"items": [{"task_run_id": str(NOWHERE), **state}]}),
+        (f"/flow-runs/{NOWHERE}/task-runs", lambda state: {"items": [{"task_slug": "a", "states": [state]}]}),
+    ):
+        for text in ("Sucess", "SUCCESS", "success"):
+            detail = problem_of(await client.post(path, json=body({"type": text})))["detail"]
+            assert detail.endswith(f"Invalid enum value '{text}'. Did you mean Success? {allowed}"), path
+        for text in ("x" * 1000, "a\nb", ""):
+            detail = problem_of(await client.post(path, json=body({"type": text})))["detail"]
+            assert detail.endswith(f" {allowed}"), path
+            assert "Did you mean" not in detail, path
+
+
+async def test_misspelt_word_of_a_query_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
+    for query, detail in (
+        ("state=failed", f"Did you mean Failed? It should be one of {', '.join(StateType)}."),
+        ("state_group=finnished", f"Did you mean finished? It should be one of {', '.join(StateGroup)}."),
+        ("state=" + "x" * 5000, f"It should be one of {', '.join(StateType)}."),
+    ):
+        problem = problem_of(await client.get(f"/task-runs?{query}"))
+        assert problem == invalid(of(query.partition("=")[0], detail))
+    problem = problem_of(await client.get("/task-runs?start_time_gtee=2021-05-12T18:00:00Z"))
+    assert problem["detail"].startswith(
+        "start_time_gtee: This operation has no such parameter. Did you mean start_time_gte? It takes state, "
+    )
 
 
 async def test_browser_is_led_to_the_pages(client: httpx.AsyncClient) -> None:

@@ -348,7 +348,7 @@ async def test_size_of_a_page_stays_what_the_caller_said(pages: Pages) -> None:
 async def test_further_pages_have_the_same_filters_and_fields(pages: Pages) -> None:
     page = await pages.ask(
         lambda client: client.task_runs.list_fields(
-            flow_run_id=[pages.id], task_slug_prefix="inc", run_count_gte=0, sort="-map_index", fields="map_index"
+            flow_run_id=[pages.id], task_slug_prefix="inc", run_count_gte=0, sort="-map_index", fields=["map_index"]
         )
     )
     assert await all_of(page) == [TaskRunFields(map_index=index) for index in range(2299, -1, -1)]

@@ -12,8 +12,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.operations import operation_of
+from taskruns_service.app import create_app
 from taskruns_service.errors import NotReady, ServiceError
-from tests.service import run_command
+from tests.service import run_command, running, settings_of
 
 ROOT = Path(__file__).parents[2]
 METHODS = {"get", "post", "patch", "delete"}
@@ -89,7 +90,18 @@ async def test_committed_document_is_what_the_service_serves(client: httpx.Async
 
 
 def test_document_is_sorted_and_ends_with_a_newline(document: Schema) -> None:
-    written = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+    """Paths and their methods are in the order in which their examples can be sent."""
+
+    def by_name(part: Any) -> Any:
+        return {name: by_name(part[name]) for name in sorted(part)} if isinstance(part, dict) else part
+
+    arranged = {
+        name: {path: {method: by_name(operation) for method, operation in item.items()} for path, item in part.items()}
+        if name == "paths"
+        else by_name(part)
+        for name, part in sorted(document.items())
+    }
+    written = msgspec.json.format(msgspec.json.encode(arranged), indent=2) + b"\n"
     assert written == (ROOT / "openapi.json").read_bytes()
 
 
@@ -111,6 +123,14 @@ def test_every_operation_is_told_about(document: Schema) -> None:
         assert operation["description"].rstrip().endswith("."), place
         assert set(operation["tags"]) < tags, place
         assert len(operation["tags"]) == 1, place
+        assert operation["security"] in ([], [{"apiKey": []}, {}]), place
+
+
+async def test_document_demands_a_key_where_the_service_does(sqlite_url: str) -> None:
+    async with running(create_app(settings_of(sqlite_url, require_keys=True))) as client:
+        document = (await client.get("/openapi.json")).json()
+    assert document["security"] == [{"apiKey": []}]
+    for place, operation in operations_of(document):
         assert operation["security"] in ([], [{"apiKey": []}]), place
 
 
@@ -210,8 +230,110 @@ def test_answers_have_all_their_members(document: Schema) -> None:
         schema = document["components"]["schemas"][name]
         if name not in PARTIAL:
             assert set(schema.get("required", [])) == set(schema.get("properties", {})), name
-        assert not any("default" in member for member in schema.get("properties", {}).values()), name
         assert "additionalProperties" not in schema, name
+
+
+def parts_of(value: Any, place: str = "") -> Iterator[tuple[str, Schema]]:
+    """All objects of a part of the document with their places, examples aside."""
+    if isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from parts_of(one, f"{place}/{index}")
+    if isinstance(value, dict):
+        yield place, value
+        for name, one in value.items():
+            if name not in ("example", "examples"):
+                yield from parts_of(one, f"{place}/{name}")
+
+
+def kinds_of(schema: Schema) -> set[str]:
+    """The types that a schema allows."""
+    kind = schema.get("type", ())
+    return {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
+
+
+def test_free_form_objects_take_any_member(document: Schema) -> None:
+    """Generators make a type without members of an object that says nothing about them."""
+    free = [(place, one) for place, one in parts_of(document) if "object" in kinds_of(one) and "properties" not in one]
+    assert len(free) > 10
+    assert [place for place, one in free if "additionalProperties" not in one] == []
+
+
+def test_no_member_has_a_default(document: Schema) -> None:
+    """Generators demand a member that has a default of whoever writes the object."""
+    schemas = document["components"]["schemas"]
+    assert [place for place, one in parts_of(schemas) if "default" in one] == []
+    assert schemas["StateCreate"]["required"] == ["type"]
+    assert "Not sent: `false`." in schemas["StateCreate"]["properties"]["force"]["description"]
+
+
+def test_texts_that_are_sent_have_no_nul(document: Schema) -> None:
+    schemas = {name: document["components"]["schemas"][name] for name in requests(document)}
+    parameters = [operation.get("parameters", []) for _, operation in operations_of(document)]
+    texts = [
+        (place, one)
+        for place, one in parts_of([schemas, parameters])
+        if "string" in kinds_of(one) and not one.keys() & {"enum", "const", "format"}
+    ]
+    assert len(texts) > 20
+    for place, schema in texts:
+        assert not re.search(schema["pattern"], "a\0b"), place
+    assert re.search(schemas["StateCreate"]["properties"]["message"]["pattern"], "two\nlines")
+
+
+def test_every_answer_of_an_operation_has_one_schema(document: Schema) -> None:
+    for place, operation in operations_of(document):
+        schemas = {
+            str(content["schema"])
+            for status, answer in operation["responses"].items()
+            for content in answer.get("content", {}).values()
+            if int(status) < 400
+        }
+        assert len(schemas) <= 1, place
+        assert not any("anyOf" in schema or "oneOf" in schema for schema in schemas), place
+
+
+@pytest.mark.parametrize("name", ["list_flow_run_fields", "list_task_run_fields", "list_flow_run_task_run_fields"])
+def test_fields_are_the_members_of_the_items(document: Schema, name: str) -> None:
+    schemas = document["components"]["schemas"]
+    (operation,) = (one for _, one in operations_of(document) if one["operationId"] == name)
+    (fields,) = (one for one in operation["parameters"] if one["name"] == "fields")
+    assert (fields["required"], fields["style"], fields["explode"]) == (True, "form", False)
+    assert fields["schema"]["type"] == "array"
+    enumeration = schemas[fields["schema"]["items"]["$ref"].rpartition("/")[2]]
+    page = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    item = schemas[page]["properties"]["items"]["items"]["$ref"].rpartition("/")[2]
+    assert enumeration["enum"] == sorted(schemas[item]["properties"])
+
+
+def test_constants_of_enumerations_have_names_of_their_own(document: Schema) -> None:
+    """In Go, all constants of a package are in one namespace; generators write them in capitals."""
+    names = [
+        name.upper()
+        for schema in document["components"]["schemas"].values()
+        if "enum" in schema
+        for name in schema.get("x-enum-varnames", schema["enum"])
+    ]
+    assert len(names) > 50
+    assert [name for name in names if names.count(name) > 1] == []
+
+
+def test_links_lead_to_operations_with_ids_that_answers_have(document: Schema) -> None:
+    schemas = document["components"]["schemas"]
+    places = {operation["operationId"]: place for place, operation in operations_of(document)}
+    linked = set()
+    for place, operation in operations_of(document):
+        for answer in operation["responses"].values():
+            for name, link in answer.get("links", {}).items():
+                assert link["operationId"] == name != operation["operationId"], place
+                ((parameter, expression),) = link["parameters"].items()
+                assert re.findall(r"{(\w+)}", places[name]) == [parameter], place
+                schema = answer["content"]["application/json"]["schema"]
+                for step in expression.removeprefix("$response.body#/").split("/"):
+                    schema = schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+                    schema = schema["items"] if step == "0" else schema["properties"][step]
+                assert schema["format"] == "uuid", (place, name)
+                linked.add(name)
+    assert linked == {name for name, place in places.items() if "{" in place and not place.startswith("DELETE")}
 
 
 def test_requests_take_nothing_else(document: Schema) -> None:

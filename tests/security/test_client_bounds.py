@@ -257,13 +257,13 @@ def circle(length: int) -> Answer:
 
 LISTS: dict[str, Callable[[Any], Any]] = {
     "task runs": lambda client: client.task_runs.list(),
-    "fields of task runs": lambda client: client.task_runs.list_fields(fields="id"),
+    "fields of task runs": lambda client: client.task_runs.list_fields(fields=["id"]),
     "states of a task run": lambda client: client.task_runs.states(ID),
     "flow runs": lambda client: client.flow_runs.list(),
-    "fields of flow runs": lambda client: client.flow_runs.list_fields(fields="id"),
+    "fields of flow runs": lambda client: client.flow_runs.list_fields(fields=["id"]),
     "states of a flow run": lambda client: client.flow_runs.states(ID),
     "task runs of a flow run": lambda client: client.flow_runs.task_runs(ID),
-    "fields of task runs of a flow run": lambda client: client.flow_runs.task_runs_fields(ID, fields="id"),
+    "fields of task runs of a flow run": lambda client: client.flow_runs.task_runs_fields(ID, fields=["id"]),
 }
 LENGTHS = [1, 2, 3, 7]
 

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from taskruns_service import models, queries, tables
 from taskruns_service.commands import Reported, ReportTaskRunState, UpdateTaskRun
 from taskruns_service.database import Database
-from taskruns_service.errors import StateIdConflict, TaskRunNotFound, TerminalState, VersionConflict
+from taskruns_service.errors import (
+    Fault,
+    InvalidRequest,
+    StateIdConflict,
+    TaskRunNotFound,
+    TerminalState,
+    VersionConflict,
+)
 from taskruns_service.ids import family_of, new_id
 from taskruns_service.models import CurrentState, TaskRunUpdate
 from taskruns_service.states import Report, StateType
@@ -36,6 +43,46 @@ from tests.store.making import (
 UNKNOWN = UUID(int=1)
 
 # Reporting by natural key
+
+
+async def test_task_run_has_the_id_that_it_was_given(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    identifier = new_id(flow_run_id)
+    outcome = await report_task_run(writer, flow_run_id, "extract-1", state("Running", 0), id=identifier)
+    assert outcome == Reported("created", identifier, 1, StateType.Running)
+    assert (await get_task_run(database, identifier)).task_slug == "extract-1"
+    # It is known by its natural key: an id counts as long as the task run is not there.
+    again = await report_task_run(writer, flow_run_id, "extract-1", id=new_id(flow_run_id))
+    assert (again.outcome, again.run_id) == ("existing", identifier)
+
+
+async def test_id_of_another_task_run_is_refused(writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    identifier, new = new_id(flow_run_id), new_id(flow_run_id)
+    await report_task_run(writer, flow_run_id, "extract-1", id=identifier)
+    items = [
+        task_run_item(flow_run_id, "extract-2", state("Running", 0), id=identifier),
+        task_run_item(flow_run_id, "extract-3", id=new),
+        task_run_item(flow_run_id, "extract-4", id=new),
+    ]
+    first, second, third = await report_task_runs(writer, items)
+    detail = "Another task run has this id. Make a new one for every task run."
+    for refused in (first, third):
+        assert isinstance(refused, InvalidRequest)
+        assert refused.faults == (Fault(pointer="/id", detail=detail),)
+    assert second.run_id == new
+    # Nothing of it is there, so that it can be reported once more.
+    assert (await report_task_run(writer, flow_run_id, "extract-2")).outcome == "created"
+
+
+async def test_id_without_the_family_of_its_flow_run_is_refused(writer: Writer) -> None:
+    flow_run_id = UUID("8e445d74-9ca6-425b-98e5-72754b7ea174")
+    await create_flow_run(writer, id=flow_run_id)
+    for text in ("019064f2-5b11-7e1d-8a50-88978dabb7c1", "019064f2-5b11-425b-8a50-88978dabb7c1"):
+        with pytest.raises(InvalidRequest, match="It should be a UUID of version 7 with 725b as its third group"):
+            await report_task_run(writer, flow_run_id, "extract-1", id=UUID(text))
+    outcome = await report_task_run(writer, flow_run_id, "extract-1", id=UUID("019064f2-5b11-725b-8a50-88978dabb7c1"))
+    assert outcome.outcome == "created"
 
 
 async def test_reported_task_run_is_as_it_was_reported(database: Database, writer: Writer) -> None:

@@ -50,7 +50,7 @@ def test_text_is_utf_8() -> None:
 
 
 def test_unknown_parameter_is_named_with_those_that_are_known() -> None:
-    detail = "This operation has no such parameter. It takes state, slug, limit."
+    detail = "This operation has no such parameter. Did you mean state? It takes state, slug, limit."
     assert faults_of("stat=Success") == (Fault(parameter="stat", detail=detail),)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "Unset",
     "binary",
     "given",
+    "joined",
     "nothing",
     "prepare",
     "text",
@@ -168,6 +169,11 @@ def given(**members: object) -> dict[str, object]:
         if isinstance(value, datetime):
             _text(name, value)
     return {name: value for name, value in members.items() if value is not UNSET}
+
+
+def joined(values: Iterable[object]) -> str:
+    """Makes one text of values, with commas between them; a text stays as it is."""
+    return values if isinstance(values, str) else ",".join(str(value) for value in values)
 
 
 def nothing(body: bytes) -> None:

@@ -150,7 +150,7 @@ def show(
     most = None if everything else limit or DEFAULT_LIMIT
     # One more than is shown tells whether there are more.
     size = MOST if most is None else min(most + 1, MOST)
-    items = iter(ask(limit=size) if fields is None else ask(limit=size, fields=",".join(fields)))
+    items = iter(ask(limit=size) if fields is None else ask(limit=size, fields=fields))
     shown = islice(items, most)
     match form:
         case "json" if fields is None:

@@ -46,7 +46,7 @@ def find_flow_run_ids(client: "Client", name: str | None, flow_name: str | None,
         raise click.UsageError("A name has at least one character.")
     found: list[UUID] = []
     listed = client.flow_runs.list_fields(
-        fields="id,name",
+        fields=["id", "name"],
         name_contains=name,
         flow_name=None if flow_name is None else [flow_name],
         limit=most if name is None else _MOST,

@@ -4,17 +4,19 @@ Litestar reads documents off signatures, where strict parameters, named unions, 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from taskruns_service import __version__, models
+from taskruns_service.api.links import links_of
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.api.problems import MEDIA_TYPE
 from taskruns_service.errors import ServiceError
+from taskruns_service.parameters import WITHOUT_NUL
 from taskruns_service.references import ResultReference, Serializer
 from taskruns_service.states import STATE_TYPES, StateGroup, StateType
 
@@ -24,10 +26,12 @@ UNIONS: dict[str, tuple[Any, str]] = {
     "ResultReference": (ResultReference, "Where a result is kept and how it was written, by its type."),
     "Serializer": (Serializer, "How a result was written, by its type."),
 }
+OTHER_ENUMERATIONS = (StateGroup, models.FlowRunField, models.TaskRunField)
+"""Those whose constants have their name in front: in Go all share one namespace, where `running` is `Running` again."""
 TAGS = {
     "flow runs": "Runs of flows: their states and their task runs.",
-    "service": "The service itself.",
     "task runs": "What each task of a flow did in one flow run: states, results, counts.",
+    "service": "The service itself.",
 }
 DESCRIPTION = """\
 Records the task runs of workflow runs and answers questions about them: what ran, in what state it is, how long it
@@ -52,24 +56,40 @@ CONDITIONS: dict[str, Schema] = {
     "If-Match": {
         "description": "Do it only if the run still has this ETag (of a flow run: this sequence).",
         "pattern": r'^(\*|(W/)?"\d{1,18}(\.\d{1,18})?")$',
+        "example": "*",
     },
     "If-None-Match": {
         "description": "ETags that you have; if nothing has changed since, the answer is 304.",
         "pattern": r'^(\*|(W/)?"[!#-~]{0,100}"( *, *(W/)?"[!#-~]{0,100}"){0,99})$',
+        "example": '"3"',
     },
 }
+OLD_ETAG = '"0"'
+"""The example of what a deletion depends on: one that goes through would leave nothing to the examples after it."""
 
 
-def make_document(handlers: Sequence[HTTPRouteHandler]) -> bytes:
-    """The document as sorted and indented JSON that ends with a newline: the same bytes every time."""
-    declared = [(handler, found) for handler in handlers if (found := operation_of(handler))]
-    paths: dict[str, Schema] = {}
-    for handler, operation in declared:
-        (path,) = handler.paths
-        (method,) = handler.http_methods
-        description = _paragraphs(handler.fn.__doc__ or "")
-        path_item = paths.setdefault(re.sub(r":\w+}", "}", path), {})
-        path_item[method.lower()] = _operation(operation, path, description)
+class Declared(NamedTuple):
+    """An operation and where it is."""
+
+    method: str
+    path: str
+    operation: Operation
+    description: str
+
+
+def make_document(handlers: Sequence[HTTPRouteHandler], *, needs_keys: bool = False) -> bytes:
+    """The document as indented JSON that ends with a newline: the same bytes every time.
+
+    Paths and methods have the order of the handlers, so that examples that need a run come after those that make it;
+    all else is sorted. Where the service asks for keys, `needs_keys`, none of the operations may go without.
+    """
+    declared = [_declared(handler, operation) for handler in handlers if (operation := operation_of(handler))]
+    targets = [(one.path, one.operation) for one in declared if one.method != "DELETE"]
+    keys: list[Schema] = [{"apiKey": []}] if needs_keys else [{"apiKey": []}, {}]
+    paths: dict[str, dict[str, msgspec.Raw]] = {}
+    for one in declared:
+        path_item = paths.setdefault(re.sub(r":\w+}", "}", one.path), {})
+        path_item[one.method.lower()] = _sorted(_operation(one, keys, targets))
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -82,38 +102,51 @@ def make_document(handlers: Sequence[HTTPRouteHandler]) -> bytes:
         },
         "servers": [{"url": "http://127.0.0.1:4200", "description": "The service on this machine."}],
         "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
-        "security": [{"apiKey": []}],
+        "security": keys,
         "paths": paths,
         "components": {
-            "schemas": _schemas([operation for _, operation in declared]),
             "headers": HEADERS,
+            "schemas": _schemas([one.operation for one in declared]),
             "securitySchemes": {
                 "apiKey": {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "trk_<id>_<secret>",
-                    "description": "An API key of scope `read` or `write`; on loopback none is needed.",
+                    "description": "An API key of scope `read` or `write`. On loopback none is needed, unless the "
+                    "service is set to ask for keys there too.",
                 }
             },
         },
     }
-    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
+    parts = {name: part if name == "paths" else _sorted(part) for name, part in sorted(document.items())}
+    return msgspec.json.format(msgspec.json.encode(parts), indent=2) + b"\n"
 
 
-def _operation(operation: Operation, path: str, description: str) -> Schema:
-    scope = "" if operation.scope is Scope.public else f"\n\nNeeds an API key of scope `{operation.scope}`."
+def _sorted(part: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(part, order="sorted"))
+
+
+def _declared(handler: HTTPRouteHandler, operation: Operation) -> Declared:
+    (path,) = handler.paths
+    (method,) = handler.http_methods
+    return Declared(method, path, operation, _paragraphs(handler.fn.__doc__ or ""))
+
+
+def _operation(declared: Declared, keys: list[Schema], targets: Sequence[tuple[str, Operation]]) -> Schema:
+    method, path, operation, description = declared
+    scope = "" if operation.scope is Scope.public else f"\n\nWith API keys, needs one of scope `{operation.scope}`."
     made: Schema = {
         "operationId": operation.id,
         "summary": operation.summary,
         "description": description + scope,
         "tags": [operation.tag],
-        "security": [] if operation.scope is Scope.public else [{"apiKey": []}],
-        "responses": _answers(operation) | _problems(operation),
+        "security": [] if operation.scope is Scope.public else keys,
+        "responses": _answers(operation, targets) | _problems(operation),
     }
     parameters = [
         *(_path_parameter(name) for name in re.findall(r"{(\w+):", path)),
-        *(parameter.document() for parameter in operation.parameters),
-        *(_header_parameter(name) for name in operation.conditional),
+        *(parameter.document() for parameter in operation.parameters if parameter.is_documented),
+        *(_header_parameter(name, method) for name in operation.conditional),
     ]
     if parameters:
         made["parameters"] = parameters
@@ -125,10 +158,12 @@ def _operation(operation: Operation, path: str, description: str) -> Schema:
     return made
 
 
-def _header_parameter(name: str) -> Schema:
+def _header_parameter(name: str, method: str) -> Schema:
     condition = CONDITIONS[name]
-    schema = {"type": "string", "examples": ['"3"'], **condition}
-    return {"name": name, "in": "header", "required": False, "description": condition["description"], "schema": schema}
+    example = OLD_ETAG if method == "DELETE" else condition["example"]
+    documented = {"name": name, "in": "header", "required": False, "description": condition["description"]}
+    schema = {"type": "string", "description": condition["description"], "pattern": condition["pattern"]}
+    return {**documented, "example": example, "schema": schema}
 
 
 def _path_parameter(name: str) -> Schema:
@@ -137,17 +172,16 @@ def _path_parameter(name: str) -> Schema:
     return {**documented, "example": schema.pop("examples")[0], "schema": schema}
 
 
-def _answers(operation: Operation) -> Schema:
+def _answers(operation: Operation, targets: Sequence[tuple[str, Operation]]) -> Schema:
     answers = {}
     for status, answer in operation.answers.items():
         made: Schema = {"description": answer.description, "headers": _headers("X-Request-Id", *answer.headers)}
         if answer.body is str:
             made["content"] = {"text/html": {"schema": {"type": "string"}}}
-        elif answer.chosen is not None:
-            either = [_reference(answer.body), _reference(answer.chosen)]
-            made["content"] = {"application/json": {"schema": {"anyOf": either}}}
         elif answer.body is not None:
             made["content"] = {"application/json": {"schema": _reference(answer.body)}}
+        if links := links_of(answer.body, operation, targets):
+            made["links"] = links
         answers[str(status)] = made
     return answers
 
@@ -179,15 +213,13 @@ def _reference(of: Any) -> Schema:
     return {"type": "object", "additionalProperties": True}
 
 
-def _schemas(operations: Iterable[Operation]) -> Schema:
+def _schemas(operations: Sequence[Operation]) -> Schema:
     """The schemas of all Structs that go over the wire, as msgspec checks them, in a form that generators read."""
-    types: list[Any] = [models.Problem, StateType, StateGroup]
-    for operation in operations:
-        types += [operation.body] if operation.body else []
-        types += [one for answer in operation.answers.values() for one in (answer.body, answer.chosen) if one]
-    structs = [one for one in types if hasattr(one, "__name__") and one.__module__ != "builtins"]
-    _, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
-    schemas = {name: _tidy(schema) for name, schema in components.items()}
+    bodies = [operation.body for operation in operations if operation.body]
+    answers = [answer.body for operation in operations for answer in operation.answers.values() if answer.body]
+    structs = [one for one in answers if hasattr(one, "__name__") and one.__module__ != "builtins"]
+    schemas = _components([models.Problem, StateType, *OTHER_ENUMERATIONS, *structs])
+    schemas |= {name: _sent(schema) for name, schema in _components(bodies).items()}
     for schema in schemas.values():
         schema["description"] = _paragraphs(schema["description"])
     for name, (union, description) in UNIONS.items():
@@ -195,7 +227,39 @@ def _schemas(operations: Iterable[Operation]) -> Schema:
         schemas[name] = {"title": name, "description": description, **_one_of(schema)}
     sentences = "".join(f"\n- `{info.type}`: {info.sentence}" for info in STATE_TYPES)
     schemas["StateType"]["description"] += "\n" + sentences
+    for enumeration in OTHER_ENUMERATIONS:
+        schema = schemas[enumeration.__name__]
+        prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enumeration.__name__).upper()
+        schema["x-enum-varnames"] = [f"{prefix}_{value.upper()}" for value in schema["enum"]]
     return schemas
+
+
+def _components(types: Sequence[Any]) -> Schema:
+    _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return {name: _tidy(schema) for name, schema in components.items()}
+
+
+def _sent(schema: Any) -> Any:
+    """A schema of what clients send: what it is without a member in words, and the characters that texts may have.
+
+    A `default` makes generators give a member to whoever leaves it out, and demand it of whoever writes it.
+    """
+    if isinstance(schema, list):
+        return [_sent(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: value if key in ("example", "examples") else _sent(value) for key, value in schema.items()}
+    if "default" in made and "description" in made:
+        value = msgspec.json.encode(made.pop("default")).decode()
+        made["description"] += f" Not sent: `{value}`."
+    if "string" in _types(made) and not made.keys() & {"enum", "const", "format"}:
+        made.setdefault("pattern", WITHOUT_NUL)
+    return made
+
+
+def _types(schema: Schema) -> Sequence[str]:
+    kind = schema.get("type", ())
+    return [kind] if isinstance(kind, str) else kind
 
 
 def _tidy(schema: Any) -> Any:
@@ -213,6 +277,8 @@ def _tidy(schema: Any) -> Any:
         case [{"$ref": _} as first, {"type": "null"}] | [{"type": "null"}, {"$ref": _} as first]:
             del made["anyOf"]
             made["oneOf"] = [first, {"type": "null"}]
+    if "object" in _types(made) and "properties" not in made:
+        made.setdefault("additionalProperties", True)
     if isinstance(values := made.get("enum"), list):
         made["type"] = "string"
         if len(values) == 1:

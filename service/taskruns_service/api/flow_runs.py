@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from taskruns_service import access_paths, commands, filters, models, paging, queries, tables
 from taskruns_service.api import requests, responses
-from taskruns_service.api.lists import list_parameters
+from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
@@ -31,13 +31,12 @@ TAG = "flow runs"
 READ_ERRORS = (Overloaded, QueryTimeout, DatabaseUnavailable)
 WRITE_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
 
-_FLOW_RUN_PARAMETERS = list_parameters(
-    filters.FLOW_RUN_FILTERS, paging.FLOW_RUN_KEYS, queries.FLOW_RUN_SUMMARY_MEMBERS, default_sort="-created"
-)
+_FLOW_RUN_FIELDS = fields_parameter(models.FlowRunField)
+_FLOW_RUN_PARAMETERS = list_parameters(filters.FLOW_RUN_FILTERS, paging.FLOW_RUN_KEYS, default_sort="-created")
+_TASK_RUN_FIELDS = fields_parameter(models.TaskRunField)
 _TASK_RUN_PARAMETERS = list_parameters(
     [one for one in filters.TASK_RUN_FILTERS if one.name != "flow_run_id"],
     paging.TASK_RUN_KEYS,
-    queries.TASK_RUN_MEMBERS,
     default_sort="created",
 )
 
@@ -50,7 +49,7 @@ _TASK_RUN_PARAMETERS = list_parameters(
     tag=TAG,
     scope=Scope.write,
     body=models.FlowRunCreate,
-    body_example={"flow_name": "example-mapped", "parameters": {"x": 1}, "idempotency_key": "2021-05-12"},
+    body_example={"flow_name": "example-mapped", "id": models.FLOW_RUN_EXAMPLE, "parameters": {"x": 1}},
     answers={
         201: Answer("The flow run was created.", models.FlowRun, headers=("ETag", "Location")),
         200: Answer("It was there already.", models.FlowRun, headers=("ETag", "Location")),
@@ -79,12 +78,35 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     summary="List flow runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=_FLOW_RUN_PARAMETERS,
-    answers={200: Answer("A page of flow runs.", models.FlowRunPage, chosen=models.FlowRunFieldsPage)},
+    parameters=(*_FLOW_RUN_PARAMETERS, undocumented(_FLOW_RUN_FIELDS)),
+    answers={200: Answer("A page of flow runs.", models.FlowRunPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_flow_runs(request: ApiRequest) -> JsonResponse:
     """List flow runs, newest first. Filters combine with AND, the values of a repeated one with OR."""
+    return await _list_flow_runs(request)
+
+
+@operation(
+    "GET",
+    "/flow-runs/fields",
+    id="list_flow_run_fields",
+    summary="List some members of flow runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=(_FLOW_RUN_FIELDS, *_FLOW_RUN_PARAMETERS),
+    answers={200: Answer("A page of flow runs with the members in `fields`.", models.FlowRunFieldsPage)},
+    errors=(InvalidCursor, *READ_ERRORS),
+)
+async def list_flow_run_fields(request: ApiRequest) -> JsonResponse:
+    """List flow runs with only the members that `fields` names, which makes long lists cheaper.
+
+    Everything else is as in the list of whole flow runs.
+    """
+    return await _list_flow_runs(request)
+
+
+async def _list_flow_runs(request: ApiRequest) -> JsonResponse:
     asked = requests.query(request)
     where = filters.chosen(asked, filters.FLOW_RUN_FILTERS)
     page = requests.page(
@@ -95,7 +117,7 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
         everywhere=True,
         question=("flow runs", where),
     )
-    fields = requests.fields(asked, queries.FLOW_RUN_SUMMARY_MEMBERS)
+    fields = requests.fields(asked)
     ask = request.database.scan if access_paths.may_scan(where, page.orders) else request.database.read
     return responses.as_json(await ask(queries.list_flow_runs, where, page, fields))
 
@@ -123,12 +145,13 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
     summary="Delete a flow run",
     tag=TAG,
     scope=Scope.write,
+    conditional=("If-Match",),
     answers={204: Answer("It is deleted.")},
-    errors=(FlowRunNotFound, *WRITE_ERRORS),
+    errors=(FlowRunNotFound, VersionConflict, *WRITE_ERRORS),
 )
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
-    await request.writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
+    await request.writer.submit_one(DeleteFlowRun(flow_run_id, requests.expected(request)), flow_run_id)
     return JsonResponse(b"", 204, [])
 
 
@@ -185,10 +208,10 @@ async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID])
     summary="List the task runs of a flow run",
     tag=TAG,
     scope=Scope.read,
-    parameters=_TASK_RUN_PARAMETERS,
+    parameters=(*_TASK_RUN_PARAMETERS, undocumented(_TASK_RUN_FIELDS)),
     conditional=("If-None-Match",),
     answers={
-        200: Answer("A page of task runs.", models.TaskRunPage, chosen=models.TaskRunFieldsPage, headers=("ETag",)),
+        200: Answer("A page of task runs.", models.TaskRunPage, headers=("ETag",)),
         304: Answer("Nothing in the flow run has changed."),
     },
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
@@ -199,6 +222,33 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
     To look one up, give its `task_slug`, and its `map_index` (-1 unless it is the child of a mapped task run). To read
     only what has changed, sort by `sequence` and give the last one that you saw as `after_sequence`.
     """
+    return await _list_task_runs(request, flow_run_id)
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}/task-runs/fields",
+    id="list_flow_run_task_run_fields",
+    summary="List some members of a flow run's task runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=(_TASK_RUN_FIELDS, *_TASK_RUN_PARAMETERS),
+    conditional=("If-None-Match",),
+    answers={
+        200: Answer("A page of task runs with the members in `fields`.", models.TaskRunFieldsPage, headers=("ETag",)),
+        304: Answer("Nothing in the flow run has changed."),
+    },
+    errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
+)
+async def list_flow_run_task_run_fields(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
+    """List the task runs of a flow run with only the members that `fields` names, which makes long lists cheaper.
+
+    Everything else is as in the list of whole task runs.
+    """
+    return await _list_task_runs(request, flow_run_id)
+
+
+async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonResponse:
     asked = requests.query(request)
     where = filters.chosen(asked, filters.TASK_RUN_FILTERS)
     page = requests.page(
@@ -209,7 +259,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
         everywhere=False,
         question=("task runs", flow_run_id, where),
     )
-    fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
+    fields = requests.fields(asked)
     known = requests.known_versions(request)
     version, found = await request.database.read(
         queries.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
@@ -227,7 +277,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
     body=models.TaskRunReports,
     body_example={
         "items": [
-            {"task_slug": "name", "states": [{"type": "Success", "message": "Task run succeeded."}]},
+            {"task_slug": "name", "id": models.TASK_RUN_EXAMPLE, "states": [models.SUCCESS_EXAMPLE]},
             {"task_slug": "inc-1", "map_index": 2, "states": [{"type": "Running"}]},
         ]
     },
@@ -259,10 +309,12 @@ async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> 
 HANDLERS = (
     create_flow_run,
     list_flow_runs,
-    get_flow_run,
-    delete_flow_run,
+    list_flow_run_fields,
+    report_task_runs,
+    list_flow_run_task_runs,
+    list_flow_run_task_run_fields,
     set_flow_run_state,
     list_flow_run_states,
-    list_flow_run_task_runs,
-    report_task_runs,
 )
+LAST_HANDLERS = (get_flow_run, delete_flow_run)
+"""Those whose examples delete what all other examples are about."""

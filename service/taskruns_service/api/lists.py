@@ -1,25 +1,24 @@
-"""The parameters that lists have: filters, sort, fields, limit and cursor."""
+"""The parameters that lists have: filters, sort, limit and cursor, and the fields to answer with."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from enum import StrEnum
+
+from msgspec.structs import replace
 
 from taskruns_service.api.requests import CURSOR, LIMIT
 from taskruns_service.filters import Filter
 from taskruns_service.paging import SORT_LENGTH, Key
-from taskruns_service.parameters import Parameter, text
-
-FIELDS_LENGTH = 1000
+from taskruns_service.parameters import Parameter, choice, text
 
 
 def list_parameters(
     filters: Iterable[Filter],
     keys: Mapping[str, Key],
-    members: Mapping[str, Any],
     *,
     default_sort: str,
     everywhere: bool = False,
 ) -> tuple[Parameter, ...]:
-    """All parameters of a list."""
+    """What a list may be asked for, apart from its fields."""
     names = ", ".join(name for name, key in keys.items() if key.everywhere or not everywhere)
     sort = Parameter(
         name="sort",
@@ -29,10 +28,22 @@ def list_parameters(
         default=default_sort,
         example=default_sort,
     )
-    fields = Parameter(
+    return (*(one.parameter for one in filters), sort, LIMIT, CURSOR)
+
+
+def fields_parameter(members: type[StrEnum]) -> Parameter:
+    """The members that each item of an answer has, in a list that answers with no others."""
+    return Parameter(
         name="fields",
-        value=text(FIELDS_LENGTH),
-        description="Only these members of each item, with commas between them.",
-        example=",".join([*list(members)[:1], "state"]),
+        value=choice(members),
+        description="The members that each item has, with commas between them.",
+        many=True,
+        comma_separated=True,
+        required=True,
+        example=["id", "state"],
     )
-    return (*(one.parameter for one in filters), sort, fields, LIMIT, CURSOR)
+
+
+def undocumented(parameter: Parameter) -> Parameter:
+    """The parameter of a list of whole items: older clients send it there, and no schema could tell its effect."""
+    return replace(parameter, required=False, is_documented=False)

@@ -35,11 +35,10 @@ class Scope(StrEnum):
 
 
 class Answer(Struct, frozen=True):
-    """A success: what it means, and what its body holds. With `fields` asked for, the body may be `chosen`."""
+    """A success: what it means, and what its body holds."""
 
     description: str
     body: type | None = None
-    chosen: type | None = None
     headers: tuple[str, ...] = ()
 
 

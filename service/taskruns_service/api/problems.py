@@ -31,7 +31,9 @@ MEDIA_TYPE = "application/problem+json"
 
 log = structlog.get_logger()
 
-_RUN_PATH = re.compile(r"/(flow|task)-runs/(?!aggregate(?:/|$))[^/]+(?:/(?:states|task-runs|result))?/?")
+_RUN_PATH = re.compile(
+    r"/(flow|task)-runs/(?!(?:aggregate|fields)(?:/|$))[^/]+(?:/(?:states|task-runs|task-runs/fields|result))?/?"
+)
 """Paths of runs: where there is no such path, what stands in the place of the id is none."""
 _BY_STATUS: dict[int, type[ServiceError]] = {
     HTTPStatus.BAD_REQUEST: InvalidRequest,

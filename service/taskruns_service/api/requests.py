@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Callable, Container
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from taskruns_service.database import Database
 from taskruns_service.dialects import END_OF_LOG
 from taskruns_service.errors import Fault, InvalidRequest, UnsupportedMediaType
 from taskruns_service.front import POSITION
-from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, read_query, text
+from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, nearest, read_query, text
 from taskruns_service.standbys import Standbys
 from taskruns_service.states import StateType
 from taskruns_service.writer import Writer
@@ -35,7 +34,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}")
 _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
-_INVALID_ENUM = re.compile("Invalid enum value '(.*)'")
+_INVALID_ENUM = re.compile("Invalid enum value '(.*)'", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
 
 LIMIT = Parameter(
@@ -145,9 +144,10 @@ def _decode(raw: bytes, of: type[T]) -> T:
         message = str(error)
         place = _PLACE.search(message)
         detail = message[: place.start()] if place else message
+        expected = _state_types(detail)
         # What was sent may be in it: a key of the body, say, of any length.
         detail = detail if len(detail) <= DETAIL_LENGTH else detail[: DETAIL_LENGTH - 1] + "…"
-        raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.{_state_types(detail)}") from None
+        raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.{expected}") from None
     except msgspec.DecodeError as error:
         raise _invalid("", f"The body is not JSON: {error}.") from None
     except UnicodeDecodeError:
@@ -160,9 +160,7 @@ def _state_types(detail: str) -> str:
     """What the type of a state may be, the nearest first: the only enumeration in bodies. Empty for other faults."""
     if (match := _INVALID_ENUM.fullmatch(detail)) is None:
         return ""
-    nearest = get_close_matches(match[1], StateType, n=1)
-    question = f" Did you mean {nearest[0]}?" if nearest else ""
-    return f"{question} It should be one of {', '.join(StateType)}."
+    return f" {nearest(match[1], StateType)}It should be one of {', '.join(StateType)}."
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:
@@ -207,15 +205,10 @@ def history_page(request_query: dict[str, Any], history: Table, run_id: UUID) ->
     )
 
 
-def fields(request_query: dict[str, Any], members: Any) -> list[str] | None:
-    """The members that `fields` asks for, None for all; raises InvalidRequest for one that is not there."""
-    if (asked := request_query.get("fields")) is None:
-        return None
-    chosen: list[str] = asked.split(",")
-    if unknown := [name for name in chosen if name not in members]:
-        detail = f"There is no `{unknown[0]}`. There are {', '.join(members)}."
-        raise InvalidRequest(faults=(Fault(parameter="fields", detail=detail),))
-    return chosen
+def fields(request_query: dict[str, Any]) -> list[str] | None:
+    """The members that `fields` asks for, each once; None for all."""
+    chosen = request_query.get("fields")
+    return None if chosen is None else list(dict.fromkeys(chosen))
 
 
 def result_cursor(request_query: dict[str, Any], question: bytes) -> int | None:

@@ -9,7 +9,7 @@ from taskruns_service import access_paths, aggregates, commands, filters, models
 from taskruns_service.aggregates import AggregateQuestion
 from taskruns_service.api import requests, responses
 from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
-from taskruns_service.api.lists import list_parameters
+from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
@@ -29,8 +29,9 @@ from taskruns_service.parameters import Parameter, integer, one_of
 
 TAG = "task runs"
 
+_FIELDS = fields_parameter(models.TaskRunField)
 _LIST_PARAMETERS = list_parameters(
-    filters.TASK_RUN_FILTERS, paging.TASK_RUN_KEYS, queries.TASK_RUN_MEMBERS, default_sort="-created", everywhere=True
+    filters.TASK_RUN_FILTERS, paging.TASK_RUN_KEYS, default_sort="-created", everywhere=True
 )
 _AGGREGATE_PARAMETERS = (
     *(one.parameter for one in filters.TASK_RUN_FILTERS),
@@ -71,8 +72,8 @@ _AGGREGATE_PARAMETERS = (
     summary="List task runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=_LIST_PARAMETERS,
-    answers={200: Answer("A page of task runs.", models.TaskRunPage, chosen=models.TaskRunFieldsPage)},
+    parameters=(*_LIST_PARAMETERS, undocumented(_FIELDS)),
+    answers={200: Answer("A page of task runs.", models.TaskRunPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_task_runs(request: ApiRequest) -> JsonResponse:
@@ -81,6 +82,29 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
     Filters combine with AND, the values of a repeated one with OR. Filters and sorts see the times that a task run has
     itself: a mapped parent has none, though it is shown with those of its children.
     """
+    return await _list_task_runs(request)
+
+
+@operation(
+    "GET",
+    "/task-runs/fields",
+    id="list_task_run_fields",
+    summary="List some members of task runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=(_FIELDS, *_LIST_PARAMETERS),
+    answers={200: Answer("A page of task runs with the members in `fields`.", models.TaskRunFieldsPage)},
+    errors=(InvalidCursor, *READ_ERRORS),
+)
+async def list_task_run_fields(request: ApiRequest) -> JsonResponse:
+    """List task runs with only the members that `fields` names, which makes long lists cheaper.
+
+    Everything else is as in the list of whole task runs.
+    """
+    return await _list_task_runs(request)
+
+
+async def _list_task_runs(request: ApiRequest) -> JsonResponse:
     asked = requests.query(request)
     where = filters.chosen(asked, filters.TASK_RUN_FILTERS)
     page = requests.page(
@@ -91,7 +115,7 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
         everywhere=len(where.get("flow_run_id", ())) != 1,
         question=("task runs", where),
     )
-    fields = requests.fields(asked, queries.TASK_RUN_MEMBERS)
+    fields = requests.fields(asked)
     ask = request.database.scan if access_paths.may_scan(where, page.orders) else request.database.read
     return responses.as_json(await ask(queries.list_task_runs, where, page, fields))
 
@@ -173,11 +197,7 @@ async def update_task_run(
     tag=TAG,
     scope=Scope.write,
     body=models.StateCreate,
-    body_example={
-        "type": "Success",
-        "message": "Task run succeeded.",
-        "result": {"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"},
-    },
+    body_example=models.SUCCESS_EXAMPLE,
     conditional=("If-Match",),
     answers={
         201: Answer(
@@ -225,7 +245,7 @@ async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID])
     tag=TAG,
     scope=Scope.write,
     body=models.TaskRunStateReports,
-    body_example={"items": [{"task_run_id": "019064f2-5b11-7e1d-8a50-88978dabb7c1", "type": "Running"}]},
+    body_example={"items": [{"task_run_id": models.TASK_RUN_EXAMPLE, **models.RUNNING_EXAMPLE}]},
     body_bytes=BULK_BODY_BYTES,
     answers={
         200: Answer("All were taken.", models.TaskRunReceipts),
@@ -272,6 +292,7 @@ async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) 
 
 HANDLERS = (
     list_task_runs,
+    list_task_run_fields,
     aggregate_task_runs,
     set_task_run_states,
     get_task_run,

@@ -12,9 +12,9 @@ from taskruns_service import counts, tables
 from taskruns_service.commands.registration import DEFAULT_PROJECT, new_group
 from taskruns_service.counts import Cell
 from taskruns_service.dialects import ListOfTexts, Writes, any_of, insert_for
-from taskruns_service.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError
+from taskruns_service.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError, VersionConflict
 from taskruns_service.ids import new_id
-from taskruns_service.ledger import Ledger
+from taskruns_service.ledger import Ledger, current_state
 from taskruns_service.models import NAME_LENGTH, FlowRunCreate
 from taskruns_service.states import Run
 
@@ -36,9 +36,13 @@ class CreatedFlowRun(Struct, frozen=True):
 
 
 class DeleteFlowRun(Struct, frozen=True):
-    """Delete a flow run with its task runs and their histories, artifacts and logs."""
+    """Delete a flow run with its task runs and their histories, artifacts and logs.
+
+    `expected_sequence` is the one that it must have, None for any.
+    """
 
     flow_run_id: UUID
+    expected_sequence: int | None = None
 
 
 def create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
@@ -148,14 +152,17 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
 
 
 def delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[Any]:
-    """Gives for each None or FlowRunNotFound."""
+    """Gives for each None, FlowRunNotFound or VersionConflict."""
     ledger = Ledger(connection, now)
     ledger.lock({item.flow_run_id for item in items})
     outcomes: list[Any] = []
     for item in items:
-        if ledger.flow_runs.pop(item.flow_run_id, None) is None:
+        if (entry := ledger.flow_runs.get(item.flow_run_id)) is None:
             outcomes.append(FlowRunNotFound())
+        elif item.expected_sequence not in (None, entry.sequence):
+            outcomes.append(VersionConflict(current=current_state(entry.run)))
         else:
+            del ledger.flow_runs[item.flow_run_id]
             delete_flow_run(connection, item.flow_run_id)
             outcomes.append(None)
     return outcomes

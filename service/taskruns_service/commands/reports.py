@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 from taskruns_service.errors import (
     Fault,
     FlowRunNotFound,
+    InvalidRequest,
     ServiceError,
     StateIdConflict,
     TaskRunNotFound,
     VersionConflict,
 )
+from taskruns_service.ids import family_of
 from taskruns_service.ledger import FlowRunEntry, Ledger, NaturalKey, TaskRunEntry, current_state
 from taskruns_service.models import TaskRunReport, TaskRunUpdate
 from taskruns_service.states import Kind, Report, StateType
@@ -126,12 +128,17 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         return (self.key,)
 
     @property
+    def task_run_ids(self) -> Sequence[UUID]:
+        """The id that it is to have, which another one may have."""
+        return () if self.request.id is UNSET else (self.request.id,)
+
+    @property
     def task_run_reports(self) -> Sequence[Report]:
         """The states."""
         return self.reports
 
     def make(self, ledger: Ledger) -> "Reported":
-        """Raises FlowRunNotFound, and StateIdConflict instead of creating the task run.
+        """Raises FlowRunNotFound, and InvalidRequest or StateIdConflict instead of creating the task run.
 
         Other states that are refused stand in the outcome, since the task run has those that are not.
         """
@@ -141,7 +148,10 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         if entry is None:
             self._refuse_states_of_others(ledger)
             task_name = request.task_slug if request.task_name is UNSET else request.task_name
-            entry = ledger.create(self.key, name=request.name, tags=request.tags, task_name=task_name)
+            identifier = self._own_id(ledger)
+            entry = ledger.create(
+                self.key, name=request.name, tags=request.tags, task_name=task_name, identifier=identifier
+            )
         kinds: set[str] = set()
         refusals: list[tuple[int, ServiceError]] = []
         for index, report in enumerate(self.reports):
@@ -156,6 +166,24 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             return reported(entry, "refused", problem)
         words = [Kind.recorded, Kind.late, Kind.duplicate]
         return reported(entry, "created" if created else next((one for one in words if one in kinds), "existing"))
+
+    def _own_id(self, ledger: Ledger) -> UUID | None:
+        """The id that the task run is to have, None for a new one; raises InvalidRequest for one that it cannot have.
+
+        All task runs of a flow run have its family in their ids, and are in the order of these.
+        """
+        if (identifier := self.request.id) is UNSET:
+            return None
+        detail = None
+        if identifier in ledger.task_runs:
+            detail = "Another task run has this id. Make a new one for every task run."
+        elif identifier.version != 7 or family_of(identifier) != family_of(self.flow_run_id):
+            detail = (
+                f"It should be a UUID of version 7 with {family_of(self.flow_run_id) | 0x7000:x} as its third group."
+            )
+        if detail:
+            raise InvalidRequest(faults=(Fault(pointer="/id", detail=detail),))
+        return identifier
 
     def _refuse_states_of_others(self, ledger: Ledger) -> None:
         places = [index for index, report in enumerate(self.reports) if ledger.has_task_run_state(report.id)]

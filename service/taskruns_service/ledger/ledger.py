@@ -97,11 +97,13 @@ class Ledger:
             self._settings[flow_id] = row[0] if row else {}
         return self._settings[flow_id].get("version_locking_enabled") is True
 
-    def create(self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str) -> TaskRunEntry:
-        """A new task run, in the flow run of its natural key."""
+    def create(
+        self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str, identifier: UUID | None = None
+    ) -> TaskRunEntry:
+        """A new task run, in the flow run of its natural key; without an identifier it gets a new one."""
         flow_run_id, task_slug, map_index = key
         flow_run = self.flow_runs[flow_run_id]
-        entry = TaskRunEntry(flow_run, new_id(flow_run_id), task_slug, map_index, Run())
+        entry = TaskRunEntry(flow_run, identifier or new_id(flow_run_id), task_slug, map_index, Run())
         entry.created = {"name": name, "tags": tags, "task_name": task_name}
         entry.read_history = []
         self._keep(entry)

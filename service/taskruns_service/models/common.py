@@ -15,6 +15,18 @@ JSON_DEPTH = 100
 FLOW_RUN_EXAMPLE = "019064f2-5a3c-7e1d-9a26-72754b7ea174"
 TASK_RUN_EXAMPLE = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
 STATE_EXAMPLE = "019064f2-5c02-7c44-b5d2-bd55ea048070"
+RUNNING_EXAMPLE = {
+    "type": "Running",
+    "message": "Starting task run.",
+    "timestamp": "2021-05-12T18:00:01.696849Z",
+}
+SUCCESS_EXAMPLE = {
+    "type": "Success",
+    "message": "Task run succeeded.",
+    "timestamp": "2021-05-12T18:00:03.165496Z",
+    "result": {"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"},
+}
+"""Examples are of one flow run and of one task run in it, so that each can be sent after those before it."""
 
 Timestamp = Annotated[datetime, Meta(tz=True)]
 NameText = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]

@@ -16,6 +16,7 @@ from taskruns_service.models.common import (
     MESSAGE_LENGTH,
     STATE_BYTES,
     STATE_EXAMPLE,
+    TASK_RUN_EXAMPLE,
     MapIndex,
     NameText,
     Parameters,
@@ -147,6 +148,14 @@ class TaskRunReport(Struct, forbid_unknown_fields=True, kw_only=True):
 
     task_slug: Slug
     map_index: MapIndex = -1
+    id: Annotated[
+        UUID | UnsetType,
+        Meta(
+            description="An id of your own, if it is created: a UUID of version 7 whose third group has the last three "
+            "digits of that of the flow run's id; not sent: the service makes one.",
+            examples=[TASK_RUN_EXAMPLE],
+        ),
+    ] = UNSET
     task_name: Annotated[NameText | UnsetType, Meta(description="The name of the task; not sent: its slug.")] = UNSET
     name: Annotated[NameText | None, Meta(description="The name of the task run, if it is created.")] = None
     tags: Annotated[Tags, Meta(description="Its tags, if it is created.", examples=[["etl"]])] = []

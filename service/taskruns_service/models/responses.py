@@ -1,5 +1,6 @@
 """What the service answers: always with all members, so that no client has to guess."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -122,6 +123,14 @@ def _chosen(name: str, of: type[Struct], doc: str) -> type[Struct]:
     made = msgspec.defstruct(
         name, [(hint.name, hint.type | UnsetType, UNSET) for hint in hints], frozen=True, kw_only=True, module=__name__
     )
+    made.__doc__ = doc
+    return made
+
+
+def _names_of(name: str, of: type[Struct], doc: str) -> type[StrEnum]:
+    """The names of the members of a Struct: what `fields=` takes."""
+    make: Any = StrEnum
+    made: type[StrEnum] = make(name, [(member, member) for member in of.__struct_fields__], module=__name__)
     made.__doc__ = doc
     return made
 
@@ -341,6 +350,8 @@ class Readiness(Struct, frozen=True, kw_only=True):
 
 TaskRunFields = _chosen("TaskRunFields", TaskRun, "A task run with the members that `fields` names.")
 FlowRunFields = _chosen("FlowRunFields", FlowRunSummary, "A flow run with the members that `fields` names.")
+TaskRunField = _names_of("TaskRunField", TaskRun, "The name of a member of a task run.")
+FlowRunField = _names_of("FlowRunField", FlowRunSummary, "The name of a member of a flow run in a list.")
 
 
 class TaskRunFieldsPage(Struct, frozen=True, kw_only=True):

@@ -59,13 +59,13 @@ def read_lists(client: Client, id: UUID) -> None:
         assert_type(task_run, TaskRun)
     for further in page.pages():
         assert_type(further, Page[TaskRun])
-    assert_type(client.task_runs.list_fields(fields="state").items, list[TaskRunFields])
+    assert_type(client.task_runs.list_fields(fields=["state"]).items, list[TaskRunFields])
     assert_type(client.task_runs.states(id).items, list[State])
     assert_type(client.flow_runs.list().items, list[FlowRunSummary])
-    assert_type(client.flow_runs.list_fields(fields="state").items, list[FlowRunFields])
+    assert_type(client.flow_runs.list_fields(fields=["state"]).items, list[FlowRunFields])
     assert_type(client.flow_runs.states(id).items, list[State])
     assert_type(client.flow_runs.task_runs(id).items, list[TaskRun])
-    assert_type(client.flow_runs.task_runs_fields(id, fields="state").items, list[TaskRunFields])
+    assert_type(client.flow_runs.task_runs_fields(id, fields=["state"]).items, list[TaskRunFields])
 
 
 def report(client: Client, id: UUID) -> None:
@@ -119,7 +119,7 @@ async def read_async(client: AsyncClient, id: UUID) -> None:
         assert_type(task_run, TaskRun)
     async for page in listing.pages():
         assert_type(page.items, list[TaskRun])
-    async for item in await client.flow_runs.task_runs_fields(id, fields="state"):
+    async for item in await client.flow_runs.task_runs_fields(id, fields=["state"]):
         assert_type(item, TaskRunFields)
     async with client.with_options(timeout=5) as other:
         assert_type(other, AsyncClient)
@@ -130,7 +130,8 @@ def make_mistakes(client: Client, id: UUID) -> None:
     client.task_runs.list(stat=["Failed"])  # type: ignore[call-arg]
     client.task_runs.list(limit="5")  # type: ignore[arg-type]
     client.task_runs.list(start_time_gte="2021-05-12")  # type: ignore[arg-type]
-    client.task_runs.list(fields="state")  # type: ignore[call-arg]
+    client.task_runs.list(fields=["state"])  # type: ignore[call-arg]
+    client.task_runs.list_fields(fields=[5])  # type: ignore[list-item]
     client.task_runs.list_fields()  # type: ignore[call-arg]
     client.task_runs.get()  # type: ignore[call-arg]
     client.task_runs.get(5)  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ __all__ = [
     "Fault",
     "FlowRun",
     "FlowRunCreate",
+    "FlowRunField",
     "FlowRunFields",
     "FlowRunFieldsPage",
     "FlowRunPage",
@@ -53,6 +54,7 @@ __all__ = [
     "StatePage",
     "StateType",
     "TaskRun",
+    "TaskRunField",
     "TaskRunFields",
     "TaskRunFieldsPage",
     "TaskRunPage",
@@ -66,6 +68,29 @@ __all__ = [
     "TaskRunStateReports",
     "TaskRunUpdate",
 ]
+
+
+class FlowRunField(OpenEnum):
+    """The name of a member of a flow run in a list."""
+
+    CREATED = "created"
+    DURATION = "duration"
+    END_TIME = "end_time"
+    FLOW_ID = "flow_id"
+    FLOW_NAME = "flow_name"
+    ID = "id"
+    LABELS = "labels"
+    NAME = "name"
+    QUEUE_TIME = "queue_time"
+    RUN_COUNT = "run_count"
+    SEQUENCE = "sequence"
+    START_TIME = "start_time"
+    STATE = "state"
+    STATE_MESSAGE = "state_message"
+    STATE_TIMESTAMP = "state_timestamp"
+    TASK_RUN_COUNTS = "task_run_counts"
+    UPDATED = "updated"
+    VERSION = "version"
 
 
 class StateGroup(OpenEnum):
@@ -125,6 +150,31 @@ class StateType(OpenEnum):
     TIMED_OUT = "TimedOut"
     TRIGGER_FAILED = "TriggerFailed"
     VALIDATION_FAILED = "ValidationFailed"
+
+
+class TaskRunField(OpenEnum):
+    """The name of a member of a task run."""
+
+    CREATED = "created"
+    DURATION = "duration"
+    END_TIME = "end_time"
+    FLOW_RUN_ID = "flow_run_id"
+    HAS_RESULT = "has_result"
+    ID = "id"
+    MAP_INDEX = "map_index"
+    NAME = "name"
+    QUEUE_TIME = "queue_time"
+    RUN_COUNT = "run_count"
+    SEQUENCE = "sequence"
+    START_TIME = "start_time"
+    STATE = "state"
+    STATE_MESSAGE = "state_message"
+    STATE_TIMESTAMP = "state_timestamp"
+    TAGS = "tags"
+    TASK_ID = "task_id"
+    TASK_SLUG = "task_slug"
+    UPDATED = "updated"
+    VERSION = "version"
 
 
 class AggregateTaskRunsGroupByItem(OpenEnum):
@@ -714,11 +764,11 @@ class StateCreate(Struct, kw_only=True, frozen=True):
     type: StateType
     """The type of the state."""
     details: dict[str, Any] | Unset = UNSET
-    """What only some types of state have, such as `start_time` of Scheduled; kept as given."""
+    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
     expected_version: int | Unset = UNSET
     """Record it only if the run still has this version; otherwise the answer is 412."""
     force: bool | Unset = UNSET
-    """Record it even if the run is finished and would not be any more."""
+    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
     id: UUID | Unset = UNSET
     """An id of your own, new for every state."""
     message: str | None | Unset = UNSET
@@ -873,14 +923,18 @@ class TaskRunReport(Struct, kw_only=True, frozen=True):
 
     task_slug: str
     """What the task is known by inside its flow."""
+    id: UUID | Unset = UNSET
+    """An id of your own, if it is created: a UUID of version 7 whose third group has the last three digits of that
+    of the flow run's id; not sent: the service makes one.
+    """
     map_index: int | Unset = UNSET
-    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    """-1, or for a child of a mapped task run the index of its item, from 0. Not sent: `-1`."""
     name: str | None | Unset = UNSET
     """The name of the task run, if it is created."""
     states: list[StateCreate] | Unset = UNSET
-    """States that it has come to, in their order."""
+    """States that it has come to, in their order. Not sent: `[]`."""
     tags: list[str] | Unset = UNSET
-    """Its tags, if it is created."""
+    """Its tags, if it is created. Not sent: `[]`."""
     task_name: str | Unset = UNSET
     """The name of the task; not sent: its slug."""
 
@@ -931,11 +985,11 @@ class TaskRunStateReport(Struct, kw_only=True, frozen=True):
     type: StateType
     """The type of the state."""
     details: dict[str, Any] | Unset = UNSET
-    """What only some types of state have, such as `start_time` of Scheduled; kept as given."""
+    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
     expected_version: int | Unset = UNSET
     """Record it only if the run still has this version; otherwise the answer is 412."""
     force: bool | Unset = UNSET
-    """Record it even if the run is finished and would not be any more."""
+    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
     id: UUID | Unset = UNSET
     """An id of your own, new for every state."""
     message: str | None | Unset = UNSET

@@ -28,7 +28,7 @@ def build(
     If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead,
     provided that it does not differ in what was sent.
 
-    Needs an API key of scope `write`.
+    With API keys, needs one of scope `write`.
 
     Args:
         flow_name: The name of the flow; it is made if it is new.

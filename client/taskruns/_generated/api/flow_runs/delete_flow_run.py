@@ -3,23 +3,29 @@
 
 from uuid import UUID
 
-from ...types import Answers, Call, nothing, prepare
+from ...types import UNSET, Answers, Call, Unset, nothing, prepare
 
 _ANSWERS: Answers[None] = {204: nothing}
 
 
-def build(flow_run_id: UUID | str) -> Call[None]:
+def build(flow_run_id: UUID | str, *, if_match: str | None | Unset = UNSET) -> Call[None]:
     """Delete a flow run.
 
     Delete a flow run with its task runs and their histories. The results that they refer to are not touched.
 
-    Needs an API key of scope `write`.
+    With API keys, needs one of scope `write`.
 
     Args:
         flow_run_id: The id of the flow run.
+        if_match: Do it only if the run still has this ETag (of a flow run: this sequence).
 
     Answer: `None`.
     """
     return prepare(
-        "delete_flow_run", "DELETE", "/flow-runs/{flow_run_id}", _ANSWERS, segments=[("flow_run_id", flow_run_id)]
+        "delete_flow_run",
+        "DELETE",
+        "/flow-runs/{flow_run_id}",
+        _ANSWERS,
+        segments=[("flow_run_id", flow_run_id)],
+        headers=[("If-Match", if_match)],
     )

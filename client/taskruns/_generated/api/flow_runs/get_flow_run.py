@@ -14,7 +14,7 @@ def build(flow_run_id: UUID | str) -> Call[FlowRun]:
 
     Get one flow run, with the number of its task runs in each state.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         flow_run_id: The id of the flow run.
@@ -32,7 +32,7 @@ def build_if_changed(flow_run_id: UUID | str, *, if_none_match: str) -> Call[Flo
 
     Get one flow run, with the number of its task runs in each state.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         flow_run_id: The id of the flow run.

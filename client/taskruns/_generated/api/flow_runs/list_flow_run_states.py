@@ -16,7 +16,7 @@ def build(
 
     List the history of a flow run, oldest first, with the states that came too late to count.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         flow_run_id: The id of the flow run.

@@ -21,7 +21,7 @@ def build(flow_run_id: UUID | str, *, items: Sequence[TaskRunReport]) -> Call[Ta
 
     Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
 
-    Needs an API key of scope `write`.
+    With API keys, needs one of scope `write`.
 
     Args:
         flow_run_id: The id of the flow run.

@@ -31,7 +31,7 @@ def build(
 
     Report a state that a flow run has come to.
 
-    Needs an API key of scope `write`.
+    With API keys, needs one of scope `write`.
 
     Args:
         flow_run_id: The id of the flow run.
@@ -58,9 +58,10 @@ def build(
             - `ValidationFailed`: Made a result that its own check refused.
             - `Looped`: Ended one turn of a loop.
             - `Cancelled`: Was stopped before it ended.
-        details: What only some types of state have, such as `start_time` of Scheduled; kept as given.
+        details: What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent:
+            `{}`.
         expected_version: Record it only if the run still has this version; otherwise the answer is 412.
-        force: Record it even if the run is finished and would not be any more. The server's default is `False`.
+        force: Record it even if the run is finished and would not be any more. Not sent: `false`.
         id: An id of your own, new for every state.
         message: A sentence for people.
         result: A reference to the result, never the result itself: its `type`, and where and how it is kept.

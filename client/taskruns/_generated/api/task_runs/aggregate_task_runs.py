@@ -64,7 +64,7 @@ def build(
     Counts by state, task slug and flow are kept as they change, so they cost the same however many task runs
     there are.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         state: Only those of which the state is one of these.

@@ -14,7 +14,7 @@ def build(task_run_id: UUID | str) -> Call[TaskRun]:
 
     Get one task run. A mapped parent is shown with the earliest start and the latest end of its children.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         task_run_id: The id of the task run.
@@ -32,7 +32,7 @@ def build_if_changed(task_run_id: UUID | str, *, if_none_match: str) -> Call[Tas
 
     Get one task run. A mapped parent is shown with the earliest start and the latest end of its children.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         task_run_id: The id of the task run.

@@ -19,7 +19,7 @@ def build(
     For the parent of a map these are the results of its children, by map index, a page at a time; there are
     none if it was mapped over nothing.
 
-    Needs an API key of scope `read`.
+    With API keys, needs one of scope `read`.
 
     Args:
         task_run_id: The id of the task run.

@@ -17,7 +17,7 @@ def build(*, items: Sequence[TaskRunStateReport]) -> Call[TaskRunReceipts]:
 
     Report 1 to 1,000 states of any task runs; those of one task run are taken in their order.
 
-    Needs an API key of scope `write`.
+    With API keys, needs one of scope `write`.
 
     Args:
         items: The `items`.

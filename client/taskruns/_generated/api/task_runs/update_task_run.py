@@ -22,7 +22,7 @@ def build(
 
     Change the name or the tags of a task run; what is not sent stays.
 
-    Needs an API key of scope `write`.
+    With API keys, needs one of scope `write`.
 
     Args:
         task_run_id: The id of the task run.
