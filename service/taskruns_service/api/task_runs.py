@@ -245,7 +245,9 @@ async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID])
     tag=TAG,
     scope=Scope.write,
     body=models.TaskRunStateReports,
-    body_example={"items": [{"task_run_id": models.TASK_RUN_EXAMPLE, **models.RUNNING_EXAMPLE}]},
+    body_example={
+        "items": [{"task_run_id": models.TASK_RUN_EXAMPLE, "id": models.STATE_EXAMPLE, **models.RUNNING_EXAMPLE}]
+    },
     body_bytes=BULK_BODY_BYTES,
     answers={
         200: Answer("All were taken.", models.TaskRunReceipts),
