@@ -52,14 +52,14 @@ class PostgresServer:
         self.process: subprocess.Popen[bytes]
         self.start: Callable[[], None]
 
-    def create_database(self, template: str | None = None) -> str:
+    def create_database(self, template: str | None = None, *options: str) -> str:
         """Creates a database, empty or as a copy of the one at the URL `template`, and returns its URL.
 
-        Nobody may be connected to the template at that moment.
+        Nobody may be connected to the template at that moment. `options` are those of `createdb`.
         """
         name = f"test_{next(self._numbers)}"
         source = ["--template", database_name(template)] if template else []
-        run([self._programs / "createdb", *source, name], env=self.environment)
+        run([self._programs / "createdb", *source, *options, name], env=self.environment)
         return self.url(name)
 
     def drop(self, url: str) -> None:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, and_, exists, false, literal, not_, or_, true
 
-from taskruns_service.dialects import any_of, encode_json, list_for
+from taskruns_service.dialects import any_of, comparable, encode_json, list_for
 from taskruns_service.errors import InvalidRequest
-from taskruns_service.filters import OPERATORS
+from taskruns_service.filters import BOUNDS, OPERATORS
 from taskruns_service.graph import ENTITIES, Entity, Here
 
 Expression = Mapping[str, Any]
@@ -161,7 +161,9 @@ def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str,
             # Nothing is one of none; everything is none of them, even what is null.
             clauses.append(true() if comparison.operator == "not_in" else false())
             continue
-        clause = OPERATORS[comparison.operator].clause(column, value)
+        # Only where it matters: an index knows a column by no other order than its own.
+        operand = comparable(column) if scalar == "String" and comparison.operator in BOUNDS else column
+        clause = OPERATORS[comparison.operator].clause(operand, value)
         clauses.append(not_(clause) if comparison.negated else clause)
     return clauses
 

@@ -308,8 +308,8 @@ def _number(name: str) -> Callable[[Column], Column]:
 
 
 STATISTICS: dict[str, Callable[[Column], Column]] = {
-    "max": func.max,
-    "min": func.min,
+    "max": lambda column: func.max(comparable(column)),
+    "min": lambda column: func.min(comparable(column)),
     "sum": func.sum,
     "avg": _number("avg"),
     "stddev": _number("stddev_samp"),

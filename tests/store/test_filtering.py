@@ -37,7 +37,7 @@ STATES: dict[str, Predicate] = {
     "start_time_is_null": lambda _, row, value: (row.start_time is None) == value,
     "end_time_is_null": lambda _, row, value: (row.end_time is None) == value,
     "flow_name": lambda world, row, values: world.flow_names[row.flow_id] in values,
-    "name_contains": lambda _, row, value: row.name is not None and lowered(value) in lowered(row.name),
+    "name_contains": lambda _, row, value: row.name is not None and value.casefold() in row.name.casefold(),
 }
 OF_TASK_RUNS: dict[str, Predicate] = {
     **STATES,
@@ -62,11 +62,6 @@ OF_FLOW_RUNS: dict[str, Predicate] = {
     "label": lambda _, row, values: any(value in row.labels for value in values),
     "label_all": lambda _, row, values: all(value in row.labels for value in values),
 }
-
-
-def lowered(text: str) -> str:
-    """Small letters for the capital ones of ASCII, as both databases compare."""
-    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:

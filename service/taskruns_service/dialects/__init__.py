@@ -36,7 +36,6 @@ from taskruns_service.dialects.expressions import (
     has_all_items,
     has_any_item,
     has_item,
-    has_text,
     hour_of,
     hour_text,
     insert_for,
@@ -49,7 +48,7 @@ from taskruns_service.dialects.expressions import (
 )
 from taskruns_service.dialects.files import back_up, damage_of, find_damage, refuse_damaged
 from taskruns_service.dialects.loading import batches, expect_many_rows, insert_many
-from taskruns_service.dialects.matching import check_patterns, json_matches, text_matches
+from taskruns_service.dialects.matching import check_patterns, has_text, json_matches, text_matches
 from taskruns_service.dialects.prepared import (
     STATEMENTS_MOST,
     CompiledValue,

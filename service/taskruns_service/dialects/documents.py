@@ -99,9 +99,20 @@ class _json_text(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
+@compiled(lambda column: column, lambda column: f'({column} COLLATE "C")')
+class _by_code_point(FunctionElement[str]):  # noqa: N801
+    """A text in the order of its code points, whatever the locale of the server."""
+
+    type = Text()
+    inherit_cache = True
+
+
 def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A column as both databases can sort it and tell what is the same: PostgreSQL does not know that of JSON."""
-    return _json_text(column) if isinstance(column.type, JSON) else column
+    """A column as both databases sort it alike and tell what is the same: PostgreSQL does not know that of JSON."""
+    if isinstance(column.type, JSON):
+        return _json_text(column)
+    # A `Name` has this order by itself, and its indexes too.
+    return _by_code_point(column) if isinstance(column.type, Text) else column
 
 
 @compiled(

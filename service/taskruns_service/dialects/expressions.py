@@ -148,16 +148,6 @@ class has_all_items(Condition):  # noqa: N801
 
 
 @compiled(
-    lambda column, value: f"(instr(lower({column}), lower({value})) > 0)",
-    lambda column, value: f"(strpos(lower({column}), lower({value})) > 0)",
-)
-class has_text(Condition):  # noqa: N801
-    """A text has another one in it, in upper or lower case."""
-
-    inherit_cache = True
-
-
-@compiled(
     # Percentiles of one column have their values sorted once: SQLite computes an aggregate that is repeated once.
     lambda fraction, column: f"percentile_of(sorted_values({column}) FILTER (WHERE {column} IS NOT NULL), {fraction})",
     lambda fraction, column: f"percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column})",

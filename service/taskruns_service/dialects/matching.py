@@ -2,14 +2,16 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 import re2  # type: ignore[import-untyped] # RE2 takes time linear in the text, whatever the pattern
-from sqlalchemy import ColumnElement, Connection, literal_column
+from sqlalchemy import ColumnElement, Connection, Dialect, Text, literal_column, type_coerce
+from sqlalchemy.types import TypeDecorator
 
+from taskruns_service.dialects import folding
 from taskruns_service.dialects.deadlines import Deadline
 from taskruns_service.dialects.expressions import Condition, compiled
 
@@ -19,7 +21,8 @@ PATTERNS_MOST = 16
 STEPS_MOST = 250_000_000
 """Instructions of a pattern times characters of a text: 2 seconds at worst, in which nothing can stop RE2."""
 
-_TEXT_OPERATORS = {"like": "LIKE", "ilike": "ILIKE", "similar": "SIMILAR TO", "regex": "~", "iregex": "~*"}
+_TEXT_OPERATORS = {"like": "LIKE", "similar": "SIMILAR TO", "regex": "~"}
+_FOLDING_OPERATORS = {"contains": "~", "ilike": "~", "iregex": "~*"}
 _KEYS = "ARRAY(SELECT json_array_elements_text(CAST({} AS json)))"
 _JSON_OPERATORS = {
     "contains": "(CAST({0} AS jsonb) @> CAST({1} AS jsonb))",
@@ -30,6 +33,32 @@ _JSON_OPERATORS = {
 }
 
 
+class _FoldedPattern(TypeDecorator[str]):
+    """A text or a pattern that matches in any case, bound as what each database compares with."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, operator: str) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if dialect.name == "postgresql":
+            return _FOLDED_PATTERNS[self.operator](value)
+        # The functions that SQLite is given fold patterns by themselves.
+        return value.casefold() if self.operator == "contains" else value
+
+
+_FOLDED_PATTERNS: dict[str, Callable[[str], str]] = {
+    "contains": folding.text_pattern,
+    "ilike": folding.like_pattern,
+    "iregex": folding.regex_pattern,
+}
+
+
 class _Match(Condition):
     inherit_cache = True
 
@@ -37,14 +66,67 @@ class _Match(Condition):
         super().__init__(literal_column(operator), value, wanted)
 
 
+def _text_matches_on_postgresql(operator: str, value: str, pattern: str) -> str:
+    if operator in _TEXT_OPERATORS:
+        return f"({value} {_TEXT_OPERATORS[operator]} {pattern})"
+    # Whatever the server's locale, its engine is to fold no more than ASCII.
+    matches = f'COLLATE "C" {_FOLDING_OPERATORS[operator]} {pattern}'
+    expandable = f"octet_length({value}) > char_length({value}) AND {value} ~ '[{''.join(folding.expansions())}]'"
+    return f"({value} {matches} OR ({expandable} AND {_expanded(value)} {matches}))"
+
+
+def _expanded(value: str) -> str:
+    """SQL for a text with expansions in the place of the characters that have one."""
+    expansions = folding.expansions()
+    frequent = {character: expansions[character] for character in folding.FREQUENT}
+    others = "".join(expansions.keys() - frequent.keys())
+    return (
+        f"CASE WHEN {value} ~ '[{''.join(sorted(others))}]' THEN {_replaced(value, expansions)}"
+        f" ELSE {_replaced(value, frequent)} END"
+    )
+
+
+def _replaced(value: str, replacements: Mapping[str, str]) -> str:
+    for old, new in replacements.items():
+        value = f"replace({value}, '{old}', '{new}')"
+    return value
+
+
 @compiled(
     lambda operator, value, pattern: f"text_matches('{operator}', {value}, {pattern})",
-    lambda operator, value, pattern: f"({value} {_TEXT_OPERATORS[operator]} {pattern})",
+    _text_matches_on_postgresql,
 )
 class text_matches(_Match):  # noqa: N801
-    """A text matches a pattern; `operator` is one of like, ilike, similar, regex and iregex."""
+    """A text matches a pattern; `operator` is one of like, ilike, similar, regex and iregex.
+
+    What matches in any case (ilike, iregex) does so with the text as it is or with its characters expanded.
+    """
 
     inherit_cache = True
+
+    def __init__(self, operator: str, value: ColumnElement[Any], pattern: Any) -> None:
+        super().__init__(
+            operator,
+            value,
+            type_coerce(pattern, _FoldedPattern(operator)) if operator in _FOLDED_PATTERNS else pattern,
+        )
+
+
+@compiled(
+    # Most names are ASCII, for which SQLite needs no function in Python.
+    lambda _, column, value: (
+        f"(instr(CASE WHEN length({column}) = length(CAST({column} AS BLOB)) THEN lower({column})"
+        f" ELSE casefold({column}) END, {value}) > 0)"
+    ),
+    _text_matches_on_postgresql,
+)
+class has_text(text_matches):  # noqa: N801
+    """A text has another one in it, in any case."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], value: Any) -> None:
+        super().__init__("contains", column, value)
 
 
 @compiled(
@@ -61,9 +143,10 @@ class json_matches(_Match):  # noqa: N801
 
 
 def add_functions(connection: sqlite3.Connection, deadline: Deadline) -> None:
-    """Gives a connection what `text_matches` and `json_matches` are on SQLite."""
+    """Gives a connection what `text_matches`, `has_text` and `json_matches` are on SQLite."""
     for name, function in (("text_matches", _text_matches), ("json_matches", _json_matches)):
         connection.create_function(name, 3, partial(function, deadline), deterministic=True)
+    connection.create_function("casefold", 1, partial(_casefold, deadline), deterministic=True)
 
 
 def check_patterns(connection: Connection, patterns: Iterable[tuple[str, str]]) -> None:
@@ -83,7 +166,15 @@ def _text_matches(deadline: Deadline, operator: str, value: str | None, pattern:
     deadline.check()
     if len(value) * expression.programsize > STEPS_MOST:
         raise TimeoutError
-    return expression.search(value) is not None
+    if expression.search(value) is not None:
+        return True
+    expanded = folding.expanded(value) if operator in _FOLDED_PATTERNS else value
+    return expanded != value and expression.search(expanded) is not None
+
+
+def _casefold(deadline: Deadline, value: str | None) -> str | None:
+    deadline.check()
+    return None if value is None else value.casefold()
 
 
 @lru_cache(maxsize=PATTERNS_MOST)
@@ -92,7 +183,7 @@ def _compiled(operator: str, pattern: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = PATTERN_BYTES
-    options.case_sensitive = operator not in ("ilike", "iregex")
+    options.case_sensitive = operator != "iregex"
     options.dot_nl = True
     try:
         return re2.compile(_translated(operator, pattern), options)
@@ -103,10 +194,12 @@ def _compiled(operator: str, pattern: str) -> Any:
 
 
 def _translated(operator: str, pattern: str) -> str:
-    if operator in ("regex", "iregex"):
+    if operator in _FOLDED_PATTERNS:
+        return _FOLDED_PATTERNS[operator](pattern)
+    if operator == "regex":
         return pattern
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
-    if operator in ("like", "ilike"):
+    if operator == "like":
         signs = {"%": ".*", "_": "."}
         pattern = "".join(signs.get(part) or re2.escape(part[-1]) for part in parts)
     else:
