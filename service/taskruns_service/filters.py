@@ -296,7 +296,11 @@ def _placeholder(name: str, form: Any) -> Any:
 
 def values_of(where: Where) -> dict[str, Any]:
     """What is bound to the placeholders of the form of a question."""
-    return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in where.items()}
+    return {
+        name: value[0] if form.how == "in a list" else value
+        for name, value in where.items()
+        if isinstance(form := _form(value), _Bound)
+    }
 
 
 def clauses(

@@ -356,7 +356,9 @@ def _read_page(
     last: Sequence[Any] = ()
     left, following, besides = page.limit, None, None
     for number, statement in enumerate(_page_statements(of, filters.form_of(where), path, page.form, chosen)):
-        (row,) = statement.rows(connection, {**values, "left": left, "more": left + 1, "last": max(0, left - 1)})
+        values |= {"left": left, "more": left + 1, "last": max(0, left - 1)}
+        # Each statement reads a part of the page, and takes some of the values.
+        (row,) = statement.rows(connection, {name: values[name] for name in statement.names})
         items, count, other, *keys = row
         if number == 0:
             besides = other

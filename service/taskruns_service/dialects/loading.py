@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Table
 from sqlalchemy.util import await_
 
-from taskruns_service.dialects.writing import Writes, columns_of
+from taskruns_service.dialects.writing import Writes, check_members, columns_of
 
 T = TypeVar("T")
 
@@ -27,12 +27,16 @@ def expect_many_rows(connection: Connection) -> None:
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts rows, all with the same members, in the connection's transaction: PostgreSQL gets them by COPY."""
+    """Inserts rows, all with the same members, in the connection's transaction: PostgreSQL gets them by COPY.
+
+    Raises TypeError unless all rows have the same members, each of them a column.
+    """
     if rows:
         _LOADERS[connection.dialect.name](connection, table, rows)
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    check_members(table, rows)
     driver: Any = connection.connection.driver_connection
     records = zip(*columns_of(connection, table, rows), strict=True)
     await_(driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records))

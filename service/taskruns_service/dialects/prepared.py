@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    ClauseElement,
     Connection,
     Dialect,
     Engine,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     literal,
 )
+from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeEngine
 
 from taskruns_service.dialects import driver
@@ -28,7 +30,7 @@ _Convert = Callable[[Any], Any] | None
 
 def placeholder(name: str, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
     """What a value is bound to by name; by itself it has the type of the column that it is compared with."""
-    # With a value, or SQLAlchemy would not compile the statement without one.
+    # With a value, or SQLAlchemy would not compile the statement without one. It is never sent.
     return bindparam(name, None, type_)
 
 
@@ -45,20 +47,41 @@ class Prepared:
 
     def __init__(self, statement: SelectBase, *, planned: bool = False) -> None:
         self.statement = statement
+        self.names = names_in(statement)
         self._fetch = driver.fetch_planned if planned else driver.fetch
         self._texts: dict[str, _Text] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
-        """All rows; raises what SQLAlchemy raises for an execution."""
+        """All rows; `values` has one for each of the `names`.
+
+        Raises TypeError for a value that is missing or has no such name, and what SQLAlchemy raises for an execution.
+        """
+        check_values(self.names, values)
         name = connection.dialect.name
         if (text := self._texts.get(name)) is None:
             text = self._texts[name] = _Text(self.statement, connection.dialect)
         return text.read(self._fetch(connection, text.sql, text.bind(values)))
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
-        """The first row, None if there is none."""
+        """The first row, None if there is none. Raises as `rows` does."""
         rows = self.rows(connection, values)
         return rows[0] if rows else None
+
+
+def names_in(statement: ClauseElement) -> frozenset[str]:
+    """The names of the placeholders in a statement."""
+    binds = (element for element in visitors.iterate(statement) if isinstance(element, BindParameter))
+    # What stands in a statement with its value has no name of its own, and SQLAlchemy makes it one that is unique.
+    return frozenset(bind.key for bind in binds if not bind.unique)
+
+
+def check_values(names: frozenset[str], values: Mapping[str, Any]) -> None:
+    """Raises TypeError unless there is a value for each of the names and no other."""
+    if values.keys() != names:
+        faults = [f"{name} is missing" for name in sorted(names - values.keys())]
+        faults += [f"{name} is none of them" for name in sorted(values.keys() - names)]
+        taken = ", ".join(sorted(names)) or "(none)"
+        raise TypeError(f"The statement takes the values {taken}: {', '.join(faults)}.")
 
 
 Target = Dialect
@@ -74,6 +97,8 @@ class CompiledValue:
     """A SELECT of one text with its values, compiled ahead of the connection that it is sent on. Nobody keeps it."""
 
     def __init__(self, statement: SelectBase, target: Target) -> None:
+        """Raises TypeError for a statement with placeholders, since there are no values for them."""
+        check_values(names_in(statement), {})
         compiled = statement.compile(dialect=target)
         state = compiled.construct_expanded_state()
         converts: dict[str, _Convert] = {name: _binding(bind.type, target) for name, bind in compiled.binds.items()}
@@ -101,18 +126,15 @@ class _Text:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         names = compiled.positiontup or []
-        # What has no name of its own in `values` is part of the statement.
-        self._values = [
-            (name, compiled.binds[name].value, _binding(compiled.binds[name].type, dialect)) for name in names
-        ]
+        self._values = [(compiled.binds[name], _binding(compiled.binds[name].type, dialect)) for name in names]
         self._columns = [_reading(column.type, dialect) for column in statement.selected_columns]
         self._plain = not any(self._columns)
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the text."""
         bound = []
-        for name, own, convert in self._values:
-            value = values.get(name, own)
+        for bind, convert in self._values:
+            value = bind.value if bind.unique else values[bind.key]
             bound.append(value if convert is None else convert(value))
         return bound
 

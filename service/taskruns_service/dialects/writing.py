@@ -22,13 +22,15 @@ class Writes:
         self._changes: list[_Change] = []
 
     def insert(self, table: Table, rows: Rows) -> None:
-        """Inserts rows."""
+        """Inserts rows; raises TypeError unless all have the same members, each of them a column."""
         if rows:
+            check_members(table, rows)
             self._changes.append(_Change("INSERT", table, rows))
 
     def update(self, table: Table, rows: Rows) -> None:
-        """Updates the rows that have the `id`, the last member, of each of these."""
+        """Updates the rows that have the `id`, the last member, of each of these. Raises as `insert` does."""
         if rows:
+            check_members(table, rows)
             self._changes.append(_Change("UPDATE", table, rows))
 
     def __enter__(self) -> Self:
@@ -59,6 +61,17 @@ def columns_of(connection: Connection, table: Table, rows: Rows) -> list[list[An
     SQLAlchemy looks at each value of each row: for a thousand rows that took as long as the database.
     """
     return [_bound(connection.dialect, table, name, [row[name] for row in rows]) for name in rows[0]]
+
+
+def check_members(table: Table, rows: Rows) -> None:
+    """Raises TypeError for a row with other members than the first, and for a member that is no column."""
+    names = rows[0].keys()
+    if unknown := names - table.c.keys():
+        raise TypeError(f"{table.name} has no column {', '.join(sorted(unknown))}.")
+    for row in rows:
+        if row.keys() != names:
+            odd = ", ".join(sorted(row.keys() ^ names))
+            raise TypeError(f"The rows of {table.name} are to have the same members; not all of them have {odd}.")
 
 
 def _bound(dialect: Dialect, table: Table, name: str, values: list[Any]) -> list[Any]:

@@ -70,8 +70,11 @@ class Source:
 
     async def count(self, table: str, flow_run_ids: list[UUID] | None = None) -> int:
         """How many rows a table has, in all or of some flow runs."""
-        where = "" if flow_run_ids is None else " WHERE flow_run_id = ANY(:ids)"
-        ((number,),) = await self._run(f"SELECT count(*) FROM public.{table}{where}", {"ids": flow_run_ids or []})
+        statement = f"SELECT count(*) FROM public.{table}"
+        if flow_run_ids is None:
+            ((number,),) = await self._run(statement, {})
+        else:
+            ((number,),) = await self._run(f"{statement} WHERE flow_run_id = ANY(:ids)", {"ids": flow_run_ids})
         return int(number)
 
     async def states(self, table: str, owner: str, ids: Sequence[UUID]) -> Rows:
@@ -122,8 +125,9 @@ class Source:
 
 
 def _rows(connection: Connection, statement: str, values: dict[str, Any]) -> Rows:
-    named = {name: value for name, value in values.items() if f":{name}" in statement}
-    return connection.execute(text(statement), named).all()
+    bound = text(statement)
+    dialects.check_values(dialects.names_in(bound), values)
+    return connection.execute(bound, values).all()
 
 
 def read_source_url(given: str) -> URL:
