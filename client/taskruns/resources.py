@@ -80,7 +80,7 @@ class TaskRuns:
         self.get = client.method(get_task_run.build)
         """Gets one task run by its id."""
         self.get_if_changed = client.method(get_task_run.build_if_changed)
-        """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
+        """Gets one task run; None if it still has the ETag `if_none_match`: `"{version}.{sequence}"`."""
         self.list = client.listing(list_task_runs.build)
         """Lists the task runs of all flow runs, newest first."""
         self.list_fields = client.listing(list_task_run_fields.build)
@@ -153,7 +153,7 @@ class AsyncTaskRuns:
         self.get = client.method(get_task_run.build)
         """Gets one task run by its id."""
         self.get_if_changed = client.method(get_task_run.build_if_changed)
-        """Gets one task run; None if it still has the ETag `if_none_match`, which is its version in quotes."""
+        """Gets one task run; None if it still has the ETag `if_none_match`: `"{version}.{sequence}"`."""
         self.list = client.listing(list_task_runs.build)
         """Lists the task runs of all flow runs, newest first."""
         self.list_fields = client.listing(list_task_run_fields.build)

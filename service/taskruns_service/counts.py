@@ -83,11 +83,11 @@ cells = _cells()
 
 
 class Drift(NamedTuple):
-    """A count of the tally that is not what counting gives."""
+    """What is kept and is not what counting gives."""
 
     what: str
-    counted: int
-    kept: int
+    counted: Any
+    kept: Any
 
 
 def check(connection: Connection) -> list[Drift]:

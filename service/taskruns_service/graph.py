@@ -16,6 +16,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     case,
+    or_,
     select,
 )
 
@@ -164,6 +165,12 @@ def _end_time(here: Here) -> Column:
     return case((here.c.state.in_(ENDED), here.c.end_time))
 
 
+def _task_run_end_time(here: Here) -> Column:
+    """The same; a mapped parent has that of its children."""
+    is_mapped_parent = and_(here.c.state == StateType.Mapped, here.c.map_index == -1)
+    return case((or_(here.c.state.in_(ENDED), is_mapped_parent), here.c.end_time))
+
+
 _RUN = (
     "id name state state_message state_timestamp state_start_time version run_count start_time duration heartbeat "
     "created updated"
@@ -264,7 +271,7 @@ ENTITIES: dict[str, Entity] = {
             "artifacts": _many("task_run_artifact", "task_run_id"),
         },
         tenant_id=_of_tenant("flow_id"),
-        end_time=_end_time,
+        end_time=_task_run_end_time,
         serialized_state=_serialized_state(tables.task_run_state),
         state_result=lambda here: here.c.result,
     )._replace(implied={"task_id": _has_slug_of_task}),

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, literal, select, tuple_, union_all
 
-from taskruns_service import counts, dialects, references, tables
+from taskruns_service import counts, dialects, maps, references, tables
 from taskruns_service.database import Database, Session
 from taskruns_service.dialects import ListOfIds, any_of
 from taskruns_service.errors import FlowRunNotFound
@@ -145,6 +145,8 @@ def _check_rows(connection: Connection, ids: list[UUID], totals: _Totals) -> lis
     for flow_run_id, slug, map_index in connection.execute(_natural_keys_of_several(ids)):
         problem = f"several task runs have the natural key {slug} {map_index}"
         findings.append(Finding(f"flow run {flow_run_id}", problem))
+    for drift in maps.check(connection, ids):
+        findings.append(Finding(drift.what, f"counted {drift.counted}, kept {drift.kept}"))
     for statement in (_numbers_of_several_states(ids), _numbers_of_several_runs(ids)):
         for flow_run_id, sequence in connection.execute(statement):
             findings.append(Finding(f"flow run {flow_run_id}", f"the sequence {sequence} was given several times"))

@@ -18,7 +18,7 @@ class Old(NamedTuple):
     """Which flow runs are old.
 
     A flow run is as old as its end, which reports that come late do not make younger. One that never ended is as old
-    as its last change.
+    as its last change or heartbeat.
     """
 
     before: datetime
@@ -32,7 +32,8 @@ class Old(NamedTuple):
             return _flow_run.c.end_time < self.before
         # The first is for the index: nothing is changed before it is made.
         unchanged = and_(_flow_run.c.created < self.before, _flow_run.c.updated < self.before)
-        return and_(unchanged, _flow_run.c.end_time.is_(None))
+        silent = func.coalesce(_flow_run.c.heartbeat, _flow_run.c.updated) < self.before
+        return and_(unchanged, silent, _flow_run.c.end_time.is_(None))
 
     @property
     def order(self) -> tuple[ColumnElement[Any], ...]:

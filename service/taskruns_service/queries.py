@@ -1,6 +1,6 @@
 """Every SELECT that answers a question about flow runs and task runs. Rows leave the database as JSON text."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,8 +13,6 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
-    and_,
-    case,
     func,
     literal_column,
     null,
@@ -31,7 +29,6 @@ from taskruns_service.dialects import (
     joined,
     json_object,
     placeholder,
-    seconds_between,
 )
 from taskruns_service.errors import (
     FlowRunNotFound,
@@ -45,7 +42,6 @@ from taskruns_service.paging import Page, PageForm
 from taskruns_service.states import FINISHED, StateType
 
 _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
-_child = tables.task_run.alias("child")
 
 Members = Mapping[str, ColumnElement[Any]]
 
@@ -115,38 +111,6 @@ def _state_members(history: Table) -> Members:
     return {name: history.c[name] for name in names}
 
 
-# A mapped parent never runs itself: its times are those of its children, read when asked.
-_is_mapped_parent = and_(_task_run.c.state == StateType.Mapped, _task_run.c.map_index == -1)
-_children = and_(
-    _child.c.flow_run_id == _task_run.c.flow_run_id,
-    _child.c.task_slug == _task_run.c.task_slug,
-    _child.c.map_index >= 0,
-)
-_first_start = func.min(_child.c.start_time)
-# They have ended when the last of them has.
-_last_end = case((func.count(_child.c.id) == func.count(_child.c.end_time), func.max(_child.c.end_time)))
-_TIMES_OF_CHILDREN: Members = {
-    "start_time": _first_start,
-    "end_time": _last_end,
-    "duration": seconds_between(_first_start, _last_end),
-    "queue_time": seconds_between(_task_run.c.first_timestamp, _first_start),
-}
-
-
-def _of_children(value: ColumnElement[Any], otherwise: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`value` over the children of a mapped parent; for all other task runs `otherwise`."""
-    asked = select(value).select_from(_child).where(_children).correlate(_task_run).scalar_subquery()
-    return case((_is_mapped_parent, asked), else_=otherwise)
-
-
-def _task_run_object(members: Members) -> ColumnElement[Any]:
-    """A task run as JSON, of a mapped parent with the times of its children: one look at them for all of those."""
-    if not members.keys() & _TIMES_OF_CHILDREN.keys():
-        return json_object(members)
-    of_children = {name: _TIMES_OF_CHILDREN.get(name, column) for name, column in members.items()}
-    return _of_children(json_object(of_children), json_object(members))
-
-
 class Versioned(NamedTuple):
     """A representation as JSON, and the text that changes whenever it does (its ETag)."""
 
@@ -171,7 +135,6 @@ class _List(NamedTuple):
     members: Members
     filters: tuple[Filter, ...]
     rows: Select[Any] = select()
-    item: Callable[[Members], ColumnElement[Any]] = json_object
     besides: ColumnElement[Any] = null()
 
 
@@ -184,12 +147,11 @@ _sequence_of_flow_run = select(_flow_run.c.sequence).where(_flow_run.c.id == pla
 _LISTS = {
     one.name: one
     for one in (
-        _List("task_run", TASK_RUN_MEMBERS, filters.TASK_RUN_FILTERS, item=_task_run_object),
+        _List("task_run", TASK_RUN_MEMBERS, filters.TASK_RUN_FILTERS),
         _List(
             "task_run of flow_run",
             TASK_RUN_MEMBERS,
             filters.TASK_RUN_FILTERS,
-            item=_task_run_object,
             besides=_sequence_of_flow_run.scalar_subquery(),
         ),
         _List("flow_run", FLOW_RUN_SUMMARY_MEMBERS, filters.FLOW_RUN_FILTERS, select().join_from(_flow_run, _flow)),
@@ -199,14 +161,9 @@ _LISTS = {
 }
 
 _get_task_run = Prepared(
-    select(_task_run.c.version, _is_mapped_parent, json_object(TASK_RUN_MEMBERS)).where(
+    select(_task_run.c.version, _task_run.c.sequence, json_object(TASK_RUN_MEMBERS)).where(
         _task_run.c.id == placeholder("id")
     )
-)
-_get_mapped_parent = Prepared(
-    select(
-        _task_run.c.version, _of_children(func.max(_child.c.sequence), null()), _task_run_object(TASK_RUN_MEMBERS)
-    ).where(_task_run.c.id == placeholder("id"))
 )
 _get_flow_run = Prepared(
     select(_flow_run.c.sequence, json_object(FLOW_RUN_MEMBERS))
@@ -219,13 +176,10 @@ _get_flow_run_sequence = Prepared(_sequence_of_flow_run)
 def get_task_run(connection: Connection, task_run_id: UUID) -> Versioned:
     """One task run; raises TaskRunNotFound."""
     row = _get_task_run.first(connection, {"id": task_run_id})
-    if row is not None and row[1]:
-        # Few are: a look at children that is not taken would be half of what PostgreSQL does for one of the others.
-        row = _get_mapped_parent.first(connection, {"id": task_run_id})
     if row is None:
         raise TaskRunNotFound
-    version, of_children, body = row
-    return Versioned(body.encode(), f"{version}.{of_children}" if of_children else f"{version}")
+    version, sequence, body = row
+    return Versioned(body.encode(), f"{version}.{sequence}")
 
 
 def get_flow_run(connection: Connection, flow_run_id: UUID) -> Versioned:
@@ -399,7 +353,7 @@ def _page_statements(
         task_slugs = select(access_paths.task_slugs_of_flow_run().c.task_slug)
         conditions.append(any_in(_task_run.c.task_slug, task_slugs.scalar_subquery()))
     rows = listed.rows.add_columns(
-        listed.item(members).label("item"),
+        json_object(members).label("item"),
         *(order.key.column.label(f"key_{place}") for place, order in enumerate(page.orders)),
     )
     identifier = listed.members["id"] if path.sorts else None

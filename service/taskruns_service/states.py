@@ -168,7 +168,7 @@ class PastState(NamedTuple):
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What states decide about a task run or a flow run. Version 0 means that nothing was reported yet.
 
-    `version` counts the changes, `first_timestamp` is the earliest timestamp of any of its states.
+    `version` counts how often the current state changed, `first_timestamp` is the earliest timestamp of any state.
     """
 
     version: int = 0
@@ -264,7 +264,7 @@ def advance(
         return Outcome(Kind.terminal_state, run)
     after = replace(
         after,
-        version=run.version + has_changed,
+        version=run.version + (after.state_id != run.state_id),
         state_message=report.message if is_current else run.state_message,
         state_start_time=report.start_time if is_current else run.state_start_time,
         result=report.result if is_current else run.result,

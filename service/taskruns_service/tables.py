@@ -217,6 +217,10 @@ task_run = Table(
     Column("result", Json),
     Column("has_result", Boolean, nullable=False),
     Column("cache_key", Text),
+    # What a mapped parent keeps of its children; null of all others.
+    Column("children_open", Integer),
+    Column("children_end", Timestamp),
+    Column("children_end_is_exact", Boolean),
     # The natural key; also: a mapped parent's children in the order of their items.
     UniqueConstraint("flow_run_id", "task_slug", "map_index", name="uq_task_run_natural_key"),
     # The task runs of one flow run: as they were made, and those that changed after a sequence.

@@ -103,6 +103,80 @@ async def test_same_state_as_seen_takes_the_next(client: httpx.AsyncClient, chil
         assert response.status_code == 201
 
 
+async def test_other_changes_than_states_are_no_versions(client: httpx.AsyncClient, flow_run: str, child: str) -> None:
+    """A new name, new tags and a late state change the ETag and not the version: histories count 1, 2, 3."""
+    seen = {(await client.get(child)).headers["etag"]}
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("PATCH", child, {"name": "new"}),
+        ("PATCH", child, {"tags": ["etl"]}),
+        ("POST", "/graphql", rename("set_task_run_name", {"task_run_id": child.rpartition("/")[2], "name": "newer"})),
+        ("POST", f"{child}/states", {"type": "Running", "timestamp": "2021-05-12T17:00:00Z"}),
+    ]
+    for method, path, body in changes:
+        response = await client.request(method, path, json=body)
+        assert response.status_code < 300, response.text
+        found = await client.get(child)
+        assert found.json()["version"] == 1
+        assert found.headers["etag"] not in seen
+        for old in seen:
+            refused = await client.patch(child, json={"name": "lost"}, headers={"if-match": old})
+            assert refused.status_code == 412
+            refused = await client.post(f"{child}/states", json={"type": "Success"}, headers={"if-match": old})
+            assert refused.status_code == 412
+            assert (await client.get(child, headers={"if-none-match": old})).status_code == 200
+        seen.add(found.headers["etag"])
+    assert found.json()["start_time"] == "2021-05-12T17:00:00.000000Z"
+    await finish(client, child)
+    await client.patch(child, json={"name": "last"})
+    await client.post(f"{child}/states", json={"type": "Cached"})
+    history = (await client.get(f"{child}/states")).json()["items"]
+    assert [state["version"] for state in history] == [None, 1, 2, 3]
+
+
+async def test_flow_run_that_is_renamed_keeps_its_version(client: httpx.AsyncClient, flow_run: str) -> None:
+    before = await client.get(flow_run)
+    body = rename("set_flow_run_name", {"flow_run_id": flow_run.rpartition("/")[2], "name": "new"})
+    assert (await client.post("/graphql", json=body)).json()["data"] == {"set_flow_run_name": {"success": True}}
+    after = await client.get(flow_run, headers={"if-none-match": before.headers["etag"]})
+    assert (after.status_code, after.json()["name"]) == (200, "new")
+    assert after.json()["version"] == before.json()["version"]
+    body = {"type": "Running"}
+    refused = await client.post(f"{flow_run}/states", json=body, headers={"if-match": before.headers["etag"]})
+    assert refused.status_code == 412
+
+
+def rename(mutation: str, sent: dict[str, str]) -> dict[str, Any]:
+    query = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ success }} }}"
+    return {"query": query, "variables": {"input": sent}}
+
+
+@pytest.mark.parametrize("kind", ["flow_run", "task_run"])
+async def test_heartbeat_changes_nothing_that_is_shown(
+    client: httpx.AsyncClient, flow_run: str, child: str, kind: str
+) -> None:
+    path = {"flow_run": flow_run, "task_run": child}[kind]
+    before = await client.get(path)
+    body = rename(f"update_{kind}_heartbeat", {f"{kind}_id": path.rpartition("/")[2]})
+    assert (await client.post("/graphql", json=body)).json()["data"] == {f"update_{kind}_heartbeat": {"success": True}}
+    after = await client.get(path)
+    assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+
+
+async def test_version_alone_is_matched_whatever_else_has_changed(client: httpx.AsyncClient, child: str) -> None:
+    await client.patch(child, json={"name": "new"})
+    assert (await client.patch(child, json={"name": "newer"}, headers={"if-match": '"1"'})).status_code == 200
+    await finish(client, child)
+    assert (await client.patch(child, json={"name": "newest"}, headers={"if-match": '"1"'})).status_code == 412
+
+
+async def test_flow_run_is_not_matched_by_the_etag_of_a_task_run(
+    client: httpx.AsyncClient, flow_run: str, child: str
+) -> None:
+    seen = (await client.get(child)).headers["etag"]
+    response = await client.post(f"{flow_run}/states", json={"type": "Running"}, headers={"if-match": seen})
+    assert response.status_code == 412
+
+
 async def test_flow_run_is_matched_by_all_its_changes(client: httpx.AsyncClient, flow_run: str, child: str) -> None:
     seen = (await client.get(flow_run)).headers["etag"]
     await finish(client, child)

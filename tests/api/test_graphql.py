@@ -97,6 +97,52 @@ async def test_order_of_a_variable_is_that_in_which_it_was_sent(graphql: httpx.A
     assert [one["task_slug"] for one in turned] == ["task-3", "task-2", "task-1", "task-0"]
 
 
+async def test_mapped_parents_have_the_times_that_rest_shows(graphql: httpx.AsyncClient) -> None:
+    """In fields, conditions, orders and statistics."""
+    (run,) = (await graphql.get("/flow-runs")).json()["items"]
+    items = [
+        {"task_slug": "map", "states": [{"type": "Mapped", "timestamp": "2021-05-12T18:00:00Z"}]},
+        {"task_slug": "open", "states": [{"type": "Mapped", "timestamp": "2021-05-12T18:00:00Z"}]},
+        *(
+            {
+                "task_slug": slug,
+                "map_index": 0,
+                "states": [
+                    {"type": "Running", "timestamp": "2021-05-12T18:00:02Z"},
+                    *([{"type": "Success", "timestamp": "2021-05-12T18:01:02Z"}] if slug == "map" else []),
+                ],
+            }
+            for slug in ("map", "open")
+        ),
+    ]
+    assert (await graphql.post(f"/flow-runs/{run['id']}/task-runs", json={"items": items})).status_code == 200
+    shown = (await graphql.get("/task-runs?is_mapped_parent=true&sort=-end_time")).json()["items"]
+    of_parents = 'state: {_eq: "Mapped"}'
+    data = await ask(
+        graphql,
+        f"""{{
+          all: task_run(where: {{{of_parents}}}, order_by: {{end_time: desc_nulls_last}}) {{
+            id start_time end_time duration queue_time }}
+          ended: task_run(where: {{{of_parents}, end_time: {{_is_null: false}}}}) {{ id }}
+          open: task_run(where: {{{of_parents}, end_time: {{_is_null: true}}}}) {{ id }}
+          longest: task_run(order_by: {{duration: desc_nulls_last, map_index: asc}}, limit: 1) {{ id }}
+          task_run_aggregate(where: {{{of_parents}}}) {{ aggregate {{ max {{ end_time duration }} }} }} }}""",
+    )
+    ended, waiting = shown
+    assert (ended["end_time"], ended["duration"], waiting["end_time"]) == ("2021-05-12T18:01:02.000000Z", 60.0, None)
+    assert [one["id"] for one in data["all"]] == [ended["id"], waiting["id"]]
+    assert data["all"][0] == {
+        "id": ended["id"],
+        "start_time": "2021-05-12T18:00:02+00:00",
+        "end_time": "2021-05-12T18:01:02+00:00",
+        "duration": 60,
+        "queue_time": 2,
+    }
+    assert (data["ended"], data["open"]) == ([{"id": ended["id"]}], [{"id": waiting["id"]}])
+    assert data["longest"] == [{"id": ended["id"]}]
+    assert data["task_run_aggregate"]["aggregate"]["max"] == {"end_time": "2021-05-12T18:01:02+00:00", "duration": 60}
+
+
 ORDERS: dict[str, tuple[str, list[int]]] = {
     "nulls last": ("order_by: {end_time: desc_nulls_last}", [3, 1, 0, 2]),
     "nulls first": ("order_by: {end_time: asc_nulls_first}", [2, 0, 1, 3]),

@@ -160,7 +160,7 @@ async def test_what_has_not_changed_is_none(ask: Ask, told: Told) -> None:
     task_run = await ask(lambda client: client.task_runs.get(told.failed_id))
     flow_run = await ask(lambda client: client.flow_runs.get(told.flow_run_id))
     task_runs = await ask(lambda client: client.flow_runs.task_runs(told.flow_run_id))
-    for etag, known in (('"0"', False), (f'"{task_run.version}"', True)):
+    for etag, known in (('"0"', False), (f'"{task_run.version}.{task_run.sequence}"', True)):
         found = await ask(lambda client, etag=etag: client.task_runs.get_if_changed(task_run.id, if_none_match=etag))
         assert found == (None if known else task_run)
     for etag, known in (('"0"', False), (f'"{flow_run.sequence}"', True)):
@@ -402,4 +402,4 @@ def test_raw_answer_has_its_headers(client: Client) -> None:
     (receipt,) = client.flow_runs.report(made.id, items=items).items
     assert receipt.task_run_id
     response = client.raw(get_task_run.build(receipt.task_run_id))
-    assert (response.status_code, response.headers["etag"]) == (200, '"0"')
+    assert (response.status_code, response.headers["etag"]) == (200, '"0.1"')

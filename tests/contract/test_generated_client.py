@@ -305,7 +305,7 @@ async def test_what_has_not_changed_is_none(client: httpx.AsyncClient) -> None:
     report = models.TaskRunReport(task_slug="extract-1")
     (receipt,) = (await send(client, report_task_runs.build(flow_run.id, items=[report]))).items
     task_run = await send(client, get_task_run.build(receipt.task_run_id))
-    same, older = f'"{task_run.version}"', '"99"'
+    same, older = f'"{task_run.version}.{task_run.sequence}"', '"99"'
     assert await send(client, get_task_run.build_if_changed(task_run.id, if_none_match=same)) is None
     assert await send(client, get_task_run.build_if_changed(task_run.id, if_none_match=older)) == task_run
 

@@ -52,7 +52,11 @@ OURS: dict[str, set[tuple[str, str]]] = {
         }.items()
         for name in SETTINGS
     },
-    "a new name is a new version": {("034", "data.task_run[].states[].version")},
+    "a mapped parent has the times of its children": {
+        ("034", "data.task_run[].start_time"),
+        ("034", "data.task_run[].end_time"),
+        ("059", "data.task_run[].start_time"),
+    },
     "edges that are registered apart are put into the flow, as tasks are": {
         ("056", "data.flow[].serialized_flow.edges"),
         ("057", "data.flow[].serialized_flow.edges"),

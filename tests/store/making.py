@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID
 
 import msgspec
@@ -70,6 +71,11 @@ async def report_flow_run(writer: Writer, flow_run_id: UUID, report: Report) -> 
     """Brings a flow run to a state."""
     outcome: Reported = await writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
     return outcome
+
+
+def reported(outcome: str, run_id: UUID, version: int, state: StateType) -> Reported:
+    """What became of a report, whatever the sequence is."""
+    return Reported(outcome, run_id, version, state, sequence=ANY)
 
 
 def task_run_item(flow_run_id: UUID, task_slug: str, *reports: Report, **members: Any) -> ReportTaskRun:

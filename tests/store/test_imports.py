@@ -86,6 +86,24 @@ async def flow_run_with(prefect: PrefectServer, flow_id: UUID, children: int) ->
     return flow_run_id
 
 
+async def times_of_parent(database: Database, flow_run_id: UUID) -> tuple[Any, ...]:
+    """What the only mapped parent of a flow run is shown with."""
+    rows = await database.read(rows_of, tables.task_run)
+    (parent,) = [row for row in rows if row.flow_run_id == flow_run_id and row.map_index == -1]
+    found = await get_task_run(database, parent.id)
+    return found.start_time, found.end_time, found.duration, found.queue_time
+
+
+async def test_mapped_parent_has_the_times_of_its_children(
+    prefect: PrefectServer, database: Database, nightly: UUID
+) -> None:
+    flow_run_id = await flow_run_with(prefect, nightly, children=3)
+    alone = await flow_run_with(prefect, nightly, children=0)
+    await bring(prefect, database)
+    assert await times_of_parent(database, flow_run_id) == (at(2), at(9), 7.0, 2.0)
+    assert await times_of_parent(database, alone) == (None, None, None, None)
+
+
 async def everything(database: Database) -> dict[str, list[Any]]:
     """All rows, but for what is counted in another form."""
     return {table.name: await database.read(rows_of, table) for table in ALL if "tally" not in table.name}

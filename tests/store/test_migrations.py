@@ -13,11 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
 from taskruns_service import migrations, tables
+from taskruns_service.commands import apply
 from taskruns_service.database import Database
 from taskruns_service.errors import ConfigurationError
 from taskruns_service.ids import new_id
 from taskruns_service.writer import Writer
-from tests.store.making import create_flow_run, opened, run_on
+from tests.store.making import at, create_flow_run, findings_of, opened, report_task_run, rows_of, run_on, state
 
 
 def table_names(connection: Connection) -> set[str]:
@@ -124,6 +125,28 @@ async def test_ids_of_the_default_tenant_and_project_are_random(empty_database_u
     assert ids.isdisjoint(other_ids)
     assert len(referred) == 1
     assert referred <= ids
+
+
+async def test_mapped_parents_of_an_older_database_get_the_times_of_their_children(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        async with Writer(database, apply, capacity=1000).running() as writer:
+            flow_run_id = await create_flow_run(writer)
+            for slug, ends in {"ended": [5.25, 9.5], "running": [5, None], "empty": []}.items():
+                await report_task_run(writer, flow_run_id, slug, state("Pending", 1), state("Mapped", 1))
+                for index, end in enumerate(ends):
+                    reports = [state("Running", 2 + index), *([state("Success", end)] if end else [])]
+                    await report_task_run(writer, flow_run_id, slug, *reports, map_index=index)
+            await report_task_run(writer, flow_run_id, "plain", state("Running", 2), state("Success", 9))
+        before = await database.read(rows_of, tables.task_run)
+        await database.transact(lambda connection: command.downgrade(migrations.config(connection), "0004"))
+    async with opened(empty_database_url) as database:
+        ends = select(tables.task_run.c.end_time).where(tables.task_run.c.state == "Mapped")
+        assert set(await database.read(lambda connection: connection.scalars(ends).all())) == {at(1)}
+        await database.transact(migrations.upgrade)
+    async with opened(empty_database_url) as database:
+        assert await database.read(rows_of, tables.task_run) == before
+        assert await findings_of(database) == []
 
 
 async def test_migration_that_fails_leaves_the_database_as_it_was(empty_database_url: str) -> None:

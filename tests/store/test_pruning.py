@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from taskruns_service import tables
+from taskruns_service.commands.engine import beat_flow_run
 from taskruns_service.commands.notes import LogLine, create_artifact, read_lines, write_logs
 from taskruns_service.database import Database
 from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
@@ -91,6 +92,14 @@ async def test_unfinished_flow_runs_go_only_where_they_are_asked_for(database: D
     assert await left(database) == {forgotten, waiting}
     assert await prune(database, UNFINISHED, 10) == [(1, 0)]
     assert await left(database) == {waiting}
+
+
+async def test_unfinished_flow_run_that_sends_heartbeats_is_kept(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    await database.transact(run_on, tables.flow_run.update().values(created=at(0), updated=at(0)))
+    assert await database.transact(beat_flow_run, flow_run_id)
+    assert await prune(database, UNFINISHED, 10) == []
+    assert await left(database) == {flow_run_id}
 
 
 async def test_flow_run_that_runs_again_is_kept(database: Database, writer: Writer) -> None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from taskruns_service import models, queries, tables
-from taskruns_service.commands import Reported, ReportTaskRunState, UpdateTaskRun
+from taskruns_service.commands import ReportTaskRunState, UpdateTaskRun
 from taskruns_service.database import Database
 from taskruns_service.errors import (
     Fault,
@@ -34,6 +34,7 @@ from tests.store.making import (
     report_state,
     report_task_run,
     report_task_runs,
+    reported,
     rows_of,
     state,
     task_run_item,
@@ -49,7 +50,7 @@ async def test_task_run_has_the_id_that_it_was_given(database: Database, writer:
     flow_run_id = await create_flow_run(writer)
     identifier = new_id(flow_run_id)
     outcome = await report_task_run(writer, flow_run_id, "extract-1", state("Running", 0), id=identifier)
-    assert outcome == Reported("created", identifier, 1, StateType.Running)
+    assert outcome == reported("created", identifier, 1, StateType.Running)
     assert (await get_task_run(database, identifier)).task_slug == "extract-1"
     # It is known by its natural key: an id counts as long as the task run is not there.
     again = await report_task_run(writer, flow_run_id, "extract-1", id=new_id(flow_run_id))
@@ -99,7 +100,7 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
         name="extract (3)",
         tags=["etl", "größe"],
     )
-    assert outcome == Reported("created", outcome.run_id, 3, StateType.Success)
+    assert outcome == reported("created", outcome.run_id, 3, StateType.Success)
     found = await get_task_run(database, outcome.run_id)
     assert before <= found.created <= datetime.now(UTC)
     assert found == models.TaskRun(
@@ -128,7 +129,7 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
 
 async def test_task_run_without_states_is_pending(database: Database, writer: Writer) -> None:
     outcome = await report_task_run(writer, await create_flow_run(writer), "extract-1")
-    assert outcome == Reported("created", outcome.run_id, 0, StateType.Pending)
+    assert outcome == reported("created", outcome.run_id, 0, StateType.Pending)
     found = await get_task_run(database, outcome.run_id)
     assert (found.state, found.version, found.sequence, found.map_index, found.tags) == ("Pending", 0, 1, -1, [])
     assert await list_states(database, outcome.run_id) == []
@@ -144,7 +145,7 @@ async def test_task_run_is_found_again_by_its_natural_key(database: Database, wr
     flow_run_id = await create_flow_run(writer)
     created = await report_task_run(writer, flow_run_id, "extract-1", name="first", tags=["a"])
     again = await report_task_run(writer, flow_run_id, "extract-1", name="second", tags=["b"])
-    assert again == Reported("existing", created.run_id, 0, StateType.Pending)
+    assert again == reported("existing", created.run_id, 0, StateType.Pending)
     found = await get_task_run(database, created.run_id)
     assert (found.name, found.tags, found.sequence) == ("first", ["a"], 1)
 
@@ -166,7 +167,7 @@ async def test_any_text_is_a_slug(database: Database, writer: Writer, slug: str)
     flow_run_id = await create_flow_run(writer)
     created = await report_task_run(writer, flow_run_id, slug, tags=[slug], name=slug)
     again = await report_task_run(writer, flow_run_id, slug, state("Running", 1, message=slug))
-    assert again == Reported("recorded", created.run_id, 1, StateType.Running)
+    assert again == reported("recorded", created.run_id, 1, StateType.Running)
     found = await get_task_run(database, created.run_id)
     assert (found.task_slug, found.name, found.tags, found.state_message) == (slug, slug, [slug], slug)
 
@@ -198,9 +199,9 @@ async def test_same_task_run_twice_in_a_batch_is_one(database: Database, writer:
     )
     task_run_id = outcomes[0].run_id
     assert outcomes == [
-        Reported("created", task_run_id, 1, StateType.Running),
-        Reported("recorded", task_run_id, 2, StateType.Success),
-        Reported("duplicate", task_run_id, 2, StateType.Success),
+        reported("created", task_run_id, 1, StateType.Running),
+        reported("recorded", task_run_id, 2, StateType.Success),
+        reported("duplicate", task_run_id, 2, StateType.Success),
     ]
     assert [one.id for one in await list_states(database, task_run_id)] == [first.id, second.id]
 
@@ -246,7 +247,7 @@ async def test_each_state_replaces_the_one_before(database: Database, writer: Wr
     task_run_id = await create_task_run(writer, "extract-1", state("Success", 1, message="Done.", result=result))
     assert (await get_task_run(database, task_run_id)).has_result
     outcome = await report_state(writer, task_run_id, state("Skipped", 2))
-    assert outcome == Reported("recorded", task_run_id, 2, StateType.Skipped)
+    assert outcome == reported("recorded", task_run_id, 2, StateType.Skipped)
     found = await get_task_run(database, task_run_id)
     assert (found.state, found.state_message, found.state_timestamp) == ("Skipped", None, at(2))
     assert (found.has_result, found.end_time) == (False, at(2))
@@ -270,7 +271,7 @@ async def test_duplicate_writes_nothing(database: Database, writer: Writer) -> N
     report = state("Running", message="Starting.", details={"x": [1, 1.5, None]})
     task_run_id = await create_task_run(writer, "extract-1", report)
     before = await get_task_run(database, task_run_id), await list_states(database, task_run_id)
-    assert await report_state(writer, task_run_id, report) == Reported("duplicate", task_run_id, 1, StateType.Running)
+    assert await report_state(writer, task_run_id, report) == reported("duplicate", task_run_id, 1, StateType.Running)
     assert (await get_task_run(database, task_run_id), await list_states(database, task_run_id)) == before
 
 
@@ -287,7 +288,7 @@ async def test_other_state_with_a_known_id_is_refused_and_writes_nothing(databas
 async def test_late_state_is_in_the_history_alone(database: Database, writer: Writer) -> None:
     task_run_id = await create_task_run(writer, "extract-1", state("Running", 1), state("Success", 10, message="Done."))
     outcome = await report_state(writer, task_run_id, state("Cancelling", 5, message="Stop."))
-    assert outcome == Reported("late", task_run_id, 2, StateType.Success)
+    assert outcome == reported("late", task_run_id, 2, StateType.Success)
     found = await get_task_run(database, task_run_id)
     assert (found.state, found.state_message, found.version, found.sequence) == ("Success", "Done.", 2, 3)
     assert [(one.type, one.version, one.accepted) for one in await list_states(database, task_run_id)] == [
@@ -310,7 +311,7 @@ async def test_late_state_counts_for_times(database: Database, writer: Writer) -
     await report_state(writer, task_run_id, state("Running", 4))
     await report_state(writer, task_run_id, state("Pending", 1))
     found = await get_task_run(database, task_run_id)
-    assert (found.version, found.run_count, found.has_result) == (3, 1, True)
+    assert (found.version, found.sequence, found.run_count, found.has_result) == (1, 4, 1, True)
     assert (found.start_time, found.end_time, found.duration, found.queue_time) == (at(4), at(10), 6.0, 3.0)
 
 
@@ -338,7 +339,7 @@ async def test_refused_state_may_be_sent_again_with_force(writer: Writer) -> Non
     with pytest.raises(TerminalState):
         await report_state(writer, task_run_id, refused)
     forced = state("Running", 11, id=refused.id, force=True)
-    assert await report_state(writer, task_run_id, forced) == Reported("recorded", task_run_id, 3, StateType.Running)
+    assert await report_state(writer, task_run_id, forced) == reported("recorded", task_run_id, 3, StateType.Running)
 
 
 async def test_expected_version_is_recorded_and_another_refused(writer: Writer) -> None:
@@ -353,7 +354,7 @@ async def test_of_two_that_expect_one_version_one_is_recorded(writer: Writer) ->
     task_run_id = await create_task_run(writer)
     items = [ReportTaskRunState(task_run_id, state(type_, 1, expected_version=0)) for type_ in ("Running", "Skipped")]
     outcomes = await writer.submit(items, [task_run_id] * 2)
-    assert outcomes[0] == Reported("recorded", task_run_id, 1, StateType.Running)
+    assert outcomes[0] == reported("recorded", task_run_id, 1, StateType.Running)
     assert isinstance(outcomes[1], VersionConflict)
 
 
@@ -389,7 +390,7 @@ async def test_state_id_is_of_one_task_run(writer: Writer, together: bool) -> No
         outcomes = await writer.submit(items, [one, one])
     else:
         outcomes = [outcome for item in items for outcome in await writer.submit([item], [item.task_run_id])]
-    assert outcomes[0] == Reported("recorded", one, 1, StateType.Running)
+    assert outcomes[0] == reported("recorded", one, 1, StateType.Running)
     assert isinstance(outcomes[1], StateIdConflict)
 
 
@@ -469,9 +470,9 @@ async def test_name_and_tags_are_changed(database: Database, writer: Writer) -> 
     task_run_id = await create_task_run(writer, "extract-1", state("Success", 1, result=result), tags=["a"])
     before = await get_task_run(database, task_run_id)
     outcome = await update_task_run(writer, task_run_id, name="new", tags=["b", "c"])
-    assert outcome == Reported("recorded", task_run_id, 2, StateType.Success)
+    assert outcome == reported("recorded", task_run_id, 1, StateType.Success)
     found = await get_task_run(database, task_run_id)
-    changes = {"name": "new", "tags": ["b", "c"], "version": 2, "sequence": 3, "updated": found.updated}
+    changes = {"name": "new", "tags": ["b", "c"], "sequence": 3, "updated": found.updated}
     assert found == replace(before, **changes)
     assert found.updated > before.updated
 
@@ -507,12 +508,12 @@ async def test_change_and_state_of_one_batch_both_happen(database: Database, wri
     items = [
         UpdateTaskRun(task_run_id, TaskRunUpdate(name="new"), None),
         ReportTaskRunState(task_run_id, state("Running", 1)),
-        UpdateTaskRun(task_run_id, TaskRunUpdate(tags=["a"]), 2),
+        UpdateTaskRun(task_run_id, TaskRunUpdate(tags=["a"]), 1),
     ]
     outcomes = await writer.submit(items, [task_run_id] * 3)
-    assert [outcome.version for outcome in outcomes] == [1, 2, 3]
+    assert [outcome.version for outcome in outcomes] == [0, 1, 1]
     found = await get_task_run(database, task_run_id)
-    assert (found.name, found.tags, found.state, found.version, found.sequence) == ("new", ["a"], "Running", 3, 4)
+    assert (found.name, found.tags, found.state, found.version, found.sequence) == ("new", ["a"], "Running", 1, 4)
 
 
 async def test_state_that_can_not_follow_names_what_it_is(writer: Writer) -> None:

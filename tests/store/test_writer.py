@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
 from taskruns_service import commands, tables
-from taskruns_service.commands import Reported
 from taskruns_service.database import Database
 from taskruns_service.errors import DatabaseUnavailable, FlowRunNotFound, Overloaded, RefusedValue, ServiceError
 from taskruns_service.ids import new_id
@@ -29,6 +28,7 @@ from tests.store.making import (
     opened,
     report_task_run,
     report_task_runs,
+    reported,
     rows_of,
     state,
     statements_seen,
@@ -97,7 +97,7 @@ async def test_caller_that_goes_away_leaves_its_items_written(database: Database
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     again = await report_task_run(writer, flow_run_id, "extract-1")
-    assert again == Reported("existing", again.run_id, 1, StateType.Running)
+    assert again == reported("existing", again.run_id, 1, StateType.Running)
     assert (await get_task_run(database, again.run_id)).state == "Running"
 
 
@@ -361,7 +361,7 @@ async def test_connection_lost_during_a_transaction_is_made_again_and_nothing_is
         outcome = await report
     finally:
         await engine.dispose()
-    assert outcome == Reported("created", outcome.run_id, 1, StateType.Running)
+    assert outcome == reported("created", outcome.run_id, 1, StateType.Running)
     assert [one.version for one in await list_states(database, outcome.run_id)] == [1]
     assert (await get_flow_run(database, flow_run_id)).sequence == 2
 

@@ -176,7 +176,7 @@ async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> J
 async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a flow run has come to."""
     sent = await requests.body(request, models.StateCreate)
-    report = sent.report(matched_sequence=requests.expected(request))
+    report = sent.report(matched_sequence=requests.matched_flow_run(request))
     outcome: commands.Reported = await request.writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
     receipt = models.FlowRunStateReceipt(
         outcome=outcome.outcome, id=report.id, flow_run_id=flow_run_id, version=outcome.version, state=outcome.state

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Container
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -249,16 +249,38 @@ def known_versions(request: ApiRequest) -> Container[str] | None:
     return _Any() if tags == ["*"] else tags
 
 
-def expected(request: ApiRequest) -> int | None:
-    """The version (of a flow run: the sequence) that If-Match asks for; None for any. It takes one ETag.
+class Match(NamedTuple):
+    """The version and the sequence that a task run must have; None for any."""
+
+    version: int | None = None
+    sequence: int | None = None
+
+
+def matched_task_run(request: ApiRequest) -> Match:
+    """What If-Match asks of a task run. It takes one ETag, or a version alone, whatever else has changed since.
 
     Raises InvalidRequest.
     """
+    return Match(*_matched_numbers(request))
+
+
+def matched_flow_run(request: ApiRequest) -> int | None:
+    """The sequence that If-Match asks of a flow run; None for any, one that none has for the ETag of a task run.
+
+    Raises InvalidRequest.
+    """
+    numbers = _matched_numbers(request)
+    if len(numbers) > 1:
+        return -1
+    return numbers[0] if numbers else None
+
+
+def _matched_numbers(request: ApiRequest) -> list[int]:
+    """The numbers of the ETag in If-Match; none for any."""
     tags = etags(request, "If-Match")
     if tags is None or tags == ["*"]:
-        return None
-    number = tags[0].partition(".")[0]
-    if len(tags) > 1 or not re.fullmatch(r"\d{1,18}", number):
+        return []
+    if len(tags) > 1 or not re.fullmatch(r"\d{1,18}(\.\d{1,18})?", tags[0], re.ASCII):
         detail = 'It should be one ETag as it was answered, such as "3".'
         raise InvalidRequest(faults=(Fault(header="If-Match", detail=detail),))
-    return int(number)
+    return [int(number) for number in tags[0].split(".")]

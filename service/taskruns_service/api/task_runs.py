@@ -183,8 +183,9 @@ async def update_task_run(
 ) -> JsonResponse:
     """Change the name or the tags of a task run; what is not sent stays."""
     sent = await requests.body(request, models.TaskRunUpdate)
-    version = models.expected_version(requests.expected(request), sent.expected_version)
-    await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version), task_run_id)
+    matched = requests.matched_task_run(request)
+    version = models.expected_version(matched.version, sent.expected_version)
+    await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version, matched.sequence), task_run_id)
     found = await request.database.read_back(queries.get_task_run, task_run_id)
     return responses.as_json(found.body, version=found.version)
 
@@ -212,12 +213,14 @@ async def update_task_run(
 async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a task run has come to."""
     sent = await requests.body(request, models.StateCreate)
-    report = sent.report(matched_version=requests.expected(request))
+    matched = requests.matched_task_run(request)
+    report = sent.report(matched_version=matched.version, matched_sequence=matched.sequence)
     outcome: commands.Reported = await request.writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
     receipt = models.TaskRunStateReceipt(
         outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state
     )
-    return responses.as_json(receipt, 200 if outcome.outcome == "duplicate" else 201, version=outcome.version)
+    status = 200 if outcome.outcome == "duplicate" else 201
+    return responses.as_json(receipt, status, version=f"{outcome.version}.{outcome.sequence}")
 
 
 @operation(

@@ -33,7 +33,7 @@ class SetFlowRunState(OfFlowRun, frozen=True, kw_only=True):
         if kind is Kind.recorded and self.report.type is StateType.Cancelled:
             _cancel_task_runs(ledger, entry, self.report)
         if kind is Kind.recorded and self.report.type is StateType.Submitted and self.agent_id is not None:
-            ledger.change(entry, {"agent_id": self.agent_id}, versions=False)
+            ledger.change(entry, {"agent_id": self.agent_id})
         return reported(entry, kind)
 
 
@@ -121,26 +121,26 @@ class CancelWaitingFlowRun(OfFlowRun, frozen=True):
 
 
 class RenameFlowRun(OfFlowRun, frozen=True):
-    """Name a flow run. It keeps its version, since an engine counts the states that it sets."""
+    """Name a flow run."""
 
     name: str
 
     def make(self, ledger: Ledger) -> Reported:
         """Raises FlowRunNotFound."""
         entry = self.entry(ledger)
-        ledger.change(entry, {"name": self.name}, versions=False)
+        ledger.change(entry, {"name": self.name})
         return reported(entry, Kind.recorded)
 
 
 class RenameTaskRun(OfTaskRun, frozen=True):
-    """Name a task run. It keeps its version where versions are checked, since an engine counts the states it sets."""
+    """Name a task run."""
 
     name: str
 
     def make(self, ledger: Ledger) -> Reported:
         """Raises TaskRunNotFound."""
         entry = self.entry(ledger)
-        ledger.change(entry, {"name": self.name}, versions=not ledger.locks_versions(entry.flow_run.flow_id))
+        ledger.change(entry, {"name": self.name})
         return reported(entry, Kind.recorded)
 
 
@@ -171,6 +171,6 @@ def beat_task_run(connection: Connection, task_run_id: UUID) -> bool:
 
 
 def _beat(connection: Connection, table: Table, identifier: UUID) -> bool:
-    now = datetime.now(UTC)
-    beaten = update(table).where(table.c.id == identifier).values(heartbeat=now, updated=now)
-    return bool(connection.execute(beaten).rowcount)
+    # Not `updated`: nothing that is shown with an ETag changes.
+    beat = update(table).where(table.c.id == identifier).values(heartbeat=datetime.now(UTC))
+    return bool(connection.execute(beat).rowcount)

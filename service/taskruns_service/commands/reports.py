@@ -219,12 +219,14 @@ class UpdateTaskRun(OfTaskRun, frozen=True):
     """Change a task run's name or tags."""
 
     request: TaskRunUpdate
-    expected_version: int | None
+    expected_version: int | None = None
+    expected_sequence: int | None = None
 
     def make(self, ledger: Ledger) -> "Reported":
         """Raises TaskRunNotFound and VersionConflict."""
         entry = self.entry(ledger)
-        if self.expected_version not in (None, entry.run.version):
+        is_expected = self.expected_version in (None, entry.run.version)
+        if not is_expected or self.expected_sequence not in (None, entry.sequence):
             raise VersionConflict(current=current_state(entry.run))
         sent = {name: getattr(self.request, name) for name in ("name", "tags")}
         if changes := {name: value for name, value in sent.items() if value is not UNSET}:
@@ -240,6 +242,7 @@ class Reported(Struct, frozen=True):
     version: int
     state: StateType
     problem: Any = None
+    sequence: int = 0
 
 
 def make_changes(connection: Connection, items: Sequence[Change], now: datetime) -> list[Any]:
@@ -264,4 +267,4 @@ def make_changes(connection: Connection, items: Sequence[Change], now: datetime)
 
 def reported(entry: FlowRunEntry | TaskRunEntry, outcome: str, problem: ServiceError | None = None) -> Reported:
     """What became of a run."""
-    return Reported(str(outcome), entry.id, entry.run.version, entry.run.state, problem)
+    return Reported(str(outcome), entry.id, entry.run.version, entry.run.state, problem, entry.sequence)

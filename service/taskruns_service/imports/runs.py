@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row, Table, bindparam, select
 
-from taskruns_service import counts, references, tables
+from taskruns_service import counts, maps, references, tables
 from taskruns_service.counts import Cell, Deltas
 from taskruns_service.dialects import ListOfIds, ListOfTexts, Writes, any_of, insert_for, insert_many
 from taskruns_service.imports.source import Piece, Rows
@@ -189,6 +189,7 @@ class Group:
         ]
         if counted:
             connection.execute(_count_flow_run, counted)
+            maps.count_children_of_flow_runs(connection, sorted(self._flow_ids))
         with Writes(connection) as writes:
             counts.record(writes, self._deltas)
 

@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
+from taskruns_service.maps import Children, is_mapped_parent, shown
 from taskruns_service.models import CurrentState
 from taskruns_service.states import PastState, Run, StateType
 
@@ -48,27 +51,73 @@ class FlowRunEntry:
         """The entry whose sequence counts the changes."""
         return self
 
+    @property
+    def shown(self) -> Run:
+        """The run as it is shown."""
+        return self.run
+
 
 class TaskRunEntry:
     """A task run in the ledger; its flow run is locked."""
 
-    def __init__(self, flow_run: FlowRunEntry, identifier: UUID, task_slug: str, map_index: int, run: Run) -> None:
+    def __init__(
+        self, flow_run: FlowRunEntry, identifier: UUID, task_slug: str, map_index: int, *, run: Run, sequence: int = 0
+    ) -> None:
         self.id = identifier
         self.flow_run = flow_run
         self.task_slug = task_slug
         self.map_index = map_index
         self.run = run
+        self.read_run: Run | None = None
         self.read_history: list[PastState] | None = None
         self.new_history: list[PastState] = []
         self.updated: datetime | None = None
-        self.sequence = 0
+        self.sequence = sequence
+        self.children: Children | None = None
+        """What a mapped parent keeps of its children; None for all others, and until it is known."""
+        self.recounts = False
+        """Whether its children have to be counted again, once they are written."""
         self.created: dict[str, Any] | None = None
         self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
+        self.counted = False
+
+    @property
+    def key(self) -> NaturalKey:
+        """What it is known by."""
+        return self.flow_run.id, self.task_slug, self.map_index
+
+    @property
+    def is_mapped_parent(self) -> bool:
+        """Whether it is the parent of a map, which is shown with the times of its children."""
+        return is_mapped_parent(self.run.state, self.map_index)
+
+    @property
+    def shown(self) -> Run:
+        """The run with the times with which it is shown."""
+        return shown(self.run, self.children)
 
 
 Entry = FlowRunEntry | TaskRunEntry
+
+
+CHILDREN_COLUMNS = ("children_open", "start_time", "children_end", "children_end_is_exact")
+"""What a mapped parent keeps of its children."""
+
+
+def read_task_run(flow_run: FlowRunEntry, row: Sequence[Any]) -> TaskRunEntry:
+    """A task run of its id, flow run, slug, map index, sequence, and the values of RUN_COLUMNS and CHILDREN_COLUMNS."""
+    identifier, _, task_slug, map_index, sequence, *values = row
+    run = read_run(values[: len(RUN_COLUMNS)])
+    open_children, *times = values[len(RUN_COLUMNS) :]
+    children = None if open_children is None else Children(open_children, *times)
+    if children is not None:
+        # Its own start, if it has one, is in its history.
+        run = replace(run, start_time=None, end_time=run.state_timestamp)
+    entry = TaskRunEntry(flow_run, identifier, task_slug, map_index, run=run, sequence=sequence)
+    entry.read_run, entry.children = run, children
+    return entry
 
 
 def read_run(values: Sequence[Any]) -> Run:

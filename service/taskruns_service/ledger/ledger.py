@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, and_, select, union_all
 
-from taskruns_service import counts, tables
+from taskruns_service import counts, maps, tables
 from taskruns_service.counts import Cell, Deltas
 from taskruns_service.dialects import (
     ListOfIds,
@@ -26,6 +26,7 @@ from taskruns_service.dialects import (
 from taskruns_service.errors import TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.ledger.entries import (
+    CHILDREN_COLUMNS,
     RUN_COLUMNS,
     Entry,
     FlowRunEntry,
@@ -33,12 +34,13 @@ from taskruns_service.ledger.entries import (
     TaskRunEntry,
     current_state,
     order_of,
-    read_run,
+    read_task_run,
 )
 from taskruns_service.ledger.history import Histories, flow_run_histories, task_run_histories
+from taskruns_service.ledger.parents import parent_key, settle
 from taskruns_service.ledger.rows import write_changed, write_new
 from taskruns_service.ledger.tasks import ensure_tasks
-from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
+from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance, fold
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
 
@@ -58,6 +60,7 @@ class Ledger:
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
         self._task_run_histories = task_run_histories(connection)
         self._flow_run_histories = flow_run_histories(connection)
+        self._parent_keys: set[NaturalKey] = set()
         self._settings: dict[UUID, dict[str, Any]] = {}
         self._deltas: Deltas = Counter()
 
@@ -68,11 +71,14 @@ class Ledger:
             self.flow_runs[row[0]] = FlowRunEntry(row)
 
     def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
-        """Reads the task runs with these ids and natural keys, as far as they exist."""
+        """Reads the task runs with these ids and natural keys, and the parents of those that are children."""
         if task_run_ids:
             self._keep_rows(read_by_id.rows(self._connection, {"ids": list(task_run_ids)}))
+            self._parent_keys.update(map(parent_key, self.by_key))
         if keys:
-            self._keep_rows(read_by_key.rows(self._connection, {"keys": keys}))
+            parent_keys = {parent_key(key) for key in keys if key[2] >= 0} - self._parent_keys
+            self._keep_rows(read_by_key.rows(self._connection, {"keys": [*keys, *parent_keys]}))
+            self._parent_keys |= parent_keys
 
     def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
         """Reads which of these states are in the histories already."""
@@ -103,7 +109,7 @@ class Ledger:
         """A new task run, in the flow run of its natural key; without an identifier it gets a new one."""
         flow_run_id, task_slug, map_index = key
         flow_run = self.flow_runs[flow_run_id]
-        entry = TaskRunEntry(flow_run, identifier or new_id(flow_run_id), task_slug, map_index, Run())
+        entry = TaskRunEntry(flow_run, identifier or new_id(flow_run_id), task_slug, map_index, run=Run())
         entry.created = {"name": name, "tags": tags, "task_name": task_name}
         entry.read_history = []
         self._keep(entry)
@@ -111,10 +117,9 @@ class Ledger:
         self._count(entry, entry.run.state, 1)
         return entry
 
-    def change(self, entry: Entry, changes: dict[str, Any], *, versions: bool = True) -> None:
-        """Changes columns that states have nothing to do with; without `versions` the run keeps its version."""
+    def change(self, entry: Entry, changes: dict[str, Any]) -> None:
+        """Changes columns that states have nothing to do with: the run keeps its version, which counts states."""
         entry.changed |= changes
-        entry.run = replace(entry.run, version=entry.run.version + versions)
         entry.aged = True
         self._changed(entry)
 
@@ -126,13 +131,14 @@ class Ledger:
         histories, entries = self._histories_of(entry)
         if (known := histories.known.get(report.id)) is not None:
             known.refuse_others(entry, report)
-        before, sequence = entry.run, entry.flow_run.sequence
+        self._restore_start(entry)
+        before = entry.run
         kind, run, past_state = advance(
             before,
             report,
             now=self._now,
             seen=histories.known,
-            sequence=sequence,
+            sequence=entry.sequence,
             history=partial(histories.read, entry, entries),
         )
         if kind is Kind.version_conflict:
@@ -153,7 +159,7 @@ class Ledger:
         if run.state_id not in (before.state_id, report.id):
             run = histories.promote(run)
         entry.advanced |= run.state_id != before.state_id
-        # A late state that changes nothing is in the history only, or the same version would be shown in two ways.
+        # A late state that changes nothing is in the history only.
         if run != before:
             entry.run = run
             entry.aged = True
@@ -182,6 +188,7 @@ class Ledger:
 
     def write(self) -> None:
         """Writes all that has changed, in the order of keys."""
+        self._settle_parents()
         task_runs = sorted(self.task_runs.values(), key=order_of)
         flow_runs = sorted((entry for entry in self.flow_runs.values() if entry.touched), key=order_of)
         with Writes(self._connection) as writes:
@@ -191,10 +198,29 @@ class Ledger:
             self._task_run_histories.write(writes)
             self._flow_run_histories.write(writes)
             counts.record(writes, self._deltas)
+        if recounted := [entry.id for entry in task_runs if entry.recounts]:
+            maps.count_children(self._connection, recounted)
         for table, entries in ((_task_run, task_runs), (_flow_run, flow_runs)):
             for entry in entries:
                 if entry.changed:
                     self._connection.execute(table.update().where(table.c.id == entry.id).values(entry.changed))
+
+    def _settle_parents(self) -> None:
+        """Brings mapped parents up to date with their children."""
+        children = [entry.key for entry in self.task_runs.values() if entry.map_index >= 0]
+        if unread := {parent_key(key) for key in children} - self._parent_keys:
+            self._keep_rows(read_by_key.rows(self._connection, {"keys": [*unread]}))
+        for parent in settle(self.task_runs.values(), self.by_key):
+            if parent.created is None and not parent.aged:
+                parent.aged = True
+                self._changed(parent)
+
+    def _restore_start(self, entry: Entry) -> None:
+        """Gives a mapped parent that ran itself its own start again: its row has that of its children in the place."""
+        is_shown_otherwise = isinstance(entry, TaskRunEntry) and entry.children is not None
+        if is_shown_otherwise and entry.run.run_count and entry.run.start_time is None:
+            histories, entries = self._histories_of(entry)
+            entry.run = replace(entry.run, start_time=fold(histories.read(entry, entries)).start_time)
 
     def _histories_of(self, entry: Entry) -> tuple[Histories, dict[UUID, Any]]:
         """The histories of runs of the kind of this one, and all entries of that kind."""
@@ -203,13 +229,14 @@ class Ledger:
         return self._flow_run_histories, self.flow_runs
 
     def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
-        for identifier, flow_run_id, task_slug, map_index, *run in rows:
+        for row in rows:
+            identifier, flow_run_id = row[:2]
             if identifier not in self.task_runs and flow_run_id in self.flow_runs:
-                self._keep(TaskRunEntry(self.flow_runs[flow_run_id], identifier, task_slug, map_index, read_run(run)))
+                self._keep(read_task_run(self.flow_runs[flow_run_id], row))
 
     def _keep(self, entry: TaskRunEntry) -> None:
         self.task_runs[entry.id] = entry
-        self.by_key[entry.flow_run.id, entry.task_slug, entry.map_index] = entry
+        self.by_key[entry.key] = entry
 
     def _changed(self, entry: Entry) -> None:
         entry.sequence = self._next_sequence(entry)
@@ -236,10 +263,28 @@ lock_flow_runs = Prepared(
     .order_by(_flow_run.c.id)
     .with_for_update(of=_flow_run)
 )
-_read_task_runs = select(
-    _task_run.c.id, _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index
-).add_columns(*(_task_run.c[name] for name in RUN_COLUMNS))
-read_by_id = Prepared(_read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))))
+
+
+def _columns(table: Any) -> Select[Any]:
+    names = ("id", "flow_run_id", "task_slug", "map_index", "sequence", *RUN_COLUMNS, *CHILDREN_COLUMNS)
+    return select(*(table.c[name].label(f"column_{place}") for place, name in enumerate(names)))
+
+
+_read_task_runs = _columns(_task_run)
+_child, _parent = _task_run.alias("child"), _task_run.alias("parent")
+_is_parent_of_child = and_(
+    _parent.c.flow_run_id == _child.c.flow_run_id, _parent.c.task_slug == _child.c.task_slug, _parent.c.map_index == -1
+)
+read_by_id = Prepared(
+    union_all(
+        _read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))),
+        # Of a thousand children of one parent the parent once.
+        _columns(_parent)
+        .distinct()
+        .join_from(_child, _parent, _is_parent_of_child)
+        .where(any_of(_child.c.id, placeholder("ids", ListOfIds)), _child.c.map_index >= 0),
+    )
+)
 read_by_key = Prepared(
     _read_task_runs.where(
         natural_key_in(

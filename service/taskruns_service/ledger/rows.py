@@ -26,12 +26,15 @@ def write_changed(
     writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry], now: datetime
 ) -> None:
     """Updates runs, those that have changed alike together."""
+    parents = [entry for entry in task_runs if entry.counted]
     changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, Any]], Iterable[Entry]], ...] = (
         (_task_run, _advanced, (entry for entry in task_runs if entry.advanced)),
         (_flow_run, _advanced, (entry for entry in flow_runs if entry.advanced)),
         (_flow_run, _touched, (entry for entry in flow_runs if not entry.aged)),
-        (_task_run, _aged, (entry for entry in task_runs if entry.aged and not entry.advanced)),
+        (_task_run, _aged, (entry for entry in task_runs if entry.aged and not entry.advanced and not entry.counted)),
         (_flow_run, _aged, (entry for entry in flow_runs if entry.aged and not entry.advanced)),
+        (_task_run, _aged_parent, (entry for entry in parents if entry.aged and not entry.advanced)),
+        (_task_run, _children, (entry for entry in parents if entry.advanced or not entry.aged)),
     )
     for table, columns, entries in changed:
         writes.update(table, [{**columns(entry, now), "id": entry.id} for entry in entries])
@@ -60,7 +63,7 @@ def _touched(entry: FlowRunEntry, now: datetime) -> dict[str, Any]:
 
 
 def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
-    run = entry.run
+    run = entry.shown
     return {
         **(_touched(entry, now) if isinstance(entry, FlowRunEntry) else {}),
         "version": run.version,
@@ -74,8 +77,23 @@ def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
+def _aged_parent(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
+    return {**_aged(entry, now), "end_time": entry.shown.end_time, **_children(entry, now)}
+
+
+def _children(entry: TaskRunEntry, _: datetime) -> dict[str, Any]:
+    children = entry.children
+    if children is None:
+        return {"children_open": None, "children_end": None, "children_end_is_exact": None}
+    return {
+        "children_open": children.open,
+        "children_end": children.last_end,
+        "children_end_is_exact": children.exact,
+    }
+
+
 def _advanced(entry: Entry, now: datetime) -> dict[str, Any]:
-    run = entry.run
+    run = entry.shown
     columns = {
         **_aged(entry, now),
         "state": run.state,

@@ -27,7 +27,7 @@ _StateMessage = Annotated[
     str | None, Meta(description="The message of its current state.", examples=["Task run succeeded."])
 ]
 _StateTimestamp = Annotated[Timestamp | None, Meta(description="When it came to its current state.")]
-_Version = Annotated[int, Meta(description="How often it has changed; its ETag.", examples=[3])]
+_Version = Annotated[int, Meta(description="How often its state has changed.", examples=[3])]
 _RunCount = Annotated[int, Meta(description="How often it was Running.")]
 _StartTime = Annotated[Timestamp | None, Meta(description="When it was Running first.")]
 _EndTime = Annotated[
@@ -60,7 +60,10 @@ class TaskRun(Struct, frozen=True, kw_only=True):
     state: _State
     state_message: _StateMessage
     state_timestamp: _StateTimestamp
-    version: _Version
+    version: Annotated[
+        int,
+        Meta(description="How often its state has changed; with a dot and its `sequence`, its ETag.", examples=[3]),
+    ]
     run_count: _RunCount
     start_time: _StartTime
     end_time: _EndTime
@@ -83,7 +86,7 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
     state: _State
     state_message: _StateMessage
     state_timestamp: _StateTimestamp
-    version: Annotated[int, Meta(description="How often it has changed itself.", examples=[3])]
+    version: _Version
     run_count: _RunCount
     start_time: _StartTime
     end_time: _EndTime

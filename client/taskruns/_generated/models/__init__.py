@@ -389,7 +389,7 @@ class FlowRun(Struct, kw_only=True, frozen=True):
     updated: Timestamp
     """When the service last changed it."""
     version: int
-    """How often it has changed itself."""
+    """How often its state has changed."""
 
 
 class FlowRunCreate(Struct, kw_only=True, frozen=True):
@@ -449,7 +449,7 @@ class FlowRunFields(Struct, kw_only=True, frozen=True):
     updated: Timestamp | Unset = UNSET
     """When the service last changed it."""
     version: int | Unset = UNSET
-    """How often it has changed itself."""
+    """How often its state has changed."""
 
 
 class FlowRunFieldsPage(Struct, kw_only=True, frozen=True):
@@ -482,7 +482,7 @@ class FlowRunStateReceipt(Struct, kw_only=True, frozen=True):
     state: StateType
     """The type of its current state; Pending before any state was reported."""
     version: int
-    """How often it has changed; its ETag."""
+    """How often its state has changed."""
 
 
 class FlowRunSummary(Struct, kw_only=True, frozen=True):
@@ -523,7 +523,7 @@ class FlowRunSummary(Struct, kw_only=True, frozen=True):
     updated: Timestamp
     """When the service last changed it."""
     version: int
-    """How often it has changed itself."""
+    """How often its state has changed."""
 
 
 class GCSResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):
@@ -829,7 +829,7 @@ class TaskRun(Struct, kw_only=True, frozen=True):
     updated: Timestamp
     """When the service last changed it."""
     version: int
-    """How often it has changed; its ETag."""
+    """How often its state has changed; with a dot and its `sequence`, its ETag."""
 
 
 class TaskRunFields(Struct, kw_only=True, frozen=True):
@@ -874,7 +874,7 @@ class TaskRunFields(Struct, kw_only=True, frozen=True):
     updated: Timestamp | Unset = UNSET
     """When the service last changed it."""
     version: int | Unset = UNSET
-    """How often it has changed; its ETag."""
+    """How often its state has changed; with a dot and its `sequence`, its ETag."""
 
 
 class TaskRunFieldsPage(Struct, kw_only=True, frozen=True):
@@ -974,7 +974,7 @@ class TaskRunStateReceipt(Struct, kw_only=True, frozen=True):
     task_run_id: UUID
     """The id of the task run."""
     version: int
-    """How often it has changed; its ETag."""
+    """How often its state has changed."""
 
 
 class TaskRunStateReport(Struct, kw_only=True, frozen=True):
