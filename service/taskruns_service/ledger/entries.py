@@ -69,6 +69,7 @@ class TaskRunEntry:
         self.map_index = map_index
         self.run = run
         self.read_run: Run | None = None
+        self.read_updated: datetime | None = None
         self.read_history: list[PastState] | None = None
         self.new_history: list[PastState] = []
         self.updated: datetime | None = None
@@ -105,18 +106,28 @@ Entry = FlowRunEntry | TaskRunEntry
 CHILDREN_COLUMNS = ("children_open", "start_time", "children_end", "children_end_is_exact")
 """What a mapped parent keeps of its children."""
 
+PARENT_COLUMNS = ("state_message", "state_start_time", "result", "updated")
+"""What is read of a mapped parent besides, so that it is written in one statement with its children."""
+
 
 def read_task_run(flow_run: FlowRunEntry, row: Sequence[Any]) -> TaskRunEntry:
-    """A task run of its id, flow run, slug, map index, sequence, and the values of RUN_COLUMNS and CHILDREN_COLUMNS."""
+    """A task run of its id, flow run, slug, map index, sequence, RUN_, CHILDREN_ and PARENT_COLUMNS."""
     identifier, _, task_slug, map_index, sequence, *values = row
     run = read_run(values[: len(RUN_COLUMNS)])
-    open_children, *times = values[len(RUN_COLUMNS) :]
-    children = None if open_children is None else Children(open_children, *times)
+    open_children, start_time, last_end, exact, message, due, result, updated = values[len(RUN_COLUMNS) :]
+    children = None if open_children is None else Children(open_children, start_time, last_end, exact)
     if children is not None:
         # Its own start, if it has one, is in its history.
-        run = replace(run, start_time=None, end_time=run.state_timestamp)
+        run = replace(
+            run,
+            start_time=None,
+            end_time=run.state_timestamp,
+            state_message=message,
+            state_start_time=due,
+            result=result,
+        )
     entry = TaskRunEntry(flow_run, identifier, task_slug, map_index, run=run, sequence=sequence)
-    entry.read_run, entry.children = run, children
+    entry.read_run, entry.children, entry.read_updated = run, children, updated
     return entry
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, and_, select, union_all
+from sqlalchemy import Connection, and_, case, select, union_all
 
 from taskruns_service import counts, maps, tables
 from taskruns_service.counts import Cell, Deltas
@@ -27,6 +27,7 @@ from taskruns_service.errors import TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.ledger.entries import (
     CHILDREN_COLUMNS,
+    PARENT_COLUMNS,
     RUN_COLUMNS,
     Entry,
     FlowRunEntry,
@@ -264,25 +265,27 @@ lock_flow_runs = Prepared(
     .with_for_update(of=_flow_run)
 )
 
-
-def _columns(table: Any) -> Select[Any]:
-    names = ("id", "flow_run_id", "task_slug", "map_index", "sequence", *RUN_COLUMNS, *CHILDREN_COLUMNS)
-    return select(*(table.c[name].label(f"column_{place}") for place, name in enumerate(names)))
-
-
-_read_task_runs = _columns(_task_run)
+_KEY_COLUMNS = ("id", "flow_run_id", "task_slug", "map_index", "sequence")
+_is_mapped_parent = _task_run.c.children_open.is_not(None)
+_read_task_runs = select(
+    *(_task_run.c[name].label(f"read_{name}") for name in (*_KEY_COLUMNS, *RUN_COLUMNS)),
+    *(_task_run.c[name].label(f"children_{name}") for name in CHILDREN_COLUMNS),
+    *(case((_is_mapped_parent, _task_run.c[name])).label(f"parent_{name}") for name in PARENT_COLUMNS),
+)
 _child, _parent = _task_run.alias("child"), _task_run.alias("parent")
 _is_parent_of_child = and_(
     _parent.c.flow_run_id == _child.c.flow_run_id, _parent.c.task_slug == _child.c.task_slug, _parent.c.map_index == -1
+)
+_parents_of_children = (
+    select(_parent.c.id)
+    .join_from(_child, _parent, _is_parent_of_child)
+    .where(any_of(_child.c.id, placeholder("ids", ListOfIds)), _child.c.map_index >= 0)
 )
 read_by_id = Prepared(
     union_all(
         _read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))),
         # Of a thousand children of one parent the parent once.
-        _columns(_parent)
-        .distinct()
-        .join_from(_child, _parent, _is_parent_of_child)
-        .where(any_of(_child.c.id, placeholder("ids", ListOfIds)), _child.c.map_index >= 0),
+        _read_task_runs.where(_task_run.c.id.in_(_parents_of_children)),
     )
 )
 read_by_key = Prepared(

@@ -26,15 +26,15 @@ def write_changed(
     writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry], now: datetime
 ) -> None:
     """Updates runs, those that have changed alike together."""
-    parents = [entry for entry in task_runs if entry.counted]
+    # A parent goes with its children: a second statement about the same table would take as long as the first.
+    has_parents = any(entry.counted for entry in task_runs)
+    advanced_task_run = _advanced_with_children if has_parents else _advanced
     changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, Any]], Iterable[Entry]], ...] = (
-        (_task_run, _advanced, (entry for entry in task_runs if entry.advanced)),
+        (_task_run, advanced_task_run, (entry for entry in task_runs if entry.advanced or entry.counted)),
         (_flow_run, _advanced, (entry for entry in flow_runs if entry.advanced)),
         (_flow_run, _touched, (entry for entry in flow_runs if not entry.aged)),
         (_task_run, _aged, (entry for entry in task_runs if entry.aged and not entry.advanced and not entry.counted)),
         (_flow_run, _aged, (entry for entry in flow_runs if entry.aged and not entry.advanced)),
-        (_task_run, _aged_parent, (entry for entry in parents if entry.aged and not entry.advanced)),
-        (_task_run, _children, (entry for entry in parents if entry.advanced or not entry.aged)),
     )
     for table, columns, entries in changed:
         writes.update(table, [{**columns(entry, now), "id": entry.id} for entry in entries])
@@ -77,11 +77,15 @@ def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _aged_parent(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
-    return {**_aged(entry, now), "end_time": entry.shown.end_time, **_children(entry, now)}
+def _advanced_with_children(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
+    columns = {**_advanced(entry, now), **_children(entry)}
+    if not entry.aged:
+        # It is shown as before.
+        columns["updated"] = entry.read_updated
+    return columns
 
 
-def _children(entry: TaskRunEntry, _: datetime) -> dict[str, Any]:
+def _children(entry: TaskRunEntry) -> dict[str, Any]:
     children = entry.children
     if children is None:
         return {"children_open": None, "children_end": None, "children_end_is_exact": None}
