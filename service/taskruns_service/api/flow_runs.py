@@ -151,7 +151,7 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
 )
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
-    await request.writer.submit_one(DeleteFlowRun(flow_run_id, requests.expected(request)), flow_run_id)
+    await request.writer.submit_one(DeleteFlowRun(flow_run_id, requests.matched_flow_run(request)), flow_run_id)
     return JsonResponse(b"", 204, [])
 
 
