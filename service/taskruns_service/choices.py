@@ -9,13 +9,24 @@ from taskruns_service.conditions import Expression
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """Which rows, and in what order: `order_by` has `{field: direction}` or `{relation: {field: direction}}`."""
+    """Which rows, and in what order.
+
+    `order_by` has `{field: direction}`, `{relation: {field: direction}}`, or for a relation to many
+    `{relation_aggregate: {count: direction, statistic: {field: direction}}}`.
+    """
 
     where: Expression = {}
     order_by: Sequence[Mapping[str, Any]] = ()
     distinct_on: Sequence[str] = ()
     limit: int | None = None
     offset: int = 0
+
+
+class Within(Struct, frozen=True):
+    """What is at a path of keys and places in a field that is JSON."""
+
+    field: str
+    path: Sequence[str | int]
 
 
 class Constant(Struct, frozen=True):
@@ -70,4 +81,4 @@ class Aggregated(Struct, frozen=True):
 class Selected(Struct, frozen=True):
     """What is read of each row, by the names that it has in the answer: fields by name, and what relations lead to."""
 
-    members: Mapping[str, str | Constant | One | Many | Aggregated]
+    members: Mapping[str, str | Within | Constant | One | Many | Aggregated]

@@ -53,6 +53,10 @@ _EVERY = {
     "_is_null": Comparison("is_null", value="boolean"),
 }
 _OF_JSON = {
+    "_eq": Comparison("json_eq", value="json"),
+    "_neq": Comparison("json_eq", negated=True, value="json"),
+    "_in": Comparison("json_in", value="jsons"),
+    "_nin": Comparison("json_in", negated=True, value="jsons"),
     "_contains": Comparison("json_contains", value="json"),
     "_contained_in": Comparison("json_contained_in", value="json"),
     "_has_key": Comparison("has_key", value="key"),
@@ -69,17 +73,20 @@ COMPARISONS: dict[str, dict[str, Comparison]] = {
 
 
 class Survey:
-    """What an expression asks for: its comparisons, values and patterns, and how many relations deep it goes."""
+    """What an expression asks for: its comparisons, values and patterns, and how many relations deep it goes.
 
-    def __init__(self, where: Expression) -> None:
+    What nests counts as one relation more.
+    """
+
+    def __init__(self, entity: Entity, where: Expression) -> None:
         """Raises InvalidRequest where it nests too deep."""
         self.relations = 0
         self.comparisons = 0
         self.values = 0
         self.patterns: list[tuple[str, str]] = []
-        self._look(where, 0, 0)
+        self._look(entity, where, 0, 0)
 
-    def _look(self, where: Expression, depth: int, relations: int) -> None:
+    def _look(self, entity: Entity, where: Expression, depth: int, relations: int) -> None:
         if depth > NESTED_MOST:
             raise InvalidRequest(f"A condition may nest {NESTED_MOST} levels deep.")
         self.relations = max(self.relations, relations)
@@ -87,12 +94,14 @@ class Survey:
         for name, value in where.items():
             if name in _CONNECTIVES:
                 for inner in _listed(value):
-                    self._look(inner, depth + 1, relations)
+                    self._look(entity, inner, depth + 1, relations)
             elif isinstance(value, Mapping):
-                if value.keys() <= _OPERATORS:
+                if (relation := entity.relations.get(name)) is None:
+                    self.relations = max(self.relations, relations + entity.fields[name].nests)
                     self._count(value)
                 else:
-                    self._look(value, depth + 1, relations + 1)
+                    self.relations = max(self.relations, relations + 1 + relation.nests)
+                    self._look(ENTITIES[relation.target], value, depth + 1, relations + 1)
 
     def _count(self, comparisons: Mapping[str, Any]) -> None:
         self.comparisons += len(comparisons)
@@ -101,9 +110,6 @@ class Survey:
                 self.values += len(value)
             if name in _PATTERNS and isinstance(value, str):
                 self.patterns.append((operator := _PATTERNS[name].operator, _pattern(operator, value)))
-
-
-_OPERATORS = {*_EVERY, *_PATTERNS, *_OF_JSON}
 
 
 def condition(entity: Entity, here: Here, where: Expression) -> ColumnElement[bool]:
@@ -157,9 +163,9 @@ def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str,
             listed = any_of(column, literal(value, list_for(column)))
             clauses.append(not_(listed) if comparison.operator == "not_in" else listed)
             continue
-        if comparison.value == "many" and not value:
+        if comparison.value in ("many", "jsons") and not value:
             # Nothing is one of none; everything is none of them, even what is null.
-            clauses.append(true() if comparison.operator == "not_in" else false())
+            clauses.append(true() if name == "_nin" else false())
             continue
         # Only where it matters: an index knows a column by no other order than its own.
         operand = comparable(column) if scalar == "String" and comparison.operator in BOUNDS else column
@@ -176,6 +182,8 @@ def _values(scalar: str, comparison: Comparison, given: Any) -> Any:
             return _pattern(comparison.operator, _value(scalar, given))
         case "json":
             return _wanted(given)
+        case "jsons":
+            return _wanted(_listed(given))
         case "key":
             return _key(given)
         case "keys":
@@ -287,6 +295,15 @@ def read_id(given: Any) -> UUID:
     """A UUID as it was sent; raises InvalidValue."""
     identifier: UUID = _value("uuid", given)
     return identifier
+
+
+def read_ids(given: Any) -> list[UUID]:
+    """UUIDs as a list, or as PostgreSQL writes one: `{a,b}`; raises InvalidValue."""
+    if isinstance(given, str):
+        if not (given.startswith("{") and given.endswith("}")):
+            raise InvalidValue(f'malformed array literal: "{_shown(given)}"')
+        given = [item.strip().strip('"') for item in given[1:-1].split(",")] if given[1:-1].strip() else []
+    return [read_id(item) for item in (given if isinstance(given, list) else [given])]
 
 
 def read_moment(given: Any) -> datetime:

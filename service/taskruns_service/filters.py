@@ -124,6 +124,8 @@ OPERATORS: dict[str, Operator] = {
     "regex": _text_operator("regex", "has a place that this regular expression matches"),
     "iregex": _text_operator("iregex", "has a place that this regular expression matches in any case"),
     # JSON.
+    "json_eq": _json_operator("equal", "are this"),
+    "json_in": _json_operator("equal_to_one", "are one of these"),
     "json_contains": _json_operator("contains", "have all that this has"),
     "json_contained_in": _json_operator("contained_in", "have nothing that this has not"),
     "has_key": _json_operator("has_key", "have this key or item"),

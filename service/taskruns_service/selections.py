@@ -8,7 +8,19 @@ from sqlalchemy import Connection, Double, Select, cast, func, literal, select
 
 from taskruns_service import aggregates
 from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.choices import Aggregated, Choice, Constant, Count, Many, Measured, One, Selected, Statistic
+from taskruns_service.choices import (
+    Aggregated,
+    Choice,
+    Constant,
+    Count,
+    Many,
+    Measured,
+    One,
+    Selected,
+    Statistic,
+    Within,
+)
+from taskruns_service.computed import Column
 from taskruns_service.conditions import Expression, condition, read_id
 from taskruns_service.dialects import (
     DATABASE_ERRORS,
@@ -23,10 +35,11 @@ from taskruns_service.dialects import (
     documents,
     encode_json,
     is_too_large,
+    json_within,
     row_of,
 )
 from taskruns_service.errors import InvalidRequest
-from taskruns_service.graph import ENTITIES, Column, Entity, Here, Relation
+from taskruns_service.graph import ENTITIES, Entity, Here, Relation
 
 ROWS_MOST = 100_000
 
@@ -47,27 +60,26 @@ class Bounds(NamedTuple):
     bytes_most: int
 
 
-def list_entities(bounds: Bounds, name: str, choice: Choice, selected: Selected) -> Question:
+def list_entities(bounds: Bounds, entity: Entity, choice: Choice, selected: Selected) -> Question:
     """A list of an entity; raises InvalidRequest."""
-    return _question(bounds, _list(ENTITIES[name], choice, selected))
+    return _question(bounds, _list(entity, choice, selected))
 
 
-def get_entity(bounds: Bounds, name: str, choice: Choice, selected: Selected) -> Question:
+def get_entity(bounds: Bounds, entity: Entity, choice: Choice, selected: Selected) -> Question:
     """The first of an entity that is chosen, or `null`; raises as `list_entities` does."""
-    entity = ENTITIES[name]
     here = entity.table.alias()
     rows = _rows(entity, here, choice, [document(_members(entity, here, selected))])
     return _question(bounds, rows.limit(1).scalar_subquery())
 
 
-def aggregate_entities(bounds: Bounds, name: str, asked: Aggregated) -> Question:
+def aggregate_entities(bounds: Bounds, entity: Entity, asked: Aggregated) -> Question:
     """An entity's rows put together; raises as `list_entities` does.
 
     Counts that are kept are taken from where they are kept.
     """
-    if name == "task_run" and (question := kept_count(asked)):
+    if entity is ENTITIES["task_run"] and (question := kept_count(asked)):
         return partial(_read_kept_count, asked, question)
-    return _question(bounds, _aggregate(ENTITIES[name], asked))
+    return _question(bounds, _aggregate(entity, asked))
 
 
 def _read_kept_count(asked: Aggregated, question: AggregateQuestion, connection: Connection) -> bytes:
@@ -134,7 +146,7 @@ def _rows(
 ) -> Select[Any]:
     """The rows that are chosen, in their order, at most one more than an answer may have."""
     # The id last, so that pages with an offset do not overlap.
-    order = [*_order(entity, here, choice.order_by), here.c.id]
+    order = [*_order(entity, here, choice.order_by or entity.order), here.c.id]
     if choice.distinct_on:
         # The first row of each group, in the order that is asked for.
         keys = [comparable(_field(entity, here, name)) for name in choice.distinct_on]
@@ -176,10 +188,20 @@ def _terms(entity: Entity, here: Here, order_by: Iterable[Mapping[str, Any]]) ->
                 relation = entity.relations[name.removesuffix("_aggregate")]
                 target = ENTITIES[relation.target]
                 there = target.table.alias()
-                inner = [(func.count(), given["count"])] if relation.many else _terms(target, there, [given])
+                inner = _aggregate_terms(target, there, given) if relation.many else _terms(target, there, [given])
                 for value, direction in inner:
                     found = select(value).select_from(there).where(relation.on(here, there)).correlate(here)
                     yield found.scalar_subquery(), direction
+
+
+def _aggregate_terms(target: Entity, there: Here, terms: Mapping[str, Any]) -> Iterator[tuple[Column, str]]:
+    for name, given in terms.items():
+        if isinstance(given, str):
+            yield func.count(), given
+        else:
+            for field, direction in (given or {}).items():
+                if direction is not None:
+                    yield STATISTICS[name](_field(target, there, field)), direction
 
 
 _DIRECTIONS: dict[str, Callable[[Column], Column]] = {
@@ -203,6 +225,8 @@ def _member(entity: Entity, here: Here, member: Any) -> Column:
     match member:
         case str():
             return _field(entity, here, member)
+        case Within(name, path):
+            return json_within(_field(entity, here, name), path)
         case Constant(text):
             return literal(text)
         case One(name, selected):

@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from taskruns_service.app import create_app
+from tests.etl import register
 from tests.postgres import PostgresServer
+from tests.questions import GraphQL
 from tests.service import call_command, running, settings_of
 
 
@@ -57,3 +59,12 @@ async def client(sqlite_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, which runs in the test on SQLite and asks for no keys."""
     async with running(create_app(settings_of(sqlite_url))) as client:
         yield client
+
+
+@pytest.fixture
+async def etl(database_url: str) -> AsyncIterator[GraphQL]:
+    """The application, with the flows of `tests.etl`."""
+    async with running(create_app(settings_of(database_url))) as client:
+        service = GraphQL(client)
+        await register(service)
+        yield service

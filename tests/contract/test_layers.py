@@ -30,7 +30,7 @@ OF_SQL = (
         "aggregates",
         "commands",
     ),
-    *("graph", "conditions", "selections"),
+    *("graph", "computed", "conditions", "selections", "traversals"),
     "integrity",
     *("database", "engines", "threads", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports"),
     "api.requests",
@@ -52,7 +52,9 @@ FORBIDDEN = {
     "maps": {"queries", "aggregates", "commands", "ledger"},
     "filters": {"queries", "aggregates", "commands", "ledger", "counts"},
     "paging": {"queries", "aggregates", "commands", "ledger", "counts", "filters"},
+    "computed": {"queries", "aggregates", "commands", "ledger", "counts", "filters", "paging", "graph"},
     "graph": {"queries", "aggregates", "commands", "ledger", "counts", "filters", "paging", "conditions", "selections"},
+    "traversals": {"queries", "aggregates", "commands", "ledger", "counts", "filters", "paging", "conditions"},
     "conditions": {"queries", "aggregates", "commands", "ledger", "counts", "paging", "selections"},
     "selections": {"queries", "commands", "ledger", "counts", "paging"},
     **{

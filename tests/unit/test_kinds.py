@@ -7,11 +7,13 @@ import pytest
 from taskruns_service import access_paths, aggregates, paging, tables
 from taskruns_service.aggregates import AggregateQuestion
 from taskruns_service.choices import Aggregated, Choice, Count, Many, Measured, One, Selected
+from taskruns_service.graph import ENTITIES
 from taskruns_service.graphql.costs import kind_of_aggregate, kind_of_list
 from taskruns_service.lanes import Kind
 
 NAME = Selected({"name": "name"})
 TASK_RUNS = Selected({"task_runs": Many("task_runs", Choice(), NAME)})
+STATES = Selected({"states": Many("states", Choice(), Selected({"state": "state"}))})
 COUNT = {"aggregate": Measured({"count": Count()})}
 
 
@@ -51,8 +53,8 @@ def test_aggregate_scans_where_no_counts_are_kept(question: dict[str, Any], scan
     ("where", "selected", "kind"),
     [
         ({"id": {"_eq": "1"}}, NAME, "look_up"),
-        ({"id": {"_in": ["1"]}, "_or": []}, Selected({"flow": One("flow", NAME)}), "look_up"),
-        ({"id": {"_eq": "1"}}, TASK_RUNS, "read"),
+        ({"id": {"_in": ["1"]}, "_or": []}, Selected({"flow_run": One("flow_run", NAME)}), "look_up"),
+        ({"id": {"_eq": "1"}}, STATES, "read"),
         ({"id": {"_eq": "1"}}, Selected({"flow_run": One("flow_run", TASK_RUNS)}), "read"),
         ({"flow_run_id": {"_eq": "1"}}, NAME, "read"),
         ({"cache_key": {"_eq": "1"}, "state": {"_eq": "Cached"}}, NAME, "read"),
@@ -62,7 +64,7 @@ def test_aggregate_scans_where_no_counts_are_kept(question: dict[str, Any], scan
     ],
 )
 def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selected: Selected, kind: str) -> None:
-    assert kind_of_list(Choice(where=where), selected) is Kind[kind]
+    assert kind_of_list(ENTITIES["task_run"], Choice(where=where), selected) is Kind[kind]
 
 
 @pytest.mark.parametrize(
@@ -70,4 +72,22 @@ def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selected
     [({}, "read"), ({"flow_run_id": {"_eq": "019064f2-5a3c-7e1d-9a26-72754b7ea174"}}, "read"), ({"name": {}}, "scan")],
 )
 def test_aggregate_of_graphql_scans_where_no_counts_are_kept(where: dict[str, Any], kind: str) -> None:
-    assert kind_of_aggregate("task_run", Aggregated(Choice(where=where), COUNT)) is Kind[kind]
+    assert kind_of_aggregate(ENTITIES["task_run"], Aggregated(Choice(where=where), COUNT)) is Kind[kind]
+
+
+BY_ID: dict[str, Any] = {"id": {"_eq": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("entity", "choice", "selected"),
+    [
+        ("agent", Choice(where=BY_ID), Selected({"runs": Many("flow_runs", Choice(), NAME)})),
+        ("agent", Choice(where=BY_ID), Selected({"count": Aggregated(Choice(), COUNT, "flow_runs")})),
+        ("agent", Choice(where={**BY_ID, "_or": [{"flow_runs": {"name": {"_eq": "a"}}}]}), NAME),
+        ("agent", Choice(where=BY_ID, order_by=[{"flow_runs_aggregate": {"count": "asc"}}]), NAME),
+        ("flow_run", Choice(where={**BY_ID, "agent": {"flow_runs": {}}}), NAME),
+    ],
+)
+def test_relation_without_an_index_is_scanned(entity: str, choice: Choice, selected: Selected) -> None:
+    assert kind_of_list(ENTITIES[entity], choice, selected) is Kind.scan
+    assert kind_of_aggregate(ENTITIES[entity], Aggregated(choice, {"nodes": selected})) is Kind.scan

@@ -132,6 +132,18 @@ class RenameFlowRun(OfFlowRun, frozen=True):
         return reported(entry, Kind.recorded)
 
 
+class LabelFlowRun(OfFlowRun, frozen=True):
+    """Give a flow run other labels. It keeps its version, as when it is named."""
+
+    labels: list[str]
+
+    def make(self, ledger: Ledger) -> Reported:
+        """Raises FlowRunNotFound."""
+        entry = self.entry(ledger)
+        ledger.change(entry, {"labels": self.labels}, versions=False)
+        return reported(entry, Kind.recorded)
+
+
 class RenameTaskRun(OfTaskRun, frozen=True):
     """Name a task run."""
 

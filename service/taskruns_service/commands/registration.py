@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, literal, not_, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from taskruns_service import tables
 from taskruns_service.commands.serialized import NewEdge, NewFlow, NewTask, edge_of, merge, references_of, slug_of
@@ -232,25 +232,6 @@ def find_waiting_runs(connection: Connection, flow_id: UUID) -> list[tuple[UUID,
     waiting = (_flow.c.version_group_id == version_group, _flow.c.archived, runs.c.state == StateType.Scheduled)
     rows = connection.execute(select(runs.c.id, runs.c.flow_id).join_from(runs, _flow).where(*waiting))
     return [(row.id, row.flow_id) for row in rows]
-
-
-def delete_project(connection: Connection, project_id: UUID) -> bool:
-    """Deletes a project with its flows; whether there was such a one. Raises InvalidRequest if there are flow runs."""
-    name = connection.scalar(select(tables.project.c.name).where(tables.project.c.id == project_id).with_for_update())
-    if name is None:
-        return False
-    flows = select(_flow.c.id).where(_flow.c.project == name)
-    runs = select(tables.flow_run.c.id).where(tables.flow_run.c.flow_id.in_(flows)).limit(1)
-    if connection.execute(runs).first() is not None:
-        raise InvalidRequest(f"The project {name} has flow runs. Delete them first.")
-    groups = list(connection.scalars(select(_flow.c.flow_group_id).where(_flow.c.project == name)))
-    for table in (_edge, _task):
-        connection.execute(delete(table).where(table.c.flow_id.in_(flows)))
-    connection.execute(delete(_flow).where(_flow.c.project == name))
-    unused = not_(exists().where(_flow.c.flow_group_id == _flow_group.c.id))
-    connection.execute(delete(_flow_group).where(_flow_group.c.id.in_(groups), unused))
-    connection.execute(delete(tables.project).where(tables.project.c.id == project_id))
-    return True
 
 
 def set_schedule(connection: Connection, flow_id: UUID, *, is_active: bool) -> None:

@@ -93,7 +93,7 @@ def first_state(flow_run_id: UUID, type_: StateType, message: str, **details: An
 
 def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
     """The flow and what its group gives its runs; raises InvalidRequest."""
-    of_group = [_flow_group.c[name].label(f"group_{name}") for name in ("labels", "default_parameters")]
+    of_group = [_flow_group.c[name].label(f"group_{name}") for name in ("labels", "default_parameters", "run_config")]
     # Not what it was serialized as, which may be megabytes.
     names = ("id", "name", "archived", "parameters", "run_config", "environment", "version")
     statement = select(*(_flow.c[name] for name in names), *of_group).join_from(
@@ -124,7 +124,7 @@ def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]
     }
     if missing := sorted(required - parameters.keys()):
         raise InvalidRequest(f"Required parameters were not supplied: {', '.join(missing)}")
-    run_config = item.run_config or flow.run_config
+    run_config = item.run_config or flow.group_run_config or flow.run_config
     labels = item.labels if item.labels is not None else flow.group_labels
     if labels is None:
         labels = _labels_of(run_config) or _labels_of(flow.environment)

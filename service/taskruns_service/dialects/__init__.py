@@ -21,6 +21,7 @@ from taskruns_service.dialects.documents import (
     document,
     documents,
     encoded_json,
+    json_within,
     row_of,
     state_document,
 )
@@ -165,6 +166,7 @@ __all__ = [
     "joined",
     "json_matches",
     "json_object",
+    "json_within",
     "leaves_outcome_open",
     "limit_time",
     "list_for",

@@ -1,13 +1,14 @@
 """JSON documents that the database makes of rows, rows within rows and lists of rows, so that one statement answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, TIMESTAMP, Boolean, Text, literal_column
+from sqlalchemy import JSON, TIMESTAMP, Boolean, Text, literal, literal_column
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 from taskruns_service.dialects.expressions import compiled, json_boolean, json_value
+from taskruns_service.dialects.types import JsonPath
 
 TOO_MANY_ROWS = r'"\u0000rows"'
 """What stands in a document where a list would have had too many rows: no text in the database has a NUL."""
@@ -105,6 +106,20 @@ class _by_code_point(FunctionElement[str]):  # noqa: N801
 
     type = Text()
     inherit_cache = True
+
+
+@compiled(
+    lambda value, path: f"nullif({value} -> {path}, 'null')",
+    lambda value, path: f"CAST(nullif(CAST({value} #> {path} AS text), 'null') AS json)",
+)
+class json_within(FunctionElement[Any]):  # noqa: N801
+    """What is at a path of keys and places in a JSON value; null where there is nothing, or JSON's null."""
+
+    type = JSON()
+    inherit_cache = True
+
+    def __init__(self, value: ColumnElement[Any], path: Sequence[str | int]) -> None:
+        super().__init__(value, literal(path, JsonPath))
 
 
 def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:

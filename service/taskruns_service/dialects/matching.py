@@ -25,6 +25,8 @@ _TEXT_OPERATORS = {"like": "LIKE", "similar": "SIMILAR TO", "regex": "~"}
 _FOLDING_OPERATORS = {"contains": "~", "ilike": "~", "iregex": "~*"}
 _KEYS = "ARRAY(SELECT json_array_elements_text(CAST({} AS json)))"
 _JSON_OPERATORS = {
+    "equal": "(CAST({0} AS jsonb) = CAST({1} AS jsonb))",
+    "equal_to_one": "(CAST({0} AS jsonb) = ANY (ARRAY(SELECT jsonb_array_elements(CAST({1} AS jsonb)))))",
     "contains": "(CAST({0} AS jsonb) @> CAST({1} AS jsonb))",
     "contained_in": "(CAST({0} AS jsonb) <@ CAST({1} AS jsonb))",
     "has_key": "jsonb_exists(CAST({0} AS jsonb), CAST({1} AS json) #>> '{{}}')",
@@ -134,9 +136,10 @@ class has_text(text_matches):  # noqa: N801
     lambda operator, value, wanted: _JSON_OPERATORS[operator].format(value, wanted),
 )
 class json_matches(_Match):  # noqa: N801
-    """A JSON value contains, or is contained in, another, or has keys; `wanted` is JSON text.
+    """A JSON value equals or contains another, or is contained in it, or has keys; `wanted` is JSON text.
 
-    `operator` is one of contains, contained_in, has_key, has_keys_any and has_keys_all.
+    `operator` is one of equal, equal_to_one (of a list), contains, contained_in, has_key, has_keys_any and
+    has_keys_all.
     """
 
     inherit_cache = True
@@ -251,6 +254,17 @@ def _same(value: Any, other: Any) -> bool:
     return isinstance(value, bool) == isinstance(other, bool) and bool(value == other)
 
 
+def _equal(deadline: Deadline, value: Any, wanted: Any) -> bool:
+    deadline.check()
+    match value, wanted:
+        case dict(), dict():
+            same = value.keys() == wanted.keys()
+            return same and all(_equal(deadline, inner, wanted[key]) for key, inner in value.items())
+        case list(), list():
+            return len(value) == len(wanted) and all(map(partial(_equal, deadline), value, wanted))
+    return _same(value, wanted)
+
+
 def _has_keys(value: Any, keys: set[str]) -> set[str]:
     """Those of the keys that an object or a list of texts has, or a text is."""
     match value:
@@ -262,6 +276,8 @@ def _has_keys(value: Any, keys: set[str]) -> set[str]:
 
 
 _JSON_MATCHES: dict[str, Callable[[Deadline, Any, Any], bool]] = {
+    "equal": _equal,
+    "equal_to_one": lambda deadline, value, values: any(_equal(deadline, value, one) for one in values),
     "contains": _contains,
     "contained_in": lambda deadline, value, wanted: _contains(deadline, wanted, value),
     "has_key": lambda _, value, key: bool(_has_keys(value, {key})),

@@ -111,6 +111,25 @@ def list_for(column: ColumnElement[Any]) -> TypeEngine[Any]:
     return _ListOf(column.type)
 
 
+class _JsonPath(TypeDecorator[Sequence[str | int]]):
+    """A bound path into JSON, of keys without quotation marks and backslashes, and of places in lists."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[str | int] | None, dialect: Dialect) -> Any:
+        steps = value or ()
+        if dialect.name == "postgresql":
+            return [str(step) for step in steps]
+        return "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in steps)
+
+
+JsonPath = _JsonPath()
+
+
 class _JsonText(TypeDecorator[Any]):
     """A value bound as JSON text that the database itself unpacks."""
 

@@ -13,6 +13,7 @@ from taskruns_service.choices import Choice, Selected
 from taskruns_service.conditions import Survey
 from taskruns_service.database import Database
 from taskruns_service.errors import InvalidRequest, QueryTimeout
+from taskruns_service.graph import ENTITIES
 from taskruns_service.lanes import Kind
 from taskruns_service.selections import AnswerTooLarge, Bounds, Question, get_entity
 from taskruns_service.writer import Writer
@@ -23,10 +24,12 @@ T = TypeVar("T")
 CONDITIONS_MOST = 800
 VALUES_MOST = 50_000
 ORDER_TERMS_MOST = 50
+STATEMENTS_MOST = 100
+"""What one request, or all those of a batch, may ask for and change."""
 
 
 class Budget:
-    """What is left of what one request may cost: conditions, values, terms of an order, bytes of the answer, time."""
+    """What is left of what one request may cost: statements, conditions, values, terms of orders, bytes, time."""
 
     def __init__(self, *, answer_bytes: int, seconds: float) -> None:
         self.bytes = answer_bytes
@@ -34,6 +37,7 @@ class Budget:
         self._conditions = CONDITIONS_MOST
         self._values = VALUES_MOST
         self._order_terms = ORDER_TERMS_MOST
+        self._statements = STATEMENTS_MOST
 
     def spend_condition(self, survey: Survey) -> None:
         """Takes off what a condition has; raises InvalidRequest when the request has too much."""
@@ -52,6 +56,17 @@ class Budget:
         self._order_terms -= terms
         if self._order_terms < 0:
             raise InvalidRequest(f"The orders of a request may have {ORDER_TERMS_MOST} terms in all.")
+
+    def spend_statement(self) -> None:
+        """Takes off one; raises InvalidRequest when the request has too many.
+
+        A document alone has been measured: these are of a batch.
+        """
+        self._statements -= 1
+        if self._statements < 0:
+            raise InvalidRequest(
+                f"The requests of a batch may ask for {STATEMENTS_MOST} things in all. Send several batches."
+            )
 
     def check(self) -> None:
         """Raises AnswerTooLarge or QueryTimeout when the statements before this one have taken all bytes or time."""
@@ -100,7 +115,7 @@ class Context(NamedTuple):
 
     async def ask_for(self, name: str, choice: Choice, selected: Selected) -> Raw:
         """The first of an entity that is chosen, or `null`."""
-        return Raw(await self.ask(lambda bounds: (Kind.look_up, get_entity(bounds, name, choice, selected))))
+        return Raw(await self.ask(lambda bounds: (Kind.look_up, get_entity(bounds, ENTITIES[name], choice, selected))))
 
     async def prepare(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs what reads and checks a part of the request: in the background if that may take long."""

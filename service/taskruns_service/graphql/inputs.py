@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,12 @@ LEVEL_LENGTH = 32
 
 MARKS_BATCH_SIZE = 65_536
 
+PATH_LENGTH = 1000
+
+_STEP = re.compile(
+    r"""\.(?P<key>[^.\[\]"'\\]+)|\[(?P<place>[0-9]{1,9})\]|\[(?P<quote>["'])(?P<quoted>[^"'\\]+)(?P=quote)\]"""
+)
+_PATH = re.compile(r"""\$(?:\.[^.\[\]"'\\]+|\[[0-9]{1,9}\]|\[(?:"[^"'\\]+"|'[^"'\\]+')\])*""")
 _NUL = rb"\u0000"
 _NO_TEXT = b"\xff"
 _OTHERS = bytes(set(range(256)) - set(b'"{['))
@@ -103,6 +110,18 @@ def read_name(value: str, name: str = "name", length: int = NAME_LENGTH) -> str:
 def read_optional_name(value: str | None, name: str) -> str | None:
     """A text as long as its column, or none; raises InvalidRequest."""
     return value if value is None or not value else read_name(value, name)
+
+
+def read_path(path: str) -> list[str | int]:
+    """The keys and places of a path into JSON, such as `$.items[0]["a key"]`; raises InvalidRequest."""
+    whole = path if path.startswith("$") else f"${path}" if path.startswith(("[", ".")) else f"$.{path}"
+    steps = list(_STEP.finditer(whole, 1)) if len(whole) <= PATH_LENGTH and _PATH.fullmatch(whole) else None
+    if steps is None or len(steps) > JSON_DEPTH:
+        raise InvalidRequest(
+            f"`path` should be a path like `$.items[0].name`, with at most {PATH_LENGTH} characters and {JSON_DEPTH} "
+            f"steps, and without quotation marks and backslashes in its keys; this is `{path[:100]}`."
+        )
+    return [int(step["place"]) if step["place"] else step["key"] or step["quoted"] for step in steps]
 
 
 def read_labels(values: Sequence[str] | None) -> list[str] | None:

@@ -13,9 +13,10 @@ from graphql import (
 )
 from graphql.language import ExecutableDefinitionNode
 
+from taskruns_service.graphql.context import STATEMENTS_MOST
+
 DEPTH_MOST = 7
 FIELDS_MOST = 500
-STATEMENTS_MOST = 100
 DEFINITIONS_MOST = 100
 SCHEMA_DEPTH_MOST = 25
 """Levels of a question for the schema: the type of a list of lists is several deep."""

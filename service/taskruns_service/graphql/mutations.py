@@ -1,6 +1,6 @@
 """Mutations: each field of a mutation is one command, asked for in the words of Prefect 1."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,8 +12,9 @@ from taskruns_service.choices import Choice, Selected
 from taskruns_service.commands import agents, engine, notes, registration, serialized
 from taskruns_service.commands.notes import LogLine
 from taskruns_service.commands.serialized import NewFlow
-from taskruns_service.conditions import read_id
 from taskruns_service.errors import FlowRunNotFound, InvalidRequest, ServiceError, TaskRunNotFound
+from taskruns_service.graphql import administration
+from taskruns_service.graphql.administration import Mutation, Sent
 from taskruns_service.graphql.context import Context, Info
 from taskruns_service.graphql.inputs import (
     FLOW_BYTES,
@@ -35,8 +36,6 @@ from taskruns_service.models import BULK_ITEMS
 REGISTERED_MOST = 10_000
 LOG_LINES_MOST = 50_000
 
-Sent = Mapping[str, Any]
-Mutation = Callable[[Context, Sent], Awaitable[Any]]
 SUCCESS = {"success": True}
 
 
@@ -55,8 +54,9 @@ async def _create_tenant(context: Context, sent: Sent) -> Any:
 
 
 async def _create_project(context: Context, sent: Sent) -> Any:
-    tenant_id, description = read_id(sent["tenant_id"]), sent.get("description")
-    made = await context.database.transact(registration.create_project, tenant_id, sent["name"], description)
+    made = await context.database.transact(
+        registration.create_project, sent["tenant_id"], sent["name"], sent.get("description")
+    )
     return {"id": made}
 
 
@@ -95,10 +95,6 @@ async def _cancel_runs_of_archived(context: Context, flow_id: UUID) -> None:
     await context.writer.submit(items, [item.flow_run_id for item in items])
 
 
-async def _delete_project(context: Context, sent: Sent) -> Any:
-    return {"success": await context.database.transact(registration.delete_project, sent["project_id"])}
-
-
 async def _register_tasks(context: Context, sent: Sent) -> Any:
     tasks = await context.prepare(lambda: serialized.read_tasks(_serialized(sent, "serialized_tasks")))
     await context.database.transact(registration.register_tasks, sent["flow_id"], tasks)
@@ -112,6 +108,8 @@ async def _register_edges(context: Context, sent: Sent) -> Any:
 
 
 def _serialized(sent: Sent, name: str) -> Sequence[Any]:
+    if not isinstance(sent[name], list):
+        raise InvalidRequest(f"`{name}` should be a list.")
     return [read_document(item, name) for item in read_list(sent[name], name, REGISTERED_MOST)]
 
 
@@ -321,9 +319,9 @@ async def _get_runs_in_queue(context: Context, sent: Sent) -> Any:
 
 
 _MUTATIONS: dict[str, Mutation] = {
+    **administration.MUTATIONS,
     "create_tenant": _create_tenant,
     "create_project": _create_project,
-    "delete_project": _delete_project,
     "create_flow": _create_flow,
     "create_flow_from_compressed_string": _create_flow_from_compressed_string,
     "register_tasks": _register_tasks,

@@ -11,53 +11,88 @@ from msgspec import Raw
 
 from taskruns_service import __version__, selections
 from taskruns_service.choices import Aggregated, Choice, Measured, Selected, Statistic
+from taskruns_service.graph import ENTITIES, Entity
 from taskruns_service.graphql.context import Context, Info
 from taskruns_service.graphql.costs import kind_of_aggregate, kind_of_list
+from taskruns_service.graphql.inputs import read_list
 from taskruns_service.graphql.reading import Reader
 from taskruns_service.lanes import Kind
 from taskruns_service.selections import Bounds, Question
 from taskruns_service.states import STATE_TYPES
+from taskruns_service.traversals import DEPTH_MOST, Direction, traversal
+
+START_TASKS_MOST = 10_000
 
 Resolver = Callable[..., Any]
 
 
 def list_of(name: str) -> Resolver:
     """Answers `name(where: …, order_by: …, …)`."""
-
-    def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
-        reader = Reader(info)
-        choice, selected = reader.choice(info.field_nodes), reader.selected(name, info.field_nodes)
-        return kind_of_list(choice, selected), reader.checking(selections.list_entities(bounds, name, choice, selected))
-
-    return _asking(prepare)
+    return _asking(partial(_prepare_list, name, ENTITIES[name]))
 
 
 def one_of(name: str) -> Resolver:
     """Answers `name_by_pk(id: …)`."""
+    entity = ENTITIES[name]
 
     def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
         reader = Reader(info)
         choice = Choice(where={"id": {"_eq": reader.arguments(info.field_nodes)["id"]}})
         selected = reader.selected(name, info.field_nodes)
-        return kind_of_list(choice, selected), reader.checking(selections.get_entity(bounds, name, choice, selected))
+        kind = kind_of_list(entity, choice, selected)
+        return kind, reader.checking(selections.get_entity(bounds, entity, choice, selected))
 
     return _asking(prepare)
 
 
 def aggregate_of(name: str) -> Resolver:
     """Answers `name_aggregate(where: …) { aggregate { … } nodes { … } }`."""
+    return _asking(partial(_prepare_aggregate, name, ENTITIES[name]))
 
-    def prepare(info: Info, bounds: Bounds) -> tuple[Kind, Question]:
-        reader = Reader(info)
-        asked = reader.aggregated(name, info.field_nodes)
-        return kind_of_aggregate(name, asked), reader.checking(selections.aggregate_entities(bounds, name, asked))
 
-    return _asking(prepare)
+def tasks_of(direction: Direction) -> Resolver:
+    """Answers `utility_…_tasks(args: …, where: …, …)`."""
+    return _traversing(direction, _prepare_list)
+
+
+def tasks_aggregate_of(direction: Direction) -> Resolver:
+    """Answers `utility_…_tasks_aggregate(args: …, where: …) { … }`."""
+    return _traversing(direction, _prepare_aggregate)
+
+
+def _prepare_list(name: str, entity: Entity, info: Info, bounds: Bounds) -> tuple[Kind, Question]:
+    reader = Reader(info)
+    choice, selected = reader.choice(name, info.field_nodes), reader.selected(name, info.field_nodes)
+    kind = kind_of_list(entity, choice, selected)
+    return kind, reader.checking(selections.list_entities(bounds, entity, choice, selected))
+
+
+def _prepare_aggregate(name: str, entity: Entity, info: Info, bounds: Bounds) -> tuple[Kind, Question]:
+    reader = Reader(info)
+    asked = reader.aggregated(name, info.field_nodes)
+    return kind_of_aggregate(entity, asked), reader.checking(selections.aggregate_entities(bounds, entity, asked))
 
 
 def _asking(prepare: Callable[[Info, Bounds], tuple[Kind, Question]]) -> Resolver:
     async def resolve(_root: Any, info: Info, **_: Any) -> Raw:
         return Raw(await info.context.ask(partial(prepare, info)))
+
+    return resolve
+
+
+def _traversing(
+    direction: Direction, prepare: Callable[[str, Entity, Info, Bounds], tuple[Kind, Question]]
+) -> Resolver:
+    async def resolve(_root: Any, info: Info, *, args: Mapping[str, Any], **_: Any) -> Raw:
+        # Of mapped tasks the same id comes once for each child.
+        task_ids = list(dict.fromkeys(args.get("start_task_ids") or ()))
+        depth_limit = args.get("depth_limit")
+        entity = traversal(
+            direction,
+            read_list(task_ids, "start_task_ids", START_TASKS_MOST),
+            DEPTH_MOST if depth_limit is None else depth_limit,
+        )
+        return Raw(await info.context.ask(partial(prepare, "utility_traversal", entity, info)))
 
     return resolve
 
@@ -93,8 +128,9 @@ async def _mapped_children(_root: Any, info: Info, *, task_run_id: UUID) -> dict
     choice = Choice(where={**{name: {"_eq": one} for name, one in parent.items()}, "map_index": {"_gte": 0}})
     times = {"start": Statistic("min", {"time": "start_time"}), "end": Statistic("max", {"time": "end_time"})}
     asked = Aggregated(choice, {"times": Measured(times), "states": Selected({"state": "state"})})
+    task_run = ENTITIES["task_run"]
     found = msgspec.json.decode(
-        await info.context.ask(lambda bounds: (Kind.read, selections.aggregate_entities(bounds, "task_run", asked)))
+        await info.context.ask(lambda bounds: (Kind.read, selections.aggregate_entities(bounds, task_run, asked)))
     )
     return {
         "min_start_time": found["times"]["start"]["time"],
@@ -116,6 +152,10 @@ def _reference_data(*_: Any) -> dict[str, Any]:
 
 
 OTHERS: Mapping[str, Resolver] = {
+    "utility_downstream_tasks": tasks_of("downstream"),
+    "utility_downstream_tasks_aggregate": tasks_aggregate_of("downstream"),
+    "utility_upstream_tasks": tasks_of("upstream"),
+    "utility_upstream_tasks_aggregate": tasks_aggregate_of("upstream"),
     "hello": lambda *_: "hi",
     "api": lambda *_: {"backend": "SERVER", "mode": "normal", "version": __version__},
     "auth_info": _auth_info,

@@ -15,12 +15,24 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from taskruns_service.choices import Aggregated, Choice, Constant, Count, Many, Measured, One, Selected, Statistic
+from taskruns_service.choices import (
+    Aggregated,
+    Choice,
+    Constant,
+    Count,
+    Many,
+    Measured,
+    One,
+    Selected,
+    Statistic,
+    Within,
+)
 from taskruns_service.conditions import InvalidValue, Survey
 from taskruns_service.dialects import check_patterns
 from taskruns_service.errors import InvalidRequest
 from taskruns_service.graph import ENTITIES, Entity
 from taskruns_service.graphql.context import Info
+from taskruns_service.graphql.inputs import read_path
 from taskruns_service.selections import Question
 
 LEVELS_MOST = 8
@@ -55,7 +67,7 @@ class Reader:
         fields = self._fields(nodes)
         return Selected({key: self._member(name, entity, inner, level) for key, inner in fields.items()})
 
-    def choice(self, nodes: Nodes, level: int = 1, times: int = 1) -> Choice:
+    def choice(self, name: str, nodes: Nodes, level: int = 1, times: int = 1) -> Choice:
         """The arguments that choose rows; raises InvalidRequest for what the schema cannot check.
 
         The conditions stand in the statement so many times.
@@ -72,12 +84,12 @@ class Reader:
             limit=limit and int(limit),
             offset=int(offset),
         )
-        self._spend(choice, level, times)
+        self._spend(ENTITIES[name], choice, level, times)
         return choice
 
-    def _spend(self, choice: Choice, level: int, times: int) -> None:
-        survey = Survey(choice.where)
-        terms, relations = _terms(choice.order_by)
+    def _spend(self, entity: Entity, choice: Choice, level: int, times: int) -> None:
+        survey = Survey(entity, choice.where)
+        terms, relations = _terms(entity, choice.order_by)
         if level + max(survey.relations, relations) > LEVELS_MOST:
             raise InvalidRequest(
                 f"Conditions and orders may go {LEVELS_MOST} levels deep, with those of the list that they are of: "
@@ -100,24 +112,32 @@ class Reader:
                     parts[key] = self.selected(name, inner, level + 1)
                 case _:
                     parts[key] = Constant(f"{name}_aggregate")
-        return Aggregated(self.choice(nodes, level, len(parts)), parts, relation)
+        return Aggregated(self.choice(name, nodes, level, len(parts)), parts, relation)
 
     def arguments(self, nodes: Nodes) -> dict[str, Any]:
         """The arguments as they were written, with variables put in."""
         return {one.name.value: value_from_ast_untyped(one.value, self._variables) for one in nodes[0].arguments or ()}
 
-    def _member(self, name: str, entity: Entity, nodes: Nodes, level: int) -> str | Constant | One | Many | Aggregated:
+    def _member(
+        self, name: str, entity: Entity, nodes: Nodes, level: int
+    ) -> str | Within | Constant | One | Many | Aggregated:
         field = nodes[0].name.value
         if field == "__typename":
             return Constant(name)
         if field in entity.fields:
-            return field
+            # Only JSON has an argument.
+            path = self.arguments(nodes).get("path")
+            return field if path is None else Within(field, read_path(path))
         relation = entity.relations.get(field)
         if relation is None:
             of_many = field.removesuffix("_aggregate")
             return self.aggregated(entity.relations[of_many].target, nodes, of_many, level + 1)
         selected = self.selected(relation.target, nodes, level + 1)
-        return Many(field, self.choice(nodes, level + 1), selected) if relation.many else One(field, selected)
+        return (
+            Many(field, self.choice(relation.target, nodes, level + 1), selected)
+            if relation.many
+            else One(field, selected)
+        )
 
     def _measured(self, name: str, nodes: Nodes) -> Measured:
         measures: dict[str, Count | Statistic | Constant] = {}
@@ -179,14 +199,19 @@ def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, conn
     return question(connection)
 
 
-def _terms(order_by: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    """How many terms an order has, and through how many relations they go."""
+def _terms(entity: Entity, order_by: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many terms an order has, and through how many relations they go; what nests counts as one more."""
     terms, depth = 0, 0
     for order in order_by:
-        for value in order.values():
+        for name, value in order.items():
             if isinstance(value, Mapping):
-                inner, relations = _terms([value])
-                terms, depth = terms + inner, max(depth, relations + 1)
-            else:
-                terms += 1
+                relation = entity.relations[name.removesuffix("_aggregate")]
+                target = ENTITIES[relation.target]
+                # Of relations to many there are statistics in between.
+                inner = [one for one in value.values() if isinstance(one, Mapping)] if relation.many else [value]
+                count, relations = _terms(target, inner)
+                terms += count + (relation.many and isinstance(value.get("count"), str))
+                depth = max(depth, relations + 1 + relation.nests)
+            elif name in entity.fields:
+                terms, depth = terms + 1, max(depth, int(entity.fields[name].nests))
     return terms, depth

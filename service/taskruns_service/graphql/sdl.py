@@ -1,4 +1,4 @@
-"""The schema as SDL: the types of the graph's entities, written from the graph, and those of `writes.graphql`."""
+"""The schema as SDL: the types of the graph's entities, written from the graph, and those of the files beside it."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -8,14 +8,16 @@ from taskruns_service.graph import ENTITIES, Entity
 from taskruns_service.selections import STATISTICS
 
 _ROWS = "where: {0}_bool_exp, order_by: [{0}_order_by], distinct_on: [{0}_select_column!], limit: Int, offset: Int"
+_FILES = ("writes.graphql", "administration.graphql")
+_PATH = "(path: String)"
 _NUMBERS = ("Int", "bigint", "float8")
 _ORDERED = (*_NUMBERS, "String", "timestamptz")
 
 
 def make_sdl() -> str:
     """The whole schema, the same text every time."""
-    writes = files(__package__).joinpath("writes.graphql").read_text(encoding="utf-8")
-    parts = [writes, *_roots(), *_comparisons()]
+    parts = [files(__package__).joinpath(name).read_text(encoding="utf-8") for name in _FILES]
+    parts += [*_roots(), *_comparisons()]
     for name, entity in ENTITIES.items():
         parts += _types(name, entity)
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -29,17 +31,21 @@ def _roots() -> Iterator[str]:
     lines = []
     for name in ENTITIES:
         rows = _ROWS.format(name)
+        lines += [f"{name}({rows}): [{name}!]", f"{name}_aggregate({rows}): {name}_aggregate"]
+        if "id" in ENTITIES[name].fields:
+            lines.append(f"{name}_by_pk(id: uuid!): {name}")
+    for direction in ("downstream", "upstream"):
+        arguments = f"args: utility_{direction}_tasks_args!, {_ROWS.format('utility_traversal')}"
         lines += [
-            f"{name}({rows}): [{name}!]",
-            f"{name}_by_pk(id: uuid!): {name}",
-            f"{name}_aggregate({rows}): {name}_aggregate",
+            f"utility_{direction}_tasks({arguments}): [utility_traversal!]",
+            f"utility_{direction}_tasks_aggregate({arguments}): utility_traversal_aggregate",
         ]
     yield _block("extend type Query", lines)
 
 
 def _comparisons() -> Iterator[str]:
     values = {"many": "[{}!]", "one": "{}", "pattern": "String", "boolean": "Boolean"}
-    values |= dict.fromkeys(("json", "key", "keys"), "jsonb")
+    values |= {**dict.fromkeys(("json", "key", "keys"), "jsonb"), "jsons": "[jsonb!]"}
     for scalar, comparisons in COMPARISONS.items():
         lines = [f"{name}: {values[one.value].format(scalar)}" for name, one in comparisons.items()]
         yield _block(f"input {scalar}_comparison_exp", lines)
@@ -52,7 +58,7 @@ def _types(name: str, entity: Entity) -> Iterator[str]:
     yield _block(
         f"type {name}",
         [
-            *(f"{field}: {scalar}" for field, scalar in fields.items()),
+            *(f"{field}{_PATH if scalar == 'jsonb' else ''}: {scalar}" for field, scalar in fields.items()),
             *(f"{relation}: {target}" for relation, target in ones.items()),
             *(f"{relation}({_ROWS.format(target)}): [{target}!]!" for relation, target in manies.items()),
             *(
@@ -76,7 +82,7 @@ def _types(name: str, entity: Entity) -> Iterator[str]:
         [
             *(f"{field}: order_by" for field in fields),
             *(f"{relation}: {target}_order_by" for relation, target in ones.items()),
-            *(f"{relation}_aggregate: aggregate_order_by" for relation in manies),
+            *(f"{relation}_aggregate: {target}_aggregate_order_by" for relation, target in manies.items()),
         ],
     )
     yield _block(f"enum {name}_select_column", list(fields))
@@ -100,5 +106,10 @@ def _aggregates(name: str, fields: dict[str, str]) -> Iterator[str]:
             *(f"{statistic}: {name}_{statistic}_fields" for statistic in statistics),
         ],
     )
+    yield _block(
+        f"input {name}_aggregate_order_by",
+        ["count: order_by", *(f"{statistic}: {name}_{statistic}_order_by" for statistic in statistics)],
+    )
     for statistic, chosen in statistics.items():
         yield _block(f"type {name}_{statistic}_fields", [f"{field}: {scalar}" for field, scalar in chosen.items()])
+        yield _block(f"input {name}_{statistic}_order_by", [f"{field}: order_by" for field in chosen])

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-from graphql import GraphQLInputObjectType
+from graphql import GraphQLInputObjectType, get_named_type
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from taskruns_service.conditions import COMPARISONS
 from taskruns_service.graph import ENTITIES
 from taskruns_service.graphql.schema import make_schema
-from tests.security.graphql.conftest import FLOW, GraphQL
+from tests.questions import FLOW, GraphQL
 
 UUID_TEXT = "019064f2-5a3c-7e1d-9a26-72754b7ea174"
 NUMBERS = [0, -1, 2**31, 2**53, 2**63, 2**70, 10**400, 1.5, 1e308]
@@ -49,8 +49,10 @@ def refuse_fault(response: httpx.Response, sent: Any) -> None:
 
 FIELDS = {
     "task_run": ["id", "name", "map_index", "duration", "start_time", "tags", "serialized_state", "tenant_id"],
-    "flow_run": ["parameters", "auto_scheduled"],
-    "flow": ["settings"],
+    "flow_run": ["parameters", "auto_scheduled", "times_resurrected"],
+    "flow": ["settings", "schedule", "project_id"],
+    "tenant": ["settings", "info"],
+    "message": ["read", "content", "user_id", "created"],
 }
 """A field of each scalar, and of each way in which one is kept or computed."""
 
@@ -66,10 +68,11 @@ async def test_no_comparison_with_any_value_is_a_fault(graphql: GraphQL, entity:
 
 @pytest.mark.parametrize("entity", ENTITIES)
 async def test_every_field_may_be_sorted_grouped_and_counted_by(graphql: GraphQL, entity: str) -> None:
+    other = next(iter(ENTITIES[entity].fields))
     for field in ENTITIES[entity].fields:
         for query in (
             f"{{ {entity}(distinct_on: {field}, order_by: {{ {field}: desc }}, limit: 1) {{ {field} }} }}",
-            f"{{ {entity}_aggregate {{ aggregate {{ count(columns: [{field}, id], distinct: true) }} }} }}",
+            f"{{ {entity}_aggregate {{ aggregate {{ count(columns: [{field}, {other}], distinct: true) }} }} }}",
         ):
             assert await graphql.data(query)
 
@@ -92,14 +95,19 @@ def _regular(kind: GraphQLInputObjectType, ids: dict[str, str]) -> dict[str, Any
         "level": "INFO",
         "message": "m",
         "state": {"type": "Running"},
+        "states": ["Failed"],
+        "type": "WEBHOOK",
+        "labels": ["a"],
+        "confirm": True,
         "serialized_flow": FLOW,
         "serialized_tasks": FLOW["tasks"],
         "serialized_edges": FLOW["edges"],
     }
     regular: dict[str, Any] = {}
     for name, field in kind.fields.items():
-        if name in ("states", "logs"):
-            regular[name] = [_regular(field.type.of_type.of_type.of_type, ids)]  # type: ignore[union-attr]
+        item = get_named_type(field.type)
+        if isinstance(item, GraphQLInputObjectType):
+            regular[name] = [_regular(item, ids)]
         elif name in values:
             regular[name] = values[name]
     return regular
@@ -125,6 +133,22 @@ async def test_no_member_of_a_mutation_is_a_fault(graphql: GraphQL, name: str) -
     variants = [*odd_members, *_variants(regular)]
     for variant in variants[:: 1 + len(variants) // VARIANTS_MOST]:
         refuse_fault(await graphql.post(query, input=variant), variant)
+
+
+@pytest.mark.parametrize("direction", ["downstream", "upstream"])
+async def test_no_argument_of_a_traversal_is_a_fault(graphql: GraphQL, direction: str) -> None:
+    query = f"""query($args: utility_{direction}_tasks_args!) {{
+      utility_{direction}_tasks(args: $args) {{ depth task {{ slug }} }}
+    }}"""
+    for value in [*ODD, "{", "{}", "{,}", '{"a"}', "{" + UUID_TEXT + "}", "{" + UUID_TEXT + ",}", [UUID_TEXT] * 3]:
+        for args in ({"start_task_ids": value}, {"start_task_ids": [graphql.ids["task_id"]], "depth_limit": value}):
+            refuse_fault(await graphql.post(query, args=args), args)
+
+
+async def test_no_path_into_json_is_a_fault(graphql: GraphQL) -> None:
+    query = "query($path: String) { flow(limit: 3) { serialized_flow(path: $path) settings(path: $path) } }"
+    for path in [*ODD, "$", ".", "$.", "[0]", "[00]", "[999999999]", "a.0", "é", "$.$", "a b", "['a']", "[']", "#-1"]:
+        refuse_fault(await graphql.post(query, path=path), path)
 
 
 PACKED = [

@@ -11,7 +11,7 @@ import pytest
 from graphql import build_client_schema, get_introspection_query
 
 from taskruns_service.graphql.documents import BadDocument, read_document
-from tests.security.graphql.conftest import GraphQL
+from tests.questions import GraphQL
 
 ANY = "query($where: task_run_bool_exp) { task_run(where: $where, limit: 1) { id } }"
 DOUBLING = "".join(f"fragment f{n} on task_run {{ ...f{n + 1} ...f{n + 1} }} " for n in range(60))
