@@ -14,7 +14,7 @@ from taskruns_service.api.requests import ApiRequest, require_json
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.graphql import execution
-from taskruns_service.graphql.context import Context, Resources
+from taskruns_service.graphql.context import Budget, Context, Resources
 from taskruns_service.graphql.documents import BadDocument
 from taskruns_service.graphql.execution import Answer
 from taskruns_service.graphql.sdl import make_sdl
@@ -37,9 +37,24 @@ async def post_graphql(request: ApiRequest) -> Response[bytes]:
 
 async def _answer(request: ApiRequest) -> Answer:
     resources: Resources = request.app.state.graphql
+    budget = resources.budget()
     try:
         await let_in(request, Scope.read)
-        operation = await execution.receive_operation(await request.body(), resources.background)
+        raw = await request.body()
+        batch = await execution.receive_batch(raw, resources.background) if execution.is_batch(raw) else None
+    except (Unauthenticated, Forbidden) as error:
+        return execution.answer_error(error)
+    except InvalidRequest as error:
+        return execution.answer_error(error, HTTPStatus.BAD_REQUEST)
+    if batch is None:
+        return await _answer_one(request, raw, budget)
+    return execution.answer_batch([await _answer_one(request, part, budget, in_batch=True) for part in batch])
+
+
+async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_batch: bool = False) -> Answer:
+    background = request.app.state.graphql.background
+    try:
+        operation = await execution.receive_operation(raw, background, in_batch=in_batch)
         if operation.writes:
             await let_in(request, Scope.write)
     except (Unauthenticated, Forbidden) as error:
@@ -51,8 +66,8 @@ async def _answer(request: ApiRequest) -> Answer:
     context = Context(
         database=request.database,
         writer=request.writer,
-        background=resources.background,
-        budget=resources.budget(),
+        background=background,
+        budget=budget,
         variables=operation.variables,
         is_heavy=operation.is_heavy,
         agent_id=_id(request.header(b"x-prefect-agent-id")),

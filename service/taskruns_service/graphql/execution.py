@@ -1,6 +1,7 @@
 """Execution: a document and its variables in, the JSON of an answer out."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from inspect import isawaitable
 from typing import Any, NamedTuple
@@ -34,9 +35,13 @@ log = structlog.get_logger()
 LIGHT_BYTES = 2 * 1024
 """Bodies that are read on the event loop: the worst of this size take some 20 ms."""
 SCHEMA_FIELDS_MOST = 60_000
-"""Three times what the questions that tools ask have: their answers are half a megabyte each."""
+"""Twice what the questions that tools ask have: their answers are half a megabyte each."""
 SCHEMA_ANSWER_BYTES = 4 * 1024 * 1024
 
+BATCH_MOST = 25
+"""Requests in one body: as many as Prefect 1's UI puts together."""
+
+_BATCH = re.compile(rb"\s*\[")
 _schema_answers: BoundedCache[bytes, bytes] = BoundedCache(SCHEMA_ANSWER_BYTES, lambda key, body: len(key) + len(body))
 _CODES: dict[type[Exception], str] = {
     InvalidRequest: "BAD_USER_INPUT",
@@ -102,12 +107,31 @@ class _Executor(Executor[Any]):
         return super().execute_field(parent_type, *rest)
 
 
-async def receive_operation(raw: bytes, background: Background) -> Operation:
-    """Reads the body of a request, a large one in the background.
+def is_batch(raw: bytes) -> bool:
+    """Whether a body has a list of requests, as Prefect 1's UI sends them."""
+    return _BATCH.match(raw) is not None
+
+
+async def receive_batch(raw: bytes, background: Background) -> list[bytes]:
+    """The requests in the body of a batch; raises InvalidRequest and Overloaded."""
+    if len(raw) <= LIGHT_BYTES:
+        return _read_batch(raw)
+    return await background.run(_read_batch, raw)
+
+
+def _read_batch(raw: bytes) -> list[bytes]:
+    batch = read_json(raw, list[Raw])
+    if not 1 <= len(batch) <= BATCH_MOST:
+        raise InvalidRequest(f"A batch may have 1 to {BATCH_MOST} requests; this one has {len(batch)}.")
+    return [bytes(part) for part in batch]
+
+
+async def receive_operation(raw: bytes, background: Background, *, in_batch: bool = False) -> Operation:
+    """Reads the body of a request, in the background if it is large, or one of many.
 
     Raises BadDocument, InvalidRequest if it is not such a body, and Overloaded.
     """
-    if len(raw) <= LIGHT_BYTES:
+    if len(raw) <= LIGHT_BYTES and not in_batch:
         return read_operation(raw)
     return await background.run(read_operation, raw)
 
@@ -177,6 +201,11 @@ async def _carry_out(operation: Operation, context: Context) -> Answer:
     if operation.schema_key and not told:
         _schema_answers.keep(operation.schema_key, body)
     return Answer(body)
+
+
+def answer_batch(answers: Sequence[Answer]) -> Answer:
+    """The answers to the requests of a batch as a list, in their order."""
+    return Answer(b"[" + b",".join(answer.body for answer in answers) + b"]")
 
 
 def answer_errors(code: str, errors: list[GraphQLError]) -> Answer:
