@@ -32,7 +32,8 @@ OF_SQL = (
     ),
     *("graph", "computed", "conditions", "selections", "traversals"),
     "integrity",
-    *("database", "engines", "threads", "standbys", "pruning", "writer", "keys", "settings", "migrations", "imports"),
+    *("database", "attempts", "engines", "liveness", "readiness", "standbys", "threads", "transactions", "writer"),
+    *("pruning", "keys", "settings", "migrations", "imports"),
     "api.requests",
     "api.service",
 )

@@ -140,7 +140,7 @@ class LabelFlowRun(OfFlowRun, frozen=True):
     def make(self, ledger: Ledger) -> Reported:
         """Raises FlowRunNotFound."""
         entry = self.entry(ledger)
-        ledger.change(entry, {"labels": self.labels}, versions=False)
+        ledger.change(entry, {"labels": self.labels})
         return reported(entry, Kind.recorded)
 
 
