@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from taskruns_service.states import PastState, Report, Run, StateType, advance, fold
+from taskruns_service.states import History, PastState, Report, Run, StateType, advance, fold
 
 REPLAYED_STATES = 1000
 """The longest history that is replayed state by state: where ends are followed by others, each is a fold."""
@@ -73,12 +73,12 @@ def compare(run: KeptRun, history: Sequence[KeptState]) -> Comparison:
 
 
 def _replay(history: Sequence[KeptState]) -> Replay:
-    run, past, versions = Run(), list[PastState](), dict[UUID, int]()
+    run, past, versions = Run(), History(), dict[UUID, int]()
     for state in history:
         past_state = _past_state(state)
         report = Report(id=state.id, type=past_state.type, timestamp=state.timestamp, force=past_state.forced)
         before, run = run, advance(run, report, now=state.timestamp, history=lambda: past).run
-        past.append(past_state)
+        past.add(past_state)
         if run.state_id is not None and run.state_id != before.state_id:
             versions[run.state_id] = run.version
     return Replay(run, versions)

@@ -1,5 +1,6 @@
 """States: the 21 types of the field as data, and `advance`, the only place that decides what a reported state does."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -223,7 +224,7 @@ def advance(
     now: datetime,
     seen: Container[UUID] = (),
     sequence: int = 0,
-    history: Callable[[], Iterable[PastState]] = tuple,
+    history: "Callable[[], History] | None" = None,
 ) -> Outcome:
     """Decides what one reported state does to a run: a pure function, and the only place with an opinion on it.
 
@@ -254,7 +255,10 @@ def advance(
     if not is_timed or (comes_last and run.state not in FINISHED):
         after = _follow(run, past_state)
     else:
-        after = fold([*_known_history(run, history()), past_state])
+        known = History() if history is None else history()
+        if run.state_timestamp is not None and (run.state_id or _NO_ID) not in known:  # as an import left it
+            known.add(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
+        after = known.run_with(past_state)
         if after.state_id == _NO_ID:
             after = replace(after, state_id=run.state_id)
 
@@ -274,10 +278,85 @@ def advance(
 
 def fold(history: Iterable[PastState]) -> Run:
     """The run that a whole history makes, in whatever order it is given: without a version, a message and a result."""
-    run = Run()
-    for past_state in sorted(history, key=lambda past_state: past_state.order):
-        run = _follow(run, past_state)
-    return run
+    return History(history).run
+
+
+class History:
+    """The states that one run has had, in whatever order they come, and the run that they make.
+
+    The followers of a new state are looked at again only as far as it matters to them, so that reports cost about the
+    same however long the history is.
+    """
+
+    def __init__(self, states: Iterable[PastState] = ()) -> None:
+        self._new = list(states)
+        self._ids: set[UUID] = set()
+        self._states: list[PastState] = []
+        # After each of the states: the run, whose counts and times may be out of date, and whether it began to run.
+        self._runs: list[Run] = []
+        self._began: list[bool] = []
+
+    def __contains__(self, state_id: UUID) -> bool:
+        self._settle()
+        return state_id in self._ids
+
+    def add(self, past_state: PastState) -> None:
+        """Adds a state."""
+        self._new.append(past_state)
+
+    @property
+    def run(self) -> Run:
+        """The run after all states: without a version, a message and a result."""
+        self._settle()
+        if not self._states:
+            return Run()
+        count = sum(self._began)
+        return replace(
+            self._runs[-1],
+            run_count=count,
+            first_timestamp=self._states[0].timestamp,
+            start_time=self._states[self._began.index(True)].timestamp if count else None,
+        )
+
+    def run_with(self, past_state: PastState) -> Run:
+        """The run with one more state, which is not added."""
+        self._settle()
+        other = History([past_state])
+        other._states, other._runs, other._began = self._states.copy(), self._runs.copy(), self._began.copy()
+        return other.run
+
+    def _settle(self) -> None:
+        """Puts the new states into their places: late, since most histories are never asked for."""
+        for past_state in sorted(self._new, key=_order):
+            place = bisect_left(self._states, past_state.order, key=_order)
+            self._ids.add(past_state.id)
+            self._states.insert(place, past_state)
+            self._follow_from(place)
+        self._new.clear()
+
+    def _follow_from(self, place: int) -> None:
+        """Looks at a new state and at its followers again, up to the first for which nothing has changed."""
+        run = self._runs[place - 1] if place else Run()
+        runs: list[Run] = []
+        began: list[bool] = []
+        for index in range(place, len(self._states)):
+            after = _follow(run, self._states[index])
+            runs.append(after)
+            began.append(after.run_count > run.run_count)
+            run = after
+            if index > place and _decides_alike(after, self._runs[index - 1]):
+                break
+        self._runs[place : place + len(runs) - 1] = runs
+        self._began[place : place + len(runs) - 1] = began
+
+
+def _decides_alike(one: Run, other: Run) -> bool:
+    """Whether two runs go on alike with the same states."""
+    return one.state_id == other.state_id and (one.run_count > 0) == (other.run_count > 0)
+
+
+def _order(past_state: PastState) -> tuple[datetime, int, UUID]:
+    return past_state.order
 
 
 def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Run:
@@ -353,14 +432,6 @@ def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:
 
 def _order_of(run: Run) -> tuple[datetime | None, int, UUID]:
     return run.state_timestamp, _PLACES[run.state], run.state_id or _NO_ID
-
-
-def _known_history(run: Run, history: Iterable[PastState]) -> list[PastState]:
-    """The history with the current state, which alone is left where an import found no history."""
-    states = list(history)
-    if run.state_timestamp is not None and all(past_state.id != run.state_id for past_state in states):
-        states.append(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
-    return states
 
 
 def _essence(run: Run) -> tuple[Any, ...]:

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from taskruns_service import states
 from taskruns_service.states import (
     FINISHED,
     GROUPS,
     STATE_TYPES,
+    History,
     Kind,
     PastState,
     Report,
@@ -47,7 +49,7 @@ def told(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, list[K
     """The run after some reports, one after the other, and what became of each."""
     run, history, kinds = run or Run(), dict[UUID, PastState](), []
     for report in reports:
-        kind, run, past_state = advance(run, report, now=NOW, seen=history, history=history.values)
+        kind, run, past_state = advance(run, report, now=NOW, seen=history, history=lambda: History(history.values()))
         kinds.append(kind)
         if past_state is not None:
             history[report.id] = past_state
@@ -289,7 +291,7 @@ def history_of(run: Run) -> list[PastState]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_report_does_what_the_rules_say(case: Case) -> None:
     outcome = advance(
-        case.run, case.report, now=NOW, seen={UUID(int=1)}, sequence=5, history=lambda: history_of(case.run)
+        case.run, case.report, now=NOW, seen={UUID(int=1)}, sequence=5, history=lambda: History(history_of(case.run))
     )
     assert (outcome.kind, outcome.run) == (case.kind, replace(case.run, **case.changes))
     assert (outcome.past_state and outcome.past_state.timestamp) == case.timestamp
@@ -393,12 +395,48 @@ def test_history_makes_one_run_in_any_order(states: list[tuple[StateType, int, b
     assert fold(data.draw(st.permutations(history))) == fold(history)
 
 
+@given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 6), st.booleans()), max_size=12))
+def test_history_makes_the_same_run_one_state_at_a_time(drawn: list[tuple[StateType, int, bool]]) -> None:
+    past_states = [
+        PastState(at(seconds), type_, UUID(int=number), forced)
+        for number, (type_, seconds, forced) in enumerate(drawn, 1)
+    ]
+    history = History()
+    for number, past_state in enumerate(past_states, 1):
+        expected = Run()
+        for one in sorted(past_states[:number], key=lambda one: one.order):
+            expected = states._follow(expected, one)
+        assert history.run_with(past_state) == expected
+        history.add(past_state)
+        assert (history.run, past_state.id in history) == (expected, True)
+
+
+def test_a_long_history_does_not_make_each_report_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    follow = states._follow
+
+    def counted(run: Run, past_state: PastState) -> Run:
+        nonlocal steps
+        steps += 1
+        return follow(run, past_state)
+
+    monkeypatch.setattr(states, "_follow", counted)
+    for moment in (lambda number: 1, lambda number: number):
+        run, history = Run(), History()
+        for number in range(1, 500):
+            report = state(T.Running if number % 2 else T.Success, moment(number), number)
+            run, past_state = advance(run, report, now=NOW, history=lambda history=history: history)[1:]
+            if past_state is not None:
+                history.add(past_state)
+    assert steps < 500 * 5
+
+
 @given(sets)
 def test_run_is_what_its_history_makes(arrivals: list[Report]) -> None:
     history: dict[UUID, PastState] = {}
     run = Run()
     for report in arrivals:
-        _, run, past_state = advance(run, report, now=NOW, history=history.values)
+        _, run, past_state = advance(run, report, now=NOW, history=lambda: History(history.values()))
         if past_state is not None:
             history[report.id] = past_state
         assert without_version(run) == fold(history.values())
@@ -440,7 +478,7 @@ def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Kind]]:
     """The run before and after each report, and what became of that."""
     run, history = Run(), dict[UUID, PastState]()
     for report in arrivals:
-        kind, after, past_state = advance(run, report, now=NOW, seen=history, history=history.values)
+        kind, after, past_state = advance(run, report, now=NOW, seen=history, history=lambda: History(history.values()))
         if past_state is not None:
             history[report.id] = past_state
         yield run, after, kind

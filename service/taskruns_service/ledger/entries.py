@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from taskruns_service.maps import Children, is_mapped_parent, shown
 from taskruns_service.models import CurrentState
-from taskruns_service.states import PastState, Run, StateType
+from taskruns_service.states import History, Run, StateType
 
 NaturalKey = tuple[UUID, str, int]
 """What a task run is known by: its flow run, its task slug and its map index."""
@@ -38,8 +38,8 @@ class FlowRunEntry:
         self.sequence: int = sequence
         self.state_counts: Counter[str] = Counter(state_counts)
         self.run = read_run(run)
-        self.read_history: list[PastState] | None = None
-        self.new_history: list[PastState] = []
+        self.history = History()
+        self.has_history = False
         self.updated: datetime | None = None
         self.touched = False
         self.changed: dict[str, Any] = {}
@@ -70,8 +70,8 @@ class TaskRunEntry:
         self.run = run
         self.read_run: Run | None = None
         self.read_updated: datetime | None = None
-        self.read_history: list[PastState] | None = None
-        self.new_history: list[PastState] = []
+        self.history = History()
+        self.has_history = False
         self.updated: datetime | None = None
         self.sequence = sequence
         self.children: Children | None = None

@@ -1,6 +1,6 @@
 """Histories: which states runs have had already, read where they decide something, and those that are added."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from taskruns_service import tables
 from taskruns_service.dialects import ListOfIds, Prepared, Writes, any_of, placeholder
 from taskruns_service.ledger.entries import Entry
 from taskruns_service.ledger.repeats import KnownState
-from taskruns_service.states import PastState, Report, Run, StateType
+from taskruns_service.states import History, PastState, Report, Run, StateType
 
 
 class _NewState(NamedTuple):
@@ -39,16 +39,16 @@ class Histories:
             rows = self._statements.known.rows(self._connection, {"ids": ids})
             self.known |= {identifier: KnownState(*state) for identifier, *state in rows}
 
-    def read(self, entry: Entry, entries: Mapping[UUID, Any]) -> Iterable[PastState]:
+    def read(self, entry: Entry, entries: Mapping[UUID, Any]) -> History:
         """The history of a run; those of all `entries` are read with it, since they may be asked for."""
-        if entry.read_history is None:
-            unread = {identifier: other for identifier, other in entries.items() if other.read_history is None}
+        if not entry.has_history:
+            unread = {identifier: other for identifier, other in entries.items() if not other.has_history}
             for other in unread.values():
-                other.read_history = []
+                other.has_history = True
             rows = self._statements.history.rows(self._connection, {"run_ids": list(unread)})
             for run_id, identifier, type_, timestamp, forced in rows:
-                unread[run_id].read_history.append(PastState(timestamp, StateType[type_], identifier, forced))
-        return [*(entry.read_history or ()), *entry.new_history]
+                unread[run_id].history.add(PastState(timestamp, StateType[type_], identifier, forced))
+        return entry.history
 
     def add(self, entry: Entry, row: dict[str, Any]) -> None:
         """Adds a state to the history of a run."""

@@ -41,7 +41,7 @@ from taskruns_service.ledger.history import Histories, flow_run_histories, task_
 from taskruns_service.ledger.parents import parent_key, settle
 from taskruns_service.ledger.rows import write_changed, write_new
 from taskruns_service.ledger.tasks import ensure_tasks
-from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance, fold
+from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
 
@@ -112,7 +112,7 @@ class Ledger:
         flow_run = self.flow_runs[flow_run_id]
         entry = TaskRunEntry(flow_run, identifier or new_id(flow_run_id), task_slug, map_index, run=Run())
         entry.created = {"name": name, "tags": tags, "task_name": task_name}
-        entry.read_history = []
+        entry.has_history = True
         self._keep(entry)
         self._changed(entry)
         self._count(entry, entry.run.state, 1)
@@ -152,7 +152,7 @@ class Ledger:
             )
         if past_state is None:
             return kind
-        entry.new_history.append(past_state)
+        entry.history.add(past_state)
         if report.timestamp is None:
             # After a state that another transaction dated a moment later than this one began.
             entry.updated = max(self._now, past_state.timestamp)
@@ -221,7 +221,7 @@ class Ledger:
         is_shown_otherwise = isinstance(entry, TaskRunEntry) and entry.children is not None
         if is_shown_otherwise and entry.run.run_count and entry.run.start_time is None:
             histories, entries = self._histories_of(entry)
-            entry.run = replace(entry.run, start_time=fold(histories.read(entry, entries)).start_time)
+            entry.run = replace(entry.run, start_time=histories.read(entry, entries).run.start_time)
 
     def _histories_of(self, entry: Entry) -> tuple[Histories, dict[UUID, Any]]:
         """The histories of runs of the kind of this one, and all entries of that kind."""
