@@ -11,6 +11,7 @@ from taskruns_service.aggregates import AggregateQuestion
 from taskruns_service.choices import Choice, Selected
 from taskruns_service.dialects import Target
 from taskruns_service.filters import Where
+from taskruns_service.graph import ENTITIES
 from taskruns_service.paging import TASK_RUN_KEYS, Page, read_cursor, read_sort
 from taskruns_service.selections import Bounds
 from taskruns_service.states import StateType
@@ -179,7 +180,7 @@ async def test_graphql_finds_task_runs_by_task_and_map_index(database_kind: str,
 
     def ask(connection: Connection, target: Target) -> tuple[int, int]:
         found: list[bytes] = []
-        question = selections.list_entities(Bounds(target, 10_000_000), "task_run", choice, PLAIN)
+        question = selections.list_entities(Bounds(target, 10_000_000), ENTITIES["task_run"], choice, PLAIN)
         read = ROWS_READ[database_kind](connection, lambda: found.append(question(connection)))
         return found[0].count(b'"id"'), read
 
@@ -195,7 +196,7 @@ async def test_sqlite_sorts_what_graphql_asks_for_before_it_reads_it(sqlite_mapp
 
     def ask(connection: Connection, target: Target) -> int:
         selected = Selected({name: name for name in names})
-        question = selections.list_entities(Bounds(target, 10_000_000), "task_run", choice, selected)
+        question = selections.list_entities(Bounds(target, 10_000_000), ENTITIES["task_run"], choice, selected)
         return ROWS_READ["sqlite"](connection, lambda: question(connection))
 
     async with opened(sqlite_mapped_url) as database:
