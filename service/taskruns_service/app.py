@@ -22,6 +22,7 @@ from taskruns_service.api.gate import Gate
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.background import Background
+from taskruns_service.chores import doing
 from taskruns_service.database import Database, open_database
 from taskruns_service.errors import ServiceError
 from taskruns_service.front import Front, allow_header
@@ -74,13 +75,10 @@ def create_app(
             chores = [background.tidy(), app.state.watch.run()]
             if dialects.traits(settings.url).appends_deltas:
                 chores.append(_fold(database))
-            tasks = [asyncio.create_task(chore) for chore in chores]
             try:
-                yield
+                async with doing(*chores):
+                    yield
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
                 background.close()
 
     app = Litestar(

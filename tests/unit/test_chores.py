@@ -1,0 +1,36 @@
+"""Chores: they stop, whatever they are at."""
+
+import asyncio
+from contextlib import suppress
+
+from taskruns_service.chores import doing
+
+
+async def test_chore_that_was_not_cancelled_the_first_time_is_cancelled_again() -> None:
+    began = asyncio.Event()
+
+    async def chore() -> None:
+        with suppress(asyncio.CancelledError):  # as a question whose answer was there already
+            began.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(30), doing(chore()):
+        await began.wait()
+
+
+async def test_chore_that_fails_does_not_keep_the_others_from_stopping() -> None:
+    async def fail() -> None:
+        raise RuntimeError
+
+    stopped = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with doing(fail(), work()):
+        await asyncio.sleep(0)
+    assert stopped.is_set()
