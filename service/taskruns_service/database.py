@@ -86,6 +86,7 @@ class Database:
         self._wait_until_lost = None if liveness is None else liveness.wait_until_lost
         self._attempts = Attempts(writer.url, attempts, self.renew)
         self._refusal: _Refusal | None = None
+        self._was_refused = False
 
     @property
     def damage(self) -> str | None:
@@ -182,8 +183,10 @@ class Database:
             raise DatabaseUnavailable(refusal.reason)
         work = (self._run_writer, transactions.may_change, self._writer)
         if not await self._attempts.make(*work, most=2, progress=transactions.Progress()):
+            self._was_refused = True
             self.renew()
             raise DatabaseUnavailable(READ_ONLY)
+        self._note_recovery()
 
     async def note_position(self) -> None:
         """Notes how far the primary's log is, now and from now on after each change."""
@@ -305,11 +308,19 @@ class Database:
             self._note_refusal(error)
             raise
         self._refusal = None
+        self._note_recovery()
         return answer
 
     def _note_refusal(self, error: DatabaseUnavailable) -> None:
         if not isinstance(error, Locked):  # a lock is in the way of some changes only
             self._refusal = _Refusal(time.monotonic() + REFUSAL_SECONDS, error.reason)
+            self._was_refused = True
+
+    def _note_recovery(self) -> None:
+        """Leaves what was connected while no changes were taken: it may lead to a standby."""
+        if self._was_refused:
+            self._was_refused = False
+            self.renew()
 
 
 class _Refusal(NamedTuple):

@@ -108,8 +108,10 @@ async def test_one_natural_key_makes_one_task_run(replicas: Replicas) -> None:
     assert Counter(item["outcome"] for item in items)["created"] == 1
     task_run = f"/task-runs/{items[0]['task_run_id']}"
     found = await replicas.get(task_run)
-    assert (found["run_count"], found["version"]) == (MANY, MANY)
-    assert len((await replicas.get(f"{task_run}/states?limit=1000"))["items"]) == MANY
+    history = (await replicas.get(f"{task_run}/states?limit=1000"))["items"]
+    assert len(history) == found["run_count"] == MANY
+    # Each was the current state for a while, or late.
+    assert found["version"] == [item["accepted"] for item in history].count(True)
 
 
 async def test_batches_over_the_same_task_runs_lose_nothing(replicas: Replicas) -> None:
