@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import select
 import signal
-import threading
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -25,6 +27,34 @@ Target = Callable[..., None]
 Loader = Callable[..., Any]
 
 
+class SignalEvent:
+    """What `threading.Event` is, but for handlers of signals too.
+
+    Those run in the middle of what the main thread does; in the middle of `wait`, `set` would wait for ever for a lock
+    that the main thread has.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def set(self) -> None:
+        """Ends all waits until it is cleared."""
+        with suppress(BlockingIOError):  # it is full, and so it is set
+            self._writer.send(b"1")
+
+    def clear(self) -> None:
+        """Has waits wait again."""
+        with suppress(BlockingIOError):
+            while self._reader.recv(4096):
+                pass
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it is set, for so many seconds at most; whether it is."""
+        return bool(select.select([self._reader], [], [], timeout)[0])
+
+
 class Supervisor(MPServer):
     """Granian's server, with a supervision of its own.
 
@@ -40,7 +70,8 @@ class Supervisor(MPServer):
         super().__init__(*arguments, **options)
         self._is_exclusive = is_exclusive
         self._kill_seconds = kill_seconds
-        self._interrupted = threading.Event()
+        self.main_loop_interrupt = SignalEvent()  # type: ignore[assignment]
+        self._interrupted = SignalEvent()
 
     def signal_handler_interrupt(self, *_: Any) -> None:
         """Notes that the service is to end."""
