@@ -42,10 +42,8 @@ REFUSAL_SECONDS = 5.0
 HELD_TRANSACTIONS = 2
 """How many transactions may try what somebody else's lock holds back."""
 
-
 _QUERY_TIMEOUT: type[ServiceError] = QueryTimeout
 _LOOK_UPS = frozenset({Kind.look_up, Kind.read_back})
-READ_ONLY = "The database is read-only."
 
 
 class Database:
@@ -185,7 +183,7 @@ class Database:
         if not await self._attempts.make(*work, most=2, progress=transactions.Progress()):
             self._was_refused = True
             self.renew()
-            raise DatabaseUnavailable(READ_ONLY)
+            raise DatabaseUnavailable(dialects.READ_ONLY)
         self._note_recovery()
 
     async def note_position(self) -> None:

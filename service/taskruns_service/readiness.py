@@ -1,20 +1,18 @@
-"""Readiness: whether questions are answered and changes recorded, told in bounded time."""
+"""Readiness: whether the database answers questions and records changes, found out in bounded time."""
 
 import asyncio
 from contextvars import Context
-
-from sqlalchemy import Connection
 
 from taskruns_service import dialects, migrations
 from taskruns_service.database import Database
 from taskruns_service.errors import ConfigurationError, DatabaseUnavailable, QueryTimeout
 
 READY_SECONDS = 1.5
-"""What the database does not tell by then, it does not tell."""
+"""How long an answer waits for the check; after that the database counts as not answering."""
 
 
 class Readiness:
-    """Whether the service can do its work; one check answers all who ask meanwhile."""
+    """Whether the service can do its work; requests that arrive during a check share its result."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,12 +37,10 @@ class Readiness:
             return error.reason
         except (QueryTimeout, asyncio.CancelledError):
             return dialects.NO_ANSWER
+        except dialects.DATABASE_ERRORS as error:
+            return self._database.damage or dialects.explanation(error)
         return None
 
     async def _verify(self) -> None:
         await self._database.verify_changes()
-        await self._database.read_back(_verify)
-
-
-def _verify(connection: Connection) -> None:
-    migrations.verify(connection)
+        await self._database.read_back(migrations.verify)

@@ -10,7 +10,9 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from taskruns_service.dialects import has_wal_reset_fault
+from taskruns_service.database import open_database
+from taskruns_service.dialects import has_wal_reset_fault, read_url
+from taskruns_service.readiness import Readiness
 from tests.postgres import PostgresServer, database_name, running_postgres
 from tests.service import call_command, problem_of, served
 from tests.waiting import eventually
@@ -81,6 +83,18 @@ def test_damage_that_a_question_meets_makes_the_service_unready(
         assert f"The file {sqlite_file} is damaged: " in problem_of(http.get("/ready"))["detail"]
         refused = http.post("/flow-runs", json={"flow_name": "f"})
         assert (refused.status_code, problem_of(refused)["code"]) == (503, "database-unavailable")
+
+
+def test_readiness_names_the_damage_that_it_is_the_first_to_meet(sqlite_file: Path, sqlite_url: str) -> None:
+    sqlite_file.write_bytes(b"not a database at all" * 1000)
+
+    async def reason_against() -> str | None:
+        async with open_database(read_url(sqlite_url)) as database:
+            return await Readiness(database).reason_against()
+
+    reason = asyncio.run(reason_against())
+    assert reason is not None
+    assert reason.startswith(f"The file {sqlite_file} is damaged: ")
 
 
 # What is at risk

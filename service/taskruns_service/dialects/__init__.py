@@ -74,6 +74,7 @@ from taskruns_service.dialects.traits import (
 from taskruns_service.dialects.troubles import (
     DATABASE_ERRORS,
     NO_ANSWER,
+    READ_ONLY,
     Trouble,
     complaint,
     explanation,
@@ -104,6 +105,7 @@ __all__ = [
     "END_OF_LOG",
     "MEMBERS_MOST",
     "NO_ANSWER",
+    "READ_ONLY",
     "STATEMENTS_MOST",
     "TOO_LARGE",
     "TOO_MANY_ROWS",

@@ -126,9 +126,10 @@ def leaves_outcome_open(error: BaseException) -> bool:
 
 
 NO_ANSWER = "The database does not answer."
+READ_ONLY = "The database is read-only."
 _EXPLANATIONS = {
     "08P01": "What stands in front of the database does not reach it.",
-    "25006": "The database is read-only.",
+    "25006": READ_ONLY,
     "28": "The database refuses the service's user or its password.",
     "3D000": "The database server has no database of this name.",
     "40": "Other transactions are in the way of this one.",
