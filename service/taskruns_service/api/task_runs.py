@@ -79,8 +79,8 @@ _AGGREGATE_PARAMETERS = (
 async def list_task_runs(request: ApiRequest) -> JsonResponse:
     """List the task runs of all flow runs, newest first.
 
-    Filters combine with AND, the values of a repeated one with OR. Filters and sorts see the times that a task run has
-    itself: a mapped parent has none, though it is shown with those of its children.
+    Filters combine with AND, the values of a repeated one with OR. A mapped parent is filtered and sorted by the times
+    that it is shown with: the earliest start of its children, and the latest end once all have ended.
     """
     return await _list_task_runs(request)
 

@@ -60,8 +60,8 @@ def build(
 
     List the task runs of all flow runs, newest first.
 
-    Filters combine with AND, the values of a repeated one with OR. Filters and sorts see the times that a task
-    run has itself: a mapped parent has none, though it is shown with those of its children.
+    Filters combine with AND, the values of a repeated one with OR. A mapped parent is filtered and sorted by
+    the times that it is shown with: the earliest start of its children, and the latest end once all have ended.
 
     With API keys, needs one of scope `read`.
 
