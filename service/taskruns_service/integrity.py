@@ -181,7 +181,7 @@ def _check_task_runs(
         findings += _findings_of_run(subject, row, history, total)
         findings += (Finding(subject, problem) for problem in _problems_of_key(row, total))
         if row.has_result != references.is_kept(row.result):
-            findings.append(Finding(subject, "it does not say rightly whether it has a result"))
+            findings.append(Finding(subject, f"its has_result is {row.has_result}, and its result says otherwise"))
     is_last = len(rows) < TASK_RUNS
     return findings, None if is_last else (rows[-1].flow_run_id, rows[-1].id)
 
@@ -206,7 +206,7 @@ def _findings_of_run(subject: str, row: Row[Any], history: Sequence[KeptState], 
             problems.append("its result is not that of its current state")
     last = max((state.sequence for state in history if state.accepted), default=0)
     if not last <= row.sequence <= total.sequence:
-        problems.append(f"its sequence is {row.sequence}, and lies between {last} and {total.sequence}")
+        problems.append(f"its sequence is {row.sequence}, and should be from {last} to {total.sequence}")
     numbers = [state.sequence for state in history]
     if numbers and not 1 <= min(numbers) <= max(numbers) <= total.sequence:
         problems.append(f"a state has the sequence {max(numbers)}, and its flow run has come to {total.sequence}")
@@ -221,7 +221,7 @@ def _check_totals(totals: _Totals) -> Iterator[Finding]:
             problem = f"its sequence is {total.sequence}, and its task runs and states take {total.sequence - rest}"
             yield Finding(f"flow run {total.id}", problem)
         elif total.changes is not None and total.changes > rest:
-            problem = f"versions of its runs count {total.changes} changes beside states, and its sequence {rest}"
+            problem = f"versions of its runs count {total.changes} changes that are no states, and its sequence {rest}"
             yield Finding(f"flow run {total.id}", problem)
 
 

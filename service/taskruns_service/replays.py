@@ -46,9 +46,10 @@ class Replay(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What is wrong with a run, and how many changes its version counts that are not states, such as new names.
+    """What is wrong with a run, and how many `changes` its version counts that are no states.
 
-    That is None where the history does not tell: it is of another service, or longer than what is replayed.
+    Earlier versions of the service counted new names and tags. `changes` is None where the history does not tell: it
+    comes from another service, or is longer than what is replayed.
     """
 
     problems: list[str]
@@ -102,8 +103,8 @@ def _problems_of_versions(replay: Replay, history: Sequence[KeptState], changes:
     for state in history:
         expected = replay.versions.get(state.id)
         if state.accepted != (expected is not None) or (state.version is None) != (expected is None):
-            words = "accepted" if expected is not None else "late"
-            yield f"the state {state.id} is marked otherwise than as {words}"
+            mark = "accepted" if expected is not None else "late"
+            yield f"the state {state.id} should be marked as {mark}"
         elif expected is not None and not expected <= (state.version or 0) <= expected + changes:
             yield f"the state {state.id} has version {state.version}, and should have {expected}"
 

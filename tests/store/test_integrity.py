@@ -117,7 +117,7 @@ DAMAGE: dict[str, tuple[Callable[[Connection], None], str]] = {
     "result": (values(_task_run, A, result={"x": 1}), "task run {a}: its result is not that of its current state"),
     "has a result": (
         values(_task_run, A, has_result=False),
-        "task run {a}: it does not say rightly whether it has a result",
+        "task run {a}: its has_result is False, and its result says otherwise",
     ),
     "run count": (values(_task_run, A, run_count=2), "task run {a}: its run_count is 2, and its history makes 1"),
     "duration": (values(_task_run, A, duration=2.0), "task run {a}: its duration is 2.0, and its history makes 1.0"),
@@ -127,7 +127,7 @@ DAMAGE: dict[str, tuple[Callable[[Connection], None], str]] = {
         "task run {a}: its version is 2, and its history makes 3",
     ),
     "version of a state": (values(_task_run_state, SUCCESS, version=2), "has version 2, and should have 3"),
-    "mark of a state": (values(_task_run_state, SUCCESS, accepted=False), "is marked otherwise than as accepted"),
+    "mark of a state": (values(_task_run_state, SUCCESS, accepted=False), "should be marked as accepted"),
     "last state": (gone(_task_run_state, SUCCESS), "task run {a}: its state is Success, and its history makes Running"),
     "earlier state": (
         gone(_task_run_state, _task_run_state.c.type == "Pending"),
@@ -147,7 +147,7 @@ DAMAGE: dict[str, tuple[Callable[[Connection], None], str]] = {
     ),
     "sequence of a task run": (
         values(_task_run, A, sequence=99),
-        "task run {a}: its sequence is 99, and lies between ",
+        "task run {a}: its sequence is 99, and should be from ",
     ),
     "sequence of a task run that is lower": (values(_task_run, A, sequence=1), "task run {a}: its sequence is 1, and"),
     "sequence of a state": (values(_task_run_state, SUCCESS, sequence=77), "task run {a}: a state has the sequence 77"),
