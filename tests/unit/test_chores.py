@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+from structlog.testing import capture_logs
+
 from taskruns_service.chores import doing
 
 
@@ -34,3 +36,18 @@ async def test_chore_that_fails_does_not_keep_the_others_from_stopping() -> None
     async with doing(fail(), work()):
         await asyncio.sleep(0)
     assert stopped.is_set()
+
+
+async def test_chore_that_fails_is_in_the_log_while_the_service_goes_on() -> None:
+    failed = asyncio.Event()
+
+    async def fail() -> None:
+        failed.set()
+        raise RuntimeError
+
+    with capture_logs() as lines:
+        async with doing(fail()):
+            await failed.wait()
+            await asyncio.sleep(0)
+            (line,) = lines
+    assert (line["event"], line["log_level"], line["error"]) == ("chore failed", "error", "RuntimeError")
