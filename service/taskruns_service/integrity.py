@@ -284,14 +284,15 @@ def _find_orphans(connection: Connection) -> list[Finding]:
         (_task_run, "flow_run_id", _flow_run),
         (_flow_run_state, "flow_run_id", _flow_run),
         (_task_run_state, "task_run_id", _task_run),
+        (tables.task_run_map, "flow_run_id", _flow_run),
     ):
         missing = (
-            select(table.c.id, table.c[owner])
+            select(*table.primary_key, table.c[owner].label("owner"))
             .join_from(table, runs, runs.c.id == table.c[owner], isouter=True)
             .where(runs.c.id.is_(None))
             .limit(ORPHANS)
         )
-        for identifier, run_id in connection.execute(missing):
-            name = table.name.replace("_", " ")
-            findings.append(Finding(f"{name} {identifier}", f"there is no {runs.name.replace('_', ' ')} {run_id}"))
+        for *key, run_id in connection.execute(missing):
+            subject = " ".join((table.name.replace("_", " "), *map(str, key)))
+            findings.append(Finding(subject, f"there is no {runs.name.replace('_', ' ')} {run_id}"))
     return findings

@@ -217,10 +217,6 @@ task_run = Table(
     Column("result", Json),
     Column("has_result", Boolean, nullable=False),
     Column("cache_key", Text),
-    # What a mapped parent keeps of its children; null of all others.
-    Column("children_open", Integer),
-    Column("children_end", Timestamp),
-    Column("children_end_is_exact", Boolean),
     # The natural key; also: a mapped parent's children in the order of their items.
     UniqueConstraint("flow_run_id", "task_slug", "map_index", name="uq_task_run_natural_key"),
     # The task runs of one flow run: as they were made, and those that changed after a sequence.
@@ -235,6 +231,22 @@ task_run = Table(
     # Results that may be used again: of one task, or under one key. No other row has an entry.
     partial_index("ix_task_run_cached_task", "task_id", "state_timestamp", where="state = 'Cached'"),
     partial_index("ix_task_run_cached_key", "cache_key", "state_timestamp", where="state = 'Cached'"),
+)
+
+# What there is to know of the children of a mapped parent. It changes with each of them: no index but the key, so that
+# PostgreSQL writes nothing but the row.
+task_run_map = Table(
+    "task_run_map",
+    metadata,
+    Column("flow_run_id", Id),
+    Column("task_slug", Name),
+    Column("open_children", Integer, nullable=False),
+    Column("start_time", Timestamp),
+    Column("last_end_time", Timestamp),
+    Column("is_exact", Boolean, nullable=False),
+    # The start before the last change: whoever made that sees whether the parent starts earlier now.
+    Column("previous_start_time", Timestamp),
+    PrimaryKeyConstraint("flow_run_id", "task_slug", name="pk_task_run_map"),
 )
 
 task_run_state = Table(

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 
 from taskruns_service import aggregates, models, queries, tables
 from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.commands import CancelFlowRun, SetTaskRunState
+from taskruns_service.commands import CancelFlowRun, DeleteFlowRun, SetTaskRunState
 from taskruns_service.database import Database
 from taskruns_service.errors import ServiceError
 from taskruns_service.filters import TASK_RUN_FILTERS
@@ -25,11 +25,14 @@ from tests.store.making import (
     create_flow_run,
     findings_of,
     get_task_run,
+    insert_rows,
     report_state,
     report_task_run,
     report_task_runs,
     rows_of,
+    run_on,
     state,
+    statements_seen,
     task_run_item,
     update_task_run,
 )
@@ -60,14 +63,12 @@ def expected(parent: Row[Any], rows: Sequence[Row[Any]]) -> tuple[Any, ...]:
 
 
 async def check(database: Database) -> list[Row[Any]]:
-    """All task runs; every mapped parent among them has the times of its children, and no other run keeps any."""
+    """All task runs; every mapped parent among them has the times of its children."""
     rows = await database.read(rows_of, tables.task_run)
     for row in rows:
         if is_parent(row):
             kept = (row.start_time, row.end_time, row.duration, row.queue_time)
             assert kept == expected(row, rows)
-        else:
-            assert row.children_open is None
     assert await findings_of(database) == []
     return rows
 
@@ -183,6 +184,58 @@ async def test_children_that_end_at_the_same_time_end_their_parent(
     )
     assert (await get_task_run(database, parent)).end_time == at(24)
     await check(database)
+
+
+async def test_report_of_a_child_takes_no_more_statements_than_that_of_another_task_run(
+    database: Database, writer: Writer
+) -> None:
+    """It touches the map only: its parent is neither read nor written."""
+    flow_run_id, _ = await mapped(writer, [("Running", 2)], [("Running", 3)], [("Pending", 3)])
+    await report_task_run(writer, flow_run_id, "plain", state("Running", 2))
+    parent, *_ = await database.read(rows_of, tables.task_run)
+    statements: dict[int, list[str]] = {}
+    for index, slug in ((-1, "plain"), (0, "map-1")):
+        with statements_seen() as statements[index]:
+            await report_task_run(writer, flow_run_id, slug, state("Success", 5), map_index=index)
+    others = [text for text in statements[0] if not text.startswith("UPDATE task_run_map ")]
+    assert len(others) == len(statements[-1])
+    with statements_seen() as seen:
+        await report_task_run(writer, flow_run_id, "map-1", state("Running", 3), map_index=2)
+    assert len(seen) == len(statements[0])
+    assert (await database.read(rows_of, tables.task_run))[0] == parent
+
+
+async def test_batch_of_children_of_several_maps_changes_each_of_them(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer)
+    slugs = [f"map-{number}" for number in range(3)]
+    for slug in slugs:
+        await mapped(writer, [("Running", 2)], [("Running", 3)], flow_run_id=flow_run_id, slug=slug)
+    items = [task_run_item(flow_run_id, slug, state("Success", 5), map_index=0) for slug in slugs]
+    items.append(task_run_item(flow_run_id, slugs[0], state("Success", 6), map_index=1))
+    await report_task_runs(writer, items)
+    kept = {row.task_slug: row.open_children for row in await database.read(rows_of, tables.task_run_map)}
+    assert kept == {"map-0": 0, "map-1": 1, "map-2": 1}
+    await check(database)
+
+
+async def test_map_that_keeps_something_else_than_its_children_is_found(database: Database, writer: Writer) -> None:
+    flow_run_id, parent = await mapped(writer, [("Running", 2)], [("Running", 3)])
+    kept = tables.task_run_map
+    found = f"open of the children of task run {parent}: counted 2, kept"
+    await database.transact(run_on, kept.update().values(open_children=1))
+    assert await findings_of(database, flow_run_id) == [f"{found} 1"]
+    await database.transact(run_on, kept.delete())
+    assert await findings_of(database, flow_run_id) == [f"{found} None"]
+    row = {"flow_run_id": UUID(int=1), "task_slug": "a", "open_children": 0, "is_exact": True}
+    await database.transact(insert_rows, kept, [row])
+    assert f"task run map {UUID(int=1)} a: there is no flow run {UUID(int=1)}" in await findings_of(database)
+
+
+async def test_deleted_flow_run_takes_its_maps_along(database: Database, writer: Writer) -> None:
+    flow_run_id, _ = await mapped(writer, [("Running", 2)])
+    other, _ = await mapped(writer, [("Running", 2)])
+    await writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
+    assert [row.flow_run_id for row in await database.read(rows_of, tables.task_run_map)] == [other]
 
 
 # Questions

@@ -178,7 +178,7 @@ def delete_flow_run(connection: Connection, flow_run_id: UUID) -> None:
     task_runs = select(_task_run.c.id).where(of_flow_run)
     for table in (tables.task_run_state, tables.task_run_artifact):
         connection.execute(delete(table).where(table.c.task_run_id.in_(task_runs)))
-    for table in (_task_run, tables.flow_run_state, tables.log):
+    for table in (_task_run, tables.task_run_map, tables.flow_run_state, tables.log):
         connection.execute(delete(table).where(table.c.flow_run_id == flow_run_id))
     connection.execute(delete(_flow_run).where(_flow_run.c.id == flow_run_id))
 

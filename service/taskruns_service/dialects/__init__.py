@@ -98,7 +98,7 @@ from taskruns_service.dialects.types import (
     partial_index,
     utc_text,
 )
-from taskruns_service.dialects.writing import Writes
+from taskruns_service.dialects.writing import Merge, Writes
 
 __all__ = [
     "DATABASE_ERRORS",
@@ -115,6 +115,7 @@ __all__ = [
     "JsonSet",
     "ListOfIds",
     "ListOfTexts",
+    "Merge",
     "Name",
     "Prepared",
     "Renewal",

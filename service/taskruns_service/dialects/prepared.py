@@ -127,8 +127,7 @@ class _Text:
         self.sql = str(compiled)
         names = compiled.positiontup or []
         self._values = [(compiled.binds[name], _binding(compiled.binds[name].type, dialect)) for name in names]
-        self._columns = [_reading(column.type, dialect) for column in statement.selected_columns]
-        self._plain = not any(self._columns)
+        self._columns = [reading(column.type, dialect) for column in statement.selected_columns]
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the text."""
@@ -140,18 +139,24 @@ class _Text:
 
     def read(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Rows of the driver with the values that SQLAlchemy would give."""
-        if self._plain:
-            return rows
-        return [
-            [value if convert is None else convert(value) for value, convert in zip(row, self._columns, strict=True)]
-            for row in rows
-        ]
+        return converted(rows, self._columns)
 
 
 def _binding(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
     return type_.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _reading(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
+def converted(rows: Sequence[Row], columns: Sequence[_Convert]) -> Sequence[Row]:
+    """Rows of the driver with the values that SQLAlchemy would give, by what is `reading` each column."""
+    if not any(columns):
+        return rows
+    return [
+        [value if convert is None else convert(value) for value, convert in zip(row, columns, strict=True)]
+        for row in rows
+    ]
+
+
+def reading(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
+    """What makes a value of the driver one of a type; None where it is that already."""
     # Both drivers give numbers as numbers; only SQLAlchemy's cursor knows of which kind they are.
     return None if isinstance(type_, Numeric | Float) else type_.dialect_impl(dialect).result_processor(dialect, None)

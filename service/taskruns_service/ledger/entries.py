@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from taskruns_service.maps import Children, is_mapped_parent, shown
+from taskruns_service.maps import MapKey, Times, is_mapped_parent, shown
 from taskruns_service.models import CurrentState
 from taskruns_service.states import History, Run, StateType
 
@@ -69,20 +69,16 @@ class TaskRunEntry:
         self.map_index = map_index
         self.run = run
         self.read_run: Run | None = None
-        self.read_updated: datetime | None = None
         self.history = History()
         self.has_history = False
         self.updated: datetime | None = None
         self.sequence = sequence
-        self.children: Children | None = None
-        """What a mapped parent keeps of its children; None for all others, and until it is known."""
-        self.recounts = False
-        """Whether its children have to be counted again, once they are written."""
+        self.times = Times()
+        """Those of its children, with which a mapped parent is shown."""
         self.created: dict[str, Any] | None = None
         self.changed: dict[str, Any] = {}
         self.advanced = False
         self.aged = False
-        self.counted = False
 
     @property
     def key(self) -> NaturalKey:
@@ -90,44 +86,39 @@ class TaskRunEntry:
         return self.flow_run.id, self.task_slug, self.map_index
 
     @property
+    def map_key(self) -> MapKey:
+        """What the map is known by of which it is the parent or a child."""
+        return self.flow_run.id, self.task_slug
+
+    @property
     def is_mapped_parent(self) -> bool:
         """Whether it is the parent of a map, which is shown with the times of its children."""
         return is_mapped_parent(self.run.state, self.map_index)
 
     @property
+    def was_mapped_parent(self) -> bool:
+        """Whether it was one when it was read."""
+        return self.read_run is not None and is_mapped_parent(self.read_run.state, self.map_index)
+
+    @property
     def shown(self) -> Run:
         """The run with the times with which it is shown."""
-        return shown(self.run, self.children)
+        return shown(self.run, self.times) if self.is_mapped_parent else self.run
 
 
 Entry = FlowRunEntry | TaskRunEntry
 
 
-CHILDREN_COLUMNS = ("children_open", "start_time", "children_end", "children_end_is_exact")
-"""What a mapped parent keeps of its children."""
-
-PARENT_COLUMNS = ("state_message", "state_start_time", "result", "updated")
-"""What is read of a mapped parent besides, so that it is written in one statement with its children."""
-
-
 def read_task_run(flow_run: FlowRunEntry, row: Sequence[Any]) -> TaskRunEntry:
-    """A task run of its id, flow run, slug, map index, sequence, RUN_, CHILDREN_ and PARENT_COLUMNS."""
+    """A task run of its id, flow run, slug, map index, sequence and RUN_COLUMNS."""
     identifier, _, task_slug, map_index, sequence, *values = row
-    run = read_run(values[: len(RUN_COLUMNS)])
-    open_children, start_time, last_end, exact, message, due, result, updated = values[len(RUN_COLUMNS) :]
-    children = None if open_children is None else Children(open_children, start_time, last_end, exact)
-    if children is not None:
-        # Its own start, if it has one, is in its history.
-        run = replace(
-            run,
-            start_time=None,
-            end_time=run.state_timestamp,
-            state_message=message,
-            state_start_time=due,
-            result=result,
-        )
+    run = read_run(values)
     entry = TaskRunEntry(flow_run, identifier, task_slug, map_index, run=run, sequence=sequence)
-    entry.read_run, entry.children, entry.read_updated = run, children, updated
+    if is_mapped_parent(run.state, map_index):
+        entry.times = Times(run.start_time, run.end_time)
+        # Its own start, if it has one, is in its history.
+        entry.run = replace(run, start_time=None, end_time=run.state_timestamp)
+    entry.read_run = entry.run
     return entry
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, and_, case, select, union_all
+from sqlalchemy import Connection, select
 
 from taskruns_service import counts, maps, tables
 from taskruns_service.counts import Cell, Deltas
@@ -26,8 +26,6 @@ from taskruns_service.dialects import (
 from taskruns_service.errors import TerminalState, VersionConflict
 from taskruns_service.ids import new_id
 from taskruns_service.ledger.entries import (
-    CHILDREN_COLUMNS,
-    PARENT_COLUMNS,
     RUN_COLUMNS,
     Entry,
     FlowRunEntry,
@@ -38,9 +36,10 @@ from taskruns_service.ledger.entries import (
     read_task_run,
 )
 from taskruns_service.ledger.history import Histories, flow_run_histories, task_run_histories
-from taskruns_service.ledger.parents import parent_key, settle
-from taskruns_service.ledger.rows import write_changed, write_new
+from taskruns_service.ledger.parents import changes_of, parent_key, times_of
+from taskruns_service.ledger.rows import write_changed, write_new, write_times
 from taskruns_service.ledger.tasks import ensure_tasks
+from taskruns_service.maps import MapKey, Times
 from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
@@ -61,7 +60,6 @@ class Ledger:
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
         self._task_run_histories = task_run_histories(connection)
         self._flow_run_histories = flow_run_histories(connection)
-        self._parent_keys: set[NaturalKey] = set()
         self._settings: dict[UUID, dict[str, Any]] = {}
         self._deltas: Deltas = Counter()
 
@@ -72,14 +70,11 @@ class Ledger:
             self.flow_runs[row[0]] = FlowRunEntry(row)
 
     def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
-        """Reads the task runs with these ids and natural keys, and the parents of those that are children."""
+        """Reads the task runs with these ids and natural keys."""
         if task_run_ids:
             self._keep_rows(read_by_id.rows(self._connection, {"ids": list(task_run_ids)}))
-            self._parent_keys.update(map(parent_key, self.by_key))
         if keys:
-            parent_keys = {parent_key(key) for key in keys if key[2] >= 0} - self._parent_keys
-            self._keep_rows(read_by_key.rows(self._connection, {"keys": [*keys, *parent_keys]}))
-            self._parent_keys |= parent_keys
+            self._keep_rows(read_by_key.rows(self._connection, {"keys": list(keys)}))
 
     def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
         """Reads which of these states are in the histories already."""
@@ -189,9 +184,9 @@ class Ledger:
 
     def write(self) -> None:
         """Writes all that has changed, in the order of keys."""
-        self._settle_parents()
         task_runs = sorted(self.task_runs.values(), key=order_of)
         flow_runs = sorted((entry for entry in self.flow_runs.values() if entry.touched), key=order_of)
+        changes = changes_of(task_runs)
         with Writes(self._connection) as writes:
             if created := [entry for entry in task_runs if entry.created is not None]:
                 write_new(writes, created, ensure_tasks(self._connection, created, self._now), self._now)
@@ -199,26 +194,35 @@ class Ledger:
             self._task_run_histories.write(writes)
             self._flow_run_histories.write(writes)
             counts.record(writes, self._deltas)
-        if recounted := [entry.id for entry in task_runs if entry.recounts]:
-            maps.count_children(self._connection, recounted)
+            writes.merge(maps.MERGE, [change.row(key) for key, change in sorted(changes.items())])
+        times = times_of(changes, writes.merged)
+        # Children may have been there before their parent was mapped.
+        times |= {entry.map_key: None for entry in task_runs if entry.is_mapped_parent and not entry.was_mapped_parent}
+        if times:
+            self._show_times(times)
         for table, entries in ((_task_run, task_runs), (_flow_run, flow_runs)):
             for entry in entries:
                 if entry.changed:
                     self._connection.execute(table.update().where(table.c.id == entry.id).values(entry.changed))
 
-    def _settle_parents(self) -> None:
-        """Brings mapped parents up to date with their children."""
-        children = [entry.key for entry in self.task_runs.values() if entry.map_index >= 0]
-        if unread := {parent_key(key) for key in children} - self._parent_keys:
-            self._keep_rows(read_by_key.rows(self._connection, {"keys": [*unread]}))
-        for parent in settle(self.task_runs.values(), self.by_key):
-            if parent.created is None and not parent.aged:
-                parent.aged = True
-                self._changed(parent)
+    def _show_times(self, times: dict[MapKey, Times | None]) -> None:
+        """Gives the mapped parents of these maps their times, those of children that are counted again where None."""
+        keys = [parent_key(key) for key in sorted(times)]
+        self.read((), [key for key in keys if key not in self.by_key])
+        parents = [entry for key in keys if (entry := self.by_key.get(key)) is not None and entry.is_mapped_parent]
+        if uncounted := [entry.id for entry in parents if times[entry.map_key] is None]:
+            times |= maps.count_children(self._connection, uncounted)
+        changed = [entry for entry in parents if entry.times != times[entry.map_key]]
+        for entry in changed:
+            entry.times = times[entry.map_key] or Times()
+            if entry.created is None and not entry.aged:
+                self._changed(entry)
+        with Writes(self._connection) as writes:
+            write_times(writes, changed, self._now)
 
     def _restore_start(self, entry: Entry) -> None:
         """Gives a mapped parent that ran itself its own start again: its row has that of its children in the place."""
-        is_shown_otherwise = isinstance(entry, TaskRunEntry) and entry.children is not None
+        is_shown_otherwise = isinstance(entry, TaskRunEntry) and entry.was_mapped_parent
         if is_shown_otherwise and entry.run.run_count and entry.run.start_time is None:
             histories, entries = self._histories_of(entry)
             entry.run = replace(entry.run, start_time=histories.read(entry, entries).run.start_time)
@@ -266,28 +270,8 @@ lock_flow_runs = Prepared(
 )
 
 _KEY_COLUMNS = ("id", "flow_run_id", "task_slug", "map_index", "sequence")
-_is_mapped_parent = _task_run.c.children_open.is_not(None)
-_read_task_runs = select(
-    *(_task_run.c[name].label(f"read_{name}") for name in (*_KEY_COLUMNS, *RUN_COLUMNS)),
-    *(_task_run.c[name].label(f"children_{name}") for name in CHILDREN_COLUMNS),
-    *(case((_is_mapped_parent, _task_run.c[name])).label(f"parent_{name}") for name in PARENT_COLUMNS),
-)
-_child, _parent = _task_run.alias("child"), _task_run.alias("parent")
-_is_parent_of_child = and_(
-    _parent.c.flow_run_id == _child.c.flow_run_id, _parent.c.task_slug == _child.c.task_slug, _parent.c.map_index == -1
-)
-_parents_of_children = (
-    select(_parent.c.id)
-    .join_from(_child, _parent, _is_parent_of_child)
-    .where(any_of(_child.c.id, placeholder("ids", ListOfIds)), _child.c.map_index >= 0)
-)
-read_by_id = Prepared(
-    union_all(
-        _read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))),
-        # Of a thousand children of one parent the parent once.
-        _read_task_runs.where(_task_run.c.id.in_(_parents_of_children)),
-    )
-)
+_read_task_runs = select(*(_task_run.c[name] for name in (*_KEY_COLUMNS, *RUN_COLUMNS)))
+read_by_id = Prepared(_read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))))
 read_by_key = Prepared(
     _read_task_runs.where(
         natural_key_in(

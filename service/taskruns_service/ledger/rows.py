@@ -26,18 +26,22 @@ def write_changed(
     writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry], now: datetime
 ) -> None:
     """Updates runs, those that have changed alike together."""
-    # A parent goes with its children: a second statement about the same table would take as long as the first.
-    has_parents = any(entry.counted for entry in task_runs)
-    advanced_task_run = _advanced_with_children if has_parents else _advanced
     changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, Any]], Iterable[Entry]], ...] = (
-        (_task_run, advanced_task_run, (entry for entry in task_runs if entry.advanced or entry.counted)),
+        (_task_run, _advanced, (entry for entry in task_runs if entry.advanced)),
         (_flow_run, _advanced, (entry for entry in flow_runs if entry.advanced)),
         (_flow_run, _touched, (entry for entry in flow_runs if not entry.aged)),
-        (_task_run, _aged, (entry for entry in task_runs if entry.aged and not entry.advanced and not entry.counted)),
+        (_task_run, _aged, (entry for entry in task_runs if entry.aged and not entry.advanced)),
         (_flow_run, _aged, (entry for entry in flow_runs if entry.aged and not entry.advanced)),
     )
     for table, columns, entries in changed:
         writes.update(table, [{**columns(entry, now), "id": entry.id} for entry in entries])
+
+
+def write_times(writes: Writes, parents: Sequence[TaskRunEntry], now: datetime) -> None:
+    """Updates mapped parents that are shown with other times, and the sequences of their flow runs."""
+    writes.update(_task_run, [{**_times(entry, now), "id": entry.id} for entry in parents])
+    flow_runs = {entry.flow_run.id: entry.flow_run for entry in parents}
+    writes.update(_flow_run, [{**_touched(entry, now), "id": entry.id} for entry in flow_runs.values()])
 
 
 def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, Any]:
@@ -62,6 +66,18 @@ def _touched(entry: FlowRunEntry, now: datetime) -> dict[str, Any]:
     return {"sequence": entry.sequence, "state_counts": counted, "updated": entry.updated or now}
 
 
+def _times(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
+    run = entry.shown
+    return {
+        "start_time": run.start_time,
+        "end_time": run.end_time,
+        "duration": run.duration,
+        "queue_time": run.queue_time,
+        "sequence": entry.sequence,
+        "updated": entry.updated or now,
+    }
+
+
 def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
     run = entry.shown
     return {
@@ -74,25 +90,6 @@ def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
         "queue_time": run.queue_time,
         "sequence": entry.sequence,
         "updated": entry.updated or now,
-    }
-
-
-def _advanced_with_children(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
-    columns = {**_advanced(entry, now), **_children(entry)}
-    if not entry.aged:
-        # It is shown as before.
-        columns["updated"] = entry.read_updated
-    return columns
-
-
-def _children(entry: TaskRunEntry) -> dict[str, Any]:
-    children = entry.children
-    if children is None:
-        return {"children_open": None, "children_end": None, "children_end_is_exact": None}
-    return {
-        "children_open": children.open,
-        "children_end": children.last_end,
-        "children_end_is_exact": children.exact,
     }
 
 
