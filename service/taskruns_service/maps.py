@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Double, Select, and_, case, fu
 
 from taskruns_service import tables
 from taskruns_service.counts import Drift
-from taskruns_service.dialects import ListOfIds, Merge, any_of, insert_for, seconds_between
+from taskruns_service.dialects import ListOfIds, Merge, Prepared, any_of, placeholder, seconds_between, upsert
 from taskruns_service.states import Run, StateType
 
 MapKey = tuple[UUID, str]
@@ -114,12 +114,13 @@ def shown(run: Run, times: Times) -> Run:
 
 def count_children(connection: Connection, parent_ids: Iterable[UUID]) -> dict[MapKey, Times]:
     """Counts the children of these mapped parents and keeps the counts; returns the times of the maps."""
-    return _count(connection, any_of(_parent.c.id, literal(list(parent_ids), ListOfIds)))
+    rows = _of_parents.rows(connection, {"ids": list(parent_ids)})
+    return {(flow_run_id, task_slug): Children(*values).times for flow_run_id, task_slug, *values in rows}
 
 
 def count_children_of_flow_runs(connection: Connection, flow_run_ids: Sequence[UUID]) -> None:
     """Does the same for all mapped parents of these flow runs, and gives the parents their times."""
-    _count(connection, any_of(_parent.c.flow_run_id, literal(list(flow_run_ids), ListOfIds)))
+    _of_flow_runs.rows(connection, {"ids": list(flow_run_ids)})
     start_time, end_time = _map.c.start_time, case((_map.c.open_children == 0, _map.c.last_end_time))
     connection.execute(
         update(_task_run)
@@ -183,17 +184,21 @@ def _counted(which: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _count(connection: Connection, which: ColumnElement[bool]) -> dict[MapKey, Times]:
+def _count(which: ColumnElement[bool]) -> Prepared:
+    """Counts the children of some mapped parents, and keeps the counts; the rows that are kept then."""
     counted = _counted(which)
     names = counted.selected_columns.keys()
-    insert = insert_for(connection, _map).from_select(names, counted)
+    insert = upsert(_map).from_select(names, counted)
     values = {name: insert.excluded[name] for name in names if name not in MERGE.key}
     statement = insert.on_conflict_do_update(index_elements=MERGE.key, set_=values)
-    rows = connection.execute(statement.returning(*(_map.c[name] for name in names)))
-    return {(flow_run_id, task_slug): Children(*values).times for flow_run_id, task_slug, *values in rows}
+    return Prepared(statement.returning(*(_map.c[name] for name in names)))
 
 
 def _seconds(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[float]:
     """The seconds between two moments, 0 where clocks differ and the end comes first; null without both."""
     seconds = seconds_between(start, end)
     return case((seconds < 0, literal(0.0, Double())), else_=seconds)
+
+
+_of_parents = _count(any_of(_parent.c.id, placeholder("ids", ListOfIds)))
+_of_flow_runs = _count(any_of(_parent.c.flow_run_id, placeholder("ids", ListOfIds)))

@@ -46,6 +46,7 @@ from taskruns_service.dialects.expressions import (
     percentile,
     read_twice,
     seconds_between,
+    upsert,
 )
 from taskruns_service.dialects.files import back_up, damage_of, find_damage, refuse_damaged
 from taskruns_service.dialects.loading import batches, expect_many_rows, insert_many
@@ -196,5 +197,6 @@ __all__ = [
     "text_matches",
     "traits",
     "trouble",
+    "upsert",
     "utc_text",
 ]

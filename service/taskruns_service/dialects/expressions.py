@@ -292,6 +292,11 @@ _INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
 }
 
 
+def upsert(table: Table) -> postgresql.Insert:
+    """An INSERT that knows ON CONFLICT DO UPDATE, for what is prepared: both dialects write that of PostgreSQL."""
+    return postgresql.insert(table)
+
+
 def insert_for(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT."""
     return _INSERTS[connection.dialect.name](table)

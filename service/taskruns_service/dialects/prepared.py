@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal,
 )
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.types import TypeEngine
 
 from taskruns_service.dialects import driver
@@ -40,12 +41,12 @@ def constant(value: Any, type_: TypeEngine[Any] | None = None) -> BindParameter[
 
 
 class Prepared:
-    """A SELECT whose values are bound by name and whose rows are plain sequences.
+    """A SELECT, or an INSERT … RETURNING, whose values are bound by name and whose rows are plain sequences.
 
     Where it depends on the values how many rows there are, it is `planned` for them each time.
     """
 
-    def __init__(self, statement: SelectBase, *, planned: bool = False) -> None:
+    def __init__(self, statement: SelectBase | ReturningInsert[Any], *, planned: bool = False) -> None:
         self.statement = statement
         self.names = names_in(statement)
         self._fetch = driver.fetch_planned if planned else driver.fetch
@@ -122,12 +123,12 @@ class CompiledValue:
 class _Text:
     """The statement as one kind of database takes it."""
 
-    def __init__(self, statement: SelectBase, dialect: Dialect) -> None:
+    def __init__(self, statement: SelectBase | ReturningInsert[Any], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         names = compiled.positiontup or []
         self._values = [(compiled.binds[name], _binding(compiled.binds[name].type, dialect)) for name in names]
-        self._columns = [reading(column.type, dialect) for column in statement.selected_columns]
+        self._columns = [reading(column.type, dialect) for column in statement.exported_columns]
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the text."""

@@ -70,7 +70,7 @@ class Writes:
             else:
                 merge, rows = self._merge
                 merged = send(self.connection, [*self._changes, _Change(merge, merge.table, rows)])
-                self.merged = converted(merged, [reading(merge.table.c[name].type, dialect) for name in merge.returned])
+                self.merged = converted(merged, _readings(dialect, merge))
 
 
 class _Change(NamedTuple):
@@ -213,6 +213,12 @@ def _of_arrays(dialect: Dialect, form: _Form, numbers: Iterator[int]) -> str:
     # The second condition leaves the planner no choice: by the first alone it reads a table that it takes for small.
     found = f"{table.name}.id = new.id AND {table.name}.id = ANY ({arrays[-1]})"
     return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {found}"
+
+
+@lru_cache
+def _readings(dialect: Dialect, merge: Merge) -> list[Callable[[Any], Any] | None]:
+    """What makes values of the driver those of the columns that a merge returns."""
+    return [reading(merge.table.c[name].type, dialect) for name in merge.returned]
 
 
 def _merged(merge: Merge, rows: str) -> str:
