@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
 from functools import cached_property
+from math import isfinite
 from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
@@ -100,7 +101,8 @@ def prepare(
     """Makes a call from an operation's arguments; those that are None or UNSET are left out.
 
     Raises:
-        ValueError: If a datetime among the arguments has no time zone, or if a segment would lead to another path.
+        ValueError: If a datetime among the arguments has no time zone, if a segment would lead to another path, or if
+            there is NaN or infinity in the body.
     """
     return Call(
         operation=operation,
@@ -108,9 +110,28 @@ def prepare(
         path=path.format_map({name: _segment(name, value) for name, value in segments}),
         params=_pairs(params),
         headers=_pairs((*headers, ("Content-Type", UNSET if body is UNSET else content_type))),
-        body=None if body is UNSET else msgspec.json.encode(body),
+        body=None if body is UNSET else _encoded(body),
         answers=answers,
     )
+
+
+def _encoded(body: object) -> bytes:
+    encoded = msgspec.json.encode(body)
+    # What msgspec makes of NaN and infinity, for which JSON has no word.
+    if b"null" in encoded:
+        _check_finite(msgspec.to_builtins(body, str_keys=True), "")
+    return encoded
+
+
+def _check_finite(value: object, place: str) -> None:
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{place or 'The body'} is {value}, which JSON cannot say: give None, or text.")
+    if isinstance(value, dict):
+        for name, member in cast("dict[str, object]", value).items():
+            _check_finite(member, f"{place}.{name}" if place else name)
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(cast("Iterable[object]", value)):
+            _check_finite(item, f"{place}[{index}]")
 
 
 def _segment(name: str, value: object) -> str:
