@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     )
     from taskruns.flow_run_views import AsyncFlowRunView, FlowRunView
     from taskruns.models import StateGroup, StateType
-    from taskruns.recording.execution import Skip, TaskTimedOut
     from taskruns.recording.flow_runs import FlowRunRecorder, flow_run
+    from taskruns.recording.progress import Skip, TaskTimedOut
     from taskruns.recording.tasks import Task, task, unmapped
     from taskruns.states import State
     from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
@@ -40,14 +40,14 @@ _HOMES = {
     "NoSuchTaskRun": "errors",
     "ProblemError": "errors",
     "ResultError": "errors",
-    "Skip": "recording.execution",
+    "Skip": "recording.progress",
     "State": "states",
     "StateGroup": "models",
     "StateType": "models",
     "Task": "recording.tasks",
     "TaskRunView": "task_run_views",
     "TaskRunsError": "errors",
-    "TaskTimedOut": "recording.execution",
+    "TaskTimedOut": "recording.progress",
     "TimedOut": "errors",
     "flow_run": "recording.flow_runs",
     "task": "recording.tasks",

@@ -47,8 +47,13 @@ ALONE = {
     "recording.spool": {"recording.lines", "recording.reports"},
     "recording.sending": {"client", "errors", "recording.reports", "recording.spool", "text"},
     "recording.outbox": {"client", "errors", "recording.reports", "recording.sending", "recording.spool", "settings"},
-    "recording.execution": {"errors", "models", "recording.reports", "results"},
-    "recording.futures": {"models", "recording.execution", "recording.reports"},
+    "recording.bounds": set[str](),
+    "recording.progress": {"errors", "models", "recording.bounds", "recording.reports", "results"},
+    "recording.deferred": {"recording.progress"},
+    "recording.execution": {"recording.deferred", "recording.progress"},
+    "recording.futures": {"models", "recording.bounds", "recording.progress", "recording.reports"},
+    "recording.submissions": {"recording.futures"},
+    "recording.places": {"recording.progress", "results"},
 }
 # Where what only an extra brings is imported at the top; elsewhere it is in functions.
 OF_EXTRAS = {"cli": {"click", "rich"}}

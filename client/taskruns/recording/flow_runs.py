@@ -1,6 +1,5 @@
 """Records a flow run: `with flow_run("etl") as run:` makes one, and tasks that are called inside report to it."""
 
-import asyncio
 import logging
 import os
 import threading
@@ -10,29 +9,28 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
-import msgspec
 from anyio.to_thread import run_sync
 
 from taskruns.client import Client, default_client
 from taskruns.errors import TaskRunsError
 from taskruns.flow_run_views import FlowRunView
 from taskruns.models import StateCreate, StateType
-from taskruns.recording.execution import TICK, Emit, Plan, is_stop, told, told_text
-from taskruns.recording.futures import WatchedFuture
+from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, check_names, safe_parameters, safe_repr, safe_text
+from taskruns.recording.futures import running_loop
 from taskruns.recording.outbox import outbox_of
+from taskruns.recording.places import Places, names_task_run
+from taskruns.recording.progress import TICK, Emit, Plan, is_stop
 from taskruns.recording.reports import FlowRunCreated, FlowRunState
+from taskruns.recording.submissions import Submissions
 from taskruns.results import LocalResult, Storage
 from taskruns.task_run_views import TaskRunView
 
-NAME_MOST = 255
-NAMES_MOST = 100
-PARAMETER_MOST = 100_000
-"""How many bytes of JSON a parameter may have; of a longer one the beginning of its repr is kept."""
 LOOK_SECONDS = 10.0
 """How long `view` waits for what was reported before it to be sent."""
 
@@ -84,7 +82,8 @@ def flow_run(
     Args:
         flow_name: The name of the flow, 1 to 255 characters.
         name: A name for this run; not given: the service makes one.
-        parameters: What it runs with; what JSON can not say is kept as its repr.
+        parameters: What it runs with. What JSON cannot say, such as NaN, is kept as its repr; what is larger than the
+            service takes is shortened.
         labels: Labels of the run.
         executor: Where `map` and `submit` run tasks: threads, processes, a Dask cluster; not given: here, in turn.
         result: Where the results of tasks are kept that do not say so themselves; None: nowhere.
@@ -101,35 +100,13 @@ def flow_run(
             flow_run_id=uuid4(),
             flow_name=flow_name,
             name=name,
-            parameters={told_text(str(name)): _as_json(value) for name, value in (parameters or {}).items()},
+            parameters=safe_parameters(parameters or {}),
             labels=list(labels),
         ),
         executor=executor,
         result=LocalResult() if isinstance(result, Default) else result,
         client=client or default_client(),
     )
-
-
-def check_names(told: str, *names: str, most: int = NAME_MOST) -> None:
-    """Raises ValueError for a name that the service would refuse, and with it all that is reported under it."""
-    for name in names:
-        if not 0 < len(name) <= most:
-            raise ValueError(f"{told} has 1 to {most} characters, and this one {len(name)}.")
-        if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
-            raise ValueError(f"{told} has neither NUL nor surrogates: {name!r}.")
-    if len(names) > NAMES_MOST:
-        raise ValueError(f"{told} is one of {NAMES_MOST} at most, and these are {len(names)}.")
-
-
-def _as_json(value: Any) -> Any:
-    """A parameter, or its repr where JSON can not say it or the service would not take it."""
-    try:
-        encoded = msgspec.json.encode(value, enc_hook=repr)
-        if len(encoded) <= PARAMETER_MOST and b"\\u0000" not in encoded:
-            return msgspec.json.decode(encoded)
-    except Exception:  # also that of a repr
-        pass
-    return told(value)
 
 
 class FlowRunRecorder:
@@ -145,8 +122,9 @@ class FlowRunRecorder:
         self._outbox = outbox_of(client)
         self._numbers: Counter[str] = Counter()
         self._slugs: set[str] = set()
-        self._futures: list[WatchedFuture[Any]] = []
-        self._unseen = 0
+        self.submissions: Final = Submissions()
+        """What was submitted in it."""
+        self._places = Places()
         self._lock = threading.Lock()
         _recorders[created.flow_run_id] = self
         self._token: Token[FlowRunRecorder | None] | None = None
@@ -217,9 +195,15 @@ class FlowRunRecorder:
         timeout: float | None,
         result: ResultOption,
     ) -> Plan:
-        """Makes a task run, which is Pending."""
+        """Makes a task run, which is to be `announce`d.
+
+        Raises:
+            ValueError: If another task run keeps its result where this one would.
+        """
         storage = self._result if isinstance(result, Default) else result
+        made = datetime.now(UTC)
         fields: dict[str, Any] = {
+            "date": made,
             "flow_name": self._created.flow_name,
             "flow_run_id": self.flow_run_id,
             "task_name": task_name,
@@ -238,12 +222,16 @@ class FlowRunRecorder:
             timeout=timeout,
             result=storage,
             fields=fields,
-            made=datetime.now(UTC),
+            made=made,
         )
-        self.emit(plan.state(StateType.PENDING, "Waiting to run.", plan.made))
-        if "{task_run_id" in (getattr(storage, "location", None) or ""):
-            fields["task_run_id"] = self._task_run_id(task_slug, map_index)
+        self._places.claim(plan)
         return plan
+
+    def announce(self, plan: Plan) -> None:
+        """Reports that a task run is Pending."""
+        self.emit(plan.state(StateType.PENDING, "Waiting to run.", plan.made))
+        if names_task_run(plan.result):
+            plan.fields["task_run_id"] = self._task_run_id(plan.task_slug, plan.map_index)
 
     def _task_run_id(self, task_slug: str, map_index: int) -> str:
         """The id that the service made for a task run; without the service a name that is as unique."""
@@ -254,11 +242,6 @@ class FlowRunRecorder:
         except TaskRunsError as error:
             _log.warning("The id of %s is not known for its result: %s", task_slug, error)
         return f"{self.id}-{task_slug}-{map_index}"
-
-    def wait_for(self, future: WatchedFuture[Any]) -> None:
-        """Has the flow run end only after this task run."""
-        with self._lock:
-            self._futures.append(future)
 
     @contextmanager
     def active(self, *, in_executor: bool = False) -> Generator[None, None, None]:
@@ -281,18 +264,17 @@ class FlowRunRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            with suppress(ValueError):  # A generator may be closed from elsewhere than it was begun.
-                _current.reset(self._token)
-        if self.process != os.getpid():
-            return  # of a copy in a forked process, where none of its threads are
+        if self._is_left():
+            return
+        self._withdraw(error)
         try:
-            self._wait_for_futures(cancel=error is not None)
+            self.submissions.wait()
         except BaseException as stop:
-            self._end(stop)
+            self._stop(stop)
             raise
-        self._end(error)
-        if not (error is not None and is_stop(error)) and not _in_event_loop():
+        # What this thread's own event loop executes goes on when this block has ended.
+        self.submissions.call_at_end(partial(self._end, error))
+        if not (error is not None and is_stop(error)) and running_loop() is None:
             self.flush()
 
     async def __aenter__(self) -> Self:
@@ -301,38 +283,50 @@ class FlowRunRecorder:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, trace)
+        if self._is_left():
+            return
+        self._withdraw(error)
+        try:
+            await self.submissions.wait_async()
+        except BaseException as stop:
+            self._stop(stop)
+            raise
+        self._end(error)
         if not (error is not None and is_stop(error)):
             await run_sync(self.flush)
 
-    def _wait_for_futures(self, *, cancel: bool) -> None:
-        if cancel:
-            for future in self._futures:
-                future.cancel()
-        self._unseen = sum(future.failed_unseen() for future in self._futures)
+    def _is_left(self) -> bool:
+        """Ends the context of tasks; whether that is all, as in the copy of a forked process, without its threads."""
+        if self._token is not None:
+            with suppress(ValueError):  # A generator may be closed from elsewhere than it was begun.
+                _current.reset(self._token)
+        return self.process != os.getpid()
+
+    def _stop(self, stop: BaseException) -> None:
+        """Ends it while it waits for what was submitted."""
+        self._withdraw(stop)
+        self.submissions.call_at_end(partial(self._end, stop))
+
+    def _withdraw(self, error: BaseException | None) -> None:
+        if error is not None:
+            self.submissions.withdraw(is_stop=is_stop(error))
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None and is_stop(error):
             self._come_to(StateType.CANCELLED, f"Stopped by {type(error).__name__}.")
         elif error is not None:
-            self._come_to(StateType.FAILED, f"Unexpected error: {told(error)}")
-        elif self._unseen:
-            self._come_to(StateType.FAILED, f"{self._unseen} submitted tasks failed, and nobody looked.")
+            self._come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+        elif unseen := self.submissions.count_failed_unseen():
+            self._come_to(StateType.FAILED, f"{unseen} submitted tasks failed, and nobody looked.")
         else:
             self._come_to(StateType.SUCCESS, "All tasks ended as the flow wanted.")
 
     def _come_to(self, type: StateType, message: str) -> None:
         self._latest = max(datetime.now(UTC), self._latest + TICK)
-        state = StateCreate(id=uuid4(), type=type, message=message, timestamp=self._latest)
+        state = StateCreate(
+            id=uuid4(), type=type, message=safe_text(message, WHOLE_MESSAGE_MOST), timestamp=self._latest
+        )
         self._outbox.put(FlowRunState(flow_run_id=self.id, state=state))
 
     def __repr__(self) -> str:
         return f"<flow run {self.flow_run_id} of {self._created.flow_name!r}>"
-
-
-def _in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

@@ -1,14 +1,18 @@
 """What becomes of task runs that are executed elsewhere or later."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import pickle
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from taskruns.models import StateType
-from taskruns.recording.execution import TICK, Emit, Plan, told
+from taskruns.recording.bounds import safe_repr
+from taskruns.recording.progress import TICK, Emit, Plan, Progress
 from taskruns.recording.reports import TaskRunState
 
 R = TypeVar("R")
@@ -23,6 +27,27 @@ class Outcome(Struct, Generic[R], frozen=True, kw_only=True):
     """What it raised."""
     states: Sequence[TaskRunState] = ()
     """The states that are not reported yet."""
+    pickled: bytes | None = None
+    """What it returned, where it comes from another process: what does not unpickle would break a pool that does it."""
+
+    def opened(self) -> "Outcome[R]":
+        """The same with its value. One that does not unpickle is an error, and the task run Failed instead."""
+        if self.pickled is None:
+            return self
+        try:
+            return Outcome(value=pickle.loads(self.pickled), states=self.states)
+        except BaseException as cause:
+            error = RuntimeError(f"What the task returned does not unpickle: {safe_repr(cause)}")
+            error.__cause__ = cause
+            return Outcome(error=error, states=[_failed(state, error) for state in self.states])
+
+
+def _failed(report: TaskRunState, error: Exception) -> TaskRunState:
+    """The report of a success, as one of an error that came after it; any other report as it is."""
+    if report.state.type is not StateType.SUCCESS:
+        return report
+    message = f"Unexpected error: {safe_repr(error)}"
+    return replace(report, state=replace(report.state, type=StateType.FAILED, message=message, result=UNSET))
 
 
 def outcome_of(call: Callable[[], R]) -> Outcome[R]:
@@ -51,35 +76,92 @@ def values(outcomes: Sequence[Outcome[R]], plans: Sequence[Plan]) -> list[Any]:
     return [outcome.value for outcome in outcomes]
 
 
+class Watch:
+    """Whether anybody asked how something ended."""
+
+    def __init__(self) -> None:
+        """Nobody has."""
+        self.is_seen = False
+
+
 class WatchedFuture(Future[R]):
     """A future that knows whether anybody asked how it ended."""
+
+    loop: None = None
+    """No event loop executes it."""
 
     def __init__(self) -> None:
         """Nobody has asked yet."""
         super().__init__()
-        self._seen = False
+        self.watch = Watch()
 
     def result(self, timeout: float | None = None) -> R:
         """What the task returned; raises what it raised."""
         try:
             return super().result(timeout)
         finally:
-            self._seen = self._seen or self.done()
+            self.watch.is_seen |= self.done()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the task raised, if it did."""
         try:
             return super().exception(timeout)
         finally:
-            self._seen = self._seen or self.done()
+            self.watch.is_seen |= self.done()
 
-    def failed_unseen(self) -> bool:
-        """Waits for the end; whether it failed and nobody asked how it ended."""
+    def withdraw(self, *, is_stop: bool) -> None:
+        """Takes it back if it has not begun; a thread or a process that has begun goes on."""
+        self.cancel()
+
+    def has_failed(self) -> bool:
+        """Whether it has ended with an error."""
+        return not self.cancelled() and super().exception() is not None
+
+
+class WatchedTask(asyncio.Task[R]):
+    """A task of the event loop that knows whether anybody asked how it ended."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, R], progress: Progress) -> None:
+        """Executes a coroutine, which is a task run, in the event loop that runs here."""
+        self.loop = asyncio.get_running_loop()
+        super().__init__(coroutine, loop=self.loop)
+        self.watch = Watch()
+        self._progress = progress
+        self.add_done_callback(WatchedTask._settle)
+
+    def _settle(self) -> None:
+        if self.cancelled() and not self._progress.is_begun:
+            self._progress.cancel()
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """Waits for what the task returns; raises what it raises."""
         try:
-            error = super().exception()
-        except CancelledError:
-            return False
-        return error is not None and not self._seen
+            return (yield from super().__await__())
+        finally:
+            self.watch.is_seen |= self.done()
+
+    def result(self) -> R:
+        """What the task returned; raises what it raised."""
+        self.watch.is_seen |= self.done()
+        return super().result()
+
+    def exception(self) -> BaseException | None:
+        """What the task raised, if it did."""
+        self.watch.is_seen |= self.done()
+        return super().exception()
+
+    def withdraw(self, *, is_stop: bool) -> None:
+        """Takes it back if it has not begun; `is_stop`: stops it if it has."""
+        if not is_stop and self._progress.is_begun:
+            return
+        if self.loop is running_loop():
+            self.cancel()
+        elif self.loop.is_running():
+            self.loop.call_soon_threadsafe(self.cancel)
+
+    def has_failed(self) -> bool:
+        """Whether it has ended with an error."""
+        return not self.cancelled() and super().exception() is not None
 
 
 class TaskFuture(WatchedFuture[R]):
@@ -103,7 +185,7 @@ class TaskFuture(WatchedFuture[R]):
         self._inner = None
         outcome: Outcome[R]
         try:
-            outcome = inner.result()
+            outcome = inner.result().opened()
         except CancelledError:
             self._report(StateType.CANCELLED, "Cancelled.")
             super().cancel()
@@ -111,24 +193,33 @@ class TaskFuture(WatchedFuture[R]):
             return
         except BaseException as error:
             # The executor itself failed: a worker died, or what it was to send could not be pickled.
-            self._report(StateType.FAILED, f"The executor failed: {told(error)}")
+            self._report(StateType.FAILED, f"The executor failed: {safe_repr(error)}")
             outcome = Outcome(error=error)
         for report in outcome.states:
             self._emit(report)
-        if outcome.error is not None:
-            self.set_exception(outcome.error)
-        else:
-            self.set_result(outcome.value)  # type: ignore[arg-type] # without an error it is there
+        _settle(self, outcome)
 
     def _report(self, type: StateType, message: str) -> None:
         self._emit(self._plan.state(type, message, max(datetime.now(UTC), self._plan.made + TICK)))
 
 
-def settled(call: Callable[[], R]) -> WatchedFuture[R]:
-    """A future of what is called right away."""
-    future: WatchedFuture[R] = WatchedFuture()
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, if one does."""
     try:
-        future.set_result(call())
-    except Exception as error:
-        future.set_exception(error)
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def settled(outcome: Outcome[R]) -> WatchedFuture[R]:
+    """A future of what was called right away."""
+    future: WatchedFuture[R] = WatchedFuture()
+    _settle(future, outcome)
     return future
+
+
+def _settle(future: Future[R], outcome: Outcome[R]) -> None:
+    if outcome.error is not None:
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome.value)  # type: ignore[arg-type] # without an error it is there

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, field
+from msgspec.structs import replace
 
 from taskruns.models import StateCreate, TaskRunReport
 
@@ -38,6 +39,24 @@ class TaskRunState(Struct, frozen=True, kw_only=True, tag="task_run_state", omit
 
 
 Report: TypeAlias = FlowRunCreated | FlowRunState | TaskRunState
+
+
+def reduced(report: Report) -> Report:
+    """A report without what the service may refuse about it, and what depends on the report can do without."""
+    match report:
+        case FlowRunCreated():
+            return FlowRunCreated(flow_run_id=report.flow_run_id, flow_name=report.flow_name)
+        case TaskRunState():
+            return replace(report, tags=(), state=_reduced_state(report.state))
+        case FlowRunState():
+            return replace(report, state=_reduced_state(report.state))
+
+
+def _reduced_state(state: StateCreate) -> StateCreate:
+    if not (state.result or state.details):
+        return state
+    message = f"{state.message} The service refused its result or its details."
+    return replace(state, result=UNSET, details=UNSET, message=message)
 
 
 def merged(reports: Iterable[TaskRunState]) -> list[TaskRunReport]:

@@ -16,7 +16,7 @@ from taskruns.errors import (
     VersionConflict,
     problem_class,
 )
-from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
+from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged, reduced
 from taskruns.recording.spool import Refused
 from taskruns.text import printable
 
@@ -24,6 +24,8 @@ ITEMS_MOST = 1000
 """How many task runs the service takes at once."""
 # An answer that the same report would have again: all others pass, and the report is kept for then.
 _FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, VersionConflict)
+# A refusal of what is in the report: without that, what depends on the report need not be refused too.
+_OF_CONTENT = (BadRequest, BodyTooLarge)
 
 
 class Sending:
@@ -65,6 +67,8 @@ class Sending:
                     labels=report.labels,
                 )
         except _FINAL as error:
+            if isinstance(error, _OF_CONTENT) and (rest := reduced(report)) != report:
+                self.send([rest])
             return [Refused(report=report, why=str(error))]
         return []
 
@@ -75,9 +79,12 @@ class Sending:
         try:
             receipts = self._client.flow_runs.report(flow_run_id, items=items)
         except _FINAL as error:
-            # One of them spoils it for the others, or they are too large together.
-            if len(reports) > 1 and isinstance(error, BadRequest | BodyTooLarge):
-                return self._send_halves(flow_run_id, reports)
+            if isinstance(error, _OF_CONTENT):
+                # One of them spoils it for the others, or they are too large together.
+                if len(reports) > 1:
+                    return self._send_halves(flow_run_id, reports)
+                if (rest := reduced(reports[0])) != reports[0]:
+                    self.send([rest])
             return [Refused(report=report, why=str(error)) for report in reports]
         problems = {
             (item.task_slug, item.map_index): receipt.problem

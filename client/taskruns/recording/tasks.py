@@ -14,16 +14,21 @@ from importlib import import_module
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from taskruns.models import StateType
-from taskruns.recording.execution import Plan, Progress, execute, execute_async
-from taskruns.recording.flow_runs import (
-    DEFAULT,
-    NAME_MOST,
-    FlowRunRecorder,
-    ResultOption,
-    check_names,
-    current_flow_run,
+from taskruns.recording.bounds import NAME_MOST, check_names
+from taskruns.recording.deferred import kind_of
+from taskruns.recording.execution import execute, execute_async
+from taskruns.recording.flow_runs import DEFAULT, FlowRunRecorder, ResultOption, current_flow_run
+from taskruns.recording.futures import (
+    Outcome,
+    WatchedFuture,
+    WatchedTask,
+    outcome_of,
+    outcome_of_async,
+    running_loop,
+    settled,
+    values,
 )
-from taskruns.recording.futures import Outcome, WatchedFuture, outcome_of, outcome_of_async, settled, values
+from taskruns.recording.progress import Plan, Progress
 from taskruns.recording.workers import Job, in_executor
 
 P = ParamSpec("P")
@@ -68,14 +73,15 @@ class Task(Generic[P, R]):
         # First, as it brings along the attributes of the function, whatever their names.
         update_wrapper(self, function)
         self.function = function
-        self.name = function.__name__ if name is None else name
+        # An object that can be called may have no name of its own.
+        self.name = getattr(function, "__name__", type(function).__name__) if name is None else name
         self.tags = tuple(sorted(set(tags)))
         self.slug = slug
         self.result = result
         self.max_retries = max_retries
         self.retry_delay = _seconds(retry_delay)
         self.timeout = None if timeout is None else _seconds(timeout)
-        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_async = _is_function(inspect.iscoroutinefunction, function)
         self._check()
 
     def _check(self) -> None:
@@ -86,6 +92,15 @@ class Task(Generic[P, R]):
             raise ValueError(f"max_retries and retry_delay of {self.name} have to be 0 or more.")
         if self.timeout is not None and self.timeout <= 0:
             raise ValueError(f"The timeout of {self.name} has to be more than 0 seconds.")
+        if any(_is_function(kind, self.function) for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
+            self._check_generator()
+
+    def _check_generator(self) -> None:
+        if self.max_retries or self.timeout is not None:
+            raise ValueError(
+                f"{self.name} is a generator, which has neither max_retries nor a timeout: what it has yielded is with "
+                "its caller already. Make a task of a function that returns a list."
+            )
 
     @property
     def _base(self) -> str:
@@ -96,7 +111,7 @@ class Task(Generic[P, R]):
         run = current_flow_run()
         if run is None:
             return self.function(*args, **kwargs)
-        return cast(R, self._execute(run, self._plan(run, self._slug(run)), args, kwargs))
+        return cast(R, self._execute(Progress(self._plan_one(run), run.emit), args, kwargs))
 
     @overload
     def map(
@@ -132,10 +147,10 @@ class Task(Generic[P, R]):
         outcomes: list[Outcome[Any]] = []
         try:
             for plan, call in zip(plans, calls, strict=True):
-                outcomes.append(outcome_of(partial(self._execute, run, plan, *call)))
+                outcomes.append(outcome_of(partial(self._execute, Progress(plan, run.emit), *call)))
         except BaseException:
             for plan in plans[len(outcomes) + 1 :]:
-                Progress(plan, run.emit).come_to(StateType.CANCELLED, "Cancelled.")
+                Progress(plan, run.emit).cancel()
             raise
         return values(outcomes, plans)
 
@@ -144,8 +159,15 @@ class Task(Generic[P, R]):
             function: Callable[..., Awaitable[Any]] = cast(Any, self.function)
             return list(await asyncio.gather(*(function(*args, **kwargs) for args, kwargs in calls)))
         plans = self._plan_map(run, len(calls))
-        children = (self._execute(run, plan, *call) for plan, call in zip(plans, calls, strict=True))
-        return values(await asyncio.gather(*map(outcome_of_async, children)), plans)
+        progresses = [Progress(plan, run.emit) for plan in plans]
+        children = (self._execute(progress, *call) for progress, call in zip(progresses, calls, strict=True))
+        try:
+            return values(await asyncio.gather(*map(outcome_of_async, children)), plans)
+        except asyncio.CancelledError:
+            for progress in progresses:
+                if not progress.is_begun:
+                    progress.cancel()
+            raise
 
     @overload
     def submit(  # type: ignore[overload-overlap] # a coroutine function is both, and the first is meant
@@ -158,34 +180,51 @@ class Task(Generic[P, R]):
 
         Without an executor, and outside of a flow run, it is called right away.
         """
-        if self.is_async:
-            going = asyncio.ensure_future(cast(Coroutine[Any, Any, Any], self(*args, **kwargs)))
-            _going.add(going)
-            going.add_done_callback(_going.discard)
-            return going
         run = current_flow_run()
         if run is None:
-            return settled(partial(self, *args, **kwargs))
-        future: WatchedFuture[Any]
-        if run.executor is None:
-            future = settled(partial(self, *args, **kwargs))
+            return self._submit_plain(args, kwargs)
+        submitted: WatchedFuture[Any] | WatchedTask[Any]
+        plan = self._plan_one(run)
+        if run.executor is not None and not self.is_async:
+            submitted = in_executor(run, run.executor, self._job(plan, args, kwargs))
         else:
-            plan = self._plan(run, self._slug(run))
-            future = in_executor(run, run.executor, self._job(plan, args, kwargs))
-        run.wait_for(future)
-        return future
+            progress = Progress(plan, run.emit)
+            outcome: Outcome[Any] = outcome_of(partial(self._execute, progress, args, kwargs))
+            is_coroutine = self._is_for_loop(outcome.value)
+            submitted = WatchedTask(cast(Any, outcome.value), progress) if is_coroutine else settled(outcome)
+        run.submissions.add(submitted)
+        return submitted
+
+    def _submit_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        outcome: Outcome[Any] = outcome_of(partial(self.function, *args, **kwargs))
+        if not self._is_for_loop(outcome.value):
+            return settled(outcome)
+        going = asyncio.ensure_future(cast(Coroutine[Any, Any, Any], outcome.value))
+        _going.add(going)
+        going.add_done_callback(_going.discard)
+        return going
+
+    def _is_for_loop(self, value: object) -> bool:
+        """Whether an event loop is to execute what a call has returned."""
+        return self.is_async or (kind_of(value) == "coroutine" and running_loop() is not None)
 
     def _job(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R]:
         return Job(task=self, args=args, kwargs=kwargs, plan=plan)
 
-    def _execute(self, run: FlowRunRecorder, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _execute(self, progress: Progress, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         function: Callable[..., Any] = self.function
-        return (execute_async if self.is_async else execute)(function, args, kwargs, plan, run.emit)
+        return (execute_async if self.is_async else execute)(function, args, kwargs, progress)
 
     def _slug(self, run: FlowRunRecorder) -> str:
         return run.slug_of(self._base, counted=self.slug is None)
 
-    def _plan(self, run: FlowRunRecorder, task_slug: str, map_index: int = -1) -> Plan:
+    def _plan_one(self, run: FlowRunRecorder) -> Plan:
+        """Makes a task run, which is Pending."""
+        plan = self._plan(run, self._slug(run), result=self.result)
+        run.announce(plan)
+        return plan
+
+    def _plan(self, run: FlowRunRecorder, task_slug: str, map_index: int = -1, *, result: ResultOption) -> Plan:
         return run.plan(
             task_slug,
             map_index,
@@ -194,14 +233,16 @@ class Task(Generic[P, R]):
             max_retries=self.max_retries,
             retry_delay=self.retry_delay,
             timeout=self.timeout,
-            result=self.result,
+            result=result,
         )
 
     def _plan_map(self, run: FlowRunRecorder, width: int) -> list[Plan]:
         """Makes the parent of a map, which is Mapped, and its children."""
         slug = self._slug(run)
-        parent = self._plan(run, slug)
-        children = [self._plan(run, slug, index) for index in range(width)]
+        parent = self._plan(run, slug, result=None)
+        children = [self._plan(run, slug, index, result=self.result) for index in range(width)]
+        for plan in (parent, *children):
+            run.announce(plan)
         Progress(parent, run.emit).come_to(StateType.MAPPED, f"Mapped over {width} items.")
         return children
 
@@ -302,6 +343,11 @@ def _found(module: str, qualname: str) -> object:
     for name in qualname.split("."):
         found = getattr(found, name, None)
     return found
+
+
+def _is_function(is_kind: Callable[[object], bool], function: object) -> bool:
+    """Whether a function is of a kind, or an object whose call is one."""
+    return is_kind(function) or is_kind(inspect.getattr_static(type(function), "__call__", None))
 
 
 def _seconds(duration: float | timedelta) -> float:

@@ -3,8 +3,9 @@
 import os
 import pickle
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from traceback import format_exception
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
@@ -13,10 +14,12 @@ from msgspec import Struct
 
 from taskruns.client import default_client
 from taskruns.models import StateType
-from taskruns.recording.execution import Emit, Plan, execute, told
+from taskruns.recording.bounds import safe_repr
+from taskruns.recording.execution import execute
 from taskruns.recording.flow_runs import FlowRunRecorder, recording
 from taskruns.recording.futures import Outcome, TaskFuture
 from taskruns.recording.outbox import outbox_of
+from taskruns.recording.progress import Emit, Plan, Progress
 from taskruns.recording.reports import TaskRunState
 
 R = TypeVar("R")
@@ -59,20 +62,48 @@ class Job(Struct, Generic[R], frozen=True, kw_only=True):
     kwargs: dict[str, Any]
     plan: Plan
 
-    def run(self, emit: Emit) -> R | None:
-        """Executes it."""
-        return execute(self.task.function, self.args, self.kwargs, self.plan, emit)
+    def run(self, emit: Emit, *, is_remote: bool = False) -> R | None:
+        """Executes it; `is_remote`: in another process."""
+        return execute(self.task.function, self.args, self.kwargs, Progress(self.plan, emit, is_remote=is_remote))
+
+
+class Parcel(Struct, Generic[R], frozen=True):
+    """A job on its way to a process pool, which an argument that does not unpickle in a worker would break."""
+
+    content: Job[R] | bytes
+
+    def __reduce__(self) -> Any:
+        """Pickles the job by itself, when the pool sends it and as the pool does."""
+        return Parcel, (bytes(ForkingPickler.dumps(self.content)),)
+
+    def opened(self) -> Job[R]:
+        """The job. Raises RuntimeError for one that does not unpickle."""
+        if isinstance(self.content, Job):
+            return self.content
+        try:
+            job: Job[R] = pickle.loads(self.content)
+        except BaseException as error:
+            raise RuntimeError(f"The task or its arguments do not unpickle: {safe_repr(error)}") from None
+        return job
 
 
 def in_executor(run: FlowRunRecorder, executor: Executor, job: Job[R]) -> TaskFuture[R]:
     """Has an executor execute a task run."""
     inner: Future[Outcome[R]]
     try:
-        inner = executor.submit(_work, job, Origin(process=_process, url=run.url))
+        origin = Origin(process=_process, url=run.url)
+        if isinstance(executor, ProcessPoolExecutor):
+            inner = executor.submit(_unpack_and_work, Parcel(job), origin)
+        else:
+            inner = executor.submit(_work, job, origin)
     except Exception as error:
         inner = Future()
         inner.set_exception(error)
     return TaskFuture(inner, job.plan, run.emit)
+
+
+def _unpack_and_work(parcel: Parcel[R], origin: Origin) -> Outcome[R]:
+    return _work(parcel.opened(), origin)
 
 
 def _work(job: Job[R], origin: Origin) -> Outcome[R]:
@@ -90,8 +121,13 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
         if report.state.type is StateType.RUNNING:
             live.put(report)
 
-    outcome = _outcome(partial(job.run, emit), states)
-    return outcome if outcome.error is None else Outcome(error=_portable(outcome.error), states=states)
+    outcome = _outcome(partial(job.run, emit, is_remote=True), states)
+    if outcome.error is not None:
+        return Outcome(error=_portable(outcome.error), states=states)
+    try:
+        return Outcome(pickled=pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL), states=states)
+    except Exception:
+        return outcome  # that of Dask pickles more, and any other says why it cannot
 
 
 def _outcome(call: Callable[[], R | None], states: Sequence[TaskRunState]) -> Outcome[R]:
@@ -108,6 +144,6 @@ def _portable(error: BaseException) -> BaseException:
         error.add_note(f"In the process of the worker:\n{where}")
         pickle.loads(pickle.dumps(error))
     except Exception:
-        error = RuntimeError(f"A task raised what can not be pickled: {told(error)}")
+        error = RuntimeError(f"A task raised what can not be pickled: {safe_repr(error)}")
         error.add_note(f"In the process of the worker:\n{where}")
     return error

@@ -50,8 +50,14 @@ class _Keeping(Struct, frozen=True, kw_only=True):
         """
         if value is None:
             return constant(None)
-        location = locations.render(self.location, self.serializer.extension, fields)
-        return self._store(location, partial(_dump, self.serializer, value))
+        return self._store(self._location(fields), partial(_dump, self.serializer, value))
+
+    def place(self, **fields: Unpack[Fields]) -> str:
+        """Returns where `write` keeps a result with these fields: a path or a URL. Raises InvalidTemplate."""
+        return self._place(self._location(fields)).name
+
+    def _location(self, fields: Fields) -> str:
+        return locations.render(self.location, self.serializer.extension, fields)
 
     def read(self, reference: models.ResultReference, /, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Any:
         """Returns the value that a reference names, which has to lie in this storage, and is trusted for that.

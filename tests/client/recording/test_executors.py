@@ -18,7 +18,7 @@ import cloudpickle
 import pytest
 
 from taskruns import StateType, flow_run, task
-from taskruns.recording.execution import TICK, Plan, Progress
+from taskruns.recording.progress import TICK, Plan, Progress
 from taskruns.recording.reports import TaskRunState
 from tests.client.recording.recorded import history, task_run, task_runs, types
 from tests.waiting import eventually

@@ -1,0 +1,47 @@
+"""Where task runs of a flow run keep their results: each has a place of its own, so that none overwrites another's."""
+
+import threading
+
+from taskruns.recording.progress import Plan
+from taskruns.results import ConstantResult, InvalidTemplate, PrefectResult, Storage
+
+
+class Places:
+    """The places that are taken."""
+
+    def __init__(self) -> None:
+        """None is taken."""
+        self._lock = threading.Lock()
+        self._owners: dict[str, str] = {}
+
+    def claim(self, plan: Plan) -> None:
+        """Takes the place of a task run's result.
+
+        Raises:
+            ValueError: If another task run has taken it.
+        """
+        storage = plan.result
+        # Without a location of its own, a storage keeps results by flow run, slug and map index.
+        if (
+            isinstance(storage, PrefectResult | ConstantResult | None)
+            or storage.location is None
+            or names_task_run(storage)
+        ):
+            return
+        try:
+            place = storage.place(**plan.fields)
+        except InvalidTemplate:
+            return  # which writing the result will say
+        owner = plan.task_slug if plan.map_index < 0 else f"{plan.task_slug}[{plan.map_index}]"
+        with self._lock:
+            first = self._owners.setdefault(place, owner)
+        if first != owner:
+            raise ValueError(
+                f"{owner} would write its result over that of {first}, to {place}: the location "
+                f"{storage.location!r} needs {{task_slug}} and, for a map, {{map_index}}."
+            )
+
+
+def names_task_run(storage: Storage | None) -> bool:
+    """Whether the location of results has the id of the task run in it."""
+    return "{task_run_id" in (getattr(storage, "location", None) or "")

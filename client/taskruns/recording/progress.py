@@ -1,0 +1,198 @@
+"""One task run: what it is, the states that it comes to, and where its result is kept."""
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NoReturn, TypeAlias
+from uuid import UUID, uuid4
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from taskruns import results
+from taskruns.errors import ResultError, TaskRunsError
+from taskruns.models import StateCreate, StateType
+from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, safe_json, safe_repr, safe_text
+from taskruns.recording.reports import TaskRunState
+from taskruns.results import Storage
+
+Emit: TypeAlias = Callable[[TaskRunState], None]
+
+REFERENCE_MOST = 500_000
+"""How many bytes the reference to a result may have, as one that is the value itself."""
+TICK = timedelta(microseconds=1)
+_log = logging.getLogger("taskruns")
+
+
+class Skip(Exception):
+    """Raise it in a task that is not needed this time: the task run is Skipped and the call returns None."""
+
+
+class TaskTimedOut(TaskRunsError, TimeoutError):
+    """A task took longer than its `timeout`."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """All that is to know about one task run to execute it anywhere."""
+
+    flow_run_id: UUID
+    task_slug: str
+    map_index: int
+    task_name: str
+    tags: tuple[str, ...]
+    max_retries: int
+    retry_delay: float
+    timeout: float | None
+    result: Storage | None
+    fields: dict[str, Any]
+    """What the location of the result may name."""
+    made: datetime
+    """When the task run was made. All its states are later, also those of a machine with a clock that is behind."""
+
+    def state(
+        self,
+        type: StateType,
+        message: str,
+        timestamp: datetime,
+        result: dict[str, Any] | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> TaskRunState:
+        """A state of this task run, to report."""
+        return TaskRunState(
+            flow_run_id=self.flow_run_id,
+            task_slug=self.task_slug,
+            map_index=self.map_index,
+            task_name=self.task_name,
+            tags=self.tags,
+            state=StateCreate(
+                id=uuid4(),
+                type=type,
+                message=safe_text(message, WHOLE_MESSAGE_MOST),
+                timestamp=timestamp,
+                result=UNSET if result is None else result,
+                details=UNSET if details is None else details,
+            ),
+        )
+
+
+class Progress:
+    """What a task run has come to so far, told state by state."""
+
+    def __init__(self, plan: Plan, emit: Emit, *, is_remote: bool = False) -> None:
+        """Tells the states to `emit`; `is_remote`: what the task returns is for another process."""
+        self.plan: Final = plan
+        self.is_remote: Final = is_remote
+        self._emit = emit
+        self._latest = plan.made
+        self._tries = 0
+        self._late: TaskTimedOut | None = None
+
+    def come_to(
+        self,
+        type: StateType,
+        message: str,
+        *,
+        result: dict[str, Any] | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
+        self._latest = max(datetime.now(UTC), self._latest + TICK)
+        self._emit(self.plan.state(type, message, self._latest, result, details))
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a try has begun."""
+        return self._tries > 0
+
+    def begin(self) -> None:
+        """A try begins."""
+        self._tries += 1
+        self.come_to(StateType.RUNNING, "Starting task run.")
+
+    def succeed(self, kept: tuple[str, dict[str, Any] | None]) -> None:
+        """The task returned; `kept` is what `keep` made of its value."""
+        message, reference = kept
+        self.come_to(StateType.SUCCESS, message, result=reference)
+
+    def fail(self, error: BaseException) -> float | None:
+        """The task raised: seconds to wait for the next try; None if there is none."""
+        if isinstance(error, Skip):
+            nothing = results.wire(results.ConstantResult(None).write(None))
+            self.come_to(StateType.SKIPPED, _message(error) or "The task was not needed.", result=nothing)
+        elif is_stop(error):
+            self.come_to(StateType.CANCELLED, f"Stopped by {type(error).__name__}.")
+        elif isinstance(error, Exception) and self._tries <= self.plan.max_retries:
+            return self._retry(error)
+        elif error is self._late:
+            self.come_to(StateType.TIMED_OUT, str(error))
+        else:
+            self.come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+        return None
+
+    def refuse(self, reason: str) -> NoReturn:
+        """The task returned what cannot be recorded: it Failed, however many tries are left."""
+        error = TypeError(f"{self.plan.task_name} {reason}")
+        self.come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+        raise error
+
+    def cancel(self) -> None:
+        """Somebody took the task run back before it began."""
+        self.come_to(StateType.CANCELLED, "Cancelled.")
+
+    def late(self) -> TaskTimedOut:
+        """The try took too long: the error to raise. That of a task that this one calls is an error like any other."""
+        self._late = TaskTimedOut(f"Task run took longer than {self.plan.timeout:g} s.")
+        return self._late
+
+    @contextmanager
+    def stoppable(self) -> Generator[None, None, None]:
+        """Tells it too if somebody stops the task run between two tries or while its result is written."""
+        try:
+            yield
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def _retry(self, error: Exception) -> float:
+        delay = self.plan.retry_delay
+        self.come_to(
+            StateType.RETRYING,
+            f"Retrying after try {self._tries} of {self.plan.max_retries + 1}: {safe_repr(error)}",
+            details={"start_time": (datetime.now(UTC) + timedelta(seconds=delay)).isoformat()},
+        )
+        return delay
+
+
+def is_stop(error: BaseException) -> bool:
+    """Whether somebody wanted it to stop: Ctrl-C, a cancelled coroutine, an exit without an error."""
+    if isinstance(error, SystemExit):
+        return error.code in (None, 0)
+    return not isinstance(error, Exception)
+
+
+def _message(error: Exception) -> str:
+    try:
+        return safe_text(str(error))
+    except Exception:
+        return ""
+
+
+def keep(value: object, plan: Plan) -> tuple[str, dict[str, Any] | None]:
+    """Writes what a task returned to where its result is kept: the message of its success, and the reference."""
+    message = "Task run succeeded."
+    if plan.result is None:
+        return message, None
+    try:
+        reference = results.wire(plan.result.write(value, **plan.fields))
+        size = len(msgspec.json.encode(reference))
+        if size > REFERENCE_MOST:
+            raise ResultError(f"The reference to it would have {size} bytes: more than {REFERENCE_MOST}.")
+        if safe_json(reference) != reference:
+            raise ResultError("The reference to it has NUL, a broken surrogate, or more than 100 levels.")
+    except Exception as error:
+        # The task did its work; that its result is lost is no reason to do it again.
+        message = f"{message} Its result could not be kept: {safe_repr(error)}"
+        _log.warning("%s: %s", plan.task_slug, message)
+        return message, None
+    return message, reference

@@ -1,0 +1,76 @@
+"""What was submitted in a flow run: it ends after all of it, and fails by what failed and nobody looked at."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from taskruns.recording.futures import Watch, WatchedFuture, WatchedTask, running_loop
+
+Submitted: TypeAlias = WatchedFuture[Any] | WatchedTask[Any]
+
+LOOP_SECONDS = 1.0
+"""How often to see whether an event loop still runs."""
+
+
+class Submissions:
+    """What was submitted and has not ended. What has ended is not held, so that its values may go."""
+
+    def __init__(self) -> None:
+        """Nothing was submitted."""
+        self._changed = threading.Condition()
+        self._pending: set[Submitted] = set()
+        self._failed: list[Watch] = []
+        self._at_end: Callable[[], None] | None = None
+
+    def add(self, submitted: Submitted) -> None:
+        """Has the flow run end after it."""
+        with self._changed:
+            self._pending.add(submitted)
+        settle: Callable[[Any], None] = self._settle
+        submitted.add_done_callback(settle)
+
+    def _settle(self, submitted: Submitted) -> None:
+        with self._changed:
+            self._pending.discard(submitted)
+            if submitted.has_failed():
+                self._failed.append(submitted.watch)
+            at_end = None if self._pending else self._at_end
+            self._changed.notify_all()
+        if at_end is not None:
+            at_end()
+
+    def withdraw(self, *, is_stop: bool) -> None:
+        """Takes back what has not begun; `is_stop`: coroutines that have begun are cancelled too."""
+        with self._changed:
+            pending = list(self._pending)
+        for submitted in pending:
+            submitted.withdraw(is_stop=is_stop)
+
+    def wait(self) -> None:
+        """Waits until all has ended, except for what no event loop executes while this thread waits."""
+        own = running_loop()
+        with self._changed:
+            # An event loop that stops for good says nothing.
+            while any(one.loop is None or (one.loop is not own and one.loop.is_running()) for one in self._pending):
+                self._changed.wait(LOOP_SECONDS)
+
+    async def wait_async(self) -> None:
+        """Waits until all has ended, without blocking the event loop."""
+        if self._pending:
+            # With a place of its own: the tasks that it waits for need those that there are.
+            await run_sync(self.wait, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+
+    def call_at_end(self, function: Callable[[], None]) -> None:
+        """Calls a function once all has ended that an event loop executes; now, if there is nothing of that."""
+        with self._changed:
+            if any(one.loop is not None and one.loop.is_running() for one in self._pending):
+                self._at_end = function
+                return
+        function()
+
+    def count_failed_unseen(self) -> int:
+        """How many failed while nobody asked how they ended."""
+        return sum(not watch.is_seen for watch in self._failed)
