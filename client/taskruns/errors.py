@@ -48,6 +48,10 @@ class ChildError(ResultError):
     """A child of a mapped task run has no result to load; `get_result(missing="none")` puts None in its place."""
 
 
+class ChildMissing(ChildError):
+    """A mapped task run has no child with a map index below the highest: it was not reported, or not yet."""
+
+
 class ChildNotReady(ChildError):
     """A child of a mapped task run is not finished: ask again when it is."""
 

@@ -1,29 +1,26 @@
 """`TaskRunView` and `AsyncTaskRunView`: a task run as a Python object, that can load what the task returned."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from anyio.to_thread import run_sync
 
 from taskruns import results
 from taskruns.client import AsyncClient, Client, default_client
-from taskruns.errors import ChildError, ChildNotReady, ChildWithoutResult, NoResultType, NoSuchTaskRun
-from taskruns.models import ChildResult, ConstantResult, ResultReference, TaskRun
+from taskruns.errors import NoResultType, NoSuchTaskRun
+from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
+from taskruns.models import ChildResult, TaskRun
 from taskruns.pages import Turns
 from taskruns.states import State
 
 C = TypeVar("C", Client, AsyncClient)
-Missing: TypeAlias = Literal["raise", "none"]
 
 MOST = 1000
 """How many items the service gives at once at most."""
-READERS = 16
-"""How many results of children are read at once."""
 
 
 class _Absent:
@@ -133,9 +130,9 @@ class _TaskRunView(Generic[C]):
                 error.add_note(f"The task run is {self.state!r}.")
             raise
 
-    def _keep(self, result: Any, children: Sequence[ChildResult]) -> Any:
+    def _keep(self, result: Any, children: Sequence[ChildResult | None]) -> Any:
         """Keeps a result to give it again, unless some of it is missing."""
-        if all(map(_is_kept, children)):
+        if all(kept_reference(child) is not None for child in children):
             self._result = result
         return result
 
@@ -194,7 +191,8 @@ class TaskRunView(_TaskRunView[Client]):
         """Loads what the task returned, once; of a mapped task run, a list of what its children returned.
 
         Args:
-            missing: What to do about children without a result: "raise", or "none" for None in their place.
+            missing: What to do about children without a result, and about map indexes below the highest that have no
+                child: "raise", or "none" for None in their place.
             trust: Load it though that may run code of who wrote it. Results below TASKRUNS_TRUSTED_RESULTS, and those
                 written as JSON, need no trust.
             max_bytes: How large one result may be.
@@ -203,9 +201,10 @@ class TaskRunView(_TaskRunView[Client]):
             ResultNotReady: If the task run is not finished.
             NoResultType: If its task keeps no result, or it failed.
             ResultNotPersisted: If its result was not written anywhere.
-            ChildNotReady, ChildWithoutResult: If a child has no result.
+            ChildMissing, ChildNotReady, ChildWithoutResult: If a child is not there or has no result.
             ResultError: If it can not be read or is not trusted; see `taskruns.results`.
         """
+        check_missing(missing)
         if self._result is not _NOT_LOADED:
             return self._result
         load = partial(results.load, trust=trust, max_bytes=max_bytes)
@@ -219,7 +218,8 @@ class TaskRunView(_TaskRunView[Client]):
             turns = turns.after(answer.next)
             answer = self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
             children += answer.children or ()
-        return self._keep(_load_children(self.task_slug, children, missing, load), children)
+        places = in_places(self.task_slug, children)
+        return self._keep(load_children(self.task_slug, places, missing, load), places)
 
 
 class AsyncTaskRunView(_TaskRunView[AsyncClient]):
@@ -263,6 +263,7 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
         self, *, missing: Missing = "raise", trust: bool = False, max_bytes: int = results.DEFAULT_MAX_BYTES
     ) -> Any:
         """Loads what the task returned, in a thread; arguments and errors are those of `TaskRunView.get_result`."""
+        check_missing(missing)
         if self._result is not _NOT_LOADED:
             return self._result
         load = partial(results.load, trust=trust, max_bytes=max_bytes)
@@ -276,7 +277,8 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
             turns = turns.after(answer.next)
             answer = await self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
             children += answer.children or ()
-        return self._keep(await run_sync(_load_children, self.task_slug, children, missing, load), children)
+        places = in_places(self.task_slug, children)
+        return self._keep(await run_sync(load_children, self.task_slug, places, missing, load), places)
 
 
 def _found(items: Sequence[TaskRun], task_slug: str, flow_run_id: UUID | str, map_index: int) -> TaskRun:
@@ -284,36 +286,3 @@ def _found(items: Sequence[TaskRun], task_slug: str, flow_run_id: UUID | str, ma
         which = f"slug {task_slug!r} and the map index {map_index}"
         raise NoSuchTaskRun(f"The flow run {flow_run_id} has no task run with the {which}.")
     return items[0]
-
-
-def _is_kept(child: ChildResult) -> bool:
-    reference = child.reference
-    return reference is not None and (reference.location is not None or isinstance(reference, ConstantResult))
-
-
-def _load_children(
-    task_slug: str, children: Sequence[ChildResult], missing: Missing, load: Callable[[ResultReference], Any]
-) -> list[Any]:
-    """Loads the results of the children of a map, several at once, in the order of their map indexes."""
-    if missing == "raise":
-        for child in children:
-            if not _is_kept(child):
-                raise _child_error(task_slug, child)
-
-    def value(child: ChildResult) -> Any:
-        return load(child.reference) if child.reference is not None and _is_kept(child) else None
-
-    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="taskruns-result") as readers:
-        try:
-            return list(readers.map(value, children))
-        except BaseException:
-            readers.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _child_error(task_slug: str, child: ChildResult) -> ChildError:
-    what = f"{task_slug} has no result of the item {child.map_index}, which is {child.state}"
-    how = 'get_result(missing="none") gives the others.'
-    if not State(child.state).is_finished():
-        return ChildNotReady(f"{what}: ask again when it is finished; {how}")
-    return ChildWithoutResult(f"{what}; {how}")

@@ -20,6 +20,7 @@ from taskruns import (
     TaskRunView,
 )
 from taskruns.errors import (
+    ChildMissing,
     ChildNotReady,
     ChildWithoutResult,
     FlowRunNotFound,
@@ -196,7 +197,7 @@ def test_a_mapped_parent_has_all_results_in_one_request(counting: Counting) -> N
 def test_a_map_that_is_wider_than_a_page_takes_a_request_a_page(counting: Counting) -> None:
     flow_run_id = record(counting.client)
     value = succeeded(5)
-    for start in (0, 1000):
+    for start in (0, 900):
         items = [
             run_of("inc-1", StateCreate(type=value.type, result=value.result), map_index=n)
             for n in range(start, start + 900)
@@ -269,6 +270,42 @@ def test_a_child_without_a_result_hides_the_others_only_if_asked_to(
     assert view.get_result(missing="none") == ["a", None, None, "d"]
     with pytest.raises(error):
         view.get_result()
+
+
+def constant(value: Any) -> StateCreate:
+    """The state of a task run that returned what is the same in every run."""
+    return StateCreate(type=StateType.SUCCESS, result={"type": "ConstantResult", "value": value})
+
+
+@pytest.mark.parametrize("indexes", [(0, 1, 3), (3, 1), (1, 2)])
+def test_results_are_at_the_map_indexes_of_their_children(client: Client, indexes: tuple[int, ...]) -> None:
+    children = [run_of("inc-1", constant(index * 10), map_index=index) for index in indexes]
+    flow_run_id = record(client, run_of("inc-1", StateCreate(type=StateType.MAPPED)), *children)
+    view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
+    lowest = min(set(range(max(indexes))) - set(indexes))
+    with pytest.raises(ChildMissing, match=f"no child with the map index {lowest}, but some with higher ones"):
+        view.get_result()
+    expected = [index * 10 if index in indexes else None for index in range(max(indexes) + 1)]
+    assert view.get_result(missing="none") == expected
+    missing = [run_of("inc-1", constant(index * 10), map_index=index) for index in range(4) if index not in indexes]
+    client.flow_runs.report(flow_run_id, items=missing)
+    # What was missing is looked for again.
+    assert view.get_result() == [0, 10, 20, 30]
+
+
+def test_gaps_take_no_more_memory_than_children(client: Client) -> None:
+    children = [run_of("inc-1", constant(index), map_index=index) for index in (0, 2_000_000_000)]
+    flow_run_id = record(client, run_of("inc-1", StateCreate(type=StateType.MAPPED)), *children)
+    view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
+    with pytest.raises(ChildMissing, match="2 children with map indexes up to 2000000000"):
+        view.get_result(missing="none")
+
+
+def test_what_to_do_about_missing_children_is_one_of_two(client: Client) -> None:
+    flow_run_id = record(client, *mapped(constant(1)))
+    view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
+    with pytest.raises(ValueError, match='missing is \'None\': it has to be "raise" or "none"'):
+        view.get_result(missing="None")  # type: ignore[arg-type]
 
 
 def test_a_pickle_of_others_is_loaded_only_on_trust(client: Client, tmp_path: Path) -> None:
@@ -410,6 +447,11 @@ async def test_async_results_raise_the_same_errors(client: Client, async_client:
     with pytest.raises(ChildWithoutResult):
         await parent.get_result()
     assert await parent.get_result(missing="none") == ["a", None]
+    client.flow_runs.report(flow_run_id, items=[run_of("inc-1", constant("d"), map_index=3)])
+    assert await parent.get_result(missing="none") == ["a", None, None, "d"]
+    client.flow_runs.report(flow_run_id, items=[run_of("inc-1", constant("b"), map_index=1)])
+    with pytest.raises(ChildMissing, match="map index 2"):
+        await parent.get_result()
     with pytest.raises(ResultNotReady):
         await (await view.get_task_run("b-1")).get_result()
 
