@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from taskruns import deadlines
 from taskruns._generated.types import Call
-from taskruns.exchange import Exchange, Options, Position, decoded, read_options
+from taskruns.exchange import UNBUILDABLE, Exchange, Options, Position, decoded, read_options
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 
@@ -38,6 +38,19 @@ def _documented(build: Callable[..., Any], method: Callable[P, T]) -> Callable[P
 @cache
 def _signature(build: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(build).replace(return_annotation=inspect.Signature.empty)
+
+
+def _built(build: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+    """Builds a call; raises TypeError with the method's name and the nearest parameter if one is unknown."""
+    parameters = _signature(build).parameters
+    for name in kwargs:
+        if name not in parameters:
+            from difflib import get_close_matches
+
+            nearest = get_close_matches(name, parameters, n=1)
+            advice = f" Did you mean {nearest[0]}?" if nearest else f" It has {', '.join(parameters) or 'none'}."
+            raise TypeError(f"{build.__module__.rpartition('.')[2]} has no parameter {name}.{advice}")
+    return build(*args, **kwargs)
 
 
 def _turned(call: Call[T], cursor: str) -> Call[T]:
@@ -147,12 +160,15 @@ class Client:
         Raises:
             ProblemError: If the service answered with a problem.
             ConnectionFailed: If it did not answer.
+            InvalidArgument: If no request can be made of the arguments.
             AnswerTooLarge: If the answer has more than `max_answer_bytes`.
         """
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
             try:
                 response = self._answer(exchange)
+            except UNBUILDABLE as cause:
+                raise exchange.unbuildable(cause) from cause
             except httpx.RequestError as cause:
                 wait = exchange.failed(cause)
             else:
@@ -188,7 +204,7 @@ class Client:
 
         def method(*args: P.args, **kwargs: P.kwargs) -> T:
             repeatable = complete(kwargs)
-            return self.send(build(*args, **kwargs), repeatable=repeatable)
+            return self.send(_built(build, *args, **kwargs), repeatable=repeatable)
 
         return _documented(build, method)
 
@@ -199,7 +215,7 @@ class Client:
             return Page(self.send(call), lambda cursor: page(_turned(call, cursor)))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Page[T]:
-            return page(build(*args, **kwargs))
+            return page(_built(build, *args, **kwargs))
 
         return _documented(build, method)
 
@@ -304,6 +320,8 @@ class AsyncClient:
         while True:
             try:
                 response = await self._answer(exchange)
+            except UNBUILDABLE as cause:
+                raise exchange.unbuildable(cause) from cause
             except httpx.RequestError as cause:
                 wait = exchange.failed(cause)
             except TimeoutError:
@@ -337,7 +355,7 @@ class AsyncClient:
 
         async def method(*args: P.args, **kwargs: P.kwargs) -> T:
             repeatable = complete(kwargs)
-            return await self.send(build(*args, **kwargs), repeatable=repeatable)
+            return await self.send(_built(build, *args, **kwargs), repeatable=repeatable)
 
         return _documented(build, method)
 
@@ -348,7 +366,7 @@ class AsyncClient:
             return AsyncPage(await self.send(call), lambda cursor: page(_turned(call, cursor)))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
-            call = build(*args, **kwargs)
+            call = _built(build, *args, **kwargs)
             return AsyncListing(lambda: page(call))
 
         return _documented(build, method)

@@ -20,6 +20,10 @@ class InvalidSetting(TaskRunsError, ValueError):
     """A setting is not what it has to be."""
 
 
+class InvalidArgument(TaskRunsError, ValueError):
+    """No request can be made of the arguments of a call; nothing was sent."""
+
+
 class ConnectionFailed(TaskRunsError):
     """The service could not be reached, or the connection to it was lost."""
 
@@ -118,6 +122,9 @@ class Unauthenticated(ProblemError):
 
     of_status = 401
     of_code = "unauthenticated"
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: give `api_key=`, or set TASKRUNS_API_KEY."
 
 
 class Forbidden(ProblemError):

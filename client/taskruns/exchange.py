@@ -2,6 +2,7 @@
 
 import logging
 import platform
+from collections import Counter
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -11,13 +12,24 @@ from msgspec.structs import replace
 
 from taskruns import bodies, settings
 from taskruns._generated.types import Call
-from taskruns.errors import ConnectionFailed, InvalidAnswer, InvalidSetting, TimedOut, problem_error
+from taskruns.errors import (
+    ConnectionFailed,
+    InvalidAnswer,
+    InvalidArgument,
+    InvalidSetting,
+    TimedOut,
+    problem_error,
+)
 from taskruns.policy import Attempts, Policy
 from taskruns.text import escape_causes, excerpt
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
+MAX_VALUES = 100
+"""How many values of a parameter the service takes at most."""
+UNBUILDABLE = (httpx.InvalidURL, UnicodeEncodeError)
+"""What httpx raises of a request that it cannot build, which is no `httpx.RequestError`."""
 _POSITION = "X-Taskruns-Position"
 _END_OF_LOG = 2**63 - 1
 _MAX_POSITION_DIGITS = len(str(_END_OF_LOG))
@@ -116,7 +128,17 @@ class Exchange:
     """One call and its attempts: what to send, and what to make of what came back. It does no I/O."""
 
     def __init__(self, call: Call[Any], options: Options, repeatable: bool | None, position: Position) -> None:
-        """`repeatable`: may the call be sent again (None: as its method says)."""
+        """`repeatable`: may the call be sent again (None: as its method says).
+
+        Raises:
+            InvalidArgument: If a parameter has more values than the service takes.
+        """
+        for name, count in Counter(name for name, _ in call.params).items():
+            if count > MAX_VALUES:
+                raise InvalidArgument(
+                    f"{name} of {call.operation} has {count} values, and the service takes {MAX_VALUES}: "
+                    "ask for the rest with further calls."
+                )
         self._position = position
         self._call = call
         self._url = options.url + call.path
@@ -163,6 +185,11 @@ class Exchange:
         if self._attempts.seconds_left() <= 0:
             raise httpx.ReadTimeout(f"The deadline of {self._policy.deadline:g} s has passed")
 
+    def unbuildable(self, cause: Exception) -> InvalidArgument:
+        """The error for a request that httpx could not build."""
+        escape_causes(cause)
+        return InvalidArgument(f"The request of {self._call.operation} cannot be built of its arguments: {cause}.")
+
     def failed(self, cause: httpx.RequestError) -> float:
         """Seconds to wait for the next attempt; raises if there is none."""
         escape_causes(cause)
@@ -182,6 +209,9 @@ class Exchange:
         request_id = response.headers.get("X-Request-Id", "")
         self._position.note(response)
         _log.debug("%s answered %d, request %s", self._call.operation, status, excerpt(request_id))
+        if (location := response.headers.get("Location")) and 300 <= status < 400 and status != 304:
+            told = f"{response.url} answered {status}, which leads to {location!r}; redirects are not followed."
+            raise InvalidAnswer(f"{told} If the service is there, give that URL (TASKRUNS_URL).")
         if status < 400:
             return None
         error = problem_error(status, response.content, request_id, self._call.path)

@@ -17,12 +17,14 @@ from taskruns.client import AsyncClient, Client
 from taskruns.errors import (
     ConnectionFailed,
     InvalidAnswer,
+    InvalidArgument,
     ProblemError,
     QueryTimeout,
     RateLimited,
     TaskRunNotFound,
     TaskRunsError,
     TimedOut,
+    Unauthenticated,
     Unavailable,
 )
 from taskruns.models import StateCreate, StateType, TaskRun, TaskRunReport, TaskRunStateReport
@@ -291,9 +293,8 @@ async def test_every_error_of_the_transport_is_one_of_ours(connect: Connect) -> 
         httpx.Response(200, content=b""),
         httpx.Response(200, content=b"[" * 100_000),
         httpx.Response(204),
-        httpx.Response(302, headers={"Location": "/login"}),
     ],
-    ids=["page", "member missing", "nothing", "deep", "another status", "redirect"],
+    ids=["page", "member missing", "nothing", "deep", "another status"],
 )
 async def test_answer_of_something_else_is_told_from_the_services(answer: httpx.Response, connect: Connect) -> None:
     answers = Answers(answer)
@@ -373,3 +374,43 @@ async def test_nobody_gets_to_see_the_key(
     shown += [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
     assert len(shown) > 6
     assert not any("S3cret" in text for text in shown)
+
+
+# What cannot be sent, or leads elsewhere.
+
+
+async def test_request_that_cannot_be_built_is_an_error_of_ours(connect: Connect) -> None:
+    ask = connect(Answers(httpx.Response(200)))
+    with pytest.raises(InvalidArgument, match="The request of list_task_runs cannot be built of its arguments: "):
+        await ask(lambda client: client.task_runs.list(flow_name="x" * 70_000))
+    with pytest.raises(InvalidArgument, match="The request of get_task_run cannot be built of its arguments: "):
+        await ask(lambda client: client.task_runs.get_if_changed(ID, if_none_match="\u2028"))
+
+
+async def test_too_many_values_are_refused_with_the_limit(connect: Connect) -> None:
+    answers = Answers(httpx.Response(200))
+    with pytest.raises(
+        InvalidArgument, match="flow_run_id of list_task_runs has 101 values, and the service takes 100"
+    ):
+        await connect(answers)(lambda client: client.task_runs.list(flow_run_id=[ID for _ in range(101)]))
+    assert answers.requests == []
+
+
+async def test_redirect_says_where_to(connect: Connect) -> None:
+    answers = Answers(httpx.Response(308, headers={"Location": "https://runs.example.com/health"}))
+    expected = "answered 308, which leads to 'https://runs.example.com/health'; redirects are not followed"
+    with pytest.raises(InvalidAnswer, match=expected):
+        await connect(answers)(lambda client: client.service.health())
+
+
+async def test_unknown_parameter_is_named_with_the_nearest(connect: Connect) -> None:
+    ask = connect(Answers(httpx.Response(200)))
+    with pytest.raises(TypeError, match=r"^list_task_runs has no parameter states\. Did you mean state\?$"):
+        await ask(lambda client: client.task_runs.list(states=["Failed"]))
+    with pytest.raises(TypeError, match=r"^get_health has no parameter qqq\. It has none\.$"):
+        await ask(lambda client: client.service.health(qqq=1))
+
+
+async def test_without_a_key_the_error_says_how_to_give_one(connect: Connect) -> None:
+    with pytest.raises(Unauthenticated, match=r"give `api_key=`, or set TASKRUNS_API_KEY\.$"):
+        await connect(Answers(httpx.Response(401)), max_retries=0)(lambda client: client.service.health())
