@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, update_wrapper
 from importlib import import_module
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from taskruns.models import StateType
 from taskruns.recording.bounds import NAME_MOST, check_names
@@ -33,6 +33,7 @@ from taskruns.recording.workers import Job, in_executor
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
 Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -54,12 +55,12 @@ class unmapped(Generic[T]):  # noqa: N801 # it reads as a word of the call: inc.
         self.value = value
 
 
-class Task(Generic[P, R]):
+class Task(Generic[P, R_co]):
     """A function that is recorded as a task run when it is called inside a flow run; made by `task`."""
 
     def __init__(
         self,
-        function: Callable[P, R],
+        function: Callable[P, R_co],
         *,
         name: str | None,
         slug: str | None,
@@ -106,19 +107,23 @@ class Task(Generic[P, R]):
     def _base(self) -> str:
         return "-".join((self.name, *self.tags)) if self.slug is None else self.slug
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Calls the function; inside a flow run as a task run."""
         run = current_flow_run()
         if run is None:
             return self.function(*args, **kwargs)
-        return cast(R, self._execute(Progress(self._plan_one(run), run.emit), args, kwargs))
+        return cast(R_co, self._execute(Progress(self._plan_one(run), run.emit), args, kwargs))
 
+    # Only Any fits Never, which a function without annotations returns: its map and submit are Any as well, and
+    # not those of a coroutine function.
+    @overload
+    def map(self: "Task[..., Never]", *iterables: "Iterable[Any] | unmapped[Any]", **named: Any) -> Any: ...
     @overload
     def map(
         self: "Task[..., Coroutine[Any, Any, T]]", *iterables: "Iterable[Any] | unmapped[Any]", **named: Any
     ) -> Coroutine[Any, Any, list[T]]: ...
     @overload
-    def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: Any) -> list[R]: ...
+    def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: Any) -> list[R_co]: ...
     def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: "Iterable[Any] | unmapped[Any]") -> Any:
         """Calls the function for each item; inside a flow run as the children of a mapped task run.
 
@@ -170,11 +175,13 @@ class Task(Generic[P, R]):
             raise
 
     @overload
+    def submit(self: "Task[P, Never]", *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
     def submit(  # type: ignore[overload-overlap] # a coroutine function is both, and the first is meant
         self: "Task[P, Coroutine[Any, Any, T]]", *args: P.args, **kwargs: P.kwargs
     ) -> "asyncio.Task[T]": ...
     @overload
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R_co]: ...
     def submit(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the function in the flow run's executor and returns a future; of an async task, an `asyncio.Task`.
 
@@ -208,7 +215,7 @@ class Task(Generic[P, R]):
         """Whether an event loop is to execute what a call has returned."""
         return self.is_async or (kind_of(value) == "coroutine" and running_loop() is not None)
 
-    def _job(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R]:
+    def _job(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R_co]:
         return Job(task=self, args=args, kwargs=kwargs, plan=plan)
 
     def _execute(self, progress: Progress, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -1,11 +1,14 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 """What people write with the client: type checkers have to know every type here, and find every mistake."""
 
+import asyncio
+from concurrent.futures import Future
 from typing import Any, assert_type
 from uuid import UUID
 
 import httpx
 
+from taskruns import task
 from taskruns.client import AsyncClient, Client
 from taskruns.errors import TaskRunNotFound, VersionConflict
 from taskruns.models import (
@@ -125,6 +128,37 @@ async def read_async(client: AsyncClient, id: UUID) -> None:
         assert_type(other, AsyncClient)
 
 
+@task
+def inc(x: int) -> int:
+    """A task."""
+    return x + 1
+
+
+@task(max_retries=1)
+async def fetch(url: str) -> bytes:
+    """A task that is awaited."""
+    return url.encode()
+
+
+@task
+def load(url: str) -> Any:
+    """A task of which nobody says what it returns."""
+    return url
+
+
+async def run_tasks() -> None:
+    """Calls, maps and submits tasks of both kinds."""
+    assert_type(inc(1), int)
+    assert_type(inc.map([1, 2]), list[int])
+    assert_type(inc.submit(1), Future[int])
+    assert_type(await fetch("a"), bytes)
+    assert_type(await fetch.map(["a"]), list[bytes])
+    assert_type(fetch.submit("a"), asyncio.Task[bytes])
+    assert_type(await fetch.submit("a"), bytes)
+    load.map(["a"])
+    load.submit("a")
+
+
 def make_mistakes(client: Client, id: UUID) -> None:
     """Each line has a mistake; a checker that finds none says that its comment is not needed."""
     client.task_runs.list(stat=["Failed"])  # type: ignore[call-arg]
@@ -143,6 +177,8 @@ def make_mistakes(client: Client, id: UUID) -> None:
     client.flow_runs.create(flow_name=None)  # type: ignore[arg-type]
     client.flow_runs.report(id, items=[StateCreate(type=StateType.RUNNING)])  # type: ignore[list-item]
     client.with_options(url="http://127.0.0.1:4200")  # type: ignore[call-arg]
+    inc("1")  # type: ignore[arg-type]
+    inc.submit("1")  # type: ignore[arg-type]
     Client(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
 
 
