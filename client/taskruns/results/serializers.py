@@ -35,8 +35,12 @@ class PickleSerializer(Struct, frozen=True):
         except MissingExtra as missing:
             try:
                 pickle.dump(value, file, _PROTOCOL)
-            # These three are how the standard library refuses.
-            except (pickle.PicklingError, AttributeError, TypeError):
+            # A TypeError is about what nobody can pickle, such as a lock; but for these two, which cloudpickle takes.
+            except TypeError as error:
+                if "'module'" not in str(error) and "code objects" not in str(error):
+                    raise
+                raise missing from None
+            except (pickle.PicklingError, AttributeError):
                 raise missing from None
         else:
             cloudpickle.dump(value, file, _PROTOCOL)

@@ -83,6 +83,25 @@ except MissingExtra as error:
     assert python(WITHOUT + tried, home) == told
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("__import__('threading').Lock()", "cannot pickle '_thread.lock' object"),
+        ("__import__('sys')", 'needs cloudpickle: pip install "taskruns[pickle]"'),
+    ],
+)
+def test_extra_is_named_only_of_values_that_it_takes(value: str, told: str, home: Path) -> None:
+    tried = f"""
+from taskruns.errors import ResultError
+from taskruns.results import *
+try:
+    LocalResult().write({value})
+except ResultError as error:
+    print(error)
+"""
+    assert told in python(WITHOUT + tried, home)
+
+
 def test_pickle_that_needs_cloudpickle_names_its_extra(home: Path) -> None:
     import cloudpickle
 
