@@ -14,6 +14,7 @@ from msgspec import UNSET
 from msgspec import UnsetType as Unset
 
 __all__ = [
+    "NOT_CHOSEN",
     "UNSET",
     "Answers",
     "Call",
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 Answers: TypeAlias = Mapping[int, Callable[[bytes], T]]
 """For each success status, what makes the answer of the body."""
+
+NOT_CHOSEN: Any = UNSET
+"""What an answer has in place of a member that was not asked for."""
 
 Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime that has a time zone."""

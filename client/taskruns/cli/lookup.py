@@ -53,7 +53,7 @@ def find_flow_run_ids(client: "Client", name: str | None, flow_name: str | None,
     )
     for flow_run in listed:
         # The filter takes capitals for small letters, and names that are longer.
-        if name in (None, flow_run.name) and isinstance(flow_run.id, UUID):
+        if name in (None, flow_run.name):
             found.append(flow_run.id)
         if len(found) == most:
             break

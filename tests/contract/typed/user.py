@@ -13,6 +13,7 @@ from taskruns.client import AsyncClient, Client
 from taskruns.errors import TaskRunNotFound, VersionConflict
 from taskruns.models import (
     Aggregate,
+    CurrentState,
     FlowRun,
     FlowRunFields,
     FlowRunStateReceipt,
@@ -62,7 +63,9 @@ def read_lists(client: Client, id: UUID) -> None:
         assert_type(task_run, TaskRun)
     for further in page.pages():
         assert_type(further, Page[TaskRun])
+    assert_type(client.task_runs.list(state="Failed", flow_run_id=id, map_index=3), Page[TaskRun])
     assert_type(client.task_runs.list_fields(fields=["state"]).items, list[TaskRunFields])
+    assert_type(client.task_runs.list_fields(fields="state").items[0].state, StateType)
     assert_type(client.task_runs.states(id).items, list[State])
     assert_type(client.flow_runs.list().items, list[FlowRunSummary])
     assert_type(client.flow_runs.list_fields(fields=["state"]).items, list[FlowRunFields])
@@ -106,6 +109,7 @@ def make(http_client: httpx.Client) -> None:
             client.task_runs.get(TEXT)
         except VersionConflict as error:
             assert_type(error.problem, Problem)
+            assert_type(error.problem.current, CurrentState | None)
             assert_type(error.raw, bytes)
         except TaskRunNotFound as error:
             assert_type((error.status, error.code, error.request_id), tuple[int, str, str])

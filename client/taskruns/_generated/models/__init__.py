@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from ..types import UNSET, OpenEnum, Timestamp, Unset
+from ..types import NOT_CHOSEN, UNSET, OpenEnum, Timestamp, Unset
 
 __all__ = [
     "Aggregate",
@@ -340,9 +340,9 @@ class Fault(Struct, kw_only=True, frozen=True):
     """
 
     detail: str
-    header: str | None | Unset = UNSET
-    parameter: str | None | Unset = UNSET
-    pointer: str | None | Unset = UNSET
+    header: str | None = None
+    parameter: str | None = None
+    pointer: str | None = None
 
 
 class FlowRun(Struct, kw_only=True, frozen=True):
@@ -414,41 +414,41 @@ class FlowRunCreate(Struct, kw_only=True, frozen=True):
 class FlowRunFields(Struct, kw_only=True, frozen=True):
     """A flow run with the members that `fields` names."""
 
-    created: Timestamp | Unset = UNSET
+    created: Timestamp = NOT_CHOSEN
     """When the service made it."""
-    duration: float | None | Unset = UNSET
+    duration: float | None = NOT_CHOSEN
     """Seconds from start to end."""
-    end_time: Timestamp | None | Unset = UNSET
+    end_time: Timestamp | None = NOT_CHOSEN
     """When it came to its current state, if that is a finished one."""
-    flow_id: UUID | Unset = UNSET
+    flow_id: UUID = NOT_CHOSEN
     """The id of the flow."""
-    flow_name: str | Unset = UNSET
+    flow_name: str = NOT_CHOSEN
     """The name of the flow."""
-    id: UUID | Unset = UNSET
+    id: UUID = NOT_CHOSEN
     """The id of the flow run."""
-    labels: list[str] | Unset = UNSET
+    labels: list[str] = NOT_CHOSEN
     """Its labels."""
-    name: str | Unset = UNSET
+    name: str = NOT_CHOSEN
     """The name of the run."""
-    queue_time: float | None | Unset = UNSET
+    queue_time: float | None = NOT_CHOSEN
     """Seconds from its earliest state to its start."""
-    run_count: int | Unset = UNSET
+    run_count: int = NOT_CHOSEN
     """How often it was Running."""
-    sequence: int | Unset = UNSET
+    sequence: int = NOT_CHOSEN
     """How many changes it and its task runs had; its ETag."""
-    start_time: Timestamp | None | Unset = UNSET
+    start_time: Timestamp | None = NOT_CHOSEN
     """When it was Running first."""
-    state: StateType | Unset = UNSET
+    state: StateType = NOT_CHOSEN
     """The type of its current state; Pending before any state was reported."""
-    state_message: str | None | Unset = UNSET
+    state_message: str | None = NOT_CHOSEN
     """The message of its current state."""
-    state_timestamp: Timestamp | None | Unset = UNSET
+    state_timestamp: Timestamp | None = NOT_CHOSEN
     """When it came to its current state."""
-    task_run_counts: dict[str, int] | Unset = UNSET
+    task_run_counts: dict[str, int] = NOT_CHOSEN
     """How many of its task runs are in each state."""
-    updated: Timestamp | Unset = UNSET
+    updated: Timestamp = NOT_CHOSEN
     """When the service last changed it."""
-    version: int | Unset = UNSET
+    version: int = NOT_CHOSEN
     """How often its state has changed."""
 
 
@@ -547,19 +547,19 @@ class GCSResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="GCSRes
 class GroupKey(Struct, kw_only=True, frozen=True):
     """What the task runs of a group have in common: a member for each `group_by`."""
 
-    day: Timestamp | None | Unset = UNSET
+    day: Timestamp | None = NOT_CHOSEN
     """The day (UTC) of their start; null: not started."""
-    flow_name: str | Unset = UNSET
+    flow_name: str = NOT_CHOSEN
     """The flow."""
-    flow_run_id: UUID | Unset = UNSET
+    flow_run_id: UUID = NOT_CHOSEN
     """The flow run."""
-    hour: Timestamp | None | Unset = UNSET
+    hour: Timestamp | None = NOT_CHOSEN
     """The hour (UTC) of their start; null: not started."""
-    map_parent: UUID | None | Unset = UNSET
+    map_parent: UUID | None = NOT_CHOSEN
     """The mapped task run whose children they are; null: of none."""
-    state: StateType | Unset = UNSET
+    state: StateType = NOT_CHOSEN
     """The type of the state."""
-    task_slug: str | Unset = UNSET
+    task_slug: str = NOT_CHOSEN
     """The task."""
 
 
@@ -579,9 +579,9 @@ class ItemProblem(Struct, kw_only=True, frozen=True):
     """The code, as in a problem."""
     detail: str
     """What went wrong and what to do."""
-    current: CurrentState | Unset = UNSET
+    current: CurrentState | None = None
     """What the run is now."""
-    errors: list[Fault] | Unset = UNSET
+    errors: list[Fault] | None = None
     """Which of its states, and why."""
 
 
@@ -612,22 +612,22 @@ class LocalResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Loca
 class Measures(Struct, kw_only=True, frozen=True):
     """The measures that were asked for. Durations and queue times are in seconds; null if no task run has one."""
 
-    avg_duration: float | None | Unset = UNSET
-    avg_queue_time: float | None | Unset = UNSET
-    first_start_time: Timestamp | None | Unset = UNSET
-    last_end_time: Timestamp | None | Unset = UNSET
-    max_duration: float | None | Unset = UNSET
-    max_queue_time: float | None | Unset = UNSET
-    min_duration: float | None | Unset = UNSET
-    min_queue_time: float | None | Unset = UNSET
-    p50_duration: float | None | Unset = UNSET
-    p50_queue_time: float | None | Unset = UNSET
-    p95_duration: float | None | Unset = UNSET
-    p95_queue_time: float | None | Unset = UNSET
-    p99_duration: float | None | Unset = UNSET
-    p99_queue_time: float | None | Unset = UNSET
-    sum_duration: float | None | Unset = UNSET
-    sum_queue_time: float | None | Unset = UNSET
+    avg_duration: float | None = NOT_CHOSEN
+    avg_queue_time: float | None = NOT_CHOSEN
+    first_start_time: Timestamp | None = NOT_CHOSEN
+    last_end_time: Timestamp | None = NOT_CHOSEN
+    max_duration: float | None = NOT_CHOSEN
+    max_queue_time: float | None = NOT_CHOSEN
+    min_duration: float | None = NOT_CHOSEN
+    min_queue_time: float | None = NOT_CHOSEN
+    p50_duration: float | None = NOT_CHOSEN
+    p50_queue_time: float | None = NOT_CHOSEN
+    p95_duration: float | None = NOT_CHOSEN
+    p95_queue_time: float | None = NOT_CHOSEN
+    p99_duration: float | None = NOT_CHOSEN
+    p99_queue_time: float | None = NOT_CHOSEN
+    sum_duration: float | None = NOT_CHOSEN
+    sum_queue_time: float | None = NOT_CHOSEN
 
 
 class PandasSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
@@ -677,11 +677,11 @@ class Problem(Struct, kw_only=True, frozen=True):
     """The code in words."""
     type: str
     """A URI for the code."""
-    current: CurrentState | Unset = UNSET
+    current: CurrentState | None = None
     """What the run is now."""
-    errors: list[Fault] | Unset = UNSET
+    errors: list[Fault] | None = None
     """What is wrong with the request, and where."""
-    limit: int | Unset = UNSET
+    limit: int | None = None
     """The limit that was passed."""
 
 
@@ -835,45 +835,45 @@ class TaskRun(Struct, kw_only=True, frozen=True):
 class TaskRunFields(Struct, kw_only=True, frozen=True):
     """A task run with the members that `fields` names."""
 
-    created: Timestamp | Unset = UNSET
+    created: Timestamp = NOT_CHOSEN
     """When the service made it."""
-    duration: float | None | Unset = UNSET
+    duration: float | None = NOT_CHOSEN
     """Seconds from start to end."""
-    end_time: Timestamp | None | Unset = UNSET
+    end_time: Timestamp | None = NOT_CHOSEN
     """When it came to its current state, if that is a finished one."""
-    flow_run_id: UUID | Unset = UNSET
+    flow_run_id: UUID = NOT_CHOSEN
     """The id of the flow run."""
-    has_result: bool | Unset = UNSET
+    has_result: bool = NOT_CHOSEN
     """Whether its current state has a result that was kept."""
-    id: UUID | Unset = UNSET
+    id: UUID = NOT_CHOSEN
     """The id of the task run."""
-    map_index: int | Unset = UNSET
+    map_index: int = NOT_CHOSEN
     """-1, or for a child of a mapped task run the index of its item, from 0."""
-    name: str | None | Unset = UNSET
+    name: str | None = NOT_CHOSEN
     """Its name, if it was given one."""
-    queue_time: float | None | Unset = UNSET
+    queue_time: float | None = NOT_CHOSEN
     """Seconds from its earliest state to its start."""
-    run_count: int | Unset = UNSET
+    run_count: int = NOT_CHOSEN
     """How often it was Running."""
-    sequence: int | Unset = UNSET
+    sequence: int = NOT_CHOSEN
     """The number of its latest change among all changes of its flow run, from 1."""
-    start_time: Timestamp | None | Unset = UNSET
+    start_time: Timestamp | None = NOT_CHOSEN
     """When it was Running first."""
-    state: StateType | Unset = UNSET
+    state: StateType = NOT_CHOSEN
     """The type of its current state; Pending before any state was reported."""
-    state_message: str | None | Unset = UNSET
+    state_message: str | None = NOT_CHOSEN
     """The message of its current state."""
-    state_timestamp: Timestamp | None | Unset = UNSET
+    state_timestamp: Timestamp | None = NOT_CHOSEN
     """When it came to its current state."""
-    tags: list[str] | Unset = UNSET
+    tags: list[str] = NOT_CHOSEN
     """Its tags."""
-    task_id: UUID | Unset = UNSET
+    task_id: UUID = NOT_CHOSEN
     """The id of the task, the same in every run of its flow."""
-    task_slug: str | Unset = UNSET
+    task_slug: str = NOT_CHOSEN
     """What the task is known by inside its flow."""
-    updated: Timestamp | Unset = UNSET
+    updated: Timestamp = NOT_CHOSEN
     """When the service last changed it."""
-    version: int | Unset = UNSET
+    version: int = NOT_CHOSEN
     """How often its state has changed; with a dot and its `sequence`, its ETag."""
 
 
