@@ -21,7 +21,8 @@ PARENT = -1
 
 NARROW = ("task_run_id", "flow_run_id")
 """Filters that leave few rows, whatever their value."""
-_INDEXED = ("state", "state_group", "task_slug", "task_slug_prefix", "flow_name")
+_ID_PREFIXES = ("task_run_id_prefix", "flow_run_id_prefix")
+_INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "flow_name")
 """Filters that an index serves, and that may leave few rows or many."""
 _IN_ORDER = ("state", "task_slug", "flow_name")
 """Those of them whose index has the rows with one value in the order in which they were made."""
@@ -114,7 +115,9 @@ def access_path(
     for one in table_filters:
         if one.name in indexed and _count_met(connection, table_filters, {one.name: where[one.name]}) <= FEW:
             return AccessPath(aside=names - {one.name})
-    return AccessPath(aside=frozenset(indexed) - frozenset(in_order[:1]))
+    # The order in which task runs were made is that of their ids.
+    ordered = ["task_run_id_prefix"] if plain and "task_run_id_prefix" in names else in_order[:1]
+    return AccessPath(aside=frozenset(indexed) - frozenset(ordered))
 
 
 def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence[Order]) -> AccessPath:

@@ -76,6 +76,16 @@ TEXT = text(255)
 STATE = choice(StateType)
 GROUP = choice(StateGroup)
 IDENTIFIER = ValueType(type=UUID, schema={"type": "string", "format": "uuid"}, expected="a UUID")
+_FOUR = "[0-9a-f]{4}"
+_START_OF_UUID = (
+    f"^([0-9a-f]{{4,8}}|[0-9a-f]{{8}}-[0-9a-f]{{0,4}}|[0-9a-f]{{8}}-{_FOUR}-[0-9a-f]{{0,4}}"
+    f"|[0-9a-f]{{8}}-{_FOUR}-{_FOUR}-[0-9a-f]{{0,4}}|[0-9a-f]{{8}}-{_FOUR}-{_FOUR}-{_FOUR}-[0-9a-f]{{0,12}})$"
+)
+IDENTIFIER_PREFIX = ValueType(
+    type=Annotated[str, Meta(pattern=_START_OF_UUID)],
+    schema={"type": "string", "minLength": 4, "maxLength": 36, "pattern": _START_OF_UUID},
+    expected="the first 4 characters of a UUID or more, in lower case",
+)
 MAP_INDEX = integer(-1, 2**31 - 1)
 COUNT = integer(0, 2**31 - 1)
 SEQUENCE = integer(0, 2**63 - 1)

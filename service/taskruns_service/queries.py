@@ -45,9 +45,16 @@ _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
 
 Members = Mapping[str, ColumnElement[Any]]
 
+# Looked up for each row by primary key, and not joined: planners would begin with the smaller table.
+_flow_name = select(_flow.c.name).where(_flow.c.id == _task_run.c.flow_id).correlate(_task_run).scalar_subquery()
+_flow_run_name = (
+    select(_flow_run.c.name).where(_flow_run.c.id == _task_run.c.flow_run_id).correlate(_task_run).scalar_subquery()
+)
 TASK_RUN_MEMBERS: Members = {
     "id": _task_run.c.id,
     "flow_run_id": _task_run.c.flow_run_id,
+    "flow_run_name": _flow_run_name,
+    "flow_name": _flow_name,
     "task_id": _task_run.c.task_id,
     "task_slug": _task_run.c.task_slug,
     "map_index": _task_run.c.map_index,
@@ -143,14 +150,21 @@ def _history_of(history: Table, run: str) -> _List:
     return _List(history.name, _state_members(history), (of_run,))
 
 
-_sequence_of_flow_run = select(_flow_run.c.sequence).where(_flow_run.c.id == placeholder("flow_run_id"))
+_the_flow_run = _flow_run.c.id == placeholder("flow_run_id")
+_sequence_of_flow_run = select(_flow_run.c.sequence).where(_the_flow_run)
+_TASK_RUN_MEMBERS_IN_FLOW_RUN: Members = {
+    **TASK_RUN_MEMBERS,
+    # Once for all rows, which have the same.
+    "flow_run_name": select(_flow_run.c.name).where(_the_flow_run).scalar_subquery(),
+    "flow_name": select(_flow.c.name).join_from(_flow, _flow_run).where(_the_flow_run).scalar_subquery(),
+}
 _LISTS = {
     one.name: one
     for one in (
         _List("task_run", TASK_RUN_MEMBERS, filters.TASK_RUN_FILTERS),
         _List(
             "task_run of flow_run",
-            TASK_RUN_MEMBERS,
+            _TASK_RUN_MEMBERS_IN_FLOW_RUN,
             filters.TASK_RUN_FILTERS,
             besides=_sequence_of_flow_run.scalar_subquery(),
         ),

@@ -121,6 +121,8 @@ def say_hello() -> dict[str, Any]:
     return {
         "id": ANY,
         "flow_run_id": HELLO,
+        "flow_run_name": "robust-falcon",
+        "flow_name": "hello-world",
         "task_id": ANY,
         "task_slug": "say_hello-1",
         "map_index": -1,
@@ -235,6 +237,8 @@ def test_mapped_runs_are_looked_up_by_map_index(http: httpx.Client) -> None:
         **say_hello(),
         "id": parent["id"],
         "flow_run_id": MAPPED,
+        "flow_run_name": ANY,
+        "flow_name": "example-mapped",
         "task_slug": "inc-1",
         "tags": [],
         "state": "Mapped",

@@ -40,6 +40,8 @@ TASK_RUN: dict[str, Any] = {
     **dict.fromkeys(("id", "flow_run_id", "task_id"), str(ID)),
     **dict.fromkeys(("created", "updated"), "2021-05-12T18:00:00Z"),
     **dict.fromkeys(("run_count", "sequence", "version"), 0),
+    "flow_name": "etl",
+    "flow_run_name": "brave-otter",
     "has_result": False,
     "map_index": -1,
     "state": "Pending",

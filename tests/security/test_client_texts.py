@@ -48,7 +48,7 @@ TASK_RUN: dict[str, Any] = {
     **dict.fromkeys(("id", "flow_run_id", "task_id"), str(ID)),
     **dict.fromkeys(("created", "updated"), "2021-05-12T18:00:00Z"),
     **dict.fromkeys(("run_count", "sequence", "version"), 0),
-    **dict.fromkeys(("state", "state_message", "task_slug"), EVIL),
+    **dict.fromkeys(("flow_name", "flow_run_name", "state", "state_message", "task_slug"), EVIL),
     "has_result": False,
     "map_index": -1,
     "tags": [EVIL],

@@ -45,6 +45,7 @@ OF_TASK_RUNS: dict[str, Predicate] = {
     "task_slug": lambda _, row, values: row.task_slug in values,
     "task_slug_prefix": lambda _, row, value: row.task_slug.startswith(value),
     "task_run_id": lambda _, row, values: row.id in values,
+    "task_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
     "flow_run_id": lambda _, row, values: row.flow_run_id in values,
     "map_index": lambda _, row, values: row.map_index in values,
     "tag": lambda _, row, values: any(value in row.tags for value in values),
@@ -59,6 +60,7 @@ OF_FLOW_RUNS: dict[str, Predicate] = {
     **STATES,
     **COMPARED,
     "flow_run_id": lambda _, row, values: row.id in values,
+    "flow_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
     "label": lambda _, row, values: any(value in row.labels for value in values),
     "label_all": lambda _, row, values: all(value in row.labels for value in values),
 }
@@ -71,7 +73,12 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
         found = sorted({getattr(row, column) for row in rows if getattr(row, column) is not None})
         return [found[0], found[len(found) // 2], found[-1]]
     some = rows[:: len(rows) // 3]
+    # Those that were made one after another have most of their id in common.
+    prefixes = [str(rows[0].id)[:length] for length in (4, 8, 9, 14, 19, 24, 30)]
+    prefixes += ["ffff", *(str(row.id) for row in some)]
     values: dict[str, list[Any]] = {
+        "task_run_id_prefix": prefixes,
+        "flow_run_id_prefix": prefixes,
         "state": [[TYPES.Success], [TYPES.Success, TYPES.Failed], [TYPES.Submitted], list(TYPES)],
         "state_not": [[TYPES.Success], [TYPES.Success, TYPES.Failed], [TYPES.Submitted], list(TYPES)],
         "state_group": [*([group] for group in GROUP), [GROUP.pending, GROUP.failed]],

@@ -1,5 +1,6 @@
 """Lists: every sort in both directions, page after page; the members that are asked for; mapped parents' times."""
 
+from functools import partial
 from itertools import chain, cycle, permutations
 from typing import Any
 
@@ -254,3 +255,23 @@ async def test_child_of_a_map_that_is_mapped_has_its_own_times(database: Databas
     flow_run_id = await create_flow_run(writer)
     child = await report_task_run(writer, flow_run_id, "map-1", state("Running", 1), state("Mapped", 3), map_index=0)
     assert times(await get_task_run(database, child.run_id)) == (at(1), at(3), 2.0, 0.0)
+
+
+async def test_task_run_has_the_names_of_its_flow_and_its_flow_run(database: Database, writer: Writer) -> None:
+    named = await create_flow_run(writer, "etl", name="brave-otter")
+    other = await create_flow_run(writer, "größe", name="calm-heron")
+    for flow_run_id in (named, other):
+        await report_task_run(writer, flow_run_id, "inc-1", state("Mapped", 0))
+        await report_task_run(writer, flow_run_id, "inc-1", state("Running", 1), map_index=0)
+    page = Page(orders=read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True))
+    listed = await database.read(queries.list_task_runs, {}, page, ["flow_name", "flow_run_name"])
+    names = [{"flow_run_name": "brave-otter", "flow_name": "etl"}] * 2
+    others = [{"flow_run_name": "calm-heron", "flow_name": "größe"}] * 2
+    assert msgspec.json.decode(listed.items) == [*names, *others]
+    of_one = partial(queries.list_flow_run_task_runs, known=None)
+    _, within = await database.read(of_one, named, {}, page, ["flow_name", "flow_run_name"])
+    assert within is not None
+    assert msgspec.json.decode(within.items) == names
+    whole = await database.read(queries.list_task_runs, {"flow_name": ["etl"]}, page, None)
+    for task_run in msgspec.json.decode(whole.items, type=list[models.TaskRun]):
+        assert await get_task_run(database, task_run.id) == task_run

@@ -140,6 +140,8 @@ VALUES: dict[str, list[Any]] = {
     "task_slug_prefix": ["task-", "task-19", "unknown"],
     "name_contains": ["RUN-"],
     "task_run_id": [[crowd.TASK_RUN_ID], [crowd.TASK_RUN_ID, UUID(int=1)]],
+    "task_run_id_prefix": [str(crowd.TASK_RUN_ID)[:4], str(crowd.TASK_RUN_ID)[:13], "ffff"],
+    "flow_run_id_prefix": [str(crowd.FLOW_RUN_ID)[:4], str(crowd.FLOW_RUN_ID)[:13], "ffff"],
     "flow_run_id": [[crowd.FLOW_RUN_ID], [crowd.FLOW_RUN_ID, UUID(int=1)]],
     "flow_name": [["daily"], ["daily", "weekly"], ["seldom"], ["unknown"]],
     "map_index": [[1]],

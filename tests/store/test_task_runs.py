@@ -106,6 +106,8 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
     assert found == models.TaskRun(
         id=outcome.run_id,
         flow_run_id=flow_run_id,
+        flow_run_name=found.flow_run_name,
+        flow_name="etl",
         task_id=found.task_id,
         task_slug="extract-1",
         map_index=3,

@@ -35,6 +35,7 @@ VALUES: dict[int, Any] = {
     id(parameters.STATE): StateType.Success,
     id(parameters.GROUP): StateGroup.failed,
     id(parameters.IDENTIFIER): UUID(int=1),
+    id(parameters.IDENTIFIER_PREFIX): "01a20552-ee",
     id(parameters.MAP_INDEX): 0,
     id(parameters.COUNT): 1,
     id(parameters.SEQUENCE): 1,
@@ -47,7 +48,8 @@ VALUES: dict[int, Any] = {
 def test_task_runs_have_these_filters() -> None:
     assert [one.name for one in TASK_RUN_FILTERS] == [
         *("state", "state_not", "state_group", "task_slug", "task_slug_prefix", "name_contains", "task_run_id"),
-        *("flow_run_id", "flow_name", "map_index", "tag", "tag_all", "run_count_gte", *TIMES, *SECONDS),
+        *("task_run_id_prefix", "flow_run_id", "flow_name", "map_index", "tag", "tag_all", "run_count_gte"),
+        *(*TIMES, *SECONDS),
         *("start_time_is_null", "end_time_is_null", "is_mapped_parent", "is_mapped_child", "has_result"),
         "after_sequence",
     ]
@@ -55,8 +57,8 @@ def test_task_runs_have_these_filters() -> None:
 
 def test_flow_runs_have_these_filters() -> None:
     assert [one.name for one in FLOW_RUN_FILTERS] == [
-        *("state", "state_not", "state_group", "flow_run_id", "flow_name", "name_contains", "label", "label_all"),
-        *(*TIMES, *SECONDS, "start_time_is_null", "end_time_is_null"),
+        *("state", "state_not", "state_group", "flow_run_id", "flow_run_id_prefix", "flow_name"),
+        *("name_contains", "label", "label_all", *TIMES, *SECONDS, "start_time_is_null", "end_time_is_null"),
     ]
 
 

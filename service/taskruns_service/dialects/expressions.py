@@ -148,6 +148,23 @@ class has_all_items(Condition):  # noqa: N801
 
 
 @compiled(
+    # Ids are texts with dashes; `g` is the letter behind the last hexadecimal digit.
+    lambda column, first, last: f"({column} >= {first} AND {column} < ({last} || 'g'))",
+    lambda column, first, last: (
+        f"({column} BETWEEN CAST(rpad(replace({first}, '-', ''), 32, '0') AS uuid) "
+        f"AND CAST(rpad(replace({last}, '-', ''), 32, 'f') AS uuid))"
+    ),
+)
+class id_between(Condition):  # noqa: N801
+    """An id lies between the first that starts with one text and the last that starts with another.
+
+    It is a range of an index. The texts are beginnings of UUIDs as clients read them, with dashes.
+    """
+
+    inherit_cache = True
+
+
+@compiled(
     # Percentiles of one column have their values sorted once: SQLite computes an aggregate that is repeated once.
     lambda fraction, column: f"percentile_of(sorted_values({column}) FILTER (WHERE {column} IS NOT NULL), {fraction})",
     lambda fraction, column: f"percentile_cont({fraction}) WITHIN GROUP (ORDER BY {column})",

@@ -52,6 +52,14 @@ class TaskRun(Struct, frozen=True, kw_only=True):
 
     id: TaskRunId
     flow_run_id: FlowRunId
+    flow_run_name: Annotated[
+        str,
+        Meta(
+            description="The name of its flow run. A flow run that is renamed leaves `version` as it is.",
+            examples=["example-mapped-7ea174"],
+        ),
+    ]
+    flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
     task_id: Annotated[UUID, Meta(description="The id of the task, the same in every run of its flow.")]
     task_slug: Slug
     map_index: MapIndex

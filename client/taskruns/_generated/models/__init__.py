@@ -158,7 +158,9 @@ class TaskRunField(OpenEnum):
     CREATED = "created"
     DURATION = "duration"
     END_TIME = "end_time"
+    FLOW_NAME = "flow_name"
     FLOW_RUN_ID = "flow_run_id"
+    FLOW_RUN_NAME = "flow_run_name"
     HAS_RESULT = "has_result"
     ID = "id"
     MAP_INDEX = "map_index"
@@ -796,8 +798,12 @@ class TaskRun(Struct, kw_only=True, frozen=True):
     """Seconds from start to end."""
     end_time: Timestamp | None
     """When it came to its current state, if that is a finished one."""
+    flow_name: str
+    """The name of the flow."""
     flow_run_id: UUID
     """The id of the flow run."""
+    flow_run_name: str
+    """The name of its flow run. A flow run that is renamed leaves `version` as it is."""
     has_result: bool
     """Whether its current state has a result that was kept."""
     id: UUID
@@ -841,8 +847,12 @@ class TaskRunFields(Struct, kw_only=True, frozen=True):
     """Seconds from start to end."""
     end_time: Timestamp | None = NOT_CHOSEN
     """When it came to its current state, if that is a finished one."""
+    flow_name: str = NOT_CHOSEN
+    """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
     """The id of the flow run."""
+    flow_run_name: str = NOT_CHOSEN
+    """The name of its flow run. A flow run that is renamed leaves `version` as it is."""
     has_result: bool = NOT_CHOSEN
     """Whether its current state has a result that was kept."""
     id: UUID = NOT_CHOSEN

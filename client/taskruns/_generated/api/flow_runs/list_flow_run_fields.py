@@ -18,6 +18,7 @@ def build(
     state_not: StateType | str | Sequence[StateType | str] | None | Unset = UNSET,
     state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
     flow_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
+    flow_run_id_prefix: str | None | Unset = UNSET,
     flow_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     label: str | Sequence[str] | None | Unset = UNSET,
@@ -62,6 +63,7 @@ def build(
         state_not: Only those of which the state is none of these.
         state_group: Only those of which the state is in one of these groups.
         flow_run_id: Only those of which the id is one of these.
+        flow_run_id_prefix: Only those of which the id starts with this.
         flow_name: Only those of which the flow is one of these.
         name_contains: Only those of which the name has this text in it.
         label: Only those of which the labels have one of these.
@@ -109,6 +111,7 @@ def build(
             ("state_not", state_not),
             ("state_group", state_group),
             ("flow_run_id", flow_run_id),
+            ("flow_run_id_prefix", flow_run_id_prefix),
             ("flow_name", flow_name),
             ("name_contains", name_contains),
             ("label", label),

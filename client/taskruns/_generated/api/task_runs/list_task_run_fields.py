@@ -21,6 +21,7 @@ def build(
     task_slug_prefix: str | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
+    task_run_id_prefix: str | None | Unset = UNSET,
     flow_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     flow_name: str | Sequence[str] | None | Unset = UNSET,
     map_index: int | Sequence[int] | None | Unset = UNSET,
@@ -74,6 +75,7 @@ def build(
         task_slug_prefix: Only those of which the task slug starts with this.
         name_contains: Only those of which the name has this text in it.
         task_run_id: Only those of which the id is one of these.
+        task_run_id_prefix: Only those of which the id starts with this.
         flow_run_id: Only those of which the flow run is one of these.
         flow_name: Only those of which the flow is one of these.
         map_index: Only those of which the map index is one of these.
@@ -131,6 +133,7 @@ def build(
             ("task_slug_prefix", task_slug_prefix),
             ("name_contains", name_contains),
             ("task_run_id", task_run_id),
+            ("task_run_id_prefix", task_run_id_prefix),
             ("flow_run_id", flow_run_id),
             ("flow_name", flow_name),
             ("map_index", map_index),
