@@ -10,7 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from taskruns import __version__
-from taskruns.cli.commands import DONE, NOT_DONE, Connection, Group, Option, Refusal, connection_options
+from taskruns.cli.commands import DONE, NOT_DONE, Argument, Connection, Group, Option, Refusal, connection_options
 from taskruns.cli.flow_runs import flow_run
 from taskruns.cli.listing import form_options
 from taskruns.cli.task_runs import task_run
@@ -74,8 +74,10 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
     return NOT_DONE if report.refused or report.unreadable or report.left else DONE
 
 
-@cli.command(examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/taskruns.fish"))
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@cli.command(
+    params=[Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]), meaning="The shell.")],
+    examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/taskruns.fish"),
+)
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
 

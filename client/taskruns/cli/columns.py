@@ -16,6 +16,15 @@ def task_of(task_run: TaskRun) -> str:
     return task_run.task_slug if task_run.map_index < 0 else f"{task_run.task_slug}[{task_run.map_index}]"
 
 
+def message_of(run: TaskRun | FlowRunSummary | FlowRun) -> str:
+    """The message of a run's state, without what the messages of all errors begin with."""
+    return _short(run.state_message or "")
+
+
+def _short(message: str) -> str:
+    return message.removeprefix("Unexpected error: ")
+
+
 def flow_run_title(flow_run: FlowRun) -> str:
     """The name of a flow run and of its flow."""
     return f"{printable(flow_run.name)} ({printable(flow_run.flow_name)})"
@@ -48,10 +57,18 @@ def _time_of(state: State) -> str:
     return human.exact(state.timestamp, "milliseconds")
 
 
-_ID = Column("ID", "id")
-_STARTED, _TOOK = Column("STARTED", "start_time"), Column("TOOK", "duration", took)
-_MESSAGE = Column("MESSAGE", "state_message", least=20)
-_OF_TASK_RUN = (Column("TASK", "task_slug", task_of, least=12), column("state"), _STARTED, _TOOK)
+_ID = Column("ID", "id", optional=40)
+_STARTED = Column("STARTED", "start_time", optional=0)
+_TOOK = Column("TOOK", "duration", took, optional=0)
+_MESSAGE = Column("MESSAGE", "state_message", message_of, least=15)
+COLUMNS_IN_ONE_FLOW_RUN = (
+    Column("TASK", "task_slug", task_of, least=8),
+    column("state"),
+    _STARTED,
+    _TOOK,
+    _MESSAGE,
+    _ID,
+)
 FLOW_RUN_COLUMNS = (
     Column("NAME", "name", least=12),
     Column("FLOW", "flow_name", least=8),
@@ -59,22 +76,25 @@ FLOW_RUN_COLUMNS = (
     _STARTED,
     _TOOK,
     Column("TASK RUNS", "task_run_counts", least=20),
-    _ID._replace(optional=True),
+    _ID,
 )
-TASK_RUN_COLUMNS = (_ID, *_OF_TASK_RUN, _MESSAGE._replace(optional=True))
-"""Of task runs of all flow runs, which nothing but the id tells apart."""
-COLUMNS_IN_ONE_FLOW_RUN = (*_OF_TASK_RUN, _MESSAGE, _ID._replace(optional=True))
+TASK_RUN_COLUMNS = (
+    Column("FLOW", "flow_name", least=6),
+    Column("FLOW RUN", "flow_run_name", least=8),
+    *COLUMNS_IN_ONE_FLOW_RUN,
+)
+"""Of task runs of all flow runs."""
 STATE_COLUMNS = (
     Column("TIME", "timestamp", _time_of),
     Column("STATE", "type", _type_of, style=_style_of),
-    Column("MESSAGE", "message", least=7),
+    Column("MESSAGE", "message", lambda state: _short(state.message or ""), least=7),
 )
 
 
 def _times(run: TaskRun | FlowRun) -> Iterator[tuple[str, str, str]]:
     now = datetime.now(UTC)
     style = human.style_of(run.state)
-    message = "" if run.state_message is None else f": {printable(run.state_message)}"
+    message = f": {printable(message_of(run))}" if run.state_message else ""
     yield "State", f"{printable(run.state)}{message}", style
     for name, moment in (("Since", run.state_timestamp), ("Started", run.start_time), ("Ended", run.end_time)):
         if moment is not None:

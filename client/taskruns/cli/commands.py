@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 DONE, NOT_DONE = 0, 1
 """Exit codes: what was asked is done, or could not be. A wrong question is 2, as click has it."""
+ALIASES = {
+    "list": "ls",
+    "inspect": "info",
+    "delete": "rm",
+    "flow-runs": "flow-run",
+    "task-runs": "task-run",
+}
+"""Other names of commands, which people know from other programs."""
 _OTHER = "Options"
 _WIDEST_NAMES = 34
 
@@ -61,6 +69,21 @@ class Option(click.Option):
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Nothing: what there is to say about defaults and bounds, the help says in words."""
         return {}
+
+
+class Argument(click.Argument):
+    """A positional argument that the help explains."""
+
+    section = "Arguments"
+
+    def __init__(self, names: Sequence[str], *, meaning: str, **given: Any) -> None:
+        """Takes the arguments of click's own argument as well."""
+        super().__init__(names, **given)
+        self.meaning = meaning
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """The argument's name and what it means."""
+        return self.make_metavar(ctx), self.meaning
 
 
 def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
@@ -127,12 +150,22 @@ class Command(click.Command):
         """Takes the arguments of click's own command as well; each example is what follows `taskruns`."""
         super().__init__(*given, **named)
         self.examples = examples
-        self.params += connection_options(hidden=True)
+        own = {name for param in self.params for name in param.opts}
+        self.params += [option for option in connection_options(hidden=True) if own.isdisjoint(option.opts)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the arguments; options that exclude each other, as `--json` and `--csv` do, are a usage error."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        given: dict[str | None, click.Parameter] = {}
+        for param in order:
+            if (other := given.setdefault(param.name, param)) is not param:
+                raise click.UsageError(f"{other.opts[-1]} and {param.opts[-1]} can not both be given.", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> int:
         """Runs the command; its exit code."""
         try:
-            code = super().invoke(ctx)
+            code = self._invoke_filtered(ctx)
             sys.stdout.flush()
         except (click.ClickException, click.exceptions.Exit):
             raise
@@ -147,6 +180,21 @@ class Command(click.Command):
 
             raise told(error, ctx) from error
         return code or DONE
+
+    def _invoke_filtered(self, ctx: click.Context) -> Any:
+        """Runs the command, with its output through jq if that was asked for."""
+        expression = ctx.params.pop("jq", None)
+        if expression is None:
+            return super().invoke(ctx)
+        if ctx.params["form"] not in (None, "json"):
+            raise click.UsageError("--jq is for JSON: leave the other format out.", ctx)
+        if ctx.params.get("output") is not None:
+            raise click.UsageError("--jq and --output can not both be given: --output writes the result itself.", ctx)
+        ctx.params["form"] = "json"
+        from taskruns.cli.jq import filtered
+
+        with filtered(expression):
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the examples, and the options by section."""
@@ -166,6 +214,10 @@ class Group(click.Group):
         """Writes the commands, and the options by section."""
         self.format_commands(ctx, formatter)
         _write_options(self.get_params(ctx), ctx, formatter)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with this name, or with the name that it is an alias of."""
+        return super().get_command(ctx, cmd_name) or super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, the most common first."""

@@ -9,7 +9,7 @@ from taskruns.cli import values
 from taskruns.cli.commands import Option
 
 WHICH = "Which (options may be given again; STATE, GROUP, ID and NUMBER may have commas)"
-WHEN = "When (TIME is like 2021-05-12T18:00:00Z, 2021-05-12, -2h, -7d or now)"
+WHEN = "When (TIME is like 7d, 2h, yesterday, 2021-05-12, 2021-05-12T18:00 or 2021-05-12T18:00:00Z)"
 
 
 class Filter(NamedTuple):
@@ -69,7 +69,9 @@ _FILTERS = (
     Filter("is_mapped_parent", click.BOOL, "Parents of maps, or none of them"),
     Filter("is_mapped_child", click.BOOL, "Children of maps, or none of them"),
     Filter("task_run_id", values.IDS, "With one of these ids", many=True),
+    Filter("task_run_id_prefix", values.ID_PREFIX, "Whose id starts like this"),
     Filter("flow_run_id", values.IDS, "Of one of these flow runs", many=True),
+    Filter("flow_run_id_prefix", values.ID_PREFIX, "Whose id starts like this"),
     Filter("flow_name", click.STRING, "Of one of these flows", ("-f",), many=True),
     Filter("name_contains", click.STRING, "With this in their name; capitals are the same"),
     Filter("label", click.STRING, "With any of these labels", ("-l",), many=True),
@@ -87,10 +89,10 @@ _FILTERS = (
     Filter("queue_time_gte", values.SECONDS, "That waited so long or longer", section=WHEN),
     Filter("queue_time_lte", values.SECONDS, "That waited so long or less", section=WHEN),
 )
-_OF_FLOW_RUNS_ONLY = {"label", "label_all"}
+_OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all"}
 _OF_TASK_RUNS_ONLY = {
     *("task_slug", "task_slug_prefix", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
-    *("tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),
+    *("task_run_id_prefix", "tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),
 }
 FLOW_RUN_FILTERS = [one for one in _FILTERS if one.name not in _OF_TASK_RUNS_ONLY]
 TASK_RUN_FILTERS = [one for one in _FILTERS if one.name not in _OF_FLOW_RUNS_ONLY]

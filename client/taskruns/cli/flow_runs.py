@@ -1,22 +1,21 @@
-"""`taskruns flow-run`: list flow runs, look into one, watch it, delete it."""
+"""`taskruns flow-run`: list flow runs, look into one, watch it, set its state, delete it."""
 
 import sys
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import click
 
-from taskruns.cli import filters, listing
+from taskruns.cli import changes, filters, listing
 from taskruns.cli.commands import Connection, Group, Option, Refusal
-from taskruns.cli.lookup import OF_FLOW, find_flow_run_id, find_flow_run_ids
-from taskruns.cli.values import Seconds, identifier
+from taskruns.cli.lookup import FLOW_RUN, FLOW_RUNS, OF_FLOW, ONE_FLOW_RUN, find_flow_run_id, find_only_flow_run_id
+from taskruns.cli.values import SECONDS, Seconds
 from taskruns.text import printable
 
 
 @click.group(cls=Group)
 def flow_run() -> None:
-    """Look flow runs up, watch them, delete them."""
+    """Look flow runs up, watch them, set their states, delete them."""
 
 
 @flow_run.command(
@@ -25,7 +24,7 @@ def flow_run() -> None:
         *filters.options(filters.FLOW_RUN_FILTERS),
         *listing.options(listing.FLOW_RUN_FIELDS, listing.SORTS, "-created"),
     ],
-    examples=("flow-run ls", "flow-run ls --flow-name etl --state Failed --since -7d", "flow-run ls --all --csv"),
+    examples=("flow-run ls", "flow-run ls --flow-name etl --state Failed --since 7d", "flow-run ls --all --csv"),
 )
 @click.pass_obj
 def list_flow_runs(connection: Connection, /, **given: Any) -> None:
@@ -39,10 +38,9 @@ def list_flow_runs(connection: Connection, /, **given: Any) -> None:
 
 @flow_run.command(
     "info",
-    params=[OF_FLOW, *listing.form_options("json")],
+    params=[FLOW_RUN, OF_FLOW, *listing.form_options("json")],
     examples=("flow-run info", "flow-run info brave-otter", "flow-run info --flow-name etl --json"),
 )
-@click.argument("which", metavar="[ID|NAME]", required=False)
 @click.pass_obj
 def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, form: str | None) -> None:
     """Show one flow run.
@@ -62,6 +60,7 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
 @flow_run.command(
     "tasks",
     params=[
+        FLOW_RUN,
         OF_FLOW,
         *filters.options(filters.IN_ONE_FLOW_RUN),
         *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS_IN_ONE_FLOW_RUN, "created"),
@@ -72,7 +71,6 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
         "flow-run tasks --flow-name etl --sort -duration --limit 10",
     ),
 )
-@click.argument("which", metavar="[ID|NAME]", required=False)
 @click.pass_obj
 def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: str | None, **given: Any) -> None:
     """List the task runs of a flow run.
@@ -91,6 +89,7 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
 @flow_run.command(
     "watch",
     params=[
+        FLOW_RUN,
         OF_FLOW,
         Option(
             ["--interval"],
@@ -99,32 +98,85 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
             metavar="SECONDS",
             help="How long to wait between two looks (1).",
         ),
+        Option(
+            ["--timeout"],
+            type=SECONDS,
+            metavar="SECONDS",
+            help="How long to watch, such as 90 or 2h; until it is finished by default.",
+        ),
+        Option(
+            ["--patience"],
+            type=SECONDS,
+            default="5m",
+            metavar="SECONDS",
+            help="How long to keep trying while the service is away (5m).",
+        ),
     ],
-    examples=("flow-run watch", "flow-run watch --flow-name etl && echo done"),
+    examples=("flow-run watch", "flow-run watch --flow-name etl --timeout 2h && echo done"),
 )
-@click.argument("which", metavar="[ID|NAME]", required=False)
 @click.pass_obj
-def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, interval: float) -> int:
+def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, **limits: Any) -> int:
     """Watch a flow run until it is finished.
 
     On a terminal there is a bar for each state, otherwise a line for each change. Without an id or a name it is the
-    latest. Exits with 1 if it failed or was cancelled.
+    latest. Exits with 3 if it failed or was cancelled, 4 if the service is lost, and 5 if it goes on after --timeout.
     """
-    from taskruns.cli.watching import watch
-    from taskruns.flow_run_views import FlowRunView
+    from taskruns.cli.watching import Limits, watch
 
-    # A service that is started again meanwhile is waited for.
-    client = connection.client.with_options(max_retries=8)
-    found = find_flow_run_id(client, which, flow_name)
-    return watch(FlowRunView.from_flow_run_id(found, client=client), interval)
+    return watch(connection.client, find_flow_run_id(connection.client, which, flow_name), Limits(**limits))
+
+
+@flow_run.command(
+    "set-state",
+    params=[ONE_FLOW_RUN, *changes.state_options()],
+    examples=(
+        "flow-run set-state brave-otter Failed --message lost",
+        "flow-run set-state 8e445d74 Running --force",
+    ),
+)
+@click.pass_obj
+def set_flow_run_state(connection: Connection, /, *, which: str, **state: Any) -> None:
+    """Report a state of a flow run.
+
+    The program that runs it is not told. A success that would not be finished any more needs --force. A name has to be
+    that of one flow run only.
+    """
+    flow_run_id = find_only_flow_run_id(connection.client, which)
+    receipt = connection.client.flow_runs.set_state(flow_run_id, **changes.state_of(state))
+    changes.confirm(receipt.outcome, receipt.state, f"flow run {flow_run_id}")
+
+
+@flow_run.command(
+    "cancel",
+    params=[FLOW_RUNS, changes.MESSAGE],
+    examples=("flow-run cancel brave-otter --message mistaken",),
+)
+@click.pass_obj
+def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], message: str | None) -> None:
+    """Report that flow runs were cancelled.
+
+    A program that runs one of them is not stopped by this. A flow run that is finished stays as it is, and is an
+    error. A name has to be that of one flow run only.
+    """
+    from taskruns.states import State
+
+    client = connection.client
+    flow_runs = [client.flow_runs.get(find_only_flow_run_id(client, text)) for text in which]
+    if finished := [one for one in flow_runs if State(one.state).is_finished()]:
+        raise Refusal(
+            f"{printable(finished[0].name)} ({finished[0].id}) is {finished[0].state} already. Nothing was cancelled."
+        )
+    for flow_run in flow_runs:
+        cancelled = changes.state_of({"state": "Cancelled", "message": message})
+        receipt = client.flow_runs.set_state(flow_run.id, **cancelled)
+        changes.confirm(receipt.outcome, receipt.state, f"flow run {flow_run.id}")
 
 
 @flow_run.command(
     "rm",
-    params=[Option(["-y", "--yes"], is_flag=True, help="Do not ask.")],
-    examples=("flow-run rm brave-otter", "flow-run rm --yes $(taskruns flow-run ls --created-lt -90d --all -q)"),
+    params=[FLOW_RUNS, Option(["-y", "--yes"], is_flag=True, help="Do not ask.")],
+    examples=("flow-run rm brave-otter", "flow-run rm --yes $(taskruns flow-run ls --created-lt 90d --all -q)"),
 )
-@click.argument("which", metavar="ID|NAME...", nargs=-1, required=True)
 @click.pass_obj
 def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], yes: bool) -> None:
     """Delete flow runs with their task runs.
@@ -134,7 +186,8 @@ def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], yes: 
     from taskruns.cli import columns
 
     client = connection.client
-    found = {flow_run.id: flow_run for flow_run in (client.flow_runs.get(_the_only(connection, one)) for one in which)}
+    ids = [find_only_flow_run_id(client, text) for text in which]
+    found = {flow_run.id: flow_run for flow_run in map(client.flow_runs.get, ids)}
     for flow_run in found.values():
         click.echo(f"{columns.flow_run_title(flow_run)}  {flow_run.id}  {columns.task_runs_of(flow_run)}", err=True)
     if not yes:
@@ -146,14 +199,3 @@ def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], yes: 
     for flow_run in found.values():
         client.flow_runs.delete(flow_run.id)
         click.echo(f"Deleted {printable(flow_run.name)} ({flow_run.id}).")
-
-
-def _the_only(connection: Connection, which: str) -> UUID:
-    if (known := identifier(which)) is not None:
-        return known
-    found = find_flow_run_ids(connection.client, which, None, most=2)
-    if len(found) > 1:
-        raise Refusal(
-            f"More than one flow run has the name '{printable(which)}': give the id. `taskruns flow-run ls` shows it."
-        )
-    return found[0]

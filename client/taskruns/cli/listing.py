@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Option
-from taskruns.cli.values import Words
+from taskruns.cli.values import Words, nearest
 
 if TYPE_CHECKING:
     from taskruns.cli.output import Column
@@ -23,7 +23,7 @@ FLOW_RUN_FIELDS = (
 )
 TASK_RUN_FIELDS = (
     *("id", "flow_run_id", "task_id", "task_slug", "map_index", "name", *_SHARED),
-    *("queue_time", "has_result", "tags", "sequence", "created", "updated"),
+    *("queue_time", "has_result", "tags", "sequence", "created", "updated", "flow_name", "flow_run_name"),
 )
 STATE_FIELDS = (
     "timestamp",
@@ -65,9 +65,17 @@ _FORMS = {
 
 def form_options(*forms: str) -> list[click.Parameter]:
     """The options that say in which form something is written."""
-    return [
+    chosen = Option(
+        ["form", "-o", "--format"],
+        type=click.Choice(forms),
+        section="Output",
+        help="The same by name.",
+    )
+    flags = [
         Option(["form", _FORMS[form][0]], flag_value=form, section="Output", help=_FORMS[form][1]) for form in forms
     ]
+    jq = Option(["--jq"], metavar="EXPRESSION", section="Output", help="JSON through the program jq.")
+    return [*flags, chosen, jq]
 
 
 def limit_options() -> list[click.Parameter]:
@@ -144,8 +152,11 @@ def show(
     if everything and limit is not None:
         raise click.UsageError("--all and --limit can not both be given.")
     if unknown := [name for name in fields or () if name not in every_field]:
-        raise click.UsageError(f"There is no field {unknown[0]!r}. There are {', '.join(every_field)}.")
+        meant = nearest(unknown[0], every_field)
+        raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}There are {', '.join(every_field)}.")
     if form == "ids":
+        if fields is not None:
+            raise click.UsageError("--fields and -q can not both be given: -q shows ids only.")
         fields = ["id"]
     most = None if everything else limit or DEFAULT_LIMIT
     # One more than is shown tells whether there are more.

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import click
 
-from taskruns.cli.commands import Option, Refusal
-from taskruns.cli.values import ID, identifier
+from taskruns.cli.commands import Argument, Option, Refusal
+from taskruns.cli.values import ID_PREFIX, identifier, identifier_prefix
 from taskruns.text import printable
 
 if TYPE_CHECKING:
@@ -16,7 +16,27 @@ if TYPE_CHECKING:
 
 _SLUG = re.compile(r"(?P<slug>.+)\[(?P<index>[0-9]{1,10})\]", re.DOTALL)
 _MOST = 1000
+_SHOWN = 5
 OF_FLOW = Option(["-f", "--flow-name"], metavar="TEXT", section="Which", help="Of this flow.")
+FLOW_RUN = Argument(
+    ["which"],
+    metavar="[ID|NAME]",
+    required=False,
+    meaning="The flow run: its id, its name, or how its id starts; the latest by default.",
+)
+ONE_FLOW_RUN = Argument(["which"], metavar="ID|NAME", meaning="The flow run: its id, its name, or how its id starts.")
+FLOW_RUNS = Argument(
+    ["which"],
+    metavar="ID|NAME...",
+    nargs=-1,
+    required=True,
+    meaning="The flow runs: their ids, their names, or how their ids start.",
+)
+TASK_RUN = Argument(
+    ["which"],
+    metavar="ID|SLUG",
+    meaning="The task run: its id, the slug of its task (slug[2] for a child of a map), or how its id starts.",
+)
 
 
 def task_run_options() -> list[click.Parameter]:
@@ -25,23 +45,80 @@ def task_run_options() -> list[click.Parameter]:
         Option(
             ["--map-index"], type=click.IntRange(min=-1), section="Which", help="Of a child: the same as slug[NUMBER]."
         ),
-        Option(["--flow-run-id"], type=ID, metavar="ID", section="Which", help="Of this flow run."),
+        Option(
+            ["--flow-run-id"],
+            type=ID_PREFIX,
+            metavar="ID",
+            section="Which",
+            help="Of the flow run whose id this is, or starts like this.",
+        ),
         Option(["--flow-run-name"], metavar="TEXT", section="Which", help="Of the latest flow run with this name."),
         OF_FLOW,
     ]
 
 
 def find_flow_run_id(client: "Client", which: str | None, flow_name: str | None) -> UUID:
-    """The id that is given, or that of the latest flow run with this name, of this flow, or of all."""
+    """The id that is given, or that of the latest flow run with this name, of this flow, or of all.
+
+    A text that is nobody's name may be the beginning of an id.
+    """
     if which is not None and (known := identifier(which)) is not None:
         if flow_name is not None:
             raise click.UsageError("An id says which flow run is meant: leave --flow-name out.")
         return known
-    return find_flow_run_ids(client, which, flow_name)[0]
+    found = list_flow_run_ids(client, which, flow_name)
+    if not found and which is not None:
+        found = flow_run_ids_with(client, which, flow_name)
+    if not found:
+        raise Refusal(_no_flow_run(which, flow_name))
+    return the_only(found, "flow run", str(which))
 
 
-def find_flow_run_ids(client: "Client", name: str | None, flow_name: str | None, most: int = 1) -> list[UUID]:
-    """The ids of the flow runs with this name or of all, the latest first; up to `most`, but one at least."""
+def find_named_flow_run_id(client: "Client", name: str, flow_name: str | None) -> UUID:
+    """The id of the latest flow run with this name."""
+    if not (found := list_flow_run_ids(client, name, flow_name)):
+        raise Refusal(_no_flow_run(name, flow_name))
+    return found[0]
+
+
+def find_only_flow_run_id(client: "Client", which: str) -> UUID:
+    """The id of the one flow run that has this id or name, or whose id starts like this; refuses if there are more."""
+    if (known := identifier(which)) is not None:
+        return known
+    found = list_flow_run_ids(client, which, None, most=2)
+    if len(found) > 1:
+        raise Refusal(
+            f"More than one flow run has the name '{printable(which)}': give the id. `taskruns flow-run ls` shows it."
+        )
+    found = list(dict.fromkeys([*found, *flow_run_ids_with(client, which, None)]))
+    if not found:
+        raise Refusal(_no_flow_run(which, None))
+    return the_only(found, "flow run", which)
+
+
+def flow_run_ids_with(client: "Client", start: str, flow_name: str | None) -> list[UUID]:
+    """The ids of flow runs that start with a text; more than `_SHOWN` if there are more."""
+    if (prefix := identifier_prefix(start)) is None:
+        return []
+    page = client.flow_runs.list_fields(
+        fields=["id"],
+        flow_run_id_prefix=prefix,
+        flow_name=None if flow_name is None else [flow_name],
+        limit=_SHOWN + 1,
+    )
+    return [flow_run.id for flow_run in page.items if isinstance(flow_run.id, UUID)]
+
+
+def the_only(found: list[UUID], what: str, start: str) -> UUID:
+    """The one id of a list; refuses if there are more, and says which."""
+    if len(found) > 1:
+        ids = ", ".join(map(str, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
+        raise Refusal(f"The ids of more than one {what} start with '{printable(start)}': {ids}. Give more of the id.")
+    return found[0]
+
+
+def list_flow_run_ids(client: "Client", name: str | None, flow_name: str | None, most: int = 1) -> list[UUID]:
+    """The ids of the flow runs with this name or of all, the latest first; up to `most`."""
     if name == "":
         raise click.UsageError("A name has at least one character.")
     found: list[UUID] = []
@@ -57,8 +134,6 @@ def find_flow_run_ids(client: "Client", name: str | None, flow_name: str | None,
             found.append(flow_run.id)
         if len(found) == most:
             break
-    if not found:
-        raise Refusal(_no_flow_run(name, flow_name))
     return found
 
 
@@ -67,7 +142,15 @@ def _no_flow_run(name: str | None, flow_name: str | None) -> str:
     if name is None:
         return f"There is no flow run{of} yet."
     try_this = "`taskruns flow-run ls` shows them; --flow-name finds the latest of a flow."
-    return f"There is no flow run{of} with the name '{printable(name)}'. {try_this}"
+    start = "" if identifier_prefix(name) is None else ", or with an id that starts like this"
+    return f"There is no flow run{of} with the name '{printable(name)}'{start}. {try_this}"
+
+
+def find_flow_run_id_by_start(client: "Client", start: str) -> UUID:
+    """The id of the one flow run whose id starts like this."""
+    if not (found := flow_run_ids_with(client, start, None)):
+        raise Refusal(f"There is no flow run with an id that starts with '{printable(start)}'.")
+    return the_only(found, "flow run", start)
 
 
 def find_task_run(
@@ -75,7 +158,7 @@ def find_task_run(
     which: str,
     *,
     map_index: int | None,
-    flow_run_id: UUID | None,
+    flow_run_id: str | None,
     flow_run_name: str | None,
     flow_name: str | None,
 ) -> "TaskRunView":
@@ -95,12 +178,18 @@ def find_task_run(
     if map_index is None and (parts := _SLUG.fullmatch(which)) is not None:
         slug, index = parts["slug"], int(parts["index"])
     if flow_run_name is not None:
-        (flow_run_id,) = find_flow_run_ids(client, flow_run_name, flow_name)
+        named = find_named_flow_run_id(client, flow_run_name, flow_name)
+        return TaskRunView.from_task_slug(slug, named, index, client=client)
     if flow_run_id is not None:
-        return TaskRunView.from_task_slug(slug, flow_run_id, index, client=client)
+        named = identifier(flow_run_id) or find_flow_run_id_by_start(client, flow_run_id)
+        return TaskRunView.from_task_slug(slug, named, index, client=client)
     found = client.task_runs.list(
         task_slug=[slug], map_index=[index], flow_name=None if flow_name is None else [flow_name], limit=1
     )
+    if not found.items and not narrowed and (prefix := identifier_prefix(which)) is not None:
+        found = client.task_runs.list(task_run_id_prefix=prefix, limit=_SHOWN + 1)
+        if len(found.items) > 1:
+            the_only([task_run.id for task_run in found.items], "task run", which)
     if not found.items:
         of = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
         child = "" if index == -1 else f" and the map index {index}"

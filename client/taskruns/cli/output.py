@@ -128,8 +128,8 @@ class Column(NamedTuple):
     least: int | None = None
     """The width to which it may be cut; None: it may not."""
     style: Callable[[Any], str] = _plain
-    optional: bool = False
-    """Whether a terminal that is too narrow for all does without it."""
+    optional: int | None = None
+    """So many cells the others that may be cut have, if they need them, before a terminal shows it; None: always."""
 
     def cell(self, item: Any, now: datetime | None) -> str:
         """What it shows of an item; times as so long ago if `now` is given."""
@@ -189,20 +189,28 @@ def _write_rich(columns: Sequence[Column], widths: list[int], items: Iterable[An
 
 
 def _fitted(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[tuple[Column, int]]:
-    """Columns with widths that fit, if they can be made to: those that may be cut are, the last ones first."""
-    fitted = [
-        (column, width, width if column.least is None else min(width, column.least))
-        for column, width in zip(columns, widths, strict=True)
-    ]
-    for optional in [one for one in reversed(fitted) if one[0].optional]:
-        if sum(least for _, _, least in fitted) + len(_GAP) * (len(fitted) - 1) > available:
-            fitted.remove(optional)
-    excess = sum(width for _, width, _ in fitted) + len(_GAP) * (len(fitted) - 1) - available
-    cut: list[tuple[Column, int]] = []
-    for column, width, least in reversed(fitted):
-        cut.append((column, max(least, width - max(excess, 0))))
-        excess -= width - cut[-1][1]
-    return cut[::-1]
+    """Columns with widths that fit, if they can be made to: the widest of those that may be cut are cut."""
+    fitted = [(column, min(width, available)) for column, width in zip(columns, widths, strict=True)]
+    for column, width in reversed(fitted):
+        if column.optional is not None and _needed(fitted, column.optional) > available:
+            fitted.remove((column, width))
+    while _needed(fitted) > available:
+        cut = [(width, place) for place, (column, width) in enumerate(fitted) if width > _least(column, width)]
+        if not cut:
+            break
+        width, place = max(cut)
+        fitted[place] = (fitted[place][0], width - 1)
+    return fitted
+
+
+def _least(column: Column, width: int, room: int = 0) -> int:
+    """The width to which a column may be cut while it has room for so many cells."""
+    return width if column.least is None else min(width, max(column.least, room))
+
+
+def _needed(fitted: Sequence[tuple[Column, int]], room: int = sys.maxsize) -> int:
+    """The width of a line in which the columns that may be cut have room for so many cells."""
+    return sum(_least(column, width, room) for column, width in fitted) + len(_GAP) * (len(fitted) - 1)
 
 
 def write_record(rows: Iterable[tuple[str, str, str]]) -> None:

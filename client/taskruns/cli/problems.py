@@ -13,6 +13,7 @@ _IN_OPTIONS = {
     'get_result(missing="none") gives': "--missing none shows",
     "`trust=True`": "--trust",
     "max_bytes": "--max-bytes",
+    "Send `force`": "Give --force",
     "give `api_key=`, or": "give --api-key, or",
 }
 _HINTS: dict[type[TaskRunsError], str] = {

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import click
 
-from taskruns.cli import filters, listing
+from taskruns.cli import changes, filters, listing
 from taskruns.cli.commands import Connection, Group, Option
-from taskruns.cli.lookup import find_task_run, task_run_options
+from taskruns.cli.lookup import TASK_RUN, find_task_run, task_run_options
 from taskruns.cli.values import Words, together
 
 
@@ -24,7 +24,7 @@ def task_run() -> None:
         *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS, "-created"),
     ],
     examples=(
-        "task-run ls --state-group failed --since -1d",
+        "task-run ls --state-group failed --since 1d",
         "task-run ls -s Failed,TimedOut --flow-name etl --fields task_slug,state_message",
         "task-run ls --task-slug inc-1 --all --json",
     ),
@@ -41,14 +41,13 @@ def list_task_runs(connection: Connection, /, **given: Any) -> None:
 
 @task_run.command(
     "info",
-    params=[*task_run_options(), *listing.form_options("json")],
+    params=[TASK_RUN, *task_run_options(), *listing.form_options("json")],
     examples=(
         "task-run info inc-1",
         "task-run info 'inc-1[2]' --flow-name etl",
         "task-run info say_hello-1 --flow-run-name brave-otter --json",
     ),
 )
-@click.argument("which", metavar="ID|SLUG")
 @click.pass_obj
 def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Any) -> None:
     """Show one task run.
@@ -72,6 +71,7 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
 @task_run.command(
     "result",
     params=[
+        TASK_RUN,
         *task_run_options(),
         Option(["--trust"], is_flag=True, help="Load what was pickled, which runs code of whoever wrote it."),
         Option(
@@ -84,7 +84,7 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
         Option(
             ["--location"], is_flag=True, section="Output", help="Only where it is; of a map a line for each child."
         ),
-        Option(["form", "--json"], flag_value="json", section="Output", help="JSON; with --location the reference."),
+        *listing.form_options("json"),
         Option(
             ["--output"],
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -99,7 +99,6 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
         "task-run result inc-1 --flow-name etl --json | jq length",
     ),
 )
-@click.argument("which", metavar="ID|SLUG")
 @click.pass_obj
 def show_result(
     connection: Connection,
@@ -122,6 +121,8 @@ def show_result(
     from taskruns.cli import results
 
     view = find_task_run(connection.client, which, **where)
+    if location and output is not None:
+        raise click.UsageError("--location and --output can not both be given: --output writes the result itself.")
     if location:
         results.write_location(connection.client, view.task_run, form)
     else:
@@ -131,10 +132,9 @@ def show_result(
 
 @task_run.command(
     "states",
-    params=[*task_run_options(), *listing.limit_options(), *listing.form_options("json", "csv")],
+    params=[TASK_RUN, *task_run_options(), *listing.limit_options(), *listing.form_options("json", "csv")],
     examples=("task-run states inc-1", "task-run states 'inc-1[2]' --flow-name etl --csv"),
 )
-@click.argument("which", metavar="ID|SLUG")
 @click.pass_obj
 def list_states(
     connection: Connection, /, *, which: str, form: str | None, limit: int | None, everything: bool, **where: Any
@@ -150,6 +150,26 @@ def list_states(
     listing.show(ask, "states", STATE_COLUMNS, listing.STATE_FIELDS, listing.Wanted(form, limit, everything))
 
 
+@task_run.command(
+    "set-state",
+    params=[TASK_RUN, *changes.state_options(), *task_run_options()],
+    examples=("task-run set-state 'inc-1[2]' Failed --flow-run-name brave-otter --message lost",),
+)
+@click.pass_obj
+def set_task_run_state(
+    connection: Connection, /, *, which: str, state: str, message: str | None, force: bool, **where: Any
+) -> None:
+    """Report a state of a task run.
+
+    The program that runs it is not told. A success that would not be finished any more needs --force. Say which as for
+    `task-run info`.
+    """
+    view = find_task_run(connection.client, which, **where)
+    reported = changes.state_of({"state": state, "message": message, "force": force})
+    receipt = connection.client.task_runs.set_state(view.task_run_id, **reported)
+    changes.confirm(receipt.outcome, receipt.state, f"task run {view.task_run_id}")
+
+
 _COUNT_LIMIT = Option(
     ["--count-limit"],
     type=click.IntRange(min=1),
@@ -162,7 +182,7 @@ _COUNT_LIMIT = Option(
 @task_run.command(
     "count",
     params=[*filters.options(filters.TASK_RUN_FILTERS), _COUNT_LIMIT],
-    examples=("task-run count --state Success", "task-run count --flow-name etl --state-group failed --since -7d"),
+    examples=("task-run count --state Success", "task-run count --flow-name etl --state-group failed --since 7d"),
 )
 @click.pass_obj
 def count_task_runs(connection: Connection, /, *, count_limit: int | None, **given: Any) -> None:
@@ -219,7 +239,7 @@ def _measures() -> list[str]:
     ],
     examples=(
         "task-run aggregate --group-by state",
-        "task-run aggregate --group-by flow_name,task_slug --measure p50_duration,p95_duration --since -7d",
+        "task-run aggregate --group-by flow_name,task_slug --measure p50_duration,p95_duration --since 7d",
         "task-run aggregate --group-by day --state-group failed --csv",
     ),
 )

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = r"(\d+(?:\.\d+)?)([smhdw])"
+_DAYS = {"today": 0, "yesterday": 1}
 _SPAN = re.compile(rf"(?:{_PART})+")
 
 
@@ -21,8 +23,15 @@ def span(text: str) -> float | None:
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, text))
 
 
+def nearest(text: str, words: Iterable[str]) -> str:
+    """Asks whether the word that is written most like a text was meant; empty if none is like it."""
+    by_folded = {word.casefold(): word for word in words}
+    found = get_close_matches(text[:100].casefold(), by_folded, n=1, cutoff=0.7)
+    return f"Did you mean {by_folded[found[0]]}? " if found else ""
+
+
 class Moment(click.ParamType[datetime]):
-    """A time with an offset, a date, or a time before or after now."""
+    """A time or a date, here or with an offset; or a time before or after now."""
 
     name = "time"
 
@@ -32,8 +41,9 @@ class Moment(click.ParamType[datetime]):
             return _moment(value)
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time. Give one with its offset (2021-05-12T18:00:00Z), a date (2021-05-12, in UTC), "
-                "one before now (-2h, -7d) or now.",
+                f"{value!r} is no time. Give how long ago it was (2h, 7d), a date (2021-05-12, today, yesterday) or a "
+                "time (now, 2021-05-12T18:00) of this machine's time zone, or a time with an offset "
+                "(2021-05-12T18:00:00Z).",
                 param,
                 ctx,
             )
@@ -43,14 +53,15 @@ def _moment(text: str) -> datetime:
     now = datetime.now(UTC)
     if text == "now":
         return now
-    if (seconds := span(text[1:])) is not None and text[0] in "+-":
-        return now + timedelta(seconds=seconds if text[0] == "+" else -seconds)
-    try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
-    except ValueError:
+    if (seconds := span(text.removeprefix("-"))) is not None:
+        return now - timedelta(seconds=seconds)
+    if text.startswith("+") and (seconds := span(text[1:])) is not None:
+        return now + timedelta(seconds=seconds)
+    if text in _DAYS:
+        moment = datetime.combine(now.astimezone().date() - timedelta(days=_DAYS[text]), time())
+    else:
         moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None:
-        raise ValueError("It has no offset.")
+    # Without an offset it is a time of this machine's time zone.
     return moment.astimezone(UTC)
 
 
@@ -94,6 +105,32 @@ def identifier(text: str) -> UUID | None:
     return UUID(text) if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text) else None
 
 
+class IdentifierPrefix(click.ParamType[str]):
+    """The id of a run, or how it starts."""
+
+    name = "prefix"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The prefix, as the service takes it."""
+        if (prefix := identifier_prefix(value)) is None:
+            self.fail(f"{value!r} is not how an id starts. Give its first 4 characters or more.", param, ctx)
+        return prefix
+
+
+def identifier_prefix(text: str) -> str | None:
+    """The beginning of an id that a text is, of 4 characters or more, as ids are written; None if it is none."""
+    lowered = text.lower()
+    shape = _ID_SHAPE[: len(lowered)]
+    is_prefix = len(shape) == len(lowered) >= _PREFIX_LENGTH and all(
+        sign == "-" if place == "-" else sign in "0123456789abcdef" for sign, place in zip(lowered, shape, strict=True)
+    )
+    return lowered if is_prefix else None
+
+
+_PREFIX_LENGTH = 4
+_ID_SHAPE = "-".join("x" * count for count in (8, 4, 4, 4, 12))
+
+
 class Words(click.ParamType[list[Any]]):
     """Values with commas between them: `one` is the type of one, `known` says which there are, if that is known."""
 
@@ -128,7 +165,8 @@ def together(context: click.Context, option: click.Parameter, given: tuple[list[
     return [word for words in given for word in words]
 
 
-def _states() -> Iterable[str]:
+def known_states() -> Iterable[str]:
+    """The types of states that this version knows."""
     from taskruns.models import StateType
 
     return list(StateType)
@@ -144,6 +182,7 @@ TIME = Moment()
 SECONDS = Seconds()
 ID = Identifier()
 IDS = Words("id", one=ID)
-STATES = Words("state", known=_states)
+ID_PREFIX = IdentifierPrefix()
+STATES = Words("state", known=known_states)
 GROUPS = Words("group", known=_groups)
 INTEGERS = Words("number", one=click.INT)

@@ -1,8 +1,12 @@
 """`taskruns flow-run watch`: a flow run as it goes on."""
 
 import os
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 import click
 from rich.console import Group
@@ -12,65 +16,120 @@ from rich.table import Table
 from rich.text import Text
 
 from taskruns.cli import columns, human, output
+from taskruns.cli.commands import DONE, NOT_DONE
+from taskruns.errors import ConnectionFailed, ProblemError
+from taskruns.models import FlowRun
+from taskruns.states import State
 from taskruns.text import printable
 
 if TYPE_CHECKING:
-    from taskruns.flow_run_views import FlowRunView
+    from taskruns.client import Client
 
+RUN_FAILED, SERVICE_LOST, STILL_RUNNING = 3, 4, 5
+"""Exit codes: the flow run failed or was cancelled; the service is lost; the flow run goes on after `--timeout`."""
 _BAR = 40
 
 
-def watch(view: "FlowRunView", interval: float) -> int:
-    """Shows a flow run until it is finished; the exit code says how it ended."""
+class Limits(NamedTuple):
+    """How often a flow run is looked at, and how long, in seconds."""
+
+    interval: float
+    timeout: float | None
+    patience: float
+    """How long the service may be away."""
+
+
+class _EndedEarly(Exception):
+    """The watch ended before the flow run did."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def watch(client: "Client", flow_run_id: UUID, limits: Limits) -> int:
+    """Shows a flow run until it is finished; the exit code says how it ended.
+
+    Raises:
+        TaskRunsError: If the service refuses to show it, as of a flow run that was deleted.
+    """
     show = _with_bars if output.on_terminal() and os.environ.get("TERM") != "dumb" else _by_lines
     try:
-        view = show(view, interval)
+        flow_run = show(_looks(client, client.flow_runs.get(flow_run_id), limits))
     except KeyboardInterrupt:
-        return 1
-    return 1 if view.state.is_failed() or view.state.is_cancelled() else 0
+        return NOT_DONE
+    except _EndedEarly as end:
+        click.echo(f"taskruns flow-run watch: {end}", err=True)
+        return end.code
+    state = State(flow_run.state)
+    return RUN_FAILED if state.is_failed() or state.is_cancelled() else DONE
 
 
-def _by_lines(flow_run: "FlowRunView", interval: float) -> "FlowRunView":
-    last, view = "", flow_run
-    for view in flow_run.watch(interval):
-        told = f"{printable(view.state.type)}  {human.counts(view.task_run_counts)}".rstrip()
-        if told != last:
-            click.echo(f"{human.exact(datetime.now(UTC))}  {told}")
-            last = told
-    return view
+def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[FlowRun]:
+    """The flow run, and again after each change, until it is finished; a service that is away is asked again."""
+    look = client.with_options(max_retries=0).flow_runs.get_if_changed
+    timeout = inf if limits.timeout is None else limits.timeout
+    began = answered = time.monotonic()
+    yield flow_run
+    while not State(flow_run.state).is_finished():
+        if (seconds_left := began + timeout - time.monotonic()) <= 0:
+            raise _EndedEarly(STILL_RUNNING, f"It is {printable(flow_run.state)} after {human.duration(timeout)}.")
+        time.sleep(min(limits.interval, seconds_left))
+        try:
+            changed = look(flow_run.id, if_none_match=f'"{flow_run.sequence}"')
+        except (ConnectionFailed, ProblemError) as error:
+            away = time.monotonic() - answered
+            if isinstance(error, ProblemError) and error.status < 500:
+                raise
+            if away >= limits.patience:
+                raise _EndedEarly(SERVICE_LOST, f"The service is lost for {human.duration(away)}. {error}") from None
+            continue
+        answered = time.monotonic()
+        if changed is not None:
+            flow_run = changed
+            yield flow_run
+
+
+def _by_lines(looks: Iterator[FlowRun]) -> FlowRun:
+    last = ""
+    for flow_run in looks:
+        line = f"{printable(flow_run.state)}  {human.counts(flow_run.task_run_counts)}".rstrip()
+        if line != last:
+            click.echo(f"{human.exact(datetime.now(UTC))}  {line}")
+            last = line
+    return flow_run
 
 
 class _Watched:
     """What the display shows, four times a second, so that the time it takes goes on between two changes."""
 
-    def __init__(self, view: "FlowRunView") -> None:
-        self.view = view
+    def __init__(self, flow_run: FlowRun) -> None:
+        self.flow_run = flow_run
 
     def __rich__(self) -> Group:
-        return _bars(self.view)
+        return _bars(self.flow_run)
 
 
-def _with_bars(flow_run: "FlowRunView", interval: float) -> "FlowRunView":
-    watched = _Watched(flow_run)
+def _with_bars(looks: Iterator[FlowRun]) -> FlowRun:
+    watched = _Watched(next(looks))
     live = Live(watched, refresh_per_second=4)
     try:
         # Not as a context: who interrupts while it starts shall have the cursor back as well.
         live.start(refresh=True)
-        for watched.view in flow_run.watch(interval):
+        for watched.flow_run in looks:
             live.refresh()
     finally:
         live.stop()
-    return watched.view
+    return watched.flow_run
 
 
-def _bars(view: "FlowRunView") -> Group:
-    flow_run = view.flow_run
+def _bars(flow_run: FlowRun) -> Group:
     head = Text(columns.flow_run_title(flow_run), "bold", no_wrap=True, overflow="ellipsis")
     head.append(f"  {printable(flow_run.state)}", human.style_of(flow_run.state))
     if (took := columns.took(flow_run)) != "":
         head.append(f"  {took}", "not bold")
     if flow_run.state_message:
-        head.append(f"  {printable(flow_run.state_message)}", "not bold")
+        head.append(f"  {printable(columns.message_of(flow_run))}", "not bold")
     counts = flow_run.task_run_counts
     total = sum(counts.values())
     grid = Table.grid(padding=(0, 2))

@@ -213,6 +213,14 @@ def test_script_for_bash_is_bash() -> None:
             ["task-run", "ls", "--state", "Failed,"],
             "taskruns task-run ls: Invalid value for '-s' / '--state': 'Failed,' has",
         ),
+        (["task-run", "ls", "--json", "--csv"], "taskruns task-run ls: --json and --csv can not both be given. See"),
+        (["flow-run", "ls", "-o", "csv", "-q"], "taskruns flow-run ls: --format and -q can not both be given. See"),
+        (["flow-run", "ls", "-q", "--fields", "id"], "taskruns flow-run ls: --fields and -q can not both be given"),
+        (["flow-run", "ls", "-o", "xml"], "taskruns flow-run ls: Invalid value for '-o' / '--format': 'xml' is not"),
+        (
+            ["task-run", "ls", "--fields", "id,stat"],
+            "taskruns task-run ls: There is no field 'stat'. Did you mean state?",
+        ),
         (["task-run", "ls", "-n1", "--all"], "taskruns task-run ls: --all and --limit can not both be given. See"),
         (
             ["task-run", "ls", "--fields", "id,x"],
@@ -224,6 +232,10 @@ def test_script_for_bash_is_bash() -> None:
         ),
         (["task-run", "ls", "--url", "nope"], "taskruns task-run ls: The service's URL is 'nope'"),
         (["--timeout", "0", "flow-run", "ls"], "taskruns flow-run ls: timeout is 0.0"),
+        (
+            ["flow-run", "watch", "--timeout", "soon"],
+            "taskruns flow-run watch: Invalid value for '--timeout': 'soon' is",
+        ),
         (["completion", "tcsh"], "taskruns completion: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
         (["task-run", "ls", "--tag", "\udcff"], "taskruns: The arguments have to be UTF-8. See"),
         (
@@ -264,3 +276,30 @@ def test_states_may_be_written_small_and_others_are_for_the_service_to_judge() -
 def test_environment_is_not_read_by_the_help() -> None:
     assert run("--help", TASKRUNS_TIMEOUT="soon") == run("--help")
     assert "TASKRUNS_TIMEOUT" in environment_of(TASKRUNS_TIMEOUT="soon")
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_positional_arguments_have_a_text_of_their_own(path: str) -> None:
+    arguments = [param for param in COMMANDS[path].params if isinstance(param, click.Argument)]
+    assert ("\nArguments:\n" in run(*path.split(), "-h").out) == bool(arguments)
+    context = click.Context(COMMANDS[path])
+    for argument in arguments:
+        record = argument.get_help_record(context)
+        assert record is not None
+        assert record[1].endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("alias", "path"),
+    [
+        ("flow-runs list", "flow-run ls"),
+        ("flow-run inspect", "flow-run info"),
+        ("flow-run delete", "flow-run rm"),
+        ("task-runs list", "task-run ls"),
+        ("task-run inspect", "task-run info"),
+    ],
+)
+def test_command_has_other_names(alias: str, path: str) -> None:
+    shown, alike = run(*path.split(), "-h"), run(*alias.split(), "-h")
+    assert alike.code == 0
+    assert alike.out.partition("\n")[2] == shown.out.partition("\n")[2]

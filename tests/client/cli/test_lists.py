@@ -16,7 +16,7 @@ import pytest
 from taskruns.cli import filters, listing, output, values
 from taskruns.cli.filters import Filter
 from taskruns.client import Client
-from tests.client.cli.running import COMMAND, Ran, run, spawn
+from tests.client.cli.running import COMMAND, Ran, on_terminal, run, spawn
 from tests.client.cli.world import BEGIN, HOSTILE, HOSTILE_SHOWN, World, task
 from tests.service import environment_of
 
@@ -154,6 +154,7 @@ EXAMPLES = {
     values.SECONDS: ["1m"],
     values.INTEGERS: ["0", "-1"],
     values.IDS: ["00000000-0000-4000-8000-000000000001"],
+    values.ID_PREFIX: ["00000000-0"],
 }
 
 
@@ -193,6 +194,7 @@ def test_filter_leaves_what_the_client_says(one: Filter, look: Look, world: Worl
         "task_slug_prefix": "in",
         "name_contains": "VIL",
         "task_run_id": [next(iter(world.client.task_runs.list())).id],
+        "task_run_id_prefix": str(next(iter(world.client.task_runs.list())).id)[:20],
         "flow_run_id": [world.flow_runs["brave-otter"], world.flow_runs["night-1"]],
         "flow_name": ["etl", HOSTILE],
         "map_index": [0, 2],
@@ -237,6 +239,57 @@ def test_since_and_until_are_the_start(look: Look) -> None:
     assert look("task-run", "count", "--since", since, "--until", until) == long == (0, "4\n", "")
     assert look("task-run", "count", "--since", "-1h").out == "0\n"
     assert look("flow-run", "ls", "-q", "--created-gte", "-1h", "--created-lt", "now").out.count("\n") == 4
+
+
+@pytest.mark.parametrize("path", LISTS, ids=" ".join)
+@pytest.mark.parametrize(("name", "flag"), [("json", "--json"), ("csv", "--csv"), ("ids", "-q")])
+def test_form_is_named_too(path: list[str], name: str, flag: str, look: Look) -> None:
+    assert look(*path, "-o", name) == look(*path, "--format", name) == look(*path, flag)
+
+
+def test_jq_filters_json(look: Look, world: World) -> None:
+    assert look("flow-run", "ls", "-f", "etl", "--jq", ".[].name") == (0, "calm-heron\nbrave-otter\n", "")
+    assert look("flow-run", "info", "brave-otter", "--jq", ".parameters.n").out == "3\n"
+    result = ("task-run", "result", "inc-1", "--flow-run-name", "brave-otter")
+    assert look(*result, "--jq", ".[1].value").out == "3\n"
+    shown = on_terminal("flow-run", "ls", "--jq", ".[-1].name", TASKRUNS_URL=world.url).out
+    assert shown == HOSTILE_SHOWN.replace(r"\n", "\n") + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--jq", ".["], 2, "taskruns flow-run ls: --jq: jq: error: syntax error"),
+        (["--jq", ".nope"], 1, "taskruns: --jq: jq: error (at <stdin>"),
+        (["--csv", "--jq", "."], 2, "taskruns flow-run ls: --jq is for JSON: leave the other format out."),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_jq_that_does_not_get_through_is_one_line(arguments: list[str], code: int, message: str, look: Look) -> None:
+    done = look("flow-run", "ls", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith(message)
+    assert done.err.count("\n") == 1
+
+
+def test_jq_that_is_missing_is_said(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = look("flow-run", "ls", "--jq", ".")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("taskruns: --jq needs the program jq, which is not installed.")
+
+
+@pytest.mark.parametrize(("option", "word", "meant"), [("-s", "Sucess", "Success"), ("-g", "faild", "failed")])
+def test_word_that_is_misspelt_is_told_what_it_may_have_meant(option: str, word: str, meant: str, look: Look) -> None:
+    done = look("task-run", "ls", option, word)
+    assert (done.code, done.out) == (2, "")
+    assert f"Did you mean {meant}?" in done.err
+
+
+def test_task_runs_of_all_flow_runs_have_their_flow_and_flow_run(look: Look) -> None:
+    title, *lines = rows(look("task-run", "ls", "-f", "etl").out)
+    assert title == ["FLOW", "FLOW RUN", "TASK", "STATE", "STARTED", "TOOK", "MESSAGE", "ID"]
+    assert {tuple(line[:2]) for line in lines} == {("etl", "calm-heron"), ("etl", "brave-otter")}
 
 
 def test_values_may_have_commas_between_them(look: Look) -> None:

@@ -32,14 +32,53 @@ def test_no_color_is_respected(arguments: list[str], world: World) -> None:
     assert ESCAPE.sub("", coloured) == ESCAPE.sub("", plain) == dumb
 
 
-@pytest.mark.parametrize("columns", [60, 200])
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (60, ["FLOW", "FLOW RUN", "TASK", "STATE", "MESSAGE"]),
+        (80, ["FLOW", "FLOW RUN", "TASK", "STATE", "STARTED", "TOOK", "MESSAGE"]),
+        (120, ["FLOW", "FLOW RUN", "TASK", "STATE", "STARTED", "TOOK", "MESSAGE"]),
+        (160, ["FLOW", "FLOW RUN", "TASK", "STATE", "STARTED", "TOOK", "MESSAGE", "ID"]),
+    ],
+)
+def test_message_has_room_before_ids(columns: int, titles: list[str], world: World) -> None:
+    failed = ("task-run", "ls", "-f", "etl", "-g", "failed")
+    out = ESCAPE.sub("", on_terminal(*failed, columns=columns, TASKRUNS_URL=world.url, NO_COLOR=1).out)
+    head, *lines = out.splitlines()
+    assert re.split("  +", head) == titles
+    assert max(map(len, lines)) <= columns
+    assert len(lines) == 2
+    assert ("ZeroDivisionError: division by zero" in out) == (columns >= 120)
+    assert all("calm-he" in line for line in lines)
+    assert "ZeroDivisi" in out
+
+
+def test_message_is_shown_without_what_all_errors_begin_with(scratch: Client, url: str) -> None:
+    message = "Unexpected error: ValueError('no')"
+    flow_run = scratch.flow_runs.create(flow_name="said", name="said")
+    scratch.flow_runs.set_state(flow_run.id, type="Failed", message=message)
+    scratch.flow_runs.report(flow_run.id, items=[task("a", ("Failed", 1.0), message=message)])
+    for arguments in (
+        ("task-run", "ls", "-f", "said"),
+        ("flow-run", "tasks", "said"),
+        ("task-run", "info", "a", "-f", "said"),
+        ("task-run", "states", "a", "-f", "said"),
+        ("flow-run", "info", "said"),
+        ("flow-run", "watch", "said"),
+    ):
+        done = on_terminal(*arguments, TASKRUNS_URL=url, TERM="xterm")
+        assert "ValueError('no')" in done.out
+        assert "Unexpected" not in done.out
+
+
+@pytest.mark.parametrize("columns", [60, 250])
 def test_lines_are_cut_to_the_width(columns: int, world: World) -> None:
     for arguments in (["flow-run", "ls"], ["task-run", "ls"], ["flow-run", "tasks", "calm-heron"]):
         done = on_terminal(*arguments, columns=columns, TASKRUNS_URL=world.url, NO_COLOR=1)
         lines = ESCAPE.sub("", done.out).splitlines()
         assert max(map(len, lines)) <= columns
         assert len(lines) == {"ls": {"flow-run": 5, "task-run": 18}[arguments[0]]}.get(arguments[1], 6)
-        if columns == 200:
+        if columns == 250:
             assert "…" not in done.out
             assert " ID" in f" {lines[0]}"
         assert not set("\x1b\u202e") & set("".join(lines))

@@ -1,12 +1,26 @@
 """What options are read as, and how values are shown to people."""
 
-from datetime import UTC, datetime, timedelta
+import time as clock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, time, timedelta
 
 import click
 import pytest
 
 from taskruns.cli import human
 from taskruns.cli.values import SECONDS, TIME, span
+
+
+@contextmanager
+def in_zone(name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has the process in a time zone."""
+    with monkeypatch.context() as context:
+        context.setenv("TZ", name)
+        clock.tzset()
+        yield
+    clock.tzset()
+
 
 NOW = datetime(2021, 5, 12, 18, tzinfo=UTC)
 
@@ -18,7 +32,6 @@ NOW = datetime(2021, 5, 12, 18, tzinfo=UTC)
         ("2021-05-12T20:00:00+02:00", NOW),
         ("2021-05-12 18:00Z", NOW),
         ("2021-05-12T18:00:00.25Z", NOW + timedelta(milliseconds=250)),
-        ("2021-05-12", datetime(2021, 5, 12, tzinfo=UTC)),
     ],
 )
 def test_times_are_read(text: str, moment: datetime) -> None:
@@ -28,7 +41,17 @@ def test_times_are_read(text: str, moment: datetime) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("now", 0), ("-2h", -7200), ("-7d", -604800), ("-1h30m", -5400), ("-90s", -90), ("+1w", 604800), ("-0.5m", -30)],
+    [
+        ("now", 0),
+        ("1d", -86400),
+        ("1h30m", -5400),
+        ("-2h", -7200),
+        ("-7d", -604800),
+        ("-1h30m", -5400),
+        ("-90s", -90),
+        ("+1w", 604800),
+        ("-0.5m", -30),
+    ],
 )
 def test_times_are_read_from_now(text: str, seconds: float) -> None:
     expected = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -36,16 +59,41 @@ def test_times_are_read_from_now(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2021-05-12", datetime(2021, 5, 12, 4, tzinfo=UTC)),
+        ("2021-05-12T14:00:00", NOW),
+        ("2021-05-12 14:00", NOW),
+        ("2021-01-12T13:00", datetime(2021, 1, 12, 18, tzinfo=UTC)),
+        ("2021-05-12T18:00:00Z", NOW),
+    ],
+)
+def test_time_without_an_offset_is_of_the_time_zone_of_the_machine(
+    text: str, moment: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with in_zone("America/New_York", monkeypatch):
+        assert TIME.convert(text, None, None) == moment
+
+
+def test_days_begin_in_the_time_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with in_zone("Pacific/Auckland", monkeypatch):
+        today, yesterday = (TIME.convert(text, None, None) for text in ("today", "yesterday"))
+        for moment in (today, yesterday):
+            assert moment.astimezone().time() == time()
+        assert (today.astimezone().date() - yesterday.astimezone().date()).days == 1
+        assert today <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
-        "yesterday",
-        "2h",
+        "tomorrow",
+        "h",
         "-2",
         "-2y",
         "--2h",
         "-h",
-        "2021-05-12T18:00:00",
         "2021-13-01",
         "-99999999999d",
         "0001-01-01T00:00+14:00",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from taskruns.client import Client
 from tests.client.cli.running import COMMAND, Ran, interruptible, on_terminal, opened_terminal, run
 from tests.client.cli.world import World, task
-from tests.service import environment_of
+from tests.postgres import free_port
+from tests.service import environment_of, served
 
 Look = Callable[..., Ran]
 CTRL_C = "\x03"
@@ -27,7 +29,7 @@ def line_of(stream: IO[str]) -> str:
     return told
 
 
-@pytest.mark.parametrize(("last", "code"), [("Success", 0), ("Failed", 1), ("Cancelled", 1), ("Finished", 0)])
+@pytest.mark.parametrize(("last", "code"), [("Success", 0), ("Failed", 3), ("Cancelled", 3), ("Finished", 0)])
 def test_every_change_is_a_line_until_it_is_finished(last: str, code: int, scratch: Client, url: str) -> None:
     flow_run = scratch.flow_runs.create(flow_name="watched")
     command = [*COMMAND, "flow-run", "watch", str(flow_run.id), "--interval", "0.1"]
@@ -48,7 +50,7 @@ def test_every_change_is_a_line_until_it_is_finished(last: str, code: int, scrat
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
 
 
-@pytest.mark.parametrize(("which", "code"), [("brave-otter", 0), ("calm-heron", 1)])
+@pytest.mark.parametrize(("which", "code"), [("brave-otter", 0), ("calm-heron", 3)])
 def test_flow_run_that_is_finished_is_one_line(which: str, code: int, look: Look) -> None:
     done = look("flow-run", "watch", which)
     assert (done.code, done.out.count("\n"), done.err) == (code, 1, "")
@@ -56,7 +58,7 @@ def test_flow_run_that_is_finished_is_one_line(which: str, code: int, look: Look
 
 def test_terminal_has_a_bar_for_each_state(world: World) -> None:
     done = on_terminal("flow-run", "watch", "calm-heron", TASKRUNS_URL=world.url, NO_COLOR=1)
-    assert done.code == 1
+    assert done.code == 3
     last = ESCAPE.sub("", done.out[done.out.rindex("calm-heron (etl)") :])
     found = re.findall(r"^(\w+) +[━╺╸ ]+(\d/5)", last, re.MULTILINE)
     assert found == [("Mapped", "1/5"), ("Success", "2/5"), ("Failed", "1/5"), ("TriggerFailed", "1/5")]
@@ -121,3 +123,52 @@ def test_latest_is_watched_by_default(scratch: Client, url: str) -> None:
     latest = scratch.flow_runs.create(flow_name="latest", name="second")
     scratch.flow_runs.set_state(latest.id, type="Success", message=f"of {os.getpid()}")
     assert run("flow-run", "watch", "-f", "latest", TASKRUNS_URL=url).code == 0
+
+
+def test_watch_goes_on_over_an_outage(tmp_path: Path) -> None:
+    database, port = f"sqlite:///{tmp_path / 'taskruns.db'}", free_port()
+    with served(database, tmp_path, port=port) as service, Client(service.url) as client:
+        flow_run = client.flow_runs.create(flow_name="outlasting", name="outlasting")
+        command = [*COMMAND, "flow-run", "watch", "outlasting", "--interval", "0.1"]
+        environment = environment_of(TASKRUNS_URL=service.url)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        assert process.stdout is not None
+        assert line_of(process.stdout) == "Pending"
+    with process, served(database, tmp_path, port=port), Client(service.url) as client:
+        client.flow_runs.set_state(flow_run.id, type="Success")
+        assert line_of(process.stdout) == "Success"
+        assert process.wait(10) == 0
+
+
+def test_service_that_is_lost_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path) as service, Client(service.url) as client:
+        client.flow_runs.create(flow_name="lost", name="lost")
+        command = [*COMMAND, "flow-run", "watch", "lost", "--interval", "0.1", "--patience", "0.5"]
+        environment = environment_of(TASKRUNS_URL=service.url)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        assert process.stdout is not None
+        assert line_of(process.stdout) == "Pending"
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (4, "")
+    assert err.startswith("taskruns flow-run watch: The service is lost for ")
+    assert len(err.splitlines()) == 1
+
+
+def test_watch_ends_at_its_timeout_with_an_exit_code_of_its_own(scratch: Client, url: str) -> None:
+    scratch.flow_runs.create(flow_name="slow", name="slow")
+    done = run("flow-run", "watch", "slow", "--timeout", "0.2", "--interval", "3600", TASKRUNS_URL=url)
+    assert (done.code, done.out.count("\n")) == (5, 1)
+    assert done.err == "taskruns flow-run watch: It is Pending after 200ms.\n"
+
+
+def test_flow_run_that_is_deleted_meanwhile_is_an_error(scratch: Client, url: str) -> None:
+    flow_run = scratch.flow_runs.create(flow_name="deleted", name="deleted")
+    command = [*COMMAND, "flow-run", "watch", "deleted", "--interval", "0.1"]
+    environment = environment_of(TASKRUNS_URL=url)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert line_of(process.stdout) == "Pending"
+        scratch.flow_runs.delete(flow_run.id)
+        assert process.wait(10) == 1

@@ -1,0 +1,53 @@
+"""Changes of states: the options that say which state, and what became of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from taskruns.cli.commands import Argument, Option
+from taskruns.cli.values import known_states, nearest
+
+MESSAGE = Option(["-m", "--message"], metavar="TEXT", help="A sentence for people.")
+
+
+class StateName(click.ParamType[str]):
+    """The type of a state, with capitals or without."""
+
+    name = "state"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The type as the service writes it."""
+        as_written = {state.lower(): state for state in known_states()}
+        if (state := as_written.get(str(value).lower())) is None:
+            meant = nearest(str(value), as_written.values())
+            self.fail(f"There is no state {value!r}. {meant}There are {', '.join(as_written.values())}.", param, ctx)
+        return state
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The states that begin so."""
+        return [CompletionItem(state) for state in known_states() if state.lower().startswith(incomplete.lower())]
+
+
+def state_options() -> list[click.Parameter]:
+    """The argument and the options that say to which state a run comes."""
+    return [
+        Argument(["state"], type=StateName(), metavar="STATE", meaning="Its new state, such as Failed or Cancelled."),
+        MESSAGE,
+        Option(["--force"], is_flag=True, help="Also where a finished run would not be finished any more."),
+    ]
+
+
+def state_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say, as the client takes it."""
+    state = {"type": options["state"], "message": options["message"], "force": options.get("force") or None}
+    return {name: value for name, value in state.items() if value is not None}
+
+
+def confirm(outcome: str, state: str, run: str) -> None:
+    """Says what became of a state."""
+    if outcome == "late":
+        click.echo(f"The {run} stays {state}: it has a newer state.")
+    else:
+        click.echo(f"The {run} is {state}.")
