@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from taskruns.cli import values
+from taskruns.cli import completions, values
 from taskruns.cli.commands import Option
 
 WHICH = "Which (options may be given again; STATE, GROUP, ID and NUMBER may have commas)"
@@ -37,6 +37,7 @@ class Filter(NamedTuple):
             given["callback"] = values.together
         return Option(
             [self.name, *names],
+            shell_complete=_COMPLETIONS.get(self.name),
             help=f"{self.leaves}.",
             section=self.section,
             shown=self.shown,
@@ -57,6 +58,11 @@ def _time(field: str, operator: str) -> Filter:
     return Filter(name, values.TIME, leaves, also, section=WHEN, shown=shown, hidden=name not in told)
 
 
+_COMPLETIONS = {
+    "task_slug": completions.task_slugs,
+    "task_slug_prefix": completions.task_slugs,
+    "flow_name": completions.flow_names,
+}
 _TIMES = ("start_time", "end_time", "created", "updated")
 _OPERATORS = ("gte", "gt", "lte", "lt")
 _FILTERS = (

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import click
 
+from taskruns.cli import completions
 from taskruns.cli.commands import Argument, Option, Refusal
 from taskruns.cli.values import ID_PREFIX, identifier, identifier_prefix
 from taskruns.text import printable
@@ -17,25 +18,39 @@ if TYPE_CHECKING:
 _SLUG = re.compile(r"(?P<slug>.+)\[(?P<index>[0-9]{1,10})\]", re.DOTALL)
 _MOST = 1000
 _SHOWN = 5
-OF_FLOW = Option(["-f", "--flow-name"], metavar="TEXT", section="Which", help="Of this flow.")
+OF_FLOW = Option(
+    ["-f", "--flow-name"],
+    metavar="TEXT",
+    section="Which",
+    help="Of this flow.",
+    shell_complete=completions.flow_names,
+)
 FLOW_RUN = Argument(
     ["which"],
     metavar="[ID|NAME]",
     required=False,
     meaning="The flow run: its id, its name, or how its id starts; the latest by default.",
+    shell_complete=completions.flow_run_names,
 )
-ONE_FLOW_RUN = Argument(["which"], metavar="ID|NAME", meaning="The flow run: its id, its name, or how its id starts.")
+ONE_FLOW_RUN = Argument(
+    ["which"],
+    metavar="ID|NAME",
+    meaning="The flow run: its id, its name, or how its id starts.",
+    shell_complete=completions.flow_run_names,
+)
 FLOW_RUNS = Argument(
     ["which"],
     metavar="ID|NAME...",
     nargs=-1,
     required=True,
     meaning="The flow runs: their ids, their names, or how their ids start.",
+    shell_complete=completions.flow_run_names,
 )
 TASK_RUN = Argument(
     ["which"],
     metavar="ID|SLUG",
     meaning="The task run: its id, the slug of its task (slug[2] for a child of a map), or how its id starts.",
+    shell_complete=completions.task_slugs,
 )
 
 
@@ -52,7 +67,13 @@ def task_run_options() -> list[click.Parameter]:
             section="Which",
             help="Of the flow run whose id this is, or starts like this.",
         ),
-        Option(["--flow-run-name"], metavar="TEXT", section="Which", help="Of the latest flow run with this name."),
+        Option(
+            ["--flow-run-name"],
+            metavar="TEXT",
+            section="Which",
+            help="Of the latest flow run with this name.",
+            shell_complete=completions.flow_run_names,
+        ),
         OF_FLOW,
     ]
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -14,6 +15,7 @@ from taskruns import __version__, models
 from taskruns.cli import filters, listing
 from taskruns.cli.app import cli
 from tests.client.cli.running import COMMAND, run, spawn
+from tests.client.cli.world import World
 from tests.service import environment_of
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "openapi.json").read_text())
@@ -148,10 +150,10 @@ def test_sorts_are_those_of_the_service(path: str, sorts: tuple[str, ...]) -> No
     assert f"one of {', '.join(sorts)}" in sort["description"]
 
 
-def complete(line: str) -> list[str]:
+def complete(line: str, **environment: Any) -> list[str]:
     """What bash is offered behind a line."""
     words = line.split(" ")
-    environment = {"_TASKRUNS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": len(words) - 1}
+    environment |= {"_TASKRUNS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": len(words) - 1}
     done = spawn(**environment)
     assert done.code == 0
     return [item.removeprefix("plain,") for item in done.out.split()]
@@ -175,6 +177,26 @@ def complete(line: str) -> list[str]:
 )
 def test_shell_is_offered_what_may_follow(line: str, offered: list[str]) -> None:
     assert complete(line) == offered
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("taskruns flow-run info ca", ["calm-heron"]),
+        ("taskruns flow-run rm brave-otter n", ["night-1"]),
+        ("taskruns flow-run tasks -f ", ["etl", "nightly"]),
+        ("taskruns task-run info inc", ["inc-1"]),
+        ("taskruns task-run states x --flow-run-name br", ["brave-otter"]),
+        ("taskruns task-run count --task-slug wa", ["wait-1"]),
+        ("taskruns task-run ls --flow-name n", ["nightly"]),
+    ],
+)
+def test_shell_is_offered_what_the_service_has(line: str, offered: list[str], world: World) -> None:
+    assert complete(line, TASKRUNS_URL=world.url) == offered
+
+
+def test_shell_is_offered_nothing_of_a_service_that_is_away() -> None:
+    assert complete("taskruns flow-run info ", TASKRUNS_URL="http://127.0.0.1:1") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,0 +1,62 @@
+"""What a shell is offered from the service: names of flows and of flow runs, and task slugs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from taskruns.cli.commands import Connection
+
+if TYPE_CHECKING:
+    from taskruns.client import Client
+
+_SECONDS = 2.0
+"""A person waits for it between two keys."""
+_OFFERED = 100
+_READ = 1000
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def _completion(find: Callable[["Client", str], Iterable[str]]) -> Complete:
+    """Offers what is found and begins as what was typed does; nothing if the service does not answer at once."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from taskruns.client import Client
+        from taskruns.errors import TaskRunsError
+
+        try:
+            options = ctx.ensure_object(Connection).options | {"timeout": _SECONDS, "max_retries": 0}
+            with Client(**options) as client:
+                found = dict.fromkeys(find(client, incomplete))
+        except TaskRunsError:
+            return []
+        # Shells read a line for each word.
+        words = [word for word in found if word.startswith(incomplete) and word.isprintable() and " " not in word]
+        return [CompletionItem(word) for word in words[:_OFFERED]]
+
+    return complete
+
+
+@_completion
+def flow_names(client: "Client", start: str) -> Iterator[str]:
+    """The names of flows that have task runs."""
+    for group in client.task_runs.aggregate(group_by=["flow_name"], limit=_READ).groups or ():
+        yield str(group.key.flow_name)
+
+
+@_completion
+def flow_run_names(client: "Client", start: str) -> Iterator[str]:
+    """The names of flow runs, the latest first."""
+    page = client.flow_runs.list_fields(fields=["name"], name_contains=start or None, limit=_READ)
+    for flow_run in page.items:
+        yield str(flow_run.name)
+
+
+@_completion
+def task_slugs(client: "Client", start: str) -> Iterator[str]:
+    """The slugs of tasks that have task runs."""
+    found = client.task_runs.aggregate(group_by=["task_slug"], task_slug_prefix=start or None, limit=_READ)
+    for group in found.groups or ():
+        yield str(group.key.task_slug)
