@@ -3,7 +3,7 @@
 import sys
 from importlib.util import find_spec
 
-NEEDED = ("click", "rich")
+NEEDED = ("click", "platformdirs", "rich")
 
 
 def main() -> None:

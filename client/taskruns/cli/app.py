@@ -61,7 +61,7 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
     from taskruns.recording import outbox
     from taskruns.text import printable
 
-    report = outbox.flush(folder, connection.client if "url" in connection.options else None)
+    report = outbox.flush(folder, connection.client if "url" in connection.options or connection.profile else None)
     for problem in report.problems:
         click.echo(f"{PROGRAM} flush: {printable(problem)}", err=True)
     if form == "json":
@@ -72,6 +72,29 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
         unreadable = f", {report.unreadable} unreadable" if report.unreadable else ""
         click.echo(f"Reports: {report.sent} sent, {report.refused} refused{unreadable}. Files left: {report.left}.")
     return NOT_DONE if report.refused or report.unreadable or report.left else DONE
+
+
+@cli.command(examples=("config", "config --profile staging"))
+@click.pass_obj
+def config(connection: Connection, /) -> None:
+    """Show which service commands ask, and where that is set.
+
+    Options come before variables of the environment, and those before the profile in the configuration file.
+    """
+    from taskruns.cli import output, profiles
+    from taskruns.text import printable
+
+    profile, client = profiles.read_profile(connection.profile), connection.client
+    key = client.options.api_key
+    output.write_record(
+        [
+            ("File", printable(str(profiles.path())) + ("" if profiles.path().exists() else " (not there)"), ""),
+            ("Profile", "none" if profile is None else printable(profile.name), ""),
+            ("URL", printable(client.options.url), ""),
+            ("API key", "none" if key is None else "set", ""),
+            ("Timeout", f"{client.options.policy.timeout:g} s", ""),
+        ]
+    )
 
 
 @cli.command(

@@ -33,15 +33,28 @@ class Connection:
     """Where the service is, as the options say; it connects when a command first asks for `client`."""
 
     def __init__(self) -> None:
-        """Nothing was said yet: all comes from the environment."""
+        """Nothing was said yet: all comes from the environment, and from the configuration file below that."""
         self.options: dict[str, Any] = {}
+        self.profile: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The options of a client: those of the command line, and of the profile what the environment does not say.
+
+        Raises:
+            UsageError: If the configuration file is not as it should be.
+        """
+        from taskruns.cli.profiles import read_profile
+
+        profile = read_profile(self.profile)
+        return self.options if profile is None else {**profile.options, **self.options}
 
     @cached_property
     def client(self) -> "Client":
         """The client, which is closed when the command ends."""
         from taskruns.client import Client  # imports httpx, which takes longer than all the rest
 
-        client = Client(**self.options)
+        client = Client(**self.settings)
         click.get_current_context().call_on_close(client.close)
         return client
 
@@ -91,6 +104,11 @@ def _remember(context: click.Context, option: click.Parameter, value: Any) -> No
         context.ensure_object(Connection).options[str(option.name)] = value
 
 
+def _choose(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Connection).profile = value
+
+
 def _log(context: click.Context, option: click.Parameter, value: bool) -> None:
     log = logging.getLogger("taskruns")
     if value and not log.handlers:
@@ -115,6 +133,14 @@ _CONNECTION: tuple[tuple[list[str], dict[str, Any]], ...] = (
             "metavar": "SECONDS",
             "type": SECONDS,
             "help": "How long to wait for an answer (30).  [TASKRUNS_TIMEOUT]",
+        },
+    ),
+    (
+        ["--profile"],
+        {
+            "metavar": "NAME",
+            "callback": _choose,
+            "help": "The profile of the configuration file: see `taskruns config`.  [TASKRUNS_PROFILE]",
         },
     ),
     (

@@ -27,10 +27,10 @@ def _completion(find: Callable[["Client", str], Iterable[str]]) -> Complete:
         from taskruns.errors import TaskRunsError
 
         try:
-            options = ctx.ensure_object(Connection).options | {"timeout": _SECONDS, "max_retries": 0}
+            options = ctx.ensure_object(Connection).settings | {"timeout": _SECONDS, "max_retries": 0}
             with Client(**options) as client:
                 found = dict.fromkeys(find(client, incomplete))
-        except TaskRunsError:
+        except (TaskRunsError, click.UsageError):
             return []
         # Shells read a line for each word.
         words = [word for word in found if word.startswith(incomplete) and word.isprintable() and " " not in word]

@@ -27,6 +27,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keeps the tests away from the home of who runs them."""
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
 
 
 @pytest.fixture

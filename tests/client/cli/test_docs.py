@@ -59,8 +59,13 @@ def test_examples_answer_as_shown(tmp_path: Path, program: Path, monkeypatch: py
         assert len(commands) == len(examples()) - 1 > 15
         for command, shown in commands:
             environment = {"TASKRUNS_URL": service.url, "TASKRUNS_HOME": tmp_path, "NO_COLOR": 1}
+            environment["TASKRUNS_CONFIG"] = tmp_path / "config.toml"
             with opened_terminal(["/bin/bash", "-c", command], 100, **environment) as terminal:
-                given = terminal.end().out.replace(str(tmp_path), "/data/results")
+                given = (
+                    terminal.end()
+                    .out.replace(str(tmp_path), "/data/results")
+                    .replace(service.url, "http://127.0.0.1:4200")
+                )
             assert normal(given) == normal(shown), command
 
 

@@ -101,7 +101,7 @@ def test_help_imports_nothing_that_only_commands_need(arguments: list[str]) -> N
     assert done.stderr == "set()\n"
 
 
-@pytest.mark.parametrize("missing", ["click", "rich"])
+@pytest.mark.parametrize("missing", ["click", "platformdirs", "rich"])
 def test_missing_extra_is_named(missing: str) -> None:
     program = f"import sys; sys.modules[{missing!r}] = None; from taskruns.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=False)
@@ -162,7 +162,7 @@ def complete(line: str, **environment: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("taskruns ", ["flow-run", "task-run", "flush", "completion"]),
+        ("taskruns ", ["flow-run", "task-run", "flush", "config", "completion"]),
         ("taskruns task-run ls --state F", ["Failed", "Finished"]),
         ("taskruns task-run ls --state Failed,fi", ["Failed,Finished"]),
         ("taskruns task-run count --state-group f", ["failed", "finished"]),
