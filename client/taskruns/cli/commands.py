@@ -186,6 +186,8 @@ class Command(click.Command):
         for param in order:
             if (other := given.setdefault(param.name, param)) is not param:
                 raise click.UsageError(f"{other.opts[-1]} and {param.opts[-1]} can not both be given.", ctx)
+            if not set(args).isdisjoint(param.opts) and not set(args).isdisjoint(param.secondary_opts):
+                raise click.UsageError(f"{param.opts[-1]} and {param.secondary_opts[-1]} can not both be given.", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> int:

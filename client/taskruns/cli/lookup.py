@@ -111,10 +111,12 @@ def find_only_flow_run_id(client: "Client", which: str) -> UUID:
         raise Refusal(
             f"More than one flow run has the name '{printable(which)}': give the id. `taskruns flow-run ls` shows it."
         )
-    found = list(dict.fromkeys([*found, *flow_run_ids_with(client, which, None)]))
-    if not found:
+    others = [other for other in flow_run_ids_with(client, which, None) if other not in found]
+    if found and others:
+        raise Refusal(f"'{printable(which)}' is the name of {found[0]} and the start of {others[0]}: give the id.")
+    if not found and not others:
         raise Refusal(_no_flow_run(which, None))
-    return the_only(found, "flow run", which)
+    return the_only(found or others, "flow run", which)
 
 
 def flow_run_ids_with(client: "Client", start: str, flow_name: str | None) -> list[UUID]:

@@ -236,6 +236,10 @@ def test_script_for_bash_is_bash() -> None:
             "taskruns task-run ls: Invalid value for '-s' / '--state': 'Failed,' has",
         ),
         (["task-run", "ls", "--json", "--csv"], "taskruns task-run ls: --json and --csv can not both be given. See"),
+        (
+            ["task-run", "count", "--has-result", "--no-has-result"],
+            "taskruns task-run count: --has-result and --no-has-result can not both be given.",
+        ),
         (["flow-run", "ls", "-o", "csv", "-q"], "taskruns flow-run ls: --format and -q can not both be given. See"),
         (["flow-run", "ls", "-q", "--fields", "id"], "taskruns flow-run ls: --fields and -q can not both be given"),
         (["flow-run", "ls", "-o", "xml"], "taskruns flow-run ls: Invalid value for '-o' / '--format': 'xml' is not"),

@@ -79,7 +79,9 @@ def test_flow_run_is_deleted_by_how_its_id_starts(runs: Client, url: str) -> Non
 def test_name_comes_before_the_start_of_an_id_and_deletes_neither(runs: Client, url: str) -> None:
     named = runs.flow_runs.create(id=uuid4(), flow_name="twins", name="abcd1234-0000-4000-8")
     assert str(named.id) in run("flow-run", "info", "abcd1234-0000-4000-8", TASKRUNS_URL=url).out
-    assert run("flow-run", "rm", "-y", "abcd1234-0000-4000-8", TASKRUNS_URL=url).code == 1
+    done = run("flow-run", "rm", "-y", "abcd1234-0000-4000-8", TASKRUNS_URL=url)
+    assert (done.code, done.out) == (1, "")
+    assert f"is the name of {named.id} and the start of {FLOW_RUN}: give the id." in done.err
     assert runs.flow_runs.get(FLOW_RUN).id == FLOW_RUN
     runs.flow_runs.delete(named.id)
 
