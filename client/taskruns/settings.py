@@ -60,6 +60,22 @@ def trusted_results() -> list[str]:
     return [str(results_folder())] if given is None else [root for part in given.split(",") if (root := part.strip())]
 
 
+def config_file() -> Path | None:
+    """TASKRUNS_CONFIG: the configuration file of the command line; None for the usual one."""
+    named = os.environ.get("TASKRUNS_CONFIG")
+    return Path(named).expanduser() if named else None
+
+
+def profile() -> str | None:
+    """TASKRUNS_PROFILE: the profile of the configuration file that the command line uses, if one is named."""
+    return os.environ.get("TASKRUNS_PROFILE") or None
+
+
+def is_set(option: str) -> bool:
+    """Whether the environment says an option of the client, such as `url`."""
+    return bool(os.environ.get(f"TASKRUNS_{option.upper()}"))
+
+
 def _number(name: str, default: N, read: Callable[[str], N], fits: Callable[[N], bool], told: str) -> N:
     given = os.environ.get(name)
     if not given:

@@ -84,12 +84,14 @@ def config(connection: Connection, /) -> None:
     from taskruns.cli import output, profiles
     from taskruns.text import printable
 
-    profile, client = profiles.read_profile(connection.profile), connection.client
+    file, client = profiles.path(), connection.client
+    profile = profiles.read_profile(connection.profile)
+    no_profile = "none" if file.exists() else "none, since there is no such file"
     key = client.options.api_key
     output.write_record(
         [
-            ("File", printable(str(profiles.path())) + ("" if profiles.path().exists() else " (not there)"), ""),
-            ("Profile", "none" if profile is None else printable(profile.name), ""),
+            ("File", printable(str(file)), ""),
+            ("Profile", no_profile if profile is None else printable(profile.name), ""),
             ("URL", printable(client.options.url), ""),
             ("API key", "none" if key is None else "set", ""),
             ("Timeout", f"{client.options.policy.timeout:g} s", ""),

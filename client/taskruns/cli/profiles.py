@@ -1,6 +1,5 @@
 """The configuration file: a profile for each service, with its URL, its API key and how long to wait for it."""
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,16 +7,11 @@ from typing import Any, NamedTuple
 
 import click
 
+from taskruns import settings as variables
 from taskruns.cli.values import nearest
 
-_VARIABLES = {
-    "url": "TASKRUNS_URL",
-    "api_key": "TASKRUNS_API_KEY",
-    "timeout": "TASKRUNS_TIMEOUT",
-    "max_retries": "TASKRUNS_MAX_RETRIES",
-}
-"""The settings of a profile, with the variables that come before them."""
 _TYPES: dict[str, tuple[type, ...]] = {"url": (str,), "api_key": (str,), "timeout": (int, float), "max_retries": (int,)}
+"""The settings of a profile; a variable of the same name comes before each."""
 _MAX_BYTES = 1_000_000
 
 
@@ -30,15 +24,14 @@ class Profile(NamedTuple):
     @property
     def options(self) -> dict[str, Any]:
         """The options of a client, of which the environment says nothing."""
-        return {name: value for name, value in self.settings.items() if not os.environ.get(_VARIABLES[name])}
+        return {name: value for name, value in self.settings.items() if not variables.is_set(name)}
 
 
 def path() -> Path:
     """Where the file is: TASKRUNS_CONFIG, or `config.toml` in the folder that the system has for it."""
     from platformdirs import user_config_path
 
-    named = os.environ.get("TASKRUNS_CONFIG")
-    return Path(named).expanduser() if named else user_config_path("taskruns") / "config.toml"
+    return variables.config_file() or user_config_path("taskruns") / "config.toml"
 
 
 def read_profile(name: str | None) -> Profile | None:
@@ -47,7 +40,7 @@ def read_profile(name: str | None) -> Profile | None:
     Raises:
         UsageError: If there is no such profile, or the file is not as it should be.
     """
-    name = name or os.environ.get("TASKRUNS_PROFILE") or None
+    name = name or variables.profile()
     document = _document()
     _refuse_unknown("key", document, ("profile", "profiles"))
     if (name := name or document.get("profile")) is None:
@@ -58,7 +51,7 @@ def read_profile(name: str | None) -> Profile | None:
     if not isinstance(settings := profiles.get(name), dict):
         have = f"There are {', '.join(profiles)}." if profiles else "There are none."
         raise _wrong(f"There is no profile {name!r}. {nearest(name, profiles)}{have}")
-    _refuse_unknown("setting", settings, tuple(_VARIABLES))
+    _refuse_unknown("setting", settings, tuple(_TYPES))
     for setting, value in settings.items():
         if not isinstance(value, _TYPES[setting]) or isinstance(value, bool):
             kind = "a text" if str in _TYPES[setting] else "a number"
