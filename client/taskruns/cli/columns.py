@@ -49,6 +49,10 @@ def _type_of(state: State) -> str:
     return state.type if state.accepted else f"{state.type} (late)"
 
 
+def _message_of_state(state: State) -> str:
+    return _short(state.message or "")
+
+
 def _style_of(state: State) -> str:
     return human.style_of(state.type)
 
@@ -87,7 +91,7 @@ TASK_RUN_COLUMNS = (
 STATE_COLUMNS = (
     Column("TIME", "timestamp", _time_of),
     Column("STATE", "type", _type_of, style=_style_of),
-    Column("MESSAGE", "message", lambda state: _short(state.message or ""), least=7),
+    Column("MESSAGE", "message", _message_of_state, least=7),
 )
 
 

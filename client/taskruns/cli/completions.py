@@ -1,7 +1,7 @@
 """What a shell is offered from the service: names of flows and of flow runs, and task slugs."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -11,7 +11,7 @@ from taskruns.cli.commands import Connection
 if TYPE_CHECKING:
     from taskruns.client import Client
 
-_SECONDS = 2.0
+_AT_ONCE: dict[str, Any] = {"timeout": 2.0, "max_retries": 0}
 """A person waits for it between two keys."""
 _OFFERED = 100
 _READ = 1000
@@ -27,8 +27,7 @@ def _completion(find: Callable[["Client", str], Iterable[str]]) -> Complete:
         from taskruns.errors import TaskRunsError
 
         try:
-            options = ctx.ensure_object(Connection).settings | {"timeout": _SECONDS, "max_retries": 0}
-            with Client(**options) as client:
+            with Client(**{**ctx.ensure_object(Connection).settings, **_AT_ONCE}) as client:
                 found = dict.fromkeys(find(client, incomplete))
         except (TaskRunsError, click.UsageError):
             return []

@@ -4,7 +4,7 @@ import io
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 
 import click
@@ -17,7 +17,7 @@ _NOT_COMPILED = 3
 
 
 @contextmanager
-def filtered(expression: str) -> Iterator[None]:
+def filtered(expression: str) -> Generator[None]:
     """Has standard output go through jq; texts come without quotes, as scripts need them.
 
     Raises:

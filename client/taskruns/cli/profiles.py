@@ -1,30 +1,44 @@
 """The configuration file: a profile for each service, with its URL, its API key and how long to wait for it."""
 
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
+import msgspec
+from msgspec import Struct
 
 from taskruns import settings as variables
 from taskruns.cli.values import nearest
 
-_TYPES: dict[str, tuple[type, ...]] = {"url": (str,), "api_key": (str,), "timeout": (int, float), "max_retries": (int,)}
-"""The settings of a profile; a variable of the same name comes before each."""
 _MAX_BYTES = 1_000_000
 
 
-class Profile(NamedTuple):
-    """What a profile says."""
+class _Settings(Struct, forbid_unknown_fields=True):
+    """What a profile says. A variable of the same name comes before each setting."""
+
+    url: str | None = None
+    api_key: str | None = None
+    timeout: float | None = None
+    max_retries: int | None = None
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    profile: str | None = None
+    profiles: dict[str, _Settings] = {}
+
+
+class Profile(Struct, frozen=True):
+    """A profile that was chosen."""
 
     name: str
-    settings: Mapping[str, Any]
+    settings: _Settings
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of a client, of which the environment says nothing."""
-        return {name: value for name, value in self.settings.items() if not variables.is_set(name)}
+        """The options of a client that it says and the environment does not."""
+        given = msgspec.structs.asdict(self.settings)
+        return {name: value for name, value in given.items() if value is not None and not variables.is_set(name)}
 
 
 def path() -> Path:
@@ -40,45 +54,34 @@ def read_profile(name: str | None) -> Profile | None:
     Raises:
         UsageError: If there is no such profile, or the file is not as it should be.
     """
-    name = name or variables.profile()
-    document = _document()
-    _refuse_unknown("key", document, ("profile", "profiles"))
-    if (name := name or document.get("profile")) is None:
+    file = _read()
+    if (name := name or variables.profile() or file.profile) is None:
         return None
-    profiles = document.get("profiles", {})
-    if not isinstance(name, str) or not isinstance(profiles, dict):
-        raise _wrong("`profile` is a name, and each profile is a table such as [profiles.staging].")
-    if not isinstance(settings := profiles.get(name), dict):
-        have = f"There are {', '.join(profiles)}." if profiles else "There are none."
-        raise _wrong(f"There is no profile {name!r}. {nearest(name, profiles)}{have}")
-    _refuse_unknown("setting", settings, tuple(_TYPES))
-    for setting, value in settings.items():
-        if not isinstance(value, _TYPES[setting]) or isinstance(value, bool):
-            kind = "a text" if str in _TYPES[setting] else "a number"
-            raise _wrong(f"{setting} of the profile {name!r} is {value!r}: it has to be {kind}.")
+    if (settings := file.profiles.get(name)) is None:
+        have = f"There are {', '.join(file.profiles)}." if file.profiles else "There are none."
+        raise _wrong(f"There is no profile {name!r}. {nearest(name, file.profiles)}{have}")
     return Profile(name, settings)
 
 
-def _document() -> dict[str, Any]:
+def _read() -> _File:
     try:
         with path().open("rb") as file:
             text = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        return {}
+        return _File()
     except OSError as error:
         raise _wrong(f"It can not be read: {error.strerror}.") from None
     if len(text) > _MAX_BYTES:
         raise _wrong(f"It has more than {_MAX_BYTES} bytes.")
     try:
-        return tomllib.loads(text.decode())
+        return msgspec.convert(tomllib.loads(text.decode()), _File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _wrong(f"It is not TOML: {error}.") from None
+    except msgspec.ValidationError as error:
+        raise _wrong(f"{error}. A profile is a table such as [profiles.staging] with {_SETTINGS}.") from None
 
 
-def _refuse_unknown(what: str, found: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for name in found:
-        if name not in known:
-            raise _wrong(f"There is no {what} {name!r}. {nearest(name, known)}There are {', '.join(known)}.")
+_SETTINGS = ", ".join(_Settings.__struct_fields__)
 
 
 def _wrong(sentence: str) -> click.UsageError:

@@ -91,12 +91,13 @@ def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Flow
 
 
 def _by_lines(looks: Iterator[FlowRun]) -> FlowRun:
-    last = ""
+    last, flow_run = "", None
     for flow_run in looks:
         line = f"{printable(flow_run.state)}  {human.counts(flow_run.task_run_counts)}".rstrip()
         if line != last:
             click.echo(f"{human.exact(datetime.now(UTC))}  {line}")
             last = line
+    assert flow_run is not None
     return flow_run
 
 
