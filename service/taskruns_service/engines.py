@@ -28,7 +28,11 @@ class Patience(NamedTuple):
 
 def asynchronous_reader(url: URL, connections: int, patience: Patience) -> Engine:
     """The engine for questions, over an asynchronous driver."""
-    return _asynchronous(url, connections, patience, {"statement_timeout": _milliseconds(patience.query)})
+    session = {
+        "statement_timeout": _milliseconds(patience.query),
+        "lock_timeout": _milliseconds(patience.lock),
+    }
+    return _asynchronous(url, connections, patience, session)
 
 
 def asynchronous_writer(url: URL, connections: int, patience: Patience) -> Engine:

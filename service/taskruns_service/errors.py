@@ -202,7 +202,7 @@ class DatabaseUnavailable(ServiceError):
 
 
 class Locked(DatabaseUnavailable):
-    """Somebody else holds a lock on what this changes. Nothing was recorded; repeat the request after a while."""
+    """Somebody else holds a lock on what this needs. Nothing was recorded; repeat the request after a while."""
 
 
 class OutcomeUnknown(ServiceError):

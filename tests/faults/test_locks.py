@@ -23,7 +23,7 @@ from tests.faults.asking import (
 )
 from tests.service import problem_of, running, settings_of
 
-HELD = "Somebody else holds a lock on what this changes. Nothing was recorded; repeat the request after a while."
+HELD = "Somebody else holds a lock on what this needs. Nothing was recorded; repeat the request after a while."
 
 
 @asynccontextmanager
@@ -95,6 +95,16 @@ async def test_every_kind_of_change_is_refused_where_a_table_is_locked(url: str)
             assert {status for status, *_ in (await refusals(http, reads(flow_run), 1)).values()} == {200}
             assert await reason_against(http) is None
         assert (await report(http, flow_run)).status_code == 200
+
+
+async def test_questions_are_refused_where_a_table_is_locked_for_all(url: str) -> None:
+    """As while another program changes the table: they do not wait as long as a question may take."""
+    async with running(create_app(settings_of(url, write_timeout=2, query_timeout=30))) as http:
+        flow_run = await create(http)
+        async with held(url, "LOCK TABLE flow_run, task_run, flow IN ACCESS EXCLUSIVE MODE"):
+            answers = await refusals(http, reads(flow_run), 2 * 2)
+            assert answers == dict.fromkeys(answers, UNAVAILABLE)
+        assert (await http.get(f"/flow-runs/{flow_run}")).status_code == 200
 
 
 async def test_items_of_a_bulk_report_that_wait_for_a_lock_are_refused_by_themselves(url: str) -> None:

@@ -125,7 +125,7 @@ REFUSED_STATEMENTS = {
     "42501": "The service's user may not do this in the database.",
     "40001": "Other transactions are in the way of this one.",
     "40P01": "Other transactions are in the way of this one.",
-    "55P03": "Somebody else holds a lock on what this changes.",
+    "55P03": "Somebody else holds a lock on what this needs.",
     "57P03": "The database does not answer.",
 }
 

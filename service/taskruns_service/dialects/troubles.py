@@ -137,7 +137,7 @@ _EXPLANATIONS = {
     "53100": "The disk of the database is full.",
     "53200": "The database is out of memory.",
     "53300": "The database has no connection left for the service.",
-    "55P03": "Somebody else holds a lock on what this changes.",
+    "55P03": "Somebody else holds a lock on what this needs.",
     "58": "The disk of the database has errors.",
 }
 _EXPLANATIONS_OF_SQLITE = {
