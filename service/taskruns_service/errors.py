@@ -195,9 +195,10 @@ class DatabaseUnavailable(ServiceError):
     code = "database-unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
-    def __init__(self, reason: str = "The database does not answer.") -> None:
-        """`reason` is a sentence."""
-        super().__init__(f"{reason} Nothing was recorded; repeat the request after a while.", retry_after=1)
+    def __init__(self, reason: str = "The database does not answer.", **members: Any) -> None:
+        """`reason` is a sentence; `members` are those of a ServiceError."""
+        detail = f"{reason} Nothing was recorded; repeat the request after a while."
+        super().__init__(detail, **{"retry_after": 1, **members})
         self.reason = reason
 
 

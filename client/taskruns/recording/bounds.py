@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -98,12 +98,16 @@ def _plain(value: Any, levels: int) -> Any:
             return float(value) if isfinite(value) else str(float(value))
         case int():
             return int(value) if value.bit_length() < INTEGER_BITS_MOST else safe_repr(value)
-        case dict() | list() | tuple() if levels == 0:
+        case _ if levels == 0:
             return safe_repr(value)
         case dict():
-            return {_storable(name): _plain(member, levels - 1) for name, member in value.items()}
+            return _plain_members(cast(dict[str, Any], value), levels - 1)
         case _:
             return [_plain(item, levels - 1) for item in value]
+
+
+def _plain_members(members: dict[str, Any], levels: int) -> dict[str, Any]:
+    return {_storable(name): _plain(member, levels) for name, member in members.items()}
 
 
 def _storable(text: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -117,13 +118,15 @@ class RecordedAsyncGenerator(AsyncGenerator[Any, Any]):
 
 def record_future(future: Any, progress: Progress) -> Any:
     """Returns a future; its task run ends when the future does."""
-    future.add_done_callback(lambda done: _end(done, progress))
+    end: Callable[[Any], None] = partial(_end, progress)
+    future.add_done_callback(end)
     return future
 
 
-def _end(future: Any, progress: Progress) -> None:
+def _end(progress: Progress, future: Any) -> None:
     # Of the class above: one of this package notes who asks how it ended, and this is nobody.
-    plain: Any = next((kind for kind in (Future, asyncio.Future) if isinstance(future, kind)), type(future))
+    kinds: tuple[Any, ...] = (Future, asyncio.Future, type(future))
+    plain = next(kind for kind in kinds if isinstance(future, kind))
     if future.cancelled():
         progress.cancel()
     elif (error := plain.exception(future)) is not None:

@@ -127,7 +127,8 @@ class WatchedTask(asyncio.Task[R]):
         super().__init__(coroutine, loop=self.loop)
         self.watch = Watch()
         self._progress = progress
-        self.add_done_callback(WatchedTask._settle)
+        settle: Callable[[Any], None] = WatchedTask[R]._settle
+        self.add_done_callback(settle)
 
     def _settle(self) -> None:
         if self.cancelled() and not self._progress.is_begun:

@@ -29,8 +29,8 @@ class Submissions:
         """Has the flow run end after it."""
         with self._changed:
             self._pending.add(submitted)
-        settle: Callable[[Any], None] = self._settle
-        submitted.add_done_callback(settle)
+        future: Any = submitted
+        future.add_done_callback(self._settle)
 
     def _settle(self, submitted: Submitted) -> None:
         with self._changed:

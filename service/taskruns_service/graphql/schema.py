@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from graphql import GraphQLScalarType, GraphQLSchema, build_schema
+from graphql import GraphQLScalarType, GraphQLSchema, GraphQLString, build_schema
 
 from taskruns_service.conditions import read_id, read_ids, read_moment
 from taskruns_service.graph import ENTITIES
@@ -17,7 +17,12 @@ from taskruns_service.graphql.sdl import make_sdl
 def make_schema() -> GraphQLSchema:
     """The schema, made once; that takes a tenth of a second."""
     schema = build_schema(make_sdl(), no_location=True)
-    readers: dict[str, Callable[[Any], Any]] = {"UUID": read_id, "_uuid": read_ids, "DateTime": read_moment}
+    readers: dict[str, Callable[[Any], Any]] = {
+        "UUID": read_id,
+        "_uuid": read_ids,
+        "DateTime": read_moment,
+        "log_level": GraphQLString.coerce_input_value,
+    }
     for name, read in readers.items():
         scalar = schema.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)
