@@ -125,7 +125,7 @@ def record_future(future: Any, progress: Progress) -> Any:
 
 def _end(progress: Progress, future: Any) -> None:
     # Of the class above: one of this package notes who asks how it ended, and this is nobody.
-    kinds: tuple[Any, ...] = (Future, asyncio.Future, type(future))
+    kinds: list[Any] = [Future, asyncio.Future, type(future)]
     plain = next(kind for kind in kinds if isinstance(future, kind))
     if future.cancelled():
         progress.cancel()
