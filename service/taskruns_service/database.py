@@ -42,6 +42,7 @@ REFUSAL_SECONDS = 5.0
 HELD_TRANSACTIONS = 2
 """How many transactions may try what somebody else's lock holds back."""
 
+_NO_DEADLINE = nullcontext()
 _QUERY_TIMEOUT: type[ServiceError] = QueryTimeout
 _LOOK_UPS = frozenset({Kind.look_up, Kind.read_back})
 
@@ -279,7 +280,7 @@ class Database:
     def _quick_deadline(self, kind: Kind) -> AbstractContextManager[Any]:
         """The time after which a standby counts as away."""
         if self._quick_seconds is None:
-            return nullcontext()
+            return _NO_DEADLINE
         now = time.monotonic()
         if kind is not Kind.scan:
             return Deadline(self._deadlines, now + self._quick_seconds, DatabaseUnavailable)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import NamedTuple
 
 from taskruns_service.errors import Overloaded
@@ -21,7 +21,7 @@ ORDINARY_STALL = 0.25
 """Seconds for which a database or the event loop may pause without anything being refused for that."""
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What work costs the database; work of one kind never waits for work of another."""
 
     look_up = auto()

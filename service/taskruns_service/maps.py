@@ -43,6 +43,9 @@ class Times(NamedTuple):
     end_time: datetime | None = None
 
 
+NO_TIMES = Times()
+
+
 class Children(NamedTuple):
     """What a map keeps of its children.
 
@@ -104,7 +107,7 @@ class Change:
 
 def is_mapped_parent(state: StateType, map_index: int) -> bool:
     """Whether a task run in this state is the parent of a map."""
-    return state is StateType.Mapped and map_index == -1
+    return map_index == -1 and state is StateType.Mapped
 
 
 def shown(run: Run, times: Times) -> Run:

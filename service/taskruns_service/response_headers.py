@@ -25,6 +25,8 @@ def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     Data has fewer: browsers show it as text, if at all, and each header costs a look-up a hundredth.
     """
     own = list(headers)
+    if own and own[0] is JSON:  # as of `as_json`, which sets none of them
+        return own + OF_DATA
     defaults = OF_DATA if JSON in own else OF_PAGES
     names = {name for name, _ in own}
     if names.isdisjoint(_NAMES):  # as of nearly all responses

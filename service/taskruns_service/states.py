@@ -1,7 +1,7 @@
 """States: the 21 types of the field as data, and `advance`, the only place that decides what a reported state does."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -222,7 +222,7 @@ def advance(
     report: Report,
     *,
     now: datetime,
-    seen: Container[UUID] = (),
+    is_known: bool = False,
     sequence: int = 0,
     history: "Callable[[], History] | None" = None,
 ) -> Outcome:
@@ -232,7 +232,7 @@ def advance(
     arrive. `history` reads that; it is called only for a report that is not simply the next one: its timestamp is not
     after that of the current state, or the run is finished. The rules, in their order:
 
-    1. An id that is in `seen` is a duplicate: nothing changes.
+    1. A state that `is_known`, since the history has it, is a duplicate: nothing changes.
     2. An expected version or sequence that is not the run's is a conflict: nothing changes.
     3. A report without a timestamp is as of now and comes after all that is known: it is recorded, or refused if it
        would make a finished run unfinished that did not fail or loop.
@@ -240,7 +240,7 @@ def advance(
     5. One that would make a finished run unfinished, and is later than its end, is refused.
     6. Any other is late: it is in the history, and may count for `run_count`, `start_time` and `first_timestamp`.
     """
-    if report.id in seen:
+    if is_known:
         return Outcome(Kind.duplicate, run)
     if report.expected_version not in (None, run.version) or report.expected_sequence not in (None, sequence):
         return Outcome(Kind.version_conflict, run)
@@ -268,7 +268,7 @@ def advance(
         return Outcome(Kind.terminal_state, run)
     after = replace(
         after,
-        version=run.version + (after.state_id != run.state_id),
+        version=run.version + (is_current or after.state_id != run.state_id),
         state_message=report.message if is_current else run.state_message,
         state_start_time=report.start_time if is_current else run.state_start_time,
         result=report.result if is_current else run.result,

@@ -1,7 +1,6 @@
 """Transactions: what a question or a change does with one connection, and when that is not used again."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Transaction
@@ -24,38 +23,37 @@ class Progress:
     """What the attempt before this one met."""
 
 
-@contextmanager
-def _connected(engine: Engine) -> Iterator[Connection]:
-    """A connection, which is not used again after an error that tells that it is of no use."""
-    with engine.connect() as connection:
-        try:
-            yield connection
-        except dialects.DATABASE_ERRORS as error:
-            if not connection.invalidated and dialects.trouble(error).ends_connection:
-                connection.invalidate(error)
-            raise
-
-
 def read(engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, first: First = None) -> T:
     """Runs a question, each statement of which sees what is committed before it."""
-    with _connected(engine) as connection:
-        if first is not None:
-            first(connection)
-        return query(connection, *arguments)
+    with engine.connect() as connection:
+        try:
+            if first is not None:
+                first(connection)
+            return query(connection, *arguments)
+        except dialects.DATABASE_ERRORS as error:
+            _leave_if_useless(connection, error)
+            raise
 
 
 def read_snapshot(
     engine: Engine, query: Callable[..., T], arguments: tuple[Any, ...], *, begin: str, first: First = None
 ) -> T:
     """Runs a question, all statements of which see what `begin` begins with."""
-    with _connected(engine) as connection:
-        if first is not None:
-            first(connection)
+
+    def query_snapshot(connection: Connection) -> T:
         connection.exec_driver_sql(begin)
         try:
             return query(connection, *arguments)
         finally:
             _end_snapshot(connection)
+
+    return read(engine, query_snapshot, (), first=first)
+
+
+def _leave_if_useless(connection: Connection, error: BaseException) -> None:
+    """Does not use a connection again after an error that tells that it is of no use."""
+    if not connection.invalidated and dialects.trouble(error).ends_connection:
+        connection.invalidate(error)
 
 
 def _end_snapshot(connection: Connection) -> None:
@@ -71,23 +69,31 @@ def _end_snapshot(connection: Connection) -> None:
 def transact(engine: Engine, command: Callable[..., T], arguments: tuple[Any, ...], progress: Progress) -> T:
     """Runs a change and commits it. Raises OutcomeUnknown where the database is lost during the commit."""
     progress.is_committing = False
-    with _connected(engine) as connection:
-        transaction = connection.begin()
+    with engine.connect() as connection:
         try:
-            answer = command(connection, *arguments)
-        except BaseException:
-            _roll_back(connection, transaction)
-            raise
-        progress.is_committing = True
-        try:
-            transaction.commit()
+            return _commit(connection, command, arguments, progress)
         except dialects.DATABASE_ERRORS as error:
-            # The next transaction would find itself in this one.
-            connection.invalidate(error)
-            if dialects.leaves_outcome_open(error):
-                raise OutcomeUnknown from error
+            _leave_if_useless(connection, error)
             raise
-        return answer
+
+
+def _commit(connection: Connection, command: Callable[..., T], arguments: tuple[Any, ...], progress: Progress) -> T:
+    transaction = connection.begin()
+    try:
+        answer = command(connection, *arguments)
+    except BaseException:
+        _roll_back(connection, transaction)
+        raise
+    progress.is_committing = True
+    try:
+        transaction.commit()
+    except dialects.DATABASE_ERRORS as error:
+        # The next transaction would find itself in this one.
+        connection.invalidate(error)
+        if dialects.leaves_outcome_open(error):
+            raise OutcomeUnknown from error
+        raise
+    return answer
 
 
 def _roll_back(connection: Connection, transaction: Transaction) -> None:
@@ -102,9 +108,13 @@ def _roll_back(connection: Connection, transaction: Transaction) -> None:
 
 def may_change(engine: Engine) -> bool:
     """Whether a transaction of changes can begin; it makes none."""
-    with _connected(engine) as connection:
-        transaction = connection.begin()
+    with engine.connect() as connection:
         try:
-            return dialects.takes_writes(connection)
-        finally:
-            _roll_back(connection, transaction)
+            transaction = connection.begin()
+            try:
+                return dialects.takes_writes(connection)
+            finally:
+                _roll_back(connection, transaction)
+        except dialects.DATABASE_ERRORS as error:
+            _leave_if_useless(connection, error)
+            raise

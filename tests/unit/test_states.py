@@ -49,7 +49,9 @@ def told(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, list[K
     """The run after some reports, one after the other, and what became of each."""
     run, history, kinds = run or Run(), dict[UUID, PastState](), []
     for report in reports:
-        kind, run, past_state = advance(run, report, now=NOW, seen=history, history=lambda: History(history.values()))
+        kind, run, past_state = advance(
+            run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
+        )
         kinds.append(kind)
         if past_state is not None:
             history[report.id] = past_state
@@ -291,7 +293,12 @@ def history_of(run: Run) -> list[PastState]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_report_does_what_the_rules_say(case: Case) -> None:
     outcome = advance(
-        case.run, case.report, now=NOW, seen={UUID(int=1)}, sequence=5, history=lambda: History(history_of(case.run))
+        case.run,
+        case.report,
+        now=NOW,
+        is_known=case.report.id == UUID(int=1),
+        sequence=5,
+        history=lambda: History(history_of(case.run)),
     )
     assert (outcome.kind, outcome.run) == (case.kind, replace(case.run, **case.changes))
     assert (outcome.past_state and outcome.past_state.timestamp) == case.timestamp
@@ -478,7 +485,9 @@ def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Kind]]:
     """The run before and after each report, and what became of that."""
     run, history = Run(), dict[UUID, PastState]()
     for report in arrivals:
-        kind, after, past_state = advance(run, report, now=NOW, seen=history, history=lambda: History(history.values()))
+        kind, after, past_state = advance(
+            run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
+        )
         if past_state is not None:
             history[report.id] = past_state
         yield run, after, kind
@@ -495,7 +504,7 @@ def test_run_has_an_end_exactly_while_it_is_finished(arrivals: list[Report]) -> 
 def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
     run, kinds = told(arrivals)
     again = [one for one, kind in zip(arrivals, kinds, strict=True) if kind in (Kind.recorded, Kind.late)]
-    outcomes = [advance(run, one, now=NOW, seen={one.id for one in again}) for one in again]
+    outcomes = [advance(run, one, now=NOW, is_known=True) for one in again]
     assert outcomes == [(Kind.duplicate, run, None)] * len(again)
 
 

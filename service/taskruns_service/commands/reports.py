@@ -186,7 +186,8 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         return identifier
 
     def _refuse_states_of_others(self, ledger: Ledger) -> None:
-        places = [index for index, report in enumerate(self.reports) if ledger.has_task_run_state(report.id)]
+        known = ledger.has_task_run_state
+        places = [n for n, report in enumerate(self.reports) if not report.id_is_new and known(report.id)]
         if places:
             conflict = StateIdConflict()
             faults = tuple(Fault(pointer=f"/states/{index}", detail=conflict.detail) for index in places)

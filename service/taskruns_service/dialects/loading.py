@@ -36,7 +36,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[dict[str, A
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    check_members(table, rows)
+    check_members(connection.dialect, table, rows)
     driver: Any = connection.connection.driver_connection
     records = zip(*columns_of(connection, table, rows), strict=True)
     await_(driver.copy_records_to_table(table.name, columns=list(rows[0]), records=records))

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from taskruns_service.maps import MapKey, Times, is_mapped_parent, shown
+from taskruns_service.maps import NO_TIMES, MapKey, Times, is_mapped_parent, shown
 from taskruns_service.models import CurrentState
-from taskruns_service.states import History, Run, StateType
+from taskruns_service.states import History, PastState, Run, StateType
 
 NaturalKey = tuple[UUID, str, int]
 """What a task run is known by: its flow run, its task slug and its map index."""
@@ -28,23 +28,39 @@ RUN_COLUMNS = (
 """What `advance` needs to know of a run; the message and the result it only replaces."""
 
 
-class FlowRunEntry:
+class RunEntry:
+    """What a flow run and a task run have in common in the ledger."""
+
+    def __init__(self, identifier: UUID, run: Run, sequence: int) -> None:
+        self.id = identifier
+        self.run = run
+        self.sequence = sequence
+        self.history: History | None = None
+        """None until it is read: few reports ask for it."""
+        self.new_states: list[PastState] = []
+        """What is added to the history before that is read."""
+        self.updated: datetime | None = None
+        self.changed: dict[str, Any] = {}
+        self.advanced = False
+        self.aged = False
+
+    def add_state(self, past_state: PastState) -> None:
+        """Adds a state to the history."""
+        if self.history is None:
+            self.new_states.append(past_state)
+        else:
+            self.history.add(past_state)
+
+
+class FlowRunEntry(RunEntry):
     """A flow run in the ledger, locked."""
 
     def __init__(self, row: Sequence[Any]) -> None:
         identifier, flow_id, sequence, state_counts, *run = row
-        self.id: UUID = identifier
+        super().__init__(identifier, read_run(run), sequence)
         self.flow_id: UUID = flow_id
-        self.sequence: int = sequence
         self.state_counts: Counter[str] = Counter(state_counts)
-        self.run = read_run(run)
-        self.history = History()
-        self.has_history = False
-        self.updated: datetime | None = None
         self.touched = False
-        self.changed: dict[str, Any] = {}
-        self.advanced = False
-        self.aged = False
 
     @property
     def flow_run(self) -> "FlowRunEntry":
@@ -57,28 +73,22 @@ class FlowRunEntry:
         return self.run
 
 
-class TaskRunEntry:
+class TaskRunEntry(RunEntry):
     """A task run in the ledger; its flow run is locked."""
 
     def __init__(
         self, flow_run: FlowRunEntry, identifier: UUID, task_slug: str, map_index: int, *, run: Run, sequence: int = 0
     ) -> None:
-        self.id = identifier
+        super().__init__(identifier, run, sequence)
         self.flow_run = flow_run
         self.task_slug = task_slug
         self.map_index = map_index
-        self.run = run
         self.read_run: Run | None = None
-        self.history = History()
-        self.has_history = False
-        self.updated: datetime | None = None
-        self.sequence = sequence
-        self.times = Times()
+        self.was_mapped_parent = False
+        """Whether it was the parent of a map when it was read."""
+        self.times = NO_TIMES
         """Those of its children, with which a mapped parent is shown."""
         self.created: dict[str, Any] | None = None
-        self.changed: dict[str, Any] = {}
-        self.advanced = False
-        self.aged = False
 
     @property
     def key(self) -> NaturalKey:
@@ -96,11 +106,6 @@ class TaskRunEntry:
         return is_mapped_parent(self.run.state, self.map_index)
 
     @property
-    def was_mapped_parent(self) -> bool:
-        """Whether it was one when it was read."""
-        return self.read_run is not None and is_mapped_parent(self.read_run.state, self.map_index)
-
-    @property
     def shown(self) -> Run:
         """The run with the times with which it is shown."""
         return shown(self.run, self.times) if self.is_mapped_parent else self.run
@@ -115,6 +120,7 @@ def read_task_run(flow_run: FlowRunEntry, row: Sequence[Any]) -> TaskRunEntry:
     run = read_run(values)
     entry = TaskRunEntry(flow_run, identifier, task_slug, map_index, run=run, sequence=sequence)
     if is_mapped_parent(run.state, map_index):
+        entry.was_mapped_parent = True
         entry.times = Times(run.start_time, run.end_time)
         # Its own start, if it has one, is in its history.
         entry.run = replace(run, start_time=None, end_time=run.state_timestamp)

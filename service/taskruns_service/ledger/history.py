@@ -14,63 +14,74 @@ from taskruns_service.ledger.repeats import KnownState
 from taskruns_service.states import History, PastState, Report, Run, StateType
 
 
-class _NewState(NamedTuple):
-    entry: Entry
-    row: dict[str, Any]
-
-
 class Histories:
     """The histories of the runs of one kind: those of task runs, or those of flow runs."""
 
-    def __init__(self, connection: Connection, table: Table, owner: str, statements: "Statements") -> None:
-        """`owner` is the column of the table that has the id of the run."""
+    def __init__(
+        self, connection: Connection, table: Table, owner: str, statements: "Statements", entries: Mapping[UUID, Entry]
+    ) -> None:
+        """`owner` is the column of the table that has the id of the run; `entries` are the runs, by id."""
         self._connection = connection
         self._table = table
         self._owner = owner
         self._statements = statements
-        self._new: list[_NewState] = []
+        self._entries = entries
+        self._known: dict[UUID, KnownState] = {}
+        self._new: dict[UUID, dict[str, Any]] = {}
         self._accepted: list[dict[str, Any]] = []
-        self.known: dict[UUID, KnownState] = {}
-        """States that are in a history already, by their ids."""
 
     def read_known(self, reports: Sequence[Report]) -> None:
         """Reads which of these states are in a history already."""
         if ids := [report.id for report in reports if not report.id_is_new]:
             rows = self._statements.known.rows(self._connection, {"ids": ids})
-            self.known |= {identifier: KnownState(*state) for identifier, *state in rows}
+            self._known |= {identifier: KnownState(*state) for identifier, *state in rows}
 
-    def read(self, entry: Entry, entries: Mapping[UUID, Any]) -> History:
-        """The history of a run; those of all `entries` are read with it, since they may be asked for."""
-        if not entry.has_history:
-            unread = {identifier: other for identifier, other in entries.items() if not other.has_history}
-            for other in unread.values():
-                other.has_history = True
+    def has(self, state_id: UUID) -> bool:
+        """Whether a state is in a history already."""
+        return state_id in self._known or state_id in self._new
+
+    def knows(self, entry: Entry, report: Report) -> bool:
+        """Whether a state is in the history of a run already; raises StateIdConflict for another one with its id."""
+        known = self._known.get(report.id)
+        if known is None and (new := self._new.get(report.id)) is not None:
+            known = KnownState(new[self._owner], *(new[name] for name in KnownState._fields[1:]))
+        if known is None:
+            return False
+        known.refuse_others(entry, report)
+        return True
+
+    def read(self, entry: Entry) -> History:
+        """The history of a run; those of all entries are read with it, since they may be asked for."""
+        if entry.history is None:
+            unread = {identifier: other for identifier, other in self._entries.items() if other.history is None}
+            states = {identifier: other.new_states for identifier, other in unread.items()}
             rows = self._statements.history.rows(self._connection, {"run_ids": list(unread)})
             for run_id, identifier, type_, timestamp, forced in rows:
-                unread[run_id].history.add(PastState(timestamp, StateType[type_], identifier, forced))
+                states[run_id].append(PastState(timestamp, StateType[type_], identifier, forced))
+            for other in unread.values():
+                other.history = History(other.new_states)
+        assert entry.history is not None
         return entry.history
 
     def add(self, entry: Entry, row: dict[str, Any]) -> None:
         """Adds a state to the history of a run."""
-        self._new.append(_NewState(entry, row))
-        self.known[row["id"]] = KnownState(entry.id, *(row[name] for name in KnownState._fields[1:]))
+        self._new[row["id"]] = row | {self._owner: entry.id}
 
     def promote(self, run: Run) -> Run:
         """Makes an earlier state of the history the current one; gives the run with its message and result."""
         accepted = {"accepted": True, "version": run.version}
-        row = next((new.row for new in self._new if new.row["id"] == run.state_id), None)
-        if row is None:
+        new = self._new.get(run.state_id) if run.state_id else None
+        if new is None:
             message, start_time, result = self._statements.state.rows(self._connection, {"id": run.state_id})[0]
             self._accepted.append({**accepted, "id": run.state_id})
         else:
-            row |= accepted
-            message, start_time, result = row["message"], row["start_time"], row["result"]
+            new |= accepted
+            message, start_time, result = new["message"], new["start_time"], new["result"]
         return replace(run, state_message=message, state_start_time=start_time, result=result)
 
     def write(self, writes: Writes) -> None:
         """Writes what was added, in the order of ids."""
-        new = sorted(self._new, key=lambda state: state.row["id"].int)
-        writes.insert(self._table, [{**row, self._owner: entry.id} for entry, row in new])
+        writes.insert(self._table, sorted(self._new.values(), key=lambda row: row["id"].int))
         writes.update(self._table, sorted(self._accepted, key=lambda row: row["id"].int))
 
 
@@ -101,11 +112,11 @@ TASK_RUN_STATEMENTS = _statements(tables.task_run_state, "task_run_id")
 FLOW_RUN_STATEMENTS = _statements(tables.flow_run_state, "flow_run_id")
 
 
-def task_run_histories(connection: Connection) -> Histories:
+def task_run_histories(connection: Connection, entries: Mapping[UUID, Entry]) -> Histories:
     """The histories of task runs."""
-    return Histories(connection, tables.task_run_state, "task_run_id", TASK_RUN_STATEMENTS)
+    return Histories(connection, tables.task_run_state, "task_run_id", TASK_RUN_STATEMENTS, entries)
 
 
-def flow_run_histories(connection: Connection) -> Histories:
+def flow_run_histories(connection: Connection, entries: Mapping[UUID, Entry]) -> Histories:
     """The histories of flow runs."""
-    return Histories(connection, tables.flow_run_state, "flow_run_id", FLOW_RUN_STATEMENTS)
+    return Histories(connection, tables.flow_run_state, "flow_run_id", FLOW_RUN_STATEMENTS, entries)

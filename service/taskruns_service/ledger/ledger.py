@@ -35,11 +35,11 @@ from taskruns_service.ledger.entries import (
     order_of,
     read_task_run,
 )
-from taskruns_service.ledger.history import Histories, flow_run_histories, task_run_histories
+from taskruns_service.ledger.history import flow_run_histories, task_run_histories
 from taskruns_service.ledger.parents import changes_of, parent_key, times_of
 from taskruns_service.ledger.rows import write_changed, write_new, write_times
 from taskruns_service.ledger.tasks import ensure_tasks
-from taskruns_service.maps import MapKey, Times
+from taskruns_service.maps import NO_TIMES, MapKey, Times
 from taskruns_service.states import FINISHED, Kind, Report, Run, StateType, advance
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
@@ -58,8 +58,8 @@ class Ledger:
         self.flow_runs: dict[UUID, FlowRunEntry] = {}
         self.task_runs: dict[UUID, TaskRunEntry] = {}
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
-        self._task_run_histories = task_run_histories(connection)
-        self._flow_run_histories = flow_run_histories(connection)
+        self._task_run_histories = task_run_histories(connection, self.task_runs)
+        self._flow_run_histories = flow_run_histories(connection, self.flow_runs)
         self._settings: dict[UUID, dict[str, Any]] = {}
         self._deltas: Deltas = Counter()
 
@@ -83,7 +83,7 @@ class Ledger:
 
     def has_task_run_state(self, state_id: UUID) -> bool:
         """Whether a task run has this state in its history already."""
-        return state_id in self._task_run_histories.known
+        return self._task_run_histories.has(state_id)
 
     def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
         """The task runs of a flow run that are not finished, those too that this ledger has made."""
@@ -107,7 +107,6 @@ class Ledger:
         flow_run = self.flow_runs[flow_run_id]
         entry = TaskRunEntry(flow_run, identifier or new_id(flow_run_id), task_slug, map_index, run=Run())
         entry.created = {"name": name, "tags": tags, "task_name": task_name}
-        entry.has_history = True
         self._keep(entry)
         self._changed(entry)
         self._count(entry, entry.run.state, 1)
@@ -124,18 +123,19 @@ class Ledger:
 
         Raises StateIdConflict, VersionConflict or TerminalState; the run is as it was then.
         """
-        histories, entries = self._histories_of(entry)
-        if (known := histories.known.get(report.id)) is not None:
-            known.refuse_others(entry, report)
-        self._restore_start(entry)
+        is_task_run = isinstance(entry, TaskRunEntry)
+        histories = self._task_run_histories if is_task_run else self._flow_run_histories
+        is_known = not report.id_is_new and histories.knows(entry, report)
+        if isinstance(entry, TaskRunEntry) and entry.was_mapped_parent:
+            self._restore_start(entry)
         before = entry.run
         kind, run, past_state = advance(
             before,
             report,
             now=self._now,
-            seen=histories.known,
+            is_known=is_known,
             sequence=entry.sequence,
-            history=partial(histories.read, entry, entries),
+            history=partial(histories.read, entry),
         )
         if kind is Kind.version_conflict:
             raise VersionConflict(current=current_state(before))
@@ -147,16 +147,17 @@ class Ledger:
             )
         if past_state is None:
             return kind
-        entry.history.add(past_state)
+        entry.add_state(past_state)
         if report.timestamp is None:
-            # After a state that another transaction dated a moment later than this one began.
-            entry.updated = max(self._now, past_state.timestamp)
+            entry.updated = past_state.timestamp  # now, or a moment after what another transaction wrote
         accepted = kind is Kind.recorded
-        if run.state_id not in (before.state_id, report.id):
+        if accepted:
+            entry.advanced = True
+        elif run.state_id != before.state_id:
+            entry.advanced = True
             run = histories.promote(run)
-        entry.advanced |= run.state_id != before.state_id
         # A late state that changes nothing is in the history only.
-        if run != before:
+        if accepted or run != before:
             entry.run = run
             entry.aged = True
             self._changed(entry)
@@ -214,24 +215,17 @@ class Ledger:
             times |= maps.count_children(self._connection, uncounted)
         changed = [entry for entry in parents if entry.times != times[entry.map_key]]
         for entry in changed:
-            entry.times = times[entry.map_key] or Times()
+            entry.times = times[entry.map_key] or NO_TIMES
             if entry.created is None and not entry.aged:
                 self._changed(entry)
         with Writes(self._connection) as writes:
             write_times(writes, changed, self._now)
 
-    def _restore_start(self, entry: Entry) -> None:
+    def _restore_start(self, parent: TaskRunEntry) -> None:
         """Gives a mapped parent that ran itself its own start again: its row has that of its children in the place."""
-        is_shown_otherwise = isinstance(entry, TaskRunEntry) and entry.was_mapped_parent
-        if is_shown_otherwise and entry.run.run_count and entry.run.start_time is None:
-            histories, entries = self._histories_of(entry)
-            entry.run = replace(entry.run, start_time=histories.read(entry, entries).run.start_time)
-
-    def _histories_of(self, entry: Entry) -> tuple[Histories, dict[UUID, Any]]:
-        """The histories of runs of the kind of this one, and all entries of that kind."""
-        if isinstance(entry, TaskRunEntry):
-            return self._task_run_histories, self.task_runs
-        return self._flow_run_histories, self.flow_runs
+        if parent.run.run_count and parent.run.start_time is None:
+            history = self._task_run_histories.read(parent)
+            parent.run = replace(parent.run, start_time=history.run.start_time)
 
     def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
         for row in rows:

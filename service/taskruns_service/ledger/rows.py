@@ -11,6 +11,7 @@ from taskruns_service import references, tables
 from taskruns_service.dialects import Writes
 from taskruns_service.ledger.entries import Entry, FlowRunEntry, TaskRunEntry
 from taskruns_service.ledger.tasks import Task
+from taskruns_service.states import Run
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
 
@@ -79,7 +80,10 @@ def _times(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
 
 
 def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
-    run = entry.shown
+    return _aged_as(entry, entry.shown, now)
+
+
+def _aged_as(entry: Entry, run: Run, now: datetime) -> dict[str, Any]:
     return {
         **(_touched(entry, now) if isinstance(entry, FlowRunEntry) else {}),
         "version": run.version,
@@ -96,7 +100,7 @@ def _aged(entry: Entry, now: datetime) -> dict[str, Any]:
 def _advanced(entry: Entry, now: datetime) -> dict[str, Any]:
     run = entry.shown
     columns = {
-        **_aged(entry, now),
+        **_aged_as(entry, run, now),
         "state": run.state,
         "state_id": run.state_id,
         "state_message": run.state_message,
