@@ -81,9 +81,9 @@ class Database:
         self._deadlines = Deadlines()
         self._traits = dialects.traits(writer.url)
         self._renewals = [dialects.Renewal(one) for one in (readers, writer) if self._traits.asynchronous]
-        liveness = Liveness(writer, patience.connect) if self._traits.asynchronous else None
-        self._wait_until_lost = None if liveness is None else liveness.wait_until_lost
         self._attempts = Attempts(writer.url, attempts, self.renew)
+        liveness = Liveness(writer, self._renewals, patience.connect, self._attempts.note)
+        self._wait_until_lost = liveness.wait_until_lost if self._traits.asynchronous else None
         self._refusal: _Refusal | None = None
         self._was_refused = False
 

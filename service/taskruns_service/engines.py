@@ -57,7 +57,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _asynchronous(url: URL, connections: int, patience: Patience, session: Mapping[str, str]) -> Engine:
-    common = {"timezone": "UTC", "application_name": "taskruns-service", "jit": "off"}
+    common = {"timezone": "UTC", "application_name": dialects.APPLICATION_NAME, "jit": "off"}
     return create_async_engine(
         url,
         isolation_level="AUTOCOMMIT",  # transactions are begun and ended by `_begin_at_once`, or in the question

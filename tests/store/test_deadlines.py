@@ -96,6 +96,19 @@ async def test_server_that_does_not_answer_does_not_hold_its_caller(database_url
             os.kill(process, signal.SIGCONT)
 
 
+@only_postgresql
+async def test_statement_that_takes_long_is_not_taken_for_a_silent_connection(database_url: str) -> None:
+    begun = []
+
+    def ask_slowly(connection: Connection) -> None:
+        begun.append(connection)
+        run(connection, "SELECT pg_sleep(1)")
+
+    async with open_database(read_url(database_url), connect_timeout=0.2) as database:
+        await database.scan(ask_slowly)
+    assert len(begun) == 1
+
+
 async def test_question_ends_when_its_client_goes(database_url: str, database_kind: str) -> None:
     leaves = asyncio.Event()
 

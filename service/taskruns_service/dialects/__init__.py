@@ -1,11 +1,12 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
 from taskruns_service.dialects.connections import (
+    APPLICATION_NAME,
     END_OF_LOG,
     Renewal,
-    answers,
     connect,
     deadline_of,
+    find_silent,
     has_replayed,
     limit_time,
     position,
@@ -103,6 +104,7 @@ from taskruns_service.dialects.types import (
 from taskruns_service.dialects.writing import Merge, Writes
 
 __all__ = [
+    "APPLICATION_NAME",
     "DATABASE_ERRORS",
     "END_OF_LOG",
     "MEMBERS_MOST",
@@ -127,7 +129,6 @@ __all__ = [
     "Traits",
     "Trouble",
     "Writes",
-    "answers",
     "any_in",
     "any_of",
     "any_of_or_in",
@@ -157,6 +158,7 @@ __all__ = [
     "explanation",
     "file_url",
     "find_damage",
+    "find_silent",
     "has_all_items",
     "has_any_item",
     "has_item",

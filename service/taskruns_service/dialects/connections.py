@@ -6,10 +6,12 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskruns_service.dialects.deadlines import Deadline
 from taskruns_service.dialects.matching import add_functions
@@ -153,18 +155,41 @@ def _most_telling(errors: Sequence[BaseException]) -> BaseException:
     return min(errors, key=lambda error: isinstance(error, asyncpg.TargetServerAttributeNotMatched))
 
 
-async def answers(engine: Engine, timeout: float) -> bool:  # noqa: ASYNC109 - that of a connection
-    """Whether PostgreSQL takes a connection within `timeout` seconds, or at least says why it does not."""
+async def find_silent(
+    engine: Engine, waiting: Sequence[asyncpg.Connection], seconds: float
+) -> Sequence[asyncpg.Connection]:
+    """Those of the connections that wait for an answer though PostgreSQL says that they have asked nothing for so long.
+
+    As when one process of the server is frozen, or the network carries nothing for one connection any more. Raises
+    OSError when PostgreSQL takes no connection within `seconds`, or does not answer on it.
+    """
     _, options = engine.dialect.create_connect_args(engine.url)
     options.pop("prepared_statement_cache_size", None)  # SQLAlchemy's own
     try:
-        connection = await connect(timeout=timeout, **options)
+        connection = await connect(timeout=seconds, **options)
     except OSError:
-        return False
+        raise
     except _CONNECTION_ERRORS:
-        return True
-    connection.terminate()
-    return True
+        return []  # it is there, and says why it takes no connection
+    by_process = {one.get_server_pid(): one for one in waiting}
+    try:
+        rows = await connection.fetch(_IDLE, list(by_process), APPLICATION_NAME, seconds, timeout=seconds)
+    except OSError:
+        raise
+    except _CONNECTION_ERRORS:
+        return []
+    finally:
+        connection.terminate()
+    return [by_process[row["pid"]] for row in rows]
+
+
+APPLICATION_NAME = "taskruns-service"
+# A pooler has numbers of its own for connections: the name keeps those from meaning a process of somebody else.
+_IDLE = """
+    SELECT pid FROM pg_stat_activity
+    WHERE pid = ANY($1) AND application_name = $2 AND usename = current_user AND state = 'idle'
+    AND clock_timestamp() - state_change > $3 * interval '1 second'
+"""
 
 
 class Renewal:
@@ -172,6 +197,7 @@ class Renewal:
 
     def __init__(self, engine: Engine) -> None:
         self._moment = 0.0
+        self._entries: WeakSet[ConnectionPoolEntry] = WeakSet()
         event.listen(engine, "connect", self._note)
         event.listen(engine, "checkout", self._check)
 
@@ -179,10 +205,21 @@ class Renewal:
         """Leaves all connections that there are: the server that they lead to is not the right one any more."""
         self._moment = time.monotonic()
 
-    def _note(self, connection: Any, record: Any) -> None:
+    def waiting(self, seconds: float) -> Sequence[asyncpg.Connection]:
+        """The connections that have been in use for so long without a break."""
+        since = time.monotonic() - seconds
+        return [
+            entry.driver_connection
+            for entry in self._entries
+            if entry.in_use and entry.driver_connection is not None and entry.info.get("out", since) < since
+        ]
+
+    def _note(self, connection: Any, record: ConnectionPoolEntry) -> None:
         record.info["made"] = time.monotonic()
+        self._entries.add(record)
 
     def _check(self, connection: Any, record: Any, *_: Any) -> None:
+        record.info["out"] = time.monotonic()
         # After a restart of the server all of a pool is closed: it is not for a question to find out one by one.
         if record.info["made"] < self._moment or connection.driver_connection.is_closed():
             raise InvalidatePoolError
