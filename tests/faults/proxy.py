@@ -17,6 +17,7 @@ class Proxy:
         self._open = asyncio.Event()
         self._open.set()
         self._marker: bytes | None = None
+        self._answer: bytes | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -37,6 +38,10 @@ class Proxy:
         for client in self._clients:
             client.write(message)
 
+    def answer(self, message: bytes | None) -> None:
+        """Says this in place of what the server says from now on, and closes; None ends that."""
+        self._answer = message
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Handles one connection."""
         self._clients.add(writer)
@@ -45,7 +50,7 @@ class Proxy:
             await self._open.wait()
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
             ends.append(server_writer)
-            await asyncio.gather(self._copy(reader, server_writer), self._copy(server_reader, writer))
+            await asyncio.gather(self._copy(reader, server_writer), self._copy(server_reader, writer, answers=True))
         except OSError:
             pass  # as the client sees from its end
         finally:
@@ -53,10 +58,13 @@ class Proxy:
             for end in ends:
                 end.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
                 await self._open.wait()
+                if answers and self._answer is not None:
+                    writer.write(self._answer)
+                    break
                 writer.write(chunk)
                 if self._marker is not None and self._marker in chunk:
                     self.swallow()

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import resource
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,8 +20,8 @@ from sqlalchemy import Engine, event
 from taskruns_service.app import create_app
 from tests.faults.asking import UNAVAILABLE, create, reads, reason_against, refusals, report, until_ready, writes
 from tests.faults.proxy import proxied
-from tests.postgres import PostgresServer, children_of, database_name, running_standby
-from tests.service import problem_of, running, served, settings_of
+from tests.postgres import PostgresServer, children_of, database_name, running_standby, unprivileged_user
+from tests.service import call_command, problem_of, running, served, settings_of
 
 DISK_FULL = "The disk of the database is full."
 DISK_ERRORS = "The disk of the database has errors."
@@ -118,6 +121,57 @@ async def test_pooler_without_a_server_is_unavailable(url: str) -> None:
         assert await reason_against(http) == "What stands in front of the database does not reach it."
 
 
+def error_message(code: str, text: str) -> bytes:
+    """A message of PostgreSQL's protocol that ends a connection."""
+    fields = b"SFATAL\0VFATAL\0C" + code.encode() + b"\0M" + text.encode() + b"\0\0"
+    return b"E" + (len(fields) + 4).to_bytes(4) + fields
+
+
+UNEXPECTED = {
+    "shutdown": error_message("57P01", "terminating connection due to administrator command"),
+    "protocol violation": error_message("08P01", "no more connections allowed"),
+    "no message at all": b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", UNEXPECTED)
+async def test_connections_that_were_told_something_in_a_switchover_are_never_an_internal_error(
+    kind: str, url: str, server: PostgresServer
+) -> None:
+    """The driver raises InternalClientError for what comes between two answers while the connection stays open."""
+    async with proxied(server.port) as proxy:
+        there = url.replace(f":{server.port}/", f":{proxy.port}/")
+        async with running(create_app(settings_of(there))) as http:
+            flow_run = await create(http)
+            requests = {**reads(flow_run), **writes(flow_run)}
+            many = {f"{name} {number}": send for name, send in requests.items() for number in range(4)}
+            await asyncio.gather(*(send(http) for send in many.values()))  # so that there are connections
+            proxy.say(UNEXPECTED[kind])
+            await asyncio.sleep(0.1)  # until it has arrived
+            for name, (status, _, retry_after) in (await refusals(http, many)).items():
+                assert status in (200, 201) or (status == 503 and retry_after is not None), name
+            await until_ready(http)
+            again = await refusals(http, requests)
+            assert {status for status, *_ in again.values()} <= {200, 201}
+
+
+@pytest.mark.parametrize("kind", UNEXPECTED)
+async def test_errors_of_the_protocol_in_place_of_answers_are_unavailable(
+    kind: str, url: str, server: PostgresServer
+) -> None:
+    async with proxied(server.port) as proxy:
+        there = url.replace(f":{server.port}/", f":{proxy.port}/")
+        async with running(create_app(settings_of(there))) as http:
+            flow_run = await create(http)
+            requests = {**reads(flow_run), **writes(flow_run)}
+            await asyncio.gather(*(send(http) for send in requests.values()))
+            proxy.answer(UNEXPECTED[kind])
+            assert await refusals(http, requests) == dict.fromkeys(requests, UNAVAILABLE)
+            proxy.answer(None)
+            await until_ready(http)
+            assert (await report(http, flow_run)).status_code == 200
+
+
 REFUSED_STATEMENTS = {
     "53100": DISK_FULL,
     "53200": "The database is out of memory.",
@@ -156,6 +210,62 @@ async def test_refused_statements_are_unavailable_and_sent_again(code: str, url:
         assert (await report(http, flow_run)).status_code == 200
         assert await reason_against(http) is None
     await owner.close()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A folder of 24 MiB for PostgreSQL, which is a disk of its own."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24M", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("This user may not mount a disk.")
+    try:
+        shutil.chown(folder, unprivileged_user())
+        for above in folder.parents[:-2]:
+            above.chmod(above.stat().st_mode | 0o011)  # for the server's user
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a disk of its own")
+async def test_full_disk_of_the_server_is_unavailable_until_there_is_room(url: str, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        name = database_name(url)
+        await execute(url, f"CREATE TABLESPACE small LOCATION '{disk}'", f"ALTER DATABASE {name} SET TABLESPACE small")
+        try:
+            async with running(create_app(settings_of(url))) as http:
+                flow_run = await create(http)
+                await fill(http, flow_run)
+                large = {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+                assert await refusals(http, large) == {"bulk": UNAVAILABLE}
+                assert await reason_against(http) == DISK_FULL
+                assert {status for status, *_ in (await refusals(http, reads(flow_run))).values()} == {200}
+                await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,size=200M", disk], check=True)
+                answer = await large["bulk"](http)
+                assert answer.status_code == 200
+                assert {item["outcome"] for item in answer.json()["items"]} == {"created"}
+                assert await reason_against(http) is None
+        finally:
+            await execute(url, f"ALTER DATABASE {name} SET TABLESPACE pg_default", "DROP TABLESPACE small")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a disk of its own")
+async def test_full_disk_of_a_file_is_unavailable_until_there_is_room(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        url = f"sqlite:///{disk / 'taskruns.db'}"
+        assert await asyncio.to_thread(call_command, "migrate", TASKRUNS_DATABASE_URL=url)
+        async with running(create_app(settings_of(url))) as http:
+            flow_run = await create(http)
+            (disk / "other").write_bytes(bytes(20 * 2**20))
+            await fill(http, flow_run)
+            large = {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+            assert await refusals(http, large) == {"bulk": UNAVAILABLE}
+            assert await reason_against(http) in (DISK_FULL, DISK_ERRORS)
+            (disk / "other").unlink()
+            answer = await large["bulk"](http)
+            assert {item["outcome"] for item in answer.json()["items"]} == {"created"}
+            assert await reason_against(http) is None
 
 
 async def test_reads_are_answered_at_once_after_a_restart(url: str, server: PostgresServer) -> None:

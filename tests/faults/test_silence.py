@@ -87,14 +87,15 @@ async def test_connections_that_went_silent_are_left_though_the_server_takes_new
 async def test_processes_of_the_server_that_are_frozen_are_left_long_before_a_question_has_taken_too_long(
     url: str, server: PostgresServer
 ) -> None:
-    """With the times that the service has by itself; a question may take 30 s, and these are answered."""
+    """With the times that the service has by itself: a question may take 30 s, and these are answered."""
     async with running(create_app(settings_of(url))) as http:
         flow_run = await create(http)
-        many = {f"{name} {number}": send for name, send in reads(flow_run).items() for number in range(10)}
+        requests = {**reads(flow_run), **writes(flow_run)}
+        many = {f"{name} {number}": send for name, send in requests.items() for number in range(4)}
         await asyncio.gather(*(send(http) for send in many.values()))  # so that all connections are there
         with server.frozen(children_of(server.process.pid)):
-            answers = await refusals(http, many)
-            assert {status for status, *_ in answers.values()} == {200}
+            for name, (status, *_) in (await refusals(http, many)).items():
+                assert status in (200, 201) or name.startswith("graphql heartbeat"), name
         assert (await report(http, flow_run)).status_code == 200
 
 

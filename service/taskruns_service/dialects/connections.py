@@ -158,7 +158,7 @@ def _most_telling(errors: Sequence[BaseException]) -> BaseException:
 async def find_silent(
     engine: Engine, waiting: Sequence[asyncpg.Connection], seconds: float
 ) -> Sequence[asyncpg.Connection]:
-    """Those of the connections that wait for an answer though PostgreSQL says that they have asked nothing for so long.
+    """Those of the connections that wait for an answer while PostgreSQL says that it has waited for them for so long.
 
     As when one process of the server is frozen, or the network carries nothing for one connection any more. Raises
     OSError when PostgreSQL takes no connection within `seconds`, or does not answer on it.
@@ -172,8 +172,9 @@ async def find_silent(
     except _CONNECTION_ERRORS:
         return []  # it is there, and says why it takes no connection
     by_process = {one.get_server_pid(): one for one in waiting}
+    values = (list(by_process), APPLICATION_NAME, seconds)
     try:
-        rows = await connection.fetch(_IDLE, list(by_process), APPLICATION_NAME, seconds, timeout=seconds)
+        rows = await connection.fetch(_WAITING_FOR_CLIENTS, *values, timeout=seconds)
     except OSError:
         raise
     except _CONNECTION_ERRORS:
@@ -185,9 +186,10 @@ async def find_silent(
 
 APPLICATION_NAME = "taskruns-service"
 # A pooler has numbers of its own for connections: the name keeps those from meaning a process of somebody else.
-_IDLE = """
+_WAITING_FOR_CLIENTS = """
     SELECT pid FROM pg_stat_activity
-    WHERE pid = ANY($1) AND application_name = $2 AND usename = current_user AND state = 'idle'
+    WHERE pid = ANY($1) AND application_name = $2 AND usename = current_user
+    AND state IN ('idle', 'active') AND wait_event = 'ClientRead'
     AND clock_timestamp() - state_change > $3 * interval '1 second'
 """
 
