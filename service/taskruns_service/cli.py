@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager, suppress
@@ -13,7 +12,7 @@ from uuid import UUID
 
 import click
 
-from taskruns_service import __version__, dialects, imports, integrity, keys, locks, migrations, private_files
+from taskruns_service import __version__, dialects, imports, integrity, keys, locks, migrations, ports, private_files
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
 from taskruns_service.database import open_database
@@ -72,13 +71,12 @@ def serve(**flags: Any) -> None:
     with _alone(settings):
         _bring_up(settings)
         _refuse_to_expose(settings)
-        address = _listenable(settings)
+        address = ports.resolve(settings.host, settings.port)
         click.echo(f"database  {dialects.shown_url(settings.url)}", err=True)
         if settings.read_url is not None:
             click.echo(f"standbys  {dialects.shown_url(settings.read_url)}", err=True)
         for risk in _ask(settings, dialects.durability_risks, settings.synchronous):
             click.echo(f"warning   {risk}", err=True)
-        click.echo(f"serving   http://{settings.host}:{settings.port}  (API: /docs)", err=True)
     _serve(settings, address)
 
 
@@ -89,6 +87,7 @@ def _serve(settings: Settings, address: str) -> None:
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
     serving.become(
         serving.Serving(
+            host=settings.host,
             address=address,
             port=settings.port,
             workers=settings.workers,
@@ -317,18 +316,6 @@ def _migrated(flags: dict[str, Any]) -> Settings:
             _change(settings, migrations.upgrade)
     _ask(settings, migrations.verify)
     return settings
-
-
-def _listenable(settings: Settings) -> str:
-    """The IP address to listen on; raises ConfigurationError if that can not be done."""
-    try:
-        (family, *_, address), *_ = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise ConfigurationError(f"{settings.host}:{settings.port} can not be listened on: {error.strerror}.") from None
-    return str(address[0])
 
 
 @contextmanager

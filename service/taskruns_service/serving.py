@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pkgutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from taskruns_service import locks
+from taskruns_service import locks, ports
 from taskruns_service.errors import ConfigurationError
 from taskruns_service.logs import library_logs
 from taskruns_service.supervisor import Supervisor, hear_signals_once
@@ -46,9 +47,10 @@ OTHER_FILES = 200
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """Where to listen, with how many processes, how they log, and which SQLite file is theirs alone.
 
-    All else they read from the environment.
+    `host` is what the operator calls the IP address `address`. All else they read from the environment.
     """
 
+    host: str
     address: str
     port: int
     workers: int
@@ -81,12 +83,16 @@ def become(serving: Serving) -> None:
 
 
 def serve(serving: Serving) -> None:
-    """Serves until SIGTERM or Ctrl-C; raises ConfigurationError when another process has the file."""
+    """Serves until SIGTERM or Ctrl-C; raises ConfigurationError when another process has the file or the port."""
     _allow_open_files(serving.connections + OTHER_FILES)
     if sys.platform == "linux":
         # What Python takes by itself up to 3.13: forked workers start sooner, and have the lock too.
         multiprocessing.set_start_method("fork")
-    with locks.hold(serving.file) if serving.file else nullcontext():
+    with (
+        locks.hold(serving.file) if serving.file else nullcontext(),
+        ports.hold(serving.address, serving.port) as claim,
+    ):
+        sys.stderr.write(f"serving   http://{serving.host}:{serving.port}  (API: /docs)\n")
         Supervisor(
             APPLICATION,
             interface=Interfaces.ASGI,
@@ -106,11 +112,13 @@ def serve(serving: Serving) -> None:
             log_dictconfig=library_logs(serving.log_level, serving.log_format),
             is_exclusive=serving.file is not None,
             kill_seconds=KILL_SECONDS,
-        ).serve(target_loader=partial(_load, os.getpid()), wrap_loader=False)
+        ).serve(target_loader=partial(_load, os.getpid(), claim), wrap_loader=False)
 
 
-def _load(parent: int) -> Any:
-    """Loads the application, in a worker. `parent` is the process that started the worker, if it still runs."""
+def _load(parent: int, claim: socket.socket | None) -> Any:
+    """Loads the application, in a worker. `parent` is the process that started it, and holds the port with `claim`."""
+    if claim is not None:
+        claim.close()
     threading.Thread(target=_end_with, args=[parent], name="parent", daemon=True).start()
     hear_signals_once()
     return pkgutil.resolve_name(APPLICATION)()

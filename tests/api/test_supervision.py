@@ -1,16 +1,18 @@
 """Supervision: workers that end are replaced, however often, and two of them never have one SQLite file."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.processes import workers_of
+from tests.postgres import free_port
+from tests.processes import runs, workers_of
 from tests.service import Served, call_command, served, starting
 from tests.waiting import eventually
 
@@ -134,3 +136,35 @@ def test_what_was_answered_outlives_the_kill_of_a_worker(service: Served) -> Non
         assert all(http.get(f"/flow-runs/{flow_run}").status_code == 200 for flow_run in recorded)
     done = call_command("check", TASKRUNS_DATABASE_URL=service.database_url)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_services_that_start_at_the_same_moment_do_not_share_a_port(tmp_path: Path) -> None:
+    for attempt in range(3):
+        port = free_port()
+        with ExitStack() as stack:
+            services = []
+            for number in range(4):
+                folder = tmp_path / f"{attempt}-{number}"
+                folder.mkdir()
+                url = f"sqlite:///{folder / 'taskruns.db'}"
+                services.append(stack.enter_context(starting(url, folder, port=port)))
+            eventually(lambda: sum(one.process.poll() is not None for one in services) == 3, 60)  # noqa: B023
+            (serving,) = [one for one in services if one.process.poll() is None]
+            eventually(lambda: answers(serving), 60)  # noqa: B023 - it is called at once
+            for one in services:
+                if one is not serving:
+                    assert one.process.returncode in (1, 2)
+                    assert re.search(f"127.0.0.1:{port} (is taken|cannot be listened on)", one.output())
+                    assert "Traceback" not in one.output()
+            assert serving.stop() == 0
+
+
+def test_port_is_free_when_workers_without_a_supervisor_have_ended(tmp_path: Path, sqlite_url: str) -> None:
+    port = free_port()
+    with served(sqlite_url, tmp_path, port=port) as service:
+        workers = workers_of(service)
+        service.process.kill()
+        service.process.wait()
+        eventually(lambda: not any(map(runs, workers)))
+    with served(sqlite_url, tmp_path, port=port) as service:
+        assert answers(service)
