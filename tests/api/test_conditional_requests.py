@@ -255,3 +255,20 @@ async def test_head_is_get_without_the_body(client: httpx.AsyncClient, flow_run:
         got = await client.get(path, headers={**headers, "x-request-id": "same"})
         head = await client.head(path, headers={**headers, "x-request-id": "same"})
         assert (head.status_code, head.headers, head.content) == (got.status_code, got.headers, b"")
+
+
+async def test_what_a_run_has_already_is_no_change(client: httpx.AsyncClient, flow_run: str, child: str) -> None:
+    paths = (child, flow_run, f"{flow_run}/task-runs")
+    for body in ({"name": "first"}, {"tags": ["b", "a"]}, {"name": "second", "tags": []}, {"name": None}):
+        await client.patch(child, json=body)
+        known = [await client.get(path) for path in paths]
+        again = await client.patch(child, json=body)
+        assert (again.status_code, again.headers["etag"]) == (200, known[0].headers["etag"])
+        for path, seen in zip(paths, known, strict=True):
+            answer = await client.get(path)
+            assert (answer.content, answer.headers["etag"]) == (seen.content, seen.headers["etag"])
+    # One of two is another.
+    await client.patch(child, json={"name": "first", "tags": ["a"]})
+    seen = (await client.get(child)).headers["etag"]
+    await client.patch(child, json={"name": "first", "tags": ["b"]})
+    assert (await client.get(child)).headers["etag"] != seen

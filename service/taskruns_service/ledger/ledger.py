@@ -113,7 +113,16 @@ class Ledger:
         return entry
 
     def change(self, entry: Entry, changes: dict[str, Any]) -> None:
-        """Changes columns that states have nothing to do with: the run keeps its version, which counts states."""
+        """Changes columns that states have nothing to do with: the run keeps its version, which counts states.
+
+        What a run has already is no change, so that nobody reads again what is the same.
+        """
+        table = _task_run if isinstance(entry, TaskRunEntry) else _flow_run
+        columns = [table.c[name] for name in changes]
+        row = self._connection.execute(select(*columns).where(table.c.id == entry.id)).first()
+        current = ({} if row is None else row._asdict()) | entry.changed
+        if current.items() >= changes.items():
+            return
         entry.changed |= changes
         entry.aged = True
         self._changed(entry)
