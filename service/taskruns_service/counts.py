@@ -5,13 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Subquery, delete, func, literal, select, union_all
+from sqlalchemy import BigInteger, Connection, Subquery, bindparam, delete, func, literal, select, union_all
 
 from taskruns_service import dialects, tables
-from taskruns_service.dialects import Writes
+from taskruns_service.dialects import ListOfIds, Writes, any_of
 from taskruns_service.ids import new_id
+from taskruns_service.states import FINISHED, StateType
 
 _tally, _delta, _task_run = tables.task_run_tally, tables.task_run_tally_delta, tables.task_run
+_read_sizes = select(*(tables.flow_run.c[name] for name in ("id", "state", "state_counts"))).where(
+    any_of(tables.flow_run.c.id, bindparam("ids", type_=ListOfIds))
+)
 
 FOLD_ROWS = 10_000
 
@@ -25,6 +29,29 @@ class Cell(NamedTuple):
 
 
 Deltas = Counter[Cell]
+
+
+class Size(NamedTuple):
+    """How many task runs a flow run has, and in which state it is."""
+
+    state: StateType
+    counts: Mapping[StateType, int]
+
+    @property
+    def all(self) -> int:
+        """How many task runs there are."""
+        return sum(self.counts.values())
+
+    @property
+    def unfinished(self) -> int:
+        """How many task runs are not finished."""
+        return sum(count for state, count in self.counts.items() if state not in FINISHED)
+
+
+def read_sizes(connection: Connection, flow_run_ids: Sequence[UUID]) -> dict[UUID, Size]:
+    """The sizes of those of the flow runs that there are."""
+    rows = connection.execute(_read_sizes, {"ids": list(flow_run_ids)})
+    return {row.id: Size(StateType(row.state), row.state_counts) for row in rows}
 
 
 def record(writes: Writes, deltas: Mapping[Cell, int]) -> None:

@@ -20,6 +20,8 @@ SCHEMES = (
 """The schemes of places: of file systems, web servers, object storages and databases. Nothing runs what they name."""
 _SCHEMES = frozenset(SCHEMES.split())
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # one letter is a drive of Windows
+_LINK_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_LINK_SCHEMES = _SCHEMES | {"mailto"}
 _SCRIPT = re.compile(r"(?:javascript|vbscript):|data:(?:[a-z]+/|[,;]|//)", re.IGNORECASE)
 _BLANKS = re.compile(r"^[\s\x00-\x20\xad\u200b-\u200f\u2060\ufeff]+|[\t\r\n]")  # what browsers and people overlook
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -79,6 +81,17 @@ def check_places(given: dict[str, Any]) -> None:
             raise ValueError(f"`{member}` of a result may not be a script")
         if _has_user(place) or ("@" in place and member in ("bucket", "container")):
             raise ValueError(f"`{member}` of a result may not have a user name or password")
+
+
+def check_link(data: Any) -> None:
+    """Refuses the link of an artifact unless it is relative, a mail address, or has a scheme that places may have.
+
+    Raises ValueError that says what is wrong. `data` is what the artifact shows, and has the link as `link`.
+    """
+    link = data.get("link") if isinstance(data, dict) else None
+    scheme = _LINK_SCHEME.match(_as_browsed(link)) if isinstance(link, str) else None
+    if scheme is not None and scheme[1].lower() not in _LINK_SCHEMES:
+        raise ValueError(f"`link` may not have the scheme `{scheme[1]}`, but one such as `https`")
 
 
 def _place(given: dict[str, Any], member: str) -> str:

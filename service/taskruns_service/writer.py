@@ -18,6 +18,7 @@ from taskruns_service.lanes import WRITES_WAIT
 
 BATCH_WEIGHT = 1000
 SMALL_WEIGHT = 10
+HEAVIEST = 5_000
 PATIENCE = 0.8
 """For this part of a transaction's time the writer tries to write what somebody else's lock holds back."""
 LONG = 0.3
@@ -30,9 +31,9 @@ Apply = Callable[[Connection, Sequence[Any]], list[Any]]
 
 
 def weight_of(item: Any) -> int:
-    """How much there is to write, in states: at least 1."""
+    """How much there is to write, in states: from 1 to HEAVIEST, so that beside it others have room in the queue."""
     weight: int = getattr(item, "weight", 1)
-    return weight
+    return min(max(weight, 1), HEAVIEST)
 
 
 class Submission:

@@ -245,8 +245,20 @@ async def test_place_that_misleads_stays_where_it_is(
     run = await only(database, tables.task_run)
     assert (run["state"], run["result"]) == ("Success", {"type": "S3Result", "location": None, "n": 1})
     assert run["has_result"] is False
-    assert imported.notes == ["Places of results that were left out, for they have a password or mislead: 1."]
+    assert imported.notes == ["Places and links that were left out, for they have a password or mislead: 1."]
     assert imported.copied["task runs"] == 1
+
+
+async def test_link_that_is_a_script_stays_where_it_is(
+    prefect: PrefectServer, nightly: UUID, database: Database
+) -> None:
+    await flow_run_with(prefect, nightly, 3)
+    first = (await prefect.rows("task_run"))[0].id
+    data = {"link": "javascript:alert(1)", "n": 1}
+    await prefect.insert("task_run_artifact", task_run_id=first, kind="link", data=data)
+    imported = await bring(prefect, database)
+    assert (await only(database, tables.task_run_artifact))["data"] == {"link": None, "n": 1}
+    assert imported.notes == ["Places and links that were left out, for they have a password or mislead: 1."]
 
 
 async def test_current_state_is_that_of_the_highest_version(

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath
 
-from taskruns_service import access_paths, commands, filters, models, paging, queries, tables
+from taskruns_service import access_paths, commands, counts, filters, models, paging, queries, tables
 from taskruns_service.api import requests, responses
 from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
@@ -151,7 +151,10 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
 )
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
-    await request.writer.submit_one(DeleteFlowRun(flow_run_id, requests.matched_flow_run(request)), flow_run_id)
+    sequence = requests.matched_flow_run(request)
+    size = (await request.database.read_back(counts.read_sizes, [flow_run_id])).get(flow_run_id)
+    item = DeleteFlowRun(flow_run_id, sequence, 1 if size is None else size.all)
+    await request.writer.submit_one(item, flow_run_id)
     return JsonResponse(b"", 204, [])
 
 

@@ -19,12 +19,14 @@ from taskruns_service.states import FINISHED, GROUPS, Kind, Report, StateGroup, 
 class SetFlowRunState(OfFlowRun, frozen=True, kw_only=True):
     """Bring a flow run to a state, whatever its own is; Cancelled cancels its unfinished task runs.
 
-    `version` is checked only if the flow's settings ask for it. `agent_id` is the agent that took the run.
+    `version` is checked only if the flow's settings ask for it. `agent_id` is the agent that took the run. `weight` is
+    how many task runs have to be cancelled.
     """
 
     report: Report
     version: int | None = None
     agent_id: UUID | None = None
+    weight: int = 1
 
     def make(self, ledger: Ledger) -> Reported:
         """Raises FlowRunNotFound and VersionConflict."""
@@ -82,7 +84,12 @@ class EnsureTaskRun(OfFlowRun, frozen=True, kw_only=True):
 
 
 class CancelFlowRun(OfFlowRun, frozen=True):
-    """Cancel a flow run: one that is running is asked to stop, any other one is Cancelled, a finished one stays."""
+    """Cancel a flow run: one that is running is asked to stop, any other one is Cancelled, a finished one stays.
+
+    `weight` is how many task runs have to be cancelled.
+    """
+
+    weight: int = 1
 
     def make(self, ledger: Ledger) -> Reported:
         """Raises FlowRunNotFound."""
@@ -105,9 +112,10 @@ class CancelFlowRun(OfFlowRun, frozen=True):
 
 
 class CancelWaitingFlowRun(OfFlowRun, frozen=True):
-    """Cancel a flow run, for this reason, if it has not begun."""
+    """Cancel a flow run, for this reason, if it has not begun. `weight` is how many task runs have to be cancelled."""
 
     reason: str
+    weight: int = 1
 
     def make(self, ledger: Ledger) -> Reported:
         """Raises FlowRunNotFound."""

@@ -38,11 +38,12 @@ class CreatedFlowRun(Struct, frozen=True):
 class DeleteFlowRun(Struct, frozen=True):
     """Delete a flow run with its task runs and their histories, artifacts and logs.
 
-    `expected_sequence` is the one that it must have, None for any.
+    `expected_sequence` is the one that it must have, None for any; `weight` is how many task runs it has.
     """
 
     flow_run_id: UUID
     expected_sequence: int | None = None
+    weight: int = 1
 
 
 def create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:

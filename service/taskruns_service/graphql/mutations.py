@@ -1,17 +1,19 @@
 """Mutations: each field of a mutation is one command, asked for in the words of Prefect 1."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
-from taskruns_service import commands
+from taskruns_service import commands, counts
 from taskruns_service.choices import Choice, Selected
 from taskruns_service.commands import agents, engine, notes, registration, serialized
 from taskruns_service.commands.notes import LogLine
 from taskruns_service.commands.serialized import NewFlow
+from taskruns_service.counts import Size
 from taskruns_service.errors import FlowRunNotFound, InvalidRequest, ServiceError, TaskRunNotFound
 from taskruns_service.graphql import administration
 from taskruns_service.graphql.administration import Mutation, Sent
@@ -32,6 +34,8 @@ from taskruns_service.graphql.queries import read_task_run_info
 from taskruns_service.graphql.states import read_state
 from taskruns_service.ids import new_id
 from taskruns_service.models import BULK_ITEMS
+from taskruns_service.references import check_link
+from taskruns_service.states import GROUPS, StateGroup, StateType
 
 REGISTERED_MOST = 10_000
 LOG_LINES_MOST = 50_000
@@ -91,7 +95,11 @@ async def _register_flow(context: Context, new: NewFlow) -> Any:
 async def _cancel_runs_of_archived(context: Context, flow_id: UUID) -> None:
     """Cancels what waits to run a flow that is archived by now."""
     waiting = await context.database.look_up(registration.find_waiting_runs, flow_id)
-    items = [commands.CancelWaitingFlowRun(run_id, f"Flow {of} was archived.") for run_id, of in waiting]
+    sizes = await context.database.read_back(counts.read_sizes, [run_id for run_id, _ in waiting])
+    items = [
+        commands.CancelWaitingFlowRun(run_id, f"Flow {of} was archived.", _unfinished(sizes, run_id))
+        for run_id, of in waiting
+    ]
     await context.writer.submit(items, [item.flow_run_id for item in items])
 
 
@@ -157,8 +165,10 @@ async def _create_flow_run(context: Context, sent: Sent) -> Any:
 
 async def _delete_flow_run(context: Context, sent: Sent) -> Any:
     flow_run_id = sent["flow_run_id"]
+    size = (await context.database.read_back(counts.read_sizes, [flow_run_id])).get(flow_run_id)
+    item = commands.DeleteFlowRun(flow_run_id, weight=1 if size is None else size.all)
     try:
-        await context.writer.submit_one(commands.DeleteFlowRun(flow_run_id), flow_run_id)
+        await context.writer.submit_one(item, flow_run_id)
     except FlowRunNotFound:
         return {"success": False}
     return SUCCESS
@@ -166,8 +176,12 @@ async def _delete_flow_run(context: Context, sent: Sent) -> Any:
 
 async def _cancel_flow_run(context: Context, sent: Sent) -> Any:
     flow_run_id = sent["flow_run_id"]
+    sizes = await context.database.read_back(counts.read_sizes, [flow_run_id])
+    size = sizes.get(flow_run_id)
+    asks_only = size is not None and size.state in GROUPS[StateGroup.running]
+    item = commands.CancelFlowRun(flow_run_id, 1 if asks_only else _unfinished(sizes, flow_run_id))
     try:
-        done: commands.Reported = await context.writer.submit_one(commands.CancelFlowRun(flow_run_id), flow_run_id)
+        done: commands.Reported = await context.writer.submit_one(item, flow_run_id)
     except FlowRunNotFound:
         raise InvalidRequest(f"Invalid flow run ID: {flow_run_id}.") from None
     return {"state": str(done.state)}
@@ -198,7 +212,15 @@ async def _set_flow_run_states(context: Context, sent: Sent) -> Any:
         ]
 
     items = await context.prepare(read)
+    if cancelled := [one.flow_run_id for one in items if one.report.type is StateType.Cancelled]:
+        sizes = await context.database.read_back(counts.read_sizes, cancelled)
+        items = [replace(one, weight=_unfinished(sizes, one.flow_run_id)) for one in items]
     return await _set_states(context, items, [one.flow_run_id for one in items], "flow run")
+
+
+def _unfinished(sizes: Mapping[UUID, Size], flow_run_id: UUID) -> int:
+    """How many task runs are cancelled with a flow run; 1 for one that is not cancelled, or not there."""
+    return sizes[flow_run_id].unfinished if flow_run_id in sizes else 1
 
 
 async def _set_task_run_states(context: Context, sent: Sent) -> Any:
@@ -282,13 +304,23 @@ def _read_line(sent: Sent, now: datetime) -> LogLine:
 
 
 async def _create_task_run_artifact(context: Context, sent: Sent) -> Any:
-    kind, data = read_name(sent["kind"], "kind"), read_document(sent.get("data"), "data")
+    kind, data = read_name(sent["kind"], "kind"), _read_shown(sent)
     return {"id": await context.database.transact(notes.create_artifact, sent["task_run_id"], kind, data)}
 
 
 async def _update_task_run_artifact(context: Context, sent: Sent) -> Any:
-    artifact_id, data = sent["task_run_artifact_id"], read_document(sent.get("data"), "data")
+    artifact_id, data = sent["task_run_artifact_id"], _read_shown(sent)
     return {"success": await context.database.transact(notes.update_artifact, artifact_id, data)}
+
+
+def _read_shown(sent: Sent) -> Any:
+    """What an artifact shows; raises InvalidRequest for a link that nobody should follow."""
+    data = read_document(sent.get("data"), "data")
+    try:
+        check_link(data)
+    except ValueError as error:
+        raise InvalidRequest(f"`data` is wrong: {error}.") from None
+    return data
 
 
 async def _delete_task_run_artifact(context: Context, sent: Sent) -> Any:

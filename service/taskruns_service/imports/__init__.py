@@ -78,7 +78,7 @@ async def _import(url: URL, target: Database, progress: Progress, *, with_logs: 
         if left_out := copied.pop(f"{name} left out", 0):
             notes.append(f"{name.capitalize()} that were left out, for what they are runs of is not there: {left_out}.")
     if left_out := copied.pop("places left out", 0):
-        notes.append(f"Places of results that were left out, for they have a password or mislead: {left_out}.")
+        notes.append(f"Places and links that were left out, for they have a password or mislead: {left_out}.")
     return Imported(+copied, notes)
 
 

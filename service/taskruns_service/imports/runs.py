@@ -18,12 +18,14 @@ from taskruns_service.imports.source import Piece, Rows
 from taskruns_service.imports.values import (
     EPOCH,
     created_of,
+    has_fit_link,
     has_fit_places,
     json_of,
     moment_of,
     name_of,
     texts_of,
     type_of,
+    without_link,
     without_places,
 )
 from taskruns_service.states import Run, StateType, replay
@@ -79,12 +81,26 @@ class Group:
         ):
             entries = [one.columns for history in kept for one in history]
             self._insert(connection, name, table, entries)
-        artifacts = [_artifact(row) for row in piece.artifacts if row.task_run_id in last]
+        artifacts = [self._artifact(row) for row in piece.artifacts if row.task_run_id in last]
         self._insert(connection, "artifacts", tables.task_run_artifact, artifacts)
         logs = [_log(row) for row in piece.logs if row.flow_run_id in self._flow_ids]
         self._insert(connection, "logs", tables.log, logs)
         if piece.ends:
             self._count(connection)
+
+    def _artifact(self, row: Row[Any]) -> dict[str, Any]:
+        data = row.data
+        if not has_fit_link(data):
+            data = without_link(data)
+            self.copied["places left out"] += 1
+        return {
+            "id": row.id,
+            "created": created_of(row),
+            "updated": row.updated or created_of(row),
+            "task_run_id": row.task_run_id,
+            "kind": name_of(row.kind, ""),
+            "data": json_of(data),
+        }
 
     def _write_flow_runs(self, connection: Connection, rows: Rows, histories: _Histories) -> None:
         flows = set(connection.scalars(_find_flows, {"ids": list({row.flow_id for row in rows})}))
@@ -251,17 +267,6 @@ def _flow_run_row(row: Row[Any], history: _History, taken: set[tuple[UUID, str]]
         "auto_scheduled": row.auto_scheduled,
         "run_config": json_of(row.run_config),
         "agent_id": row.agent_id,
-    }
-
-
-def _artifact(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "created": created_of(row),
-        "updated": row.updated or created_of(row),
-        "task_run_id": row.task_run_id,
-        "kind": name_of(row.kind, ""),
-        "data": json_of(row.data),
     }
 
 

@@ -54,6 +54,22 @@ def without_places(reference: str) -> str:
     return msgspec.json.encode({**kept, "location": None}).decode()
 
 
+def has_fit_link(artifact: str | None) -> bool:
+    """Whether what an artifact shows has no link that nobody should follow."""
+    if artifact is None or '"link"' not in artifact:
+        return True
+    try:
+        references.check_link(msgspec.json.decode(artifact))
+    except ValueError:
+        return False
+    return True
+
+
+def without_link(artifact: str) -> str:
+    """What an artifact shows, with null for its link."""
+    return msgspec.json.encode({**msgspec.json.decode(artifact), "link": None}).decode()
+
+
 def texts_of(given: str | None) -> list[str]:
     """A set of texts, such as labels or tags."""
     read = msgspec.json.decode(given) if given else None
