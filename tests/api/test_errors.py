@@ -358,3 +358,9 @@ async def test_failure_tells_nothing_of_itself(sqlite_url: str) -> None:
             }
             assert "secret" not in response.text
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_of_members_that_come_twice_the_last_one_counts(client: httpx.AsyncClient) -> None:
+    body = b'{"flow_name": "a", "flow_name": "b", "parameters": {"x": 1, "x": {"y": 2, "y": 3}}}'
+    answer = await client.post("/flow-runs", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["flow_name"], answer.json()["parameters"]) == (201, "b", {"x": {"y": 3}})

@@ -321,6 +321,85 @@ async def test_logs_and_artifacts_that_are_sent_again_are_kept_once(graphql: htt
     assert data == {"log_aggregate": {"aggregate": {"count": 1}}, "task_run_artifact": [{"id": one} for one in ids]}
 
 
+ARTIFACTS = {
+    "create": "mutation($input: create_task_run_artifact_input!) { create_task_run_artifact(input: $input) { id } }",
+    "update": "mutation($input: update_task_run_artifact_input!) { update_task_run_artifact(input: $input) "
+    "{ success } }",
+}
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", " JavaScript://x", "java\tscript:x", "data:text/html,x", "vbscript:x"]
+)
+async def test_link_of_an_artifact_is_no_script(graphql: httpx.AsyncClient, link: str) -> None:
+    task_run = (await ask(graphql, "{ task_run(limit: 1) { id } }"))["task_run"][0]
+    note = {"task_run_id": task_run["id"], "kind": "link", "data": {"link": "https://example.com"}}
+    made = (await ask(graphql, ARTIFACTS["create"], input=note))["create_task_run_artifact"]
+    bad = {"link": link}
+    inputs = {"create": {**note, "data": bad}, "update": {"task_run_artifact_id": made["id"], "data": bad}}
+    for name, sent in inputs.items():
+        response = await graphql.post("/graphql", json={"query": ARTIFACTS[name], "variables": {"input": sent}})
+        (error,) = response.json()["errors"]
+        assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+        assert "may not have the scheme" in error["message"]
+    found = await ask(graphql, "{ task_run_artifact { data } }")
+    assert found == {"task_run_artifact": [{"data": note["data"]}]}
+
+
+async def test_name_and_labels_that_a_run_has_already_are_no_change(graphql: httpx.AsyncClient) -> None:
+    query = "{ flow_run { id } task_run(limit: 1) { id } }"
+    found = await ask(graphql, query)
+    flow_run, task_run = found["flow_run"][0], found["task_run"][0]
+    changes = {
+        "set_flow_run_name": {"flow_run_id": flow_run["id"], "name": "first"},
+        "set_task_run_name": {"task_run_id": task_run["id"], "name": "first"},
+        "set_flow_run_labels": {"flow_run_id": flow_run["id"], "labels": ["a"]},
+    }
+    paths = [f"/flow-runs/{flow_run['id']}", f"/task-runs/{task_run['id']}", "/flow-runs", "/task-runs"]
+    for name, sent in changes.items():
+        mutation = f"mutation($input: {name}_input!) {{ {name}(input: $input) {{ __typename }} }}"
+        before = [(await graphql.get(path)).content for path in paths]
+        await ask(graphql, mutation, input=sent)
+        once = [(await graphql.get(path)) for path in paths]
+        assert [answer.content for answer in once] != before
+        await ask(graphql, mutation, input=sent)
+        twice = [(await graphql.get(path)) for path in paths]
+        assert [(answer.content, answer.headers.get("etag")) for answer in twice] == [
+            (answer.content, answer.headers.get("etag")) for answer in once
+        ]
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "message"),
+    [
+        ("query A { hello } query B { hello }", "C", "`operationName` should be one of: A, B."),
+        ("query A { hello } query B { hello }", None, "`operationName` should be one of: A, B."),
+        (
+            "{ hello }",
+            "C",
+            "The operation of the document has no name: leave `operationName` out, or name the operation.",
+        ),
+    ],
+)
+async def test_name_of_no_operation_is_answered_with_those_that_there_are(
+    graphql: httpx.AsyncClient, document: str, name: str | None, message: str
+) -> None:
+    response = await graphql.post("/graphql", json={"query": document, "operationName": name})
+    assert (response.status_code, response.json()["errors"]) == (
+        400,
+        [{"message": message, "extensions": {"code": "BAD_USER_INPUT"}}],
+    )
+
+
+async def test_of_members_that_come_twice_the_last_one_counts(graphql: httpx.AsyncClient) -> None:
+    body = (
+        b'{"query": "{ nothing }", "query": "query($n: Int, $n2: Int) { flow_run(limit: $n, offset: $n2) { name } }", '
+    )
+    body += b'"variables": {"n": 0, "n2": 0, "n": 1}}'
+    response = await graphql.post("/graphql", content=body, headers={"content-type": "application/json"})
+    assert len(response.json()["data"]["flow_run"]) == 1
+
+
 async def test_schema_can_be_asked_for_in_both_ways(graphql: httpx.AsyncClient) -> None:
     response = await graphql.get("/graphql/schema")
     assert (response.status_code, response.text) == (200, make_sdl())

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -120,6 +121,30 @@ async def test_items_of_a_bulk_report_that_wait_for_a_lock_are_refused_by_themse
             assert (await http.post("/graphql", json=body)).status_code == 503
             assert (await http.get(f"/flow-runs/{free}")).json()["state"] == "Running"
         assert (await http.post("/graphql", json=body)).json()["data"]["set_flow_run_states"]["states"]
+
+
+async def test_answers_of_a_batch_are_given_though_a_later_request_of_it_waits_for_a_lock(url: str) -> None:
+    def request(flow_run: str) -> dict[str, Any]:
+        states = [{"flow_run_id": flow_run, "state": {"type": "Running", "message": ""}}]
+        query = "mutation($i: set_flow_run_states_input!) { set_flow_run_states(input: $i) { states { id } } }"
+        return {"query": query, "variables": {"i": {"states": states}}}
+
+    async with running(create_app(settings_of(url, write_timeout=2))) as http:
+        locked, first, last = [await create(http) for _ in range(3)]
+        async with held(url, LOCK_OF_RUN, locked):
+            answer = await http.post("/graphql", json=[request(one) for one in (first, locked, last)])
+            assert answer.status_code == 200
+            changed, waited, left = answer.json()
+            assert changed["data"]["set_flow_run_states"]["states"] == [{"id": first}]
+            for given_up, message in ((waited, HELD), (left, "A request before this one was given up")):
+                (error,) = given_up["errors"]
+                assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
+                assert error["message"].startswith(message)
+            assert (await http.get(f"/flow-runs/{last}")).json()["state"] == "Pending"
+            # Where nothing was done, the batch is repeated as a whole.
+            refused = await http.post("/graphql", json=[request(locked), request(last)])
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert (await http.get(f"/flow-runs/{last}")).json()["state"] == "Pending"
 
 
 async def test_locked_file_is_refused_and_read_meanwhile(sqlite_file: Path) -> None:

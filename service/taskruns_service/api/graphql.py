@@ -1,5 +1,6 @@
 """GraphQL over HTTP: the handlers of /graphql, and of / where clients of Prefect 1 send to if told nothing else."""
 
+from collections.abc import Sequence
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -12,7 +13,7 @@ from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
 from taskruns_service.api.requests import ApiRequest, require_json
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.errors import Forbidden, InvalidRequest, Unauthenticated
+from taskruns_service.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.graphql import execution
 from taskruns_service.graphql.context import Budget, Context, Resources
 from taskruns_service.graphql.documents import BadDocument
@@ -48,7 +49,28 @@ async def _answer(request: ApiRequest) -> Answer:
         return execution.answer_error(error, HTTPStatus.BAD_REQUEST)
     if batch is None:
         return await _answer_one(request, raw, budget)
-    return execution.answer_batch([await _answer_one(request, part, budget, in_batch=True) for part in batch])
+    return execution.answer_batch(await _answer_each(request, batch, budget))
+
+
+async def _answer_each(request: ApiRequest, batch: Sequence[bytes], budget: Budget) -> list[Answer]:
+    """The answers to the requests of a batch, up to the first for which the database is away or too much is waiting.
+
+    Those after it are not carried out, and say so. The answers before it may be of changes, so they are given; raises
+    what the first request met where there are none.
+    """
+    answers: list[Answer] = []
+    for part in batch:
+        try:
+            answers.append(await _answer_one(request, part, budget, in_batch=True))
+        except execution.PASSING_ERRORS as error:
+            if not answers:
+                raise
+            left = len(batch) - len(answers) - 1
+            return [*answers, execution.answer_error(error), *[execution.answer_error(_NOT_CARRIED_OUT)] * left]
+    return answers
+
+
+_NOT_CARRIED_OUT = DatabaseUnavailable("A request before this one was given up, so this one was not carried out.")
 
 
 async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_batch: bool = False) -> Answer:

@@ -68,10 +68,15 @@ def find_operation(document: DocumentNode, name: str | None) -> OperationDefinit
     """The operation that is asked for; raises BadDocument if it is not clear which one that is."""
     operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
     found = [one for one in operations if name is None or (one.name and one.name.value == name)]
-    if len(found) != 1:
-        names = ", ".join(one.name.value for one in operations if one.name)
-        raise BadDocument("BAD_USER_INPUT", [GraphQLError(f"`operationName` should be one of: {names}.")])
-    return found[0]
+    if len(found) == 1:
+        return found[0]
+    if names := ", ".join(one.name.value for one in operations if one.name):
+        message = f"`operationName` should be one of: {names}."
+    elif operations:
+        message = "The operation of the document has no name: leave `operationName` out, or name the operation."
+    else:
+        message = "The document has fragments only: it needs an operation, such as `query { hello }`."
+    raise BadDocument("BAD_USER_INPUT", [GraphQLError(message)])
 
 
 def _read(text: str) -> Document:

@@ -41,6 +41,9 @@ SCHEMA_ANSWER_BYTES = 4 * 1024 * 1024
 BATCH_MOST = 25
 """Requests in one body: as many as Prefect 1's UI puts together."""
 
+PASSING_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
+"""Those of a request that is to be sent again."""
+
 _BATCH = re.compile(rb"\s*\[")
 _schema_answers: BoundedCache[bytes, bytes] = BoundedCache(SCHEMA_ANSWER_BYTES, lambda key, body: len(key) + len(body))
 _CODES: dict[type[Exception], str] = {
@@ -192,7 +195,7 @@ async def _carry_out(operation: Operation, context: Context) -> Answer:
         return answer_errors("BAD_USER_INPUT", [GraphQLError("The request nests too deep.")])
     errors = result.errors or []
     for error in errors:
-        if isinstance(error.original_error, ClientGone | Overloaded | DatabaseUnavailable | OutcomeUnknown):
+        if isinstance(error.original_error, (ClientGone, *PASSING_ERRORS)):
             raise error.original_error
     if result.data is None and all(error.path is None for error in errors):
         return answer_errors("BAD_USER_INPUT", errors)
