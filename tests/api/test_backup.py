@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from taskruns_service.dialects.files import _give_name
+from taskruns_service.errors import ConfigurationError
 from tests.service import PROGRAM, call_command, environment_of, served
 from tests.waiting import eventually
 
@@ -106,6 +108,15 @@ def test_nothing_is_overwritten(sqlite_file: Path, sqlite_url: str, tmp_path: Pa
     expected = f"taskruns-service: {target} exists, and backups overwrite nothing. Give another name.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
     assert (sorted(tmp_path.iterdir()), sqlite_file.read_bytes()) == before
+
+
+def test_file_that_appears_while_it_is_copied_is_kept(tmp_path: Path) -> None:
+    part, target = tmp_path / ".part", tmp_path / "copy.db"
+    part.write_text("copy")
+    target.write_text("another")
+    with pytest.raises(ConfigurationError, match="exists by now"):
+        _give_name(part, target)
+    assert target.read_text() == "another"
 
 
 def test_what_can_not_be_copied_is_said(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
