@@ -1,12 +1,14 @@
 """What a shell is offered from the service: names of flows and of flow runs, and task slugs."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Connection
+from taskruns.cli.order import newest_first
 
 if TYPE_CHECKING:
     from taskruns.client import Client
@@ -48,8 +50,8 @@ def flow_names(client: "Client", start: str) -> Iterator[str]:
 @_completion
 def flow_run_names(client: "Client", start: str) -> Iterator[str]:
     """The names of flow runs, the latest first."""
-    page = client.flow_runs.list_fields(fields=["name"], name_contains=start or None, limit=_READ)
-    for flow_run in page.items:
+    listed = newest_first(client.flow_runs.list_fields, fields=["name"], name_contains=start or None, limit=_READ)
+    for flow_run in islice(listed, _READ):
         yield str(flow_run.name)
 
 

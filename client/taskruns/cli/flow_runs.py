@@ -9,6 +9,7 @@ import click
 from taskruns.cli import changes, filters, listing
 from taskruns.cli.commands import Connection, Group, Option, Refusal
 from taskruns.cli.lookup import FLOW_RUN, FLOW_RUNS, OF_FLOW, ONE_FLOW_RUN, find_flow_run_id, find_only_flow_run_id
+from taskruns.cli.order import ORDER
 from taskruns.cli.values import SECONDS, Seconds
 from taskruns.text import printable
 
@@ -22,17 +23,20 @@ def flow_run() -> None:
     "ls",
     params=[
         *filters.options(filters.FLOW_RUN_FILTERS),
-        *listing.options(listing.FLOW_RUN_FIELDS, listing.SORTS, "-created"),
+        *listing.options(listing.FLOW_RUN_FIELDS, listing.SORTS, ORDER),
     ],
     examples=("flow-run ls", "flow-run ls --flow-name etl --state Failed --since 7d", "flow-run ls --all --csv"),
 )
 @click.pass_obj
 def list_flow_runs(connection: Connection, /, **given: Any) -> None:
-    """List flow runs, newest first."""
+    """List flow runs, newest first.
+
+    They are in the order in which they started; one that has not started stands where it was made.
+    """
     from taskruns.cli.columns import FLOW_RUN_COLUMNS
 
     wanted, flow_runs = listing.wanted_of(given), connection.client.flow_runs
-    ask = partial(flow_runs.list if wanted.whole else flow_runs.list_fields, **filters.asked(given))
+    ask = listing.ordered(flow_runs.list if wanted.whole else flow_runs.list_fields, filters.asked(given))
     listing.show(ask, "flow runs", FLOW_RUN_COLUMNS, listing.FLOW_RUN_FIELDS, wanted)
 
 

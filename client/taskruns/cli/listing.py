@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Option
+from taskruns.cli.order import newest_first
 from taskruns.cli.values import Words, nearest
 
 if TYPE_CHECKING:
@@ -136,6 +138,11 @@ class Wanted(NamedTuple):
 def wanted_of(given: dict[str, Any]) -> Wanted:
     """Takes what the options of a list said out of all that was given."""
     return Wanted(**{name: given.pop(name) for name in Wanted._fields})
+
+
+def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Callable[..., Iterable[Any]]:
+    """Asks with these options for a list in the order of `sort`, or else newest first."""
+    return partial(ask, **options) if "sort" in options else partial(newest_first, ask, **options)
 
 
 def show(

@@ -1,23 +1,30 @@
 """How commands find what is meant: by id, by name or slug, or the latest."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 
 from taskruns.cli import completions
 from taskruns.cli.commands import Argument, Option, Refusal
+from taskruns.cli.order import moment_of, newest_first
 from taskruns.cli.values import ID_PREFIX, identifier, identifier_prefix
 from taskruns.text import printable
 
 if TYPE_CHECKING:
     from taskruns.client import Client
+    from taskruns.models import TaskRun
     from taskruns.task_run_views import TaskRunView
 
 _SLUG = re.compile(r"(?P<slug>.+)\[(?P<index>[0-9]{1,10})\]", re.DOTALL)
 _MOST = 1000
 _SHOWN = 5
+_CANDIDATES = 99
+"""The service takes the ids of 100 flow runs at once."""
+_TITLE_FIELDS = ["id", "name", "flow_name", "start_time", "created"]
 OF_FLOW = Option(
     ["-f", "--flow-name"],
     metavar="TEXT",
@@ -87,26 +94,25 @@ def find_flow_run_id(client: "Client", which: str | None, flow_name: str | None)
         if flow_name is not None:
             raise click.UsageError("An id says which flow run is meant: leave --flow-name out.")
         return known
-    found = list_flow_run_ids(client, which, flow_name)
-    if not found and which is not None:
-        found = flow_run_ids_with(client, which, flow_name)
-    if not found:
+    if (latest := _latest_flow_run_id(client, which, flow_name)) is not None:
+        return latest
+    if which is None or not (found := flow_run_ids_with(client, which, flow_name)):
         raise Refusal(_no_flow_run(which, flow_name))
-    return the_only(found, "flow run", str(which))
+    return the_only(found, "flow run", which)
 
 
 def find_named_flow_run_id(client: "Client", name: str, flow_name: str | None) -> UUID:
     """The id of the latest flow run with this name."""
-    if not (found := list_flow_run_ids(client, name, flow_name)):
+    if (latest := _latest_flow_run_id(client, name, flow_name)) is None:
         raise Refusal(_no_flow_run(name, flow_name))
-    return found[0]
+    return latest
 
 
 def find_only_flow_run_id(client: "Client", which: str) -> UUID:
     """The id of the one flow run that has this id or name, or whose id starts like this; refuses if there are more."""
     if (known := identifier(which)) is not None:
         return known
-    found = list_flow_run_ids(client, which, None, most=2)
+    found = [flow_run.id for flow_run in islice(_flow_runs_named(client, which, None), 2)]
     if len(found) > 1:
         raise Refusal(
             f"More than one flow run has the name '{printable(which)}': give the id. `taskruns flow-run ls` shows it."
@@ -140,24 +146,45 @@ def the_only(found: list[UUID], what: str, start: str) -> UUID:
     return found[0]
 
 
-def list_flow_run_ids(client: "Client", name: str | None, flow_name: str | None, most: int = 1) -> list[UUID]:
-    """The ids of the flow runs with this name or of all, the latest first; up to `most`."""
+def _latest_flow_run_id(client: "Client", name: str | None, flow_name: str | None) -> UUID | None:
+    """The id of the flow run with this name, or of all, that started last; None if there is none.
+
+    Says on standard error which it is, unless it is the only one with its name.
+    """
+    if name is None:
+        flow_runs = list(islice(_list_flow_runs(client, flow_name, limit=1), 1))
+    else:
+        flow_runs = list(islice(_flow_runs_named(client, name, flow_name), 2))
+    if not flow_runs:
+        return None
+    if name is None or len(flow_runs) > 1:
+        _say_latest(flow_runs[0])
+    found: UUID = flow_runs[0].id
+    return found
+
+
+def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iterator[Any]:
+    """Yields the flow runs with this name, newest first."""
     if name == "":
         raise click.UsageError("A name has at least one character.")
-    found: list[UUID] = []
-    listed = client.flow_runs.list_fields(
-        fields=["id", "name"],
-        name_contains=name,
-        flow_name=None if flow_name is None else [flow_name],
-        limit=most if name is None else _MOST,
-    )
-    for flow_run in listed:
-        # The filter takes capitals for small letters, and names that are longer.
-        if name in (None, flow_run.name):
-            found.append(flow_run.id)
-        if len(found) == most:
-            break
-    return found
+    # The filter takes capitals for small letters, and names that are longer.
+    listed = _list_flow_runs(client, flow_name, name_contains=name, limit=_MOST)
+    return (flow_run for flow_run in listed if flow_run.name == name)
+
+
+def _list_flow_runs(client: "Client", flow_name: str | None, **options: Any) -> Iterator[Any]:
+    """Yields what titles need of the flow runs of a flow, or of all, newest first."""
+    if flow_name is not None:
+        options["flow_name"] = [flow_name]
+    return newest_first(client.flow_runs.list_fields, fields=_TITLE_FIELDS, **options)
+
+
+def _say_latest(flow_run: Any) -> None:
+    """Says on standard error which flow run is meant where none was named."""
+    from taskruns.cli import columns, human
+
+    since = "not started" if flow_run.start_time is None else f"started {human.exact(flow_run.start_time)}"
+    click.echo(f"Latest flow run: {columns.flow_run_title(flow_run)}  {flow_run.id}  {since}", err=True)
 
 
 def _no_flow_run(name: str | None, flow_name: str | None) -> str:
@@ -206,18 +233,37 @@ def find_task_run(
     if flow_run_id is not None:
         named = identifier(flow_run_id) or find_flow_run_id_by_start(client, flow_run_id)
         return TaskRunView.from_task_slug(slug, named, index, client=client)
-    found = client.task_runs.list(
-        task_slug=[slug], map_index=[index], flow_name=None if flow_name is None else [flow_name], limit=1
+    options: dict[str, Any] = {"task_slug": [slug], "map_index": [index]}
+    if flow_name is not None:
+        options["flow_name"] = [flow_name]
+    if (latest := _latest_task_run(client, options)) is not None:
+        return TaskRunView(latest, client)
+    if not narrowed and (prefix := identifier_prefix(which)) is not None:
+        found = client.task_runs.list(task_run_id_prefix=prefix, limit=_SHOWN + 1).items
+        if found:
+            the_only([task_run.id for task_run in found], "task run", which)
+            return TaskRunView(found[0], client)
+    of = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
+    child = "" if index == -1 else f" and the map index {index}"
+    raise Refusal(
+        f"No flow run{of} has a task run with the slug '{printable(slug)}'{child}. "
+        "`taskruns flow-run tasks` shows those of the latest."
     )
-    if not found.items and not narrowed and (prefix := identifier_prefix(which)) is not None:
-        found = client.task_runs.list(task_run_id_prefix=prefix, limit=_SHOWN + 1)
-        if len(found.items) > 1:
-            the_only([task_run.id for task_run in found.items], "task run", which)
-    if not found.items:
-        of = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
-        child = "" if index == -1 else f" and the map index {index}"
-        raise Refusal(
-            f"No flow run{of} has a task run with the slug '{printable(slug)}'{child}. "
-            "`taskruns flow-run tasks` shows those of the latest."
-        )
-    return TaskRunView(found.items[0], client)
+
+
+def _latest_task_run(client: "Client", options: dict[str, Any]) -> "TaskRun | None":
+    """The task run that meets these filters in the flow run that started last; None if there is none.
+
+    Says on standard error which flow run that is, unless it is the only one that has such a task run.
+    Task runs that never started, as of tasks that were skipped, are there only in the order in which they arrived.
+    """
+    started = client.task_runs.list(**options, sort="-start_time", limit=1).items
+    arrived = client.task_runs.list(**options, limit=_CANDIDATES).items
+    task_runs = {task_run.flow_run_id: task_run for task_run in [*started, *arrived]}
+    if not task_runs:
+        return None
+    flow_runs = client.flow_runs.list_fields(fields=_TITLE_FIELDS, flow_run_id=list(task_runs), limit=len(task_runs))
+    latest = max(flow_runs.items, key=moment_of)
+    if len(task_runs) > 1:
+        _say_latest(latest)
+    return task_runs[latest.id]

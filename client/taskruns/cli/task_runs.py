@@ -9,6 +9,7 @@ import click
 from taskruns.cli import changes, filters, listing
 from taskruns.cli.commands import Connection, Group, Option
 from taskruns.cli.lookup import TASK_RUN, find_task_run, task_run_options
+from taskruns.cli.order import ORDER
 from taskruns.cli.values import Words, together
 
 
@@ -21,7 +22,7 @@ def task_run() -> None:
     "ls",
     params=[
         *filters.options(filters.TASK_RUN_FILTERS),
-        *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS, "-created"),
+        *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS, ORDER),
     ],
     examples=(
         "task-run ls --state-group failed --since 1d",
@@ -31,11 +32,14 @@ def task_run() -> None:
 )
 @click.pass_obj
 def list_task_runs(connection: Connection, /, **given: Any) -> None:
-    """List the task runs of all flow runs, newest first."""
+    """List the task runs of all flow runs, newest first.
+
+    They are in the order in which they started; one that has not started stands where it was made.
+    """
     from taskruns.cli.columns import TASK_RUN_COLUMNS
 
     wanted, task_runs = listing.wanted_of(given), connection.client.task_runs
-    ask = partial(task_runs.list if wanted.whole else task_runs.list_fields, **filters.asked(given))
+    ask = listing.ordered(task_runs.list if wanted.whole else task_runs.list_fields, filters.asked(given))
     listing.show(ask, "task runs", TASK_RUN_COLUMNS, listing.TASK_RUN_FIELDS, wanted)
 
 

@@ -31,6 +31,12 @@ class Ran(NamedTuple):
     err: str = ""
 
 
+def without_latest(done: Ran) -> Ran:
+    """The same without the line that says which flow run was the latest."""
+    lines = done.err.splitlines(keepends=True)
+    return done._replace(err="".join(line for line in lines if not line.startswith("Latest flow run: ")))
+
+
 def run(*arguments: str, **environment: Any) -> Ran:
     """Runs a command in the test's own process, as if its output were piped."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
 from taskruns.client import Client
-from tests.client.cli.running import Ran, run
-from tests.client.cli.world import HOSTILE, HOSTILE_SHOWN, World, task
+from tests.client.cli.running import Ran, run, without_latest
+from tests.client.cli.world import BEGIN, HOSTILE, HOSTILE_SHOWN, World, task
 
 Look = Callable[..., Ran]
 NOBODY = "0190aaaa-0000-7000-8000-000000000000"
@@ -15,7 +17,7 @@ NOBODY = "0190aaaa-0000-7000-8000-000000000000"
 
 def of_flow_run(done: Ran) -> str:
     """The name of the flow run that was shown as JSON."""
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, without_latest(done).err) == (0, "")
     name: str = json.loads(done.out)["name"]
     return name
 
@@ -44,9 +46,71 @@ def test_name_is_meant_whole_and_as_it_is_written(scratch: Client, url: str) -> 
     assert of_flow_run(run("flow-run", "info", "TWIN", "--json", TASKRUNS_URL=url)) == "TWIN"
 
 
+def begun(client: Client, flow_name: str, name: str, moment: datetime, *slugs: str, state: str = "Running") -> UUID:
+    """A flow run that started at a time, which is reported now, with task runs in a state."""
+    flow_run = client.flow_runs.create(flow_name=flow_name, name=name)
+    client.flow_runs.set_state(flow_run.id, type="Running", timestamp=moment)
+    seconds = (moment - BEGIN).total_seconds()
+    client.flow_runs.report(flow_run.id, items=[task(slug, (state, seconds)) for slug in slugs])
+    return flow_run.id
+
+
+@pytest.mark.parametrize("state", ["Running", "TriggerFailed"])
+def test_flow_run_that_arrived_late_is_not_the_latest(state: str, scratch: Client, url: str) -> None:
+    """A task run that was never started is found by the start of its flow run."""
+    flow, now = f"late-{uuid4()}", datetime.now().astimezone()
+    latest = begun(scratch, flow, "twin", now, "a", state=state)
+    begun(scratch, flow, "twin", now - timedelta(days=1), "a", state=state)
+
+    for arguments in (["flow-run", "info", "--json"], ["flow-run", "info", "twin", "--json"]):
+        done = run(*arguments, "-f", flow, TASKRUNS_URL=url)
+        assert json.loads(done.out)["id"] == str(latest)
+    done = run("flow-run", "tasks", "-f", flow, "--json", TASKRUNS_URL=url)
+    assert {one["flow_run_id"] for one in json.loads(done.out)} == {str(latest)}
+    for where in (["-f", flow], ["-f", flow, "--flow-run-name", "twin"]):
+        done = run("task-run", "info", "a", *where, "--json", TASKRUNS_URL=url)
+        assert json.loads(done.out)["flow_run_id"] == str(latest)
+    assert run("flow-run", "ls", "-f", flow, "-q", TASKRUNS_URL=url).out.split()[0] == str(latest)
+
+
+def test_flow_run_that_has_not_started_counts_by_when_it_was_made(scratch: Client, url: str) -> None:
+    flow, now = f"waiting-{uuid4()}", datetime.now().astimezone()
+    begun(scratch, flow, "first", now - timedelta(days=1), "a")
+    scratch.flow_runs.create(flow_name=flow, name="waits")
+    assert of_flow_run(run("flow-run", "info", "-f", flow, "--json", TASKRUNS_URL=url)) == "waits"
+    begun(scratch, flow, "last", now + timedelta(hours=1), "a")
+    assert of_flow_run(run("flow-run", "info", "-f", flow, "--json", TASKRUNS_URL=url)) == "last"
+    listed = run("flow-run", "ls", "-f", flow, "--fields", "name", "--csv", TASKRUNS_URL=url).out.split()
+    assert listed == ["name", "last", "waits", "first"]
+
+
+def test_latest_is_said_on_standard_error(look: Look, world: World) -> None:
+    def said(name: str, flow: str, second: int) -> str:
+        return f"Latest flow run: {name} ({flow})  {world.flow_runs[name]}  started 2021-05-12T18:00:0{second}Z\n"
+
+    for command in ("info", "tasks"):
+        assert look("flow-run", command).err == said("night-1", "nightly", 3)
+        assert look("flow-run", command, "-f", "etl").err == said("calm-heron", "etl", 2)
+        assert look("flow-run", command, "brave-otter").err == ""
+    for command in ("info", "result", "states"):
+        assert look("task-run", command, "extract-1").err == said("calm-heron", "etl", 2)
+        # Only one flow run has it.
+        assert look("task-run", command, "inc-1[2]").err == ""
+        assert look("task-run", command, "extract-1", "--flow-run-name", "brave-otter").err == ""
+
+
+def test_latest_of_several_with_a_name_is_said(scratch: Client, url: str) -> None:
+    for name in ("said", "SAID", "said"):
+        scratch.flow_runs.create(flow_name="said", name=name)
+    done = run("flow-run", "info", "said", TASKRUNS_URL=url)
+    assert done.err.startswith("Latest flow run: said (said)  ")
+    assert done.err.endswith("  not started\n")
+    assert run("flow-run", "info", "SAID", TASKRUNS_URL=url).err == ""
+
+
 def test_task_run_is_meant_by_id_or_by_slug_and_index(look: Look, world: World) -> None:
     def found(*arguments: str) -> tuple[str, int, str]:
-        done = look("task-run", "info", "--json", *arguments)
+        done = without_latest(look("task-run", "info", "--json", *arguments))
         assert (done.code, done.err) == (0, "")
         given = json.loads(done.out)
         (name,) = [name for name, id in world.flow_runs.items() if str(id) == given["flow_run_id"]]

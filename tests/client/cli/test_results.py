@@ -7,10 +7,16 @@ from pathlib import Path
 import pytest
 
 from taskruns.client import Client
-from tests.client.cli.running import Ran, run
+from tests.client.cli.running import Ran, run, without_latest
 from tests.client.cli.world import HOSTILE, World, task
 
 Look = Callable[..., Ran]
+
+
+@pytest.fixture
+def look(look: Look) -> Look:
+    """Runs a command on the world; which flow run is the latest is for other tests."""
+    return lambda *arguments: without_latest(look(*arguments))
 
 
 def test_result_is_shown_as_python_shows_it(look: Look) -> None:

@@ -40,6 +40,7 @@ class World:
     def hostile(self) -> None:
         """A flow run whose every text is hostile."""
         found = self.flow_run(HOSTILE, HOSTILE, labels=[HOSTILE], parameters={HOSTILE: HOSTILE})
+        self.states(found, ("Running", 0.0))
         message, tags = f"It said {HOSTILE}.", [HOSTILE, "a,b"]
         self.report(found, task(HOSTILE, ("Failed", 3.0), message=message, name=HOSTILE, tags=tags))
         self.report(found, task("pickled", ("Success", 4.0), result=self.pickled("pickled", {1, 2})))
@@ -61,7 +62,7 @@ class World:
     def calm_heron(self) -> None:
         """A flow run that failed."""
         found = self.flow_run("etl", "calm-heron", labels=["prod", "eu"], parameters={"day": "2021-05-13", "n": 3})
-        self.states(found, ("Running", 1.0), ("Failed", 4000.0))
+        self.states(found, ("Running", 2.0), ("Failed", 4000.0))
         self.report(found, task("extract-1", ("Running", 2.0), ("Success", 3.0), result=self.written("y", [1, 2])))
         self.report(found, task("inc-1", ("Mapped", 4.0)))
         kept = self.written("inc-0b", {"value": 2})
@@ -73,8 +74,8 @@ class World:
     def night_1(self, begin: float) -> None:
         """A flow run that goes on, the latest."""
         found = self.flow_run("nightly", "night-1")
-        self.states(found, ("Running", begin + 1.0))
-        self.report(found, task("say_hello-1", ("Running", begin + 2.0)))
+        self.states(found, ("Running", begin + 3.0))
+        self.report(found, task("say_hello-1", ("Running", begin + 3.0)))
         self.report(found, task("wait-1", ("Queued", begin + 2.0)))
 
     def flow_run(self, flow_name: str, name: str, **members: Any) -> UUID:

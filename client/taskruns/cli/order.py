@@ -1,0 +1,33 @@
+"""The order of lists that say no other: by start, the newest first."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from heapq import merge
+from typing import Any
+
+ORDER = "by start, the newest first"
+
+
+def moment_of(run: Any) -> datetime:
+    """When a run started; while it has not, when it was made."""
+    moment: datetime = run.start_time or run.created
+    return moment
+
+
+def newest_first(
+    ask: Callable[..., Iterable[Any]], *, fields: Sequence[str] | None = None, **options: Any
+) -> Iterator[Any]:
+    """Yields runs by start, the newest first; one that has not started stands where it was made.
+
+    The time when a run was made is that of its arrival, and a run may arrive long after it ran: so it counts for those
+    alone that have not started. The service sorts by one or the other; the two lists are merged as they come.
+    """
+    if fields is not None:
+        options["fields"] = list(dict.fromkeys([*fields, "start_time", "created"]))
+    only = options.pop("start_time_is_null", None)
+    lists = [
+        ask(start_time_is_null=is_null, sort=sort, **options)
+        for is_null, sort in ((False, "-start_time"), (True, "-created"))
+        if only in (None, is_null)
+    ]
+    return merge(*lists, key=moment_of, reverse=True)
