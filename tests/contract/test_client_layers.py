@@ -47,7 +47,11 @@ ALONE = {
     "recording.lines": {"recording.reports"},
     "recording.spool": {"recording.lines", "recording.reports"},
     "recording.sending": {"client", "errors", "recording.reports", "recording.spool", "text"},
-    "recording.outbox": {"client", "errors", "recording.reports", "recording.sending", "recording.spool", "settings"},
+    "recording.leftovers": {"client", "errors", "recording.sending", "recording.spool"},
+    "recording.outbox": {
+        *("client", "errors", "recording.leftovers", "recording.reports", "recording.sending", "recording.spool"),
+        "settings",
+    },
     "recording.bounds": set[str](),
     "recording.progress": {"errors", "models", "recording.bounds", "recording.reports", "results"},
     "recording.deferred": {"recording.progress"},

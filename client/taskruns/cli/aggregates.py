@@ -7,6 +7,7 @@ import click
 
 from taskruns.cli import human, output
 from taskruns.cli.output import Column
+from taskruns.cli.waiting import say_waiting
 from taskruns.models import Aggregate, AggregateGroup
 
 _FORMATS = {"hour": "%Y-%m-%dT%H:%MZ", "day": "%Y-%m-%d"}
@@ -32,6 +33,7 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
         click.echo("There are more groups: --limit shows them.", err=True)
     if answer.relation != "eq":
         click.echo("There may be more: counting stopped at --count-limit.", err=True)
+    say_waiting()
 
 
 def _key(group: Any, key: str) -> Any:

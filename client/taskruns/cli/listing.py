@@ -187,3 +187,6 @@ def show(
                 click.echo(f"No {what}.", err=True)
     if limit is None and next(items, None) is not None:
         click.echo(f"Only {most} {what} are shown: --all shows all, --limit as many as you say.", err=True)
+    from taskruns.cli.waiting import say_waiting
+
+    say_waiting()

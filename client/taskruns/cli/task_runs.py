@@ -195,6 +195,9 @@ def count_task_runs(connection: Connection, /, *, count_limit: int | None, **giv
     click.echo(answer.count)
     if answer.relation != "eq":
         click.echo("There may be more: counting stopped at --count-limit.", err=True)
+    from taskruns.cli.waiting import say_waiting
+
+    say_waiting()
 
 
 def _group_keys() -> list[str]:

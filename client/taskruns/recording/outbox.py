@@ -10,14 +10,17 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from taskruns import settings
 from taskruns.client import Client, default_client
 from taskruns.errors import TaskRunsError
-from taskruns.recording.reports import Report
+from taskruns.recording.leftovers import EXIT_SECONDS as LEFTOVERS_EXIT_SECONDS
+from taskruns.recording.leftovers import LeftoverSender, send_leftover
+from taskruns.recording.reports import FlowRunCreated, Report
 from taskruns.recording.sending import Sending
-from taskruns.recording.spool import Refused, Spool, claimed, keep_refused, leftovers
+from taskruns.recording.spool import Refused, Spool, claimed, keep_refused, leftovers, sole_sender
 
 MEMORY_MOST = 10_000
 """How many reports wait in memory; then they go to a file."""
@@ -27,6 +30,8 @@ LIVE_GATHERING_SECONDS = 0.25
 """The same for what does not last: most often the flow run's own reports, which make the task run, come before it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 EXIT_SECONDS = 10.0
+TURN_SECONDS = 30.0
+"""How long `flush` waits for another process that sends files."""
 _log = logging.getLogger("taskruns")
 
 
@@ -47,7 +52,9 @@ class Outbox:
         self._lasting = lasting
         self._process = os.getpid()
         self._flying: Sequence[Report] = ()
-        self._spool = Spool(folder, client.options.url)
+        self.leftovers = LeftoverSender(client, folder)
+        """Sends what earlier processes left for the same service, once a flow run was created there."""
+        self._spool = Spool(folder, client.options.url, client.options.api_key)
         self._memory: deque[Report] = deque()
         self._room = MEMORY_MOST
         self._changed = threading.Condition()
@@ -199,6 +206,8 @@ class Outbox:
     def _settle(self, refused: Sequence[Refused]) -> None:
         if refused and self._lasting:
             _say_refused(self._folder, refused)
+        if self._lasting and any(isinstance(report, FlowRunCreated) for report in self._flying):
+            self.leftovers.start()
         with self._changed:
             self._settled += len(self._flying)
             self._flying = ()
@@ -227,7 +236,7 @@ class Outbox:
         left = self._waiting()
         if not (left and self._lasting):
             return
-        last = Spool(self._folder, self._client.options.url)
+        last = Spool(self._folder, self._client.options.url, self._client.options.api_key)
         try:
             last.add(self._flying)
             while self._spool:
@@ -284,6 +293,9 @@ def _close_all() -> None:
     end = time.monotonic() + EXIT_SECONDS
     for outbox in _own_outboxes():
         outbox.close(max(0.0, end - time.monotonic()))
+    end = time.monotonic() + LEFTOVERS_EXIT_SECONDS
+    for outbox in _own_outboxes():
+        outbox.leftovers.stop(end)
 
 
 def _unlock() -> None:
@@ -313,33 +325,42 @@ class Flushed(Struct, frozen=True, kw_only=True):
 def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
     """Sends what processes that have ended left behind, to the service it was meant for, or through `client`."""
     folder = settings.outbox_folder() if folder is None else folder
-    sent = unreadable = left = 0
-    refused: list[Refused] = []
+    flushed = _Counts()
+    if paths := leftovers(folder):
+        with sole_sender(folder, TURN_SECONDS, without_locks=True) as is_sole:
+            if is_sole:
+                for path in leftovers(folder):
+                    _flush_file(path, client, flushed)
+            else:
+                flushed.left = len(paths)
+                flushed.problems.append("Another process is sending them. Try again later.")
+    return Flushed(**msgspec.structs.asdict(flushed))
+
+
+class _Counts(Struct):
+    sent: int = 0
+    refused: int = 0
+    unreadable: int = 0
+    left: int = 0
     problems: list[str] = []
-    for path in leftovers(folder):
-        of_file: list[Refused] = []
-        count = 0
-        try:
-            with claimed(path) as leftover:
-                if leftover is None:
-                    continue
-                if leftover.url is None and client is None:
-                    raise ValueError("its first line does not say which service its reports are for. Give its URL.")
-                sending = Sending(client or default_client(leftover.url))
-                for batch in leftover.batches(BATCH_MOST):
-                    of_file += sending.send(batch)
-                    count += len(batch)
-                if of_file:
-                    keep_refused(folder, of_file)
-                leftover.remove()
-            refused += of_file
-            unreadable += leftover.reader.unreadable
-            left += leftover.reader.loss is not None
-            if leftover.reader.unreadable:
-                problems.append(leftover.reader.summary())
-        except (TaskRunsError, OSError, ValueError) as error:
-            left += 1
-            problems.append(f"{path.name}: {error}")
-        sent += count - len(of_file)
-    problems += (one.why for one in refused)
-    return Flushed(sent=sent, refused=len(refused), unreadable=unreadable, left=left, problems=problems)
+
+
+def _flush_file(path: Path, client: Client | None, flushed: _Counts) -> None:
+    try:
+        with claimed(path) as leftover:
+            if leftover is None:
+                return
+            if leftover.url is None and client is None:
+                raise ValueError("its first line does not say which service its reports are for. Give its URL.")
+            sending = Sending(client or default_client(leftover.url))
+            for count, refused in send_leftover(leftover, sending, path.parent, BATCH_MOST):
+                flushed.sent += count - len(refused)
+                flushed.refused += len(refused)
+                flushed.problems += (one.why for one in refused)
+        flushed.unreadable += leftover.reader.unreadable
+        flushed.left += leftover.reader.loss is not None
+        if leftover.reader.unreadable:
+            flushed.problems.append(leftover.reader.summary())
+    except (TaskRunsError, OSError, ValueError) as error:
+        flushed.left += 1
+        flushed.problems.append(f"{path.name}: {error}")

@@ -1,17 +1,21 @@
 """Files of reports that could not be sent yet: one for each process that had to keep some."""
 
+import hashlib
 import os
 import socket
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import IO
 from uuid import uuid4
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from taskruns.recording.lines import LINE_BYTES, SUFFIX, ReportReader, open_private
 from taskruns.recording.reports import Report
@@ -26,11 +30,27 @@ REFUSED_SUFFIX = ".refused.jsonl"
 _encode = msgspec.json.Encoder().encode
 
 
+FILES_MOST = 1000
+"""How many files are looked at to say how many wait."""
+_HEADING_BYTES = 64 * 1024
+_TURN_SECONDS = 0.05
+_OFFSET_DIGITS = 20
+
+
 class Heading(Struct, frozen=True, kw_only=True):
-    """The first line of a file: which service its reports are for."""
+    """The first line of a file: which service its reports are for, and how far they were sent."""
 
     url: str
+    key: str | UnsetType = UNSET
+    """Which API key they were to be sent with: the beginning of its digest, empty for none."""
+    sent: int = 0
+    """The byte up to which they were sent."""
     format: int = 1
+
+    def line(self, size: int | None = None) -> bytes:
+        """The line, with room for `sent` to grow in, or with as many bytes as it had."""
+        text = _encode(self)
+        return text.ljust(len(text) + _OFFSET_DIGITS if size is None else size - 1) + b"\n"
 
 
 class Refused(Struct, frozen=True, kw_only=True):
@@ -46,10 +66,10 @@ _decode_heading = msgspec.json.Decoder(Heading).decode
 class Spool:
     """The file of this process: reports are added at its end and read from its beginning."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, api_key: str | None = None) -> None:
         """Makes nothing yet; the file is made when the first report is added."""
         self._folder = folder
-        self._url = url
+        self._heading = Heading(url=url, key=_fingerprint(api_key))
         self.path = folder
         """Where the file is, if there is one."""
         self._file: IO[bytes] | None = None
@@ -131,7 +151,7 @@ class Spool:
         # The moment comes first, as `flush` goes by the names: a flow run may begin in one file and go on in the next.
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self.path = self._folder / f"{name}{SUFFIX}"
-        heading = _encode(Heading(url=self._url)) + b"\n"
+        heading = self._heading.line()
         # It gets its name when it has its heading and is locked: `flush` must not come in between.
         unfinished = self.path.with_suffix(".part")
         file = open_private(unfinished, os.O_RDWR | os.O_EXCL, "r+b")
@@ -156,13 +176,24 @@ class Leftover:
         """See `claimed`."""
         self._path = path
         self._file = file
-        self.url: str | None = None
-        """The service that its reports are for; None if its first line does not say."""
-        try:
-            self.url = _decode_heading(file.readline(LINE_BYTES)).url
-        except (ValueError, RecursionError):
+        line = file.readline(LINE_BYTES)
+        self._heading_size = len(line)
+        self._heading = _heading_of(line)
+        if self._heading is None:
             file.seek(0)  # it may be a report, and is kept as one that can not be read otherwise
+        elif len(line) < self._heading.sent <= os.fstat(file.fileno()).st_size:
+            file.seek(self._heading.sent)
         self.reader = ReportReader(file, path)
+
+    @property
+    def url(self) -> str | None:
+        """The service that its reports are for; None if its first line does not say."""
+        return None if self._heading is None else self._heading.url
+
+    def is_for(self, url: str, api_key: str | None) -> bool:
+        """Whether its reports are for this service, and were to be sent with this API key."""
+        heading = self._heading
+        return heading is not None and (heading.url, heading.key) == (url, _fingerprint(api_key))
 
     def batches(self, most: int) -> Iterator[list[Report]]:
         """Yields its reports in their order; lines that hold none are left out, and kept beside it."""
@@ -177,6 +208,26 @@ class Leftover:
         if batch:
             yield batch
 
+    def release(self) -> None:
+        """Gives the claim up, which a process that was forked in between would hold as well."""
+        if fcntl is not None and not self._file.closed:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def settle(self) -> None:
+        """Remembers that what was read so far was sent, so that whoever sends the rest begins there.
+
+        Not if it has lines that hold no report: whoever sends the rest tells of all of them.
+        """
+        if self._heading is None or self.reader.unreadable:
+            return
+        offset = self._file.tell()
+        line = replace(self._heading, sent=offset).line(self._heading_size)
+        if len(line) == self._heading_size:
+            self._file.seek(0)
+            self._file.write(line)
+            self._file.flush()
+            self._file.seek(offset)
+
     def remove(self) -> None:
         """Removes the file, unless it has lines that hold no report and could not be kept elsewhere."""
         self._file.close()
@@ -187,6 +238,52 @@ class Leftover:
 def leftovers(folder: Path) -> list[Path]:
     """The files of processes that run or have ended, oldest first."""
     return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def count_waiting(folder: Path, url: str) -> int:
+    """How many files have reports for a service, of processes that run or have ended; at most `FILES_MOST`."""
+    count = 0
+    for path in islice(folder.glob(f"*{SUFFIX}"), FILES_MOST):
+        with suppress(OSError), path.open("rb") as file:
+            heading = _heading_of(file.readline(_HEADING_BYTES))
+            count += heading is not None and heading.url == url
+    return count
+
+
+@contextmanager
+def sole_sender(folder: Path, seconds: float = 0.0, *, without_locks: bool = False) -> Generator[bool, None, None]:
+    """Claims to be the only one that sends the files of a folder; False if somebody else does, after so many seconds.
+
+    Files are sent one after another, as a flow run may begin in one and go on in the next. Whoever skipped a file that
+    somebody else is sending would have the service refuse what depends on it. A network file system may lock files but
+    no folders: there it is what `without_locks` says.
+
+    Raises:
+        OSError: If there is no such folder.
+    """
+    if fcntl is None:  # No file is skipped there: whoever has opened one has not claimed it.
+        yield True
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield _claim(descriptor, seconds, without_locks)
+    finally:
+        # A process that was forked in between has the descriptor too, and would go on to hold the lock.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _claim(descriptor: int, seconds: float, without_locks: bool) -> bool:
+    end = time.monotonic() + seconds
+    try:
+        while not _lock(descriptor):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_TURN_SECONDS)
+    except OSError:
+        return without_locks
+    return True
 
 
 @contextmanager
@@ -208,6 +305,7 @@ def claimed(path: Path) -> Generator[Leftover | None, None, None]:
         finally:
             if leftover is not None:
                 leftover.reader.close()
+                leftover.release()
 
 
 def keep_refused(folder: Path, refused: Iterable[Refused]) -> Path:
@@ -219,7 +317,19 @@ def keep_refused(folder: Path, refused: Iterable[Refused]) -> Path:
     return path
 
 
-def _lock(file: IO[bytes]) -> bool:
+def _heading_of(line: bytes) -> Heading | None:
+    try:
+        return _decode_heading(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _fingerprint(api_key: str | None) -> str:
+    """What tells one API key from another, and does not tell the key."""
+    return "" if api_key is None else hashlib.sha256(api_key.encode()).hexdigest()[:16]
+
+
+def _lock(file: IO[bytes] | int) -> bool:
     """Claims a file until it is closed or the process ends; False if another process has."""
     if fcntl is not None:
         try:

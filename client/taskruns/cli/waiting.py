@@ -1,0 +1,19 @@
+"""What lists do not show yet: reports on this machine that wait to be sent to the service."""
+
+import click
+
+from taskruns import settings
+from taskruns.cli.commands import Connection
+from taskruns.recording.spool import FILES_MOST, count_waiting
+
+
+def say_waiting() -> None:
+    """Says on standard error if reports for the service of this command wait on this machine."""
+    connection = click.get_current_context().find_object(Connection)
+    assert connection is not None
+    count = count_waiting(settings.outbox_folder(), connection.client.options.url)
+    if count:
+        files = "1 file waits" if count == 1 else f"{count}{'+' * (count == FILES_MOST)} files wait"
+        click.echo(
+            f"{files} with reports to this service: the next flow run sends them, or `taskruns flush`.", err=True
+        )
