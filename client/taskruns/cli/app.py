@@ -13,6 +13,7 @@ from taskruns import __version__
 from taskruns.cli.commands import DONE, NOT_DONE, Argument, Connection, Group, Option, Refusal, connection_options
 from taskruns.cli.flow_runs import flow_run
 from taskruns.cli.listing import form_options
+from taskruns.cli.stored_results import result
 from taskruns.cli.task_runs import task_run
 
 PROGRAM = "taskruns"
@@ -36,6 +37,7 @@ def cli(context: click.Context) -> None:
 
 cli.add_command(flow_run)
 cli.add_command(task_run)
+cli.add_command(result)
 
 
 @cli.command(

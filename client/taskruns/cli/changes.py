@@ -1,15 +1,17 @@
-"""Changes of states: the options that say which state, and what became of it."""
+"""Changes: the options that say which state, what became of it, and the question before something is deleted."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from taskruns.cli.commands import Argument, Option
+from taskruns.cli.commands import Argument, Option, Refusal
 from taskruns.cli.values import known_states, nearest
 
 MESSAGE = Option(["-m", "--message"], metavar="TEXT", help="A sentence for people.")
+YES = Option(["-y", "--yes"], is_flag=True, help="Do not ask.")
 
 
 class StateName(click.ParamType[str]):
@@ -51,3 +53,13 @@ def confirm(outcome: str, state: str, run: str) -> None:
         click.echo(f"The {run} stays {state}: it has a newer state.")
     else:
         click.echo(f"The {run} is {state}.")
+
+
+def ask(question: str, *, yes: bool) -> None:
+    """Asks a person before something is deleted, unless they said `--yes`; refuses if they do not want it."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked here: give --yes to delete without.")
+    if not click.confirm(question, err=True):
+        raise Refusal("Nothing was deleted.")

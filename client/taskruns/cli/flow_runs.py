@@ -1,6 +1,5 @@
 """`taskruns flow-run`: list flow runs, look into one, watch it, set its state, delete it."""
 
-import sys
 from functools import partial
 from typing import Any
 
@@ -178,28 +177,36 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
 
 @flow_run.command(
     "rm",
-    params=[FLOW_RUNS, Option(["-y", "--yes"], is_flag=True, help="Do not ask.")],
+    params=[
+        FLOW_RUNS,
+        Option(["--results"], is_flag=True, help="Delete their results too, those in ~/.taskruns/results."),
+        changes.YES,
+    ],
     examples=("flow-run rm brave-otter", "flow-run rm --yes $(taskruns flow-run ls --created-lt 90d --all -q)"),
 )
 @click.pass_obj
-def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], yes: bool) -> None:
+def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], results: bool, yes: bool) -> None:
     """Delete flow runs with their task runs.
 
-    Results on your storage are not touched. A name has to be that of one flow run only.
+    Results on your storage are not touched; --results deletes those that the recorder keeps in the folder of the flow
+    run, in ~/.taskruns/results or results in TASKRUNS_HOME. A name has to be that of one flow run only.
     """
     from taskruns.cli import columns
+    from taskruns.cli.stored_results import size_of
+    from taskruns.results.folders import result_folder
 
     client = connection.client
     ids = [find_only_flow_run_id(client, text) for text in which]
-    found = {flow_run.id: flow_run for flow_run in map(client.flow_runs.get, ids)}
-    for flow_run in found.values():
-        click.echo(f"{columns.flow_run_title(flow_run)}  {flow_run.id}  {columns.task_runs_of(flow_run)}", err=True)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("Nobody can be asked here: give --yes to delete without.")
-        count = len(found)
-        if not click.confirm(f"Delete {'it' if count == 1 else f'these {count} flow runs'}?", err=True):
-            raise Refusal("Nothing was deleted.")
-    for flow_run in found.values():
+    flow_runs = {flow_run.id: flow_run for flow_run in map(client.flow_runs.get, ids)}
+    folders = {id: folder for id in flow_runs if results and (folder := result_folder(id)) is not None}
+    for flow_run in flow_runs.values():
+        title = f"{columns.flow_run_title(flow_run)}  {flow_run.id}  {columns.task_runs_of(flow_run)}"
+        folder = folders.get(flow_run.id)
+        click.echo(title if folder is None else f"{title}  {size_of(folder)}", err=True)
+    changes.ask(f"Delete {'it' if len(flow_runs) == 1 else f'these {len(flow_runs)} flow runs'}?", yes=yes)
+    for flow_run in flow_runs.values():
         client.flow_runs.delete(flow_run.id)
         click.echo(f"Deleted {printable(flow_run.name)} ({flow_run.id}).")
+        if (folder := folders.get(flow_run.id)) is not None:
+            folder.remove()
+            click.echo(f"Deleted {size_of(folder)}.")

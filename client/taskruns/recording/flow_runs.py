@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from anyio.to_thread import run_sync
 
 from taskruns.client import Client, default_client
-from taskruns.errors import TaskRunsError
+from taskruns.errors import ResultError, TaskRunsError
 from taskruns.flow_run_views import FlowRunView
 from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, check_names, safe_parameters, safe_repr, safe_text
@@ -29,6 +29,7 @@ from taskruns.recording.progress import TICK, Emit, Plan, is_stop
 from taskruns.recording.reports import FlowRunCreated, FlowRunState
 from taskruns.recording.submissions import Submissions
 from taskruns.results import LocalResult, Storage
+from taskruns.results.folders import mark
 from taskruns.task_run_views import TaskRunView
 
 LOOK_SECONDS = 10.0
@@ -125,6 +126,7 @@ class FlowRunRecorder:
         self.submissions: Final = Submissions()
         """What was submitted in it."""
         self._places = Places()
+        self._is_marked = False
         self._lock = threading.Lock()
         _recorders[created.flow_run_id] = self
         self._token: Token[FlowRunRecorder | None] | None = None
@@ -225,7 +227,16 @@ class FlowRunRecorder:
             made=made,
         )
         self._places.claim(plan)
+        self._mark_results(storage)
         return plan
+
+    def _mark_results(self, storage: Storage | None) -> None:
+        """Notes where the results are which service has the flow run: `taskruns result prune` goes by that."""
+        if self._is_marked or not isinstance(storage, LocalResult) or (storage.dir, storage.location) != (None, None):
+            return
+        self._is_marked = True
+        with suppress(ResultError):  # as will be said of the results themselves
+            mark(self.id, self.url)
 
     def announce(self, plan: Plan) -> None:
         """Reports that a task run is Pending."""
