@@ -16,7 +16,7 @@ ERRORS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kin
 
 def test_everything_public_is_exported_and_sorted() -> None:
     modules = {"serializers", "storages", "errors", "inline", "loading", "locations", "references", "streams", "trust"}
-    modules |= {"compression", "extras", "files", "frames", "objects", "signatures"}
+    modules |= {"compression", "extras", "files", "folders", "frames", "objects", "signatures"}
     public = {name for name in vars(results) if not name.startswith("_")} - modules
     assert public == set(results.__all__)
     assert results.__all__ == sorted(results.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
