@@ -1,7 +1,6 @@
 """`Client` and `AsyncClient`: every operation of the service as a typed method."""
 
 import atexit
-import inspect
 import os
 import time
 from collections.abc import Callable, Coroutine
@@ -11,56 +10,18 @@ from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
 
 import anyio
 import httpx
-from msgspec.structs import replace
 
 from taskruns import deadlines
 from taskruns._generated.types import Call
 from taskruns.exchange import UNBUILDABLE, Exchange, Options, Position, decoded, read_options
+from taskruns.methods import built, documented, page_at
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-FURTHER_PAGE_SIZE = 1000
-"""How many items the pages after the first have, where the caller did not say: the most that the service gives."""
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-
-
-def _documented(build: Callable[..., Any], method: Callable[P, T]) -> Callable[P, T]:
-    """Gives a method the name, the signature and the documentation of the builder that it sends."""
-    method.__name__ = method.__qualname__ = build.__module__.rpartition(".")[2]
-    method.__doc__ = build.__doc__
-    method.__signature__ = _signature(build)  # type: ignore[attr-defined]
-    return method
-
-
-@cache
-def _signature(build: Callable[..., Any]) -> inspect.Signature:
-    return inspect.signature(build).replace(return_annotation=inspect.Signature.empty)
-
-
-def _built(build: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-    """Builds a call; raises TypeError with the method's name and the nearest parameter if one is unknown."""
-    parameters = _signature(build).parameters
-    for name in kwargs:
-        if name not in parameters:
-            from difflib import get_close_matches
-
-            nearest = get_close_matches(name, parameters, n=1)
-            advice = f" Did you mean {nearest[0]}?" if nearest else f" It has {', '.join(parameters) or 'none'}."
-            raise TypeError(f"{build.__module__.rpartition('.')[2]} has no parameter {name}.{advice}")
-    return build(*args, **kwargs)
-
-
-def _turned(call: Call[T], cursor: str) -> Call[T]:
-    """The call for another page of the same list."""
-    params = [(name, value) for name, value in call.params if name != "cursor"]
-    if not any(name == "limit" for name, _ in params):
-        params.append(("limit", str(FURTHER_PAGE_SIZE)))
-    return replace(call, params=(*params, ("cursor", cursor)))
-
-
 Complete: TypeAlias = Callable[[dict[str, Any]], bool | None]
 
 
@@ -204,20 +165,20 @@ class Client:
 
         def method(*args: P.args, **kwargs: P.kwargs) -> T:
             repeatable = complete(kwargs)
-            return self.send(_built(build, *args, **kwargs), repeatable=repeatable)
+            return self.send(built(build, *args, **kwargs), repeatable=repeatable)
 
-        return _documented(build, method)
+        return documented(build, method)
 
     def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Callable[P, Page[T]]:
         """Makes a method that builds the call for a page, sends it and can turn the page."""
 
         def page(call: Call[PageAnswer[T]]) -> Page[T]:
-            return Page(self.send(call), lambda cursor: page(_turned(call, cursor)))
+            return Page(self.send(call), lambda cursor: page(page_at(call, cursor)))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Page[T]:
-            return page(_built(build, *args, **kwargs))
+            return page(built(build, *args, **kwargs))
 
-        return _documented(build, method)
+        return documented(build, method)
 
     def close(self) -> None:
         """Gives back the connections, unless the HTTP client came from outside."""
@@ -355,21 +316,21 @@ class AsyncClient:
 
         async def method(*args: P.args, **kwargs: P.kwargs) -> T:
             repeatable = complete(kwargs)
-            return await self.send(_built(build, *args, **kwargs), repeatable=repeatable)
+            return await self.send(built(build, *args, **kwargs), repeatable=repeatable)
 
-        return _documented(build, method)
+        return documented(build, method)
 
     def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Callable[P, AsyncListing[T]]:
         """Makes a method that builds the call for a page, sends it and can turn the page."""
 
         async def page(call: Call[PageAnswer[T]]) -> AsyncPage[T]:
-            return AsyncPage(await self.send(call), lambda cursor: page(_turned(call, cursor)))
+            return AsyncPage(await self.send(call), lambda cursor: page(page_at(call, cursor)))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
-            call = _built(build, *args, **kwargs)
+            call = built(build, *args, **kwargs)
             return AsyncListing(lambda: page(call))
 
-        return _documented(build, method)
+        return documented(build, method)
 
     async def close(self) -> None:
         """Gives back the connections, unless the HTTP client came from outside."""

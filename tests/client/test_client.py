@@ -15,15 +15,17 @@ import pytest
 from msgspec import Struct
 
 from taskruns._generated.api.task_runs import get_task_run
-from taskruns.client import FURTHER_PAGE_SIZE, AsyncClient, Client
+from taskruns.client import AsyncClient, Client
 from taskruns.errors import (
     FlowRunNotFound,
+    InvalidArgument,
     InvalidRequest,
     NotFound,
     TaskRunNotFound,
     TerminalState,
     VersionConflict,
 )
+from taskruns.methods import FURTHER_PAGE_SIZE
 from taskruns.models import (
     FlowRun,
     FlowRunFields,
@@ -249,10 +251,12 @@ async def test_datetime_without_a_time_zone_is_refused_before_anything_is_sent(c
         raise AssertionError(f"{request.url} was asked")
 
     ask = connect(answer)
-    with pytest.raises(ValueError, match=r"^start_time_gte is 2021-05-12T18:00:00, without a time zone"):
+    with pytest.raises(InvalidArgument, match=r"^start_time_gte is 2021-05-12T18:00:00, without a time zone"):
         await ask(lambda client: client.task_runs.list(start_time_gte=NAIVE))
-    with pytest.raises(ValueError, match=r"^timestamp is 2021-05-12T18:00:00, without a time zone"):
+    with pytest.raises(InvalidArgument, match=r"^timestamp is 2021-05-12T18:00:00, without a time zone"):
         await ask(lambda client: client.task_runs.set_state(UUID(int=1), type="Running", timestamp=NAIVE))
+    with pytest.raises(InvalidArgument, match=r"^flow_run_id is '', which cannot be a part of a path"):
+        await ask(lambda client: client.flow_runs.get(""))
 
 
 async def test_datetime_without_a_time_zone_in_a_report_is_refused_by_the_service(ask: Ask) -> None:
@@ -264,14 +268,14 @@ async def test_datetime_without_a_time_zone_in_a_report_is_refused_by_the_servic
 
 
 async def test_argument_that_is_missing_is_named(ask: Ask) -> None:
-    for use, name in (
-        (lambda client: client.task_runs.get(), "task_run_id"),
-        (lambda client: client.task_runs.set_states(), "items"),
-        (lambda client: client.flow_runs.report(uuid4()), "items"),
-        (lambda client: client.flow_runs.create(), "flow_name"),
-        (lambda client: client.task_runs.list_fields(), "fields"),
+    for use, operation, name in (
+        (lambda client: client.task_runs.get(), r"get_task_run\(\)", "task_run_id"),
+        (lambda client: client.task_runs.set_states(), r"set_task_run_states\(\)", "items"),
+        (lambda client: client.flow_runs.report(uuid4()), r"report_task_runs\(\)", "items"),
+        (lambda client: client.flow_runs.create(), r"create_flow_run\(\)", "flow_name"),
+        (lambda client: client.task_runs.list_fields(), r"list_task_run_fields\(\)", "fields"),
     ):
-        with pytest.raises(TypeError, match=f"missing 1 required .* argument: '{name}'"):
+        with pytest.raises(TypeError, match=f"^{operation} missing 1 required .* argument: '{name}'$"):
             await ask(use)
 
 

@@ -374,7 +374,7 @@ def test_path_is_escaped() -> None:
 @pytest.mark.parametrize("given", ["", ".", ".."])
 def test_path_does_not_lead_elsewhere(given: str) -> None:
     """Without its id, the task runs of a flow run would be those of all flow runs."""
-    with pytest.raises(ValueError, match=f"^flow_run_id is '{re.escape(given)}', which can not be a part of a path"):
+    with pytest.raises(ValueError, match=f"^flow_run_id is '{re.escape(given)}', which cannot be a part of a path"):
         list_flow_run_task_runs.build(given)
 
 

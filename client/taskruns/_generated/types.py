@@ -106,7 +106,7 @@ def prepare(
 
     Raises:
         ValueError: If a datetime among the arguments has no time zone, if a segment would lead to another path, or if
-            there is NaN or infinity in the body.
+            JSON cannot say what is in the body, such as NaN and infinity.
     """
     return Call(
         operation=operation,
@@ -120,7 +120,10 @@ def prepare(
 
 
 def _encoded(body: object) -> bytes:
-    encoded = msgspec.json.encode(body)
+    try:
+        encoded = msgspec.json.encode(body)
+    except (TypeError, UnicodeEncodeError, RecursionError) as cause:
+        raise ValueError(f"The body cannot be written as JSON: {cause}.") from cause
     # What msgspec makes of NaN and infinity, for which JSON has no word.
     if b"null" in encoded:
         _check_finite(msgspec.to_builtins(body, str_keys=True), "")
@@ -141,7 +144,7 @@ def _check_finite(value: object, place: str) -> None:
 def _segment(name: str, value: object) -> str:
     segment = _text(name, value)
     if segment in ("", ".", ".."):
-        raise ValueError(f"{name} is {segment!r}, which can not be a part of a path.")
+        raise ValueError(f"{name} is {segment!r}, which cannot be a part of a path.")
     return quote(segment, safe="")
 
 

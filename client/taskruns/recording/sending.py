@@ -12,6 +12,7 @@ from taskruns.errors import (
     BodyTooLarge,
     Conflict,
     FlowRunNotFound,
+    InvalidArgument,
     TaskRunsError,
     VersionConflict,
     problem_class,
@@ -23,9 +24,9 @@ from taskruns.text import printable
 ITEMS_MOST = 1000
 """How many task runs the service takes at once."""
 # An answer that the same report would have again: all others pass, and the report is kept for then.
-_FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, VersionConflict)
+_FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, InvalidArgument, VersionConflict)
 # A refusal of what is in the report: without that, what depends on the report need not be refused too.
-_OF_CONTENT = (BadRequest, BodyTooLarge)
+_OF_CONTENT = (BadRequest, BodyTooLarge, InvalidArgument)
 
 
 class Sending:

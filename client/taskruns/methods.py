@@ -1,0 +1,66 @@
+"""Methods of the clients: each builds a call of the generated half, and has its name, signature and documentation."""
+
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, ParamSpec, TypeVar
+
+from msgspec.structs import replace
+
+from taskruns._generated.types import Call
+from taskruns.errors import InvalidArgument
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FURTHER_PAGE_SIZE = 1000
+"""How many items the pages after the first have, where the caller did not say: the most that the service gives."""
+
+
+def documented(build: Callable[..., Any], method: Callable[P, T]) -> Callable[P, T]:
+    """Gives a method the name, the signature and the documentation of the builder that it sends."""
+    method.__name__ = method.__qualname__ = _operation(build)
+    method.__doc__ = build.__doc__
+    method.__signature__ = _signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+def built(build: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+    """Builds a call.
+
+    Raises:
+        TypeError: If a parameter is unknown, with the nearest one, or if one is missing.
+        InvalidArgument: If an argument cannot be sent.
+    """
+    parameters = _signature(build).parameters
+    for name in kwargs:
+        if name not in parameters:
+            nearest = get_close_matches(name, parameters, n=1)
+            advice = f" Did you mean {nearest[0]}?" if nearest else f" It has {', '.join(parameters) or 'none'}."
+            raise TypeError(f"{_operation(build)} has no parameter {name}.{advice}")
+    try:
+        return build(*args, **kwargs)
+    except ValueError as cause:
+        raise InvalidArgument(str(cause)) from cause
+    except TypeError as cause:
+        # What Python says of arguments that are missing or too many has the builder's name, which nobody has written.
+        message = str(cause).replace(f"{build.__name__}()", f"{_operation(build)}()", 1)
+        raise TypeError(message) from None
+
+
+def page_at(call: Call[T], cursor: str) -> Call[T]:
+    """The call for another page of the same list."""
+    params = [(name, value) for name, value in call.params if name != "cursor"]
+    if not any(name == "limit" for name, _ in params):
+        params.append(("limit", str(FURTHER_PAGE_SIZE)))
+    return replace(call, params=(*params, ("cursor", cursor)))
+
+
+def _operation(build: Callable[..., Any]) -> str:
+    return build.__module__.rpartition(".")[2]
+
+
+@cache
+def _signature(build: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(build).replace(return_annotation=inspect.Signature.empty)
