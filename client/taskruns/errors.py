@@ -160,7 +160,7 @@ class TaskRunNotFound(NotFound):
 
 
 class NoResultType(NotFound, ResultError):
-    """The task run finished without a result, since its task keeps none: give the task a `result`."""
+    """The task run finished without a result: it failed, or its task keeps none, or the result could not be kept."""
 
     of_code = "no-result-type"
 

@@ -1,7 +1,6 @@
 """`TaskRunView` and `AsyncTaskRunView`: a task run as a Python object, that can load what the task returned."""
 
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
@@ -11,7 +10,7 @@ from anyio.to_thread import run_sync
 
 from taskruns import results
 from taskruns.client import AsyncClient, Client, default_client
-from taskruns.errors import NoResultType, NoSuchTaskRun
+from taskruns.errors import NoSuchTaskRun
 from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
 from taskruns.models import ChildResult, TaskRun
 from taskruns.pages import Turns
@@ -121,15 +120,6 @@ class _TaskRunView(Generic[C]):
     def __hash__(self) -> int:
         return hash((self._task_run.id, self.state))
 
-    @contextmanager
-    def _explaining(self) -> Generator[None, None, None]:
-        try:
-            yield
-        except NoResultType as error:
-            if not self.state.is_successful():
-                error.add_note(f"The task run is {self.state!r}.")
-            raise
-
     def _keep(self, result: Any, children: Sequence[ChildResult | None]) -> Any:
         """Keeps a result to give it again, unless some of it is missing."""
         if all(kept_reference(child) is not None for child in children):
@@ -199,7 +189,7 @@ class TaskRunView(_TaskRunView[Client]):
 
         Raises:
             ResultNotReady: If the task run is not finished.
-            NoResultType: If its task keeps no result, or it failed.
+            NoResultType: If it failed, its task keeps no result, or the result could not be kept.
             ResultNotPersisted: If its result was not written anywhere.
             ChildMissing, ChildNotReady, ChildWithoutResult: If a child is not there or has no result.
             ResultError: If it can not be read or is not trusted; see `taskruns.results`.
@@ -208,8 +198,7 @@ class TaskRunView(_TaskRunView[Client]):
         if self._result is not _NOT_LOADED:
             return self._result
         load = partial(results.load, trust=trust, max_bytes=max_bytes)
-        with self._explaining():
-            answer = self._client.task_runs.result(self._task_run.id, limit=MOST)
+        answer = self._client.task_runs.result(self._task_run.id, limit=MOST)
         if answer.reference is not None:
             return self._keep(load(answer.reference), [])
         children = list(answer.children or ())
@@ -267,8 +256,7 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
         if self._result is not _NOT_LOADED:
             return self._result
         load = partial(results.load, trust=trust, max_bytes=max_bytes)
-        with self._explaining():
-            answer = await self._client.task_runs.result(self._task_run.id, limit=MOST)
+        answer = await self._client.task_runs.result(self._task_run.id, limit=MOST)
         if answer.reference is not None:
             return self._keep(await run_sync(load, answer.reference), [])
         children = list(answer.children or ())

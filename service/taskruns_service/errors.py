@@ -90,7 +90,7 @@ class TaskRunNotFound(ServiceError):
 
 
 class NoResultType(ServiceError):
-    """The task run finished without a result: its task keeps none."""
+    """The task run finished without a result: it failed, or its task keeps none, or the result could not be kept."""
 
     code = "no-result-type"
     status = HTTPStatus.NOT_FOUND

@@ -269,9 +269,8 @@ def get_task_run_result(
     Raises TaskRunNotFound, ResultNotReady, NoResultType and ResultNotPersisted.
     """
     columns = (_task_run.c.id, _task_run.c.map_index, _task_run.c.state, _task_run.c.result)
-    row = connection.execute(
-        select(*columns, _task_run.c.flow_run_id, _task_run.c.task_slug).where(_task_run.c.id == task_run_id)
-    ).one_or_none()
+    own_columns = (_task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.state_message)
+    row = connection.execute(select(*columns, *own_columns).where(_task_run.c.id == task_run_id)).one_or_none()
     if row is None:
         raise TaskRunNotFound
     state = StateType(row.state)
@@ -301,7 +300,7 @@ def get_task_run_result(
         return models.TaskRunResult(task_run_id=row.id, state=state, reference=None, children=children, next=following)
     reference = references.read_reference(row.result)
     if reference is None:
-        raise NoResultType(f"The task run is {state} and finished without a result: its task keeps none.")
+        raise NoResultType(references.without_result(state, row.result, row.state_message))
     if not references.is_kept(row.result):
         raise ResultNotPersisted
     return models.TaskRunResult(task_run_id=row.id, state=state, reference=reference, children=None, next=None)

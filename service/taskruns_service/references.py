@@ -40,6 +40,8 @@ class _Given(Struct, kw_only=True):
 
 INLINE_TYPES = frozenset({"PrefectResult", "ConstantResult"})
 NO_RESULT_TYPES = frozenset({"NoResultType", "NoResult"})
+MESSAGE_EXCERPT = 500
+"""How many characters of a state's message a problem has, which may be 64 KiB long."""
 
 
 PLACES = ("location", "dir", "bucket", "container")
@@ -130,6 +132,14 @@ def _has_user(place: str) -> bool:
 def is_kept(given: dict[str, Any] | None) -> bool:
     """Whether a reference leads to a result: it has a location, or is the value itself."""
     return given is not None and (bool(given.get("location")) or given.get("type") == "ConstantResult")
+
+
+def without_result(state: str, given: dict[str, Any] | None, message: str | None) -> str:
+    """A sentence about a task run in a finished state without a result, as far as the state says why."""
+    if given is not None:
+        return f"The task run is {state} and its task keeps no result."
+    reason = f" Its message: {message[:MESSAGE_EXCERPT]}" if message else ""
+    return f"The task run is {state} and was reported without a result.{reason}"
 
 
 class PickleSerializer(Struct, frozen=True, kw_only=True, tag="PickleSerializer", tag_field="type"):

@@ -233,7 +233,9 @@ def test_what_is_not_there_says_what_to_do(client: Client) -> None:
         client,
         run_of("running-1", StateCreate(type=StateType.RUNNING)),
         run_of("none-1", StateCreate(type=StateType.SUCCESS)),
+        run_of("kept_none-1", StateCreate(type=StateType.SUCCESS, result={"type": "NoResultType"})),
         run_of("failed-1", StateCreate(type=StateType.FAILED, message="Unexpected error: ValueError()")),
+        run_of("lost-1", StateCreate(type=StateType.SUCCESS, message=f"Its result could not be kept: {'x' * 5000}")),
         run_of("unwritten-1", StateCreate(type=StateType.SUCCESS, result={"type": "S3Result", "bucket": "b"})),
         run_of("custom-1", StateCreate(type=StateType.SUCCESS, result=custom)),
     )
@@ -246,8 +248,14 @@ def test_what_is_not_there_says_what_to_do(client: Client) -> None:
         return " ".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
 
     assert "Ask again when it is finished" in error_of("running-1", ResultNotReady)
-    assert "its task keeps none" in error_of("none-1", NoResultType)
-    assert '<Failed: "Unexpected error: ValueError()">' in error_of("failed-1", NoResultType)
+    without = "and was reported without a result."
+    assert error_of("none-1", NoResultType).startswith(f"The task run is Success {without} (404 ")
+    assert error_of("kept_none-1", NoResultType).startswith("The task run is Success and its task keeps no result. (")
+    failed = error_of("failed-1", NoResultType)
+    assert failed.startswith(f"The task run is Failed {without} Its message: Unexpected error: ValueError() (404 ")
+    lost = error_of("lost-1", NoResultType)
+    assert lost.startswith(f"The task run is Success {without} Its message: Its result could not be kept: xxx")
+    assert len(lost) < 700
     assert "was not written anywhere" in error_of("unwritten-1", ResultNotPersisted)
     assert "MyResult" in error_of("custom-1", UnsupportedResult)
 
