@@ -316,6 +316,15 @@ async def test_answer_of_a_newer_service_is_read(connect: Connect) -> None:
     assert (task_run.state, type(task_run.state)) == ("Sleeping", StateType)
 
 
+async def test_state_of_a_newer_service_breaks_no_page(connect: Connect) -> None:
+    items = [TASK_RUN, {**TASK_RUN, "state": "Sleeping"}, TASK_RUN]
+    answer = httpx.Response(200, json={"items": items, "next": None})
+    page = await connect(Answers(answer))(lambda client: client.task_runs.list())
+    assert [(item.state, type(item.state)) for item in page.items] == [
+        (state, StateType) for state in ("Pending", "Sleeping", "Pending")
+    ]
+
+
 async def test_page_of_a_proxy_is_a_problem(connect: Connect) -> None:
     answers = Answers(httpx.Response(502, content=b"<html>Bad gateway</html>", headers=AT_ONCE), WELL)
     assert (await connect(answers)(lambda client: client.service.health())).status == "ok"

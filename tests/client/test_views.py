@@ -19,6 +19,7 @@ from taskruns import (
     ResultError,
     TaskRunView,
 )
+from taskruns._generated.api.task_runs import get_task_run_result
 from taskruns.errors import (
     ChildMissing,
     ChildNotReady,
@@ -258,6 +259,22 @@ def test_what_is_not_there_says_what_to_do(client: Client) -> None:
     assert len(lost) < 700
     assert "was not written anywhere" in error_of("unwritten-1", ResultNotPersisted)
     assert "MyResult" in error_of("custom-1", UnsupportedResult)
+
+
+def test_results_of_types_of_the_future_leave_the_others_readable(client: Client) -> None:
+    flow_run_id = record(client, *mapped(succeeded("a"), succeeded("b")))
+    view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
+    real = client.raw(get_task_run_result.build(view.task_run_id)).content
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/result"):
+            return httpx.Response(200, content=real.replace(b'"LocalResult"', b'"FutureResult"', 1))
+        return httpx.Response(404)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        newer = TaskRunView(view.task_run, Client("http://service", http_client=http))
+        with pytest.raises(UnsupportedResult, match="FutureResult is no result type of this package"):
+            newer.get_result()
 
 
 @pytest.mark.parametrize(

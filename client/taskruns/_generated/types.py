@@ -1,7 +1,7 @@
 # Generated from openapi.json by `make client`. Do not edit.
 """What the generated modules share: UNSET, open enums, and `Call`, a request that is not sent yet."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Self, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 import msgspec
+import msgspec.inspect
 from msgspec import UNSET
 from msgspec import UnsetType as Unset
 
@@ -38,6 +39,10 @@ Answers: TypeAlias = Mapping[int, Callable[[bytes], T]]
 
 NOT_CHOSEN: Any = UNSET
 """What an answer has in place of a member that was not asked for."""
+
+_ANY = msgspec.inspect.AnyType()
+_CUSTOM_MEMBERS = {"name", "given"}
+"""What the custom type of a union has beside its tag: the tag and the whole value, as they were given."""
 
 Timestamp: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime that has a time zone."""
@@ -174,7 +179,11 @@ def _text(name: str, value: object) -> str:
 
 
 class Json(Generic[T]):
-    """Decodes JSON as a type, and validates it."""
+    """Decodes JSON as a type, and validates it.
+
+    A union that has a custom type takes members that are unknown, or cannot be read, as that: what a newer server adds
+    breaks no page.
+    """
 
     def __init__(self, kind: Any) -> None:
         self.kind = kind
@@ -184,7 +193,62 @@ class Json(Generic[T]):
         return msgspec.json.Decoder[T](self.kind).decode
 
     def __call__(self, body: bytes) -> T:
-        return self.decode(body)
+        try:
+            return self.decode(body)
+        except msgspec.ValidationError:
+            value = _customized(msgspec.json.decode(body), msgspec.inspect.type_info(self.kind))
+            return msgspec.convert(value, self.kind)
+
+
+def _customized(value: object, kind: msgspec.inspect.Type) -> object:
+    """The value with members of unions that cannot be read as the custom type of their union, where it has one."""
+    match kind:
+        case msgspec.inspect.ListType() if isinstance(value, list):
+            return [_customized(item, kind.item_type) for item in cast("list[object]", value)]
+        case msgspec.inspect.StructType() if isinstance(value, dict):
+            types = {field.encode_name: field.type for field in kind.fields}
+            members = cast("dict[str, object]", value)
+            return {name: _customized(member, types.get(name, _ANY)) for name, member in members.items()}
+        case msgspec.inspect.UnionType() if isinstance(value, dict):
+            structs = [member for member in kind.types if isinstance(member, msgspec.inspect.StructType)]
+            return _customized_member(cast("dict[str, object]", value), structs)
+        case msgspec.inspect.UnionType():
+            lists = [member for member in kind.types if isinstance(member, msgspec.inspect.ListType)]
+            return _customized(value, lists[0]) if lists else value
+        case _:
+            return value
+
+
+def _customized_member(value: dict[str, object], structs: Sequence[msgspec.inspect.StructType]) -> object:
+    tagged = [struct for struct in structs if struct.tag_field is None or value.get(struct.tag_field) == struct.tag]
+    custom = [struct for struct in structs if _CUSTOM_MEMBERS <= {field.name for field in struct.fields}]
+    for struct in (*tagged, *custom):
+        # Once for a level: hostile answers may have many.
+        member = cast("dict[str, object]", _customized(value, struct))
+        is_readable = struct in tagged and (not custom or _is_readable(member, struct))
+        return member if is_readable or not custom else _custom(value, member, custom[0])
+    return value
+
+
+def _custom(
+    value: dict[str, object], readable: dict[str, object], struct: msgspec.inspect.StructType
+) -> dict[str, object]:
+    """The custom member of a union for a value, with those members that are as the type has them."""
+    tag_field = str(struct.tag_field)
+    custom: dict[str, object] = {field.encode_name: None for field in struct.fields}
+    custom |= {tag_field: struct.tag, "name": str(value.get(tag_field, "")), "given": value}
+    for name in custom.keys() & readable.keys() - _CUSTOM_MEMBERS - {tag_field}:
+        with_member = custom | {name: readable[name]}
+        custom = with_member if _is_readable(with_member, struct) else custom
+    return custom
+
+
+def _is_readable(value: object, struct: msgspec.inspect.StructType) -> bool:
+    try:
+        msgspec.convert(value, struct.cls)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def given(**members: object) -> dict[str, object]:
