@@ -2,10 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, cast
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
+from taskruns._generated.types import to_json
 from taskruns.errors import InvalidAnswer
 
 T = TypeVar("T")
@@ -57,6 +58,17 @@ class _Page(Generic[T]):
     """The items of this page."""
     next: str | None
     """The cursor of the next page, to go on from later with `cursor=`; None on the last one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns this page as a dict of its `items` and `next`, in which ids and times are text."""
+        return cast("dict[str, Any]", to_builtins(self._object()))
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Returns this page as JSON, in one line without `indent`, the number of spaces for each level."""
+        return to_json(self._object(), indent)
+
+    def _object(self) -> dict[str, object]:
+        return {"items": self.items, "next": self.next}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.items)} items, next={self.next!r}>"

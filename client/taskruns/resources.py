@@ -1,6 +1,7 @@
 """The operations of the service by subject: which builder each method sends, and what makes it safe to repeat."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from msgspec import UNSET
@@ -30,12 +31,11 @@ from taskruns._generated.api.task_runs import (
     set_task_run_states,
     update_task_run,
 )
-from taskruns.models import StateCreate, TaskRunStateReport
+from taskruns.errors import InvalidArgument
+from taskruns.models import StateCreate, TaskRunReport, TaskRunStateReport
 
 if TYPE_CHECKING:
     from taskruns.client import AsyncClient, Client
-
-S = TypeVar("S", StateCreate, TaskRunStateReport)
 
 
 # Reports are safe to repeat by the ids that they carry. Each of these adds them where the caller gave none, and says
@@ -50,21 +50,55 @@ def _identify(arguments: dict[str, Any]) -> bool:
 
 def _identify_states(arguments: dict[str, Any]) -> bool:
     if "items" in arguments:
-        arguments["items"] = [_with_id(item) for item in arguments["items"]]
+        arguments["items"] = [
+            _with_id(item, f"items[{index}]", TaskRunStateReport) for index, item in enumerate(arguments["items"])
+        ]
     return True
 
 
 def _identify_reports(arguments: dict[str, Any]) -> bool:
     if "items" in arguments:
-        arguments["items"] = [
-            replace(item, states=[_with_id(state) for state in item.states]) if item.states else item
-            for item in arguments["items"]
-        ]
+        arguments["items"] = [_with_ids(item, f"items[{index}]") for index, item in enumerate(arguments["items"])]
     return True
 
 
-def _with_id(state: S) -> S:
-    return replace(state, id=uuid4()) if state.id is UNSET else state
+def _with_ids(report: object, place: str) -> object:
+    """A report whose states have ids."""
+    match report:
+        case TaskRunReport():
+            return replace(report, states=_states_with_ids(report.states, place)) if report.states else report
+        case Mapping():
+            members = cast("Mapping[str, object]", report)
+            if "states" not in members:
+                return members
+            return {**members, "states": _states_with_ids(members["states"], place)}
+        case _:
+            raise _no_item(report, place, TaskRunReport)
+
+
+def _states_with_ids(states: object, place: str) -> Any:
+    # What is no list of states is left for the service to refuse.
+    if not isinstance(states, Sequence) or isinstance(states, str):
+        return states
+    items = cast("Sequence[object]", states)
+    return [_with_id(state, f"{place}.states[{index}]", StateCreate) for index, state in enumerate(items)]
+
+
+def _with_id(state: object, place: str, kind: type) -> object:
+    match state:
+        case StateCreate() | TaskRunStateReport():
+            return replace(state, id=uuid4()) if state.id is UNSET else state
+        case Mapping():
+            members = cast("Mapping[str, object]", state)
+            return members if "id" in members else {**members, "id": uuid4()}
+        case _:
+            raise _no_item(state, place, kind)
+
+
+def _no_item(item: object, place: str, kind: type) -> InvalidArgument:
+    return InvalidArgument(
+        f"{place} is of type {type(item).__name__}: give a {kind.__name__} or a dict of its members."
+    )
 
 
 def _may_repeat_update(arguments: dict[str, Any]) -> bool:

@@ -28,7 +28,7 @@ OF_HTTP = ("bodies", "client", "deadlines", "exchange")
 # What each of these modules and packages may import of the client; one that is not here may import all.
 ALONE = {
     "text": set[str](),
-    "pages": {"errors"},
+    "pages": {"_generated.types", "errors"},
     "bodies": {"errors", "text"},
     "deadlines": set[str](),
     "models": {"_generated.models"},
@@ -36,7 +36,7 @@ ALONE = {
     "settings": {"errors"},
     "policy": {"errors"},
     "exchange": {"_generated.types", "bodies", "errors", "policy", "settings", "text"},
-    "resources": {"_generated.api", "client", "models"},
+    "resources": {"_generated.api", "client", "errors", "models"},
     "methods": {"_generated.types", "errors"},
     "client": {"_generated.types", "deadlines", "exchange", "methods", "pages", "resources"},
     "states": {"models", "text"},

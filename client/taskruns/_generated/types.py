@@ -65,6 +65,24 @@ class OpenEnum(StrEnum):
         return f"<{type(self).__name__}.{repr(self._name_)[1:-1]}: {self._value_!r}>"
 
 
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes over HTTP: a JSON object of the members that are not UNSET."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the JSON object as a dict, in which ids and times are text."""
+        return cast("dict[str, Any]", msgspec.to_builtins(self))
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Returns the JSON object as text, in one line without `indent`, the number of spaces for each level."""
+        return to_json(self, indent)
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """Returns a value of Structs, dicts and lists as JSON, in one line without `indent`."""
+    encoded = msgspec.json.encode(value)
+    return (encoded if indent is None else msgspec.json.format(encoded, indent=indent)).decode()
+
+
 class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """A request that is not sent yet, and how to read its answer. It does no I/O."""
 
@@ -197,7 +215,7 @@ class Json(Generic[T]):
             return self.decode(body)
         except msgspec.ValidationError:
             value = _customized(msgspec.json.decode(body), msgspec.inspect.type_info(self.kind))
-            return msgspec.convert(value, self.kind)
+            return cast("T", msgspec.convert(value, self.kind))
 
 
 def _customized(value: object, kind: msgspec.inspect.Type) -> object:

@@ -3,6 +3,7 @@
 
 import asyncio
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, assert_type
 from uuid import UUID
 
@@ -24,14 +25,17 @@ from taskruns.models import (
     S3Result,
     State,
     StateCreate,
+    StateCreateDict,
     StateType,
     TaskRun,
     TaskRunFields,
     TaskRunPage,
     TaskRunReceipts,
     TaskRunReport,
+    TaskRunReportDict,
     TaskRunResult,
     TaskRunStateReceipt,
+    TaskRunStateReportDict,
 )
 from taskruns.pages import AsyncListing, AsyncPage, Page
 
@@ -87,6 +91,27 @@ def report(client: Client, id: UUID) -> None:
     client.flow_runs.delete(id)
 
 
+def report_dicts(client: Client, id: UUID, moment: datetime) -> None:
+    """Reports dicts in the place of Structs."""
+    receipts = client.flow_runs.report(id, items=[{"task_slug": "inc-1", "states": [{"type": "Success"}]}])
+    assert_type(receipts, TaskRunReceipts)
+    state: StateCreateDict = {"type": StateType.RUNNING, "timestamp": moment, "id": TEXT, "details": {"a": [1]}}
+    items: list[TaskRunReportDict] = [{"task_slug": "inc-1", "states": [state], "tags": ("a",)}]
+    client.flow_runs.report(id, items=items)
+    client.flow_runs.report(id, items=[TaskRunReport(task_slug="a"), {"task_slug": "b", "map_index": 3}])
+    moved: TaskRunStateReportDict = {"task_run_id": id, "type": "Failed", "timestamp": "2021-05-12T18:00:00Z"}
+    client.task_runs.set_states(items=[moved, {"task_run_id": TEXT, "type": "Running", "message": None}])
+
+
+def write(client: Client, id: UUID) -> None:
+    """Writes what was answered as dicts and JSON."""
+    assert_type(client.task_runs.get(id).to_dict(), dict[str, Any])
+    assert_type(client.task_runs.get(id).to_json(), str)
+    assert_type(client.task_runs.aggregate().to_json(indent=2), str)
+    assert_type(client.task_runs.list().to_dict(), dict[str, Any])
+    assert_type(client.task_runs.list().items[0].to_dict(), dict[str, Any])
+
+
 def read_results(client: Client, id: UUID) -> str | None:
     """Takes a reference apart."""
     found = client.task_runs.result(id)
@@ -117,6 +142,9 @@ def make(http_client: httpx.Client) -> None:
 
 async def read_async(client: AsyncClient, id: UUID) -> None:
     """Reads with the client for asyncio."""
+    assert_type((await client.task_runs.get(id)).to_dict(), dict[str, Any])
+    assert_type((await client.task_runs.list()).to_json(), str)
+    await client.flow_runs.report(id, items=[{"task_slug": "inc-1"}])
     assert_type(await client.task_runs.get(id), TaskRun)
     assert_type(await client.task_runs.get_if_changed(id, if_none_match='"3"'), TaskRun | None)
     listing = client.task_runs.list(state=["Failed"])
@@ -180,6 +208,10 @@ def make_mistakes(client: Client, id: UUID) -> None:
     client.flow_runs.create("etl")  # type: ignore[call-arg]
     client.flow_runs.create(flow_name=None)  # type: ignore[arg-type]
     client.flow_runs.report(id, items=[StateCreate(type=StateType.RUNNING)])  # type: ignore[list-item]
+    client.flow_runs.report(id, items=[{"task_slg": "inc-1"}])  # type: ignore[list-item]
+    client.flow_runs.report(id, items=[{"task_slug": 1}])  # type: ignore[list-item]
+    client.flow_runs.report(id, items=[{}])  # type: ignore[list-item]
+    client.task_runs.set_states(items=[{"type": "Running"}])  # type: ignore[list-item]
     client.with_options(url="http://127.0.0.1:4200")  # type: ignore[call-arg]
     inc("1")  # type: ignore[arg-type]
     inc.submit("1")  # type: ignore[arg-type]

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Literal, NotRequired, TypeAlias, TypedDict
 from uuid import UUID
 
-from msgspec import Struct
-
-from ..types import NOT_CHOSEN, UNSET, OpenEnum, Timestamp, Unset
+from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 
 __all__ = [
     "Aggregate",
@@ -50,6 +50,7 @@ __all__ = [
     "Serializer",
     "State",
     "StateCreate",
+    "StateCreateDict",
     "StateGroup",
     "StatePage",
     "StateType",
@@ -61,10 +62,12 @@ __all__ = [
     "TaskRunReceipt",
     "TaskRunReceipts",
     "TaskRunReport",
+    "TaskRunReportDict",
     "TaskRunReports",
     "TaskRunResult",
     "TaskRunStateReceipt",
     "TaskRunStateReport",
+    "TaskRunStateReportDict",
     "TaskRunStateReports",
     "TaskRunUpdate",
 ]
@@ -209,7 +212,7 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     LAST_END_TIME = "last_end_time"
 
 
-class Aggregate(Struct, kw_only=True, frozen=True):
+class Aggregate(Model, kw_only=True, frozen=True):
     """How many task runs there are, and what they measure."""
 
     count: int
@@ -223,7 +226,7 @@ class Aggregate(Struct, kw_only=True, frozen=True):
     """Whether there are more groups than `limit`."""
 
 
-class AggregateGroup(Struct, kw_only=True, frozen=True):
+class AggregateGroup(Model, kw_only=True, frozen=True):
     """The task runs that have something in common."""
 
     count: int
@@ -232,7 +235,7 @@ class AggregateGroup(Struct, kw_only=True, frozen=True):
     measures: Measures
 
 
-class AzureResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
+class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
     """A blob in a container of Azure Blob Storage."""
 
     container: str | None
@@ -250,7 +253,7 @@ class AzureResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Azur
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class ChildResult(Struct, kw_only=True, frozen=True):
+class ChildResult(Model, kw_only=True, frozen=True):
     """The result of one child of a mapped task run."""
 
     map_index: int
@@ -263,7 +266,7 @@ class ChildResult(Struct, kw_only=True, frozen=True):
     """The id of the task run."""
 
 
-class CompressedSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="CompressedSerializer"):
+class CompressedSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="CompressedSerializer"):
     """Written by another serializer and then compressed."""
 
     format: str | None
@@ -273,7 +276,7 @@ class CompressedSerializer(Struct, kw_only=True, frozen=True, tag_field="type", 
     type: ClassVar[Literal["CompressedSerializer"]] = "CompressedSerializer"
 
 
-class ConstantResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="ConstantResult"):
+class ConstantResult(Model, kw_only=True, frozen=True, tag_field="type", tag="ConstantResult"):
     """A value that is always the same."""
 
     digest: str | None
@@ -291,7 +294,7 @@ class ConstantResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="C
     """The value, as it was given."""
 
 
-class CurrentState(Struct, kw_only=True, frozen=True):
+class CurrentState(Model, kw_only=True, frozen=True):
     """What a run is now."""
 
     state: StateType
@@ -299,7 +302,7 @@ class CurrentState(Struct, kw_only=True, frozen=True):
     version: int
 
 
-class CustomResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="CustomResult"):
+class CustomResult(Model, kw_only=True, frozen=True, tag_field="type", tag="CustomResult"):
     """A result type of the user's own, as it was given."""
 
     digest: str | None
@@ -319,7 +322,7 @@ class CustomResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Cus
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class CustomSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="CustomSerializer"):
+class CustomSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="CustomSerializer"):
     """A serializer of the user's own, as it was given."""
 
     given: dict[str, Any]
@@ -329,13 +332,13 @@ class CustomSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag=
     type: ClassVar[Literal["CustomSerializer"]] = "CustomSerializer"
 
 
-class DateTimeSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="DateTimeSerializer"):
+class DateTimeSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="DateTimeSerializer"):
     """A moment, written as RFC 3339 text."""
 
     type: ClassVar[Literal["DateTimeSerializer"]] = "DateTimeSerializer"
 
 
-class Fault(Struct, kw_only=True, frozen=True):
+class Fault(Model, kw_only=True, frozen=True):
     """One thing that is wrong with a request.
 
     Of a parameter or header: its name. Of a body: a JSON Pointer (RFC 6901).
@@ -347,7 +350,7 @@ class Fault(Struct, kw_only=True, frozen=True):
     pointer: str | None = None
 
 
-class FlowRun(Struct, kw_only=True, frozen=True):
+class FlowRun(Model, kw_only=True, frozen=True):
     """One run of a flow."""
 
     context: dict[str, Any]
@@ -394,7 +397,7 @@ class FlowRun(Struct, kw_only=True, frozen=True):
     """How often its state has changed."""
 
 
-class FlowRunCreate(Struct, kw_only=True, frozen=True):
+class FlowRunCreate(Model, kw_only=True, frozen=True):
     """A flow run to create, or to find again by `id` or by `idempotency_key`."""
 
     flow_name: str
@@ -413,7 +416,7 @@ class FlowRunCreate(Struct, kw_only=True, frozen=True):
     """The parameters of the flow run: any JSON."""
 
 
-class FlowRunFields(Struct, kw_only=True, frozen=True):
+class FlowRunFields(Model, kw_only=True, frozen=True):
     """A flow run with the members that `fields` names."""
 
     created: Timestamp = NOT_CHOSEN
@@ -454,7 +457,7 @@ class FlowRunFields(Struct, kw_only=True, frozen=True):
     """How often its state has changed."""
 
 
-class FlowRunFieldsPage(Struct, kw_only=True, frozen=True):
+class FlowRunFieldsPage(Model, kw_only=True, frozen=True):
     """Some of the flow runs with the members that `fields` names, and where the others are."""
 
     items: list[FlowRunFields]
@@ -462,7 +465,7 @@ class FlowRunFieldsPage(Struct, kw_only=True, frozen=True):
     """The cursor of the next page; null on the last one."""
 
 
-class FlowRunPage(Struct, kw_only=True, frozen=True):
+class FlowRunPage(Model, kw_only=True, frozen=True):
     """Some of the flow runs, and where the others are."""
 
     items: list[FlowRunSummary]
@@ -470,7 +473,7 @@ class FlowRunPage(Struct, kw_only=True, frozen=True):
     """The cursor of the next page; null on the last one."""
 
 
-class FlowRunStateReceipt(Struct, kw_only=True, frozen=True):
+class FlowRunStateReceipt(Model, kw_only=True, frozen=True):
     """What became of a state of a flow run."""
 
     flow_run_id: UUID
@@ -487,7 +490,7 @@ class FlowRunStateReceipt(Struct, kw_only=True, frozen=True):
     """How often its state has changed."""
 
 
-class FlowRunSummary(Struct, kw_only=True, frozen=True):
+class FlowRunSummary(Model, kw_only=True, frozen=True):
     """One run of a flow, as lists have it: without parameters and context."""
 
     created: Timestamp
@@ -528,7 +531,7 @@ class FlowRunSummary(Struct, kw_only=True, frozen=True):
     """How often its state has changed."""
 
 
-class GCSResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):
+class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):
     """An object in a bucket of Google Cloud Storage."""
 
     bucket: str | None
@@ -546,7 +549,7 @@ class GCSResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="GCSRes
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class GroupKey(Struct, kw_only=True, frozen=True):
+class GroupKey(Model, kw_only=True, frozen=True):
     """What the task runs of a group have in common: a member for each `group_by`."""
 
     day: Timestamp | None = NOT_CHOSEN
@@ -565,7 +568,7 @@ class GroupKey(Struct, kw_only=True, frozen=True):
     """The task."""
 
 
-class Health(Struct, kw_only=True, frozen=True):
+class Health(Model, kw_only=True, frozen=True):
     """Whether the process is alive."""
 
     status: str
@@ -574,7 +577,7 @@ class Health(Struct, kw_only=True, frozen=True):
     """The version of the service."""
 
 
-class ItemProblem(Struct, kw_only=True, frozen=True):
+class ItemProblem(Model, kw_only=True, frozen=True):
     """Why an item was refused."""
 
     code: str
@@ -587,13 +590,13 @@ class ItemProblem(Struct, kw_only=True, frozen=True):
     """Which of its states, and why."""
 
 
-class JSONSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="JSONSerializer"):
+class JSONSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="JSONSerializer"):
     """Written as JSON in UTF-8."""
 
     type: ClassVar[Literal["JSONSerializer"]] = "JSONSerializer"
 
 
-class LocalResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="LocalResult"):
+class LocalResult(Model, kw_only=True, frozen=True, tag_field="type", tag="LocalResult"):
     """A file on the machine (or the shared disk) where the task ran."""
 
     digest: str | None
@@ -611,7 +614,7 @@ class LocalResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Loca
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class Measures(Struct, kw_only=True, frozen=True):
+class Measures(Model, kw_only=True, frozen=True):
     """The measures that were asked for. Durations and queue times are in seconds; null if no task run has one."""
 
     avg_duration: float | None = NOT_CHOSEN
@@ -632,7 +635,7 @@ class Measures(Struct, kw_only=True, frozen=True):
     sum_queue_time: float | None = NOT_CHOSEN
 
 
-class PandasSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
+class PandasSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
     """A pandas DataFrame, written as a file of this type."""
 
     file_type: str | None
@@ -640,13 +643,13 @@ class PandasSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag=
     type: ClassVar[Literal["PandasSerializer"]] = "PandasSerializer"
 
 
-class PickleSerializer(Struct, kw_only=True, frozen=True, tag_field="type", tag="PickleSerializer"):
+class PickleSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PickleSerializer"):
     """Written with cloudpickle. Load it only if you trust who wrote it."""
 
     type: ClassVar[Literal["PickleSerializer"]] = "PickleSerializer"
 
 
-class PrefectResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="PrefectResult"):
+class PrefectResult(Model, kw_only=True, frozen=True, tag_field="type", tag="PrefectResult"):
     """A value that was sent to the service on purpose: `location` is the value itself, as JSON text."""
 
     digest: str | None
@@ -662,7 +665,7 @@ class PrefectResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Pr
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class Problem(Struct, kw_only=True, frozen=True):
+class Problem(Model, kw_only=True, frozen=True):
     """What went wrong (RFC 9457). `code` says it to programs, `detail` to people."""
 
     code: str
@@ -687,7 +690,7 @@ class Problem(Struct, kw_only=True, frozen=True):
     """The limit that was passed."""
 
 
-class Readiness(Struct, kw_only=True, frozen=True):
+class Readiness(Model, kw_only=True, frozen=True):
     """Whether the service is ready for work."""
 
     status: str
@@ -698,7 +701,7 @@ class Readiness(Struct, kw_only=True, frozen=True):
     """A sentence for each way in which the database, as it is set up, may lose what was answered."""
 
 
-class S3Result(Struct, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):
+class S3Result(Model, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):
     """An object in a bucket of Amazon S3 or a storage like it."""
 
     bucket: str | None
@@ -716,7 +719,7 @@ class S3Result(Struct, kw_only=True, frozen=True, tag_field="type", tag="S3Resul
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class SecretResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="SecretResult"):
+class SecretResult(Model, kw_only=True, frozen=True, tag_field="type", tag="SecretResult"):
     """A secret: `location` is its name. The service never has its value."""
 
     digest: str | None
@@ -732,7 +735,7 @@ class SecretResult(Struct, kw_only=True, frozen=True, tag_field="type", tag="Sec
     """The whole place as one text, from type, storage and location; null if there is none."""
 
 
-class State(Struct, kw_only=True, frozen=True):
+class State(Model, kw_only=True, frozen=True):
     """One entry in the history of a run."""
 
     accepted: bool
@@ -757,7 +760,7 @@ class State(Struct, kw_only=True, frozen=True):
     """The version of the run that it made; null for a late one."""
 
 
-class StateCreate(Struct, kw_only=True, frozen=True):
+class StateCreate(Model, kw_only=True, frozen=True):
     """A state that a run has come to.
 
     Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
@@ -781,7 +784,28 @@ class StateCreate(Struct, kw_only=True, frozen=True):
     """When the run came to it, with an offset; not sent: when the report arrives."""
 
 
-class StatePage(Struct, kw_only=True, frozen=True):
+class StateCreateDict(TypedDict):
+    """A `StateCreate` as a dict."""
+
+    type: StateType | str
+    """The type of the state."""
+    details: NotRequired[dict[str, Any]]
+    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
+    expected_version: NotRequired[int]
+    """Record it only if the run still has this version; otherwise the answer is 412."""
+    force: NotRequired[bool]
+    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
+    id: NotRequired[UUID | str]
+    """An id of your own, new for every state."""
+    message: NotRequired[str | None]
+    """A sentence for people."""
+    result: NotRequired[dict[str, Any] | None]
+    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
+    timestamp: NotRequired[datetime | str]
+    """When the run came to it, with an offset; not sent: when the report arrives."""
+
+
+class StatePage(Model, kw_only=True, frozen=True):
     """Some of the states, oldest first, and where the others are."""
 
     items: list[State]
@@ -789,7 +813,7 @@ class StatePage(Struct, kw_only=True, frozen=True):
     """The cursor of the next page; null on the last one."""
 
 
-class TaskRun(Struct, kw_only=True, frozen=True):
+class TaskRun(Model, kw_only=True, frozen=True):
     """One task of a flow, as it ran in one flow run."""
 
     created: Timestamp
@@ -838,7 +862,7 @@ class TaskRun(Struct, kw_only=True, frozen=True):
     """How often its state has changed; with a dot and its `sequence`, its ETag."""
 
 
-class TaskRunFields(Struct, kw_only=True, frozen=True):
+class TaskRunFields(Model, kw_only=True, frozen=True):
     """A task run with the members that `fields` names."""
 
     created: Timestamp = NOT_CHOSEN
@@ -887,7 +911,7 @@ class TaskRunFields(Struct, kw_only=True, frozen=True):
     """How often its state has changed; with a dot and its `sequence`, its ETag."""
 
 
-class TaskRunFieldsPage(Struct, kw_only=True, frozen=True):
+class TaskRunFieldsPage(Model, kw_only=True, frozen=True):
     """Some of the task runs with the members that `fields` names, and where the others are."""
 
     items: list[TaskRunFields]
@@ -895,7 +919,7 @@ class TaskRunFieldsPage(Struct, kw_only=True, frozen=True):
     """The cursor of the next page; null on the last one."""
 
 
-class TaskRunPage(Struct, kw_only=True, frozen=True):
+class TaskRunPage(Model, kw_only=True, frozen=True):
     """Some of the task runs, and where the others are."""
 
     items: list[TaskRun]
@@ -903,7 +927,7 @@ class TaskRunPage(Struct, kw_only=True, frozen=True):
     """The cursor of the next page; null on the last one."""
 
 
-class TaskRunReceipt(Struct, kw_only=True, frozen=True):
+class TaskRunReceipt(Model, kw_only=True, frozen=True):
     """What became of one item."""
 
     index: int
@@ -922,13 +946,13 @@ class TaskRunReceipt(Struct, kw_only=True, frozen=True):
     """The version of the task run now."""
 
 
-class TaskRunReceipts(Struct, kw_only=True, frozen=True):
+class TaskRunReceipts(Model, kw_only=True, frozen=True):
     """What became of the items, in their order."""
 
     items: list[TaskRunReceipt]
 
 
-class TaskRunReport(Struct, kw_only=True, frozen=True):
+class TaskRunReport(Model, kw_only=True, frozen=True):
     """A task run by its natural key: it is created if it is new, and then comes to these states."""
 
     task_slug: str
@@ -949,13 +973,34 @@ class TaskRunReport(Struct, kw_only=True, frozen=True):
     """The name of the task; not sent: its slug."""
 
 
-class TaskRunReports(Struct, kw_only=True, frozen=True):
+class TaskRunReportDict(TypedDict):
+    """A `TaskRunReport` as a dict."""
+
+    task_slug: str
+    """What the task is known by inside its flow."""
+    id: NotRequired[UUID | str]
+    """An id of your own, if it is created: a UUID of version 7 whose third group has the last three digits of that
+    of the flow run's id; not sent: the service makes one.
+    """
+    map_index: NotRequired[int]
+    """-1, or for a child of a mapped task run the index of its item, from 0. Not sent: `-1`."""
+    name: NotRequired[str | None]
+    """The name of the task run, if it is created."""
+    states: NotRequired[Sequence[StateCreate | StateCreateDict]]
+    """States that it has come to, in their order. Not sent: `[]`."""
+    tags: NotRequired[Sequence[str]]
+    """Its tags, if it is created. Not sent: `[]`."""
+    task_name: NotRequired[str]
+    """The name of the task; not sent: its slug."""
+
+
+class TaskRunReports(Model, kw_only=True, frozen=True):
     """Task runs of one flow run to report."""
 
     items: list[TaskRunReport]
 
 
-class TaskRunResult(Struct, kw_only=True, frozen=True):
+class TaskRunResult(Model, kw_only=True, frozen=True):
     """Where the result of a task run is; for a mapped parent, where the results of its children are."""
 
     children: list[ChildResult] | None
@@ -970,7 +1015,7 @@ class TaskRunResult(Struct, kw_only=True, frozen=True):
     """The id of the task run."""
 
 
-class TaskRunStateReceipt(Struct, kw_only=True, frozen=True):
+class TaskRunStateReceipt(Model, kw_only=True, frozen=True):
     """What became of a state of a task run."""
 
     id: UUID
@@ -987,7 +1032,7 @@ class TaskRunStateReceipt(Struct, kw_only=True, frozen=True):
     """How often its state has changed."""
 
 
-class TaskRunStateReport(Struct, kw_only=True, frozen=True):
+class TaskRunStateReport(Model, kw_only=True, frozen=True):
     """A state that one task run has come to."""
 
     task_run_id: UUID
@@ -1010,13 +1055,36 @@ class TaskRunStateReport(Struct, kw_only=True, frozen=True):
     """When the run came to it, with an offset; not sent: when the report arrives."""
 
 
-class TaskRunStateReports(Struct, kw_only=True, frozen=True):
+class TaskRunStateReportDict(TypedDict):
+    """A `TaskRunStateReport` as a dict."""
+
+    task_run_id: UUID | str
+    """The id of the task run."""
+    type: StateType | str
+    """The type of the state."""
+    details: NotRequired[dict[str, Any]]
+    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
+    expected_version: NotRequired[int]
+    """Record it only if the run still has this version; otherwise the answer is 412."""
+    force: NotRequired[bool]
+    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
+    id: NotRequired[UUID | str]
+    """An id of your own, new for every state."""
+    message: NotRequired[str | None]
+    """A sentence for people."""
+    result: NotRequired[dict[str, Any] | None]
+    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
+    timestamp: NotRequired[datetime | str]
+    """When the run came to it, with an offset; not sent: when the report arrives."""
+
+
+class TaskRunStateReports(Model, kw_only=True, frozen=True):
     """States of any task runs to report."""
 
     items: list[TaskRunStateReport]
 
 
-class TaskRunUpdate(Struct, kw_only=True, frozen=True):
+class TaskRunUpdate(Model, kw_only=True, frozen=True):
     """What may be changed about a task run; what is not sent stays."""
 
     expected_version: int | Unset = UNSET

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from ...models import TaskRunReceipts, TaskRunReport
+from ...models import TaskRunReceipts, TaskRunReport, TaskRunReportDict
 from ...types import Answers, Call, Json, given, prepare
 
 _ANSWERS: Answers[TaskRunReceipts] = {
@@ -13,7 +13,7 @@ _ANSWERS: Answers[TaskRunReceipts] = {
 }
 
 
-def build(flow_run_id: UUID | str, *, items: Sequence[TaskRunReport]) -> Call[TaskRunReceipts]:
+def build(flow_run_id: UUID | str, *, items: Sequence[TaskRunReport | TaskRunReportDict]) -> Call[TaskRunReceipts]:
     """Report task runs of a flow run.
 
     Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from ...models import TaskRunReceipts, TaskRunStateReport
+from ...models import TaskRunReceipts, TaskRunStateReport, TaskRunStateReportDict
 from ...types import Answers, Call, Json, given, prepare
 
 _ANSWERS: Answers[TaskRunReceipts] = {
@@ -12,7 +12,7 @@ _ANSWERS: Answers[TaskRunReceipts] = {
 }
 
 
-def build(*, items: Sequence[TaskRunStateReport]) -> Call[TaskRunReceipts]:
+def build(*, items: Sequence[TaskRunStateReport | TaskRunStateReportDict]) -> Call[TaskRunReceipts]:
     """Report states of task runs.
 
     Report 1 to 1,000 states of any task runs; those of one task run are taken in their order.
