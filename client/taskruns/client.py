@@ -3,20 +3,21 @@
 import atexit
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from copy import copy
-from functools import cache
-from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
+from functools import cache, partial
+from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
 
-from taskruns import deadlines
+from taskruns import deadlines, logs
 from taskruns._generated.types import Call
 from taskruns.exchange import UNBUILDABLE, Exchange, Options, Position, decoded, read_options
-from taskruns.methods import built, documented, page_at
+from taskruns.methods import AsyncListingMethod, AsyncMethod, Method, built, documented, page_at
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
+from taskruns.responses import RawResponse
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Client:
         max_retries: int | None = None,
         deadline: float | None = None,
         max_answer_bytes: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
         """Connects when the first call is made. What is not given comes from the environment.
@@ -61,14 +63,17 @@ class Client:
                 own is only looked at when a piece of the answer comes in.
             max_answer_bytes: How many bytes an answer may have once it is decompressed; TASKRUNS_MAX_ANSWER_BYTES, or
                 100 MB.
+            default_headers: Headers to send with every call, beside those that the client sends itself.
             http_client: An HTTP client of your own, which you close yourself.
 
         Raises:
             InvalidSetting: If an argument or a variable is not what it has to be.
         """
+        logs.configure()
         self.options = read_options(
             url,
             api_key,
+            default_headers,
             timeout=timeout,
             max_retries=max_retries,
             deadline=deadline,
@@ -93,11 +98,13 @@ class Client:
         max_retries: int | None = None,
         deadline: float | None = None,
         max_answer_bytes: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
     ) -> Self:
         """A client with other options on the same connections, which this one closes."""
         other = copy(self)
         other.options = self.options.changed(
             api_key,
+            default_headers,
             timeout=timeout,
             max_retries=max_retries,
             deadline=deadline,
@@ -160,25 +167,35 @@ class Client:
         """
         return decoded(call, self.raw(call, repeatable=repeatable))
 
-    def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> Callable[P, T]:
+    def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> Method[P, T]:
         """Makes a method that builds a call and sends it."""
 
-        def method(*args: P.args, **kwargs: P.kwargs) -> T:
+        def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
             repeatable = complete(kwargs)
-            return self.send(built(build, *args, **kwargs), repeatable=repeatable)
+            call = built(build, *args, **kwargs)
+            return RawResponse(self.raw(call, repeatable=repeatable), partial(decoded, call))
 
-        return documented(build, method)
+        def method(*args: P.args, **kwargs: P.kwargs) -> T:
+            return raw(*args, **kwargs).parse()
 
-    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Callable[P, Page[T]]:
+        return cast("Method[P, T]", documented(build, method, raw))
+
+    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Method[P, Page[T]]:
         """Makes a method that builds the call for a page, sends it and can turn the page."""
 
-        def page(call: Call[PageAnswer[T]]) -> Page[T]:
-            return Page(self.send(call), lambda cursor: page(page_at(call, cursor)))
+        def page(call: Call[PageAnswer[T]], response: httpx.Response) -> Page[T]:
+            return Page(decoded(call, response), lambda cursor: ask(page_at(call, cursor)).parse())
+
+        def ask(call: Call[PageAnswer[T]]) -> RawResponse[Page[T]]:
+            return RawResponse(self.raw(call), partial(page, call))
+
+        def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[Page[T]]:
+            return ask(built(build, *args, **kwargs))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Page[T]:
-            return page(built(build, *args, **kwargs))
+            return raw(*args, **kwargs).parse()
 
-        return documented(build, method)
+        return cast("Method[P, Page[T]]", documented(build, method, raw))
 
     def close(self) -> None:
         """Gives back the connections, unless the HTTP client came from outside."""
@@ -228,6 +245,7 @@ class AsyncClient:
         max_retries: int | None = None,
         deadline: float | None = None,
         max_answer_bytes: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         """Connects when the first call is made; the arguments are those of `Client`.
@@ -235,9 +253,11 @@ class AsyncClient:
         Raises:
             InvalidSetting: If an argument or a variable is not what it has to be.
         """
+        logs.configure()
         self.options = read_options(
             url,
             api_key,
+            default_headers,
             timeout=timeout,
             max_retries=max_retries,
             deadline=deadline,
@@ -261,11 +281,13 @@ class AsyncClient:
         max_retries: int | None = None,
         deadline: float | None = None,
         max_answer_bytes: int | None = None,
+        default_headers: Mapping[str, str] | None = None,
     ) -> Self:
         """A client with other options on the same connections, which this one closes."""
         other = copy(self)
         other.options = self.options.changed(
             api_key,
+            default_headers,
             timeout=timeout,
             max_retries=max_retries,
             deadline=deadline,
@@ -309,28 +331,39 @@ class AsyncClient:
         """Sends a call and gives its typed answer; raises as `Client.send`."""
         return decoded(call, await self.raw(call, repeatable=repeatable))
 
-    def method(
-        self, build: Callable[P, Call[T]], complete: Complete = _as_its_method
-    ) -> Callable[P, Coroutine[Any, Any, T]]:
+    def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> AsyncMethod[P, T]:
         """Makes a method that builds a call and sends it."""
 
-        async def method(*args: P.args, **kwargs: P.kwargs) -> T:
+        async def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
             repeatable = complete(kwargs)
-            return await self.send(built(build, *args, **kwargs), repeatable=repeatable)
+            call = built(build, *args, **kwargs)
+            return RawResponse(await self.raw(call, repeatable=repeatable), partial(decoded, call))
 
-        return documented(build, method)
+        async def method(*args: P.args, **kwargs: P.kwargs) -> T:
+            return (await raw(*args, **kwargs)).parse()
 
-    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Callable[P, AsyncListing[T]]:
+        return cast("AsyncMethod[P, T]", documented(build, method, raw))
+
+    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> AsyncListingMethod[P, T]:
         """Makes a method that builds the call for a page, sends it and can turn the page."""
 
-        async def page(call: Call[PageAnswer[T]]) -> AsyncPage[T]:
-            return AsyncPage(await self.send(call), lambda cursor: page(page_at(call, cursor)))
+        def page(call: Call[PageAnswer[T]], response: httpx.Response) -> AsyncPage[T]:
+            return AsyncPage(decoded(call, response), lambda cursor: ask_page(page_at(call, cursor)))
+
+        async def ask(call: Call[PageAnswer[T]]) -> RawResponse[AsyncPage[T]]:
+            return RawResponse(await self.raw(call), partial(page, call))
+
+        async def ask_page(call: Call[PageAnswer[T]]) -> AsyncPage[T]:
+            return (await ask(call)).parse()
+
+        async def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[AsyncPage[T]]:
+            return await ask(built(build, *args, **kwargs))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
             call = built(build, *args, **kwargs)
-            return AsyncListing(lambda: page(call))
+            return AsyncListing(lambda: ask_page(call))
 
-        return documented(build, method)
+        return cast("AsyncListingMethod[P, T]", documented(build, method, raw))
 
     async def close(self) -> None:
         """Gives back the connections, unless the HTTP client came from outside."""

@@ -2,7 +2,9 @@
 
 import logging
 import platform
+import re
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, TypeVar
 
@@ -40,6 +42,11 @@ _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": bodies.CODING,
 }
+_OWN_HEADERS = {
+    *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "host"),
+    *("if-match", "if-none-match", "te", "trailer", "transfer-encoding", "upgrade", _POSITION.lower()),
+}
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -47,6 +54,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     url: str
     api_key: str | None
+    headers: tuple[tuple[str, str], ...]
     policy: Policy
 
     def __post_init__(self) -> None:
@@ -54,12 +62,19 @@ class Options(Struct, frozen=True, kw_only=True):
         # The text must not have the key in it, nor may it come to where httpx would refuse it with a text that has.
         if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
             raise InvalidSetting("The API key has a character that no key has, such as a space or a line end.")
+        if self.api_key and any(name.lower() == "authorization" for name, _ in self.headers):
+            raise InvalidSetting("default_headers has an Authorization, in which the API key is sent: give only one.")
 
-    def changed(self, api_key: str | None, **policy: float | None) -> "Options":
+    def changed(
+        self, api_key: str | None, default_headers: Mapping[str, str] | None, **policy: float | None
+    ) -> "Options":
         """These options with others where one is not None."""
         changes = {name: value for name, value in policy.items() if value is not None}
         return replace(
-            self, api_key=self.api_key if api_key is None else api_key, policy=replace(self.policy, **changes)
+            self,
+            api_key=self.api_key if api_key is None else api_key,
+            headers=self.headers if default_headers is None else _checked_headers(default_headers),
+            policy=replace(self.policy, **changes),
         )
 
     def __repr__(self) -> str:
@@ -69,6 +84,7 @@ class Options(Struct, frozen=True, kw_only=True):
 def read_options(
     url: str | None = None,
     api_key: str | None = None,
+    default_headers: Mapping[str, str] | None = None,
     *,
     timeout: float | None = None,
     max_retries: int | None = None,
@@ -89,8 +105,22 @@ def read_options(
     return Options(
         url=(settings.service_url() if url is None else url).rstrip("/"),
         api_key=settings.api_key() if api_key is None else api_key,
+        headers=_checked_headers(default_headers or {}),
         policy=policy,
     )
+
+
+def _checked_headers(headers: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
+    """The headers as they are sent; an error has no values, which may be secret."""
+    for name, value in headers.items():
+        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
+            raise InvalidSetting(f"default_headers has {name!r}, which is no name of a header.")
+        if name.lower() in _OWN_HEADERS:
+            raise InvalidSetting(f"default_headers has {name}, which the client sends itself.")
+        if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
+            raise InvalidSetting(f"The value of {name} in default_headers has to be printable ASCII text.")
+    # Another name of the client goes in the place of its own.
+    return tuple(("User-Agent" if name.lower() == "user-agent" else name, value) for name, value in headers.items())
 
 
 def _check_url(url: str) -> None:
@@ -145,7 +175,7 @@ class Exchange:
         self._attempts = Attempts(options.policy, call.method, repeatable)
         self._policy = options.policy
         self._timeout = httpx.Timeout(options.policy.timeout)
-        self._headers = _HEADERS | dict(call.headers)
+        self._headers = {**_HEADERS, **dict(options.headers), **dict(call.headers)}
         if options.api_key:
             self._headers["Authorization"] = f"Bearer {options.api_key}"
 
@@ -208,7 +238,11 @@ class Exchange:
         status = response.status_code
         request_id = response.headers.get("X-Request-Id", "")
         self._position.note(response)
-        _log.debug("%s answered %d, request %s", self._call.operation, status, excerpt(request_id))
+        place = excerpt(str(response.url))
+        _log.debug(
+            "%s answered %d to %s %s, request %s",
+            *(self._call.operation, status, self._call.method, place, excerpt(request_id)),
+        )
         if (location := response.headers.get("Location")) and 300 <= status < 400 and status != 304:
             told = f"{response.url} answered {status}, which leads to {location!r}; redirects are not followed."
             raise InvalidAnswer(f"{told} If the service is there, give that URL (TASKRUNS_URL).")

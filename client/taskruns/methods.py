@@ -1,28 +1,69 @@
 """Methods of the clients: each builds a call of the generated half, and has its name, signature and documentation."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from taskruns._generated.types import Call
 from taskruns.errors import InvalidArgument
+from taskruns.pages import AsyncListing, AsyncPage
+from taskruns.responses import RawResponse
 
 P = ParamSpec("P")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 FURTHER_PAGE_SIZE = 1000
 """How many items the pages after the first have, where the caller did not say: the most that the service gives."""
 
 
-def documented(build: Callable[..., Any], method: Callable[P, T]) -> Callable[P, T]:
-    """Gives a method the name, the signature and the documentation of the builder that it sends."""
-    method.__name__ = method.__qualname__ = _operation(build)
-    method.__doc__ = build.__doc__
-    method.__signature__ = _signature(build)  # type: ignore[attr-defined]
+class Method(Protocol[P, T_co]):
+    """An operation of the service, as `Client` has it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
+        """Asks the service, and returns its typed answer."""
+        ...
+
+    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> RawResponse[T_co]:
+        """Asks the service, and returns its answer with its status and headers."""
+        ...
+
+
+class AsyncMethod(Protocol[P, T_co]):
+    """An operation of the service, as `AsyncClient` has it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T_co]:
+        """Asks the service, and returns its typed answer."""
+        ...
+
+    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, RawResponse[T_co]]:
+        """Asks the service, and returns its answer with its status and headers."""
+        ...
+
+
+class AsyncListingMethod(Protocol[P, T]):
+    """An operation of the service that lists, as `AsyncClient` has it."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
+        """Returns the list, which is asked for when it is awaited or iterated over."""
+        ...
+
+    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, RawResponse[AsyncPage[T]]]:
+        """Asks the service for the first page, and returns its answer with its status and headers."""
+        ...
+
+
+def documented(build: Callable[..., Any], method: Callable[..., Any], raw: Callable[..., Any]) -> Any:
+    """Returns a method with the name, the signature and the documentation of its builder, and its raw form."""
+    for function in (method, raw):
+        function.__name__ = function.__qualname__ = _operation(build)
+        function.__doc__ = build.__doc__
+        function.__signature__ = _signature(build)  # type: ignore[attr-defined]
+    method.with_raw_response = raw  # type: ignore[attr-defined]
     return method
 
 

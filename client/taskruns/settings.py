@@ -1,5 +1,6 @@
 """What the environment says: one place that reads TASKRUNS_… variables, when it is asked and never at import."""
 
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ from taskruns.errors import InvalidSetting
 N = TypeVar("N", int, float)
 
 DEFAULT_URL = "http://127.0.0.1:4200"
+LOG_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO}
 
 
 def service_url() -> str:
@@ -37,6 +39,16 @@ def max_retries() -> int:
 def max_answer_bytes() -> int:
     """TASKRUNS_MAX_ANSWER_BYTES: how many bytes an answer may have once it is decompressed."""
     return _number("TASKRUNS_MAX_ANSWER_BYTES", 100_000_000, int, lambda given: given > 0, "a whole number above 0")
+
+
+def log_level() -> int | None:
+    """TASKRUNS_LOG: the level from which on the client's log is shown, `debug` or `info`; None: it is not shown."""
+    name = os.environ.get("TASKRUNS_LOG")
+    if not name:
+        return None
+    if name.lower() not in LOG_LEVELS:
+        raise InvalidSetting(f"TASKRUNS_LOG is {name!r}: it has to be {' or '.join(LOG_LEVELS)}.")
+    return LOG_LEVELS[name.lower()]
 
 
 def home() -> Path:

@@ -400,7 +400,40 @@ def test_client_may_be_shared_by_threads(client: Client) -> None:
         assert list(threads.map(lambda _: client.flow_runs.get(made.id), range(40))) == [made] * 40
 
 
-def test_raw_answer_has_its_headers(client: Client) -> None:
+async def test_raw_response_has_status_headers_and_body(ask: Ask) -> None:
+    created = await ask(lambda client: client.flow_runs.create.with_raw_response(flow_name="f", id=str(uuid4())))
+    flow_run = created.parse()
+    assert (created.status_code, isinstance(flow_run, FlowRun)) == (201, True)
+    assert created.headers["location"] == f"/flow-runs/{flow_run.id}"
+    assert json.loads(created.content) == json.loads(created.text) == flow_run.to_dict()
+    assert created.request_id == created.http_response.headers["X-Request-Id"] != ""
+    assert repr(created) == f"<RawResponse 201, {len(created.content)} bytes>"
+    etag = f'"{flow_run.sequence}"'
+    same = await ask(lambda client: client.flow_runs.get_if_changed.with_raw_response(flow_run.id, if_none_match=etag))
+    assert (same.status_code, same.headers["ETag"], same.parse()) == (304, etag, None)
+
+
+async def test_raw_response_of_a_list_is_parsed_as_a_page_that_goes_on(ask: Ask) -> None:
+    flow_run = await ask(lambda client: client.flow_runs.create(flow_name="f"))
+    items = [TaskRunReport(task_slug=slug) for slug in "abc"]
+    await ask(lambda client: client.flow_runs.report(flow_run.id, items=items))
+    raw = await ask(lambda client: client.flow_runs.task_runs.with_raw_response(flow_run.id, limit=1))
+    assert (raw.status_code, "etag" in raw.headers) == (200, True)
+    assert [item.task_slug for item in await all_of(raw.parse())] == ["a", "b", "c"]
+
+
+async def test_raw_response_of_a_problem_is_raised(ask: Ask) -> None:
+    with pytest.raises(FlowRunNotFound):
+        await ask(lambda client: client.flow_runs.get.with_raw_response(uuid4()))
+
+
+def test_raw_form_of_a_method_shows_what_it_takes() -> None:
+    for client in (Client(), AsyncClient()):
+        for method in methods_of(client).values():
+            assert inspect.signature(method.with_raw_response) == inspect.signature(method)
+
+
+def test_raw_answer_of_a_call_has_its_headers(client: Client) -> None:
     made = client.flow_runs.create(flow_name="f")
     items = [TaskRunReport(task_slug="extract-1")]
     (receipt,) = client.flow_runs.report(made.id, items=items).items

@@ -338,7 +338,7 @@ async def test_log_says_at_debug_what_was_answered(connect: Connect, caplog: pyt
     caplog.set_level(logging.DEBUG, "taskruns")
     await connect(Answers(WELL))(lambda client: client.service.health())
     assert [(one.name, one.levelname, one.getMessage()) for one in of_ours(caplog)] == [
-        ("taskruns", "DEBUG", "get_health answered 200, request 7f2c")
+        ("taskruns", "DEBUG", "get_health answered 200 to GET http://service/health, request 7f2c")
     ]
 
 

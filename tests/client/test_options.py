@@ -1,7 +1,11 @@
 """What clients are made with: where the service is, keys, connections, and how long they wait."""
 
+import re
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,8 +13,8 @@ import pytest
 
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import ConnectionFailed, Forbidden, InvalidSetting, TimedOut, Unauthenticated
-from tests.client.faults import asking, counting_connections, refusing, stalling
-from tests.service import Served, call_command, served
+from tests.client.faults import Ask, asking, counting_connections, refusing, stalling
+from tests.service import Served, call_command, environment_of, served
 
 
 def test_environment_says_where_the_service_is(sqlite_service: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +70,25 @@ def test_without_either_there_are_defaults() -> None:
         ({"timeout": 0}, "timeout is 0: it has to be a number of seconds above 0."),
         ({"max_retries": -1}, "max_retries is -1: it has to be a whole number of 0 or more."),
         ({"deadline": -1}, "deadline is -1: it has to be a number of seconds above 0."),
+        ({"default_headers": {"X Team": "a"}}, "default_headers has 'X Team', which is no name of a header."),
+        ({"default_headers": {"": "a"}}, "default_headers has '', which is no name of a header."),
+        ({"default_headers": {1: "a"}}, "default_headers has 1, which is no name of a header."),
+        ({"default_headers": {"host": "secret"}}, "default_headers has host, which the client sends itself."),
+        (
+            {"default_headers": {"Accept-Encoding": "br"}},
+            "default_headers has Accept-Encoding, which the client sends itself.",
+        ),
+        *(
+            (
+                {"default_headers": {"X-Team": value}},
+                "The value of X-Team in default_headers has to be printable ASCII text.",
+            )
+            for value in ("secret\r\nX-Other: 1", "secret\N{SNOWMAN}", " secret", 5)
+        ),
+        (
+            {"api_key": "trk_1", "default_headers": {"authorization": "Basic secret"}},
+            "default_headers has an Authorization, in which the API key is sent: give only one.",
+        ),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused(
@@ -154,6 +177,87 @@ def test_client_of_the_process_stays_open_for_others(sqlite_service: Served, mon
     with default_client() as client:
         client.service.health()
     assert default_client(sqlite_service.url).service.health().status == "ok"
+
+
+async def test_default_headers_are_sent_with_every_call(connect: Callable[..., Ask]) -> None:
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json={"status": "ok", "version": "1"})
+
+    headers = {"X-Team": "data", "user-agent": "etl/1", "Proxy-Authorization": "Basic S3cret"}
+    ask = connect(answer, default_headers=headers)
+    await ask(lambda client: client.service.health())
+    await ask(lambda client: client.with_options(timeout=5).service.health())
+    await ask(lambda client: client.with_options(default_headers={"X-Team": "ops"}).service.health())
+    await ask(lambda client: client.with_options(default_headers={}).service.health())
+    assert [request.headers.get("X-Team") for request in requests] == ["data", "data", "ops", None]
+    assert [request.headers["User-Agent"][:5] for request in requests] == ["etl/1", "etl/1", "taskr", "taskr"]
+    assert len(requests[0].headers.get_list("User-Agent")) == 1
+    shown: list[str] = []
+    await ask(lambda client: (shown.append(repr(client.options)), client.service.health())[1])
+    assert "S3cret" not in shown[0]
+    bearer = connect(answer, api_key="", default_headers={"Authorization": "Bearer other"})
+    await bearer(lambda client: client.service.health())
+    assert requests[-1].headers["Authorization"] == "Bearer other"
+
+
+PROGRAM = """
+import os, sys, logging
+from taskruns import Client, AsyncClient, task, flow_run
+from taskruns.results import PrefectResult
+if "ROOT_LEVEL" in os.environ:
+    logging.basicConfig(format="own %(message)s")
+@task(result=PrefectResult())
+def load():
+    return "V4lue"
+with Client(api_key="trk_S3cret", default_headers={"X-Team": "H3ader"}) as client:
+    with flow_run("etl", client=client, parameters={"p": "P4rameter"}) as run:
+        load()
+    run.view().get_task_run("load-1").get_result()
+"""
+
+
+def logged(service: Served, folder: Path, **environment: str) -> str:
+    """What a program that records a flow run and reads a result writes to standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        check=False,
+        env=environment_of(TASKRUNS_URL=service.url, TASKRUNS_HOME=folder, **environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return done.stderr
+
+
+def test_log_is_shown_where_the_environment_asks_for_it(sqlite_service: Served, tmp_path: Path) -> None:
+    debug = logged(sqlite_service, tmp_path, TASKRUNS_LOG="DEBUG")
+    assert re.search(
+        rf"^\S+ \S+ DEBUG taskruns: create_flow_run answered 201 to POST {sqlite_service.url}/flow-runs, request \S+$",
+        debug,
+        re.MULTILINE,
+    )
+    assert "get_task_run_result answered 200 to GET" in debug
+    assert not re.search("S3cret|H3ader|V4lue|P4rameter", debug)
+    assert logged(sqlite_service, tmp_path, TASKRUNS_LOG="info") == ""
+    assert logged(sqlite_service, tmp_path) == ""
+
+
+def test_log_goes_to_the_handlers_of_the_program(sqlite_service: Served, tmp_path: Path) -> None:
+    lines = logged(sqlite_service, tmp_path, TASKRUNS_LOG="debug", ROOT_LEVEL="1").splitlines()
+    assert len([line for line in lines if "create_flow_run answered" in line]) == 1
+    assert all(line.startswith("own ") for line in lines)
+
+
+def test_unknown_level_of_the_log_is_refused(
+    kind: type[Client] | type[AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKRUNS_LOG", "verbose")
+    with pytest.raises(InvalidSetting, match=r"^TASKRUNS_LOG is 'verbose': it has to be debug or info\.$"):
+        kind()
 
 
 @pytest.fixture(scope="module")

@@ -84,8 +84,8 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
 
     wanted, flow_runs = listing.wanted_of(given), connection.client.flow_runs
     found = find_flow_run_id(connection.client, which, flow_name)
-    ask = flow_runs.task_runs if wanted.whole else flow_runs.task_runs_fields
-    ask = partial(ask, found, **filters.asked(given))
+    list_method = flow_runs.task_runs if wanted.whole else flow_runs.task_runs_fields
+    ask = partial(list_method, found, **filters.asked(given))
     listing.show(ask, "task runs", COLUMNS_IN_ONE_FLOW_RUN, listing.TASK_RUN_FIELDS, wanted)
 
 

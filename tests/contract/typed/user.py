@@ -38,6 +38,7 @@ from taskruns.models import (
     TaskRunStateReportDict,
 )
 from taskruns.pages import AsyncListing, AsyncPage, Page
+from taskruns.responses import RawResponse
 
 TEXT = "8e445d74-9ca6-425b-98e5-72754b7ea174"
 
@@ -103,6 +104,18 @@ def report_dicts(client: Client, id: UUID, moment: datetime) -> None:
     client.task_runs.set_states(items=[moved, {"task_run_id": TEXT, "type": "Running", "message": None}])
 
 
+def read_raw(client: Client, id: UUID) -> None:
+    """Reads answers with their status and headers."""
+    raw = client.task_runs.get.with_raw_response(id)
+    assert_type(raw, RawResponse[TaskRun])
+    assert_type((raw.status_code, raw.headers["ETag"], raw.request_id, raw.content), tuple[int, str, str, bytes])
+    assert_type(raw.http_response, httpx.Response)
+    assert_type(raw.parse(), TaskRun)
+    assert_type(client.task_runs.get_if_changed.with_raw_response(id, if_none_match='"3"').parse(), TaskRun | None)
+    assert_type(client.task_runs.list.with_raw_response(state="Failed"), RawResponse[Page[TaskRun]])
+    assert_type(client.service.openapi.with_raw_response().parse(), dict[str, Any])
+
+
 def write(client: Client, id: UUID) -> None:
     """Writes what was answered as dicts and JSON."""
     assert_type(client.task_runs.get(id).to_dict(), dict[str, Any])
@@ -143,6 +156,8 @@ def make(http_client: httpx.Client) -> None:
 async def read_async(client: AsyncClient, id: UUID) -> None:
     """Reads with the client for asyncio."""
     assert_type((await client.task_runs.get(id)).to_dict(), dict[str, Any])
+    assert_type(await client.task_runs.get.with_raw_response(id), RawResponse[TaskRun])
+    assert_type(await client.task_runs.list.with_raw_response(limit=5), RawResponse[AsyncPage[TaskRun]])
     assert_type((await client.task_runs.list()).to_json(), str)
     await client.flow_runs.report(id, items=[{"task_slug": "inc-1"}])
     assert_type(await client.task_runs.get(id), TaskRun)
@@ -212,7 +227,10 @@ def make_mistakes(client: Client, id: UUID) -> None:
     client.flow_runs.report(id, items=[{"task_slug": 1}])  # type: ignore[list-item]
     client.flow_runs.report(id, items=[{}])  # type: ignore[list-item]
     client.task_runs.set_states(items=[{"type": "Running"}])  # type: ignore[list-item]
+    client.task_runs.get.with_raw_response()  # type: ignore[call-arg]
+    client.task_runs.list.with_raw_response(stat="Failed")  # type: ignore[call-arg]
     client.with_options(url="http://127.0.0.1:4200")  # type: ignore[call-arg]
+    client.with_options(default_headers={"X-Team": 1})  # type: ignore[dict-item]
     inc("1")  # type: ignore[arg-type]
     inc.submit("1")  # type: ignore[arg-type]
     Client(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
