@@ -8,6 +8,7 @@ from uuid import UUID
 
 import anyio
 
+from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.models import FlowRun
@@ -130,6 +131,14 @@ class _FlowRunView(Generic[C, V]):
             f"cached_task_runs={len(self._cache)}",
         )
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        names = (
+            *("name", "flow_name", "state", "labels", "start_time", "end_time"),
+            *("duration", "task_run_counts", "flow_run_id"),
+        )
+        return notebooks.record(type(self).__name__, {name: getattr(self, name) for name in names})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _FlowRunView):

@@ -24,6 +24,9 @@ FURTHER_PAGE_SIZE = 1000
 class Method(Protocol[P, T_co]):
     """An operation of the service, as `Client` has it."""
 
+    __name__: str
+    """The operation's id in the service's document."""
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co:
         """Asks the service, and returns its typed answer."""
         ...
@@ -36,6 +39,9 @@ class Method(Protocol[P, T_co]):
 class AsyncMethod(Protocol[P, T_co]):
     """An operation of the service, as `AsyncClient` has it."""
 
+    __name__: str
+    """The operation's id in the service's document."""
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T_co]:
         """Asks the service, and returns its typed answer."""
         ...
@@ -47,6 +53,9 @@ class AsyncMethod(Protocol[P, T_co]):
 
 class AsyncListingMethod(Protocol[P, T]):
     """An operation of the service that lists, as `AsyncClient` has it."""
+
+    __name__: str
+    """The operation's id in the service's document."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
         """Returns the list, which is asked for when it is awaited or iterated over."""

@@ -2,10 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from typing import Any, Generic, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, get_args, get_type_hints
 
 from msgspec import Struct, to_builtins
 
+from taskruns import dataframes, notebooks
 from taskruns._generated.types import to_json
 from taskruns.errors import InvalidAnswer
 
@@ -54,6 +55,7 @@ class Turns(Struct, frozen=True):
 
 class _Page(Generic[T]):
     _turns: Turns = Turns()
+    _answer_type: type
     items: list[T]
     """The items of this page."""
     next: str | None
@@ -67,6 +69,24 @@ class _Page(Generic[T]):
         """Returns this page as JSON, in one line without `indent`, the number of spaces for each level."""
         return to_json(self._object(), indent)
 
+    def to_dataframe(self) -> Any:
+        """Returns the items of this page as a pandas DataFrame, with a column for each member.
+
+        Raises:
+            MissingExtra: If pandas is not installed, which the extra `pandas` brings.
+        """
+        return dataframes.to_dataframe(self._item_type(), self.items)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first items of this page."""
+        names = dataframes.members_of(self._item_type(), self.items)
+        rows = [[getattr(item, name) for name in names] for item in self.items]
+        return notebooks.table(f"{len(rows)} items{'' if self.next is None else ', and further pages'}", names, rows)
+
+    def _item_type(self) -> type:
+        (item_type,) = get_args(get_type_hints(self._answer_type)["items"])
+        return cast("type", item_type)
+
     def _object(self) -> dict[str, object]:
         return {"items": self.items, "next": self.next}
 
@@ -79,6 +99,7 @@ class Page(_Page[T]):
 
     def __init__(self, answer: PageAnswer[T], turn: "Callable[[str], Page[T]]") -> None:
         """`turn` fetches the page at a cursor."""
+        self._answer_type = type(answer)
         self.items = answer.items
         self.next = answer.next
         self._turn = turn
@@ -109,6 +130,7 @@ class AsyncPage(_Page[T]):
 
     def __init__(self, answer: PageAnswer[T], turn: "Callable[[str], Awaitable[AsyncPage[T]]]") -> None:
         """`turn` fetches the page at a cursor."""
+        self._answer_type = type(answer)
         self.items = answer.items
         self.next = answer.next
         self._turn = turn

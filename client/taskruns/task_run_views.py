@@ -8,7 +8,7 @@ from uuid import UUID
 
 from anyio.to_thread import run_sync
 
-from taskruns import results
+from taskruns import notebooks, results
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
@@ -111,6 +111,11 @@ class _TaskRunView(Generic[C]):
             f"result={self._result!r}",
         )
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        names = ("task_slug", "map_index", "state", "start_time", "end_time", "duration", "task_run_id", "flow_run_id")
+        return notebooks.record(type(self).__name__, {name: getattr(self, name) for name in names})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _TaskRunView):

@@ -195,9 +195,7 @@ async def test_default_headers_are_sent_with_every_call(connect: Callable[..., A
     assert [request.headers.get("X-Team") for request in requests] == ["data", "data", "ops", None]
     assert [request.headers["User-Agent"][:5] for request in requests] == ["etl/1", "etl/1", "taskr", "taskr"]
     assert len(requests[0].headers.get_list("User-Agent")) == 1
-    shown: list[str] = []
-    await ask(lambda client: (shown.append(repr(client.options)), client.service.health())[1])
-    assert "S3cret" not in shown[0]
+    assert "S3cret" not in repr(Client(default_headers=headers).options)
     bearer = connect(answer, api_key="", default_headers={"Authorization": "Bearer other"})
     await bearer(lambda client: client.service.health())
     assert requests[-1].headers["Authorization"] == "Bearer other"

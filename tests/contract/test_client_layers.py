@@ -28,7 +28,9 @@ OF_HTTP = ("bodies", "client", "deadlines", "exchange", "responses")
 # What each of these modules and packages may import of the client; one that is not here may import all.
 ALONE = {
     "text": set[str](),
-    "pages": {"_generated.types", "errors"},
+    "notebooks": {"text"},
+    "dataframes": {"results"},
+    "pages": {"_generated.types", "dataframes", "errors", "notebooks"},
     "bodies": {"errors", "text"},
     "deadlines": set[str](),
     "models": {"_generated.models"},
@@ -46,8 +48,10 @@ ALONE = {
     "states": {"models", "text"},
     "results": {"errors", "models", "settings", "text"},
     "mapped_results": {"errors", "models", "states"},
-    "task_run_views": {"client", "errors", "mapped_results", "models", "pages", "results", "states"},
-    "flow_run_views": {"client", "errors", "models", "states", "task_run_views"},
+    "task_run_views": {
+        *("client", "errors", "mapped_results", "models", "notebooks", "pages", "results", "states"),
+    },
+    "flow_run_views": {"client", "errors", "models", "notebooks", "states", "task_run_views"},
     "recording.reports": {"models"},
     "recording.lines": {"recording.reports"},
     "recording.spool": {"recording.lines", "recording.reports"},
