@@ -91,12 +91,12 @@ def built(build: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> Cal
             raise TypeError(f"{_operation(build)} has no parameter {name}.{advice}")
     try:
         return build(*args, **kwargs)
-    except ValueError as cause:
-        raise InvalidArgument(str(cause)) from cause
-    except TypeError as cause:
+    except (TypeError, ValueError) as cause:
+        message = str(cause)
         # What Python says of arguments that are missing or too many has the builder's name, which nobody has written.
-        message = str(cause).replace(f"{build.__name__}()", f"{_operation(build)}()", 1)
-        raise TypeError(message) from None
+        if message.startswith(f"{build.__name__}() "):
+            raise TypeError(message.replace(build.__name__, _operation(build), 1)) from None
+        raise InvalidArgument(message) from cause
 
 
 def page_at(call: Call[T], cursor: str) -> Call[T]:

@@ -1,6 +1,6 @@
 """The operations of the service by subject: which builder each method sends, and what makes it safe to repeat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -50,16 +50,22 @@ def _identify(arguments: dict[str, Any]) -> bool:
 
 def _identify_states(arguments: dict[str, Any]) -> bool:
     if "items" in arguments:
-        arguments["items"] = [
-            _with_id(item, f"items[{index}]", TaskRunStateReport) for index, item in enumerate(arguments["items"])
-        ]
+        items = enumerate(_iterable(arguments["items"]))
+        arguments["items"] = [_with_id(item, f"items[{index}]", TaskRunStateReport) for index, item in items]
     return True
 
 
 def _identify_reports(arguments: dict[str, Any]) -> bool:
     if "items" in arguments:
-        arguments["items"] = [_with_ids(item, f"items[{index}]") for index, item in enumerate(arguments["items"])]
+        items = enumerate(_iterable(arguments["items"]))
+        arguments["items"] = [_with_ids(item, f"items[{index}]") for index, item in items]
     return True
+
+
+def _iterable(items: object) -> Iterable[object]:
+    if not isinstance(items, Iterable):
+        raise InvalidArgument(f"items is of type {type(items).__name__}: give a list.")
+    return cast("Iterable[object]", items)
 
 
 def _with_ids(report: object, place: str) -> object:

@@ -114,6 +114,9 @@ async def test_misspelt_members_of_dicts_are_named(ask: Ask) -> None:
             lambda client: client.flow_runs.report(ID, items=[{"task_slug": "a", "states": ["Running"]}]),
             r"items\[0\]\.states\[0\] is of type str: give a StateCreate or a dict of its members\.",
         ),
+        (lambda client: client.flow_runs.report(ID, items=5), r"items is of type int: give a list\."),
+        (lambda client: client.task_runs.set_states(items=None), r"items is of type NoneType: give a list\."),
+        (lambda client: client.task_runs.list_fields(fields=5), "'int' object is not iterable"),
         (
             lambda client: client.task_runs.set_states(items=[None]),
             r"items\[0\] is of type NoneType: give a TaskRunStateReport or a dict of its members\.",
