@@ -366,7 +366,7 @@ def test_verbose_tells_what_is_asked(world: World) -> None:
     for arguments in (["-v", "flow-run", "ls", "-q"], ["flow-run", "ls", "-q", "--verbose"]):
         done = spawn(*arguments, TASKRUNS_URL=world.url)
         assert (done.code, len(done.out.splitlines())) == (0, 4)
-        assert "taskruns: list_flow_run_fields answered 200, request " in done.err
+        assert "taskruns: list_flow_run_fields answered 200 to GET " in done.err
 
 
 def test_letters_that_a_terminal_does_not_know_are_escaped(scratch: Client, url: str) -> None:
