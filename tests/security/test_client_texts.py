@@ -60,9 +60,7 @@ ANSWERS: dict[str, Answer] = {
     "page of a proxy": every_request(response(EVIL.encode(), "502 Bad Gateway", X_Request_Id=IN_HEADER)),
     "something else": every_request(json_response({"items": EVIL, "next": 1})),
     "unknown type": every_request(
-        json_response(
-            {"reference": {"type": EVIL}, "children": None, "next": None, "task_run_id": str(ID), "state": EVIL}
-        )
+        json_response({"reference": {"type": EVIL}, "children": 5, "next": None, "task_run_id": str(ID), "state": EVIL})
     ),
     "not JSON": every_request(response(EVIL.encode(), X_Request_Id=IN_HEADER)),
     "redirect": every_request(response(b"", "302 Found", Location=f"/{IN_HEADER}")),

@@ -327,6 +327,7 @@ def test_flow_run_that_keeps_no_results_keeps_none() -> None:
 def test_result_that_can_not_be_kept_is_said_and_the_task_succeeds(
     storage: Any, value: Any, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "taskruns")
     with flow_run("etl") as run:
         assert task(name="made", result=storage)(lambda: value)() is value
 
