@@ -8,8 +8,13 @@ NEEDED = ("click", "platformdirs", "rich")
 
 def main() -> None:
     """Runs the command line; exits with 0 (done), 1 (could not be done) or 2 (was not asked rightly)."""
-    if any(find_spec(name) is None for name in NEEDED):
-        sys.exit('The command line needs an extra: pip install "taskruns[cli]"')
-    from taskruns.cli.app import run
+    arguments = sys.argv[1:]
+    if all(find_spec(name) is not None for name in NEEDED):
+        from taskruns.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(arguments))
+    if arguments[:1] != ["flush"]:
+        sys.exit("taskruns: Install the extra `cli` of taskruns. Without it there is only `taskruns flush`.")
+    from taskruns.cli.flushing import run_plain
+
+    sys.exit(run_plain(arguments[1:]))

@@ -59,21 +59,17 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
     Recorders leave them in a folder when the service is away. Each goes to the service that it was meant for, or to
     that of --url. Exits with 1 if any is left, was refused or could not be read.
     """
-    from taskruns.cli import output
+    from taskruns.cli import flushing, output
     from taskruns.recording import outbox
-    from taskruns.text import printable
 
     report = outbox.flush(folder, connection.client if "url" in connection.options or connection.profile else None)
-    for problem in report.problems:
-        click.echo(f"{PROGRAM} flush: {printable(problem)}", err=True)
+    for problem in flushing.problem_lines(report):
+        click.echo(problem, err=True)
     if form == "json":
         output.write_json(report)
-    elif not (report.sent or report.refused or report.unreadable or report.left):
-        click.echo("There is nothing to send.")
     else:
-        unreadable = f", {report.unreadable} unreadable" if report.unreadable else ""
-        click.echo(f"Reports: {report.sent} sent, {report.refused} refused{unreadable}. Files left: {report.left}.")
-    return NOT_DONE if report.refused or report.unreadable or report.left else DONE
+        click.echo(flushing.summary(report))
+    return flushing.exit_code(report)
 
 
 @cli.command(examples=("config", "config --profile staging"))

@@ -12,4 +12,4 @@ def extra(module: str, name: str, what: str) -> Any:
         return import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise MissingExtra(f'{what} needs {library}: pip install "taskruns[{name}]"') from error
+        raise MissingExtra(f"{what} needs {library}: install the extra `{name}` of taskruns") from error

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ from taskruns.recording.outbox import Outbox
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report
 from tests.client.cli.running import COMMAND, Ran, opened_terminal, run
 from tests.client.cli.world import HOSTILE, HOSTILE_SHOWN, task
+from tests.service import environment_of
 
 
 def test_flow_runs_are_deleted_without_being_asked(scratch: Client, url: str) -> None:
@@ -93,6 +96,30 @@ def test_reports_that_were_left_are_sent(scratch: Client, url: str, tmp_path: Pa
     assert flushed(tmp_path, url) == (0, "Reports: 2 sent, 0 refused. Files left: 0.\n", "")
     assert scratch.flow_runs.get(id).state == "Running"
     assert flushed(tmp_path, url) == (0, "There is nothing to send.\n", "")
+
+
+def without_extra(*arguments: str) -> Ran:
+    """Runs `taskruns` where what the extra `cli` installs is missing."""
+    program = "import sys; sys.modules.update(click=None, platformdirs=None, rich=None)\n"
+    program += "from taskruns.cli import main; main()"
+    command = [sys.executable, "-W", "error", "-c", program, *arguments]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env=environment_of(TASKRUNS_MAX_RETRIES=0)
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def test_reports_that_were_left_are_sent_without_the_extra(scratch: Client, url: str, tmp_path: Path) -> None:
+    id = uuid4()
+    leave(tmp_path, FlowRunCreated(flow_run_id=id, flow_name="left"))
+    plain = ["flush", "--folder", str(tmp_path)]
+    assert without_extra(*plain, "--url", AWAY) == flushed(tmp_path, AWAY)
+    assert without_extra(*plain, "--url", url) == (0, "Reports: 1 sent, 0 refused. Files left: 0.\n", "")
+    assert scratch.flow_runs.get(id).flow_name == "left"
+    assert without_extra(*plain) == (0, "There is nothing to send.\n", "")
+    wrong = without_extra(*plain, "--url", "no URL")
+    assert (wrong.code, wrong.out, wrong.err.count("\n")) == (1, "", 1)
+    assert wrong.err.startswith("taskruns flush: ")
 
 
 def test_reports_that_are_refused_are_a_failure(url: str, tmp_path: Path) -> None:

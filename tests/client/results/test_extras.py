@@ -54,21 +54,21 @@ print("done")
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("S3Result('flows').write(1)", 'S3Result needs s3fs: pip install "taskruns[s3]"'),
-        ("GCSResult('flows').write(1)", 'GCSResult needs gcsfs: pip install "taskruns[gcs]"'),
-        ("AzureResult('flows').write(1)", 'AzureResult needs adlfs: pip install "taskruns[azure]"'),
-        ("S3Result('flows').exists('x')", 'S3Result needs s3fs: pip install "taskruns[s3]"'),
+        ("S3Result('flows').write(1)", "S3Result needs s3fs: install the extra `s3` of taskruns"),
+        ("GCSResult('flows').write(1)", "GCSResult needs gcsfs: install the extra `gcs` of taskruns"),
+        ("AzureResult('flows').write(1)", "AzureResult needs adlfs: install the extra `azure` of taskruns"),
+        ("S3Result('flows').exists('x')", "S3Result needs s3fs: install the extra `s3` of taskruns"),
         (
             "LocalResult(serializer=PandasSerializer('csv')).write(1)",
-            'PandasSerializer needs pandas: pip install "taskruns[pandas]"',
+            "PandasSerializer needs pandas: install the extra `pandas` of taskruns",
         ),
         (
             "LocalResult(serializer=PandasSerializer('parquet')).write(1)",
-            'PandasSerializer needs pyarrow: pip install "taskruns[pandas]"',
+            "PandasSerializer needs pyarrow: install the extra `pandas` of taskruns",
         ),
         (
             "LocalResult().write(lambda: 1)",
-            'A value of type function needs cloudpickle: pip install "taskruns[pickle]"',
+            "A value of type function needs cloudpickle: install the extra `pickle` of taskruns",
         ),
     ],
 )
@@ -87,7 +87,7 @@ except MissingExtra as error:
     ("value", "told"),
     [
         ("__import__('threading').Lock()", "cannot pickle '_thread.lock' object"),
-        ("__import__('sys')", 'needs cloudpickle: pip install "taskruns[pickle]"'),
+        ("__import__('sys')", "needs cloudpickle: install the extra `pickle` of taskruns"),
     ],
 )
 def test_extra_is_named_only_of_values_that_it_takes(value: str, told: str, home: Path) -> None:
@@ -118,7 +118,7 @@ try:
 except MissingExtra as error:
     print(error)
 """
-    assert python(WITHOUT + tried, home) == 'This pickle needs cloudpickle: pip install "taskruns[pickle]"'
+    assert python(WITHOUT + tried, home) == "This pickle needs cloudpickle: install the extra `pickle` of taskruns"
 
 
 def test_with_its_extra_almost_anything_is_pickled(home: Path) -> None:
