@@ -72,6 +72,25 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
     return flushing.exit_code(report)
 
 
+@cli.command(examples=("demo",))
+@click.pass_obj
+def demo(connection: Connection, /) -> None:
+    """Record three flow runs to try the commands on.
+
+    brave-otter went well, calm-heron failed, and night-1 goes on. The results of their task runs are written to
+    ~/.taskruns/results/demo. A flow run that the service has already stays as it is.
+    """
+    from taskruns import settings
+    from taskruns.cli.demo import FLOW_RUNS, is_recorded, record
+
+    for example in FLOW_RUNS:
+        is_new = not is_recorded(connection.client, example)
+        if is_new:
+            record(connection.client, example, settings.results_folder() / "demo")
+        outcome = f"recorded with {len(example.task_runs)} task runs" if is_new else "there already"
+        click.echo(f"{example.name} ({example.flow_name}) is {outcome}.")
+
+
 @cli.command(examples=("config", "config --profile staging"))
 @click.pass_obj
 def config(connection: Connection, /) -> None:

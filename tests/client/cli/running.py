@@ -92,9 +92,9 @@ class Terminal:
         self.seen = ""
         """All that was written so far."""
 
-    def read_until(self, found: Callable[[str], bool]) -> None:
+    def read_until(self, found: Callable[[str], bool], seconds: float = SECONDS) -> None:
         """Reads what is written until it is enough."""
-        for _ in self._reading():
+        for _ in self._reading(seconds):
             if found(self.seen):
                 return
         raise AssertionError(self.seen)
@@ -112,9 +112,9 @@ class Terminal:
         """Types."""
         os.write(self._screen, text.encode())
 
-    def _reading(self) -> Iterator[None]:
+    def _reading(self, seconds: float = SECONDS) -> Iterator[None]:
         """Reads what comes, for a moment each time, until the process closes the terminal."""
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             yield
             if select.select([self._screen], [], [], 0.1)[0]:
@@ -123,7 +123,7 @@ class Terminal:
                 except OSError:  # how Linux says that the other side is closed
                     return
                 self.seen += data.decode(errors="replace")
-        raise AssertionError(f"It did not end within {SECONDS} s: {self.seen}")
+        raise AssertionError(f"It did not end within {seconds} s: {self.seen}")
 
 
 @contextmanager

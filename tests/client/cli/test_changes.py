@@ -1,14 +1,16 @@
-"""`flow-run rm` and `flush`: the two commands that change something."""
+"""`flow-run rm`, `flush` and `demo`: the commands that change something, other than states."""
 
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from taskruns.cli.demo import FLOW_RUNS
 from taskruns.client import Client
 from taskruns.errors import FlowRunNotFound
 from taskruns.models import StateCreate
@@ -16,7 +18,7 @@ from taskruns.recording.outbox import Outbox
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report
 from tests.client.cli.running import COMMAND, Ran, opened_terminal, run
 from tests.client.cli.world import HOSTILE, HOSTILE_SHOWN, task
-from tests.service import environment_of
+from tests.service import Served, environment_of, served
 
 
 def test_flow_runs_are_deleted_without_being_asked(scratch: Client, url: str) -> None:
@@ -136,3 +138,44 @@ def test_nothing_to_flush_is_said(tmp_path: Path) -> None:
         assert run(*arguments, TASKRUNS_HOME=tmp_path) == (0, "There is nothing to send.\n", "")
     done = run("flush", "--json", TASKRUNS_HOME=tmp_path)
     assert json.loads(done.out) == {"sent": 0, "refused": 0, "unreadable": 0, "left": 0, "problems": []}
+
+
+RECORDED = """\
+brave-otter (etl) is recorded with 6 task runs.
+calm-heron (etl) is recorded with 5 task runs.
+night-1 (nightly) is recorded with 2 task runs.
+"""
+
+
+@pytest.fixture
+def new_service(tmp_path: Path) -> Iterator[Served]:
+    """A service that has recorded nothing."""
+    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path, log_level="error") as service:
+        yield service
+
+
+def test_demo_is_recorded_once(new_service: Served, tmp_path: Path) -> None:
+    environment = {"TASKRUNS_URL": new_service.url, "TASKRUNS_HOME": tmp_path}
+    (tmp_path / "file").touch()
+    unwritable = run("demo", **environment | {"TASKRUNS_HOME": tmp_path / "file"})
+    assert (unwritable.code, unwritable.out, unwritable.err.count("\n")) == (1, "", 1)
+    assert run("demo", **environment) == (0, RECORDED, "")
+    with Client(new_service.url) as client:
+        before = {flow_run.name: (flow_run.state, flow_run.sequence) for flow_run in client.flow_runs.list()}
+        assert {name: state for name, (state, _) in before.items()} == {
+            "brave-otter": "Success",
+            "calm-heron": "Failed",
+            "night-1": "Running",
+        }
+        assert run("demo", **environment) == (0, re.sub("recorded with .*", "there already.", RECORDED), "")
+        assert {run.name: (run.state, run.sequence) for run in client.flow_runs.list()} == before
+        client.flow_runs.delete(FLOW_RUNS[1].id)
+    assert run("demo", **environment).out.splitlines()[1] == RECORDED.splitlines()[1]
+    result = run("task-run", "result", "inc-1", "--flow-run-name", "brave-otter", **environment)
+    assert result == (0, "[{'value': 2}, {'value': 3}, {'value': 4}]\n", "")
+
+
+def test_demo_without_a_service_says_where_it_looked(tmp_path: Path) -> None:
+    away = run("demo", TASKRUNS_URL=AWAY, TASKRUNS_HOME=tmp_path, TASKRUNS_MAX_RETRIES=0)
+    assert (away.code, away.out) == (1, "")
+    assert re.fullmatch(r"taskruns: No answer from http://127.0.0.1:1/.*\n", away.err)

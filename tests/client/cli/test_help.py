@@ -163,7 +163,7 @@ def complete(line: str, **environment: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("taskruns ", ["flow-run", "task-run", "result", "flush", "config", "completion"]),
+        ("taskruns ", ["flow-run", "task-run", "result", "flush", "demo", "config", "completion"]),
         ("taskruns task-run ls --state F", ["Failed", "Finished"]),
         ("taskruns task-run ls --state Failed,fi", ["Failed,Finished"]),
         ("taskruns task-run count --state-group f", ["failed", "finished"]),

@@ -183,7 +183,7 @@ def test_task_run_is_shown_with_its_state_times_duration_and_result(look: Look, 
         "Took": "1m00s",
         "Waited": "2s",
         "Tags": "etl, n1",
-        "Result": f"file://{world.folder}/inc-1.json  (JSONSerializer)",
+        "Result": f"file://{world.folder}/brave-otter/inc-1-1.json  (JSONSerializer, 12 bytes)",
     }
 
 

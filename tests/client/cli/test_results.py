@@ -51,12 +51,20 @@ def test_result_goes_into_a_file(look: Look, tmp_path: Path) -> None:
 
 
 def test_location_is_the_uri_and_nothing_else(look: Look, world: World) -> None:
-    assert look("task-run", "result", "extract-1", "--location") == (0, f"file://{world.folder}/y.json\n", "")
+    assert look("task-run", "result", "extract-1", "--location") == (
+        0,
+        f"file://{world.folder}/calm-heron/extract-1.json\n",
+        "",
+    )
 
 
 def test_locations_of_a_map_are_a_line_for_each_child(look: Look, world: World) -> None:
     # The second has none: its line is empty.
-    assert look("task-run", "result", "inc-1", "--location") == (0, f"file://{world.folder}/inc-0b.json\n\n", "")
+    assert look("task-run", "result", "inc-1", "--location") == (
+        0,
+        f"file://{world.folder}/calm-heron/inc-1-0.json\n\n",
+        "",
+    )
     done = look("task-run", "result", "inc-1", "--location", "--json")
     assert [child["map_index"] for child in json.loads(done.out)] == [0, 1]
     assert json.loads(done.out)[1]["reference"] is None
