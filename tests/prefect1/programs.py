@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,13 @@ class Prefect1:
         """Runs a scenario, `module.function` in the folder `original`, and returns what it told."""
         told = self.home / "told.json"
         told.unlink(missing_ok=True)
+        self.run([str(SCENARIOS), scenario, json.dumps(arguments), str(told)], environment)
+        return json.loads(told.read_bytes())
+
+    def run(self, arguments: Sequence[str], environment: dict[str, str] | None = None) -> str:
+        """Runs its Python with these arguments to a good end, and returns what that printed."""
         done = subprocess.run(
-            [self._python, SCENARIOS, scenario, json.dumps(arguments), told],
+            [self._python, *arguments],
             check=False,
             cwd=self.home,
             env={
@@ -80,4 +86,4 @@ class Prefect1:
             timeout=SECONDS,
         )
         assert done.returncode == 0, done.stdout[-20_000:]
-        return json.loads(told.read_bytes())
+        return done.stdout

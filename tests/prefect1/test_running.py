@@ -1,15 +1,19 @@
 """Flows that the real engine of prefect 1.4.1 runs, as prefect itself and as everybody else sees them."""
 
+import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from taskruns import Client, TaskRunView
 from taskruns.errors import ResultError
+from tests.examples import examples
 from tests.prefect1.programs import Prefect1
 from tests.service import Served
 
+PAGE = Path(__file__).parents[2] / "docs" / "prefect-1.md"
 WIDTH = 12
 FAILED = {"after_boom-1": "TriggerFailed", "boom-1": "Failed"}
 SKIPPED = {"after_skipped-1": "Skipped", "skipped-1": "Skipped"}
@@ -163,3 +167,9 @@ def test_a_thousand_children_are_loaded_end_to_end(prefect1: Prefect1, record_pr
             "Please load the tasks you are interested in individually."
         ),
     }
+
+
+def test_example_of_the_page_runs_and_shows_what_stands_there(prefect1: Prefect1) -> None:
+    (example,) = examples(PAGE)
+    (shown,) = re.findall(r"^print\(.*\)  # (.*)$", example.text, re.MULTILINE)
+    assert prefect1.run(["-c", example.text]).splitlines()[-1] == shown
