@@ -75,7 +75,7 @@ CALM_HERON = DemoFlowRun(
     labels=["prod", "eu"],
     parameters={"day": "2021-05-13", "n": 3},
     begin=datetime(2021, 5, 13, 18, tzinfo=UTC),
-    states=[(RUNNING, 1.0), (FAILED, 4000.0)],
+    states=[(RUNNING, 2.0), (FAILED, 4000.0)],
     task_runs=[
         DemoTaskRun("extract-1", [(RUNNING, 2.0), (SUCCESS, 3.0)], result=[1, 2]),
         DemoTaskRun("inc-1", [(StateType.MAPPED, 4.0)]),

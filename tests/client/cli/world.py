@@ -31,7 +31,7 @@ class World:
         self.hostile()
         for flow_run in FLOW_RUNS:
             # What goes on has no day of its own, and would last a second longer at every look.
-            begin = BEGIN if flow_run.begin else BEGIN + timedelta(seconds=126)
+            begin = BEGIN if flow_run.begin else BEGIN + timedelta(seconds=128)
             record(client, flow_run._replace(begin=begin), folder)
             self.flow_runs[flow_run.name] = flow_run.id
 
@@ -42,6 +42,7 @@ class World:
     def hostile(self) -> None:
         """A flow run whose every text is hostile."""
         found = self.flow_run(HOSTILE, HOSTILE, labels=[HOSTILE], parameters={HOSTILE: HOSTILE})
+        self.client.flow_runs.set_state(found, type="Running", timestamp=BEGIN)
         message, tags = f"It said {HOSTILE}.", [HOSTILE, "a,b"]
         self.report(found, task(HOSTILE, ("Failed", 3.0), message=message, name=HOSTILE, tags=tags))
         self.report(found, task("pickled", ("Success", 4.0), result=self.pickled("pickled", {1, 2})))
