@@ -62,6 +62,7 @@ ALONE = {
         "settings",
     },
     "recording.bounds": set[str](),
+    "recording.tally": {"models", "recording.reports"},
     "recording.progress": {"errors", "models", "recording.bounds", "recording.reports", "results"},
     "recording.deferred": {"recording.progress"},
     "recording.execution": {"recording.deferred", "recording.progress"},

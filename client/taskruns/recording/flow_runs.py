@@ -25,9 +25,10 @@ from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, check_names, safe_para
 from taskruns.recording.futures import running_loop
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.places import Places, names_task_run
-from taskruns.recording.progress import TICK, Emit, Plan, is_stop
-from taskruns.recording.reports import FlowRunCreated, FlowRunState
+from taskruns.recording.progress import TICK, Plan, is_stop
+from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
 from taskruns.recording.submissions import Submissions
+from taskruns.recording.tally import Tally
 from taskruns.results import LocalResult, Storage
 from taskruns.results.folders import mark
 from taskruns.task_run_views import TaskRunView
@@ -134,8 +135,7 @@ class FlowRunRecorder:
         self.process: Final = os.getpid()
         """The process that it is recorded in."""
         self._executor = executor
-        self.emit: Final[Emit] = self._outbox.put
-        """Takes the states of task runs to report."""
+        self._tally = Tally()
 
     @property
     def executor(self) -> Executor | None:
@@ -184,6 +184,11 @@ class FlowRunRecorder:
                 if slug not in self._slugs:
                     self._slugs.add(slug)
                     return slug
+
+    def emit(self, report: TaskRunState) -> None:
+        """Reports the state of a task run."""
+        self._tally.add(report)
+        self._outbox.put(report)
 
     def plan(
         self,
@@ -330,7 +335,7 @@ class FlowRunRecorder:
         elif unseen := self.submissions.count_failed_unseen():
             self._come_to(StateType.FAILED, f"{unseen} submitted tasks failed, and nobody looked.")
         else:
-            self._come_to(StateType.SUCCESS, "All tasks ended as the flow wanted.")
+            self._come_to(StateType.SUCCESS, self._tally.summary())
 
     def _come_to(self, type: StateType, message: str) -> None:
         self._latest = max(datetime.now(UTC), self._latest + TICK)
