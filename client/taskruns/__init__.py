@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from taskruns.flow_run_views import AsyncFlowRunView, FlowRunView
     from taskruns.models import StateGroup, StateType
     from taskruns.recording.flow_runs import FlowRunRecorder, flow_run
+    from taskruns.recording.mapping import unmapped
     from taskruns.recording.progress import Skip, TaskTimedOut
-    from taskruns.recording.tasks import Task, task, unmapped
+    from taskruns.recording.tasks import Task, task
     from taskruns.states import State
     from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
 
@@ -51,7 +52,7 @@ _HOMES = {
     "TimedOut": "errors",
     "flow_run": "recording.flow_runs",
     "task": "recording.tasks",
-    "unmapped": "recording.tasks",
+    "unmapped": "recording.mapping",
 }
 
 __all__ = [

@@ -25,10 +25,11 @@ from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, check_names, safe_para
 from taskruns.recording.futures import running_loop
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.places import Places, names_task_run
-from taskruns.recording.progress import TICK, Plan, is_stop
+from taskruns.recording.progress import TICK, Plan, is_stop, stop_message
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
 from taskruns.recording.submissions import Submissions
 from taskruns.recording.tally import Tally
+from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
 from taskruns.results import LocalResult, Storage
 from taskruns.results.folders import mark
 from taskruns.task_run_views import TaskRunView
@@ -136,6 +137,7 @@ class FlowRunRecorder:
         """The process that it is recorded in."""
         self._executor = executor
         self._tally = Tally()
+        self._listens = False
 
     @property
     def executor(self) -> Executor | None:
@@ -275,6 +277,7 @@ class FlowRunRecorder:
         self._token = _current.set(self)
         self._outbox.put(self._created)
         self._come_to(StateType.RUNNING, "Running flow.")
+        self._listens = listen()
         return self
 
     def __exit__(
@@ -282,16 +285,22 @@ class FlowRunRecorder:
     ) -> None:
         if self._is_left():
             return
-        self._withdraw(error)
-        try:
-            self.submissions.wait()
-        except BaseException as stop:
-            self._stop(stop)
-            raise
-        # What this thread's own event loop executes goes on when this block has ended.
-        self.submissions.call_at_end(partial(self._end, error))
-        if not (error is not None and is_stop(error)) and running_loop() is None:
-            self.flush()
+        with self._listening():
+            self._withdraw(error)
+            try:
+                self.submissions.wait(self._patience())
+            except BaseException as stop:
+                self._withdraw(stop)
+                try:
+                    if not _is_stopped(error):  # a second Ctrl-C ends the waiting
+                        self.submissions.wait(self._patience())
+                finally:
+                    self.submissions.call_at_end(partial(self._end, stop))
+                raise
+            # What this thread's own event loop executes goes on when this block has ended.
+            self.submissions.call_at_end(partial(self._end, error))
+            if not _is_stopped(error) and running_loop() is None:
+                self.flush()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -301,15 +310,34 @@ class FlowRunRecorder:
     ) -> None:
         if self._is_left():
             return
-        self._withdraw(error)
+        with self._listening():
+            self._withdraw(error)
+            try:
+                await self.submissions.wait_async(self._patience())
+            except BaseException as stop:
+                self._withdraw(stop)
+                try:
+                    if not _is_stopped(error):
+                        await self.submissions.wait_async(self._patience())
+                finally:
+                    self.submissions.call_at_end(partial(self._end, stop))
+                raise
+            self._end(error)
+            if not _is_stopped(error):
+                await run_sync(self.flush)
+
+    @contextmanager
+    def _listening(self) -> Generator[None, None, None]:
+        """Listens to SIGTERM to the end, if it does at all."""
         try:
-            await self.submissions.wait_async()
-        except BaseException as stop:
-            self._stop(stop)
-            raise
-        self._end(error)
-        if not (error is not None and is_stop(error)):
-            await run_sync(self.flush)
+            yield
+        finally:
+            if self._listens:
+                stop_listening()
+
+    def _patience(self) -> float | None:
+        """How many seconds to wait for what was submitted; None: as long as it takes."""
+        return TERMINATION_SECONDS if self._listens and has_come() else None
 
     def _is_left(self) -> bool:
         """Ends the context of tasks; whether that is all, as in the copy of a forked process, without its threads."""
@@ -318,18 +346,14 @@ class FlowRunRecorder:
                 _current.reset(self._token)
         return self.process != os.getpid()
 
-    def _stop(self, stop: BaseException) -> None:
-        """Ends it while it waits for what was submitted."""
-        self._withdraw(stop)
-        self.submissions.call_at_end(partial(self._end, stop))
-
     def _withdraw(self, error: BaseException | None) -> None:
         if error is not None:
             self.submissions.withdraw(is_stop=is_stop(error))
 
     def _end(self, error: BaseException | None) -> None:
         if error is not None and is_stop(error):
-            self._come_to(StateType.CANCELLED, f"Stopped by {type(error).__name__}.")
+            self.submissions.abandon(stop_message(error))
+            self._come_to(StateType.CANCELLED, stop_message(error))
         elif error is not None:
             self._come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
         elif unseen := self.submissions.count_failed_unseen():
@@ -346,3 +370,8 @@ class FlowRunRecorder:
 
     def __repr__(self) -> str:
         return f"<flow run {self.flow_run_id} of {self._created.flow_name!r}>"
+
+
+def _is_stopped(error: BaseException | None) -> bool:
+    """Whether somebody stopped the block that an error has left."""
+    return error is not None and is_stop(error)

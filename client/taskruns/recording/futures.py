@@ -181,6 +181,10 @@ class TaskFuture(WatchedFuture[R]):
         inner = self._inner
         return inner is not None and inner.cancel()
 
+    def abandon(self, message: str) -> None:
+        """Reports the task run as Cancelled, though it has begun; if it succeeds nevertheless, that counts more."""
+        self._report(StateType.CANCELLED, message)
+
     def _settle(self, inner: Future[Outcome[R]]) -> None:
         # Dask would run it once more, were a worker to die with a result that somebody still refers to.
         self._inner = None

@@ -15,6 +15,7 @@ from taskruns.errors import ResultError, TaskRunsError
 from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, safe_json, safe_repr, safe_text
 from taskruns.recording.reports import TaskRunState
+from taskruns.recording.termination import Terminated
 from taskruns.results import Storage
 
 Emit: TypeAlias = Callable[[TaskRunState], None]
@@ -57,8 +58,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         timestamp: datetime,
         result: dict[str, Any] | None = None,
         details: dict[str, Any] | None = None,
+        *,
+        force: bool = False,
     ) -> TaskRunState:
-        """A state of this task run, to report."""
+        """A state of this task run, to report; `force`: it holds whatever state the task run had before."""
         return TaskRunState(
             flow_run_id=self.flow_run_id,
             task_slug=self.task_slug,
@@ -72,6 +75,7 @@ class Plan(Struct, frozen=True, kw_only=True):
                 timestamp=timestamp,
                 result=UNSET if result is None else result,
                 details=UNSET if details is None else details,
+                force=force or UNSET,
             ),
         )
 
@@ -95,10 +99,11 @@ class Progress:
         *,
         result: dict[str, Any] | None = None,
         details: dict[str, Any] | None = None,
+        force: bool = False,
     ) -> None:
         """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
         self._latest = max(datetime.now(UTC), self._latest + TICK)
-        self._emit(self.plan.state(type, message, self._latest, result, details))
+        self._emit(self.plan.state(type, message, self._latest, result, details, force=force))
 
     @property
     def is_begun(self) -> bool:
@@ -121,7 +126,7 @@ class Progress:
             nothing = results.wire(results.ConstantResult(None).write(None))
             self.come_to(StateType.SKIPPED, _message(error) or "The task was not needed.", result=nothing)
         elif is_stop(error):
-            self.come_to(StateType.CANCELLED, f"Stopped by {type(error).__name__}.")
+            self.come_to(StateType.CANCELLED, stop_message(error))
         elif isinstance(error, Exception) and self._tries <= self.plan.max_retries:
             return self._retry(error)
         elif error is self._late:
@@ -139,6 +144,10 @@ class Progress:
     def cancel(self) -> None:
         """Somebody took the task run back before it began."""
         self.come_to(StateType.CANCELLED, "Cancelled.")
+
+    def stop(self, error: BaseException) -> None:
+        """Somebody stopped the map that the task run is the parent of: it was Mapped, and is no success any more."""
+        self.come_to(StateType.CANCELLED, stop_message(error), force=True)
 
     def late(self) -> TaskTimedOut:
         """The try took too long: the error to raise. That of a task that this one calls is an error like any other."""
@@ -165,10 +174,15 @@ class Progress:
 
 
 def is_stop(error: BaseException) -> bool:
-    """Whether somebody wanted it to stop: Ctrl-C, a cancelled coroutine, an exit without an error."""
+    """Whether somebody wanted it to stop: Ctrl-C, SIGTERM, a cancelled coroutine, an exit without an error."""
     if isinstance(error, SystemExit):
-        return error.code in (None, 0)
+        return isinstance(error, Terminated) or error.code in (None, 0)
     return not isinstance(error, Exception)
+
+
+def stop_message(error: BaseException) -> str:
+    """The message of what an error has stopped."""
+    return f"Stopped by {'SIGTERM' if isinstance(error, Terminated) else type(error).__name__}."
 
 
 def _message(error: Exception) -> str:

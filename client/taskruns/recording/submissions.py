@@ -1,13 +1,14 @@
 """What was submitted in a flow run: it ends after all of it, and fails by what failed and nobody looked at."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from taskruns.recording.futures import Watch, WatchedFuture, WatchedTask, running_loop
+from taskruns.recording.futures import TaskFuture, Watch, WatchedFuture, WatchedTask, running_loop
 
 Submitted: TypeAlias = WatchedFuture[Any] | WatchedTask[Any]
 
@@ -49,19 +50,34 @@ class Submissions:
         for submitted in pending:
             submitted.withdraw(is_stop=is_stop)
 
-    def wait(self) -> None:
-        """Waits until all has ended, except for what no event loop executes while this thread waits."""
+    def wait(self, seconds: float | None = None) -> None:
+        """Waits until all has ended, at most so long.
+
+        What no event loop executes while this thread waits does not count.
+        """
         own = running_loop()
+        end = None if seconds is None else time.monotonic() + seconds
         with self._changed:
             # An event loop that stops for good says nothing.
             while any(one.loop is None or (one.loop is not own and one.loop.is_running()) for one in self._pending):
-                self._changed.wait(LOOP_SECONDS)
+                left = LOOP_SECONDS if end is None else min(LOOP_SECONDS, end - time.monotonic())
+                if left <= 0:
+                    return
+                self._changed.wait(left)
 
-    async def wait_async(self) -> None:
-        """Waits until all has ended, without blocking the event loop."""
+    async def wait_async(self, seconds: float | None = None) -> None:
+        """Waits until all has ended, without blocking the event loop; at most so long."""
         if self._pending:
             # With a place of its own: the tasks that it waits for need those that there are.
-            await run_sync(self.wait, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+            await run_sync(self.wait, seconds, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+
+    def abandon(self, message: str) -> None:
+        """Reports what goes on in executors as Cancelled: nobody waits for it any more."""
+        with self._changed:
+            pending = list(self._pending)
+        for submitted in pending:
+            if isinstance(submitted, TaskFuture):
+                submitted.abandon(message)
 
     def call_at_end(self, function: Callable[[], None]) -> None:
         """Calls a function once all has ended that an event loop executes; now, if there is nothing of that."""

@@ -5,29 +5,20 @@ import copyreg
 import inspect
 import pickle
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, update_wrapper
 from importlib import import_module
-from typing import Any, Generic, Never, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, Never, ParamSpec, TypeVar, cast, overload
 
-from taskruns.models import StateType
 from taskruns.recording.bounds import NAME_MOST, check_names
 from taskruns.recording.deferred import kind_of
 from taskruns.recording.execution import execute, execute_async
 from taskruns.recording.flow_runs import DEFAULT, FlowRunRecorder, ResultOption, current_flow_run
-from taskruns.recording.futures import (
-    Outcome,
-    WatchedFuture,
-    WatchedTask,
-    outcome_of,
-    outcome_of_async,
-    running_loop,
-    settled,
-    values,
-)
+from taskruns.recording.futures import Outcome, WatchedFuture, WatchedTask, outcome_of, running_loop, settled
+from taskruns.recording.mapping import Call, MapRun, calls_of, unmapped
 from taskruns.recording.progress import Plan, Progress
 from taskruns.recording.workers import Job, in_executor
 
@@ -36,8 +27,6 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
-Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
-
 _by_value: ContextVar[bool] = ContextVar("taskruns_by_value", default=False)
 
 _going: set["asyncio.Task[Any]"] = set()
@@ -45,14 +34,6 @@ _going: set["asyncio.Task[Any]"] = set()
 
 NUMBER_ROOM = 15
 """How many characters of a slug are left for the number at its end."""
-
-
-class unmapped(Generic[T]):  # noqa: N801 # it reads as a word of the call: inc.map(xs, unmapped(3))
-    """An argument of `map` that is the same for all children."""
-
-    def __init__(self, value: T) -> None:
-        """The value for all of them."""
-        self.value = value
 
 
 class Task(Generic[P, R_co]):
@@ -133,46 +114,20 @@ class Task(Generic[P, R_co]):
         Raises:
             ValueError: If the iterables are not of the same length.
         """
-        calls = _calls(iterables, named)
+        calls = calls_of(iterables, named)
         run = current_flow_run()
         if self.is_async:
             return self._map_async(run, calls)
         if run is None:
             return [self.function(*args, **kwargs) for args, kwargs in calls]
-        plans = self._plan_map(run, len(calls))
-        if run.executor is not None:
-            jobs = [self._job(plan, *call) for plan, call in zip(plans, calls, strict=True)]
-            futures = [in_executor(run, run.executor, job) for job in jobs]
-            try:
-                return values([outcome_of(future.result) for future in futures], plans)
-            except BaseException:  # Ctrl-C, or an exit: those that have not begun are not wanted any more
-                for future in futures:
-                    future.cancel()
-                raise
-        outcomes: list[Outcome[Any]] = []
-        try:
-            for plan, call in zip(plans, calls, strict=True):
-                outcomes.append(outcome_of(partial(self._execute, Progress(plan, run.emit), *call)))
-        except BaseException:
-            for plan in plans[len(outcomes) + 1 :]:
-                Progress(plan, run.emit).cancel()
-            raise
-        return values(outcomes, plans)
+        map_run = self._map_run(run, calls)
+        return map_run.execute() if run.executor is None else map_run.execute_in(run.executor)
 
     async def _map_async(self, run: FlowRunRecorder | None, calls: list[Call]) -> list[Any]:
         if run is None:
             function: Callable[..., Awaitable[Any]] = cast(Any, self.function)
             return list(await asyncio.gather(*(function(*args, **kwargs) for args, kwargs in calls)))
-        plans = self._plan_map(run, len(calls))
-        progresses = [Progress(plan, run.emit) for plan in plans]
-        children = (self._execute(progress, *call) for progress, call in zip(progresses, calls, strict=True))
-        try:
-            return values(await asyncio.gather(*map(outcome_of_async, children)), plans)
-        except asyncio.CancelledError:
-            for progress in progresses:
-                if not progress.is_begun:
-                    progress.cancel()
-            raise
+        return await self._map_run(run, calls).execute_async()
 
     @overload
     def submit(self: "Task[P, Never]", *args: P.args, **kwargs: P.kwargs) -> Any: ...
@@ -243,15 +198,12 @@ class Task(Generic[P, R_co]):
             result=result,
         )
 
-    def _plan_map(self, run: FlowRunRecorder, width: int) -> list[Plan]:
-        """Makes the parent of a map, which is Mapped, and its children."""
+    def _map_run(self, run: FlowRunRecorder, calls: list[Call]) -> MapRun:
+        """Makes the parent of a map and its children."""
         slug = self._slug(run)
         parent = self._plan(run, slug, result=None)
-        children = [self._plan(run, slug, index, result=self.result) for index in range(width)]
-        for plan in (parent, *children):
-            run.announce(plan)
-        Progress(parent, run.emit).come_to(StateType.MAPPED, f"Mapped over {width} items.")
-        return children
+        plans = [self._plan(run, slug, index, result=self.result) for index in range(len(calls))]
+        return MapRun(run, parent, [self._job(plan, *call) for plan, call in zip(plans, calls, strict=True)])
 
     def __reduce__(self) -> Any:
         """Pickles as its name where another process can import it, and otherwise as the function that it is.
@@ -359,18 +311,3 @@ def _is_function(is_kind: Callable[[object], bool], function: object) -> bool:
 
 def _seconds(duration: float | timedelta) -> float:
     return duration.total_seconds() if isinstance(duration, timedelta) else duration
-
-
-def _calls(iterables: Sequence[Any], named: dict[str, Any]) -> list[Call]:
-    """The arguments of each child."""
-    columns = [*iterables, *named.values()]
-    mapped = {place: list(column) for place, column in enumerate(columns) if not isinstance(column, unmapped)}
-    widths = {len(items) for items in mapped.values()}
-    if len(widths) != 1:
-        told = f"they have {sorted(widths)} items" if widths else "all are unmapped"
-        raise ValueError(f"map needs iterables of one length, and {told}.")
-    (width,) = widths
-    filled = [mapped[place] if place in mapped else [column.value] * width for place, column in enumerate(columns)]
-    plain = len(iterables)
-    rows: list[tuple[Any, ...]] = list(zip(*filled, strict=True))
-    return [(row[:plain], dict(zip(named, row[plain:], strict=True))) for row in rows]

@@ -123,6 +123,19 @@ async def test_flow_run_says_how_many_async_task_runs_failed() -> None:
     assert await asyncio.to_thread(state, run) == '<Success: "1 of 4 task runs succeeded (3 Failed).">'
 
 
+def test_map_that_was_stopped_counts_its_children_alone() -> None:
+    with flow_run("etl") as run:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.map([1, 2, 3])
+        inverse(1)
+    assert state(run) == '<Success: "1 of 4 task runs succeeded (3 Cancelled).">'
+
+
+@task(result=None)
+def interrupted(x: int) -> None:
+    raise KeyboardInterrupt
+
+
 def test_error_that_leaves_the_flow_is_what_its_state_says() -> None:
     with pytest.raises(ZeroDivisionError), flow_run("etl") as run:
         inverse(0)

@@ -420,7 +420,11 @@ def test_ctrl_c_in_a_child_stops_the_map() -> None:
     with pytest.raises(KeyboardInterrupt), flow_run("etl") as run:
         fail.map([KeyboardInterrupt(), ValueError("never")])
 
-    assert list(task_runs(run).values()) == [StateType.MAPPED, StateType.CANCELLED, StateType.CANCELLED]
+    assert list(task_runs(run).values()) == [StateType.CANCELLED] * 3
+    assert history(run, "fail-1")[1:] == [
+        (StateType.MAPPED, "Mapped over 2 items."),
+        (StateType.CANCELLED, "Stopped by KeyboardInterrupt."),
+    ]
     assert history(run, "fail-1", 1) == [(PENDING, "Waiting to run."), (StateType.CANCELLED, "Cancelled.")]
 
 
