@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, update_wrapper
 from importlib import import_module
-from typing import Any, Generic, Never, ParamSpec, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
 
 from taskruns.recording.bounds import NAME_MOST, check_names
 from taskruns.recording.deferred import kind_of
@@ -23,6 +23,7 @@ from taskruns.recording.progress import Plan, Progress
 from taskruns.recording.workers import Job, in_executor
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
@@ -52,9 +53,13 @@ class Task(Generic[P, R_co]):
         timeout: float | timedelta | None,
     ) -> None:
         """See `task`."""
+        plain = _plain(function)
+        if not callable(plain):
+            raise TypeError(f"task takes a function or a method, and this is a {type(function).__name__}.")
         # First, as it brings along the attributes of the function, whatever their names.
-        update_wrapper(self, function)
+        update_wrapper(self, plain)
         self.function = function
+        self._origin: tuple[Task[..., Any], object, type | None] | None = None
         # An object that can be called may have no name of its own.
         self.name = getattr(function, "__name__", type(function).__name__) if name is None else name
         self.tags = tuple(sorted(set(tags)))
@@ -63,7 +68,10 @@ class Task(Generic[P, R_co]):
         self.max_retries = max_retries
         self.retry_delay = _seconds(retry_delay)
         self.timeout = None if timeout is None else _seconds(timeout)
-        self.is_async = _is_function(inspect.iscoroutinefunction, function)
+        self.is_async = _is_function(inspect.iscoroutinefunction, plain)
+        self.is_generator = any(
+            _is_function(kind, plain) for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+        )
         self._check()
 
     def _check(self) -> None:
@@ -74,11 +82,7 @@ class Task(Generic[P, R_co]):
             raise ValueError(f"max_retries and retry_delay of {self.name} have to be 0 or more.")
         if self.timeout is not None and self.timeout <= 0:
             raise ValueError(f"The timeout of {self.name} has to be more than 0 seconds.")
-        if any(_is_function(kind, self.function) for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
-            self._check_generator()
-
-    def _check_generator(self) -> None:
-        if self.max_retries or self.timeout is not None:
+        if self.is_generator and (self.max_retries or self.timeout is not None):
             raise ValueError(
                 f"{self.name} is a generator, which has neither max_retries nor a timeout: what it has yielded is with "
                 "its caller already. Make a task of a function that returns a list."
@@ -87,6 +91,20 @@ class Task(Generic[P, R_co]):
     @property
     def _base(self) -> str:
         return "-".join((self.name, *self.tags)) if self.slug is None else self.slug
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self: "Task[Concatenate[Any, Q], T]", instance: object, owner: type | None = None) -> "Task[Q, T]": ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Binds the task of a method to an object or a class, as its function would be bound."""
+        bind = getattr(type(self.function), "__get__", None)
+        function = self.function if bind is None else bind(self.function, instance, owner)
+        if function is self.function:
+            return self
+        bound: Task[..., Any] = object.__new__(type(self))
+        vars(bound).update(vars(self), __wrapped__=function, function=function, _origin=(self, instance, owner))
+        return bound
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Calls the function; inside a flow run as a task run."""
@@ -210,10 +228,12 @@ class Task(Generic[P, R_co]):
 
         A task of a program goes as both: a process of multiprocessing has the program, a worker elsewhere has not.
         """
+        if self._origin is not None:
+            return _bound, self._origin
         module, name = self.function.__module__, self.function.__qualname__
         named = _found(module, name) is self
         if named and module != "__main__":
-            return name
+            return _imported, (module, name)
         if _by_value.get():
             return copyreg.__newobj__, (type(self),), self.__dict__  # type: ignore[attr-defined]
         token = _by_value.set(True)
@@ -289,6 +309,15 @@ def task(
     return decorate if function is None else decorate(function)
 
 
+def _bound(task: Task[..., Any], instance: object, owner: type | None) -> Any:
+    return task.__get__(instance, owner)
+
+
+def _imported(module: str, name: str) -> object:
+    import_module(module)
+    return _found(module, name)
+
+
 def _unpickled(name: str | None, pickled: bytes | None) -> Any:
     if name is not None and isinstance(_found("__main__", name), Task):
         return _found("__main__", name)
@@ -300,8 +329,13 @@ def _unpickled(name: str | None, pickled: bytes | None) -> Any:
 def _found(module: str, qualname: str) -> object:
     found: object = sys.modules.get(module)
     for name in qualname.split("."):
-        found = getattr(found, name, None)
-    return found
+        found = inspect.getattr_static(found, name, None)
+    return _plain(found)
+
+
+def _plain(function: object) -> object:
+    """The function of a class method or a static method; any other object itself."""
+    return cast(Any, function).__func__ if isinstance(function, classmethod | staticmethod) else function
 
 
 def _is_function(is_kind: Callable[[object], bool], function: object) -> bool:

@@ -72,9 +72,9 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 def _end(process: int) -> None:
     """Ends the process by the signal, as its supervisor expects, after all else that is done at its end."""
     if process == os.getpid():
-        # This is called first, as it was registered last.
+        # This is called first, as it was registered last. multiprocessing ends its processes with this function too.
         atexit.unregister(_end)
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
         _kill()
 
 
