@@ -55,7 +55,7 @@ ALONE = {
     "recording.reports": {"models"},
     "recording.lines": {"recording.reports"},
     "recording.spool": {"recording.lines", "recording.reports"},
-    "recording.sending": {"client", "errors", "recording.reports", "recording.spool", "text"},
+    "recording.sending": {"client", "errors", "models", "recording.reports", "recording.spool", "text"},
     "recording.leftovers": {"client", "errors", "recording.sending", "recording.spool"},
     "recording.outbox": {
         *("client", "errors", "recording.leftovers", "recording.reports", "recording.sending", "recording.spool"),
@@ -76,6 +76,15 @@ ALONE = {
     "recording.execution": {"recording.deferred", "recording.progress"},
     "recording.futures": {"models", "recording.bounds", "recording.progress", "recording.reports"},
     "recording.submissions": {"recording.futures"},
+    "recording.ids": set[str](),
+    "recording.existing": {
+        "client",
+        "errors",
+        "models",
+        "recording.progress",
+        "recording.reports",
+        "recording.sending",
+    },
     "recording.places": {"recording.progress", "results"},
 }
 # Where what only an extra brings is imported at the top; elsewhere it is in functions.

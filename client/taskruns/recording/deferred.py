@@ -55,6 +55,7 @@ class RecordedGenerator(Generator[Any, Any, Any]):
     def __init__(self, generator: Generator[Any, Any, Any], progress: Progress) -> None:
         """Goes on as `generator` does."""
         self._generator = generator
+        self._progress = progress
         self._end = _Recorded(progress)
 
     def send(self, value: Any) -> Any:
@@ -67,7 +68,8 @@ class RecordedGenerator(Generator[Any, Any, Any]):
 
     def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
         try:
-            return resume(value)
+            with self._progress.active():
+                return resume(value)
         except StopIteration:
             self._end.succeed()
             raise
@@ -88,6 +90,7 @@ class RecordedAsyncGenerator(AsyncGenerator[Any, Any]):
     def __init__(self, generator: AsyncGenerator[Any, Any], progress: Progress) -> None:
         """Goes on as `generator` does."""
         self._generator = generator
+        self._progress = progress
         self._end = _Recorded(progress)
 
     async def asend(self, value: Any) -> Any:
@@ -100,7 +103,8 @@ class RecordedAsyncGenerator(AsyncGenerator[Any, Any]):
 
     async def _step(self, item: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return await item
+            with self._progress.active():
+                return await item
         except StopAsyncIteration:
             self._end.succeed()
             raise

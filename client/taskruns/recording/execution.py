@@ -29,7 +29,8 @@ def execute(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str,
     while True:
         try:
             progress.begin()
-            value = _in_time(function, args, kwargs, progress)
+            with progress.active():
+                value = _in_time(function, args, kwargs, progress)
         except BaseException as error:
             if (delay := progress.fail(error)) is None:
                 if isinstance(error, Skip):
@@ -91,7 +92,7 @@ async def execute_async(
 
 
 async def _in_time_async(awaitable: Awaitable[T], progress: Progress) -> T:
-    with anyio.move_on_after(progress.plan.timeout):
+    with progress.active(), anyio.move_on_after(progress.plan.timeout):
         return await awaitable
     raise progress.late()
 

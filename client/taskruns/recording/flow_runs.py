@@ -1,6 +1,5 @@
 """Records a flow run: `with flow_run("etl") as run:` makes one, and tasks that are called inside report to it."""
 
-import logging
 import os
 import threading
 from collections import Counter
@@ -11,20 +10,23 @@ from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 from anyio.to_thread import run_sync
+from msgspec.structs import replace
 
 from taskruns.client import Client, default_client
-from taskruns.errors import ResultError, TaskRunsError
+from taskruns.errors import ResultError
 from taskruns.flow_run_views import FlowRunView
 from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, check_names, safe_parameters, safe_repr, safe_text
+from taskruns.recording.existing import RUNNING_MESSAGE, Entry, enter, flow_run_id_of, new_mark, parents_of
 from taskruns.recording.futures import running_loop
+from taskruns.recording.ids import new_task_run_id
 from taskruns.recording.outbox import outbox_of
-from taskruns.recording.places import Places, names_task_run
+from taskruns.recording.places import DEFAULT, Default, Places, ResultOption
 from taskruns.recording.progress import TICK, Plan, is_stop, stop_message
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
 from taskruns.recording.submissions import Submissions
@@ -32,32 +34,20 @@ from taskruns.recording.tally import Tally
 from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
 from taskruns.results import LocalResult, Storage
 from taskruns.results.folders import mark
-from taskruns.task_run_views import TaskRunView
 
 LOOK_SECONDS = 10.0
 """How long `view` waits for what was reported before it to be sent."""
 
 
-class Default:
-    """Says of a `result` that it was not given."""
-
-    def __repr__(self) -> str:
-        return "LocalResult()"
-
-
-DEFAULT: Final = Default()
-ResultOption: TypeAlias = Storage | Default | None
-
-_log = logging.getLogger("taskruns")
 _current: ContextVar["FlowRunRecorder | None"] = ContextVar("taskruns_flow_run", default=None)
 _in_executor: ContextVar[bool] = ContextVar("taskruns_in_executor", default=False)
 
 _recorders: WeakValueDictionary[UUID, "FlowRunRecorder"] = WeakValueDictionary()
 
 
-def recording(flow_run_id: UUID) -> "FlowRunRecorder | None":
-    """The recorder of a flow run, if it is one of this process."""
-    return _recorders.get(flow_run_id)
+def recording(recorder_id: UUID) -> "FlowRunRecorder | None":
+    """A recorder of this process, while somebody refers to it."""
+    return _recorders.get(recorder_id)
 
 
 def current_flow_run() -> "FlowRunRecorder | None":
@@ -73,6 +63,8 @@ def flow_run(
     name: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     labels: Sequence[str] = (),
+    id: UUID | str | None = None,
+    idempotency_key: str | None = None,
     executor: Executor | None = None,
     result: ResultOption = DEFAULT,
     client: Client | None = None,
@@ -88,24 +80,31 @@ def flow_run(
         parameters: What it runs with. What JSON cannot say, such as NaN, is kept as its repr; what is larger than the
             service takes is shortened.
         labels: Labels of the run.
+        id: The id of a flow run to record into. If it is Running, whoever began it ends it; otherwise this block
+            begins and ends it. It keeps its name, parameters and labels.
+        idempotency_key: The same for the flow run with this key of this flow, which is created if there is none.
         executor: Where `map` and `submit` run tasks: threads, processes, a Dask cluster; not given: here, in turn.
         result: Where the results of tasks are kept that do not say so themselves; None: nowhere.
         client: The service to report to; not given: that of the environment.
 
     Raises:
-        ValueError: If a name or a label is not 1 to 255 characters long, or has some that no database takes.
+        ValueError: If a name, a label or a key is not 1 to 255 characters long, or has some that no database takes; if
+            the id is no UUID, or both an id and a key are given.
     """
     check_names("The name of a flow", flow_name)
     check_names("The name of a flow run", *(() if name is None else (name,)))
     check_names("A label", *labels)
+    check_names("An idempotency key", *(() if idempotency_key is None else (idempotency_key,)))
     return FlowRunRecorder(
         FlowRunCreated(
-            flow_run_id=uuid4(),
+            flow_run_id=flow_run_id_of(flow_name, id, idempotency_key),
             flow_name=flow_name,
             name=name,
             parameters=safe_parameters(parameters or {}),
             labels=list(labels),
+            idempotency_key=idempotency_key,
         ),
+        may_exist=not (id is None and idempotency_key is None),
         executor=executor,
         result=LocalResult() if isinstance(result, Default) else result,
         client=client or default_client(),
@@ -116,7 +115,13 @@ class FlowRunRecorder:
     """A flow run that is being recorded; see `flow_run`."""
 
     def __init__(
-        self, created: FlowRunCreated, *, executor: Executor | None, result: Storage | None, client: Client
+        self,
+        created: FlowRunCreated,
+        *,
+        may_exist: bool,
+        executor: Executor | None,
+        result: Storage | None,
+        client: Client,
     ) -> None:
         """Nothing is reported before it is entered."""
         self._created = created
@@ -128,16 +133,19 @@ class FlowRunRecorder:
         self.submissions: Final = Submissions()
         """What was submitted in it."""
         self._places = Places()
-        self._is_marked = False
         self._lock = threading.Lock()
-        _recorders[created.flow_run_id] = self
+        self.recorder_id: Final = uuid4()
+        """What this recorder is known by in its process."""
+        _recorders[self.recorder_id] = self
+        self._may_exist = may_exist
+        self._reports_states, self._mark = True, ""
         self._token: Token[FlowRunRecorder | None] | None = None
         self._latest = datetime.min.replace(tzinfo=UTC)
         self.process: Final = os.getpid()
         """The process that it is recorded in."""
         self._executor = executor
         self._tally = Tally()
-        self._listens = False
+        self._is_entered = self._is_marked = self._listens = False
 
     @property
     def executor(self) -> Executor | None:
@@ -177,6 +185,7 @@ class FlowRunRecorder:
 
     def slug_of(self, base: str, *, counted: bool) -> str:
         """The slug of the next task run of a task: numbered from 1, or plain the first time and then from 2."""
+        base = f"{base}-{self._mark}" if self._mark else base
         with self._lock:
             while True:
                 self._numbers[base] += 1
@@ -211,17 +220,20 @@ class FlowRunRecorder:
         """
         storage = self._result if isinstance(result, Default) else result
         made = datetime.now(UTC)
+        task_run_id = new_task_run_id(self.id)
         fields: dict[str, Any] = {
             "date": made,
             "flow_name": self._created.flow_name,
             "flow_run_id": self.flow_run_id,
             "task_name": task_name,
+            "task_run_id": str(task_run_id),
             "task_slug": task_slug,
             "map_index": map_index,
             "parameters": self._created.parameters,
         }
         plan = Plan(
             flow_run_id=self.id,
+            task_run_id=task_run_id,
             task_slug=task_slug,
             map_index=map_index,
             task_name=task_name,
@@ -248,18 +260,6 @@ class FlowRunRecorder:
     def announce(self, plan: Plan) -> None:
         """Reports that a task run is Pending."""
         self.emit(plan.state(StateType.PENDING, "Waiting to run.", plan.made))
-        if names_task_run(plan.result):
-            plan.fields["task_run_id"] = self._task_run_id(plan.task_slug, plan.map_index)
-
-    def _task_run_id(self, task_slug: str, map_index: int) -> str:
-        """The id that the service made for a task run; without the service a name that is as unique."""
-        client = self._client.with_options(timeout=LOOK_SECONDS, max_retries=0)
-        try:
-            if self.flush():
-                return TaskRunView.from_task_slug(task_slug, self.id, map_index, client=client).task_run_id
-        except TaskRunsError as error:
-            _log.warning("The id of %s is not known for its result: %s", task_slug, error)
-        return f"{self.id}-{task_slug}-{map_index}"
 
     @contextmanager
     def active(self, *, in_executor: bool = False) -> Generator[None, None, None]:
@@ -272,13 +272,37 @@ class FlowRunRecorder:
             _in_executor.reset(tokens[1])
 
     def __enter__(self) -> Self:
-        if self._token is not None:
-            raise RuntimeError("A flow run is recorded once: call flow_run again for another one.")
-        self._token = _current.set(self)
-        self._outbox.put(self._created)
-        self._come_to(StateType.RUNNING, "Running flow.")
-        self._listens = listen()
+        self._prepare()
+        self._begin(self._find() if self._may_exist else None)
         return self
+
+    def _find(self) -> Entry | None:
+        self.flush()  # It may be a flow run of this process.
+        return enter(self._client, self._created)
+
+    def _prepare(self) -> None:
+        if self._is_entered:
+            raise RuntimeError("A flow run is recorded once: call flow_run again for another one.")
+        self._is_entered = True
+        outer = _current.get()  # that of a forked process too, which begins flow runs of its own
+        self._created = replace(self._created, context=parents_of(None if outer is None else outer.id))
+
+    def _begin(self, entry: Entry | None) -> None:
+        self._token = _current.set(self)
+        if entry is not None:
+            flow_run = entry.flow_run
+            self._created = replace(self._created, flow_run_id=flow_run.id, parameters=dict(flow_run.parameters))
+            self._latest = entry.began or self._latest
+            self._reports_states = entry.began is not None
+            self._mark = "" if entry.is_new else new_mark()
+        else:
+            if self._may_exist:
+                # With an id, whoever gave it may have begun the flow run; a key says what is to be done in it.
+                self._reports_states = self._created.idempotency_key is not None
+                self._mark = new_mark()
+            self._outbox.put(self._created)
+            self._come_to(StateType.RUNNING, RUNNING_MESSAGE)
+        self._listens = listen()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -292,18 +316,20 @@ class FlowRunRecorder:
             except BaseException as stop:
                 self._withdraw(stop)
                 try:
-                    if not _is_stopped(error):  # a second Ctrl-C ends the waiting
+                    if not is_stop(error):  # a second Ctrl-C ends the waiting
                         self.submissions.wait(self._patience())
                 finally:
                     self.submissions.call_at_end(partial(self._end, stop))
                 raise
             # What this thread's own event loop executes goes on when this block has ended.
             self.submissions.call_at_end(partial(self._end, error))
-            if not _is_stopped(error) and running_loop() is None:
+            if not is_stop(error) and running_loop() is None:
                 self.flush()
 
     async def __aenter__(self) -> Self:
-        return self.__enter__()
+        self._prepare()
+        self._begin(await run_sync(self._find) if self._may_exist else None)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -317,13 +343,13 @@ class FlowRunRecorder:
             except BaseException as stop:
                 self._withdraw(stop)
                 try:
-                    if not _is_stopped(error):
+                    if not is_stop(error):
                         await self.submissions.wait_async(self._patience())
                 finally:
                     self.submissions.call_at_end(partial(self._end, stop))
                 raise
             self._end(error)
-            if not _is_stopped(error):
+            if not is_stop(error):
                 await run_sync(self.flush)
 
     @contextmanager
@@ -362,6 +388,8 @@ class FlowRunRecorder:
             self._come_to(StateType.SUCCESS, self._tally.summary())
 
     def _come_to(self, type: StateType, message: str) -> None:
+        if not self._reports_states:
+            return
         self._latest = max(datetime.now(UTC), self._latest + TICK)
         state = StateCreate(
             id=uuid4(), type=type, message=safe_text(message, WHOLE_MESSAGE_MOST), timestamp=self._latest
@@ -370,8 +398,3 @@ class FlowRunRecorder:
 
     def __repr__(self) -> str:
         return f"<flow run {self.flow_run_id} of {self._created.flow_name!r}>"
-
-
-def _is_stopped(error: BaseException | None) -> bool:
-    """Whether somebody stopped the block that an error has left."""
-    return error is not None and is_stop(error)

@@ -1,9 +1,21 @@
 """Where task runs of a flow run keep their results: each has a place of its own, so that none overwrites another's."""
 
 import threading
+from typing import Final, TypeAlias
 
 from taskruns.recording.progress import Plan
 from taskruns.results import ConstantResult, InvalidTemplate, PrefectResult, Storage
+
+
+class Default:
+    """Says of a `result` that it was not given."""
+
+    def __repr__(self) -> str:
+        return "LocalResult()"
+
+
+DEFAULT: Final = Default()
+ResultOption: TypeAlias = Storage | Default | None
 
 
 class Places:
@@ -22,11 +34,7 @@ class Places:
         """
         storage = plan.result
         # Without a location of its own, a storage keeps results by flow run, slug and map index.
-        if (
-            isinstance(storage, PrefectResult | ConstantResult | None)
-            or storage.location is None
-            or names_task_run(storage)
-        ):
+        if isinstance(storage, PrefectResult | ConstantResult | None) or storage.location is None:
             return
         try:
             place = storage.place(**plan.fields)
@@ -40,8 +48,3 @@ class Places:
                 f"{owner} would write its result over that of {first}, to {place}: the location "
                 f"{storage.location!r} needs {{task_slug}} and, for a map, {{map_index}}."
             )
-
-
-def names_task_run(storage: Storage | None) -> bool:
-    """Whether the location of results has the id of the task run in it."""
-    return "{task_run_id" in (getattr(storage, "location", None) or "")

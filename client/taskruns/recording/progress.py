@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, TypeAlias
 from uuid import UUID, uuid4
@@ -22,6 +23,7 @@ Emit: TypeAlias = Callable[[TaskRunState], None]
 
 REFERENCE_MOST = 500_000
 """How many bytes the reference to a result may have, as one that is the value itself."""
+_active: ContextVar["Plan | None"] = ContextVar("taskruns_task_run", default=None)
 TICK = timedelta(microseconds=1)
 _log = logging.getLogger("taskruns")
 
@@ -38,6 +40,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """All that is to know about one task run to execute it anywhere."""
 
     flow_run_id: UUID
+    task_run_id: UUID
     task_slug: str
     map_index: int
     task_name: str
@@ -64,6 +67,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         """A state of this task run, to report; `force`: it holds whatever state the task run had before."""
         return TaskRunState(
             flow_run_id=self.flow_run_id,
+            task_run_id=self.task_run_id,
             task_slug=self.task_slug,
             map_index=self.map_index,
             task_name=self.task_name,
@@ -78,6 +82,11 @@ class Plan(Struct, frozen=True, kw_only=True):
                 force=force or UNSET,
             ),
         )
+
+
+def active_plan() -> Plan | None:
+    """The task run that this code is part of, if it is."""
+    return _active.get()
 
 
 class Progress:
@@ -135,6 +144,16 @@ class Progress:
             self.come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
         return None
 
+    @contextmanager
+    def active(self) -> Generator[None, None, None]:
+        """Says to the code of the task which task run it is part of."""
+        token = _active.set(self.plan)
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # A coroutine may be closed from elsewhere than it was begun.
+                _active.reset(token)
+
     def refuse(self, reason: str) -> NoReturn:
         """The task returned what cannot be recorded: it Failed, however many tries are left."""
         error = TypeError(f"{self.plan.task_name} {reason}")
@@ -173,11 +192,11 @@ class Progress:
         return delay
 
 
-def is_stop(error: BaseException) -> bool:
+def is_stop(error: BaseException | None) -> bool:
     """Whether somebody wanted it to stop: Ctrl-C, SIGTERM, a cancelled coroutine, an exit without an error."""
     if isinstance(error, SystemExit):
         return isinstance(error, Terminated) or error.code in (None, 0)
-    return not isinstance(error, Exception)
+    return error is not None and not isinstance(error, Exception)
 
 
 def stop_message(error: BaseException) -> str:

@@ -18,6 +18,9 @@ class FlowRunCreated(Struct, frozen=True, kw_only=True, tag="flow_run", omit_def
     name: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     labels: list[str] = field(default_factory=list[str])
+    context: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Which flow run and task run it was begun in."""
+    idempotency_key: str | None = None
 
 
 class FlowRunState(Struct, frozen=True, kw_only=True, tag="flow_run_state"):
@@ -31,6 +34,8 @@ class TaskRunState(Struct, frozen=True, kw_only=True, tag="task_run_state", omit
     """A task run came to a state; it is made if it is new."""
 
     flow_run_id: UUID
+    task_run_id: UUID | None = None
+    """The id that it gets when it is made; None: the service makes one."""
     task_slug: str
     map_index: int = -1
     task_name: str
@@ -45,7 +50,9 @@ def reduced(report: Report) -> Report:
     """A report without what the service may refuse about it, and what depends on the report can do without."""
     match report:
         case FlowRunCreated():
-            return FlowRunCreated(flow_run_id=report.flow_run_id, flow_name=report.flow_name)
+            return FlowRunCreated(
+                flow_run_id=report.flow_run_id, flow_name=report.flow_name, idempotency_key=report.idempotency_key
+            )
         case TaskRunState():
             return replace(report, tags=(), state=_reduced_state(report.state))
         case FlowRunState():
@@ -68,6 +75,7 @@ def merged(reports: Iterable[TaskRunState]) -> list[TaskRunReport]:
             items[key] = TaskRunReport(
                 task_slug=report.task_slug,
                 map_index=report.map_index,
+                id=UNSET if report.task_run_id is None else report.task_run_id,
                 task_name=report.task_name,
                 tags=list(report.tags),
                 states=[report.state],

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from uuid import UUID
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from taskruns.client import Client
 from taskruns.errors import (
@@ -17,6 +17,7 @@ from taskruns.errors import (
     VersionConflict,
     problem_class,
 )
+from taskruns.models import FlowRun
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged, reduced
 from taskruns.recording.spool import Refused
 from taskruns.text import printable
@@ -27,6 +28,24 @@ ITEMS_MOST = 1000
 _FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, InvalidArgument, VersionConflict)
 # A refusal of what is in the report: without that, what depends on the report need not be refused too.
 _OF_CONTENT = (BadRequest, BodyTooLarge, InvalidArgument)
+
+
+def create_flow_run(client: Client, report: FlowRunCreated, identifier: UUID | UnsetType | None = None) -> FlowRun:
+    """Creates a flow run, or finds the one with its id or key; `identifier`: another id, UNSET for none.
+
+    Raises:
+        FlowRunConflict: If it exists, and differs in what the report has.
+    """
+    return client.flow_runs.create(
+        id=report.flow_run_id if identifier is None else identifier,
+        idempotency_key=UNSET if report.idempotency_key is None else report.idempotency_key,
+        flow_name=report.flow_name,
+        name=UNSET if report.name is None else report.name,
+        # What is not sent cannot differ from what an existing flow run has.
+        parameters=report.parameters or UNSET,
+        labels=report.labels or UNSET,
+        context=report.context or UNSET,
+    )
 
 
 class Sending:
@@ -60,13 +79,7 @@ class Sending:
                     flow_run_id, type=state.type, id=state.id, message=state.message, timestamp=state.timestamp
                 )
             else:
-                self._client.flow_runs.create(
-                    id=flow_run_id,
-                    flow_name=report.flow_name,
-                    name=UNSET if report.name is None else report.name,
-                    parameters=report.parameters,
-                    labels=report.labels,
-                )
+                create_flow_run(self._client, report)
         except _FINAL as error:
             if isinstance(error, _OF_CONTENT) and (rest := reduced(report)) != report:
                 self.send([rest])

@@ -16,9 +16,10 @@ from typing import Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar, c
 from taskruns.recording.bounds import NAME_MOST, check_names
 from taskruns.recording.deferred import kind_of
 from taskruns.recording.execution import execute, execute_async
-from taskruns.recording.flow_runs import DEFAULT, FlowRunRecorder, ResultOption, current_flow_run
+from taskruns.recording.flow_runs import FlowRunRecorder, current_flow_run
 from taskruns.recording.futures import Outcome, WatchedFuture, WatchedTask, outcome_of, running_loop, settled
 from taskruns.recording.mapping import Call, MapRun, calls_of, unmapped
+from taskruns.recording.places import DEFAULT, ResultOption
 from taskruns.recording.progress import Plan, Progress
 from taskruns.recording.workers import Job, in_executor
 

@@ -41,6 +41,8 @@ class Origin(Struct, frozen=True, kw_only=True):
     """Where a task run was handed over."""
 
     process: UUID
+    recorder: UUID
+    """The recorder of its flow run, in that process."""
     url: str
     """The service that its flow run reports to."""
 
@@ -91,7 +93,7 @@ def in_executor(run: FlowRunRecorder, executor: Executor, job: Job[R]) -> TaskFu
     """Has an executor execute a task run."""
     inner: Future[Outcome[R]]
     try:
-        origin = Origin(process=_process, url=run.url)
+        origin = Origin(process=_process, recorder=run.recorder_id, url=run.url)
         if isinstance(executor, ProcessPoolExecutor):
             inner = executor.submit(_unpack_and_work, Parcel(job), origin)
         else:
@@ -108,7 +110,7 @@ def _unpack_and_work(parcel: Parcel[R], origin: Origin) -> Outcome[R]:
 
 def _work(job: Job[R], origin: Origin) -> Outcome[R]:
     """Executes a task run in a worker."""
-    run = recording(job.plan.flow_run_id) if origin.process == _process else None
+    run = recording(origin.recorder) if origin.process == _process else None
     if run is not None:
         with run.active(in_executor=True):
             return _outcome(partial(job.run, run.emit), ())

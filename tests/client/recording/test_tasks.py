@@ -459,8 +459,8 @@ def test_recorder_of_a_flow_run_is_not_kept_after_it() -> None:
         return run
 
     run = record()
-    assert recording(run.id) is run
-    identifier = run.id
+    assert recording(run.recorder_id) is run
+    identifier = run.recorder_id
     del run
     gc.collect()
     assert recording(identifier) is None
