@@ -13,37 +13,38 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from taskruns_service import commands, counts, dialects
-from taskruns_service.api import HANDLERS, UNDOCUMENTED
+from taskruns_service.api import HANDLERS, PAGE_HANDLERS
 from taskruns_service.api.admission import admit
+from taskruns_service.api.background_tasks import running
 from taskruns_service.api.bodies import BodyLimits
+from taskruns_service.api.connections import close_connections, limit_unread_time
 from taskruns_service.api.document import make_document
 from taskruns_service.api.gate import Gate
+from taskruns_service.api.key_ring import KeyRing
+from taskruns_service.api.middleware import RequestMiddleware, allow_header
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
-from taskruns_service.background import Background
-from taskruns_service.chores import doing
-from taskruns_service.database import Database, open_database
-from taskruns_service.errors import ServiceError
-from taskruns_service.front import Front, allow_header
-from taskruns_service.graphql.context import Resources
-from taskruns_service.graphql.schema import make_schema
-from taskruns_service.keys import KeyRing
-from taskruns_service.listeners import close_connections, limit_unread_time
+from taskruns_service.api.shutdown import Requests, Stopping
+from taskruns_service.domain.errors import ServiceError
 from taskruns_service.logs import configure_logs
-from taskruns_service.readiness import Readiness
+from taskruns_service.prefect1.graphql.background import Background
+from taskruns_service.prefect1.graphql.context import Resources
+from taskruns_service.prefect1.graphql.handlers import HANDLERS as GRAPHQL_HANDLERS
+from taskruns_service.prefect1.graphql.schema import make_schema
 from taskruns_service.settings import Settings, read_settings
-from taskruns_service.standbys import open_standbys
-from taskruns_service.stopping import Requests, Stopping
-from taskruns_service.watching import Watch
-from taskruns_service.writer import Writer
+from taskruns_service.storage import dialects, tally
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.readiness import Readiness
+from taskruns_service.storage.replicas import open_replicas
+from taskruns_service.storage.schema_watch import Watch
+from taskruns_service.storage.writer import Writer
 
 FOLD_SECONDS = 1.0
 
 
 def create_app(
     settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS, *, stop_signals: Iterable[int] = ()
-) -> Front:
+) -> RequestMiddleware:
     """Makes the application; it opens the database when it starts.
 
     From one of `stop_signals` on, which go to the server as well, it ends what would hold up the server.
@@ -58,31 +59,31 @@ def create_app(
         bounds = {name: getattr(settings, name) for name in names}
         async with (
             open_database(settings.url, synchronous=settings.synchronous, **bounds) as database,
-            open_standbys(database, settings.read_url, **bounds) as standbys,
-            Writer(database, commands.apply, capacity=settings.queue_size).running() as writer,
+            open_replicas(database, settings.read_url, **bounds) as replicas,
+            Writer(database, capacity=settings.queue_size).running() as writer,
             stopping.on(stop_signals),
         ):
-            app.state.standbys = standbys
+            app.state.replicas = replicas
             background = Background()
             app.state.graphql = Resources(background, settings.answer_bytes, settings.query_timeout)
-            if standbys is not None:
+            if replicas is not None:
                 await database.note_position()
             app.state.database = database
             app.state.writer = writer
             app.state.readiness = Readiness(database)
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
             app.state.watch = Watch(database, settings.synchronous)
-            chores = [background.tidy(), app.state.watch.run()]
-            if dialects.traits(settings.url).appends_deltas:
-                chores.append(_fold(database))
+            background_tasks = [background.tidy(), app.state.watch.run()]
+            if dialects.capabilities(settings.url).defers_tally:
+                background_tasks.append(_fold(database))
             try:
-                async with doing(*chores):
+                async with running(*background_tasks):
                     yield
             finally:
                 background.close()
 
     app = Litestar(
-        [*handlers, *UNDOCUMENTED],
+        [*handlers, *GRAPHQL_HANDLERS, *PAGE_HANDLERS],
         lifespan=[run],
         request_class=ApiRequest,
         before_request=admit,  # type: ignore[arg-type]  # it gets what request_class says
@@ -93,10 +94,10 @@ def create_app(
     )
     app.state.document = make_document(handlers, needs_keys=settings.needs_keys)
     gate = Gate(app, settings.host_policy, limits)
-    return Front(gate, _methods(app), requests, position=lambda: app.state.database.position)
+    return RequestMiddleware(gate, _methods(app), requests, position=lambda: app.state.database.position)
 
 
-def application() -> Front:
+def application() -> RequestMiddleware:
     """The application as the environment sets it up: what the server's processes load."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
@@ -124,7 +125,7 @@ async def _fold(database: Database) -> None:
         await asyncio.sleep(FOLD_SECONDS)
         # A fold that fails changes nothing; the next one takes its rows too.
         with suppress(ServiceError, *dialects.DATABASE_ERRORS):
-            while await database.write(counts.fold) == counts.FOLD_ROWS:
+            while await database.write(tally.fold) == tally.FOLD_ROWS:
                 pass
 
 

@@ -12,15 +12,20 @@ from uuid import UUID
 
 import click
 
-from taskruns_service import __version__, dialects, imports, integrity, keys, locks, migrations, ports, private_files
+from taskruns_service import __version__
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
-from taskruns_service.database import open_database
-from taskruns_service.errors import ConfigurationError, ServiceError
+from taskruns_service.commands import keys
+from taskruns_service.commands.pruning import Old, Pruned, count_old, prune_batch
+from taskruns_service.domain.errors import ConfigurationError, ServiceError
 from taskruns_service.logs import configure_logs
-from taskruns_service.models import NAME_LENGTH
-from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
+from taskruns_service.prefect1 import importing
+from taskruns_service.queries import integrity
+from taskruns_service.schemas import NAME_LENGTH
+from taskruns_service.server import ports
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
+from taskruns_service.storage import dialects, file_lock, migrations, private_files
+from taskruns_service.storage.database import open_database
 
 T = TypeVar("T")
 
@@ -65,8 +70,8 @@ def serve(**flags: Any) -> None:
         # For people, unless they say otherwise.
         flags["log_format"] = flags["log_format"] or os.environ.get(f"{PREFIX}LOG_FORMAT", "console")
     settings = read_settings(os.environ, **flags)
-    traits = dialects.traits(settings.url)
-    if settings.workers > 1 and not traits.asynchronous:
+    capabilities = dialects.capabilities(settings.url)
+    if settings.workers > 1 and not capabilities.is_async:
         raise ConfigurationError("SQLite takes one process. Use PostgreSQL for more --workers.")
     with _alone(settings):
         _bring_up(settings)
@@ -81,12 +86,12 @@ def serve(**flags: Any) -> None:
 
 
 def _serve(settings: Settings, address: str) -> None:
-    from taskruns_service import serving  # takes a tenth of a second, which other commands save
+    from taskruns_service.server import processes
 
     for name in Settings.__struct_fields__:
         os.environ[PREFIX + name.upper()] = str(getattr(settings, name))
-    serving.become(
-        serving.Serving(
+    processes.become(
+        processes.Serving(
             host=settings.host,
             address=address,
             port=settings.port,
@@ -95,7 +100,7 @@ def _serve(settings: Settings, address: str) -> None:
             receive_timeout=settings.receive_timeout,
             log_level=settings.log_level,
             log_format=settings.log_format,
-            file=None if dialects.traits(settings.url).asynchronous else settings.url.database,
+            file=None if dialects.capabilities(settings.url).is_async else settings.url.database,
         )
     )
 
@@ -153,10 +158,10 @@ def backup(file: Path, **flags: Any) -> None:
     An existing file is never overwritten. PostgreSQL has tools of its own, such as pg_dump.
     """
     settings = read_settings(os.environ, **flags)
-    traits = dialects.traits(settings.url)
-    if traits.asynchronous:
+    capabilities = dialects.capabilities(settings.url)
+    if capabilities.is_async:
         raise ConfigurationError(
-            f"This copies SQLite files, and the database is {traits.name}. Use its own pg_dump, such as "
+            f"This copies SQLite files, and the database is {capabilities.name}. Use its own pg_dump, such as "
             "`pg_dump --format=custom --file=taskruns.dump`."
         )
     dialects.back_up(Path(str(settings.url.database)), file)
@@ -183,9 +188,9 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
                 stack.enter_context(bar)
             bar.update(done - bar.pos)
 
-        async def run() -> imports.Imported:
+        async def run() -> importing.Imported:
             async with open_database(settings.url, **COMMAND_LIMITS) as database:
-                return await imports.import_prefect1(url, database, show, with_logs=logs)
+                return await importing.import_prefect1(url, database, show, with_logs=logs)
 
         imported = asyncio.run(run())
     for note in imported.notes:
@@ -273,7 +278,7 @@ def keys_group() -> None:
 @click.option("--scope", type=click.Choice(["read", "write"]), required=True, help="`write` may read too.")
 @click.option("--name", required=True, help="What the key is for.")
 def create_key(scope: keys.KeyScope, name: str, **flags: Any) -> None:
-    """Create an API key and show it; it can not be shown again."""
+    """Create an API key and show it; it cannot be shown again."""
     if not 1 <= len(name) <= NAME_LENGTH:
         raise ConfigurationError(f"A name has 1 to {NAME_LENGTH} characters.")
     settings = _migrated(flags)
@@ -301,7 +306,7 @@ def revoke_key(key_id: str, **flags: Any) -> None:
 
 def _bring_up(settings: Settings) -> None:
     """Brings the schema up to date, or refuses one that is not; whoever calls this has the lock of a SQLite file."""
-    if dialects.traits(settings.url).migrates_itself:
+    if dialects.capabilities(settings.url).auto_migrates:
         _change(settings, migrations.upgrade)
     else:
         _ask(settings, migrations.verify)
@@ -310,9 +315,9 @@ def _bring_up(settings: Settings) -> None:
 def _migrated(flags: dict[str, Any]) -> Settings:
     """The settings, once the database has the tables that keys are kept in."""
     settings = read_settings(os.environ, **flags)
-    if dialects.traits(settings.url).migrates_itself:
+    if dialects.capabilities(settings.url).auto_migrates:
         # What another process has open is not changed behind its back.
-        with suppress(locks.Locked), _alone(settings):
+        with suppress(file_lock.Locked), _alone(settings):
             _change(settings, migrations.upgrade)
     _ask(settings, migrations.verify)
     return settings
@@ -321,11 +326,11 @@ def _migrated(flags: dict[str, Any]) -> Settings:
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Holds the lock of a SQLite file; raises ConfigurationError for one that is damaged."""
-    if dialects.traits(settings.url).asynchronous:
+    if dialects.capabilities(settings.url).is_async:
         yield
     else:
         private_files.create_folder(Path(str(settings.url.database)).parent)
-        with locks.hold(str(settings.url.database)):
+        with file_lock.hold(str(settings.url.database)):
             dialects.refuse_damaged(Path(str(settings.url.database)))
             yield
 

@@ -9,9 +9,9 @@ import platformdirs
 from msgspec import Meta, Struct
 from sqlalchemy import URL
 
-from taskruns_service import dialects
-from taskruns_service.errors import ConfigurationError
-from taskruns_service.hosts import Authority, HostPolicy, is_loopback_address, read_authority
+from taskruns_service.domain.errors import ConfigurationError
+from taskruns_service.domain.hosts import Authority, HostPolicy, is_loopback_address, read_authority
+from taskruns_service.storage import dialects
 
 PREFIX = "TASKRUNS_"
 
@@ -122,9 +122,9 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
     for name, url in urls.items():
         try:
             # A file has no standbys, and none may stand in for a server's.
-            traits = dialects.traits(dialects.read_url(url))
-            if len(urls) > 1 and not traits.asynchronous:
-                raise ConfigurationError(f"only PostgreSQL has standbys, and this is {traits.name}.")
+            capabilities = dialects.capabilities(dialects.read_url(url))
+            if len(urls) > 1 and not capabilities.is_async:
+                raise ConfigurationError(f"only PostgreSQL has standbys, and this is {capabilities.name}.")
         except ConfigurationError as error:
             raise ConfigurationError(f"{PREFIX}{name} is wrong: {error}") from None
     return settings

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from taskruns_service.dialects.files import _give_name
-from taskruns_service.errors import ConfigurationError
+from taskruns_service.domain.errors import ConfigurationError
+from taskruns_service.storage.dialects.files import _give_name
 from tests.service import PROGRAM, call_command, environment_of, served
 from tests.waiting import eventually
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 import pytest
 
-from taskruns_service.database import open_database
-from taskruns_service.dialects import has_wal_reset_fault, read_url
-from taskruns_service.readiness import Readiness
+from taskruns_service.storage.database import open_database
+from taskruns_service.storage.dialects import has_wal_reset_fault, read_url
+from taskruns_service.storage.readiness import Readiness
 from tests.postgres import PostgresServer, database_name, running_postgres
 from tests.service import call_command, problem_of, served
 from tests.waiting import eventually

@@ -10,7 +10,7 @@ from litestar import Request, get, post
 
 from taskruns_service.api import HANDLERS
 from taskruns_service.app import create_app
-from taskruns_service.states import StateGroup, StateType
+from taskruns_service.domain.states import StateGroup, StateType
 from tests.service import problem_of, running, settings_of
 
 JSON = {"content-type": "application/json"}
@@ -248,7 +248,7 @@ async def test_query_that_is_not_utf8_is_refused(client: httpx.AsyncClient) -> N
     response = await client.get("/task-runs?task_slug=%ff")
     problem = problem_of(response)
     assert (response.status_code, problem["code"]) == (400, "invalid-request")
-    assert problem["detail"].startswith("The query string can not be read")
+    assert problem["detail"].startswith("The query string cannot be read")
 
 
 async def test_foreign_cursor_is_refused(client: httpx.AsyncClient) -> None:

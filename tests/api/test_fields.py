@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from taskruns_service.models import TaskRunField
+from taskruns_service.schemas import TaskRunField
 from tests.service import problem_of
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from taskruns_service import migrations
+from taskruns_service.storage import migrations
 from tests.processes import kill, runs, workers_of
 from tests.service import Served, call_command, run_command, served
 from tests.waiting import eventually

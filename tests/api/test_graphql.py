@@ -11,7 +11,7 @@ import pytest
 from graphql import build_client_schema, get_introspection_query
 
 from taskruns_service.app import create_app
-from taskruns_service.graphql.sdl import make_sdl
+from taskruns_service.prefect1.graphql.sdl import make_sdl
 from tests.service import call_command, running, settings_of
 
 TASK_RUNS = [

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from taskruns_service.graphql.sdl import make_sdl
+from taskruns_service.prefect1.graphql.sdl import make_sdl
 from tests.etl import PARAMETERS, SCHEDULE
 from tests.questions import GraphQL
 

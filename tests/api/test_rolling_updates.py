@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import taskruns_service
-from taskruns_service import migrations
+from taskruns_service.storage import migrations
 from tests.service import call_command, environment_of, problem_of, served
 from tests.waiting import eventually
 
@@ -42,7 +42,7 @@ class Newer:
         shutil.copytree(Path(taskruns_service.__file__).parent, self._package)
 
     def add_migration(self, revision: str, *, additive: bool) -> None:
-        versions = self._package / "migrations" / "versions"
+        versions = self._package / "storage" / "migrations" / "versions"
         text = ADDS.format(revision=revision, before=self.revision, additive=additive)
         (versions / f"{revision}_more.py").write_text(text)
         self.revision = revision

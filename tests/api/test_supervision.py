@@ -66,7 +66,8 @@ def test_worker_that_starts_may_be_killed(sqlite_url: str, tmp_path: Path) -> No
 
 def test_workers_that_can_not_start_end_the_service(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys\nif 'taskruns_service.serving' in sys.orig_argv:\n    sys.modules['taskruns_service.app'] = None\n"
+        "import sys\nif 'taskruns_service.server.processes' in sys.orig_argv:\n"
+        "    sys.modules['taskruns_service.app'] = None\n"
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)

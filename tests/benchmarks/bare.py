@@ -11,9 +11,9 @@ from litestar import Litestar, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath
 
-from taskruns_service import counts
+from taskruns_service.api.middleware import RequestMiddleware
 from taskruns_service.app import application
-from taskruns_service.front import Front
+from taskruns_service.storage import tally
 
 _MOMENT = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 # No start, end or duration over the children of a mapped parent: whoever writes by hand writes what the question needs.
@@ -74,11 +74,11 @@ def bare() -> Litestar:
     return Litestar([no_op, one, listed, slugs], lifespan=[run], openapi_config=None, logging_config=None)
 
 
-def uncounted() -> Front:
+def uncounted() -> RequestMiddleware:
     """The service without the tally that keeps counts across flow runs: what it costs is the difference."""
 
     def nothing(*_: Any) -> None:
         pass
 
-    counts.record = nothing
+    tally.record = nothing
     return application()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from taskruns_service.dialects import utc_text
+from taskruns_service.storage.dialects import utc_text
 
 FLOWS = 10
 TASKS_OF_A_FLOW = 10

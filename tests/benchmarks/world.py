@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from taskruns_service import paging
-from taskruns_service.states import StateType
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import paging
 from tests.benchmarks import data
 from tests.benchmarks.load import Ask, Batches
 

@@ -36,8 +36,8 @@ from taskruns.errors import (
 )
 from taskruns.models import CurrentState, Fault, Problem, StateType
 from taskruns_service.api.problems import problem_of
-from taskruns_service.errors import Fault as ServiceFault
-from taskruns_service.errors import ServiceError
+from taskruns_service.domain.errors import Fault as ServiceFault
+from taskruns_service.domain.errors import ServiceError
 
 PAGE_OF_PROXY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\xff\x1b[31mnginx</body></html>"
 

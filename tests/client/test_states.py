@@ -3,8 +3,8 @@
 import pytest
 
 from taskruns import State, StateType
-from taskruns_service.states import FINISHED, descendants
-from taskruns_service.states import StateType as Known
+from taskruns_service.domain.states import FINISHED, descendants
+from taskruns_service.domain.states import StateType as Known
 
 QUESTIONS = {
     "is_pending": "Pending",

@@ -8,7 +8,7 @@ from uuid import UUID
 import schemathesis
 
 RECORDED: dict[str, list[str]] = json.loads(os.environ["TASKRUNS_TEST_RECORDED"])
-# What a schema can not say, by the words of the refusal.
+# What a schema cannot say, by the words of the refusal.
 BEYOND_SCHEMAS = (
     "Object missing required field `type`",  # of a reference, which is a plain object so that clients take any
     "Expected `int`, got `float`",  # 3.0 is an integer to JSON Schema
@@ -20,7 +20,7 @@ BEYOND_SCHEMAS = (
     "U+0000",
     "timestamps lie between",
     "It should be a time as in RFC 3339",
-    "It should be a text of",  # the schema counts characters that a URL can not carry
+    "It should be a text of",  # the schema counts characters that a URL cannot carry
     "There is no `",  # a member for `fields`
     "a state may have at most",
     "of a result",
@@ -53,7 +53,7 @@ def is_uuid(value: Any) -> bool:
 
 @schemathesis.check
 def what_is_refused_is_told(context: Any, response: Any, case: Any) -> None:
-    """A request that the document allows is refused only for what a schema can not say."""
+    """A request that the document allows is refused only for what a schema cannot say."""
     mode = case.meta.generation.mode if case.meta else None
     if response.status_code == 400 and mode is not None and mode.is_positive:
         detail = response.json()["detail"]

@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
-MIGRATIONS = {path.name[:4] for path in (ROOT / "service/taskruns_service/migrations/versions").glob("[0-9]*.py")}
+MIGRATIONS = {
+    path.name[:4] for path in (ROOT / "service/taskruns_service/storage/migrations/versions").glob("[0-9]*.py")
+}
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 

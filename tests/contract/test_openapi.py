@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.operations import operation_of
 from taskruns_service.app import create_app
-from taskruns_service.errors import NotReady, ServiceError
+from taskruns_service.domain.errors import NotReady, ServiceError
 from tests.service import run_command, running, settings_of
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
-from taskruns_service import dialects
 from taskruns_service.app import create_app
+from taskruns_service.storage import dialects
 from tests.faults.asking import (
     ANSWER_SECONDS,
     SLACK_SECONDS,

@@ -23,7 +23,7 @@ SETTINGS = {
     "PREFECT__CLOUD__LOGGING_HEARTBEAT": "0.5",
 }
 
-# What prefect says of task runs whose results it can not load.
+# What prefect says of task runs whose results it cannot load.
 NO_LOCATION = (
     "ValueError: The task result has no `location` so the result cannot be loaded. "
     "This often means that your task result has not been configured or has been configured incorrectly."

@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from taskruns_service import paging
+from taskruns_service.queries import paging
 from tests.security.conftest import Serve
 from tests.service import problem_of
 

@@ -1,4 +1,4 @@
-"""Overload by questions: slow ones hold up neither look-ups nor writes, and what can not be answered is refused."""
+"""Overload by questions: slow ones hold up neither look-ups nor writes, and what cannot be answered is refused."""
 
 import asyncio
 from collections.abc import AsyncIterator

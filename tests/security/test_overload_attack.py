@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
-from taskruns_service.tables import task_run
+from taskruns_service.storage.tables import task_run
 from tests.security.conftest import Serve
 from tests.security.load import Answer, capacity, get, open_load, p99
 from tests.security.slowness import create_task_runs, is_sqlite

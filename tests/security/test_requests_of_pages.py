@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from taskruns_service.graphql.schema import make_schema
+from taskruns_service.prefect1.graphql.schema import make_schema
 from tests.security.conftest import Serve
 from tests.service import Served, problem_of, run_command
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from taskruns_service import commands, migrations
-from taskruns_service.database import Database
-from taskruns_service.writer import Writer
+from taskruns_service.storage import migrations
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
 from tests.store import crowd
 from tests.store.elsewhere import WriterElsewhere, writers_elsewhere
@@ -133,16 +134,16 @@ def sockets(postgres_database: str, tmp_path_factory: pytest.TempPathFactory) ->
 async def writer(request: pytest.FixtureRequest, database: Database, database_kind: str) -> AsyncIterator[Writer]:
     """The writer of `database`."""
     if database_kind == REPLICAS:
-        yield WriterElsewhere(database, commands.apply, request.getfixturevalue("sockets"))
+        yield WriterElsewhere(database, execute_commands, request.getfixturevalue("sockets"))
     else:
-        async with Writer(database, commands.apply, capacity=10_000).running() as made:
+        async with Writer(database, execute_commands, capacity=10_000).running() as made:
             yield made
 
 
 @pytest.fixture
 async def second_writer(database_url: str) -> AsyncIterator[Writer]:
     """A writer with connections of its own, as another process has."""
-    async with opened(database_url) as other, Writer(other, commands.apply, capacity=10_000).running() as made:
+    async with opened(database_url) as other, Writer(other, execute_commands, capacity=10_000).running() as made:
         yield made
 
 

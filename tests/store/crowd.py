@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from taskruns_service import tables
-from taskruns_service.dialects import insert_many, read_url
-from taskruns_service.ids import id_of
-from taskruns_service.states import FINISHED, StateType
+from taskruns_service.domain.ids import id_of
+from taskruns_service.domain.states import FINISHED, StateType
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import insert_many, read_url
 from tests.store.making import at, opened, run_on
 
 FLOWS = {"daily": 60, "hourly": 30, "weekly": 9, "seldom": 1}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from taskruns_service import commands
-from taskruns_service.database import Database
-from taskruns_service.writer import Apply, Writer
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Apply, Writer
 from tests.store.making import opened
 
 CAPACITY = 10_000
@@ -28,10 +28,10 @@ class WriterElsewhere(Writer):
         super().__init__(database, apply, capacity=CAPACITY)
         self._sockets = cycle(sockets)
 
-    async def submit(self, items: Sequence[Any], families: Sequence[UUID]) -> list[Any]:
+    async def submit(self, items: Sequence[Any], partitions: Sequence[UUID]) -> list[Any]:
         """Has items written by a process, and gives its answer."""
         reader, writer = await asyncio.open_unix_connection(next(self._sockets))
-        writer.write(pickle.dumps((items, families)))
+        writer.write(pickle.dumps((items, partitions)))
         writer.write_eof()
         answer = pickle.loads(await reader.read())
         writer.close()
@@ -63,12 +63,12 @@ def writers_elsewhere(url: str, folder: Path) -> Iterator[list[Path]]:
 
 async def write(url: str, socket: Path) -> None:
     """Writes into the database what comes in on the socket, for ever: a submission for each connection."""
-    async with opened(url) as database, Writer(database, commands.apply, capacity=CAPACITY).running() as own:
+    async with opened(url) as database, Writer(database, execute_commands, capacity=CAPACITY).running() as own:
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            items, families = pickle.loads(await reader.read())
+            items, partitions = pickle.loads(await reader.read())
             try:
-                answer: Any = await own.submit(items, families)
+                answer: Any = await own.submit(items, partitions)
             except Exception as error:  # it is raised where it was asked
                 answer = error
             writer.write(pickle.dumps(answer))

@@ -10,23 +10,24 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Engine, Row, Table, event, select
 
-from taskruns_service import integrity, models, paging, queries, tables
-from taskruns_service.commands import (
-    CreatedFlowRun,
-    CreateFlowRun,
-    DeleteFlowRun,
-    Reported,
-    ReportFlowRunState,
+from taskruns_service import schemas
+from taskruns_service.commands.flow_runs import CreatedFlowRun, CreateFlowRun, DeleteFlowRun
+from taskruns_service.commands.reports import (
+    ReportOutcome,
     ReportTaskRun,
-    ReportTaskRunState,
+    SetFlowRunState,
+    SetTaskRunState,
     UpdateTaskRun,
 )
-from taskruns_service.database import Database, open_database
-from taskruns_service.dialects import read_url
-from taskruns_service.ids import new_id
-from taskruns_service.models import FlowRunCreate, TaskRunReport, TaskRunUpdate
-from taskruns_service.states import Report, StateType
-from taskruns_service.writer import Writer
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.runs import Report
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import integrity, paging, runs
+from taskruns_service.schemas import FlowRunCreate, TaskRunReport, TaskRunUpdate
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.dialects import read_url
+from taskruns_service.storage.writer import Writer
 
 BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 
@@ -67,15 +68,15 @@ def flow_run_item(flow_name: str = "etl", **members: Any) -> CreateFlowRun:
     return CreateFlowRun(members.get("id") or new_id(), FlowRunCreate(flow_name=flow_name, **members))
 
 
-async def report_flow_run(writer: Writer, flow_run_id: UUID, report: Report) -> Reported:
+async def report_flow_run(writer: Writer, flow_run_id: UUID, report: Report) -> ReportOutcome:
     """Brings a flow run to a state."""
-    outcome: Reported = await writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
+    outcome: ReportOutcome = await writer.submit_one(SetFlowRunState(flow_run_id, report), flow_run_id)
     return outcome
 
 
-def reported(outcome: str, run_id: UUID, version: int, state: StateType) -> Reported:
+def reported(outcome: str, run_id: UUID, version: int, state: StateType) -> ReportOutcome:
     """What became of a report, whatever the sequence is."""
-    return Reported(outcome, run_id, version, state, sequence=ANY)
+    return ReportOutcome(outcome, run_id, version, state, sequence=ANY)
 
 
 def task_run_item(flow_run_id: UUID, task_slug: str, *reports: Report, **members: Any) -> ReportTaskRun:
@@ -85,9 +86,11 @@ def task_run_item(flow_run_id: UUID, task_slug: str, *reports: Report, **members
 
 async def report_task_run(
     writer: Writer, flow_run_id: UUID, task_slug: str, *reports: Report, **members: Any
-) -> Reported:
+) -> ReportOutcome:
     """Creates a task run, or finds it by its natural key, and brings it to some states."""
-    outcome: Reported = await writer.submit_one(task_run_item(flow_run_id, task_slug, *reports, **members), flow_run_id)
+    outcome: ReportOutcome = await writer.submit_one(
+        task_run_item(flow_run_id, task_slug, *reports, **members), flow_run_id
+    )
     return outcome
 
 
@@ -102,18 +105,18 @@ async def create_task_run(writer: Writer, task_slug: str = "extract-1", *reports
     return outcome.run_id
 
 
-async def report_state(writer: Writer, task_run_id: UUID, report: Report) -> Reported:
+async def report_state(writer: Writer, task_run_id: UUID, report: Report) -> ReportOutcome:
     """Brings a task run to a state."""
-    outcome: Reported = await writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
+    outcome: ReportOutcome = await writer.submit_one(SetTaskRunState(task_run_id, report), task_run_id)
     return outcome
 
 
 async def update_task_run(
     writer: Writer, task_run_id: UUID, expected_version: int | None = None, **changes: Any
-) -> Reported:
+) -> ReportOutcome:
     """Changes a task run's name or tags."""
     item = UpdateTaskRun(task_run_id, TaskRunUpdate(**changes), expected_version)
-    outcome: Reported = await writer.submit_one(item, task_run_id)
+    outcome: ReportOutcome = await writer.submit_one(item, task_run_id)
     return outcome
 
 
@@ -122,30 +125,30 @@ async def delete_flow_run(writer: Writer, flow_run_id: UUID) -> None:
     await writer.submit_one(DeleteFlowRun(flow_run_id), flow_run_id)
 
 
-async def get_task_run(database: Database, task_run_id: UUID) -> models.TaskRun:
+async def get_task_run(database: Database, task_run_id: UUID) -> schemas.TaskRun:
     """A task run as clients read it."""
-    found = await database.read(queries.get_task_run, task_run_id)
-    return msgspec.json.decode(found.body, type=models.TaskRun)
+    found = await database.read(runs.get_task_run, task_run_id)
+    return msgspec.json.decode(found.body, type=schemas.TaskRun)
 
 
-async def get_flow_run(database: Database, flow_run_id: UUID) -> models.FlowRun:
+async def get_flow_run(database: Database, flow_run_id: UUID) -> schemas.FlowRun:
     """A flow run as clients read it."""
-    found = await database.read(queries.get_flow_run, flow_run_id)
-    return msgspec.json.decode(found.body, type=models.FlowRun)
+    found = await database.read(runs.get_flow_run, flow_run_id)
+    return msgspec.json.decode(found.body, type=schemas.FlowRun)
 
 
-async def list_states(database: Database, task_run_id: UUID, limit: int = 1000) -> list[models.State]:
+async def list_states(database: Database, task_run_id: UUID, limit: int = 1000) -> list[schemas.State]:
     """The history of a task run."""
     page = history_page(tables.task_run_state, limit)
-    found = await database.read(queries.list_task_run_states, task_run_id, page)
-    return msgspec.json.decode(found.items, type=list[models.State])
+    found = await database.read(runs.list_task_run_states, task_run_id, page)
+    return msgspec.json.decode(found.items, type=list[schemas.State])
 
 
-async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[models.State]:
+async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[schemas.State]:
     """The history of a flow run."""
     page = history_page(tables.flow_run_state, 1000)
-    found = await database.read(queries.list_flow_run_states, flow_run_id, page)
-    return msgspec.json.decode(found.items, type=list[models.State])
+    found = await database.read(runs.list_flow_run_states, flow_run_id, page)
+    return msgspec.json.decode(found.items, type=list[schemas.State])
 
 
 async def findings_of(database: Database, flow_run_id: UUID | None = None) -> list[str]:

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from taskruns_service import tables
-from taskruns_service.dialects import insert_many, read_url
-from taskruns_service.ids import id_of
+from taskruns_service.domain.ids import id_of
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import insert_many, read_url
 from tests.store.making import at, opened, run_on
 
 CHILDREN = 8000

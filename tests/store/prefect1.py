@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from taskruns_service.dialects import encode_json
+from taskruns_service.storage.dialects import encode_json
 from tests.store.making import at
 
 _ID = "id uuid PRIMARY KEY DEFAULT gen_random_uuid()"

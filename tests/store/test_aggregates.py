@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from sqlalchemy import Row
 
-from taskruns_service import aggregates, models
-from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.database import Database
-from taskruns_service.errors import InvalidRequest
-from taskruns_service.models import Aggregate, AggregateGroup, GroupKey, Measures
-from taskruns_service.states import GROUPS, StateGroup, StateType
-from taskruns_service.writer import Writer
+from taskruns_service import schemas
+from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.domain.states import GROUPS, StateGroup, StateType
+from taskruns_service.queries import aggregates
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.schemas import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     at,
     create_flow_run,
@@ -211,7 +212,7 @@ async def test_measures_of_nothing_are_null(world: World) -> None:
 
 def test_every_measure_and_key_has_its_member() -> None:
     assert set(aggregates.MEASURES) == set(Measures.__struct_fields__)
-    assert set(aggregates.GROUP_BY) == set(models.GroupKey.__struct_fields__)
+    assert set(aggregates.GROUP_BY) == set(schemas.GroupKey.__struct_fields__)
 
 
 async def test_numbers_are_the_same_on_both_databases(database: Database, writer: Writer) -> None:

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from taskruns_service.database import Database, open_database
-from taskruns_service.deadlines import Client, current_client
-from taskruns_service.dialects import read_url
-from taskruns_service.errors import ClientGone, Overloaded, QueryTimeout
+from taskruns_service.domain.errors import ClientGone, Overloaded, QueryTimeout
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.deadlines import Client, current_client
+from taskruns_service.storage.dialects import read_url
 
 SECONDS = 1.0
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n WHERE i < 0"

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from sqlalchemy import Row
 
-from taskruns_service import queries, tables
-from taskruns_service.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
-from taskruns_service.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, read_sort
-from taskruns_service.states import GROUPS, StateGroup, StateType
+from taskruns_service.domain.states import GROUPS, StateGroup, StateType
+from taskruns_service.queries import runs
+from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
+from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, read_sort
+from taskruns_service.storage import tables
 from tests.store.making import at
 from tests.store.world import World
 
@@ -103,10 +104,10 @@ async def found(world: World, name: str, where: dict[str, Any]) -> list[UUID]:
     """The ids of what is found, in the order of creation."""
     if name == "task run":
         orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-        page = await world.database.read(queries.list_task_runs, where, Page(orders=orders, limit=1000), ["id"])
+        page = await world.database.read(runs.list_task_runs, where, Page(orders=orders, limit=1000), ["id"])
     else:
         orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-        page = await world.database.read(queries.list_flow_runs, where, Page(orders=orders, limit=1000), ["id"])
+        page = await world.database.read(runs.list_flow_runs, where, Page(orders=orders, limit=1000), ["id"])
     assert page.next is None
     return [UUID(item["id"]) for item in msgspec.json.decode(page.items)]
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from taskruns_service import commands, models, queries, tables
-from taskruns_service.commands import CreatedFlowRun
-from taskruns_service.database import Database
-from taskruns_service.errors import (
+from taskruns_service import schemas
+from taskruns_service.commands.flow_runs import CreatedFlowRun, DeleteFlowRun
+from taskruns_service.commands.reports import SetFlowRunState, SetTaskRunState
+from taskruns_service.domain.errors import (
     Fault,
     FlowRunConflict,
     FlowRunNotFound,
@@ -18,10 +18,15 @@ from taskruns_service.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.ids import new_id
-from taskruns_service.models import CurrentState
-from taskruns_service.states import Report, StateType
-from taskruns_service.writer import Writer
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.runs import Report
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import runs
+from taskruns_service.schemas import CurrentState
+from taskruns_service.storage import tables
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     ask_for_flow_run,
     at,
@@ -57,7 +62,7 @@ async def test_flow_run_is_created_as_it_was_asked_for(database: Database, write
     assert await ask_for_flow_run(writer, "etl", **ASKED) == CreatedFlowRun(ID, created=True)
     found = await get_flow_run(database, ID)
     assert before <= found.created <= datetime.now(UTC)
-    assert found == models.FlowRun(
+    assert found == schemas.FlowRun(
         **ASKED,
         flow_id=found.flow_id,
         flow_name="etl",
@@ -174,7 +179,7 @@ async def test_flow_run_that_another_of_its_batch_keeps_out_is_not_called_create
     taken = await create_flow_run(writer, "etl", idempotency_key="taken")
     first = flow_run_item("etl", id=ID, idempotency_key="taken")
     second = flow_run_item("other", id=ID)
-    outcomes = await database.transact(commands.apply, [first, second])
+    outcomes = await database.transact(execute_commands, [first, second])
     assert isinstance(outcomes[0], FlowRunConflict)
     assert outcomes[1] == CreatedFlowRun(ID, created=True)
     assert (await get_flow_run(database, taken)).idempotency_key == "taken"
@@ -209,8 +214,8 @@ async def test_history_of_a_flow_run_is_as_it_was_reported(database: Database, w
     ]
 
 
-def entry(report: Report, found: models.State, number: int) -> models.State:
-    return models.State(
+def entry(report: Report, found: schemas.State, number: int) -> schemas.State:
+    return schemas.State(
         id=report.id,
         type=report.type,
         version=number,
@@ -278,7 +283,7 @@ async def test_state_id_may_be_of_a_flow_run_and_of_a_task_run(writer: Writer, t
     flow_run_id = await create_flow_run(writer)
     task_run_id = (await report_task_run(writer, flow_run_id, "extract-1")).run_id
     report = state("Running", 1)
-    items = [commands.ReportFlowRunState(flow_run_id, report), commands.ReportTaskRunState(task_run_id, report)]
+    items = [SetFlowRunState(flow_run_id, report), SetTaskRunState(task_run_id, report)]
     batches = [items] if together else [[item] for item in items]
     outcomes = [one for batch in batches for one in await writer.submit(batch, [flow_run_id] * len(batch))]
     assert outcomes == [
@@ -303,7 +308,7 @@ async def test_questions_about_a_flow_run_that_is_not_there_are_refused(database
         with pytest.raises(FlowRunNotFound):
             await ask(database, ID)
     with pytest.raises(FlowRunNotFound):
-        await database.read(queries.get_flow_run_sequence, ID)
+        await database.read(runs.get_flow_run_sequence, ID)
 
 
 # Deleting
@@ -338,7 +343,7 @@ async def test_flow_run_is_deleted_once(writer: Writer) -> None:
 
 async def test_flow_run_is_deleted_once_in_a_batch(writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
-    item = commands.DeleteFlowRun(flow_run_id)
+    item = DeleteFlowRun(flow_run_id)
     outcomes = await writer.submit([item, item], [flow_run_id] * 2)
     assert [type(outcome) for outcome in outcomes] == [type(None), FlowRunNotFound]
 
@@ -352,13 +357,13 @@ async def test_deleted_flow_run_may_be_created_again(writer: Writer) -> None:
 async def test_batch_creates_then_reports_then_deletes(database: Database, writer: Writer) -> None:
     created, gone = flow_run_item(id=new_id()), flow_run_item(id=new_id())
     items = [
-        commands.DeleteFlowRun(gone.id),
-        commands.ReportFlowRunState(created.id, state("Running", 1)),
-        commands.ReportFlowRunState(gone.id, state("Running", 1)),
+        DeleteFlowRun(gone.id),
+        SetFlowRunState(created.id, state("Running", 1)),
+        SetFlowRunState(gone.id, state("Running", 1)),
         created,
         gone,
     ]
-    outcomes = await database.transact(commands.apply, items)
+    outcomes = await database.transact(execute_commands, items)
     assert outcomes == [
         None,
         reported("recorded", created.id, 1, StateType.Running),

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, literal, select
 
-from taskruns_service import migrations, tables
-from taskruns_service.database import Database
-from taskruns_service.dialects import has_text, text_matches
-from taskruns_service.ids import new_id
+from taskruns_service.domain.ids import new_id
+from taskruns_service.storage import migrations, tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.dialects import has_text, text_matches
 from tests.postgres import PostgresServer
 from tests.store.making import at, opened
 

@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import Table, text
 from sqlalchemy.exc import DBAPIError
 
-from taskruns_service import imports, tables
-from taskruns_service.database import Database
-from taskruns_service.errors import ConfigurationError
-from taskruns_service.imports import Imported, import_prefect1, source
-from taskruns_service.imports.values import type_of
-from taskruns_service.states import StateType
-from taskruns_service.writer import Writer
+from taskruns_service.domain.errors import ConfigurationError
+from taskruns_service.domain.states import StateType
+from taskruns_service.prefect1 import importing
+from taskruns_service.prefect1.importing import Imported, import_prefect1, source
+from taskruns_service.prefect1.importing.values import type_of
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
 from tests.service import call_command
 from tests.store.making import (
@@ -329,7 +330,7 @@ async def test_interrupted_import_goes_on(
     prefect: PrefectServer, nightly: UUID, database: Database, monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
     monkeypatch.setattr(source, "PIECE", piece)
-    monkeypatch.setattr(imports, "TRANSACTION", 1)
+    monkeypatch.setattr(importing, "TRANSACTION", 1)
     for _ in range(3):
         await flow_run_with(prefect, nightly, 6)
 
@@ -528,7 +529,7 @@ def test_command_says_what_it_copied(postgres_server: PostgresServer, tmp_path: 
     assert call_command("check", **target).returncode == 0
 
 
-# What can not be imported
+# What cannot be imported
 
 
 @pytest.mark.parametrize(
@@ -536,9 +537,9 @@ def test_command_says_what_it_copied(postgres_server: PostgresServer, tmp_path: 
     [
         (lambda _: "prefect.db", "Prefect Server is at a URL like postgresql://"),
         (lambda _: "sqlite:///prefect.db", "Prefect Server is at a URL like postgresql://"),
-        (lambda url: url.replace("127.0.0.1", "127.0.0.9"), "can not be read: .*Connect call failed"),
-        (lambda url: f"{url}_gone", "can not be read: database .* does not exist"),
-        (lambda url: url.replace("postgres:", "postgres:x"), "can not be read: password authentication failed"),
+        (lambda url: url.replace("127.0.0.1", "127.0.0.9"), "cannot be read: .*Connect call failed"),
+        (lambda url: f"{url}_gone", "cannot be read: database .* does not exist"),
+        (lambda url: url.replace("postgres:", "postgres:x"), "cannot be read: password authentication failed"),
         (lambda url: url.rpartition("/")[0] + "/postgres", "no database of Prefect Server 1: it has no project.id"),
     ],
     ids=["no URL", "SQLite", "nobody there", "no database", "wrong password", "no tables"],

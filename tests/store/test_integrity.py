@@ -9,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, text
 
-from taskruns_service import integrity, tables
-from taskruns_service.commands import RenameTaskRun
-from taskruns_service.database import Database
-from taskruns_service.errors import FlowRunNotFound
-from taskruns_service.states import StateType
-from taskruns_service.writer import Writer
+from taskruns_service.commands.reports import SetFlowRunState
+from taskruns_service.domain.errors import FlowRunNotFound
+from taskruns_service.domain.states import StateType
+from taskruns_service.prefect1.commands.engine_states import RenameTaskRun
+from taskruns_service.queries import integrity
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     create_flow_run,
     findings_of,
@@ -83,9 +85,8 @@ async def test_whatever_is_reported_in_any_order_is_right(
 
 
 def _flow_run_item(flow_run_id: UUID, report: Any) -> Any:
-    from taskruns_service.commands import ReportFlowRunState
 
-    return ReportFlowRunState(flow_run_id, report)
+    return SetFlowRunState(flow_run_id, report)
 
 
 def values(table: Table, where: Any = None, **changed: Any) -> Callable[[Connection], None]:

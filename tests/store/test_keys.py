@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskruns_service import keys, tables
-from taskruns_service.database import Database
-from taskruns_service.keys import KeyRing
+from taskruns_service.api.key_ring import KeyRing
+from taskruns_service.commands import keys
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
 from tests.store.making import rows_of, statements_seen
 
 

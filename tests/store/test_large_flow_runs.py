@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from taskruns_service import aggregates, queries, selections, tables
-from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.choices import Choice, Selected
-from taskruns_service.dialects import Target
-from taskruns_service.filters import Where
-from taskruns_service.graph import ENTITIES
-from taskruns_service.paging import TASK_RUN_KEYS, Page, read_cursor, read_sort
-from taskruns_service.selections import Bounds
-from taskruns_service.states import StateType
+from taskruns_service.domain.states import StateType
+from taskruns_service.prefect1.graph import selections
+from taskruns_service.prefect1.graph.choices import Choice, Selected
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.selections import Bounds
+from taskruns_service.queries import aggregates, runs
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.filters import Where
+from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_cursor, read_sort
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import Target
 from tests.store import mapped
 from tests.store.making import opened
 from tests.store.mapped import CHILDREN, FLOW_RUN_ID, SINGLES, SLUG, TASK_IDS, TASK_RUNS
@@ -35,8 +37,8 @@ def page_of(sort: str, limit: int = 100, after: tuple[Any, ...] | None = None) -
     return Page(orders=orders, limit=limit, after=after)
 
 
-def list_of(connection: Connection, where: Where, page: Page) -> queries.RawPage:
-    _, found = queries.list_flow_run_task_runs(connection, FLOW_RUN_ID, where, page, FIELDS, known=None)
+def list_of(connection: Connection, where: Where, page: Page) -> runs.RawPage:
+    _, found = runs.list_flow_run_task_runs(connection, FLOW_RUN_ID, where, page, FIELDS, known=None)
     assert found is not None
     return found
 
@@ -77,7 +79,7 @@ async def test_few_task_runs_of_a_large_flow_run_are_found_without_reading_it(
     where, sort, count = FEW[name]
 
     def ask(connection: Connection) -> tuple[int, int]:
-        found: list[queries.RawPage] = []
+        found: list[runs.RawPage] = []
         read = ROWS_READ[database_kind](connection, lambda: found.append(list_of(connection, where, page_of(sort))))
         return bytes(found[0].items).count(b'"id"'), read
 
@@ -92,7 +94,7 @@ async def test_sqlite_finds_few_task_runs_of_a_large_flow_run(sqlite_mapped_url:
     where, sort, count = FEW_ON_SQLITE[name]
 
     def ask(connection: Connection) -> tuple[int, int]:
-        found: list[queries.RawPage] = []
+        found: list[runs.RawPage] = []
         read = ROWS_READ["sqlite"](connection, lambda: found.append(list_of(connection, where, page_of(sort))))
         return bytes(found[0].items).count(b'"id"'), read
 
@@ -112,7 +114,7 @@ async def test_pages_of_what_is_not_mapped_follow_each_other(database_kind: str,
         after: tuple[Any, ...] | None = None
         while True:
             page = page_of(sort, 7, after)
-            found: list[queries.RawPage] = []
+            found: list[runs.RawPage] = []
             ask_for = lambda page=page, found=found: found.append(list_of(connection, {"map_index": [PARENT]}, page))  # noqa: E731
             read = max(read, ROWS_READ[database_kind](connection, ask_for))
             pages.append(bytes(found[0].items)[1:-1])
@@ -137,7 +139,7 @@ STEPS_OF_A_SORTED_ROW = 24
 async def test_sqlite_makes_the_items_of_the_page_alone(sqlite_mapped_url: str, sort: str) -> None:
     def ask(connection: Connection) -> int:
         def list_all_members() -> None:
-            queries.list_flow_run_task_runs(connection, FLOW_RUN_ID, {}, page_of(sort), None, known=None)
+            runs.list_flow_run_task_runs(connection, FLOW_RUN_ID, {}, page_of(sort), None, known=None)
 
         return ROWS_READ["sqlite"](connection, list_all_members)
 

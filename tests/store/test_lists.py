@@ -8,17 +8,12 @@ import msgspec
 import pytest
 from sqlalchemy import Row
 
-from taskruns_service import models, queries, tables
-from taskruns_service.database import Database
-from taskruns_service.paging import (
-    FLOW_RUN_KEYS,
-    TASK_RUN_KEYS,
-    Page,
-    question_of,
-    read_cursor,
-    read_sort,
-)
-from taskruns_service.writer import Writer
+from taskruns_service import schemas
+from taskruns_service.queries import runs
+from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, question_of, read_cursor, read_sort
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     at,
     create_flow_run,
@@ -34,8 +29,8 @@ from tests.store.making import (
 from tests.store.world import World
 
 OF: dict[str, Any] = {
-    "task run": (queries.list_task_runs, TASK_RUN_KEYS, tables.task_run.c.id),
-    "flow run": (queries.list_flow_runs, FLOW_RUN_KEYS, tables.flow_run.c.id),
+    "task run": (runs.list_task_runs, TASK_RUN_KEYS, tables.task_run.c.id),
+    "flow run": (runs.list_flow_runs, FLOW_RUN_KEYS, tables.flow_run.c.id),
 }
 NULLABLE = [name for name, key in TASK_RUN_KEYS.items() if key.nullable]
 
@@ -133,11 +128,11 @@ async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_betwe
     await report_task_runs(writer, [task_run_item(flow_run_id, f"b-{number}") for number in range(4)])
     orders = read_sort("task_slug", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=False)
     where = {"flow_run_id": [flow_run_id]}
-    first = await database.read(queries.list_task_runs, where, Page(orders=orders, limit=2), ["task_slug"])
+    first = await database.read(runs.list_task_runs, where, Page(orders=orders, limit=2), ["task_slug"])
     await report_task_runs(writer, [task_run_item(flow_run_id, slug) for slug in ("a", "b-15", "c")])
     types = [(order.key.type, order.key.nullable) for order in orders]
     after = read_cursor(first.next or "", b"", types)
-    second = await database.read(queries.list_task_runs, where, Page(orders=orders, after=after), ["task_slug"])
+    second = await database.read(runs.list_task_runs, where, Page(orders=orders, after=after), ["task_slug"])
     slugs = [item["task_slug"] for page in (first, second) for item in msgspec.json.decode(page.items)]
     assert slugs == ["b-0", "b-1", "b-15", "b-2", "b-3", "c"]
 
@@ -147,27 +142,27 @@ async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_betwe
 
 async def test_task_runs_of_a_list_are_as_they_are_alone(world: World) -> None:
     orders = read_sort("-created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-    page = await world.database.read(queries.list_task_runs, {}, Page(orders=orders, limit=60), None)
-    listed = msgspec.json.decode(page.items, type=list[models.TaskRun])
+    page = await world.database.read(runs.list_task_runs, {}, Page(orders=orders, limit=60), None)
+    listed = msgspec.json.decode(page.items, type=list[schemas.TaskRun])
     assert listed == [await get_task_run(world.database, one.id) for one in listed]
 
 
 async def test_flow_runs_of_a_list_are_as_they_are_alone(world: World) -> None:
     orders = read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-    page = await world.database.read(queries.list_flow_runs, {}, Page(orders=orders), None)
-    listed = msgspec.json.decode(page.items, type=list[models.FlowRunSummary])
+    page = await world.database.read(runs.list_flow_runs, {}, Page(orders=orders), None)
+    listed = msgspec.json.decode(page.items, type=list[schemas.FlowRunSummary])
     alone = [await get_flow_run(world.database, one.id) for one in listed]
-    assert listed == [msgspec.convert(one, models.FlowRunSummary, from_attributes=True) for one in alone]
-    extra = models.FlowRun.__struct_fields__[len(models.FlowRunSummary.__struct_fields__) :]
+    assert listed == [msgspec.convert(one, schemas.FlowRunSummary, from_attributes=True) for one in alone]
+    extra = schemas.FlowRun.__struct_fields__[len(schemas.FlowRunSummary.__struct_fields__) :]
     assert not set(extra) & msgspec.json.decode(page.items)[0].keys()
 
 
-@pytest.mark.parametrize("name", queries.TASK_RUN_MEMBERS)
+@pytest.mark.parametrize("name", runs.TASK_RUN_MEMBERS)
 async def test_member_is_the_same_when_it_is_asked_for_alone(world: World, name: str) -> None:
     orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
     page = Page(orders=orders, limit=30)
-    whole = await world.database.read(queries.list_task_runs, {}, page, None)
-    alone = await world.database.read(queries.list_task_runs, {}, page, [name])
+    whole = await world.database.read(runs.list_task_runs, {}, page, None)
+    alone = await world.database.read(runs.list_task_runs, {}, page, [name])
     decoded = msgspec.json.decode(whole.items)
     assert msgspec.json.decode(alone.items) == [{name: item[name]} for item in decoded]
 
@@ -175,15 +170,15 @@ async def test_member_is_the_same_when_it_is_asked_for_alone(world: World, name:
 async def test_members_come_in_their_order_once(world: World) -> None:
     orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
     found = await world.database.read(
-        queries.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"]
+        runs.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"]
     )
     assert [list(item) for item in msgspec.json.decode(found.items)] == [["id", "flow_name", "state"]] * 7
 
 
 def test_task_run_has_all_its_members() -> None:
-    assert tuple(queries.TASK_RUN_MEMBERS) == models.TaskRun.__struct_fields__
-    assert set(queries.FLOW_RUN_MEMBERS) == set(models.FlowRun.__struct_fields__)
-    assert set(queries.FLOW_RUN_SUMMARY_MEMBERS) == set(models.FlowRunSummary.__struct_fields__)
+    assert tuple(runs.TASK_RUN_MEMBERS) == schemas.TaskRun.__struct_fields__
+    assert set(runs.FLOW_RUN_MEMBERS) == set(schemas.FlowRun.__struct_fields__)
+    assert set(runs.FLOW_RUN_SUMMARY_MEMBERS) == set(schemas.FlowRunSummary.__struct_fields__)
 
 
 async def test_page_is_read_with_one_statement(world: World) -> None:
@@ -210,7 +205,7 @@ async def mapped(writer: Writer, *children: list[tuple[str, float]]) -> Any:
     return parent.run_id
 
 
-def times(run: models.TaskRun) -> tuple[Any, ...]:
+def times(run: schemas.TaskRun) -> tuple[Any, ...]:
     return run.start_time, run.end_time, run.duration, run.queue_time
 
 
@@ -244,10 +239,10 @@ async def test_mapped_parents_seconds_are_exact(database: Database, writer: Writ
 
 async def test_version_of_a_mapped_parent_changes_with_its_children(database: Database, writer: Writer) -> None:
     parent = await mapped(writer, [("Running", 5)])
-    before = await database.read(queries.get_task_run, parent)
+    before = await database.read(runs.get_task_run, parent)
     child = await report_task_run(writer, (await get_task_run(database, parent)).flow_run_id, "map-1", map_index=0)
     await report_state(writer, child.run_id, state("Success", 9))
-    after = await database.read(queries.get_task_run, parent)
+    after = await database.read(runs.get_task_run, parent)
     assert before.version != after.version
 
 
@@ -264,14 +259,14 @@ async def test_task_run_has_the_names_of_its_flow_and_its_flow_run(database: Dat
         await report_task_run(writer, flow_run_id, "inc-1", state("Mapped", 0))
         await report_task_run(writer, flow_run_id, "inc-1", state("Running", 1), map_index=0)
     page = Page(orders=read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True))
-    listed = await database.read(queries.list_task_runs, {}, page, ["flow_name", "flow_run_name"])
+    listed = await database.read(runs.list_task_runs, {}, page, ["flow_name", "flow_run_name"])
     names = [{"flow_run_name": "brave-otter", "flow_name": "etl"}] * 2
     others = [{"flow_run_name": "calm-heron", "flow_name": "größe"}] * 2
     assert msgspec.json.decode(listed.items) == [*names, *others]
-    of_one = partial(queries.list_flow_run_task_runs, known=None)
+    of_one = partial(runs.list_flow_run_task_runs, known=None)
     _, within = await database.read(of_one, named, {}, page, ["flow_name", "flow_run_name"])
     assert within is not None
     assert msgspec.json.decode(within.items) == names
-    whole = await database.read(queries.list_task_runs, {"flow_name": ["etl"]}, page, None)
-    for task_run in msgspec.json.decode(whole.items, type=list[models.TaskRun]):
+    whole = await database.read(runs.list_task_runs, {"flow_name": ["etl"]}, page, None)
+    for task_run in msgspec.json.decode(whole.items, type=list[schemas.TaskRun]):
         assert await get_task_run(database, task_run.id) == task_run

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from taskruns_service import tables
-from taskruns_service.database import Database
-from taskruns_service.dialects import expect_many_rows, insert_many
-from taskruns_service.ids import new_id
+from taskruns_service.domain.ids import new_id
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.dialects import expect_many_rows, insert_many
 from tests.store.making import at, insert_rows, rows_of
 
 

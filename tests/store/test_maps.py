@@ -11,15 +11,18 @@ import msgspec
 import pytest
 from sqlalchemy import Row
 
-from taskruns_service import aggregates, models, queries, tables
-from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.commands import CancelFlowRun, DeleteFlowRun, SetTaskRunState
-from taskruns_service.database import Database
-from taskruns_service.errors import ServiceError
-from taskruns_service.filters import TASK_RUN_FILTERS
-from taskruns_service.paging import TASK_RUN_KEYS, Page, read_sort
-from taskruns_service.states import StateType
-from taskruns_service.writer import Writer
+from taskruns_service import schemas
+from taskruns_service.commands.flow_runs import DeleteFlowRun
+from taskruns_service.domain.errors import ServiceError
+from taskruns_service.domain.states import StateType
+from taskruns_service.prefect1.commands.engine_states import CancelFlowRun, ForceTaskRunState
+from taskruns_service.queries import aggregates, runs
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.filters import TASK_RUN_FILTERS
+from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_sort
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     at,
     create_flow_run,
@@ -103,7 +106,7 @@ async def test_parents_keep_up_with_whatever_happens(database: Database, writer:
             types = ("Pending", "Running", "Mapped", "Mapped", "Success") if index < 0 else TYPES
             report = state(chance.choice(types), chance.randrange(30), force=chance.random() < 0.1)
             if ids and chance.random() < 0.5:
-                items.append(SetTaskRunState(task_run_id=chance.choice(ids), report=report))
+                items.append(ForceTaskRunState(task_run_id=chance.choice(ids), report=report))
             else:
                 items.append(task_run_item(chance.choice(flow_runs), slug, report, map_index=index))
         outcomes = await writer.submit(items, [chance.choice(flow_runs) for _ in items])
@@ -242,7 +245,7 @@ async def test_deleted_flow_run_takes_its_maps_along(database: Database, writer:
 
 
 @pytest.fixture
-async def shown(database: Database, writer: Writer) -> list[models.TaskRun]:
+async def shown(database: Database, writer: Writer) -> list[schemas.TaskRun]:
     """The task runs of a flow run with maps that have ended, are running, wait and have no children."""
     flow_run_id, _ = await mapped(writer, [("Running", 2), ("Success", 40)], [("Running", 4), ("Success", 62)])
     for slug, children in {
@@ -256,10 +259,10 @@ async def shown(database: Database, writer: Writer) -> list[models.TaskRun]:
     return await listed(database, flow_run_id)
 
 
-async def listed(database: Database, flow_run_id: UUID, sort: str = "created", **where: Any) -> list[models.TaskRun]:
+async def listed(database: Database, flow_run_id: UUID, sort: str = "created", **where: Any) -> list[schemas.TaskRun]:
     page = Page(orders=read_sort(sort, TASK_RUN_KEYS, tables.task_run.c.id, everywhere=False), limit=1000)
-    found = await database.read(queries.list_task_runs, {"flow_run_id": [flow_run_id], **where}, page, None)
-    return msgspec.json.decode(found.items, type=list[models.TaskRun])
+    found = await database.read(runs.list_task_runs, {"flow_run_id": [flow_run_id], **where}, page, None)
+    return msgspec.json.decode(found.items, type=list[schemas.TaskRun])
 
 
 def meets(value: Any, name: str, wanted: Any) -> bool:
@@ -272,7 +275,7 @@ def meets(value: Any, name: str, wanted: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", FILTERS)
-async def test_filter_finds_what_is_shown(database: Database, shown: list[models.TaskRun], name: str) -> None:
+async def test_filter_finds_what_is_shown(database: Database, shown: list[schemas.TaskRun], name: str) -> None:
     field = next(one for one in TIMES if name.startswith(one))
     values = [True, False] if name.endswith("_is_null") else [at(2), at(5), at(62), at(70)]
     if field in ("duration", "queue_time"):
@@ -285,7 +288,7 @@ async def test_filter_finds_what_is_shown(database: Database, shown: list[models
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("field", TIMES)
 async def test_sort_is_by_what_is_shown(
-    database: Database, shown: list[models.TaskRun], field: str, descending: bool
+    database: Database, shown: list[schemas.TaskRun], field: str, descending: bool
 ) -> None:
     found = await listed(database, shown[0].flow_run_id, f"{'-' * descending}{field}")
     values = [getattr(run, field) for run in found]
@@ -294,7 +297,7 @@ async def test_sort_is_by_what_is_shown(
     assert {run.id for run in found} == {run.id for run in shown}
 
 
-async def test_measures_are_of_what_is_shown(database: Database, shown: list[models.TaskRun]) -> None:
+async def test_measures_are_of_what_is_shown(database: Database, shown: list[schemas.TaskRun]) -> None:
     names = ("sum_duration", "max_duration", "p50_duration", "sum_queue_time", "first_start_time", "last_end_time")
     question = AggregateQuestion(
         where={"flow_run_id": [shown[0].flow_run_id], "is_mapped_parent": True}, measures=names, group_by=["task_slug"]
@@ -310,7 +313,7 @@ async def test_measures_are_of_what_is_shown(database: Database, shown: list[mod
         assert measures.last_end_time == parent.end_time
 
 
-async def test_page_goes_on_after_a_parent(database: Database, shown: list[models.TaskRun]) -> None:
+async def test_page_goes_on_after_a_parent(database: Database, shown: list[schemas.TaskRun]) -> None:
     """The cursor has what is shown, too."""
     orders = read_sort("-end_time", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
     found: list[UUID] = []
@@ -318,8 +321,8 @@ async def test_page_goes_on_after_a_parent(database: Database, shown: list[model
     with suppress(StopIteration):
         while True:
             page = Page(orders=orders, limit=1, after=after)
-            part = await database.read(queries.list_task_runs, {}, page, None)
-            (run,) = msgspec.json.decode(part.items, type=list[models.TaskRun])
+            part = await database.read(runs.list_task_runs, {}, page, None)
+            (run,) = msgspec.json.decode(part.items, type=list[schemas.TaskRun])
             found.append(run.id)
             if part.next is None:
                 break

@@ -12,12 +12,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 
-from taskruns_service import migrations, tables
-from taskruns_service.commands import apply
-from taskruns_service.database import Database
-from taskruns_service.errors import ConfigurationError
-from taskruns_service.ids import new_id
-from taskruns_service.writer import Writer
+from taskruns_service.domain.errors import ConfigurationError
+from taskruns_service.domain.ids import new_id
+from taskruns_service.storage import migrations, tables
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import at, create_flow_run, findings_of, opened, report_task_run, rows_of, run_on, state
 
 
@@ -130,7 +130,7 @@ async def test_ids_of_the_default_tenant_and_project_are_random(empty_database_u
 async def test_mapped_parents_of_an_older_database_get_the_times_of_their_children(empty_database_url: str) -> None:
     async with opened(empty_database_url) as database:
         await database.transact(migrations.upgrade)
-        async with Writer(database, apply, capacity=1000).running() as writer:
+        async with Writer(database, execute_commands, capacity=1000).running() as writer:
             flow_run_id = await create_flow_run(writer)
             for slug, ends in {"ended": [5.25, 9.5], "running": [5, None], "empty": []}.items():
                 await report_task_run(writer, flow_run_id, slug, state("Pending", 1), state("Mapped", 1))

@@ -9,15 +9,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import ColumnElement, Connection
 
-from taskruns_service import aggregates, queries, tables
-from taskruns_service.commands import apply
-from taskruns_service.database import Database
-from taskruns_service.dialects import Prepared
-from taskruns_service.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS, Filter
-from taskruns_service.ledger import history, ledger, tasks
-from taskruns_service.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Key, Page, read_sort
-from taskruns_service.states import StateGroup, StateType
-from taskruns_service.writer import Writer
+from taskruns_service.commands.unit_of_work import history, tasks, unit_of_work
+from taskruns_service.domain.states import StateGroup, StateType
+from taskruns_service.queries import aggregates, runs
+from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS, Filter
+from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Key, Page, read_sort
+from taskruns_service.storage import tables
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.dialects import Prepared
+from taskruns_service.storage.writer import Writer
 from tests.store import crowd
 from tests.store.making import (
     at,
@@ -32,14 +33,14 @@ from tests.store.making import (
 from tests.store.reading import ROWS_READ, nodes
 
 QUESTIONS = {
-    "lock flow runs": ledger.lock_flow_runs,
-    "read by id": ledger.read_by_id,
-    "read by key": ledger.read_by_key,
+    "lock flow runs": unit_of_work.lock_flow_runs,
+    "read by id": unit_of_work.read_by_id,
+    "read by key": unit_of_work.read_by_key,
     "read tasks": tasks.read_tasks,
     "known task run states": history.TASK_RUN_STATEMENTS.known,
     "known flow run states": history.FLOW_RUN_STATEMENTS.known,
-    "get a task run": queries._get_task_run,
-    "get a flow run": queries._get_flow_run,
+    "get a task run": runs._get_task_run,
+    "get a flow run": runs._get_flow_run,
 }
 SCANS = {"sqlite": "SCAN", "postgresql": "Seq Scan"}
 TABLES = ("flow_run", "task_run", "task", "flow", "task_run_state", "flow_run_state")
@@ -84,7 +85,7 @@ PARAMETER = re.compile(r"\$\d+")
 
 async def test_postgresql_finds_what_is_written_by_id(postgres_url: str) -> None:
     """So it is even where the tables are so small that to read all of them would cost least."""
-    async with opened(postgres_url) as database, Writer(database, apply, capacity=100).running() as writer:
+    async with opened(postgres_url) as database, Writer(database, execute_commands, capacity=100).running() as writer:
         with statements_seen() as seen:
             flow_run_id = await create_flow_run(writer)
             for type_, seconds in (("Running", 1), ("Success", 2), ("Pending", 0)):  # the last one is late
@@ -105,11 +106,11 @@ async def test_postgresql_finds_what_is_written_by_id(postgres_url: str) -> None
 async def test_postgresql_plans_what_writers_ask_once(postgres_url: str) -> None:
     def planned(connection: Connection) -> tuple[Any, ...]:
         for number in range(3):
-            apply(connection, [task_run_item(flow_run_id, f"task-{number}", state("Running", number))])
+            execute_commands(connection, [task_run_item(flow_run_id, f"task-{number}", state("Running", number))])
         asked = "SELECT sum(generic_plans) > 0, sum(custom_plans) FROM pg_prepared_statements"
         return tuple(connection.exec_driver_sql(asked).one())
 
-    async with opened(postgres_url) as database, Writer(database, apply, capacity=100).running() as writer:
+    async with opened(postgres_url) as database, Writer(database, execute_commands, capacity=100).running() as writer:
         flow_run_id = await create_flow_run(writer)
         assert await database.transact(planned) == (True, 0)
 
@@ -183,17 +184,17 @@ class Listing(NamedTuple):
 FIELDS = ["id"]
 LISTS = {
     "task runs": Listing(
-        lambda connection, where, page: queries.list_task_runs(connection, where, page, FIELDS),
+        lambda connection, where, page: runs.list_task_runs(connection, where, page, FIELDS),
         *(TASK_RUN_FILTERS, TASK_RUN_KEYS, True, tables.task_run.c.id, crowd.TASK_RUNS),
     ),
     "task runs of a flow run": Listing(
-        lambda connection, where, page: queries.list_flow_run_task_runs(
+        lambda connection, where, page: runs.list_flow_run_task_runs(
             connection, crowd.FLOW_RUN_ID, where, page, FIELDS, known=None
         ),
         *(TASK_RUN_FILTERS, TASK_RUN_KEYS, False, tables.task_run.c.id, crowd.TASK_RUNS),
     ),
     "flow runs": Listing(
-        lambda connection, where, page: queries.list_flow_runs(connection, where, page, FIELDS),
+        lambda connection, where, page: runs.list_flow_runs(connection, where, page, FIELDS),
         *(FLOW_RUN_FILTERS, FLOW_RUN_KEYS, True, tables.flow_run.c.id, crowd.FLOW_RUNS),
     ),
 }

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import text
 
-from taskruns_service import migrations
+from taskruns_service.storage import migrations
 from tests.portable import LACKING, lacking
 from tests.postgres import PostgresServer
 from tests.store.making import opened, run_on, statements_seen

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Integer, select, text
 
-from taskruns_service import aggregates, filters, tables
-from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.database import Database
-from taskruns_service.dialects import (
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import aggregates, filters
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.dialects import (
     CompiledValue,
     ListOfIds,
     Prepared,
@@ -19,8 +22,6 @@ from taskruns_service.dialects import (
     placeholder,
     target_of,
 )
-from taskruns_service.ids import new_id
-from taskruns_service.states import StateType
 
 _flow_run = tables.flow_run
 BETWEEN = (

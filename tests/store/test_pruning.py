@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from taskruns_service import tables
-from taskruns_service.commands.engine import beat_flow_run
-from taskruns_service.commands.notes import LogLine, create_artifact, read_lines, write_logs
-from taskruns_service.database import Database
-from taskruns_service.pruning import Old, Pruned, count_old, prune_batch
-from taskruns_service.writer import Writer
+from taskruns_service.commands.pruning import Old, Pruned, count_old, prune_batch
+from taskruns_service.prefect1.commands.engine_states import beat_flow_run
+from taskruns_service.prefect1.commands.logs_and_artifacts import LogLine, create_artifact, read_lines, write_logs
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     BEGIN,
     at,

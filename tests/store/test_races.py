@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.util import await_only
 
-from taskruns_service import commands, counts, tables
-from taskruns_service.commands import CreatedFlowRun
-from taskruns_service.database import Database
-from taskruns_service.errors import FlowRunNotFound, ServiceError, StateIdConflict, TaskRunNotFound
-from taskruns_service.ids import new_id
-from taskruns_service.writer import Writer
+from taskruns_service.commands.flow_runs import CreatedFlowRun
+from taskruns_service.domain.errors import FlowRunNotFound, ServiceError, StateIdConflict, TaskRunNotFound
+from taskruns_service.domain.ids import new_id
+from taskruns_service.storage import tables, tally
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     ask_for_flow_run,
     create_flow_run,
@@ -221,7 +222,7 @@ async def test_flow_run_that_is_deleted_while_it_is_looked_for_is_made_again(
                 await_only(delete_flow_run(second_writer, taken))
 
         event.listen(connection, "after_cursor_execute", delete_it)
-        return commands.apply(connection, [item])
+        return execute_commands(connection, [item])
 
     assert await database.transact(create) == [CreatedFlowRun(item.id, created=True)]
     assert deleted == [taken]
@@ -237,5 +238,5 @@ async def test_folding_while_others_write_loses_no_count(
         report_task_run(one, flow_run_id, f"task-{number % 5}", state("Running" if number % 2 else "Pending"))
         for number, one in enumerate(writers)
     ]
-    await all_of([*calls, *(database.transact(counts.fold) for _ in range(4))])
+    await all_of([*calls, *(database.transact(tally.fold) for _ in range(4))])
     assert await findings_of(database) == []

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from taskruns_service.database import Database
-from taskruns_service.errors import StateIdConflict, TerminalState
-from taskruns_service.writer import Writer
+from taskruns_service.domain.errors import StateIdConflict, TerminalState
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     at,
     create_flow_run,

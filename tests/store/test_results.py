@@ -5,15 +5,16 @@ from uuid import UUID
 
 import pytest
 
-from taskruns_service import queries, tables
-from taskruns_service.database import Database
-from taskruns_service.errors import NoResultType, ResultNotPersisted, ResultNotReady, TaskRunNotFound
-from taskruns_service.ids import new_id
-from taskruns_service.models import ChildResult, TaskRunResult
-from taskruns_service.paging import read_cursor
-from taskruns_service.references import ConstantResult, S3Result
-from taskruns_service.states import FINISHED, StateType
-from taskruns_service.writer import Writer
+from taskruns_service.domain.errors import NoResultType, ResultNotPersisted, ResultNotReady, TaskRunNotFound
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.results import ConstantResult, S3Result
+from taskruns_service.domain.states import FINISHED, StateType
+from taskruns_service.queries import runs
+from taskruns_service.queries.paging import read_cursor
+from taskruns_service.schemas import ChildResult, TaskRunResult
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     create_flow_run,
     create_task_run,
@@ -29,7 +30,7 @@ QUESTION = b"question"
 
 
 async def result_of(database: Database, task_run_id: UUID, limit: int = 100, after: int | None = None) -> TaskRunResult:
-    return await database.read(queries.get_task_run_result, task_run_id, limit, after, QUESTION)
+    return await database.read(runs.get_task_run_result, task_run_id, limit, after, QUESTION)
 
 
 async def all_children(database: Database, parent: UUID, limit: int) -> list[list[ChildResult]]:

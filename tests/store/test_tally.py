@@ -7,13 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from taskruns_service import aggregates, commands, counts, tables
-from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.counts import Drift
-from taskruns_service.database import Database
-from taskruns_service.ids import new_id
-from taskruns_service.states import StateType
-from taskruns_service.writer import Writer
+from taskruns_service.commands.flow_runs import DeleteFlowRun
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import aggregates
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.storage import tables, tally
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.tally import Drift
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     create_flow_run,
     delete_flow_run,
@@ -75,7 +78,7 @@ async def test_kept_counts_are_what_counting_gives(database: Database, writer: W
         elif verb == "delete" and len(flow_runs) > 1:
             await delete_flow_run(writer, flow_runs.pop(arguments[0] % len(flow_runs)))
         elif verb == "fold":
-            await database.transact(counts.fold)
+            await database.transact(tally.fold)
     await check(database)
 
 
@@ -88,7 +91,7 @@ def report_of(flow_runs: list[Any], drawn: tuple[Any, ...]) -> Any:
 async def test_batch_that_creates_changes_and_deletes_leaves_no_count(database: Database) -> None:
     item = flow_run_item(id=new_id())
     reports_ = [task_run_item(item.id, slug, state("Running", 1), state("Success", 2)) for slug in SLUGS]
-    await database.transact(commands.apply, [item, *reports_, commands.DeleteFlowRun(item.id)])
+    await database.transact(execute_commands, [item, *reports_, DeleteFlowRun(item.id)])
     assert await database.read(rows_of, tables.task_run) == []
     await check(database)
 
@@ -101,9 +104,9 @@ async def test_folding_changes_no_count_and_leaves_nothing_to_fold(database: Dat
     for slug in SLUGS:
         await report_task_run(writer, flow_run_id, slug, state("Running", 1))
         await report_task_run(writer, flow_run_id, slug, state("Success", 2))
-    await database.transact(counts.fold)
+    await database.transact(tally.fold)
     assert await database.read(rows_of, tables.task_run_tally_delta) == []
-    assert await database.transact(counts.fold) == 0
+    assert await database.transact(tally.fold) == 0
     tallied = {
         (row.task_slug, row.state): row.count
         for row in await database.read(rows_of, tables.task_run_tally)
@@ -116,9 +119,9 @@ async def test_folding_changes_no_count_and_leaves_nothing_to_fold(database: Dat
 async def test_drift_is_found(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     await report_task_run(writer, flow_run_id, "extract-1", state("Success", 1))
-    await database.transact(counts.fold)
-    assert await database.read_snapshot(counts.check) == []
-    tally = tables.task_run_tally
-    await database.transact(run_on, tally.update().where(tally.c.state == "Success").values(count=7))
+    await database.transact(tally.fold)
+    assert await database.read_snapshot(tally.check) == []
+    table = tables.task_run_tally
+    await database.transact(run_on, table.update().where(table.c.state == "Success").values(count=7))
     (flow,) = await database.read(rows_of, tables.flow)
-    assert await database.read_snapshot(counts.check) == [Drift(f"{flow.id} extract-1 Success", 1, 7)]
+    assert await database.read_snapshot(tally.check) == [Drift(f"{flow.id} extract-1 Success", 1, 7)]

@@ -8,10 +8,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from taskruns_service import models, queries, tables
-from taskruns_service.commands import ReportTaskRunState, UpdateTaskRun
-from taskruns_service.database import Database
-from taskruns_service.errors import (
+from taskruns_service import schemas
+from taskruns_service.commands.reports import SetTaskRunState, UpdateTaskRun
+from taskruns_service.domain.errors import (
     Fault,
     InvalidRequest,
     StateIdConflict,
@@ -19,10 +18,14 @@ from taskruns_service.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.ids import family_of, new_id
-from taskruns_service.models import CurrentState, TaskRunUpdate
-from taskruns_service.states import Report, StateType
-from taskruns_service.writer import Writer
+from taskruns_service.domain.ids import new_id, partition_of
+from taskruns_service.domain.runs import Report
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import runs
+from taskruns_service.schemas import CurrentState, TaskRunUpdate
+from taskruns_service.storage import tables
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     at,
     create_flow_run,
@@ -103,7 +106,7 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
     assert outcome == reported("created", outcome.run_id, 3, StateType.Success)
     found = await get_task_run(database, outcome.run_id)
     assert before <= found.created <= datetime.now(UTC)
-    assert found == models.TaskRun(
+    assert found == schemas.TaskRun(
         id=outcome.run_id,
         flow_run_id=flow_run_id,
         flow_run_name=found.flow_run_name,
@@ -140,7 +143,7 @@ async def test_task_run_without_states_is_pending(database: Database, writer: Wr
 async def test_id_of_a_task_run_is_of_its_flow_runs_family(writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     outcome = await report_task_run(writer, flow_run_id, "extract-1")
-    assert family_of(outcome.run_id) == family_of(flow_run_id)
+    assert partition_of(outcome.run_id) == partition_of(flow_run_id)
 
 
 async def test_task_run_is_found_again_by_its_natural_key(database: Database, writer: Writer) -> None:
@@ -302,9 +305,9 @@ async def test_late_state_is_in_the_history_alone(database: Database, writer: Wr
 
 async def test_late_state_that_changes_nothing_leaves_the_task_run_as_it_is(database: Database, writer: Writer) -> None:
     task_run_id = await create_task_run(writer, "extract-1", state("Pending", 0), state("Success", 9))
-    before = await database.read(queries.get_task_run, task_run_id)
+    before = await database.read(runs.get_task_run, task_run_id)
     assert (await report_state(writer, task_run_id, state("Submitted", 5))).outcome == "late"
-    assert await database.read(queries.get_task_run, task_run_id) == before
+    assert await database.read(runs.get_task_run, task_run_id) == before
 
 
 async def test_late_state_counts_for_times(database: Database, writer: Writer) -> None:
@@ -354,7 +357,7 @@ async def test_expected_version_is_recorded_and_another_refused(writer: Writer) 
 
 async def test_of_two_that_expect_one_version_one_is_recorded(writer: Writer) -> None:
     task_run_id = await create_task_run(writer)
-    items = [ReportTaskRunState(task_run_id, state(type_, 1, expected_version=0)) for type_ in ("Running", "Skipped")]
+    items = [SetTaskRunState(task_run_id, state(type_, 1, expected_version=0)) for type_ in ("Running", "Skipped")]
     outcomes = await writer.submit(items, [task_run_id] * 2)
     assert outcomes[0] == reported("recorded", task_run_id, 1, StateType.Running)
     assert isinstance(outcomes[1], VersionConflict)
@@ -387,7 +390,7 @@ async def test_times_are_kept_to_the_microsecond(database: Database, writer: Wri
 async def test_state_id_is_of_one_task_run(writer: Writer, together: bool) -> None:
     one, other = [await create_task_run(writer) for _ in range(2)]
     report = state("Running", 1)
-    items = [ReportTaskRunState(one, report), ReportTaskRunState(other, report)]
+    items = [SetTaskRunState(one, report), SetTaskRunState(other, report)]
     if together:
         outcomes = await writer.submit(items, [one, one])
     else:
@@ -420,7 +423,7 @@ async def test_history_is_as_it_was_reported(database: Database, writer: Writer)
     history = await list_states(database, task_run_id)
     (received_at,) = {one.received_at for one in history}
     assert history == [
-        models.State(
+        schemas.State(
             id=report.id,
             type=report.type,
             version=number,
@@ -452,12 +455,12 @@ async def test_history_is_oldest_first_and_of_one_moment_in_the_order_of_arrival
 async def test_history_is_paged(database: Database, writer: Writer, limit: int) -> None:
     reports = [state("Running", moment) for moment in (1, 2, 2, 2, 3)]
     task_run_id = await create_task_run(writer, "extract-1", *reports)
-    pages: list[list[models.State]] = []
+    pages: list[list[schemas.State]] = []
     after: Any = None
     while after is not None or not pages:
         page = history_page(tables.task_run_state, limit, after)
-        found = await database.read(queries.list_task_run_states, task_run_id, page)
-        items = msgspec.json.decode(found.items, type=list[models.State])
+        found = await database.read(runs.list_task_run_states, task_run_id, page)
+        items = msgspec.json.decode(found.items, type=list[schemas.State])
         pages.append(items)
         after = (items[-1].timestamp, items[-1].sequence) if found.next else None
     assert [one.id for page in pages for one in page] == [report.id for report in reports]
@@ -509,7 +512,7 @@ async def test_change_and_state_of_one_batch_both_happen(database: Database, wri
     task_run_id = await create_task_run(writer)
     items = [
         UpdateTaskRun(task_run_id, TaskRunUpdate(name="new"), None),
-        ReportTaskRunState(task_run_id, state("Running", 1)),
+        SetTaskRunState(task_run_id, state("Running", 1)),
         UpdateTaskRun(task_run_id, TaskRunUpdate(tags=["a"]), 1),
     ]
     outcomes = await writer.submit(items, [task_run_id] * 3)

@@ -10,13 +10,15 @@ from sqlalchemy import Connection, insert, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
-from taskruns_service import commands, tables
-from taskruns_service.database import Database
-from taskruns_service.errors import DatabaseUnavailable, FlowRunNotFound, Overloaded, RefusedValue, ServiceError
-from taskruns_service.ids import new_id
-from taskruns_service.models import TaskRunReport
-from taskruns_service.states import StateType
-from taskruns_service.writer import BATCH_WEIGHT, Writer, weight_of
+from taskruns_service.commands.reports import ReportTaskRun, SetFlowRunState
+from taskruns_service.domain.errors import DatabaseUnavailable, FlowRunNotFound, Overloaded, RefusedValue, ServiceError
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.states import StateType
+from taskruns_service.schemas import TaskRunReport
+from taskruns_service.storage import tables
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import BATCH_WEIGHT, Writer, weight_of
 from tests.postgres import free_port
 from tests.store.making import (
     ask_for_flow_run,
@@ -102,7 +104,7 @@ async def test_caller_that_goes_away_leaves_its_items_written(database: Database
 
 
 async def test_nothing_to_write_is_answered_at_once(database: Database) -> None:
-    writer = Writer(database, commands.apply, capacity=5)
+    writer = Writer(database, execute_commands, capacity=5)
     async with asyncio.timeout(1):
         assert await writer.submit([], []) == []
 
@@ -136,7 +138,7 @@ async def test_transactions_are_bounded_by_states_and_small_requests_do_not_wait
 
     def apply(connection: Connection, items: Sequence[Any]) -> list[Any]:
         weights.append(sum(map(weight_of, items)))
-        return commands.apply(connection, items)
+        return execute_commands(connection, items)
 
     async with Writer(database, apply, capacity=10).running() as writer:
         flow_run_id, other = await create_flow_run(writer), await create_flow_run(writer)
@@ -163,7 +165,7 @@ async def test_transactions_are_bounded_by_states_and_small_requests_do_not_wait
 
 @only_sqlite
 async def test_large_requests_go_on_while_small_ones_come(database: Database) -> None:
-    async with Writer(database, commands.apply, capacity=10_000).running() as writer:
+    async with Writer(database, execute_commands, capacity=10_000).running() as writer:
         flow_run_id, other = await create_flow_run(writer), await create_flow_run(writer)
         large = asyncio.create_task(
             report_task_runs(writer, [task_run_item(flow_run_id, f"task-{n}") for n in range(2000)])
@@ -185,7 +187,7 @@ def poison(flow_run_id: UUID) -> Any:
     """An item that no request makes and no database takes: U+0000 on PostgreSQL, too great a number on SQLite."""
     report = state("Running", 1, message="\0")
     request = TaskRunReport(task_slug="poison", map_index=2**63, tags=[])
-    return commands.ReportTaskRun(flow_run_id, request, [report])
+    return ReportTaskRun(flow_run_id, request, [report])
 
 
 @pytest.mark.parametrize("place", [0, 4, 8])
@@ -212,7 +214,7 @@ async def test_writer_goes_on_after_an_item_that_was_refused(writer: Writer) -> 
 
 
 async def test_writer_refuses_more_than_its_capacity(database: Database) -> None:
-    async with Writer(database, commands.apply, capacity=5).running() as writer:
+    async with Writer(database, execute_commands, capacity=5).running() as writer:
         waiting = [asyncio.create_task(ask_for_flow_run(writer)) for _ in range(5)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded) as refused:
@@ -224,13 +226,13 @@ async def test_writer_refuses_more_than_its_capacity(database: Database) -> None
 
 
 async def test_idle_writer_takes_a_request_beyond_its_capacity(database: Database) -> None:
-    async with Writer(database, commands.apply, capacity=2).running() as writer:
+    async with Writer(database, execute_commands, capacity=2).running() as writer:
         items = [flow_run_item() for _ in range(5)]
         assert [outcome.created for outcome in await writer.submit(items, [item.id for item in items])] == [True] * 5
 
 
 async def test_closing_writes_what_was_taken(database: Database) -> None:
-    async with Writer(database, commands.apply, capacity=10_000).running() as writer:
+    async with Writer(database, execute_commands, capacity=10_000).running() as writer:
         waiting = [asyncio.create_task(ask_for_flow_run(writer)) for _ in range(1500)]
         await asyncio.sleep(0)
     assert all(task.result().created for task in waiting)
@@ -251,7 +253,7 @@ async def test_transaction_that_meets_a_deadlock_is_run_again(
 
     def apply(connection: Connection, items: Sequence[Any]) -> list[Any]:
         attempts.append(len(items))
-        return commands.apply(connection, items)
+        return execute_commands(connection, items)
 
     try:
         async with engine.connect() as connection:
@@ -288,7 +290,7 @@ async def waits_for_a_lock(engine: Any, count: int) -> None:
 async def test_serialization_failure_is_run_again(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     attempts: list[int] = []
-    running = commands.ReportFlowRunState(flow_run_id, state("Running", 1))
+    running = SetFlowRunState(flow_run_id, state("Running", 1))
 
     def change(connection: Connection) -> None:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -381,7 +383,7 @@ async def test_database_that_is_away_is_unavailable() -> None:
         with pytest.raises(DatabaseUnavailable) as refused:
             await get_flow_run(database, UUID(int=1))
         assert refused.value.members == {"retry_after": 1}
-        async with Writer(database, commands.apply, capacity=10).running() as writer:
+        async with Writer(database, execute_commands, capacity=10).running() as writer:
             with pytest.raises(DatabaseUnavailable):
                 await create_flow_run(writer)
 

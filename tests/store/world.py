@@ -7,11 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from taskruns_service import commands, tables
-from taskruns_service.commands import ReportTaskRun
-from taskruns_service.database import Database
-from taskruns_service.states import Report
-from taskruns_service.writer import Writer
+from taskruns_service.commands.reports import ReportTaskRun
+from taskruns_service.domain.runs import Report
+from taskruns_service.storage import tables
+from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.writer import Writer
 from tests.store.making import (
     create_flow_run,
     opened,
@@ -52,7 +53,7 @@ RESULTS = (None, {"type": "S3Result", "bucket": "b", "location": "k"}, {"type": 
 async def populate(url: str) -> None:
     """Fills the database at `url`."""
     chance = random.Random(7)
-    async with opened(url) as database, Writer(database, commands.apply, capacity=10_000).running() as writer:
+    async with opened(url) as database, Writer(database, execute_commands, capacity=10_000).running() as writer:
         for number in range(7):
             flow_run_id = await create_flow_run(
                 writer, FLOW_NAMES[number % 3], name=f"Run-{number}%_", labels=LABELS[number % 4]

@@ -9,17 +9,10 @@ from sqlalchemy import Dialect, column, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from taskruns_service import parameters
-from taskruns_service.conditions import COMPARISONS
-from taskruns_service.filters import (
-    FLOW_RUN_FILTERS,
-    OPERATORS,
-    TASK_RUN_FILTERS,
-    Filter,
-    chosen,
-    clauses,
-)
-from taskruns_service.states import StateGroup, StateType
+from taskruns_service.domain.states import StateGroup, StateType
+from taskruns_service.prefect1.graph.conditions import COMPARISONS
+from taskruns_service.queries import parameters
+from taskruns_service.queries.filters import FLOW_RUN_FILTERS, OPERATORS, TASK_RUN_FILTERS, Filter, chosen, clauses
 
 DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": asyncpg.dialect()}
 TIMES = [

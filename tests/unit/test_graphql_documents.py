@@ -3,9 +3,9 @@
 import pytest
 from graphql import build_schema, get_introspection_query
 
-from taskruns_service.graphql import sdl
-from taskruns_service.graphql.documents import TOKENS_MOST, BadDocument, find_operation, read_document
-from taskruns_service.graphql.measures import DEPTH_MOST, FIELDS_MOST
+from taskruns_service.prefect1.graphql import sdl
+from taskruns_service.prefect1.graphql.documents import TOKENS_MOST, BadDocument, find_operation, read_document
+from taskruns_service.prefect1.graphql.measures import DEPTH_MOST, FIELDS_MOST
 
 NESTED = ("flow_run", "task_runs")
 

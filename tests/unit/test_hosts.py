@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskruns_service.hosts import Authority, HostPolicy, read_authority
+from taskruns_service.domain.hosts import Authority, HostPolicy, read_authority
 from taskruns_service.settings import read_settings
 
 LOCAL = HostPolicy(checks_host=True, own_host="127.0.0.1")

@@ -7,7 +7,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns_service.ids import family_of, new_id
+from taskruns_service.domain.ids import new_id, partition_of
 
 COUNTER_VALUES = 2**20
 
@@ -26,8 +26,8 @@ def test_ids_differ() -> None:
 
 def test_ids_of_a_family_are_in_the_order_in_which_they_were_made() -> None:
     # More of them than the counter has values, so that it begins anew within a millisecond.
-    family = new_id()
-    made = (new_id(family).int for _ in repeat(None, COUNTER_VALUES + 1))
+    partition = new_id()
+    made = (new_id(partition).int for _ in repeat(None, COUNTER_VALUES + 1))
     assert all(earlier < later for earlier, later in pairwise(made))
 
 
@@ -39,12 +39,12 @@ def test_later_milliseconds_have_greater_ids() -> None:
 
 @given(st.uuids())
 def test_id_is_of_the_family_that_it_was_made_for(flow_run_id: UUID) -> None:
-    assert family_of(new_id(flow_run_id)) == family_of(flow_run_id)
+    assert partition_of(new_id(flow_run_id)) == partition_of(flow_run_id)
 
 
 @given(st.uuids())
 def test_every_uuid_has_a_family(identifier: UUID) -> None:
-    assert 0 <= family_of(identifier) < 4096
+    assert 0 <= partition_of(identifier) < 4096
 
 
 def test_family_does_not_change_the_version() -> None:

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from taskruns_service import access_paths, aggregates, paging, tables
-from taskruns_service.aggregates import AggregateQuestion
-from taskruns_service.choices import Aggregated, Choice, Count, Many, Measured, One, Selected
-from taskruns_service.graph import ENTITIES
-from taskruns_service.graphql.costs import kind_of_aggregate, kind_of_list
-from taskruns_service.lanes import Kind
+from taskruns_service.prefect1.graph.choices import Aggregated, Choice, Count, Many, Measured, One, Selected
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graphql.costs import kind_of_aggregate, kind_of_list
+from taskruns_service.queries import aggregates, paging, plans
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.storage import tables
+from taskruns_service.storage.lanes import QueryKind
 
 NAME = Selected({"name": "name"})
 TASK_RUNS = Selected({"task_runs": Many("task_runs", Choice(), NAME)})
@@ -32,7 +33,7 @@ COUNT = {"aggregate": Measured({"count": Count()})}
 )
 def test_page_scans_where_no_index_has_it(where: dict[str, Any], sort: str, scans: bool) -> None:
     orders = paging.read_sort(sort, paging.TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-    assert access_paths.may_scan(where, orders) is scans
+    assert plans.may_scan(where, orders) is scans
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_aggregate_scans_where_no_counts_are_kept(question: dict[str, Any], scan
     ],
 )
 def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selected: Selected, kind: str) -> None:
-    assert kind_of_list(ENTITIES["task_run"], Choice(where=where), selected) is Kind[kind]
+    assert kind_of_list(ENTITIES["task_run"], Choice(where=where), selected) is QueryKind[kind]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selected
     [({}, "read"), ({"flow_run_id": {"_eq": "019064f2-5a3c-7e1d-9a26-72754b7ea174"}}, "read"), ({"name": {}}, "scan")],
 )
 def test_aggregate_of_graphql_scans_where_no_counts_are_kept(where: dict[str, Any], kind: str) -> None:
-    assert kind_of_aggregate(ENTITIES["task_run"], Aggregated(Choice(where=where), COUNT)) is Kind[kind]
+    assert kind_of_aggregate(ENTITIES["task_run"], Aggregated(Choice(where=where), COUNT)) is QueryKind[kind]
 
 
 BY_ID: dict[str, Any] = {"id": {"_eq": "1"}}
@@ -89,5 +90,5 @@ BY_ID: dict[str, Any] = {"id": {"_eq": "1"}}
     ],
 )
 def test_relation_without_an_index_is_scanned(entity: str, choice: Choice, selected: Selected) -> None:
-    assert kind_of_list(ENTITIES[entity], choice, selected) is Kind.scan
-    assert kind_of_aggregate(ENTITIES[entity], Aggregated(choice, {"nodes": selected})) is Kind.scan
+    assert kind_of_list(ENTITIES[entity], choice, selected) is QueryKind.scan
+    assert kind_of_aggregate(ENTITIES[entity], Aggregated(choice, {"nodes": selected})) is QueryKind.scan

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from taskruns_service.errors import Overloaded
-from taskruns_service.lanes import MAX_WAITING, ORDINARY_STALL, Lane
+from taskruns_service.domain.errors import Overloaded
+from taskruns_service.storage.lanes import MAX_WAITING, ORDINARY_STALL, Lane
 
 
 async def entered(lane: Lane, count: int) -> list[asyncio.Task[None]]:

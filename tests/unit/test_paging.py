@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns_service import tables
-from taskruns_service.errors import InvalidCursor, InvalidRequest
-from taskruns_service.paging import (
+from taskruns_service.domain.errors import InvalidCursor, InvalidRequest
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries.paging import (
     FLOW_RUN_KEYS,
     TASK_RUN_KEYS,
     Order,
@@ -22,7 +22,7 @@ from taskruns_service.paging import (
     read_sort,
     write_cursor,
 )
-from taskruns_service.states import StateType
+from taskruns_service.storage import tables
 
 QUESTION = question_of("task runs", {"state": [StateType.Failed]}, "-created")
 ID = tables.task_run.c.id

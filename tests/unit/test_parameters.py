@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskruns_service import parameters
-from taskruns_service.errors import Fault, InvalidRequest
-from taskruns_service.parameters import Parameter, ValueType, convert, read_query
-from taskruns_service.states import StateGroup, StateType
+from taskruns_service.domain.errors import Fault, InvalidRequest
+from taskruns_service.domain.states import StateGroup, StateType
+from taskruns_service.queries import parameters
+from taskruns_service.queries.parameters import Parameter, ValueType, convert, read_query
 
 STATE = Parameter(name="state", value=parameters.STATE, description="The state.", many=True, example="Success")
 SLUG = Parameter(name="slug", value=parameters.TEXT, description="The slug.")
@@ -98,12 +98,12 @@ def test_fault_says_what_it_should_be() -> None:
 
 @pytest.mark.parametrize("query", ["slug=%FF", "slug=%C3", "%FF=a"])
 def test_invalid_utf_8_is_refused(query: str) -> None:
-    with pytest.raises(InvalidRequest, match="can not be read"):
+    with pytest.raises(InvalidRequest, match="cannot be read"):
         read(query)
 
 
 def test_bytes_beyond_ascii_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="can not be read"):
+    with pytest.raises(InvalidRequest, match="cannot be read"):
         read_query("slug=ö".encode(), TAKEN)
 
 

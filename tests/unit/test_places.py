@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskruns_service.references import SCHEMES, check_places, check_reference, read_reference
+from taskruns_service.domain.results import SCHEMES, check_places, check_reference, read_reference
 
 SCRIPTS = [
     *("javascript://x", " javascript://x", "JavaScript://x", "javascript:alert(1)", "\u00a0javascript://%0aalert(1)"),

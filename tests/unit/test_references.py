@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from taskruns_service.references import (
+from taskruns_service.domain.results import (
     INLINE_TYPES,
     LOCATION_BYTES,
     NO_RESULT_TYPES,

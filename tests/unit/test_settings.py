@@ -7,9 +7,9 @@ import platformdirs
 import pytest
 from msgspec.structs import asdict, fields
 
-from taskruns_service.dialects import read_url
-from taskruns_service.errors import ConfigurationError
+from taskruns_service.domain.errors import ConfigurationError
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
+from taskruns_service.storage.dialects import read_url
 
 URL = "postgresql://user:pass@host:5433/runs"
 DATABASE = f"{PREFIX}DATABASE_URL"

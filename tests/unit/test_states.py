@@ -11,24 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from taskruns_service import states
-from taskruns_service.states import (
-    FINISHED,
-    GROUPS,
-    STATE_TYPES,
-    History,
-    Kind,
-    PastState,
-    Report,
-    Run,
-    StateGroup,
-    StateType,
-    advance,
-    descendants,
-    fold,
-    may_follow,
-    replay,
-)
+from taskruns_service.domain import history as history_module
+from taskruns_service.domain.history import History, fold, follow, may_follow, replay
+from taskruns_service.domain.runs import PastState, Report, Run
+from taskruns_service.domain.states import FINISHED, GROUPS, STATE_TYPES, StateGroup, StateType, descendants
+from taskruns_service.domain.transitions import Verdict, advance
 
 T = StateType
 NOW = datetime(2021, 5, 12, 19, 0, tzinfo=UTC)
@@ -45,7 +32,7 @@ def state(type_: StateType, seconds: float | None, number: int = 0, **members: A
     return Report(id=UUID(int=number), type=type_, timestamp=None if seconds is None else at(seconds), **members)
 
 
-def told(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, list[Kind]]:
+def told(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, list[Verdict]]:
     """The run after some reports, one after the other, and what became of each."""
     run, history, kinds = run or Run(), dict[UUID, PastState](), []
     for report in reports:
@@ -106,7 +93,7 @@ class Case(NamedTuple):
 
     run: Run
     report: Report
-    kind: Kind
+    kind: Verdict
     changes: dict[str, Any]
     timestamp: datetime | None = None
 
@@ -140,143 +127,149 @@ def came(type_: StateType, seconds: float, version: int, **members: Any) -> dict
 
 CASES = {
     "the first state is recorded": Case(
-        FRESH, state(T.Pending, 0, 9), Kind.recorded, came(T.Pending, 0, 1, first_timestamp=at(0)), at(0)
+        FRESH, state(T.Pending, 0, 9), Verdict.recorded, came(T.Pending, 0, 1, first_timestamp=at(0)), at(0)
     ),
     "Running starts the run": Case(
         FRESH,
         state(T.Running, 5, 9),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Running, 5, 1, run_count=1, first_timestamp=at(5), start_time=at(5)),
         at(5),
     ),
     "a finished state ends the run, with its message and result": Case(
         RUNNING,
         state(T.Success, 12.5, 9, message="Done.", result={"type": "LocalResult"}),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Success, 12.5, 3, end_time=at(12.5), state_message="Done.", result={"type": "LocalResult"}),
         at(12.5),
     ),
     "the next state has its own message and result": Case(
-        SUCCESS, state(T.Cached, 30, 9), Kind.recorded, came(T.Cached, 30, 4, end_time=at(30)), at(30)
+        SUCCESS, state(T.Cached, 30, 9), Verdict.recorded, came(T.Cached, 30, 4, end_time=at(30)), at(30)
     ),
     "Cancelling is not another run": Case(
-        RUNNING, state(T.Cancelling, 11, 9), Kind.recorded, came(T.Cancelling, 11, 3), at(11)
+        RUNNING, state(T.Cancelling, 11, 9), Verdict.recorded, came(T.Cancelling, 11, 3), at(11)
     ),
     "a retry has no end, and keeps its start": Case(
-        FAILED, state(T.Retrying, 21, 9), Kind.recorded, came(T.Retrying, 21, 4, end_time=None), at(21)
+        FAILED, state(T.Retrying, 21, 9), Verdict.recorded, came(T.Retrying, 21, 4, end_time=None), at(21)
     ),
     "Running again counts, and keeps the earliest start": Case(
-        FAILED, state(T.Running, 21, 9), Kind.recorded, came(T.Running, 21, 4, run_count=2, end_time=None), at(21)
+        FAILED, state(T.Running, 21, 9), Verdict.recorded, came(T.Running, 21, 4, run_count=2, end_time=None), at(21)
     ),
     "of equal timestamps the later in the state model wins": Case(
-        RUNNING, state(T.Success, 10, 9), Kind.recorded, came(T.Success, 10, 3, end_time=at(10)), at(10)
+        RUNNING, state(T.Success, 10, 9), Verdict.recorded, came(T.Success, 10, 3, end_time=at(10)), at(10)
     ),
     "a state without a timestamp is as of now": Case(
-        RUNNING, state(T.Success, None, 9), Kind.recorded, came(T.Success, 3600, 3, end_time=NOW), NOW
+        RUNNING, state(T.Success, None, 9), Verdict.recorded, came(T.Success, 3600, 3, end_time=NOW), NOW
     ),
     "a state without a timestamp is never late": Case(
         replace(RUNNING, state_timestamp=at(7200)),
         state(T.Success, None, 9),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Success, 7200, 3, end_time=at(7200)),
         at(7200),
     ),
-    "an id that was seen is a duplicate": Case(RUNNING, state(T.Running, 10, 1), Kind.duplicate, {}),
+    "an id that was seen is a duplicate": Case(RUNNING, state(T.Running, 10, 1), Verdict.duplicate, {}),
     "a duplicate is one whatever else it says": Case(
-        RUNNING, state(T.Failed, 99, 1, expected_version=7, force=True), Kind.duplicate, {}
+        RUNNING, state(T.Failed, 99, 1, expected_version=7, force=True), Verdict.duplicate, {}
     ),
     "the expected version is recorded": Case(
         RUNNING,
         state(T.Success, 20, 9, expected_version=2),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Success, 20, 3, end_time=at(20)),
         at(20),
     ),
     "another expected version is a conflict": Case(
-        RUNNING, state(T.Success, 20, 9, expected_version=1), Kind.version_conflict, {}
+        RUNNING, state(T.Success, 20, 9, expected_version=1), Verdict.version_conflict, {}
     ),
     "force does not help against a version conflict": Case(
-        RUNNING, state(T.Success, 20, 9, expected_version=3, force=True), Kind.version_conflict, {}
+        RUNNING, state(T.Success, 20, 9, expected_version=3, force=True), Verdict.version_conflict, {}
     ),
     "version 0 is expected of a run without states": Case(
         FRESH,
         state(T.Pending, 0, 9, expected_version=0),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Pending, 0, 1, first_timestamp=at(0)),
         at(0),
     ),
     "the expected sequence is recorded": Case(
         RUNNING,
         state(T.Success, 20, 9, expected_sequence=5),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Success, 20, 3, end_time=at(20)),
         at(20),
     ),
     "another expected sequence is a conflict": Case(
-        RUNNING, state(T.Success, 20, 9, expected_sequence=4), Kind.version_conflict, {}
+        RUNNING, state(T.Success, 20, 9, expected_sequence=4), Verdict.version_conflict, {}
     ),
     "a conflict comes before lateness": Case(
-        RUNNING, state(T.Pending, 1, 9, expected_version=1), Kind.version_conflict, {}
+        RUNNING, state(T.Pending, 1, 9, expected_version=1), Verdict.version_conflict, {}
     ),
-    "a late state that says nothing new changes nothing": Case(RUNNING, state(T.Submitted, 5, 9), Kind.late, {}, at(5)),
+    "a late state that says nothing new changes nothing": Case(
+        RUNNING, state(T.Submitted, 5, 9), Verdict.late, {}, at(5)
+    ),
     "a late earliest state counts for the time in the queue": Case(
-        RUNNING, state(T.Pending, -5, 9), Kind.late, {"first_timestamp": at(-5)}, at(-5)
+        RUNNING, state(T.Pending, -5, 9), Verdict.late, {"first_timestamp": at(-5)}, at(-5)
     ),
     "a late Running counts, and is the start if it is the earliest": Case(
-        RUNNING, state(T.Running, 4, 9), Kind.late, {"run_count": 2, "start_time": at(4)}, at(4)
+        RUNNING, state(T.Running, 4, 9), Verdict.late, {"run_count": 2, "start_time": at(4)}, at(4)
     ),
     "a late Running between start and end only counts": Case(
-        FAILED, state(T.Running, 15, 9), Kind.late, {"run_count": 2}, at(15)
+        FAILED, state(T.Running, 15, 9), Verdict.late, {"run_count": 2}, at(15)
     ),
     "of equal timestamps the earlier in the state model is late": Case(
-        RUNNING, state(T.Submitted, 10, 9), Kind.late, {}, at(10)
+        RUNNING, state(T.Submitted, 10, 9), Verdict.late, {}, at(10)
     ),
     "an end before the only Running is that of another clock": Case(
-        RUNNING, state(T.Success, 5, 9), Kind.recorded, came(T.Success, 5, 3, end_time=at(5)), at(5)
+        RUNNING, state(T.Success, 5, 9), Verdict.recorded, came(T.Success, 5, 3, end_time=at(5)), at(5)
     ),
     "so is a failure that is half a second before it": Case(
-        RUNNING, state(T.Failed, 9.5, 9), Kind.recorded, came(T.Failed, 9.5, 3, end_time=at(9.5)), at(9.5)
+        RUNNING, state(T.Failed, 9.5, 9), Verdict.recorded, came(T.Failed, 9.5, 3, end_time=at(9.5)), at(9.5)
     ),
     "a failure long before the only Running is that of another attempt": Case(
-        RUNNING, state(T.Failed, 5, 9), Kind.late, {}, at(5)
+        RUNNING, state(T.Failed, 5, 9), Verdict.late, {}, at(5)
     ),
-    "what never ran has no Running to end": Case(RUNNING, state(T.TriggerFailed, 9.5, 9), Kind.late, {}, at(9.5)),
+    "what never ran has no Running to end": Case(RUNNING, state(T.TriggerFailed, 9.5, 9), Verdict.late, {}, at(9.5)),
     "an end before a second Running does not end that": Case(
-        replace(RUNNING, run_count=2, start_time=at(1)), state(T.Failed, 5, 9), Kind.late, {}, at(5)
+        replace(RUNNING, run_count=2, start_time=at(1)), state(T.Failed, 5, 9), Verdict.late, {}, at(5)
     ),
-    "force does not make a late state current": Case(RUNNING, state(T.Queued, 5, 9, force=True), Kind.late, {}, at(5)),
-    "a success is not overwritten by a failure": Case(SUCCESS, state(T.Failed, 30, 9), Kind.late, {}, at(30)),
-    "a success is not overwritten by a cancellation": Case(SUCCESS, state(T.Cancelled, 30, 9), Kind.late, {}, at(30)),
-    "a second success does not move the end": Case(SUCCESS, state(T.Success, 30, 9), Kind.late, {}, at(30)),
+    "force does not make a late state current": Case(
+        RUNNING, state(T.Queued, 5, 9, force=True), Verdict.late, {}, at(5)
+    ),
+    "a success is not overwritten by a failure": Case(SUCCESS, state(T.Failed, 30, 9), Verdict.late, {}, at(30)),
+    "a success is not overwritten by a cancellation": Case(
+        SUCCESS, state(T.Cancelled, 30, 9), Verdict.late, {}, at(30)
+    ),
+    "a second success does not move the end": Case(SUCCESS, state(T.Success, 30, 9), Verdict.late, {}, at(30)),
     "an earlier success of another report is the end": Case(
-        SUCCESS, state(T.Success, 15, 9), Kind.recorded, came(T.Success, 15, 4, end_time=at(15)), at(15)
+        SUCCESS, state(T.Success, 15, 9), Verdict.recorded, came(T.Success, 15, 4, end_time=at(15)), at(15)
     ),
     "a failure that turns out to be a success is one": Case(
-        FAILED, state(T.Success, 30, 9), Kind.recorded, came(T.Success, 30, 4, end_time=at(30)), at(30)
+        FAILED, state(T.Success, 30, 9), Verdict.recorded, came(T.Success, 30, 4, end_time=at(30)), at(30)
     ),
     "a failure may be said more exactly": Case(
-        FAILED, state(T.TimedOut, 30, 9), Kind.recorded, came(T.TimedOut, 30, 4, end_time=at(30)), at(30)
+        FAILED, state(T.TimedOut, 30, 9), Verdict.recorded, came(T.TimedOut, 30, 4, end_time=at(30)), at(30)
     ),
     "force overwrites a success": Case(
-        SUCCESS, state(T.Failed, 30, 9, force=True), Kind.recorded, came(T.Failed, 30, 4, end_time=at(30)), at(30)
+        SUCCESS, state(T.Failed, 30, 9, force=True), Verdict.recorded, came(T.Failed, 30, 4, end_time=at(30)), at(30)
     ),
     "an end without a timestamp is the last word": Case(
-        SUCCESS, state(T.Failed, None, 9), Kind.recorded, came(T.Failed, 3600, 4, end_time=NOW), NOW
+        SUCCESS, state(T.Failed, None, 9), Verdict.recorded, came(T.Failed, 3600, 4, end_time=NOW), NOW
     ),
-    "a late unfinished state is late and not refused": Case(SUCCESS, state(T.Submitted, 5, 9), Kind.late, {}, at(5)),
-    "a successful run refuses Running": Case(SUCCESS, state(T.Running, 30, 9), Kind.terminal_state, {}),
-    "a successful run refuses Retrying": Case(SUCCESS, state(T.Retrying, 30, 9), Kind.terminal_state, {}),
+    "a late unfinished state is late and not refused": Case(SUCCESS, state(T.Submitted, 5, 9), Verdict.late, {}, at(5)),
+    "a successful run refuses Running": Case(SUCCESS, state(T.Running, 30, 9), Verdict.terminal_state, {}),
+    "a successful run refuses Retrying": Case(SUCCESS, state(T.Retrying, 30, 9), Verdict.terminal_state, {}),
     "force makes a finished run run again": Case(
         SUCCESS,
         state(T.Running, 30, 9, force=True),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Running, 30, 4, run_count=2, end_time=None),
         at(30),
     ),
     "a looped run may become anything": Case(
         replace(FAILED, state=T.Looped),
         state(T.Submitted, 30, 9),
-        Kind.recorded,
+        Verdict.recorded,
         came(T.Submitted, 30, 4, end_time=None),
         at(30),
     ),
@@ -300,7 +293,7 @@ def test_report_does_what_the_rules_say(case: Case) -> None:
         sequence=5,
         history=lambda: History(history_of(case.run)),
     )
-    assert (outcome.kind, outcome.run) == (case.kind, replace(case.run, **case.changes))
+    assert (outcome.verdict, outcome.run) == (case.kind, replace(case.run, **case.changes))
     assert (outcome.past_state and outcome.past_state.timestamp) == case.timestamp
 
 
@@ -361,7 +354,7 @@ def test_reports_give_the_same_run_in_any_order_and_any_number(chain: list[Repor
     in_order, _ = told(chain)
     assert without_version(arrived) == without_version(in_order)
     assert (arrived.duration, arrived.queue_time) == (in_order.duration, in_order.queue_time)
-    assert {kind for kind in kinds if kind is not Kind.duplicate} <= {Kind.recorded, Kind.late}
+    assert {kind for kind in kinds if kind is not Verdict.duplicate} <= {Verdict.recorded, Verdict.late}
 
 
 TRIES = {
@@ -412,7 +405,7 @@ def test_history_makes_the_same_run_one_state_at_a_time(drawn: list[tuple[StateT
     for number, past_state in enumerate(past_states, 1):
         expected = Run()
         for one in sorted(past_states[:number], key=lambda one: one.order):
-            expected = states._follow(expected, one)
+            expected = follow(expected, one)
         assert history.run_with(past_state) == expected
         history.add(past_state)
         assert (history.run, past_state.id in history) == (expected, True)
@@ -420,14 +413,13 @@ def test_history_makes_the_same_run_one_state_at_a_time(drawn: list[tuple[StateT
 
 def test_a_long_history_does_not_make_each_report_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 0
-    follow = states._follow
 
     def counted(run: Run, past_state: PastState) -> Run:
         nonlocal steps
         steps += 1
         return follow(run, past_state)
 
-    monkeypatch.setattr(states, "_follow", counted)
+    monkeypatch.setattr(history_module, "follow", counted)
     for moment in (lambda number: 1, lambda number: number):
         run, history = Run(), History()
         for number in range(1, 500):
@@ -453,7 +445,7 @@ def test_run_is_what_its_history_makes(arrivals: list[Report]) -> None:
 def test_ties_end_as_in_the_state_model(types: tuple[StateType, ...]) -> None:
     run, kinds = told([state(type_, 1, number) for number, type_ in enumerate(types, 1)])
     assert (run.state, run.run_count, run.start_time, run.end_time, run.duration) == (T.Success, 1, at(1), at(1), 0)
-    assert set(kinds) <= {Kind.recorded, Kind.late}
+    assert set(kinds) <= {Verdict.recorded, Verdict.late}
 
 
 reports = st.builds(
@@ -478,10 +470,10 @@ def test_run_stays_finished_unless_it_failed_or_looped_or_a_report_insists(arriv
 def test_version_counts_how_often_the_state_changed(arrivals: list[Report]) -> None:
     for run, after, kind in steps(arrivals):
         assert after.version == run.version + (after.state_id != run.state_id)
-        assert kind is not Kind.recorded or after.version == run.version + 1
+        assert kind is not Verdict.recorded or after.version == run.version + 1
 
 
-def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Kind]]:
+def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Verdict]]:
     """The run before and after each report, and what became of that."""
     run, history = Run(), dict[UUID, PastState]()
     for report in arrivals:
@@ -503,9 +495,9 @@ def test_run_has_an_end_exactly_while_it_is_finished(arrivals: list[Report]) -> 
 @given(st.lists(reports, max_size=15))
 def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
     run, kinds = told(arrivals)
-    again = [one for one, kind in zip(arrivals, kinds, strict=True) if kind in (Kind.recorded, Kind.late)]
+    again = [one for one, kind in zip(arrivals, kinds, strict=True) if kind in (Verdict.recorded, Verdict.late)]
     outcomes = [advance(run, one, now=NOW, is_known=True) for one in again]
-    assert outcomes == [(Kind.duplicate, run, None)] * len(again)
+    assert outcomes == [(Verdict.duplicate, run, None)] * len(again)
 
 
 # Histories from elsewhere
@@ -515,8 +507,8 @@ def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
 def test_run_whose_history_is_lost_keeps_its_state(report: Report) -> None:
     run = Run(version=3, state=T.Success, state_timestamp=at(20), first_timestamp=at(20), end_time=at(20))
     outcome = advance(run, report, now=NOW)
-    assert (outcome.kind, outcome.run.state, outcome.run.state_id, outcome.run.end_time) == (
-        *(Kind.late, T.Success, None, at(20)),
+    assert (outcome.verdict, outcome.run.state, outcome.run.state_id, outcome.run.end_time) == (
+        *(Verdict.late, T.Success, None, at(20)),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 SIGNALS = 100_000
 PROGRAM = f"""
 import os, signal, threading
-from taskruns_service.supervisor import SignalEvent
+from taskruns_service.server.supervisor import SignalEvent
 
 event, handled = SignalEvent(), []
 

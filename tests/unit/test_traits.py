@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import create_engine
 
-from taskruns_service.dialects import refuse_old
-from taskruns_service.errors import ConfigurationError
+from taskruns_service.domain.errors import ConfigurationError
+from taskruns_service.storage.dialects import refuse_old
 
 
 @pytest.mark.parametrize(("version", "old"), [((3, 37, 2), True), ((3, 38, 0), False), ((4, 0), False)])

@@ -1,10 +1,10 @@
 """Admission: what every request has to pass before its handler, by what the handler's operation declares."""
 
+from taskruns_service.api.key_ring import KeyRing
 from taskruns_service.api.operations import Scope
 from taskruns_service.api.requests import ApiRequest
-from taskruns_service.deadlines import Client, current_client
-from taskruns_service.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthenticated
-from taskruns_service.keys import KeyRing
+from taskruns_service.domain.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthenticated
+from taskruns_service.storage.deadlines import Client, current_client
 
 
 async def admit(request: ApiRequest) -> None:

@@ -5,8 +5,8 @@ import time
 
 from litestar.types import HTTPReceiveMessage, Receive
 
-from taskruns_service.deadlines import Deadline, Deadlines
-from taskruns_service.errors import Overloaded, RequestTimeout
+from taskruns_service.domain.errors import Overloaded, RequestTimeout
+from taskruns_service.storage.deadlines import Deadline, Deadlines
 
 UNCOUNTED_BYTES = 16 * 1024
 """What each body has without asking, so that large bodies do not keep single reports out. Connections bound the sum."""

@@ -1,6 +1,6 @@
 """The OpenAPI document, made from what the handlers declare and from the Structs that check requests.
 
-Litestar reads documents off signatures, where strict parameters, named unions, error codes and scopes can not be told.
+Litestar reads documents off signatures, where strict parameters, named unions, error codes and scopes cannot be told.
 """
 
 import re
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from taskruns_service import __version__, models
+from taskruns_service import __version__, schemas
 from taskruns_service.api.links import links_of
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.api.problems import MEDIA_TYPE
-from taskruns_service.errors import ServiceError
-from taskruns_service.parameters import WITHOUT_NUL
-from taskruns_service.references import ResultReference, Serializer
-from taskruns_service.states import STATE_TYPES, StateGroup, StateType
+from taskruns_service.domain.errors import ServiceError
+from taskruns_service.domain.results import ResultReference, Serializer
+from taskruns_service.domain.states import STATE_TYPES, StateGroup, StateType
+from taskruns_service.queries.parameters import WITHOUT_NUL
 
 Schema = dict[str, Any]
 
@@ -26,7 +26,7 @@ UNIONS: dict[str, tuple[Any, str]] = {
     "ResultReference": (ResultReference, "Where a result is kept and how it was written, by its type."),
     "Serializer": (Serializer, "How a result was written, by its type."),
 }
-OTHER_ENUMERATIONS = (StateGroup, models.FlowRunField, models.TaskRunField)
+OTHER_ENUMERATIONS = (StateGroup, schemas.FlowRunField, schemas.TaskRunField)
 """Those whose constants have their name in front: in Go all share one namespace, where `running` is `Running` again."""
 TAGS = {
     "flow runs": "Runs of flows: their states and their task runs.",
@@ -42,8 +42,8 @@ Times are RFC 3339; they are read with any offset and answered in UTC. Durations
 not know as something else. All names are at most 255 characters long, a state at most 1 MB, a body 1 MiB (bulk: 8 MiB
 and 1,000 items); JSON nests 100 levels deep at most."""
 PATH_PARAMETERS = {
-    "flow_run_id": models.FlowRunId,
-    "task_run_id": models.TaskRunId,
+    "flow_run_id": schemas.FlowRunId,
+    "task_run_id": schemas.TaskRunId,
 }
 HEADERS: dict[str, Schema] = {
     "ETag": {"description": "The version of the answer.", "schema": {"type": "string"}, "example": '"3"'},
@@ -197,7 +197,7 @@ def _problems(operation: Operation) -> Schema:
                 f"- `{error.code}`: {' '.join((error.__doc__ or '').split())}" for error in errors
             ),
             "headers": _headers("X-Request-Id", *extra.get(status, [])),
-            "content": {MEDIA_TYPE: {"schema": _reference(models.Problem)}},
+            "content": {MEDIA_TYPE: {"schema": _reference(schemas.Problem)}},
         }
         for status, errors in by_status.items()
     }
@@ -218,20 +218,20 @@ def _schemas(operations: Sequence[Operation]) -> Schema:
     bodies = [operation.body for operation in operations if operation.body]
     answers = [answer.body for operation in operations for answer in operation.answers.values() if answer.body]
     structs = [one for one in answers if hasattr(one, "__name__") and one.__module__ != "builtins"]
-    schemas = _components([models.Problem, StateType, *OTHER_ENUMERATIONS, *structs])
-    schemas |= {name: _sent(schema) for name, schema in _components(bodies).items()}
-    for schema in schemas.values():
+    components = _components([schemas.Problem, StateType, *OTHER_ENUMERATIONS, *structs])
+    components |= {name: _sent(schema) for name, schema in _components(bodies).items()}
+    for schema in components.values():
         schema["description"] = _paragraphs(schema["description"])
     for name, (union, description) in UNIONS.items():
         (schema,), _ = msgspec.json.schema_components([union], ref_template="#/components/schemas/{name}")
-        schemas[name] = {"title": name, "description": description, **_one_of(schema)}
+        components[name] = {"title": name, "description": description, **_one_of(schema)}
     sentences = "".join(f"\n- `{info.type}`: {info.sentence}" for info in STATE_TYPES)
-    schemas["StateType"]["description"] += "\n" + sentences
+    components["StateType"]["description"] += "\n" + sentences
     for enumeration in OTHER_ENUMERATIONS:
-        schema = schemas[enumeration.__name__]
+        schema = components[enumeration.__name__]
         prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enumeration.__name__).upper()
         schema["x-enum-varnames"] = [f"{prefix}_{value.upper()}" for value in schema["enum"]]
-    return schemas
+    return components
 
 
 def _components(types: Sequence[Any]) -> Schema:

@@ -5,15 +5,16 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath
 
-from taskruns_service import access_paths, commands, counts, filters, models, paging, queries, tables
+from taskruns_service import schemas
 from taskruns_service.api import requests, responses
 from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
 from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.commands import CreatedFlowRun, CreateFlowRun, DeleteFlowRun, ReportFlowRunState, ReportTaskRun
-from taskruns_service.errors import (
+from taskruns_service.commands.flow_runs import CreateFlowRun, DeleteFlowRun
+from taskruns_service.commands.reports import ReportTaskRun, SetFlowRunState
+from taskruns_service.domain.errors import (
     DatabaseUnavailable,
     FlowRunConflict,
     FlowRunNotFound,
@@ -25,15 +26,17 @@ from taskruns_service.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.ids import new_id
+from taskruns_service.domain.ids import new_id
+from taskruns_service.queries import filters, paging, plans, runs
+from taskruns_service.storage import tables, tally
 
 TAG = "flow runs"
 READ_ERRORS = (Overloaded, QueryTimeout, DatabaseUnavailable)
 WRITE_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
 
-_FLOW_RUN_FIELDS = fields_parameter(models.FlowRunField)
+_FLOW_RUN_FIELDS = fields_parameter(schemas.FlowRunField)
 _FLOW_RUN_PARAMETERS = list_parameters(filters.FLOW_RUN_FILTERS, paging.FLOW_RUN_KEYS, default_sort="-created")
-_TASK_RUN_FIELDS = fields_parameter(models.TaskRunField)
+_TASK_RUN_FIELDS = fields_parameter(schemas.TaskRunField)
 _TASK_RUN_PARAMETERS = list_parameters(
     [one for one in filters.TASK_RUN_FILTERS if one.name != "flow_run_id"],
     paging.TASK_RUN_KEYS,
@@ -48,11 +51,11 @@ _TASK_RUN_PARAMETERS = list_parameters(
     summary="Create a flow run",
     tag=TAG,
     scope=Scope.write,
-    body=models.FlowRunCreate,
-    body_example={"flow_name": "example-mapped", "id": models.FLOW_RUN_EXAMPLE, "parameters": {"x": 1}},
+    body=schemas.FlowRunCreate,
+    body_example={"flow_name": "example-mapped", "id": schemas.FLOW_RUN_EXAMPLE, "parameters": {"x": 1}},
     answers={
-        201: Answer("The flow run was created.", models.FlowRun, headers=("ETag", "Location")),
-        200: Answer("It was there already.", models.FlowRun, headers=("ETag", "Location")),
+        201: Answer("The flow run was created.", schemas.FlowRun, headers=("ETag", "Location")),
+        200: Answer("It was there already.", schemas.FlowRun, headers=("ETag", "Location")),
     },
     errors=(FlowRunConflict, *WRITE_ERRORS),
 )
@@ -62,10 +65,10 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead, provided that
     it does not differ in what was sent.
     """
-    sent = await requests.body(request, models.FlowRunCreate)
+    sent = await requests.body(request, schemas.FlowRunCreate)
     identifier = new_id() if sent.id is msgspec.UNSET else sent.id
-    outcome: CreatedFlowRun = await request.writer.submit_one(CreateFlowRun(identifier, sent), identifier)
-    found = await request.database.read_back(queries.get_flow_run, outcome.id)
+    outcome = await request.writer.submit_one(CreateFlowRun(identifier, sent), identifier)
+    found = await request.database.read_back(runs.get_flow_run, outcome.id)
     return responses.as_json(
         found.body, 201 if outcome.created else 200, version=found.version, location=f"/flow-runs/{outcome.id}"
     )
@@ -79,7 +82,7 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     parameters=(*_FLOW_RUN_PARAMETERS, undocumented(_FLOW_RUN_FIELDS)),
-    answers={200: Answer("A page of flow runs.", models.FlowRunPage)},
+    answers={200: Answer("A page of flow runs.", schemas.FlowRunPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_flow_runs(request: ApiRequest) -> JsonResponse:
@@ -95,7 +98,7 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     parameters=(_FLOW_RUN_FIELDS, *_FLOW_RUN_PARAMETERS),
-    answers={200: Answer("A page of flow runs with the members in `fields`.", models.FlowRunFieldsPage)},
+    answers={200: Answer("A page of flow runs with the members in `fields`.", schemas.FlowRunFieldsPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_flow_run_fields(request: ApiRequest) -> JsonResponse:
@@ -118,8 +121,8 @@ async def _list_flow_runs(request: ApiRequest) -> JsonResponse:
         question=("flow runs", where),
     )
     fields = requests.fields(asked)
-    ask = request.database.scan if access_paths.may_scan(where, page.orders) else request.database.read
-    return responses.as_json(await ask(queries.list_flow_runs, where, page, fields))
+    ask = request.database.scan if plans.may_scan(where, page.orders) else request.database.read
+    return responses.as_json(await ask(runs.list_flow_runs, where, page, fields))
 
 
 @operation(
@@ -130,12 +133,12 @@ async def _list_flow_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     conditional=("If-None-Match",),
-    answers={200: Answer("The flow run.", models.FlowRun, headers=("ETag",)), 304: Answer("It has not changed.")},
+    answers={200: Answer("The flow run.", schemas.FlowRun, headers=("ETag",)), 304: Answer("It has not changed.")},
     errors=(FlowRunNotFound, *READ_ERRORS),
 )
 async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Get one flow run, with the number of its task runs in each state."""
-    return responses.versioned(request, await request.database.look_up(queries.get_flow_run, flow_run_id))
+    return responses.versioned(request, await request.database.look_up(runs.get_flow_run, flow_run_id))
 
 
 @operation(
@@ -152,7 +155,7 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
     sequence = requests.matched_flow_run(request)
-    size = (await request.database.read_back(counts.read_sizes, [flow_run_id])).get(flow_run_id)
+    size = (await request.database.read_back(tally.read_sizes, [flow_run_id])).get(flow_run_id)
     item = DeleteFlowRun(flow_run_id, sequence, 1 if size is None else size.all)
     await request.writer.submit_one(item, flow_run_id)
     return JsonResponse(b"", 204, [])
@@ -165,23 +168,23 @@ async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> J
     summary="Report a state of a flow run",
     tag=TAG,
     scope=Scope.write,
-    body=models.StateCreate,
+    body=schemas.StateCreate,
     body_example={"type": "Running", "message": "Running flow.", "timestamp": "2021-05-12T18:00:01.696849Z"},
     conditional=("If-Match",),
     answers={
         201: Answer(
-            "The state is in the history; `outcome` says whether it is the current one.", models.FlowRunStateReceipt
+            "The state is in the history; `outcome` says whether it is the current one.", schemas.FlowRunStateReceipt
         ),
-        200: Answer("It was recorded before.", models.FlowRunStateReceipt),
+        200: Answer("It was recorded before.", schemas.FlowRunStateReceipt),
     },
     errors=(FlowRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
 )
 async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a flow run has come to."""
-    sent = await requests.body(request, models.StateCreate)
+    sent = await requests.body(request, schemas.StateCreate)
     report = sent.report(matched_sequence=requests.matched_flow_run(request))
-    outcome: commands.Reported = await request.writer.submit_one(ReportFlowRunState(flow_run_id, report), flow_run_id)
-    receipt = models.FlowRunStateReceipt(
+    outcome = await request.writer.submit_one(SetFlowRunState(flow_run_id, report), flow_run_id)
+    receipt = schemas.FlowRunStateReceipt(
         outcome=outcome.outcome, id=report.id, flow_run_id=flow_run_id, version=outcome.version, state=outcome.state
     )
     return responses.as_json(receipt, 200 if outcome.outcome == "duplicate" else 201)
@@ -195,13 +198,13 @@ async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -
     tag=TAG,
     scope=Scope.read,
     parameters=(requests.LIMIT, requests.CURSOR),
-    answers={200: Answer("A page of states.", models.StatePage)},
+    answers={200: Answer("A page of states.", schemas.StatePage)},
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
 )
 async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """List the history of a flow run, oldest first, with the states that came too late to count."""
     page = requests.history_page(requests.query(request), tables.flow_run_state, flow_run_id)
-    return responses.as_json(await request.database.read(queries.list_flow_run_states, flow_run_id, page))
+    return responses.as_json(await request.database.read(runs.list_flow_run_states, flow_run_id, page))
 
 
 @operation(
@@ -214,7 +217,7 @@ async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID])
     parameters=(*_TASK_RUN_PARAMETERS, undocumented(_TASK_RUN_FIELDS)),
     conditional=("If-None-Match",),
     answers={
-        200: Answer("A page of task runs.", models.TaskRunPage, headers=("ETag",)),
+        200: Answer("A page of task runs.", schemas.TaskRunPage, headers=("ETag",)),
         304: Answer("Nothing in the flow run has changed."),
     },
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
@@ -238,7 +241,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
     parameters=(_TASK_RUN_FIELDS, *_TASK_RUN_PARAMETERS),
     conditional=("If-None-Match",),
     answers={
-        200: Answer("A page of task runs with the members in `fields`.", models.TaskRunFieldsPage, headers=("ETag",)),
+        200: Answer("A page of task runs with the members in `fields`.", schemas.TaskRunFieldsPage, headers=("ETag",)),
         304: Answer("Nothing in the flow run has changed."),
     },
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
@@ -265,7 +268,7 @@ async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonRespons
     fields = requests.fields(asked)
     known = requests.known_versions(request)
     version, found = await request.database.read(
-        queries.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
+        runs.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
     )
     return responses.not_modified(version) if found is None else responses.as_json(found, version=version)
 
@@ -277,17 +280,17 @@ async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonRespons
     summary="Report task runs of a flow run",
     tag=TAG,
     scope=Scope.write,
-    body=models.TaskRunReports,
+    body=schemas.TaskRunReports,
     body_example={
         "items": [
-            {"task_slug": "name", "id": models.TASK_RUN_EXAMPLE, "states": [models.SUCCESS_EXAMPLE]},
+            {"task_slug": "name", "id": schemas.TASK_RUN_EXAMPLE, "states": [schemas.SUCCESS_EXAMPLE]},
             {"task_slug": "inc-1", "map_index": 2, "states": [{"type": "Running"}]},
         ]
     },
     body_bytes=BULK_BODY_BYTES,
     answers={
-        200: Answer("All were taken.", models.TaskRunReceipts),
-        207: Answer("Some were refused; the others were taken.", models.TaskRunReceipts),
+        200: Answer("All were taken.", schemas.TaskRunReceipts),
+        207: Answer("Some were refused; the others were taken.", schemas.TaskRunReceipts),
     },
     errors=(FlowRunNotFound, *WRITE_ERRORS),
 )
@@ -298,7 +301,7 @@ async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> 
     """
     items = await requests.converted_body(
         request,
-        models.TaskRunReports,
+        schemas.TaskRunReports,
         lambda reports: [
             ReportTaskRun(flow_run_id, item, [state.report() for state in item.states]) for item in reports.items
         ],

@@ -7,16 +7,16 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from taskruns_service.api.bodies import BodyLimits, BodyReceiver
+from taskruns_service.api.middleware import SAFE_METHODS
 from taskruns_service.api.problems import problem_response
-from taskruns_service.errors import (
+from taskruns_service.domain.errors import (
     HostNotAllowed,
     InvalidRequest,
     OriginNotAllowed,
     ServiceError,
     UnsupportedMediaType,
 )
-from taskruns_service.front import SAFE_METHODS
-from taskruns_service.hosts import Authority, HostPolicy, read_authority
+from taskruns_service.domain.hosts import Authority, HostPolicy, read_authority
 
 VALUES_REMEMBERED = 256
 LONGEST_VALUE = 300

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from typing import Any
 
-from taskruns_service import models
+from taskruns_service import schemas
 from taskruns_service.api.operations import Operation
 
 IDS: dict[Any, dict[str, str]] = {
-    models.FlowRun: {"flow_run_id": "/id"},
-    models.FlowRunPage: {"flow_run_id": "/items/0/id"},
-    models.FlowRunStateReceipt: {"flow_run_id": "/flow_run_id"},
-    models.TaskRun: {"task_run_id": "/id", "flow_run_id": "/flow_run_id"},
-    models.TaskRunPage: {"task_run_id": "/items/0/id"},
-    models.TaskRunReceipts: {"task_run_id": "/items/0/task_run_id"},
-    models.TaskRunResult: {"task_run_id": "/task_run_id"},
-    models.TaskRunStateReceipt: {"task_run_id": "/task_run_id"},
+    schemas.FlowRun: {"flow_run_id": "/id"},
+    schemas.FlowRunPage: {"flow_run_id": "/items/0/id"},
+    schemas.FlowRunStateReceipt: {"flow_run_id": "/flow_run_id"},
+    schemas.TaskRun: {"task_run_id": "/id", "flow_run_id": "/flow_run_id"},
+    schemas.TaskRunPage: {"task_run_id": "/items/0/id"},
+    schemas.TaskRunReceipts: {"task_run_id": "/items/0/task_run_id"},
+    schemas.TaskRunResult: {"task_run_id": "/task_run_id"},
+    schemas.TaskRunStateReceipt: {"task_run_id": "/task_run_id"},
 }
 """For each answer, where it has the ids that are path parameters of operations."""
 

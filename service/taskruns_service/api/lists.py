@@ -6,9 +6,9 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from taskruns_service.api.requests import CURSOR, LIMIT
-from taskruns_service.filters import Filter
-from taskruns_service.paging import SORT_LENGTH, Key
-from taskruns_service.parameters import Parameter, choice, text
+from taskruns_service.queries.filters import Filter
+from taskruns_service.queries.paging import SORT_LENGTH, Key
+from taskruns_service.queries.parameters import Parameter, choice, text
 
 
 def list_parameters(

@@ -9,7 +9,7 @@ from litestar import route
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from msgspec import Struct
 
-from taskruns_service.errors import (
+from taskruns_service.domain.errors import (
     BodyTooLarge,
     Forbidden,
     HostNotAllowed,
@@ -20,7 +20,7 @@ from taskruns_service.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from taskruns_service.parameters import Parameter
+from taskruns_service.queries.parameters import Parameter
 
 BODY_BYTES = 1024 * 1024
 BULK_BODY_BYTES = 8 * 1024 * 1024

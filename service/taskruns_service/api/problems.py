@@ -11,8 +11,9 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
+from taskruns_service.api.middleware import allow_header
 from taskruns_service.api.responses import JsonResponse, encode_headers
-from taskruns_service.errors import (
+from taskruns_service.domain.errors import (
     BodyTooLarge,
     ClientGone,
     Fault,
@@ -23,8 +24,7 @@ from taskruns_service.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from taskruns_service.front import allow_header
-from taskruns_service.models import Problem
+from taskruns_service.schemas import Problem
 
 CLIENT_GONE_STATUS = 499
 MEDIA_TYPE = "application/problem+json"
@@ -106,5 +106,5 @@ def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:
         limit = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
         return BodyTooLarge(f"The body is larger than the {limit} bytes that this operation takes.", limit=limit)
     if kind is InvalidRequest:
-        return InvalidRequest("The request can not be read.")
+        return InvalidRequest("The request cannot be read.")
     return ServiceError() if kind is None else kind()

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from taskruns_service import models
+from taskruns_service import schemas
 from taskruns_service.api import responses
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.commands import Reported
-from taskruns_service.errors import Fault, OutcomeUnknown, ServiceError
+from taskruns_service.commands.reports import ReportOutcome
+from taskruns_service.domain.errors import Fault, OutcomeUnknown, ServiceError
 
 
 def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> JsonResponse:
@@ -23,12 +23,12 @@ def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> Js
         raise max(failures, key=lambda one: isinstance(one, OutcomeUnknown))
     items = [_receipt(index, one, named) for index, (one, named) in enumerate(zip(outcomes, task_run_ids, strict=True))]
     refused = any(item.problem for item in items)
-    return responses.as_json(models.TaskRunReceipts(items=items), 207 if refused else 200)
+    return responses.as_json(schemas.TaskRunReceipts(items=items), 207 if refused else 200)
 
 
-def _receipt(index: int, outcome: Reported | ServiceError, task_run_id: UUID | None) -> models.TaskRunReceipt:
+def _receipt(index: int, outcome: ReportOutcome | ServiceError, task_run_id: UUID | None) -> schemas.TaskRunReceipt:
     if isinstance(outcome, ServiceError):
-        return models.TaskRunReceipt(
+        return schemas.TaskRunReceipt(
             index=index,
             outcome="refused",
             task_run_id=task_run_id,
@@ -36,7 +36,7 @@ def _receipt(index: int, outcome: Reported | ServiceError, task_run_id: UUID | N
             state=None,
             problem=_problem(index, outcome),
         )
-    return models.TaskRunReceipt(
+    return schemas.TaskRunReceipt(
         index=index,
         outcome=outcome.outcome,
         task_run_id=outcome.run_id,
@@ -46,7 +46,7 @@ def _receipt(index: int, outcome: Reported | ServiceError, task_run_id: UUID | N
     )
 
 
-def _problem(index: int, error: ServiceError) -> models.ItemProblem:
+def _problem(index: int, error: ServiceError) -> schemas.ItemProblem:
     """An error as an item has it; its pointers begin at the body."""
     faults = tuple(Fault(pointer=f"/items/{index}{fault.pointer}", detail=fault.detail) for fault in error.faults)
-    return models.item_problem(error, faults)
+    return schemas.item_problem(error, faults)

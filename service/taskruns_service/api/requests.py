@@ -12,16 +12,16 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 from sqlalchemy import ColumnElement, Table
 
-from taskruns_service import paging
+from taskruns_service.api.middleware import POSITION
 from taskruns_service.api.operations import Operation, Scope, operation_of
-from taskruns_service.database import Database
-from taskruns_service.dialects import END_OF_LOG
-from taskruns_service.errors import Fault, InvalidRequest, UnsupportedMediaType
-from taskruns_service.front import POSITION
-from taskruns_service.parameters import CURSOR_LENGTH, Parameter, integer, nearest, read_query, text
-from taskruns_service.standbys import Standbys
-from taskruns_service.states import StateType
-from taskruns_service.writer import Writer
+from taskruns_service.domain.errors import Fault, InvalidRequest, UnsupportedMediaType
+from taskruns_service.domain.states import StateType
+from taskruns_service.queries import paging
+from taskruns_service.queries.parameters import CURSOR_LENGTH, Parameter, integer, nearest, read_query, text
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.dialects import END_OF_LOG
+from taskruns_service.storage.replicas import Replicas
+from taskruns_service.storage.writer import Writer
 
 DETAIL_LENGTH = 200
 LARGE_BODY_BYTES = 64 * 1024
@@ -62,8 +62,8 @@ class ApiRequest(Request[Any, Any, Any]):
     def database(self) -> Database:
         """The way in for questions: the primary, or standbys where they may answer."""
         primary: Database = self.app.state.database
-        standbys: Standbys | None = self.app.state.standbys
-        return primary if standbys is None or not self._may_be_behind else standbys.since(self._position_seen)
+        replicas: Replicas | None = self.app.state.replicas
+        return primary if replicas is None or not self._may_be_behind else replicas.since(self._position_seen)
 
     @property
     def operation(self) -> Operation | None:

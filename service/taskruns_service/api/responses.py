@@ -10,8 +10,8 @@ from litestar.types import Receive, Scope, Send
 
 from taskruns_service.api import requests
 from taskruns_service.api.requests import ApiRequest
-from taskruns_service.queries import Versioned
-from taskruns_service.response_headers import JSON, Headers
+from taskruns_service.api.response_headers import JSON, Headers
+from taskruns_service.queries.runs import Versioned
 
 _encode = msgspec.json.Encoder().encode
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from litestar import get
 
-from taskruns_service import __version__, models
+from taskruns_service import __version__, schemas
 from taskruns_service.api import responses
 from taskruns_service.api.documentation import documentation_of
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.errors import NotReady
-from taskruns_service.watching import Watch
+from taskruns_service.domain.errors import NotReady
+from taskruns_service.storage.schema_watch import Watch
 
 TAG = "service"
 
@@ -27,11 +27,11 @@ TAG = "service"
     summary="Tell whether the process is alive",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("It is alive.", models.Health)},
+    answers={200: Answer("It is alive.", schemas.Health)},
 )
 async def get_health() -> JsonResponse:
     """Tell whether the process answers. It does not ask the database, so that nobody restarts it for that."""
-    return responses.as_json(models.Health(status="ok", version=__version__))
+    return responses.as_json(schemas.Health(status="ok", version=__version__))
 
 
 @operation(
@@ -41,7 +41,7 @@ async def get_health() -> JsonResponse:
     summary="Tell whether the service is ready for work",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("It is ready.", models.Readiness)},
+    answers={200: Answer("It is ready.", schemas.Readiness)},
     errors=(NotReady,),
 )
 async def get_readiness(request: ApiRequest) -> JsonResponse:
@@ -53,7 +53,7 @@ async def get_readiness(request: ApiRequest) -> JsonResponse:
         raise NotReady(watch.refusal)
     if (reason := await request.app.state.readiness.reason_against()) is not None:
         raise NotReady(reason, retry_after=1)
-    return responses.as_json(models.Readiness(status="ok", version=__version__, warnings=await watch.risks()))
+    return responses.as_json(schemas.Readiness(status="ok", version=__version__, warnings=await watch.risks()))
 
 
 @operation(

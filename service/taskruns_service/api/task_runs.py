@@ -5,8 +5,7 @@ from uuid import UUID
 
 from litestar.params import FromPath
 
-from taskruns_service import access_paths, aggregates, commands, filters, models, paging, queries, tables
-from taskruns_service.aggregates import AggregateQuestion
+from taskruns_service import schemas
 from taskruns_service.api import requests, responses
 from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
 from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
@@ -14,8 +13,8 @@ from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, oper
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
-from taskruns_service.commands import ReportTaskRunState, UpdateTaskRun
-from taskruns_service.errors import (
+from taskruns_service.commands.reports import SetTaskRunState, UpdateTaskRun
+from taskruns_service.domain.errors import (
     InvalidCursor,
     NoResultType,
     ResultNotPersisted,
@@ -25,11 +24,14 @@ from taskruns_service.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.parameters import Parameter, integer, one_of
+from taskruns_service.queries import aggregates, filters, paging, plans, runs
+from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.parameters import Parameter, integer, one_of
+from taskruns_service.storage import tables
 
 TAG = "task runs"
 
-_FIELDS = fields_parameter(models.TaskRunField)
+_FIELDS = fields_parameter(schemas.TaskRunField)
 _LIST_PARAMETERS = list_parameters(
     filters.TASK_RUN_FILTERS, paging.TASK_RUN_KEYS, default_sort="-created", everywhere=True
 )
@@ -73,7 +75,7 @@ _AGGREGATE_PARAMETERS = (
     tag=TAG,
     scope=Scope.read,
     parameters=(*_LIST_PARAMETERS, undocumented(_FIELDS)),
-    answers={200: Answer("A page of task runs.", models.TaskRunPage)},
+    answers={200: Answer("A page of task runs.", schemas.TaskRunPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_task_runs(request: ApiRequest) -> JsonResponse:
@@ -93,7 +95,7 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     parameters=(_FIELDS, *_LIST_PARAMETERS),
-    answers={200: Answer("A page of task runs with the members in `fields`.", models.TaskRunFieldsPage)},
+    answers={200: Answer("A page of task runs with the members in `fields`.", schemas.TaskRunFieldsPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_task_run_fields(request: ApiRequest) -> JsonResponse:
@@ -116,8 +118,8 @@ async def _list_task_runs(request: ApiRequest) -> JsonResponse:
         question=("task runs", where),
     )
     fields = requests.fields(asked)
-    ask = request.database.scan if access_paths.may_scan(where, page.orders) else request.database.read
-    return responses.as_json(await ask(queries.list_task_runs, where, page, fields))
+    ask = request.database.scan if plans.may_scan(where, page.orders) else request.database.read
+    return responses.as_json(await ask(runs.list_task_runs, where, page, fields))
 
 
 @operation(
@@ -128,7 +130,7 @@ async def _list_task_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     parameters=_AGGREGATE_PARAMETERS,
-    answers={200: Answer("The count and the measures.", models.Aggregate)},
+    answers={200: Answer("The count and the measures.", schemas.Aggregate)},
     errors=READ_ERRORS,
 )
 async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
@@ -156,12 +158,12 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     conditional=("If-None-Match",),
-    answers={200: Answer("The task run.", models.TaskRun, headers=("ETag",)), 304: Answer("It has not changed.")},
+    answers={200: Answer("The task run.", schemas.TaskRun, headers=("ETag",)), 304: Answer("It has not changed.")},
     errors=(TaskRunNotFound, *READ_ERRORS),
 )
 async def get_task_run(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Get one task run. A mapped parent is shown with the earliest start and the latest end of its children."""
-    return responses.versioned(request, await request.database.look_up(queries.get_task_run, task_run_id))
+    return responses.versioned(request, await request.database.look_up(runs.get_task_run, task_run_id))
 
 
 @operation(
@@ -171,10 +173,10 @@ async def get_task_run(request: ApiRequest, task_run_id: FromPath[UUID]) -> Json
     summary="Change a task run",
     tag=TAG,
     scope=Scope.write,
-    body=models.TaskRunUpdate,
+    body=schemas.TaskRunUpdate,
     body_example={"name": "inc of 3", "tags": ["etl"]},
     conditional=("If-Match",),
-    answers={200: Answer("The task run as it is now.", models.TaskRun, headers=("ETag",))},
+    answers={200: Answer("The task run as it is now.", schemas.TaskRun, headers=("ETag",))},
     errors=(TaskRunNotFound, VersionConflict, *WRITE_ERRORS),
 )
 async def update_task_run(
@@ -182,11 +184,11 @@ async def update_task_run(
     task_run_id: FromPath[UUID],
 ) -> JsonResponse:
     """Change the name or the tags of a task run; what is not sent stays."""
-    sent = await requests.body(request, models.TaskRunUpdate)
+    sent = await requests.body(request, schemas.TaskRunUpdate)
     matched = requests.matched_task_run(request)
-    version = models.expected_version(matched.version, sent.expected_version)
+    version = schemas.expected_version(matched.version, sent.expected_version)
     await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version, matched.sequence), task_run_id)
-    found = await request.database.read_back(queries.get_task_run, task_run_id)
+    found = await request.database.read_back(runs.get_task_run, task_run_id)
     return responses.as_json(found.body, version=found.version)
 
 
@@ -197,26 +199,26 @@ async def update_task_run(
     summary="Report a state of a task run",
     tag=TAG,
     scope=Scope.write,
-    body=models.StateCreate,
-    body_example=models.SUCCESS_EXAMPLE,
+    body=schemas.StateCreate,
+    body_example=schemas.SUCCESS_EXAMPLE,
     conditional=("If-Match",),
     answers={
         201: Answer(
             "The state is in the history; `outcome` says whether it is the current one.",
-            models.TaskRunStateReceipt,
+            schemas.TaskRunStateReceipt,
             headers=("ETag",),
         ),
-        200: Answer("It was recorded before.", models.TaskRunStateReceipt, headers=("ETag",)),
+        200: Answer("It was recorded before.", schemas.TaskRunStateReceipt, headers=("ETag",)),
     },
     errors=(TaskRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
 )
 async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a task run has come to."""
-    sent = await requests.body(request, models.StateCreate)
+    sent = await requests.body(request, schemas.StateCreate)
     matched = requests.matched_task_run(request)
     report = sent.report(matched_version=matched.version, matched_sequence=matched.sequence)
-    outcome: commands.Reported = await request.writer.submit_one(ReportTaskRunState(task_run_id, report), task_run_id)
-    receipt = models.TaskRunStateReceipt(
+    outcome = await request.writer.submit_one(SetTaskRunState(task_run_id, report), task_run_id)
+    receipt = schemas.TaskRunStateReceipt(
         outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state
     )
     status = 200 if outcome.outcome == "duplicate" else 201
@@ -231,13 +233,13 @@ async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -
     tag=TAG,
     scope=Scope.read,
     parameters=(requests.LIMIT, requests.CURSOR),
-    answers={200: Answer("A page of states.", models.StatePage)},
+    answers={200: Answer("A page of states.", schemas.StatePage)},
     errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
 )
 async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """List the history of a task run, oldest first, with the states that came too late to count."""
     page = requests.history_page(requests.query(request), tables.task_run_state, task_run_id)
-    return responses.as_json(await request.database.read(queries.list_task_run_states, task_run_id, page))
+    return responses.as_json(await request.database.read(runs.list_task_run_states, task_run_id, page))
 
 
 @operation(
@@ -247,14 +249,14 @@ async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID])
     summary="Report states of task runs",
     tag=TAG,
     scope=Scope.write,
-    body=models.TaskRunStateReports,
+    body=schemas.TaskRunStateReports,
     body_example={
-        "items": [{"task_run_id": models.TASK_RUN_EXAMPLE, "id": models.STATE_EXAMPLE, **models.RUNNING_EXAMPLE}]
+        "items": [{"task_run_id": schemas.TASK_RUN_EXAMPLE, "id": schemas.STATE_EXAMPLE, **schemas.RUNNING_EXAMPLE}]
     },
     body_bytes=BULK_BODY_BYTES,
     answers={
-        200: Answer("All were taken.", models.TaskRunReceipts),
-        207: Answer("Some were refused; the others were taken.", models.TaskRunReceipts),
+        200: Answer("All were taken.", schemas.TaskRunReceipts),
+        207: Answer("Some were refused; the others were taken.", schemas.TaskRunReceipts),
     },
     errors=WRITE_ERRORS,
 )
@@ -262,8 +264,8 @@ async def set_task_run_states(request: ApiRequest) -> JsonResponse:
     """Report 1 to 1,000 states of any task runs; those of one task run are taken in their order."""
     items = await requests.converted_body(
         request,
-        models.TaskRunStateReports,
-        lambda reports: [ReportTaskRunState(item.task_run_id, item.report()) for item in reports.items],
+        schemas.TaskRunStateReports,
+        lambda reports: [SetTaskRunState(item.task_run_id, item.report()) for item in reports.items],
     )
     identifiers = [item.task_run_id for item in items]
     outcomes = await request.writer.submit(items, identifiers)
@@ -278,7 +280,7 @@ async def set_task_run_states(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     parameters=(requests.LIMIT, requests.CURSOR),
-    answers={200: Answer("Where the result is, or those of the children.", models.TaskRunResult)},
+    answers={200: Answer("Where the result is, or those of the children.", schemas.TaskRunResult)},
     errors=(InvalidCursor, TaskRunNotFound, NoResultType, ResultNotPersisted, ResultNotReady, *READ_ERRORS),
 )
 async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
@@ -291,7 +293,7 @@ async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) 
     question = paging.question_of("result", task_run_id)
     after = requests.result_cursor(asked, question)
     limit = asked.get("limit", paging.DEFAULT_LIMIT)
-    found = await request.database.read(queries.get_task_run_result, task_run_id, limit, after, question)
+    found = await request.database.read(runs.get_task_run_result, task_run_id, limit, after, question)
     return responses.as_json(found)
 
 

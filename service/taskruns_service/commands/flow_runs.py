@@ -6,26 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET, Struct
-from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
-from taskruns_service import counts, tables
-from taskruns_service.commands.registration import DEFAULT_PROJECT, new_group
-from taskruns_service.counts import Cell
-from taskruns_service.dialects import ListOfTexts, Writes, any_of, insert_for
-from taskruns_service.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError, VersionConflict
-from taskruns_service.ids import new_id
-from taskruns_service.ledger import Ledger, current_state
-from taskruns_service.models import NAME_LENGTH, FlowRunCreate
-from taskruns_service.states import Run
+from taskruns_service.commands.flows import newest_flows
+from taskruns_service.commands.unit_of_work import UnitOfWork, current_state
+from taskruns_service.domain.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError, VersionConflict
+from taskruns_service.domain.runs import Run
+from taskruns_service.schemas import NAME_LENGTH, FlowRunCreate
+from taskruns_service.storage import tables, tally
+from taskruns_service.storage.command import Command, Stage
+from taskruns_service.storage.dialects import Writes, insert_for
+from taskruns_service.storage.tally import Cell
 
 _flow, _flow_run, _task_run = tables.flow, tables.flow_run, tables.task_run
-
-
-class CreateFlowRun(Struct, frozen=True):
-    """Create a flow run, or find the one with this id or idempotency key."""
-
-    id: UUID
-    request: FlowRunCreate
 
 
 class CreatedFlowRun(Struct, frozen=True):
@@ -35,20 +28,38 @@ class CreatedFlowRun(Struct, frozen=True):
     created: bool
 
 
-class DeleteFlowRun(Struct, frozen=True):
+class CreateFlowRun(Command[CreatedFlowRun], frozen=True):
+    """Create a flow run, or find the one with this id or idempotency key."""
+
+    stage = Stage.create
+    id: UUID
+    request: FlowRunCreate
+
+    @staticmethod
+    def execute(connection: Connection, commands: Sequence["CreateFlowRun"], now: datetime) -> list[Any]:
+        """Returns for each a CreatedFlowRun or FlowRunConflict."""
+        return _create_flow_runs(connection, commands, now)
+
+
+class DeleteFlowRun(Command[None], frozen=True):
     """Delete a flow run with its task runs and their histories, artifacts and logs.
 
     `expected_sequence` is the one that it must have, None for any; `weight` is how many task runs it has.
     """
 
+    stage = Stage.delete
     flow_run_id: UUID
     expected_sequence: int | None = None
     weight: int = 1
 
+    @staticmethod
+    def execute(connection: Connection, commands: Sequence["DeleteFlowRun"], now: datetime) -> list[Any]:
+        """Returns for each None, FlowRunNotFound or VersionConflict."""
+        return _delete_flow_runs(connection, commands, now)
 
-def create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
-    """Gives for each a CreatedFlowRun or FlowRunConflict."""
-    flows = _flows(connection, {item.request.flow_name for item in items}, now)
+
+def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
+    flows = newest_flows(connection, {item.request.flow_name for item in items}, now)
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
     outcomes: list[Any] = [None] * len(items)
     left = list(range(len(items)))
@@ -74,30 +85,6 @@ def _found_flow_run(
     except ServiceError as error:
         return error
     return None if existing is None else CreatedFlowRun(existing, created=False)
-
-
-def _flows(connection: Connection, names: set[str], now: datetime) -> dict[str, UUID]:
-    """The newest version of each of these flows in the default project; those that are new are made."""
-
-    def known() -> dict[str, UUID]:
-        rows = connection.execute(_read_flows, {"names": list(names)})
-        return {row.name: row.id for row in rows}
-
-    found = known()
-    if missing := sorted(names - found.keys()):
-        common = {"project": DEFAULT_PROJECT, "version": 1, "archived": False, "created": now}
-        groups = [new_group(new_id(), now) for _ in missing]
-        rows = [
-            {"id": group["id"], "name": name, "flow_group_id": group["id"], "version_group_id": group["name"], **common}
-            for name, group in zip(missing, groups, strict=True)
-        ]
-        made = set(
-            connection.scalars(insert_for(connection, _flow).on_conflict_do_nothing().returning(_flow.c.id), rows)
-        )
-        if new_groups := [group for group in groups if group["id"] in made]:
-            connection.execute(tables.flow_group.insert(), new_groups)
-        found = known()
-    return found
 
 
 def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str, Any]:
@@ -152,18 +139,17 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
     return rows[0].id if rows else None
 
 
-def delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[Any]:
-    """Gives for each None, FlowRunNotFound or VersionConflict."""
-    ledger = Ledger(connection, now)
-    ledger.lock({item.flow_run_id for item in items})
+def _delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[Any]:
+    unit_of_work = UnitOfWork(connection, now)
+    unit_of_work.lock({item.flow_run_id for item in items})
     outcomes: list[Any] = []
     for item in items:
-        if (entry := ledger.flow_runs.get(item.flow_run_id)) is None:
+        if (entry := unit_of_work.flow_runs.get(item.flow_run_id)) is None:
             outcomes.append(FlowRunNotFound())
         elif item.expected_sequence not in (None, entry.sequence):
             outcomes.append(VersionConflict(current=current_state(entry.run)))
         else:
-            del ledger.flow_runs[item.flow_run_id]
+            del unit_of_work.flow_runs[item.flow_run_id]
             delete_flow_run(connection, item.flow_run_id)
             outcomes.append(None)
     return outcomes
@@ -175,17 +161,10 @@ def delete_flow_run(connection: Connection, flow_run_id: UUID) -> None:
     of_flow_run = _task_run.c.flow_run_id == flow_run_id
     rows = connection.execute(select(*columns, func.count()).where(of_flow_run).group_by(*columns))
     with Writes(connection) as writes:
-        counts.record(writes, {Cell(*cell): -count for *cell, count in rows})
+        tally.record(writes, {Cell(*cell): -count for *cell, count in rows})
     task_runs = select(_task_run.c.id).where(of_flow_run)
     for table in (tables.task_run_state, tables.task_run_artifact):
         connection.execute(delete(table).where(table.c.task_run_id.in_(task_runs)))
     for table in (_task_run, tables.task_run_map, tables.flow_run_state, tables.log):
         connection.execute(delete(table).where(table.c.flow_run_id == flow_run_id))
     connection.execute(delete(_flow_run).where(_flow_run.c.id == flow_run_id))
-
-
-_read_flows = (
-    select(_flow.c.name, _flow.c.id)
-    .where(_flow.c.project == DEFAULT_PROJECT, any_of(_flow.c.name, bindparam("names", type_=ListOfTexts)))
-    .order_by(_flow.c.version)
-)

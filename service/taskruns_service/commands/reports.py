@@ -8,7 +8,8 @@ from uuid import UUID
 from msgspec import UNSET, Struct
 from sqlalchemy import Connection
 
-from taskruns_service.errors import (
+from taskruns_service.commands.unit_of_work import FlowRunEntry, NaturalKey, TaskRunEntry, UnitOfWork, current_state
+from taskruns_service.domain.errors import (
     Fault,
     FlowRunNotFound,
     InvalidRequest,
@@ -17,14 +18,34 @@ from taskruns_service.errors import (
     TaskRunNotFound,
     VersionConflict,
 )
-from taskruns_service.ids import family_of
-from taskruns_service.ledger import FlowRunEntry, Ledger, NaturalKey, TaskRunEntry, current_state
-from taskruns_service.models import TaskRunReport, TaskRunUpdate
-from taskruns_service.states import Kind, Report, StateType
+from taskruns_service.domain.ids import partition_of
+from taskruns_service.domain.runs import Report
+from taskruns_service.domain.states import StateType
+from taskruns_service.domain.transitions import Verdict
+from taskruns_service.schemas import TaskRunReport, TaskRunUpdate
+from taskruns_service.storage.command import Command, Stage
 
 
-class Change(Struct, frozen=True):
+class ReportOutcome(Struct, frozen=True):
+    """What became of reported states, and the run after them. `problem` is a ServiceError where one was refused."""
+
+    outcome: str
+    run_id: UUID
+    version: int
+    state: StateType
+    problem: Any = None
+    sequence: int = 0
+
+
+class Change(Command[ReportOutcome], frozen=True):
     """A change to runs. It says which runs it is about, so that those of a batch are locked and read together."""
+
+    stage = Stage.change
+
+    @staticmethod
+    def execute(connection: Connection, commands: Sequence["Change"], now: datetime) -> list[Any]:
+        """Returns for each a Reported or a ServiceError."""
+        return _make_changes(connection, commands, now)
 
     @property
     def flow_run_ids(self) -> Sequence[UUID]:
@@ -51,7 +72,7 @@ class Change(Struct, frozen=True):
         """States of task runs that may be in a history already."""
         return ()
 
-    def make(self, ledger: Ledger) -> "Reported":
+    def make(self, unit_of_work: UnitOfWork) -> ReportOutcome:
         """Makes the change; raises ServiceError, and nothing is changed then."""
         raise NotImplementedError
 
@@ -66,9 +87,9 @@ class OfFlowRun(Change, frozen=True):
         """The flow run."""
         return (self.flow_run_id,)
 
-    def entry(self, ledger: Ledger) -> FlowRunEntry:
-        """The flow run in the ledger; raises FlowRunNotFound."""
-        if (entry := ledger.flow_runs.get(self.flow_run_id)) is None:
+    def entry(self, unit_of_work: UnitOfWork) -> FlowRunEntry:
+        """The flow run in the unit of work; raises FlowRunNotFound."""
+        if (entry := unit_of_work.flow_runs.get(self.flow_run_id)) is None:
             raise FlowRunNotFound
         return entry
 
@@ -83,14 +104,14 @@ class OfTaskRun(Change, frozen=True):
         """The task run."""
         return (self.task_run_id,)
 
-    def entry(self, ledger: Ledger) -> TaskRunEntry:
-        """The task run in the ledger; raises TaskRunNotFound."""
-        if (entry := ledger.task_runs.get(self.task_run_id)) is None:
+    def entry(self, unit_of_work: UnitOfWork) -> TaskRunEntry:
+        """The task run in the unit of work; raises TaskRunNotFound."""
+        if (entry := unit_of_work.task_runs.get(self.task_run_id)) is None:
             raise TaskRunNotFound
         return entry
 
 
-class ReportFlowRunState(OfFlowRun, frozen=True):
+class SetFlowRunState(OfFlowRun, frozen=True):
     """Bring a flow run to a state."""
 
     report: Report
@@ -100,10 +121,10 @@ class ReportFlowRunState(OfFlowRun, frozen=True):
         """The state."""
         return (self.report,)
 
-    def make(self, ledger: Ledger) -> "Reported":
+    def make(self, unit_of_work: UnitOfWork) -> ReportOutcome:
         """Raises FlowRunNotFound, and as `Ledger.record` does."""
-        entry = self.entry(ledger)
-        return reported(entry, ledger.record(entry, self.report))
+        entry = self.entry(unit_of_work)
+        return reported(entry, unit_of_work.record(entry, self.report))
 
 
 class ReportTaskRun(OfFlowRun, frozen=True):
@@ -137,26 +158,26 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         """The states."""
         return self.reports
 
-    def make(self, ledger: Ledger) -> "Reported":
+    def make(self, unit_of_work: UnitOfWork) -> ReportOutcome:
         """Raises FlowRunNotFound, and InvalidRequest or StateIdConflict instead of creating the task run.
 
         Other states that are refused stand in the outcome, since the task run has those that are not.
         """
-        self.entry(ledger)
-        entry, request = ledger.by_key.get(self.key), self.request
+        self.entry(unit_of_work)
+        entry, request = unit_of_work.by_key.get(self.key), self.request
         created = entry is None
         if entry is None:
-            self._refuse_states_of_others(ledger)
+            self._refuse_states_of_others(unit_of_work)
             task_name = request.task_slug if request.task_name is UNSET else request.task_name
-            identifier = self._own_id(ledger)
-            entry = ledger.create(
+            identifier = self._own_id(unit_of_work)
+            entry = unit_of_work.create(
                 self.key, name=request.name, tags=request.tags, task_name=task_name, identifier=identifier
             )
         kinds: set[str] = set()
         refusals: list[tuple[int, ServiceError]] = []
         for index, report in enumerate(self.reports):
             try:
-                kinds.add(ledger.record(entry, report))
+                kinds.add(unit_of_work.record(entry, report))
             except ServiceError as error:
                 refusals.append((index, error))
         if refusals:
@@ -164,10 +185,10 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             first = refusals[0][1]
             problem = type(first)(first.detail, faults=faults, **first.members)
             return reported(entry, "refused", problem)
-        words = [Kind.recorded, Kind.late, Kind.duplicate]
+        words = [Verdict.recorded, Verdict.late, Verdict.duplicate]
         return reported(entry, "created" if created else next((one for one in words if one in kinds), "existing"))
 
-    def _own_id(self, ledger: Ledger) -> UUID | None:
+    def _own_id(self, unit_of_work: UnitOfWork) -> UUID | None:
         """The id that the task run is to have, None for a new one; raises InvalidRequest for one that it cannot have.
 
         All task runs of a flow run have its family in their ids, and are in the order of these.
@@ -175,18 +196,18 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         if (identifier := self.request.id) is UNSET:
             return None
         detail = None
-        if identifier in ledger.task_runs:
+        if identifier in unit_of_work.task_runs:
             detail = "Another task run has this id. Make a new one for every task run."
-        elif identifier.version != 7 or family_of(identifier) != family_of(self.flow_run_id):
+        elif identifier.version != 7 or partition_of(identifier) != partition_of(self.flow_run_id):
             detail = (
-                f"It should be a UUID of version 7 with {family_of(self.flow_run_id) | 0x7000:x} as its third group."
+                f"It should be a UUID of version 7 with {partition_of(self.flow_run_id) | 0x7000:x} as its third group."
             )
         if detail:
             raise InvalidRequest(faults=(Fault(pointer="/id", detail=detail),))
         return identifier
 
-    def _refuse_states_of_others(self, ledger: Ledger) -> None:
-        known = ledger.has_task_run_state
+    def _refuse_states_of_others(self, unit_of_work: UnitOfWork) -> None:
+        known = unit_of_work.has_task_run_state
         places = [n for n, report in enumerate(self.reports) if not report.id_is_new and known(report.id)]
         if places:
             conflict = StateIdConflict()
@@ -200,7 +221,7 @@ def _faults_of_state(index: int, error: ServiceError) -> Sequence[Fault]:
     return [Fault(pointer=f"/states/{index}{fault.pointer or ''}", detail=fault.detail) for fault in faults]
 
 
-class ReportTaskRunState(OfTaskRun, frozen=True):
+class SetTaskRunState(OfTaskRun, frozen=True):
     """Bring a task run to a state."""
 
     report: Report
@@ -210,10 +231,10 @@ class ReportTaskRunState(OfTaskRun, frozen=True):
         """The state."""
         return (self.report,)
 
-    def make(self, ledger: Ledger) -> "Reported":
+    def make(self, unit_of_work: UnitOfWork) -> ReportOutcome:
         """Raises TaskRunNotFound, and as `Ledger.record` does."""
-        entry = self.entry(ledger)
-        return reported(entry, ledger.record(entry, self.report))
+        entry = self.entry(unit_of_work)
+        return reported(entry, unit_of_work.record(entry, self.report))
 
 
 class UpdateTaskRun(OfTaskRun, frozen=True):
@@ -223,49 +244,37 @@ class UpdateTaskRun(OfTaskRun, frozen=True):
     expected_version: int | None = None
     expected_sequence: int | None = None
 
-    def make(self, ledger: Ledger) -> "Reported":
+    def make(self, unit_of_work: UnitOfWork) -> ReportOutcome:
         """Raises TaskRunNotFound and VersionConflict."""
-        entry = self.entry(ledger)
+        entry = self.entry(unit_of_work)
         is_expected = self.expected_version in (None, entry.run.version)
         if not is_expected or self.expected_sequence not in (None, entry.sequence):
             raise VersionConflict(current=current_state(entry.run))
         sent = {name: getattr(self.request, name) for name in ("name", "tags")}
         if changes := {name: value for name, value in sent.items() if value is not UNSET}:
-            ledger.change(entry, changes)
+            unit_of_work.change(entry, changes)
         return reported(entry, "recorded")
 
 
-class Reported(Struct, frozen=True):
-    """What became of reported states, and the run after them. `problem` is a ServiceError where one was refused."""
-
-    outcome: str
-    run_id: UUID
-    version: int
-    state: StateType
-    problem: Any = None
-    sequence: int = 0
-
-
-def make_changes(connection: Connection, items: Sequence[Change], now: datetime) -> list[Any]:
-    """Makes changes in their order; gives for each a Reported or a ServiceError."""
-    ledger = Ledger(connection, now)
+def _make_changes(connection: Connection, items: Sequence[Change], now: datetime) -> list[Any]:
+    unit_of_work = UnitOfWork(connection, now)
     task_run_ids = [identifier for item in items for identifier in item.task_run_ids]
-    ledger.lock({identifier for item in items for identifier in item.flow_run_ids}, task_run_ids)
-    ledger.read(task_run_ids, [key for item in items for key in item.keys])
-    ledger.read_states(
+    unit_of_work.lock({identifier for item in items for identifier in item.flow_run_ids}, task_run_ids)
+    unit_of_work.read(task_run_ids, [key for item in items for key in item.keys])
+    unit_of_work.read_states(
         [report for item in items for report in item.task_run_reports],
         [report for item in items for report in item.flow_run_reports],
     )
     outcomes: list[Any] = []
     for item in items:
         try:
-            outcomes.append(item.make(ledger))
+            outcomes.append(item.make(unit_of_work))
         except ServiceError as error:
             outcomes.append(error)
-    ledger.write()
+    unit_of_work.write()
     return outcomes
 
 
-def reported(entry: FlowRunEntry | TaskRunEntry, outcome: str, problem: ServiceError | None = None) -> Reported:
+def reported(entry: FlowRunEntry | TaskRunEntry, outcome: str, problem: ServiceError | None = None) -> ReportOutcome:
     """What became of a run."""
-    return Reported(str(outcome), entry.id, entry.run.version, entry.run.state, problem, entry.sequence)
+    return ReportOutcome(str(outcome), entry.id, entry.run.version, entry.run.state, problem, entry.sequence)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from taskruns import models
-from taskruns_service.references import read_reference
+from taskruns_service.domain.results import read_reference
 
 
 def served(given: dict[str, Any]) -> models.ResultReference:

@@ -22,7 +22,7 @@ from taskruns.results import (
     PandasSerializer,
     PickleSerializer,
 )
-from taskruns_service.references import check_reference
+from taskruns_service.domain.results import check_reference
 from tests.client.results.conftest import Make
 from tests.client.results.emulators import BUCKET
 from tests.client.results.references import served

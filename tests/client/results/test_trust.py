@@ -164,7 +164,7 @@ def test_trusted_folder_may_be_a_symlink(tmp_path: Path, monkeypatch: pytest.Mon
     assert results.load(reference) == {1}
 
 
-@pytest.mark.parametrize("able", [os.supports_dir_fd, set()], ids=["folders are held open", "they can not be"])
+@pytest.mark.parametrize("able", [os.supports_dir_fd, set()], ids=["folders are held open", "they cannot be"])
 def test_symlink_put_in_after_the_look_up_is_not_followed(
     able: set[Any], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,9 @@ from graphql import GraphQLInputObjectType, get_named_type
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from taskruns_service.conditions import COMPARISONS
-from taskruns_service.graph import ENTITIES
-from taskruns_service.graphql.schema import make_schema
+from taskruns_service.prefect1.graph.conditions import COMPARISONS
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graphql.schema import make_schema
 from tests.questions import FLOW, GraphQL
 
 UUID_TEXT = "019064f2-5a3c-7e1d-9a26-72754b7ea174"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from graphql import build_client_schema, get_introspection_query
 
-from taskruns_service.graphql.documents import BadDocument, read_document
+from taskruns_service.prefect1.graphql.documents import BadDocument, read_document
 from tests.questions import GraphQL
 
 ANY = "query($where: task_run_bool_exp) { task_run(where: $where, limit: 1) { id } }"
@@ -88,7 +88,7 @@ async def test_tools_can_ask_for_the_schema_as_often_as_they_like(graphql: Graph
 
 
 async def test_explorer_can_ask_for_the_types(graphql: GraphQL) -> None:
-    page = files("taskruns_service.graphql").joinpath("explorer.html").read_text()
+    page = files("taskruns_service.prefect1.graphql").joinpath("explorer.html").read_text()
     types = re.search(r"const TYPES = `(.*?)`", page, re.DOTALL)
     assert types
     assert (await graphql.data(types[1]))["__schema"]["queryType"] == {"name": "Query"}

@@ -1,0 +1,86 @@
+"""Pruning: deletes flow runs that are old, a batch in each transaction, by the command that keeps the counts right."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+
+from taskruns_service.commands.flow_runs import DeleteFlowRun
+from taskruns_service.domain.errors import ServiceError
+from taskruns_service.storage import tables
+from taskruns_service.storage.command import execute_commands
+
+CANDIDATES = 200
+
+_flow_run, _task_run = tables.flow_run, tables.task_run
+
+
+class Old(NamedTuple):
+    """Which flow runs are old.
+
+    A flow run is as old as its end, which reports that come late do not make younger. One that never ended is as old
+    as its last change or heartbeat.
+    """
+
+    before: datetime
+    unfinished: bool = False
+    """Those that never ended, instead of those that did."""
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """What holds for the row of such a flow run."""
+        if not self.unfinished:
+            return _flow_run.c.end_time < self.before
+        # The first is for the index: nothing is changed before it is made.
+        unchanged = and_(_flow_run.c.created < self.before, _flow_run.c.updated < self.before)
+        silent = func.coalesce(_flow_run.c.heartbeat, _flow_run.c.updated) < self.before
+        return and_(unchanged, silent, _flow_run.c.end_time.is_(None))
+
+    @property
+    def order(self) -> tuple[ColumnElement[Any], ...]:
+        """The oldest first, as an index has them."""
+        return (_flow_run.c.created if self.unfinished else _flow_run.c.end_time, _flow_run.c.id)
+
+
+class Pruned(NamedTuple):
+    """How many there were."""
+
+    flow_runs: int = 0
+    task_runs: int = 0
+
+
+def count_old(connection: Connection, old: Old) -> Pruned:
+    """Counts what would be deleted."""
+    of_old = _task_run.c.flow_run_id.in_(select(_flow_run.c.id).where(old.condition))
+    counts = (
+        select(func.count()).select_from(_flow_run).where(old.condition),
+        select(func.count()).select_from(_task_run).where(of_old),
+    )
+    return Pruned(*(connection.execute(one).scalar_one() for one in counts))
+
+
+def prune_batch(connection: Connection, old: Old, task_runs: int) -> Pruned:
+    """Deletes the oldest flow runs, up to about this many task runs; nothing when none is left.
+
+    They are locked before they are looked at, so that one which is running again by now is kept. Those that somebody
+    else is changing are left for another time: waiting for them could make others wait in a circle.
+    """
+    rows = connection.execute(
+        select(_flow_run.c.id, _flow_run.c.state_counts)
+        .where(old.condition)
+        .order_by(*old.order)
+        .limit(CANDIDATES)
+        .with_for_update(skip_locked=True)
+    )
+    chosen: list[DeleteFlowRun] = []
+    together = 0
+    for flow_run_id, counts in rows:
+        has = sum(counts.values())
+        if chosen and together + has > task_runs:
+            break
+        chosen.append(DeleteFlowRun(flow_run_id))
+        together += has
+    for outcome in execute_commands(connection, chosen):
+        if isinstance(outcome, ServiceError):
+            raise outcome
+    return Pruned(len(chosen), together)

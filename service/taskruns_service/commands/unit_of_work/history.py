@@ -1,0 +1,124 @@
+"""Histories: which states runs have had already, read where they decide something, and those that are added."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, Table, func, select
+
+from taskruns_service.commands.unit_of_work.entries import Entry
+from taskruns_service.commands.unit_of_work.repeats import KnownState
+from taskruns_service.domain.history import History
+from taskruns_service.domain.runs import PastState, Report, Run
+from taskruns_service.domain.states import StateType
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import ListOfIds, Prepared, Writes, any_of, placeholder
+
+
+class Histories:
+    """The histories of the runs of one kind: those of task runs, or those of flow runs."""
+
+    def __init__(
+        self, connection: Connection, table: Table, owner: str, statements: "Statements", entries: Mapping[UUID, Entry]
+    ) -> None:
+        """`owner` is the column of the table that has the id of the run; `entries` are the runs, by id."""
+        self._connection = connection
+        self._table = table
+        self._owner = owner
+        self._statements = statements
+        self._entries = entries
+        self._known: dict[UUID, KnownState] = {}
+        self._new: dict[UUID, dict[str, Any]] = {}
+        self._accepted: list[dict[str, Any]] = []
+
+    def read_known(self, reports: Sequence[Report]) -> None:
+        """Reads which of these states are in a history already."""
+        if ids := [report.id for report in reports if not report.id_is_new]:
+            rows = self._statements.known.rows(self._connection, {"ids": ids})
+            self._known |= {identifier: KnownState(*state) for identifier, *state in rows}
+
+    def has(self, state_id: UUID) -> bool:
+        """Whether a state is in a history already."""
+        return state_id in self._known or state_id in self._new
+
+    def knows(self, entry: Entry, report: Report) -> bool:
+        """Whether a state is in the history of a run already; raises StateIdConflict for another one with its id."""
+        known = self._known.get(report.id)
+        if known is None and (new := self._new.get(report.id)) is not None:
+            known = KnownState(new[self._owner], *(new[name] for name in KnownState._fields[1:]))
+        if known is None:
+            return False
+        known.refuse_others(entry, report)
+        return True
+
+    def read(self, entry: Entry) -> History:
+        """The history of a run; those of all entries are read with it, since they may be asked for."""
+        if entry.history is None:
+            unread = {identifier: other for identifier, other in self._entries.items() if other.history is None}
+            states = {identifier: other.new_states for identifier, other in unread.items()}
+            rows = self._statements.history.rows(self._connection, {"run_ids": list(unread)})
+            for run_id, identifier, type_, timestamp, forced in rows:
+                states[run_id].append(PastState(timestamp, StateType[type_], identifier, forced))
+            for other in unread.values():
+                other.history = History(other.new_states)
+        assert entry.history is not None
+        return entry.history
+
+    def add(self, entry: Entry, row: dict[str, Any]) -> None:
+        """Adds a state to the history of a run."""
+        self._new[row["id"]] = row | {self._owner: entry.id}
+
+    def promote(self, run: Run) -> Run:
+        """Makes an earlier state of the history the current one; gives the run with its message and result."""
+        accepted = {"accepted": True, "version": run.version}
+        new = self._new.get(run.state_id) if run.state_id else None
+        if new is None:
+            message, start_time, result = self._statements.state.rows(self._connection, {"id": run.state_id})[0]
+            self._accepted.append({**accepted, "id": run.state_id})
+        else:
+            new |= accepted
+            message, start_time, result = new["message"], new["start_time"], new["result"]
+        return replace(run, state_message=message, state_start_time=start_time, result=result)
+
+    def write(self, writes: Writes) -> None:
+        """Writes what was added, in the order of ids."""
+        writes.insert(self._table, sorted(self._new.values(), key=lambda row: row["id"].int))
+        writes.update(self._table, sorted(self._accepted, key=lambda row: row["id"].int))
+
+
+class Statements(NamedTuple):
+    """What is asked of a table of histories."""
+
+    known: Prepared
+    """These states (`ids`), as a KnownState has them."""
+    history: Prepared
+    """The histories of these runs (`run_ids`). What was taken before states were marked as forced keeps its place."""
+    state: Prepared
+    """What a run shows of one state (`id`)."""
+
+
+def _statements(table: Table, owner: str) -> Statements:
+    columns = table.c
+    is_forced = func.coalesce(columns.forced, columns.accepted)
+    past_state = select(columns[owner], columns.id, columns.type, columns.timestamp, is_forced)
+    known = select(columns.id, columns[owner]).add_columns(*(columns[name] for name in KnownState._fields[1:]))
+    return Statements(
+        Prepared(known.where(any_of(columns.id, placeholder("ids", ListOfIds)))),
+        Prepared(past_state.where(any_of(columns[owner], placeholder("run_ids", ListOfIds)))),
+        Prepared(select(columns.message, columns.start_time, columns.result).where(columns.id == placeholder("id"))),
+    )
+
+
+TASK_RUN_STATEMENTS = _statements(tables.task_run_state, "task_run_id")
+FLOW_RUN_STATEMENTS = _statements(tables.flow_run_state, "flow_run_id")
+
+
+def task_run_histories(connection: Connection, entries: Mapping[UUID, Entry]) -> Histories:
+    """The histories of task runs."""
+    return Histories(connection, tables.task_run_state, "task_run_id", TASK_RUN_STATEMENTS, entries)
+
+
+def flow_run_histories(connection: Connection, entries: Mapping[UUID, Entry]) -> Histories:
+    """The histories of flow runs."""
+    return Histories(connection, tables.flow_run_state, "flow_run_id", FLOW_RUN_STATEMENTS, entries)

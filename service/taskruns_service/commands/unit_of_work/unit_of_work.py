@@ -1,0 +1,296 @@
+"""The unit of work itself: locks, reads, changes and writes the runs of one transaction."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+from sqlalchemy import Connection, select
+
+from taskruns_service.commands.unit_of_work.entries import (
+    RUN_COLUMNS,
+    Entry,
+    FlowRunEntry,
+    NaturalKey,
+    TaskRunEntry,
+    current_state,
+    order_of,
+    read_task_run,
+)
+from taskruns_service.commands.unit_of_work.history import flow_run_histories, task_run_histories
+from taskruns_service.commands.unit_of_work.parents import changes_of, parent_key, times_of
+from taskruns_service.commands.unit_of_work.rows import write_changed, write_new, write_times
+from taskruns_service.commands.unit_of_work.tasks import ensure_tasks
+from taskruns_service.domain.errors import TerminalState, VersionConflict
+from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.runs import Report, Run
+from taskruns_service.domain.states import FINISHED, StateType
+from taskruns_service.domain.transitions import Verdict, advance
+from taskruns_service.storage import maps, tables, tally
+from taskruns_service.storage.dialects import (
+    ListOfIds,
+    Prepared,
+    RowsParameter,
+    Writes,
+    any_of,
+    any_of_or_in,
+    constant,
+    natural_key_in,
+    placeholder,
+)
+from taskruns_service.storage.maps import NO_TIMES, MapKey, Times
+from taskruns_service.storage.tally import Cell, Deltas
+
+_flow_run, _task_run = tables.flow_run, tables.task_run
+
+
+class UnitOfWork:
+    """One transaction's view of the runs that it changes.
+
+    `lock` the flow runs first: every change to a flow run or its task runs is made under the lock of its row, so what
+    is read after that stays true until the transaction ends.
+    """
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self.flow_runs: dict[UUID, FlowRunEntry] = {}
+        self.task_runs: dict[UUID, TaskRunEntry] = {}
+        self.by_key: dict[NaturalKey, TaskRunEntry] = {}
+        self._task_run_histories = task_run_histories(connection, self.task_runs)
+        self._flow_run_histories = flow_run_histories(connection, self.flow_runs)
+        self._settings: dict[UUID, dict[str, Any]] = {}
+        self._deltas: Deltas = Counter()
+
+    def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
+        """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
+        ids = {"flow_run_ids": list(flow_run_ids), "task_run_ids": list(task_run_ids)}
+        for row in lock_flow_runs.rows(self._connection, ids):
+            self.flow_runs[row[0]] = FlowRunEntry(row)
+
+    def read(self, task_run_ids: Sequence[UUID], keys: Sequence[NaturalKey]) -> None:
+        """Reads the task runs with these ids and natural keys."""
+        if task_run_ids:
+            self._keep_rows(read_by_id.rows(self._connection, {"ids": list(task_run_ids)}))
+        if keys:
+            self._keep_rows(read_by_key.rows(self._connection, {"keys": list(keys)}))
+
+    def read_states(self, task_run_states: Sequence[Report], flow_run_states: Sequence[Report]) -> None:
+        """Reads which of these states are in the histories already."""
+        self._task_run_histories.read_known(task_run_states)
+        self._flow_run_histories.read_known(flow_run_states)
+
+    def has_task_run_state(self, state_id: UUID) -> bool:
+        """Whether a task run has this state in its history already."""
+        return self._task_run_histories.has(state_id)
+
+    def read_unfinished(self, flow_run: FlowRunEntry) -> list[TaskRunEntry]:
+        """The task runs of a flow run that are not finished, those too that this unit of work has made."""
+        self._keep_rows(_read_unfinished.rows(self._connection, {"flow_run_id": flow_run.id}))
+        return [
+            entry for entry in self.task_runs.values() if entry.flow_run is flow_run and entry.run.state not in FINISHED
+        ]
+
+    def locks_versions(self, flow_id: UUID) -> bool:
+        """Whether the settings of a flow ask for versions to be checked; by default they do not."""
+        if flow_id not in self._settings:
+            row = _read_settings.first(self._connection, {"flow_id": flow_id})
+            self._settings[flow_id] = row[0] if row else {}
+        return self._settings[flow_id].get("version_locking_enabled") is True
+
+    def create(
+        self, key: NaturalKey, *, name: str | None, tags: list[str], task_name: str, identifier: UUID | None = None
+    ) -> TaskRunEntry:
+        """A new task run, in the flow run of its natural key; without an identifier it gets a new one."""
+        flow_run_id, task_slug, map_index = key
+        flow_run = self.flow_runs[flow_run_id]
+        entry = TaskRunEntry(flow_run, identifier or new_id(flow_run_id), task_slug, map_index, run=Run())
+        entry.created = {"name": name, "tags": tags, "task_name": task_name}
+        self._keep(entry)
+        self._changed(entry)
+        self._count(entry, entry.run.state, 1)
+        return entry
+
+    def change(self, entry: Entry, changes: dict[str, Any]) -> None:
+        """Changes columns that states have nothing to do with: the run keeps its version, which counts states.
+
+        What a run has already is no change, so that nobody reads again what is the same.
+        """
+        table = _task_run if isinstance(entry, TaskRunEntry) else _flow_run
+        columns = [table.c[name] for name in changes]
+        row = self._connection.execute(select(*columns).where(table.c.id == entry.id)).first()
+        current = ({} if row is None else row._asdict()) | entry.changed
+        if current.items() >= changes.items():
+            return
+        entry.changed |= changes
+        entry.has_new_times = True
+        self._changed(entry)
+
+    def record(self, entry: Entry, report: Report) -> Verdict:
+        """Brings a run to a state, as `states.advance` decides.
+
+        Raises StateIdConflict, VersionConflict or TerminalState; the run is as it was then.
+        """
+        is_task_run = isinstance(entry, TaskRunEntry)
+        histories = self._task_run_histories if is_task_run else self._flow_run_histories
+        is_known = not report.id_is_new and histories.knows(entry, report)
+        if isinstance(entry, TaskRunEntry) and entry.was_mapped_parent:
+            self._restore_start(entry)
+        before = entry.run
+        kind, run, past_state = advance(
+            before,
+            report,
+            now=self._now,
+            is_known=is_known,
+            sequence=entry.sequence,
+            history=partial(histories.read, entry),
+        )
+        if kind is Verdict.version_conflict:
+            raise VersionConflict(current=current_state(before))
+        if kind is Verdict.terminal_state:
+            raise TerminalState(
+                f"The run is {before.state} and would not be finished any more if it became {report.type}. "
+                "Send `force` if that is what you want.",
+                current=current_state(before),
+            )
+        if past_state is None:
+            return kind
+        entry.add_state(past_state)
+        if report.timestamp is None:
+            entry.updated = past_state.timestamp  # now, or a moment after what another transaction wrote
+        accepted = kind is Verdict.recorded
+        if accepted:
+            entry.has_new_state = True
+        elif run.state_id != before.state_id:
+            entry.has_new_state = True
+            run = histories.promote(run)
+        # A late state that changes nothing is in the history only.
+        if accepted or run != before:
+            entry.run = run
+            entry.has_new_times = True
+            self._changed(entry)
+        else:
+            self._next_sequence(entry)
+        if isinstance(entry, TaskRunEntry) and run.state != before.state:
+            self._count(entry, before.state, -1)
+            self._count(entry, run.state, 1)
+        row = {
+            "id": report.id,
+            "start_time": report.start_time,
+            "sequence": entry.flow_run.sequence,
+            "version": run.version if accepted else None,
+            "type": report.type,
+            "message": report.message,
+            "timestamp": past_state.timestamp,
+            "forced": past_state.forced,
+            "received_at": self._now,
+            "result": report.result,
+            "details": report.details or None,
+            "accepted": accepted,
+        }
+        histories.add(entry, row)
+        return kind
+
+    def write(self) -> None:
+        """Writes all that has changed, in the order of keys."""
+        task_runs = sorted(self.task_runs.values(), key=order_of)
+        flow_runs = sorted((entry for entry in self.flow_runs.values() if entry.has_new_sequence), key=order_of)
+        changes = changes_of(task_runs)
+        with Writes(self._connection) as writes:
+            if created := [entry for entry in task_runs if entry.created is not None]:
+                write_new(writes, created, ensure_tasks(self._connection, created, self._now), self._now)
+            write_changed(writes, [entry for entry in task_runs if entry.created is None], flow_runs, self._now)
+            self._task_run_histories.write(writes)
+            self._flow_run_histories.write(writes)
+            tally.record(writes, self._deltas)
+            writes.merge(maps.MERGE, [change.row(key) for key, change in sorted(changes.items())])
+        times = times_of(changes, writes.merged)
+        # Children may have been there before their parent was mapped.
+        times |= {entry.map_key: None for entry in task_runs if entry.is_mapped_parent and not entry.was_mapped_parent}
+        if times:
+            self._show_times(times)
+        for table, entries in ((_task_run, task_runs), (_flow_run, flow_runs)):
+            for entry in entries:
+                if entry.changed:
+                    self._connection.execute(table.update().where(table.c.id == entry.id).values(entry.changed))
+
+    def _show_times(self, times: dict[MapKey, Times | None]) -> None:
+        """Gives the mapped parents of these maps their times, those of children that are counted again where None."""
+        keys = [parent_key(key) for key in sorted(times)]
+        self.read((), [key for key in keys if key not in self.by_key])
+        parents = [entry for key in keys if (entry := self.by_key.get(key)) is not None and entry.is_mapped_parent]
+        if uncounted := [entry.id for entry in parents if times[entry.map_key] is None]:
+            times |= maps.count_children(self._connection, uncounted)
+        changed = [entry for entry in parents if entry.times != times[entry.map_key]]
+        for entry in changed:
+            entry.times = times[entry.map_key] or NO_TIMES
+            if entry.created is None and not entry.has_new_times:
+                self._changed(entry)
+        with Writes(self._connection) as writes:
+            write_times(writes, changed, self._now)
+
+    def _restore_start(self, parent: TaskRunEntry) -> None:
+        """Gives a mapped parent that ran itself its own start again: its row has that of its children in the place."""
+        if parent.run.run_count and parent.run.start_time is None:
+            history = self._task_run_histories.read(parent)
+            parent.run = replace(parent.run, start_time=history.run.start_time)
+
+    def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+        for row in rows:
+            identifier, flow_run_id = row[:2]
+            if identifier not in self.task_runs and flow_run_id in self.flow_runs:
+                self._keep(read_task_run(self.flow_runs[flow_run_id], row))
+
+    def _keep(self, entry: TaskRunEntry) -> None:
+        self.task_runs[entry.id] = entry
+        self.by_key[entry.key] = entry
+
+    def _changed(self, entry: Entry) -> None:
+        entry.sequence = self._next_sequence(entry)
+
+    def _next_sequence(self, entry: Entry) -> int:
+        entry.flow_run.sequence += 1
+        entry.flow_run.has_new_sequence = True
+        return entry.flow_run.sequence
+
+    def _count(self, entry: TaskRunEntry, state: StateType, change: int) -> None:
+        entry.flow_run.state_counts[state] += change
+        self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
+
+
+_flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
+    any_of(_task_run.c.id, placeholder("task_run_ids", ListOfIds))
+)
+lock_flow_runs = Prepared(
+    select(_flow_run.c.id, _flow_run.c.flow_id, _flow_run.c.sequence, _flow_run.c.state_counts)
+    .add_columns(*(_flow_run.c[name] for name in RUN_COLUMNS))
+    .where(
+        any_of_or_in(_flow_run.c.id, placeholder("flow_run_ids", ListOfIds), _flow_runs_of_task_runs.scalar_subquery())
+    )
+    .order_by(_flow_run.c.id)
+    .with_for_update(of=_flow_run)
+)
+
+_KEY_COLUMNS = ("id", "flow_run_id", "task_slug", "map_index", "sequence")
+_read_task_runs = select(*(_task_run.c[name] for name in (*_KEY_COLUMNS, *RUN_COLUMNS)))
+read_by_id = Prepared(_read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))))
+read_by_key = Prepared(
+    _read_task_runs.where(
+        natural_key_in(
+            _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, placeholder("keys", RowsParameter)
+        )
+    )
+)
+_read_unfinished = Prepared(
+    _read_task_runs.where(
+        _task_run.c.flow_run_id == placeholder("flow_run_id"), _task_run.c.state.not_in(map(constant, sorted(FINISHED)))
+    )
+)
+_read_settings = Prepared(
+    select(tables.flow_group.c.settings)
+    .join_from(tables.flow, tables.flow_group, tables.flow.c.flow_group_id == tables.flow_group.c.id)
+    .where(tables.flow.c.id == placeholder("flow_id"))
+)

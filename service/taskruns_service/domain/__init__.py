@@ -1,0 +1,1 @@
+"""The rules of task runs, without I/O: states, results, identifiers and errors."""

@@ -1,0 +1,176 @@
+"""History: the states that a run has had, in whatever order they were reported, and the run that they make."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from taskruns_service.domain.runs import PastState, Run
+from taskruns_service.domain.states import FINISHED, GROUPS, MAY_RUN_AGAIN, StateGroup, StateType, descendants
+
+CLOCK_DIFFERENCE = timedelta(seconds=0.5)
+"""How far apart clocks may be that something keeps right, such as NTP."""
+_NEVER_RAN = frozenset({StateType.TriggerFailed})
+_KINDS = {type_: descendants(type_) - {type_} for type_ in StateType}
+
+
+def _weight(type_: StateType) -> int:
+    """What an end weighs: of the ends of one attempt a success counts before any other, and a failure last."""
+    if type_ in GROUPS[StateGroup.successful]:
+        return 3
+    return 1 if type_ in MAY_RUN_AGAIN else 2
+
+
+_WEIGHTS = {type_: _weight(type_) for type_ in FINISHED}
+
+
+def fold(history: Iterable[PastState]) -> Run:
+    """The run that a whole history makes, in whatever order it is given: without a version, a message and a result."""
+    return History(history).run
+
+
+class History:
+    """The states that one run has had, in whatever order they come, and the run that they make.
+
+    The followers of a new state are looked at again only as far as it matters to them, so that reports cost about the
+    same however long the history is.
+    """
+
+    def __init__(self, states: Iterable[PastState] = ()) -> None:
+        self._new = list(states)
+        self._ids: set[UUID] = set()
+        self._states: list[PastState] = []
+        # After each of the states: the run, whose counts and times may be out of date, and whether it began to run.
+        self._runs: list[Run] = []
+        self._began: list[bool] = []
+
+    def __contains__(self, state_id: UUID) -> bool:
+        self._settle()
+        return state_id in self._ids
+
+    def add(self, past_state: PastState) -> None:
+        """Adds a state."""
+        self._new.append(past_state)
+
+    @property
+    def run(self) -> Run:
+        """The run after all states: without a version, a message and a result."""
+        self._settle()
+        if not self._states:
+            return Run()
+        count = sum(self._began)
+        return replace(
+            self._runs[-1],
+            run_count=count,
+            first_timestamp=self._states[0].timestamp,
+            start_time=self._states[self._began.index(True)].timestamp if count else None,
+        )
+
+    def run_with(self, past_state: PastState) -> Run:
+        """The run with one more state, which is not added."""
+        self._settle()
+        other = History([past_state])
+        other._states, other._runs, other._began = self._states.copy(), self._runs.copy(), self._began.copy()
+        return other.run
+
+    def _settle(self) -> None:
+        """Puts the new states into their places: late, since most histories are never asked for."""
+        for past_state in sorted(self._new, key=_order):
+            place = bisect_left(self._states, past_state.order, key=_order)
+            self._ids.add(past_state.id)
+            self._states.insert(place, past_state)
+            self._follow_from(place)
+        self._new.clear()
+
+    def _follow_from(self, place: int) -> None:
+        """Looks at a new state and at its followers again, up to the first for which nothing has changed."""
+        run = self._runs[place - 1] if place else Run()
+        runs: list[Run] = []
+        began: list[bool] = []
+        for index in range(place, len(self._states)):
+            after = follow(run, self._states[index])
+            runs.append(after)
+            began.append(after.run_count > run.run_count)
+            run = after
+            if index > place and _decides_alike(after, self._runs[index - 1]):
+                break
+        self._runs[place : place + len(runs) - 1] = runs
+        self._began[place : place + len(runs) - 1] = began
+
+
+def _decides_alike(one: Run, other: Run) -> bool:
+    """Whether two runs go on alike with the same states."""
+    return one.state_id == other.state_id and (one.run_count > 0) == (other.run_count > 0)
+
+
+def _order(past_state: PastState) -> tuple[datetime, int, UUID]:
+    return past_state.order
+
+
+def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Run:
+    """The run that a whole history leads to, whose states were all accepted elsewhere, in this order.
+
+    The last one is the current state, whatever its timestamp; the times are as `advance` would find them.
+    """
+    state, timestamp = history[-1]
+    started = [moment for type_, moment in history if type_ is StateType.Running]
+    return Run(
+        version=version,
+        state=state,
+        state_timestamp=timestamp,
+        run_count=len(started),
+        first_timestamp=min(moment for _, moment in history),
+        start_time=min(started, default=None),
+        end_time=timestamp if state in FINISHED else None,
+    )
+
+
+def follow(run: Run, past_state: PastState) -> Run:
+    """The run after the next state of its history."""
+    timestamp, type_, identifier, _ = past_state
+    takes_over = _takes_over(run, past_state)
+    # Without a Running before the end, the first one after it is that of the attempt that has ended: clocks differ.
+    ran = type_ is StateType.Running and (takes_over or run.run_count == 0)
+    return replace(
+        run,
+        run_count=run.run_count + ran,
+        first_timestamp=_earliest(run.first_timestamp, timestamp),
+        start_time=_earliest(run.start_time, timestamp) if ran else run.start_time,
+        state=type_ if takes_over else run.state,
+        state_id=identifier if takes_over else run.state_id,
+        state_timestamp=timestamp if takes_over else run.state_timestamp,
+        end_time=(timestamp if type_ in FINISHED else None) if takes_over else run.end_time,
+    )
+
+
+def _takes_over(run: Run, past_state: PastState) -> bool:
+    """Whether the next state of a history becomes the current one.
+
+    Any may follow an unfinished state. Of the ends of one attempt the one that weighs most counts, the earliest of
+    those, and what says it more exactly. A failed or looped run may begin another attempt.
+    """
+    current, proposed = run.state, past_state.type
+    if past_state.forced or current not in FINISHED:
+        return True
+    if proposed in FINISHED:
+        weighs_as_much = _WEIGHTS[proposed] == _WEIGHTS[current]
+        return _WEIGHTS[proposed] > _WEIGHTS[current] or (weighs_as_much and proposed in _KINDS[current])
+    return current in MAY_RUN_AGAIN and not _is_start_by_another_clock(run, past_state)
+
+
+def _is_start_by_another_clock(run: Run, past_state: PastState) -> bool:
+    """Whether a Running after a failure is that of the attempt that failed, and not the first of another one."""
+    if past_state.type is not StateType.Running or run.run_count or run.state in _NEVER_RAN:
+        return False
+    return run.state_timestamp is not None and past_state.timestamp - run.state_timestamp <= CLOCK_DIFFERENCE
+
+
+def may_follow(current: StateType, proposed: StateType) -> bool:
+    """Whether `proposed` may replace `current` without insisting."""
+    return current not in FINISHED or proposed in FINISHED or current in MAY_RUN_AGAIN
+
+
+def _earliest(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None else min(one, other)

@@ -1,0 +1,88 @@
+"""Runs: what states make of a task run or a flow run, and the states that are reported of it."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from taskruns_service.domain.states import PLACES, StateType
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A state that somebody reports, as `advance` reads it. Without a timestamp it is as of its arrival."""
+
+    id: UUID
+    type: StateType
+    timestamp: datetime | None
+    id_is_new: bool = False
+    """Whether the service made the id just now, so that it cannot be in a history."""
+    message: str | None = None
+    result: dict[str, Any] | None = None
+    details: dict[str, Any] = {}
+    expected_version: int | None = None
+    expected_sequence: int | None = None
+    force: bool = False
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When a state that waits, such as Scheduled or Retrying, is due; None where the details say nothing of it."""
+        if not self.details:
+            return None
+        given = self.details.get("start_time")
+        try:
+            due = datetime.fromisoformat(given) if isinstance(given, str) else None
+            return due and (due if due.tzinfo else due.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+
+class PastState(NamedTuple):
+    """A state in the history of a run, as far as it decides what the run is.
+
+    A state that was `forced` follows whatever was before it: its report insisted, or had no timestamp, so that it
+    came after all that was known when it arrived.
+    """
+
+    timestamp: datetime
+    type: StateType
+    id: UUID
+    forced: bool = False
+
+    @property
+    def order(self) -> tuple[datetime, int, UUID]:
+        """The place in a history: by timestamp, then by type as in the state model, then by id."""
+        return self.timestamp, PLACES[self.type], self.id
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What states decide about a task run or a flow run. Version 0 means that nothing was reported yet.
+
+    `version` counts how often the current state changed, `first_timestamp` is the earliest timestamp of any state.
+    """
+
+    version: int = 0
+    state: StateType = StateType.Pending
+    state_id: UUID | None = None
+    state_message: str | None = None
+    state_timestamp: datetime | None = None
+    state_start_time: datetime | None = None
+    result: dict[str, Any] | None = None
+    run_count: int = 0
+    first_timestamp: datetime | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from the earliest Running to the end, 0 if clocks differ and the end is first; None without both."""
+        return _seconds(self.start_time, self.end_time)
+
+    @property
+    def queue_time(self) -> float | None:
+        """Seconds from the earliest state to the earliest Running; None until it ran."""
+        return _seconds(self.first_timestamp, self.start_time)
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else max(0.0, (end - start).total_seconds())

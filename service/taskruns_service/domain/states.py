@@ -1,0 +1,101 @@
+"""States: the 21 types of the field, and the groups that they belong to, as data."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class StateType(StrEnum):
+    """The type of a state. New types may be added: read an unknown one as you would its group."""
+
+    Pending = "Pending"
+    Scheduled = "Scheduled"
+    Paused = "Paused"
+    Resume = "Resume"
+    Retrying = "Retrying"
+    Queued = "Queued"
+    Submitted = "Submitted"
+    ClientFailed = "ClientFailed"
+    Running = "Running"
+    Cancelling = "Cancelling"
+    Finished = "Finished"
+    Success = "Success"
+    Cached = "Cached"
+    Mapped = "Mapped"
+    Skipped = "Skipped"
+    Failed = "Failed"
+    TimedOut = "TimedOut"
+    TriggerFailed = "TriggerFailed"
+    ValidationFailed = "ValidationFailed"
+    Looped = "Looped"
+    Cancelled = "Cancelled"
+
+
+class StateGroup(StrEnum):
+    """What a state amounts to: pending, running or finished; some finished ones are successful or failed."""
+
+    pending = "pending"
+    running = "running"
+    finished = "finished"
+    successful = "successful"
+    failed = "failed"
+
+
+class TypeInfo(NamedTuple):
+    """One row of the state model: the type that `parent` generalises, and a sentence for people."""
+
+    type: StateType
+    parent: StateType | None
+    sentence: str
+
+
+_T = StateType
+STATE_TYPES: tuple[TypeInfo, ...] = (
+    TypeInfo(_T.Pending, None, "Waits to run."),
+    TypeInfo(_T.Scheduled, _T.Pending, "Waits for a moment in time to run."),
+    TypeInfo(_T.Paused, _T.Scheduled, "Waits for a person to let it go on."),
+    TypeInfo(_T.Resume, _T.Scheduled, "Was paused and may go on."),
+    TypeInfo(_T.Retrying, _T.Scheduled, "Failed and waits to be tried again."),
+    TypeInfo(_T.Queued, _T.Scheduled, "Waits for a free place."),
+    TypeInfo(_T.Submitted, None, "Was handed over to be run."),
+    TypeInfo(_T.ClientFailed, None, "Could not be started by the client that should run it."),
+    TypeInfo(_T.Running, None, "Is running."),
+    TypeInfo(_T.Cancelling, _T.Running, "Is running and was asked to stop."),
+    TypeInfo(_T.Finished, None, "Ended."),
+    TypeInfo(_T.Success, _T.Finished, "Ended well."),
+    TypeInfo(_T.Cached, _T.Success, "Ended well, and its result may be used again."),
+    TypeInfo(_T.Mapped, _T.Success, "Made one child for each item; the children do the work."),
+    TypeInfo(_T.Skipped, _T.Success, "Was not needed."),
+    TypeInfo(_T.Failed, _T.Finished, "Ended with an error."),
+    TypeInfo(_T.TimedOut, _T.Failed, "Took longer than it was allowed."),
+    TypeInfo(_T.TriggerFailed, _T.Failed, "Never ran, because what it waits for did not end as it needs."),
+    TypeInfo(_T.ValidationFailed, _T.Failed, "Made a result that its own check refused."),
+    TypeInfo(_T.Looped, _T.Finished, "Ended one turn of a loop."),
+    TypeInfo(_T.Cancelled, _T.Finished, "Was stopped before it ended."),
+)
+_PARENTS = {info.type: info.parent for info in STATE_TYPES}
+
+
+def descendants(type_: StateType) -> frozenset[StateType]:
+    """A type and all that it generalises: `Failed` has `TimedOut`, `TriggerFailed` and `ValidationFailed`."""
+
+    def ancestors(one: StateType | None) -> Iterable[StateType]:
+        while one is not None:
+            yield one
+            one = _PARENTS[one]
+
+    return frozenset(one for one in StateType if type_ in ancestors(one))
+
+
+GROUPS: dict[StateGroup, frozenset[StateType]] = {
+    StateGroup.pending: descendants(_T.Pending) | {_T.Submitted, _T.ClientFailed},
+    StateGroup.running: descendants(_T.Running),
+    StateGroup.finished: descendants(_T.Finished),
+    StateGroup.successful: descendants(_T.Success),
+    StateGroup.failed: descendants(_T.Failed),
+}
+FINISHED = GROUPS[StateGroup.finished]
+MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
+"""Ends after which another attempt may begin."""
+PLACES = {type_: place for place, type_ in enumerate(StateType)}
+"""The order of the state model, which decides between states of one moment."""

@@ -1,0 +1,113 @@
+"""Transitions: `advance` is the only place that decides what a reported state does to a run."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from taskruns_service.domain.history import History, follow, may_follow
+from taskruns_service.domain.runs import PastState, Report, Run
+from taskruns_service.domain.states import FINISHED, PLACES, StateType
+
+_NO_ID = UUID(int=0)
+
+
+class Verdict(StrEnum):
+    """What became of a report."""
+
+    recorded = "recorded"
+    duplicate = "duplicate"
+    late = "late"
+    version_conflict = "version-conflict"
+    terminal_state = "terminal-state"
+
+
+class Transition(NamedTuple):
+    """What became of a report, the run after it, and the state as which it goes into the history.
+
+    `state_id` of the run says which state is the current one: that of the report, the one of before, or another one of
+    the history, which the report has made the current one.
+    """
+
+    verdict: Verdict
+    run: Run
+    past_state: PastState | None = None
+
+
+def advance(
+    run: Run,
+    report: Report,
+    *,
+    now: datetime,
+    is_known: bool = False,
+    sequence: int = 0,
+    history: "Callable[[], History] | None" = None,
+) -> Transition:
+    """Decides what one reported state does to a run: a pure function, and the only place with an opinion on it.
+
+    A run is what `fold` makes of its whole history, so that the same reports give the same run in whatever order they
+    arrive. `history` reads that; it is called only for a report that is not simply the next one: its timestamp is not
+    after that of the current state, or the run is finished. The rules, in their order:
+
+    1. A state that `is_known`, since the history has it, is a duplicate: nothing changes.
+    2. An expected version or sequence that is not the run's is a conflict: nothing changes.
+    3. A report without a timestamp is as of now and comes after all that is known: it is recorded, or refused if it
+       would make a finished run unfinished that did not fail or loop.
+    4. A report that becomes the current state is recorded.
+    5. One that would make a finished run unfinished, and is later than its end, is refused.
+    6. Any other is late: it is in the history, and may count for `run_count`, `start_time` and `first_timestamp`.
+    """
+    if is_known:
+        return Transition(Verdict.duplicate, run)
+    if report.expected_version not in (None, run.version) or report.expected_sequence not in (None, sequence):
+        return Transition(Verdict.version_conflict, run)
+
+    is_timed = report.timestamp is not None
+    if not (is_timed or report.force or may_follow(run.state, report.type)):
+        return Transition(Verdict.terminal_state, run)
+    past_state = PastState(
+        report.timestamp or _next_timestamp(run, report.type, now), report.type, report.id, report.force or not is_timed
+    )
+    comes_last = not is_timed or run.state_timestamp is None or past_state.order > _order_of(run)
+    if not is_timed or (comes_last and run.state not in FINISHED):
+        after = follow(run, past_state)
+    else:
+        known = History() if history is None else history()
+        if run.state_timestamp is not None and (run.state_id or _NO_ID) not in known:  # as an import left it
+            known.add(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
+        after = known.run_with(past_state)
+        if after.state_id == _NO_ID:
+            after = replace(after, state_id=run.state_id)
+
+    is_current = after.state_id == report.id
+    has_changed = is_current or _essence(after) != _essence(run)
+    if comes_last and not has_changed and report.type not in FINISHED:
+        return Transition(Verdict.terminal_state, run)
+    after = replace(
+        after,
+        version=run.version + (is_current or after.state_id != run.state_id),
+        state_message=report.message if is_current else run.state_message,
+        state_start_time=report.start_time if is_current else run.state_start_time,
+        result=report.result if is_current else run.result,
+    )
+    return Transition(Verdict.recorded if is_current else Verdict.late, after, past_state)
+
+
+def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:
+    """The timestamp of a state that has none of its own, after which nothing is known."""
+    current = run.state_timestamp
+    if current is None or now > current:
+        return now
+    return current if PLACES[type_] > PLACES[run.state] else current + timedelta(microseconds=1)
+
+
+def _order_of(run: Run) -> tuple[datetime | None, int, UUID]:
+    return run.state_timestamp, PLACES[run.state], run.state_id or _NO_ID
+
+
+def _essence(run: Run) -> tuple[Any, ...]:
+    """What a history decides about a run."""
+    return run.state_id, run.run_count, run.first_timestamp, run.start_time

@@ -1,0 +1,1 @@
+"""What only clients of Prefect 1 change: registered flows, scheduled runs, agents, logs and artifacts."""

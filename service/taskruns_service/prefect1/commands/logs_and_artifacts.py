@@ -1,0 +1,76 @@
+"""Notes: what runs say in their logs, and the artifacts that task runs show to people."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.domain.ids import id_of
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import ListOfIds, any_of, batches, insert_for
+
+_artifact, _log, _flow_run, _task_run = tables.task_run_artifact, tables.log, tables.flow_run, tables.task_run
+
+
+class LogLine(Struct, frozen=True, kw_only=True):
+    """A line of a log: of a flow run, or of one of its task runs."""
+
+    flow_run_id: UUID
+    timestamp: datetime
+    task_run_id: UUID | None = None
+    name: str | None = None
+    level: str = "INFO"
+    message: str | None = None
+    info: Any = None
+
+
+Row = dict[str, Any]
+
+
+def read_lines(lines: Iterable[LogLine]) -> list[Row]:
+    """Lines of logs as rows, ahead of the transaction that keeps them."""
+    now = datetime.now(UTC)
+    return [
+        {"id": id_of(line.timestamp, msgspec.json.encode(line)), "created": now, **msgspec.structs.asdict(line)}
+        for line in lines
+    ]
+
+
+def write_logs(connection: Connection, rows: Sequence[Row]) -> None:
+    """Keeps lines of logs; those of flow runs that are not there are left out, and what is there is not kept twice."""
+    named = list({row["flow_run_id"] for row in rows})
+    known = set(connection.scalars(_known_flow_runs, {"ids": named}))
+    insert = insert_for(connection, _log).on_conflict_do_nothing()
+    for some in batches([row for row in rows if row["flow_run_id"] in known]):
+        connection.execute(insert, some)
+
+
+def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: Any) -> UUID:
+    """Keeps an artifact of a task run and gives its id; the same one is kept once. Raises InvalidRequest."""
+    made = connection.scalar(select(_task_run.c.created).where(_task_run.c.id == task_run_id))
+    if made is None:
+        raise InvalidRequest(f"Task run {task_run_id} not found")
+    identifier = id_of(made, msgspec.json.encode([task_run_id, kind, data]))
+    now = datetime.now(UTC)
+    row = {"id": identifier, "task_run_id": task_run_id, "kind": kind, "data": data, "created": now, "updated": now}
+    connection.execute(insert_for(connection, _artifact).on_conflict_do_nothing(), row)
+    return identifier
+
+
+def update_artifact(connection: Connection, identifier: UUID, data: Any) -> bool:
+    """Replaces what an artifact shows; whether there is such a one."""
+    changed = update(_artifact).where(_artifact.c.id == identifier).values(data=data, updated=datetime.now(UTC))
+    return bool(connection.execute(changed).rowcount)
+
+
+def delete_artifact(connection: Connection, identifier: UUID) -> bool:
+    """Deletes an artifact; whether there was such a one."""
+    return bool(connection.execute(delete(_artifact).where(_artifact.c.id == identifier)).rowcount)
+
+
+_known_flow_runs = select(_flow_run.c.id).where(any_of(_flow_run.c.id, bindparam("ids", type_=ListOfIds)))

@@ -1,0 +1,312 @@
+"""Boolean expressions over the graph, nested as GraphQL writes them: by the same operators as the filters of lists."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Boolean, ColumnElement, and_, exists, false, literal, not_, or_, true
+
+from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.prefect1.graph.entities import ENTITIES, Entity, Here
+from taskruns_service.queries.filters import BOUNDS, OPERATORS
+from taskruns_service.storage.dialects import any_of, comparable, encode_json, list_for
+
+Expression = Mapping[str, Any]
+"""`{field: {_operator: value}, relation: {…}, _and: […], _or: […], _not: {…}}`; null and {} restrict nothing."""
+
+NESTED_MOST = 20
+LISTED_MOST = 100
+"""Values that a statement has a parameter for each of; more are one parameter, since databases take so many."""
+PATTERN_LENGTH = 1000
+WANTED_VALUES = 100
+WANTED_BYTES = 64 * 1024
+
+
+class InvalidValue(InvalidRequest):
+    """A value is not of the type of its field."""
+
+
+class Comparison(NamedTuple):
+    """An operator of GraphQL's: one of the filters', perhaps negated, and what its value is."""
+
+    operator: str
+    negated: bool = False
+    value: str = "one"
+
+
+_PATTERNS = {
+    f"_{negation}{name}": Comparison(name, bool(negation), "pattern")
+    for name in ("like", "ilike", "similar", "regex", "iregex")
+    for negation in ("", "n")
+}
+_EVERY = {
+    "_eq": Comparison("eq"),
+    "_neq": Comparison("neq"),
+    "_in": Comparison("in", value="many"),
+    "_nin": Comparison("not_in", value="many"),
+    "_gt": Comparison("gt"),
+    "_gte": Comparison("gte"),
+    "_lt": Comparison("lt"),
+    "_lte": Comparison("lte"),
+    "_is_null": Comparison("is_null", value="boolean"),
+}
+_OF_JSON = {
+    "_eq": Comparison("json_eq", value="json"),
+    "_neq": Comparison("json_eq", negated=True, value="json"),
+    "_in": Comparison("json_in", value="jsons"),
+    "_nin": Comparison("json_in", negated=True, value="jsons"),
+    "_contains": Comparison("json_contains", value="json"),
+    "_contained_in": Comparison("json_contained_in", value="json"),
+    "_has_key": Comparison("has_key", value="key"),
+    "_has_keys_any": Comparison("has_keys_any", value="keys"),
+    "_has_keys_all": Comparison("has_keys_all", value="keys"),
+    "_is_null": _EVERY["_is_null"],
+}
+COMPARISONS: dict[str, dict[str, Comparison]] = {
+    "String": _EVERY | _PATTERNS,
+    "jsonb": _OF_JSON,
+    **dict.fromkeys(("uuid", "timestamptz", "Int", "bigint", "float8", "Boolean"), _EVERY),
+}
+"""The operators of each scalar."""
+
+
+class Survey:
+    """What an expression asks for: its comparisons, values and patterns, and how many relations deep it goes.
+
+    What nests counts as one relation more.
+    """
+
+    def __init__(self, entity: Entity, where: Expression) -> None:
+        """Raises InvalidRequest where it nests too deep."""
+        self.relations = 0
+        self.comparisons = 0
+        self.values = 0
+        self.patterns: list[tuple[str, str]] = []
+        self._look(entity, where, 0, 0)
+
+    def _look(self, entity: Entity, where: Expression, depth: int, relations: int) -> None:
+        if depth > NESTED_MOST:
+            raise InvalidRequest(f"A condition may nest {NESTED_MOST} levels deep.")
+        self.relations = max(self.relations, relations)
+        self.comparisons += 1
+        for name, value in where.items():
+            if name in _CONNECTIVES:
+                for inner in _listed(value):
+                    self._look(entity, inner, depth + 1, relations)
+            elif isinstance(value, Mapping):
+                if (relation := entity.relations.get(name)) is None:
+                    self.relations = max(self.relations, relations + entity.fields[name].nests)
+                    self._count(value)
+                else:
+                    self.relations = max(self.relations, relations + 1 + relation.nests)
+                    self._look(ENTITIES[relation.target], value, depth + 1, relations + 1)
+
+    def _count(self, comparisons: Mapping[str, Any]) -> None:
+        self.comparisons += len(comparisons)
+        for name, value in comparisons.items():
+            if isinstance(value, list):
+                self.values += len(value)
+            if name in _PATTERNS and isinstance(value, str):
+                self.patterns.append((operator := _PATTERNS[name].operator, _pattern(operator, value)))
+
+
+def condition(entity: Entity, here: Here, where: Expression) -> ColumnElement[bool]:
+    """An expression, which was surveyed, as SQL with SQL's rules for null; raises InvalidValue."""
+    parts: list[ColumnElement[bool]] = []
+    for name, value in where.items():
+        if value is None:
+            continue
+        if name in _CONNECTIVES:
+            inner = [condition(entity, here, one) for one in _listed(value)]
+            parts.append(_CONNECTIVES[name](inner))
+        elif name in entity.relations:
+            parts.append(_related(entity, here, name, value))
+        else:
+            field = entity.fields[name]
+            parts += _compared(field.scalar, field.of(here), value)
+            if name in entity.implied and value.get("_eq") is not None:
+                parts.append(entity.implied[name](here, _value(field.scalar, value["_eq"])))
+    return and_(true(), *parts)
+
+
+_CONNECTIVES: dict[str, Callable[[Sequence[ColumnElement[bool]]], ColumnElement[bool]]] = {
+    "_and": lambda inner: and_(true(), *inner),
+    "_or": lambda inner: or_(false(), *inner),
+    "_not": lambda inner: not_(and_(true(), *inner)),
+}
+
+
+def _listed(value: Any) -> list[Any]:
+    return [one for one in (value if isinstance(value, list) else [value]) if one is not None]
+
+
+def _related(entity: Entity, here: Here, name: str, where: Expression) -> ColumnElement[bool]:
+    relation = entity.relations[name]
+    if where and relation.kept.keys() >= where.keys():
+        kept = {relation.kept[field]: comparisons for field, comparisons in where.items()}
+        return condition(entity, here, kept)
+    target = ENTITIES[relation.target]
+    there = target.table.alias()
+    return exists().where(relation.on(here, there), condition(target, there, where)).correlate(here)
+
+
+def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    clauses: list[ColumnElement[bool]] = []
+    for name, given in comparisons.items():
+        if given is None:
+            continue
+        comparison = COMPARISONS[scalar][name]
+        value = _values(scalar, comparison, given)
+        if comparison.value == "many" and len(value) > LISTED_MOST:
+            listed = any_of(column, literal(value, list_for(column)))
+            clauses.append(not_(listed) if comparison.operator == "not_in" else listed)
+            continue
+        if comparison.value in ("many", "jsons") and not value:
+            # Nothing is one of none; everything is none of them, even what is null.
+            clauses.append(true() if name == "_nin" else false())
+            continue
+        # Only where it matters: an index knows a column by no other order than its own.
+        operand = comparable(column) if scalar == "String" and comparison.operator in BOUNDS else column
+        clause = OPERATORS[comparison.operator].clause(operand, value)
+        clauses.append(not_(clause) if comparison.negated else clause)
+    return clauses
+
+
+def _values(scalar: str, comparison: Comparison, given: Any) -> Any:
+    match comparison.value:
+        case "many":
+            return [_value(scalar, one) for one in _listed(given)]
+        case "pattern":
+            return _pattern(comparison.operator, _value(scalar, given))
+        case "json":
+            return _wanted(given)
+        case "jsons":
+            return _wanted(_listed(given))
+        case "key":
+            return _key(given)
+        case "keys":
+            return [_key(one) for one in _wanted(given if isinstance(given, list) else [given])]
+        case "boolean":
+            return given
+    value = _value(scalar, given)
+    # To SQLAlchemy a bare boolean is a constant, which cannot be less than anything.
+    return literal(value, Boolean()) if scalar == "Boolean" else value
+
+
+def _value(scalar: str, given: Any) -> Any:
+    read, name = _READ[scalar]
+    try:
+        return read(given)
+    except (ValueError, TypeError, OverflowError, AttributeError):
+        raise InvalidValue(f'invalid input syntax for type {name}: "{_shown(given)}"') from None
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value, for a message."""
+    return (value if isinstance(value, str) else encode_json(value))[:200]
+
+
+def _pattern(operator: str, pattern: str) -> str:
+    if len(pattern) > PATTERN_LENGTH:
+        raise InvalidValue(f"A pattern may have {PATTERN_LENGTH} characters; this one has {len(pattern)}.")
+    escapes = len(pattern) - len(pattern.rstrip("\\"))
+    if escapes % 2 and operator in ("like", "ilike", "similar"):
+        raise InvalidValue("A pattern must not end with the escape character.")
+    return pattern
+
+
+def _wanted(value: Any) -> Any:
+    """JSON to look for. A database looks for each value in each row, and does not stop within a row."""
+    count = _count(value)
+    if count > WANTED_VALUES or len(encode_json(value)) > WANTED_BYTES:
+        raise InvalidValue(
+            f"JSON in a condition may have {WANTED_VALUES} values and {WANTED_BYTES} bytes; this has {count} values."
+        )
+    return value
+
+
+def _count(value: Any) -> int:
+    match value:
+        case dict():
+            return 1 + sum(map(_count, value.values()))
+        case list():
+            return 1 + sum(map(_count, value))
+    return 1
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue(f'A key is a text, and this is "{_shown(value)}".')
+    return _text(value)
+
+
+def _moment(given: str) -> datetime:
+    moment = datetime.fromisoformat(given)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str) or "\0" in given:
+        raise ValueError
+    return given
+
+
+def _boolean(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise TypeError
+    return given
+
+
+def _number(given: Any) -> float:
+    number = float(given)
+    if isinstance(given, bool) or not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _integer(bits: int) -> Callable[[Any], int]:
+    """Reads integers of so many bits: a database does not compare a column with any that it could not have."""
+
+    def read(given: Any) -> int:
+        # A bigint may be sent as text, since it may be longer than what JavaScript can count to.
+        number = int(given)
+        if isinstance(given, bool | float) or not -(1 << bits - 1) <= number < 1 << bits - 1:
+            raise ValueError
+        return number
+
+    return read
+
+
+_READ: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "uuid": (UUID, "uuid"),
+    "timestamptz": (_moment, "timestamp with time zone"),
+    "String": (_text, "text"),
+    "Int": (_integer(32), "integer"),
+    "bigint": (_integer(64), "bigint"),
+    "float8": (_number, "double precision"),
+    "Boolean": (_boolean, "boolean"),
+}
+"""How each scalar is read, and what PostgreSQL calls it."""
+
+
+def read_id(given: Any) -> UUID:
+    """A UUID as it was sent; raises InvalidValue."""
+    identifier: UUID = _value("uuid", given)
+    return identifier
+
+
+def read_ids(given: Any) -> list[UUID]:
+    """UUIDs as a list, or as PostgreSQL writes one: `{a,b}`; raises InvalidValue."""
+    if isinstance(given, str):
+        if not (given.startswith("{") and given.endswith("}")):
+            raise InvalidValue(f'malformed array literal: "{_shown(given)}"')
+        given = [item.strip().strip('"') for item in given[1:-1].split(",")] if given[1:-1].strip() else []
+    return [read_id(item) for item in (given if isinstance(given, list) else [given])]
+
+
+def read_moment(given: Any) -> datetime:
+    """A moment as it was sent, in UTC where it does not say; raises InvalidValue."""
+    moment: datetime = _value("timestamptz", given)
+    return moment

@@ -1,0 +1,163 @@
+"""Administration: the mutations of Prefect 1 that change what was registered, and those of what this service lacks."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.prefect1.commands import administration, registration
+from taskruns_service.prefect1.commands.engine_states import LabelFlowRun
+from taskruns_service.prefect1.graph.choices import Choice, Selected
+from taskruns_service.prefect1.graphql.context import Context
+from taskruns_service.prefect1.graphql.inputs import read_labels, read_name, read_object
+
+Sent = Mapping[str, Any]
+Mutation = Callable[[Context, Sent], Awaitable[Any]]
+
+
+async def _update_tenant_name(context: Context, sent: Sent) -> Any:
+    return await _change_tenant(context, sent, {"name": read_name(sent["name"])})
+
+
+async def _update_tenant_slug(context: Context, sent: Sent) -> Any:
+    return await _change_tenant(context, sent, {"slug": read_name(sent["slug"], "slug")})
+
+
+async def _change_tenant(context: Context, sent: Sent, changes: Mapping[str, str]) -> Any:
+    return {"id": await context.database.transact(administration.change_tenant, sent.get("tenant_id"), changes)}
+
+
+async def _delete_tenant(context: Context, sent: Sent) -> Any:
+    if not sent["confirm"]:
+        raise InvalidRequest("`confirm` has to be true for a tenant to be deleted.")
+    return await _success(context, administration.delete_tenant, sent["tenant_id"])
+
+
+async def _set_project_name(context: Context, sent: Sent) -> Any:
+    name = read_name(sent["name"])
+    return {"id": await context.database.transact(administration.rename_project, sent["project_id"], name)}
+
+
+async def _set_project_description(context: Context, sent: Sent) -> Any:
+    project_id, description = sent["project_id"], sent.get("description")
+    return {"id": await context.database.transact(administration.describe_project, project_id, description)}
+
+
+async def _delete_project(context: Context, sent: Sent) -> Any:
+    return await _success(context, administration.delete_project, sent["project_id"])
+
+
+async def _update_flow_project(context: Context, sent: Sent) -> Any:
+    return {"id": await context.database.transact(administration.move_flow, sent["flow_id"], sent["project_id"])}
+
+
+async def _delete_flow(context: Context, sent: Sent) -> Any:
+    return await _success(context, administration.delete_flow, sent["flow_id"])
+
+
+async def _delete_flow_group(context: Context, sent: Sent) -> Any:
+    return await _success(context, administration.delete_flow_group, sent["flow_group_id"])
+
+
+async def _set_flow_group_labels(context: Context, sent: Sent) -> Any:
+    labels = read_labels(sent.get("labels"))
+    return await _change_flow_group(context, sent, {"labels": None if labels is None else sorted(set(labels))})
+
+
+async def _set_flow_group_default_parameters(context: Context, sent: Sent) -> Any:
+    parameters = read_object(sent["parameters"], "parameters")
+    return await _change_flow_group(context, sent, {"default_parameters": parameters})
+
+
+async def _set_flow_group_run_config(context: Context, sent: Sent) -> Any:
+    run_config = sent.get("run_config")
+    checked = None if run_config is None else read_object(run_config, "run_config")
+    return await _change_flow_group(context, sent, {"run_config": checked})
+
+
+async def _change_flow_group(context: Context, sent: Sent, changes: Mapping[str, Any]) -> Any:
+    changed = await context.database.transact(administration.change_flow_group, sent["flow_group_id"], changes)
+    return {"success": changed}
+
+
+async def _delete_flow_group_schedule(context: Context, sent: Sent) -> Any:
+    choice = Choice(where={"id": {"_eq": str(sent["flow_group_id"])}})
+    return {"success": bytes(await context.ask_for("flow_group", choice, Selected({"id": "id"}))) != b"null"}
+
+
+def _set_lazarus(*, value: bool) -> Mutation:
+    async def mutation(context: Context, sent: Sent) -> Any:
+        await context.database.transact(registration.change_setting, sent["flow_id"], "lazarus_enabled", value=value)
+        return {"success": True}
+
+    return mutation
+
+
+async def _set_flow_run_labels(context: Context, sent: Sent) -> Any:
+    item = LabelFlowRun(sent["flow_run_id"], sorted(set(read_labels(sent["labels"]) or ())))
+    await context.writer.submit_one(item, item.flow_run_id)
+    return {"success": True}
+
+
+async def _delete_agent(context: Context, sent: Sent) -> Any:
+    return await _success(context, administration.delete_agent, sent["agent_id"])
+
+
+async def _success(context: Context, command: Callable[..., bool], identifier: Any) -> Any:
+    return {"success": await context.database.transact(command, identifier)}
+
+
+def _refuse(reason: str) -> Mutation:
+    async def mutation(_context: Context, _sent: Sent) -> Any:
+        raise InvalidRequest(reason)
+
+    return mutation
+
+
+def _none(reason: str) -> Mutation:
+    """What is asked for by its id is not there, since there is nothing of its kind."""
+
+    async def mutation(_context: Context, _sent: Sent) -> Any:
+        return {"success": False, "error": reason}
+
+    return mutation
+
+
+_NO_HOOKS = "This service has no cloud hooks."
+_NO_MESSAGES = "This service has no messages."
+_NO_CONFIGS = "This service keeps no configurations of agents."
+
+MUTATIONS: dict[str, Mutation] = {
+    "update_tenant_name": _update_tenant_name,
+    "update_tenant_slug": _update_tenant_slug,
+    "update_tenant_settings": _refuse("This service keeps no settings of tenants."),
+    "delete_tenant": _delete_tenant,
+    "set_project_name": _set_project_name,
+    "set_project_description": _set_project_description,
+    "delete_project": _delete_project,
+    "update_flow_project": _update_flow_project,
+    "delete_flow": _delete_flow,
+    "delete_flow_group": _delete_flow_group,
+    "set_flow_group_labels": _set_flow_group_labels,
+    "set_flow_group_default_parameters": _set_flow_group_default_parameters,
+    "set_flow_group_run_config": _set_flow_group_run_config,
+    "set_flow_group_description": _refuse("This service keeps no descriptions of flow groups."),
+    "set_flow_group_schedule": _refuse(
+        "This service has no scheduler. Let cron or a systemd timer create the flow runs."
+    ),
+    "delete_flow_group_schedule": _delete_flow_group_schedule,
+    "enable_flow_lazarus_process": _set_lazarus(value=True),
+    "disable_flow_lazarus_process": _set_lazarus(value=False),
+    "set_flow_run_labels": _set_flow_run_labels,
+    "delete_agent": _delete_agent,
+    "create_agent_config": _refuse(_NO_CONFIGS),
+    "update_agent_config": _none(_NO_CONFIGS),
+    "delete_agent_config": _none(_NO_CONFIGS),
+    "mark_message_as_read": _none(_NO_MESSAGES),
+    "mark_message_as_unread": _none(_NO_MESSAGES),
+    "delete_message": _none(_NO_MESSAGES),
+    "create_cloud_hook": _refuse(_NO_HOOKS),
+    "test_cloud_hook": _none(_NO_HOOKS),
+    "delete_cloud_hook": _none(_NO_HOOKS),
+    "set_cloud_hook_active": _none(_NO_HOOKS),
+    "set_cloud_hook_inactive": _none(_NO_HOOKS),
+}

@@ -1,0 +1,217 @@
+"""Reading: what a GraphQL query selects, as a selection of the graph."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLIncludeDirective,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    SelectionSetNode,
+    get_directive_values,
+    value_from_ast_untyped,
+)
+
+from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.prefect1.graph.choices import (
+    Aggregated,
+    Choice,
+    Constant,
+    Count,
+    Many,
+    Measured,
+    One,
+    Selected,
+    Statistic,
+    Within,
+)
+from taskruns_service.prefect1.graph.conditions import InvalidValue, Survey
+from taskruns_service.prefect1.graph.entities import ENTITIES, Entity
+from taskruns_service.prefect1.graph.selections import Question
+from taskruns_service.prefect1.graphql.context import Info
+from taskruns_service.prefect1.graphql.inputs import read_path
+from taskruns_service.storage.dialects import check_patterns
+
+LEVELS_MOST = 8
+"""Levels of a query with the relations that a condition goes through: SQLite's parser has a stack for no more."""
+
+Nodes = list[FieldNode]
+"""The places that ask for one member of the answer: they are one field, with selections to be put together."""
+
+
+class Reader:
+    """Reads the selections of one field of a query; the document is valid against the schema."""
+
+    def __init__(self, info: Info) -> None:
+        """Variables are read as they were sent: as the library reads them, objects are in the order of the schema."""
+        self._info = info
+        sent = info.context.variables
+        declared = {one.variable.name.value: None for one in info.operation.variable_definitions or ()}
+        coerced = info.variable_values.coerced
+        self._patterns: list[tuple[str, str]] = []
+        self._variables = {**declared, **coerced, **{name: sent[name] for name in coerced if name in sent}}
+
+    def checking(self, question: Question) -> Question:
+        """A question that first has the patterns in what was read checked: where it is asked, as that takes a while.
+
+        It raises InvalidValue for one that the database would not take.
+        """
+        return partial(_check_and_ask, self._patterns, question) if self._patterns else question
+
+    def selected(self, name: str, nodes: Nodes, level: int = 1) -> Selected:
+        """What is read of each row of an entity, so many levels down."""
+        entity = ENTITIES[name]
+        fields = self._fields(nodes)
+        return Selected({key: self._member(name, entity, inner, level) for key, inner in fields.items()})
+
+    def choice(self, name: str, nodes: Nodes, level: int = 1, times: int = 1) -> Choice:
+        """The arguments that choose rows; raises InvalidRequest for what the schema cannot check.
+
+        The conditions stand in the statement so many times.
+        """
+        arguments = self.arguments(nodes)
+        limit, offset = arguments.get("limit"), arguments.get("offset") or 0
+        for argument, number in (("limit", limit), ("offset", offset)):
+            if number is not None and number < 0:
+                raise InvalidRequest(f"`{argument}` must not be negative.")
+        choice = Choice(
+            where=arguments.get("where") or {},
+            order_by=_listed(arguments.get("order_by")),
+            distinct_on=list(dict.fromkeys(_listed(arguments.get("distinct_on")))),
+            limit=limit and int(limit),
+            offset=int(offset),
+        )
+        self._spend(ENTITIES[name], choice, level, times)
+        return choice
+
+    def _spend(self, entity: Entity, choice: Choice, level: int, times: int) -> None:
+        survey = Survey(entity, choice.where)
+        terms, relations = _terms(entity, choice.order_by)
+        if level + max(survey.relations, relations) > LEVELS_MOST:
+            raise InvalidRequest(
+                f"Conditions and orders may go {LEVELS_MOST} levels deep, with those of the list that they are of: "
+                f"through {LEVELS_MOST - level} relations on level {level}."
+            )
+        budget = self._info.context.budget
+        for _ in range(times):
+            budget.spend_condition(survey)
+            budget.spend_order(terms)
+        self._patterns += survey.patterns
+
+    def aggregated(self, name: str, nodes: Nodes, relation: str | None = None, level: int = 1) -> Aggregated:
+        """Rows put together, of an entity or of those that a relation leads to."""
+        parts: dict[str, Measured | Selected | Constant] = {}
+        for key, inner in self._fields(nodes).items():
+            match inner[0].name.value:
+                case "aggregate":
+                    parts[key] = self._measured(name, inner)
+                case "nodes":
+                    parts[key] = self.selected(name, inner, level + 1)
+                case _:
+                    parts[key] = Constant(f"{name}_aggregate")
+        return Aggregated(self.choice(name, nodes, level, len(parts)), parts, relation)
+
+    def arguments(self, nodes: Nodes) -> dict[str, Any]:
+        """The arguments as they were written, with variables put in."""
+        return {one.name.value: value_from_ast_untyped(one.value, self._variables) for one in nodes[0].arguments or ()}
+
+    def _member(
+        self, name: str, entity: Entity, nodes: Nodes, level: int
+    ) -> str | Within | Constant | One | Many | Aggregated:
+        field = nodes[0].name.value
+        if field == "__typename":
+            return Constant(name)
+        if field in entity.fields:
+            # Only JSON has an argument.
+            path = self.arguments(nodes).get("path")
+            return field if path is None else Within(field, read_path(path))
+        relation = entity.relations.get(field)
+        if relation is None:
+            of_many = field.removesuffix("_aggregate")
+            return self.aggregated(entity.relations[of_many].target, nodes, of_many, level + 1)
+        selected = self.selected(relation.target, nodes, level + 1)
+        return (
+            Many(field, self.choice(relation.target, nodes, level + 1), selected)
+            if relation.many
+            else One(field, selected)
+        )
+
+    def _measured(self, name: str, nodes: Nodes) -> Measured:
+        measures: dict[str, Count | Statistic | Constant] = {}
+        for key, inner in self._fields(nodes).items():
+            statistic = inner[0].name.value
+            if statistic == "__typename":
+                measures[key] = Constant(f"{name}_aggregate_fields")
+            elif statistic == "count":
+                arguments = self.arguments(inner)
+                columns = list(dict.fromkeys(_listed(arguments.get("columns"))))
+                measures[key] = Count(columns, bool(arguments.get("distinct")))
+            else:
+                type_name = Constant(f"{name}_{statistic}_fields")
+                fields = {key: one[0].name.value for key, one in self._fields(inner).items()}
+                measures[key] = Statistic(
+                    statistic, {key: type_name if field == "__typename" else field for key, field in fields.items()}
+                )
+        return Measured(measures)
+
+    def _fields(self, nodes: Nodes) -> dict[str, Nodes]:
+        """What is selected of a field, by the names that the answer has for it, in their order."""
+        found: dict[str, Nodes] = {}
+        for node in nodes:
+            if node.selection_set:
+                for field in self._flat(node.selection_set):
+                    found.setdefault((field.alias or field.name).value, []).append(field)
+        return found
+
+    def _flat(self, selection_set: SelectionSetNode) -> Iterator[FieldNode]:
+        """All fields, those of fragments too: every type is an object, so every fragment applies."""
+        for node in selection_set.selections:
+            if not self._is_included(node):
+                continue
+            if isinstance(node, FieldNode):
+                yield node
+            elif isinstance(node, InlineFragmentNode):
+                yield from self._flat(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                yield from self._flat(self._info.fragments[node.name.value].selection_set)
+
+    def _is_included(self, node: Any) -> bool:
+        values = self._info.variable_values
+        skip = get_directive_values(GraphQLSkipDirective, node, values)
+        include = get_directive_values(GraphQLIncludeDirective, node, values)
+        return not (skip and skip["if"]) and not (include and not include["if"])
+
+
+def _listed(given: Any) -> list[Any]:
+    if given is None:
+        return []
+    return [one for one in given if one is not None] if isinstance(given, list) else [given]
+
+
+def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, connection: Any) -> bytes:
+    try:
+        check_patterns(connection, patterns)
+    except ValueError as error:
+        raise InvalidValue(str(error)) from None
+    return question(connection)
+
+
+def _terms(entity: Entity, order_by: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many terms an order has, and through how many relations they go; what nests counts as one more."""
+    terms, depth = 0, 0
+    for order in order_by:
+        for name, value in order.items():
+            if isinstance(value, Mapping):
+                relation = entity.relations[name.removesuffix("_aggregate")]
+                target = ENTITIES[relation.target]
+                # Of relations to many there are statistics in between.
+                inner = [one for one in value.values() if isinstance(one, Mapping)] if relation.many else [value]
+                count, relations = _terms(target, inner)
+                terms += count + (relation.many and isinstance(value.get("count"), str))
+                depth = max(depth, relations + 1 + relation.nests)
+            elif name in entity.fields:
+                terms, depth = terms + 1, max(depth, int(entity.fields[name].nests))
+    return terms, depth

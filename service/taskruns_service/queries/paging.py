@@ -1,0 +1,277 @@
+"""Pages: the keys that lists may be sorted by, and the opaque cursor that says where the next page begins."""
+
+import hashlib
+import math
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, and_, false, or_, tuple_
+
+from taskruns_service.domain.errors import Fault, InvalidCursor, InvalidRequest
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import by_no_index, placeholder
+
+DEFAULT_LIMIT = 100
+MOST = 1000
+SORT_LENGTH = 200
+
+INTEGER = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""What a column of type Integer holds; others hold what `_CURSOR_TYPES` has."""
+
+
+class Key(NamedTuple):
+    """A column that a list may be sorted by.
+
+    `everywhere`: an index has the whole table in this order. Other keys are for the task runs of one flow run, which
+    are few enough to be sorted when asked.
+    """
+
+    column: ColumnElement[Any]
+    type: type
+    nullable: bool = False
+    everywhere: bool = False
+
+    @property
+    def cursor_type(self) -> Any:
+        """The type of its values in a cursor: no more than the column holds."""
+        return INTEGER if self.type is int and not isinstance(self.column.type, BigInteger) else self.type
+
+
+_task_run, _flow_run = tables.task_run.c, tables.flow_run.c
+
+# Ids of task runs are made by the service and in the order of time, so they stand for the creation time.
+TASK_RUN_KEYS: dict[str, Key] = {
+    "created": Key(_task_run.id, UUID, everywhere=True),
+    "start_time": Key(_task_run.start_time, datetime, nullable=True, everywhere=True),
+    "end_time": Key(_task_run.end_time, datetime, nullable=True, everywhere=True),
+    "updated": Key(_task_run.updated, datetime),
+    "sequence": Key(_task_run.sequence, int),
+    "task_slug": Key(_task_run.task_slug, str),
+    "map_index": Key(_task_run.map_index, int),
+    "name": Key(_task_run.name, str, nullable=True),
+    "state": Key(_task_run.state, str),
+    "run_count": Key(_task_run.run_count, int),
+    "duration": Key(_task_run.duration, float, nullable=True),
+    "queue_time": Key(_task_run.queue_time, float, nullable=True),
+}
+FLOW_RUN_KEYS: dict[str, Key] = {
+    "created": Key(_flow_run.created, datetime, everywhere=True),
+    "start_time": Key(_flow_run.start_time, datetime, nullable=True, everywhere=True),
+    "end_time": Key(_flow_run.end_time, datetime, nullable=True, everywhere=True),
+}
+
+
+class Order(NamedTuple):
+    """One key of a sort, with its direction. Rows without a value come last in both directions."""
+
+    name: str
+    key: Key
+    descending: bool
+
+    def by(self, *, nulls: bool) -> ColumnElement[Any]:
+        """The ORDER BY term; `nulls` says whether there are rows without a value to put last."""
+        term = self.key.column.desc() if self.descending else self.key.column.asc()
+        return term.nulls_last() if nulls else term
+
+    def same(self, value: Any) -> ColumnElement[bool]:
+        """The rows with this value."""
+        return self.key.column.is_(None) if value is None else self.key.column == value
+
+    def beyond(self, value: Any) -> ColumnElement[bool]:
+        """The rows that come after those with this value."""
+        if value is None:
+            return false()
+        after = self.key.column < value if self.descending else self.key.column > value
+        return or_(after, self.key.column.is_(None)) if self.key.nullable else after
+
+    def from_(self, value: Any) -> ColumnElement[bool]:
+        """The rows with this value (not None) or after it: what lets an index begin at the page."""
+        return and_(self.key.column <= value if self.descending else self.key.column >= value)
+
+
+def read_sort(
+    text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any], *, everywhere: bool
+) -> tuple[Order, ...]:
+    """Reads `-start_time,task_slug`; the id is appended, in the direction of the first key, to make the order total.
+
+    Raises InvalidRequest when a key is unknown, repeated, or comes first and has no index across flow runs.
+    """
+    orders: list[Order] = []
+    for part in text.split(","):
+        name, descending = part.removeprefix("-"), part.startswith("-")
+        # An index has to lead; further keys order the few rows that are alike in it.
+        allowed = [one for one, key in keys.items() if key.everywhere or orders or not everywhere]
+        if name not in allowed:
+            where = " first, across flow runs" if name in keys else ""
+            raise _refuse(
+                f"There is no sort by `{name}`{where}. Sort by {', '.join(allowed)}, with `-` for descending."
+            )
+        if any(order.name == name for order in orders):
+            raise _refuse("A key stands twice in it.")
+        orders.append(Order(name, keys[name], descending))
+    if all(order.key.column is not identifier for order in orders):
+        orders.append(Order("id", Key(identifier, UUID), orders[0].descending))
+    return tuple(orders)
+
+
+def _refuse(detail: str) -> InvalidRequest:
+    return InvalidRequest(faults=(Fault(parameter="sort", detail=detail),))
+
+
+class Range(NamedTuple):
+    """A part of an index: conditions to be combined with AND, and ORDER BY terms."""
+
+    conditions: list[ColumnElement[bool]]
+    order_by: list[ColumnElement[Any]]
+
+
+def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[ColumnElement[bool]]:
+    """The rows that come after those values in that order."""
+    if values is None:
+        return []
+    pairs = list(zip(orders, values, strict=True))
+    steps = [
+        and_(*(order.same(value) for order, value in pairs[:index]), order.beyond(last))
+        for index, (order, last) in enumerate(pairs)
+    ]
+    if len(steps) == 1 or orders[0].key.nullable:
+        # Rows without a value come after those with any, so there is no bound to begin at.
+        return [or_(*steps)]
+    # The OR alone would read the index from its beginning.
+    return [orders[0].from_(values[0]), or_(*steps)]
+
+
+class PageForm(NamedTuple):
+    """Which page of a list, without the values of the row before it: all pages of one form have the same statements."""
+
+    orders: tuple[Order, ...]
+    limit: int
+    after: tuple[str | None, ...] | None
+    """Names for the values of the sort keys in the row before the page, None for those that it lacks."""
+
+    def ranges(self) -> list[Range]:
+        """The parts of an index that have the page, to be read in turn until it is full.
+
+        There are two where rows may lack a value of the first key: those with one, and then those without. So one
+        index serves both directions, though the rows without a value come last in both.
+        """
+        first, *rest = self.orders
+        after: list[Any] | None = None
+        if self.after is not None:
+            after = [None if name is None else placeholder(name) for name in self.after]
+        terms = [first.by(nulls=False), *(order.by(nulls=order.key.nullable) for order in rest)]
+        if not first.key.nullable:
+            return [Range(_after(self.orders, after), terms)]
+        column = first.key.column
+        valued = [first._replace(key=first.key._replace(nullable=False)), *rest]
+        if after is not None and after[0] is None:
+            return [Range([column.is_(None), *_after(rest, after[1:])], terms)]
+        return [
+            Range([column.is_not(None), *_after(valued, after)], terms),
+            Range([column.is_(None)], terms),
+        ]
+
+    @property
+    def by_no_index(self) -> "PageForm":
+        """The same page, of rows that are sorted instead of being read in the order of an index."""
+        keys = [order.key._replace(column=by_no_index(order.key.column)) for order in self.orders]
+        orders = (order._replace(key=key) for order, key in zip(self.orders, keys, strict=True))
+        return self._replace(orders=tuple(orders))
+
+    def led_by(self, column: ColumnElement[Any], value: Any) -> Range:
+        """The part of an index that has the rows with one value of a column, and those in this order.
+
+        All keys have to be of one direction and never null. The order begins with the column, and the value is the
+        least and the greatest that it may have: to a planner who is told that it is equal, any index that has the order
+        without the column is as good.
+        """
+        descending = self.orders[0].descending
+        keys = [column, *(order.key.column for order in self.orders)]
+        conditions = [column >= value, column <= value]
+        if self.after is not None:
+            names = zip(self.after, self.orders, strict=True)
+            last = tuple_(value, *(placeholder(name or "", order.key.column.type) for name, order in names))
+            conditions.append(tuple_(*keys) < last if descending else tuple_(*keys) > last)
+        return Range(conditions, [key.desc() if descending else key.asc() for key in keys])
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of a list: its order, its size, and the values of the sort keys in the row before it."""
+
+    orders: tuple[Order, ...]
+    limit: int = DEFAULT_LIMIT
+    after: tuple[Any, ...] | None = None
+    question: bytes = b""
+
+    @property
+    def form(self) -> PageForm:
+        """The page without its values."""
+        names = [None if value is None else f"after_{place}" for place, value in enumerate(self.after or ())]
+        return PageForm(self.orders, self.limit, None if self.after is None else tuple(names))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values by their names in the form."""
+        return {f"after_{place}": value for place, value in enumerate(self.after or ())}
+
+    def cursor(self, values: Sequence[Any]) -> str:
+        """The cursor of the page after the row with these values of the sort keys."""
+        return write_cursor(self.question, tuple(values))
+
+
+# What databases take, so that a cursor that somebody made up is refused and not asked for.
+_CURSOR_TYPES: dict[type, Any] = {
+    int: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    str: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")],
+    datetime: Annotated[datetime, msgspec.Meta(tz=True)],
+}
+_DIGEST_BYTES = 8
+
+
+def question_of(*parts: Any) -> bytes:
+    """A short fingerprint of what was asked, so that a cursor is not used for another question."""
+    return _digest(msgspec.json.encode(parts, order="deterministic", enc_hook=str))
+
+
+def write_cursor(question: bytes, values: tuple[Any, ...]) -> str:
+    """A cursor as text for a URL: a digest of the question and the values, and the values of the last row's sort keys.
+
+    The digest has no secret: whoever makes a cursor up gets rows that a filter would give as well.
+    """
+    encoded = msgspec.msgpack.encode(values)
+    return urlsafe_b64encode(_digest(question + encoded) + encoded).decode().rstrip("=")
+
+
+def read_cursor(text: str, question: bytes, types: Sequence[tuple[Any, bool]]) -> tuple[Any, ...]:
+    """The values in a cursor, of these types (and whether each may be None); moments are in UTC.
+
+    Raises InvalidCursor when it is not, to the letter, what `write_cursor` made for this question.
+    """
+    bounded = ((_CURSOR_TYPES.get(one, one), nullable) for one, nullable in types)
+    values_type = tuple.__class_getitem__(tuple(one | None if nullable else one for one, nullable in bounded))
+    try:
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        digest, encoded = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
+        # Base64 has several texts for the same bytes.
+        if digest != _digest(question + encoded) or urlsafe_b64encode(raw).decode().rstrip("=") != text:
+            raise InvalidCursor
+        return tuple(_normalized(value) for value in msgspec.msgpack.decode(encoded, type=values_type))
+    except (ValueError, OverflowError, msgspec.DecodeError):
+        raise InvalidCursor from None
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def _normalized(value: Any) -> Any:
+    """A value as databases compare it. Raises OverflowError for a moment that has no UTC form, ValueError for NaN."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("NaN has no place in an order")
+    return value

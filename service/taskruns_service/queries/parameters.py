@@ -1,0 +1,222 @@
+"""Query parameters: the types they are read as, in one table for parsing and for the OpenAPI document."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from taskruns_service.domain.errors import Fault, InvalidRequest
+from taskruns_service.domain.states import StateGroup, StateType
+
+MANY = 100
+MOST_CHARACTERS = 100
+LIKENESS = 0.7
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+CURSOR_LENGTH = 4096
+WITHOUT_NUL = r"^[^\x00]*$"
+"""Text without U+0000, which databases do not take, as a pattern that regular expressions of every language read."""
+
+
+class ValueType(Struct, frozen=True, kw_only=True):
+    """A type of value: what msgspec converts the text to, its JSON Schema, and what it should be, for people."""
+
+    type: Any
+    schema: dict[str, Any]
+    expected: str
+    choices: tuple[str, ...] = ()
+
+
+def choice(choices: type[StrEnum]) -> ValueType:
+    """One of an enumeration that is a component of the document."""
+    return ValueType(
+        type=choices,
+        schema={"$ref": f"#/components/schemas/{choices.__name__}"},
+        expected=f"one of {', '.join(choices)}",
+        choices=tuple(choices),
+    )
+
+
+def one_of(*choices: str) -> ValueType:
+    """One of some words."""
+    return ValueType(
+        type=Literal[choices],
+        schema={"type": "string", "enum": list(choices)},
+        expected=f"one of {', '.join(choices)}",
+        choices=choices,
+    )
+
+
+def text(longest: int) -> ValueType:
+    """Text of 1 to `longest` characters."""
+    return ValueType(
+        type=Annotated[str, Meta(min_length=1, max_length=longest)],
+        schema={"type": "string", "minLength": 1, "maxLength": longest, "pattern": WITHOUT_NUL},
+        expected=f"a text of 1 to {longest} characters",
+    )
+
+
+def integer(least: int, most: int) -> ValueType:
+    """A whole number between two bounds, both allowed."""
+    return ValueType(
+        type=Annotated[int, Meta(ge=least, le=most)],
+        schema={"type": "integer", "minimum": least, "maximum": most},
+        expected=f"a whole number from {least} to {most}",
+    )
+
+
+TEXT = text(255)
+STATE = choice(StateType)
+GROUP = choice(StateGroup)
+IDENTIFIER = ValueType(type=UUID, schema={"type": "string", "format": "uuid"}, expected="a UUID")
+_FOUR = "[0-9a-f]{4}"
+_START_OF_UUID = (
+    f"^([0-9a-f]{{4,8}}|[0-9a-f]{{8}}-[0-9a-f]{{0,4}}|[0-9a-f]{{8}}-{_FOUR}-[0-9a-f]{{0,4}}"
+    f"|[0-9a-f]{{8}}-{_FOUR}-{_FOUR}-[0-9a-f]{{0,4}}|[0-9a-f]{{8}}-{_FOUR}-{_FOUR}-{_FOUR}-[0-9a-f]{{0,12}})$"
+)
+IDENTIFIER_PREFIX = ValueType(
+    type=Annotated[str, Meta(pattern=_START_OF_UUID)],
+    schema={"type": "string", "minLength": 4, "maxLength": 36, "pattern": _START_OF_UUID},
+    expected="the first 4 characters of a UUID or more, in lower case",
+)
+MAP_INDEX = integer(-1, 2**31 - 1)
+COUNT = integer(0, 2**31 - 1)
+SEQUENCE = integer(0, 2**63 - 1)
+SECONDS = ValueType(
+    type=Annotated[float, Meta(ge=0, le=1e12)],
+    schema={"type": "number", "minimum": 0, "maximum": 1e12},
+    expected="a number of seconds, not negative",
+)
+MOMENT = ValueType(
+    type=Annotated[datetime, Meta(tz=True)],
+    schema={"type": "string", "format": "date-time"},
+    expected="a time as in RFC 3339 with its offset, such as 2021-05-12T18:00:01Z (a `+` must be sent as %2B)",
+)
+BOOLEAN = ValueType(type=bool, schema={"type": "boolean"}, expected="true or false")
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """A query parameter. One that is `many` may be repeated, up to `most` times.
+
+    One that is `comma_separated` has all its values in one text; it may be repeated as well, as clients do that never
+    look at how a list is to be written.
+    """
+
+    name: str
+    value: ValueType
+    description: str
+    many: bool = False
+    comma_separated: bool = False
+    required: bool = False
+    is_documented: bool = True
+    most: int = MANY
+    default: Any = None
+    example: Any = None
+
+    def document(self) -> dict[str, Any]:
+        """The parameter as the OpenAPI document has it."""
+        schema = self.value.schema
+        if self.many:
+            schema = {"type": "array", "items": schema, "maxItems": self.most}
+        elif self.default is not None:
+            schema = {**schema, "default": self.default}
+        described = schema if "$ref" in schema else {**schema, "description": self.description}
+        documented: dict[str, Any] = {"name": self.name, "in": "query", "required": self.required}
+        documented["description"] = self.description
+        if self.comma_separated:
+            documented |= {"style": "form", "explode": False}
+        if self.example is not None:
+            documented["example"] = [self.example] if self.many and not isinstance(self.example, list) else self.example
+        return {**documented, "schema": described}
+
+
+def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Reads a query string strictly into `{name: value}`, with a list for a parameter that is `many`.
+
+    Raises InvalidRequest with a fault for each parameter that is unknown, missing, repeated without leave, or not of
+    its type.
+    """
+    if not raw and not any(parameter.required for parameter in parameters):
+        return {}
+    known = {parameter.name: parameter for parameter in parameters}
+    given: dict[str, list[str]] = defaultdict(list)
+    try:
+        for name, one in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
+            given[name].append(one)
+    except ValueError as error:
+        raise InvalidRequest(f"The query string cannot be read: {error}.") from None
+    values: dict[str, Any] = {}
+    faults = [
+        Fault(parameter=one.name, detail=f"It is missing; it should be {one.value.expected}.")
+        for one in parameters
+        if one.required and one.name not in given
+    ]
+    for name, texts in given.items():
+        if (parameter := known.get(name)) is None:
+            names = [one.name for one in parameters if one.is_documented]
+            takes = f"It takes {', '.join(names)}." if names else "It takes none."
+            detail = f"This operation has no such parameter. {nearest(name, names)}{takes}"
+            faults.append(Fault(parameter=_shown(name), detail=detail))
+            continue
+        if parameter.comma_separated:
+            texts = [part for one in texts for part in one.split(",", parameter.most)]  # noqa: PLW2901
+        if len(texts) > (parameter.most if parameter.many else 1):
+            often = f"at most {parameter.most} times" if parameter.many else "once"
+            faults.append(Fault(parameter=name, detail=f"It may be given {often}."))
+            continue
+        try:
+            converted = [_converted(one, parameter) for one in texts]
+        except InvalidRequest as error:
+            faults += error.faults
+            continue
+        values[name] = converted if parameter.many else converted[0]
+    if faults:
+        raise InvalidRequest(faults=tuple(faults))
+    return values
+
+
+def _converted(text: str, parameter: Parameter) -> Any:
+    try:
+        return convert(text, parameter.value)
+    except ValueError:
+        detail = f"{nearest(text, parameter.value.choices)}It should be {parameter.value.expected}."
+        raise InvalidRequest(faults=(Fault(parameter=parameter.name, detail=detail),)) from None
+
+
+def nearest(text: str, choices: Iterable[str]) -> str:
+    """Asks whether the choice that is written most like a text was meant; empty where none is like it."""
+    by_folded = {choice.casefold(): choice for choice in choices}
+    found = get_close_matches(text[:MOST_CHARACTERS].casefold(), by_folded, n=1, cutoff=LIKENESS)
+    return f"Did you mean {by_folded[found[0]]}? " if found else ""
+
+
+def convert(value: str, to: ValueType) -> Any:
+    """Reads one text as a value; raises ValueError (msgspec's ValidationError is one) if it is not of that type."""
+    if "\0" in value:
+        raise ValueError("NUL")
+    if to is BOOLEAN:
+        return {"true": True, "false": False}[value] if value in ("true", "false") else _refuse()
+    if to is MOMENT:
+        moment = msgspec.convert(value, to.type)
+        # Text of digits alone would be taken as Unix time, and the earliest and latest years have no UTC form.
+        if "T" not in value.upper().replace(" ", "T") or not 1 < moment.year < 9999:
+            _refuse()
+        return moment
+    if to.schema.get("type") == "integer" and not _INTEGER.fullmatch(value):
+        _refuse()  # msgspec takes 1.0 and 1e1 as well
+    return msgspec.convert(value, to.type, strict=False)
+
+
+def _refuse() -> Any:
+    raise ValueError("not of its type")
+
+
+def _shown(name: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in name[:100])

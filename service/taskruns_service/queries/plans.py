@@ -1,0 +1,196 @@
+"""Access paths: what a planner has to be told, so that a page reads about as many rows as it shows."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from sqlalchemy import CTE, Connection, Integer, func, literal_column, select
+
+from taskruns_service.queries import filters
+from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Column, Filter, FlowIds, Form, Where
+from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
+from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import STATEMENTS_MOST, Prepared, any_of, capabilities, list_of, placeholder
+
+FEW = 1500
+"""So many rows are sooner read and sorted than found one by one in the order of the sort."""
+FEW_TASK_SLUGS = 500
+"""Under so many task slugs a map index is sooner looked for than among all task runs of a large flow run."""
+
+PARENT = -1
+"""The map index of what is not the child of a map."""
+
+NARROW = ("task_run_id", "flow_run_id")
+"""Filters that leave few rows, whatever their value."""
+_ID_PREFIXES = ("task_run_id_prefix", "flow_run_id_prefix")
+_INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "flow_name")
+"""Filters that an index serves, and that may leave few rows or many."""
+_IN_ORDER = ("state", "task_slug", "flow_name")
+"""Those of them whose index has the rows with one value in the order in which they were made."""
+
+_WITHIN_FLOW_RUN: tuple[frozenset[str], ...] = (
+    frozenset({"task_slug", "task_slug_prefix"}),
+    frozenset({"after_sequence"}),
+)
+"""The same of the task runs of one flow run, by index: the natural key, and the sequence."""
+_ORDERS_WITHIN_FLOW_RUN: dict[tuple[str, ...], frozenset[str]] = {
+    ("created",): frozenset(),
+    ("sequence", "id"): frozenset({"after_sequence"}),
+    ("task_slug", "map_index", "id"): frozenset({"task_slug", "task_slug_prefix"}),
+}
+"""The orders in which an index has the task runs of one flow run, with the filters that the same index serves."""
+
+_ONE = literal_column("1", Integer)
+_flows_named = Prepared(select(tables.flow.c.id).where(any_of(tables.flow.c.name, placeholder("names", list_of(str)))))
+
+
+def name_flows(connection: Connection, where: Where) -> Where:
+    """The same filters, with the ids of flows for their names.
+
+    How many rows a flow has differs by orders of magnitude, and planners know it for an id only: of a name that is
+    looked up in the same statement they expect the average, and would search everything for one that nobody has.
+    """
+    if "flow_name" not in where:
+        return where
+    rows = _flows_named.rows(connection, {"names": where["flow_name"]})
+    return {**where, "flow_name": FlowIds(sorted(row[0] for row in rows))}
+
+
+def name_map_index(where: Where) -> Where:
+    """The same filters, with the map index that the parent of a map has: the natural key leads to it."""
+    if not where.get("is_mapped_parent") or "map_index" in where:
+        return where
+    return {**where, "map_index": [PARENT]}
+
+
+def may_scan(where: Where, orders: Sequence[Order]) -> bool:
+    """Whether no index leads to the rows of a page, so that all of a table may be read for it."""
+    if not where.keys().isdisjoint(NARROW):
+        return False
+    sorted_by = orders[0].key.column.name
+    bounds = {f"{sorted_by}_{operator}" for operator in BOUNDS}
+    return not where.keys() <= bounds.union(_INDEXED)
+
+
+class AccessPath(NamedTuple):
+    """What is said of the filters of a question, so that the planner finds the rows of a page as it should."""
+
+    leading: str | None = None
+    """The filter whose index has the page."""
+    aside: frozenset[str] = frozenset()
+    """The filters that are tried on rows that were found otherwise: by another filter, or in the order of the sort."""
+    sorts: bool = False
+    """Whether more rows than a page has are sorted for it, so that their items are to be made afterwards."""
+    order_aside: bool = False
+    """Whether no index is read for its order, since a filter leaves few rows, which are sorted."""
+    by_task_slug: bool = False
+    """Whether the rows are looked for under each task slug of the flow run."""
+
+
+def access_path(
+    connection: Connection, table_filters: tuple[Filter, ...], where: Where, orders: Sequence[Order]
+) -> AccessPath:
+    """How the rows of a page in these orders are to be found.
+
+    An index that has the rows with one value in the order of the sort has the page. PostgreSQL would rather walk the
+    whole table in that order and try each row, if many have the value, though the newest may all have another one; and
+    the same within a flow run, for a map index. What else there is to decide, its statistics decide well.
+
+    SQLite takes any index that serves a filter, though all rows may meet it; so few rows are found by their filter, and
+    many in the order of the sort, which ends at the end of the page.
+    """
+    if table_filters is TASK_RUN_FILTERS and len(where.get("flow_run_id", ())) == 1:
+        return _path_within_flow_run(connection, where, orders)
+    names = frozenset(where)
+    indexed = [name for name in _INDEXED if name in names]
+    narrow = next((name for name in NARROW if name in names), None)
+    plain = {order.name for order in orders} <= {"created", "id"}
+    in_order = [name for name in indexed if name in _IN_ORDER and plain and len(where[name]) == 1]
+    has_value_statistics = capabilities(connection).has_value_statistics
+    if narrow is None and len(indexed) == 1 and in_order:
+        return AccessPath(leading=in_order[0] if has_value_statistics else None)
+    if has_value_statistics:
+        return AccessPath()
+    if narrow is not None:
+        return AccessPath(aside=names - {narrow})
+    for one in table_filters:
+        if one.name in indexed and _count_met(connection, table_filters, {one.name: where[one.name]}) <= FEW:
+            return AccessPath(aside=names - {one.name})
+    # The order in which task runs were made is that of their ids.
+    ordered = ["task_run_id_prefix"] if plain and "task_run_id_prefix" in names else in_order[:1]
+    return AccessPath(aside=frozenset(indexed) - frozenset(ordered))
+
+
+def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence[Order]) -> AccessPath:
+    """The access path of task runs of one flow run, most of which may be the children of one map.
+
+    No index begins with the map index, but the natural key has it under each task slug.
+    """
+    others = frozenset(where) - {"flow_run_id"}
+    is_by_key = {"task_slug", "map_index"} <= others
+    if is_by_key or ("map_index" in others and _has_few_task_slugs(connection, where)):
+        aside = others - {"task_slug", "map_index"}
+        return AccessPath(aside=aside, sorts=not is_by_key, order_aside=True, by_task_slug=not is_by_key)
+    if capabilities(connection).has_value_statistics:
+        return AccessPath()
+    in_order = _filters_in_order(where, orders)
+    if in_order and in_order & others:
+        return AccessPath(aside=others - in_order)
+    for names in _WITHIN_FLOW_RUN:
+        if names & others:
+            indexed = {name: where[name] for name in ("flow_run_id", *names) if name in where}
+            count = _count_met(connection, TASK_RUN_FILTERS, indexed)
+            if count <= FEW:
+                return AccessPath(aside=others - names, sorts=count > DEFAULT_LIMIT, order_aside=True)
+    return AccessPath(aside=others, sorts=in_order is None)
+
+
+def _filters_in_order(where: Where, orders: Sequence[Order]) -> frozenset[str] | None:
+    """The filters within a flow run that the index with these orders serves; None if there is no such index."""
+    if len({order.descending for order in orders}) > 1:
+        return None
+    names = tuple(order.name for order in orders)
+    has_one_slug = len(where.get("task_slug", ())) == 1
+    if names == ("map_index", "id") and has_one_slug:
+        return frozenset({"task_slug"})
+    served = _ORDERS_WITHIN_FLOW_RUN.get(names)
+    # Rows of several slugs would be found slug by slug, in the order in which these were sent.
+    return served if served is None or has_one_slug else served - {"task_slug"}
+
+
+def _count_met(connection: Connection, table_filters: tuple[Filter, ...], where: Where) -> int:
+    """How many rows meet all filters; `FEW + 1` where these are more than few."""
+    columns = tuple((one.name, one.column, one.operator) for one in table_filters if one.name in where)
+    ((count,),) = _count(columns, filters.form_of(where)).rows(connection, filters.values_of(where))
+    return int(count)
+
+
+@lru_cache(STATEMENTS_MOST)
+def _count(columns: tuple[tuple[str, Column, str], ...], form: Form) -> Prepared:
+    """Counts the rows that meet filters (name, column, operator), as far as it takes to tell whether they are few."""
+    values = filters.placeholders(form)
+    met = select(_ONE).where(*(OPERATORS[operator].clause(column, values[name]) for name, column, operator in columns))
+    return Prepared(select(func.count()).select_from(met.limit(literal_column(str(FEW + 1))).subquery()))
+
+
+def task_slugs_of_flow_run() -> CTE:
+    """The task slugs of the flow run `flow_run_id`, and null: each is looked up behind the one before it.
+
+    To read all entries of the index for them would take as long as the flow run is large.
+    """
+    task_run = tables.task_run.alias("slug_of")
+    column = task_run.c.task_slug
+    ordered = select(column).where(task_run.c.flow_run_id == placeholder("flow_run_id")).order_by(column).limit(_ONE)
+    slugs = select(ordered.scalar_subquery().label(column.name)).cte("task_slugs", recursive=True)
+    following = ordered.where(column > slugs.c.task_slug).correlate(slugs).scalar_subquery()
+    return slugs.union_all(select(following).where(slugs.c.task_slug.is_not(None)))
+
+
+def _has_few_task_slugs(connection: Connection, where: Where) -> bool:
+    (flow_run_id,) = where["flow_run_id"]
+    ((count,),) = _count_task_slugs.rows(connection, {"flow_run_id": flow_run_id})
+    return bool(count <= FEW_TASK_SLUGS)
+
+
+_some_task_slugs = select(task_slugs_of_flow_run().c.task_slug).limit(literal_column(str(FEW_TASK_SLUGS + 1)))
+_count_task_slugs = Prepared(select(func.count()).select_from(_some_task_slugs.subquery()))

@@ -1,0 +1,1 @@
+"""The database: connections, transactions, the writer, the tables and their migrations."""

@@ -1,0 +1,163 @@
+"""Prepared questions: compiled once, then sent straight to the driver."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    Connection,
+    Dialect,
+    Engine,
+    Float,
+    Numeric,
+    SelectBase,
+    String,
+    bindparam,
+    literal,
+)
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.types import TypeEngine
+
+from taskruns_service.storage.dialects import driver
+from taskruns_service.storage.dialects.driver import Row
+
+STATEMENTS_MOST = 200
+"""Forms of questions whose statements are kept, at 50 KB each: more than people and programs ask in turn."""
+
+_Convert = Callable[[Any], Any] | None
+
+
+def placeholder(name: str, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """What a value is bound to by name; by itself it has the type of the column that it is compared with."""
+    # With a value, or SQLAlchemy would not compile the statement without one. It is never sent.
+    return bindparam(name, None, type_)
+
+
+def constant(value: Any, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """A value (a text by itself) that stands in the statement, so that the planner knows how many rows have it."""
+    return literal(value, type_ or String(), literal_execute=True)
+
+
+class Prepared:
+    """A SELECT, or an INSERT … RETURNING, whose values are bound by name and whose rows are plain sequences.
+
+    Where it depends on the values how many rows there are, it is `planned` for them each time.
+    """
+
+    def __init__(self, statement: SelectBase | ReturningInsert[Any], *, planned: bool = False) -> None:
+        self.statement = statement
+        self.names = names_in(statement)
+        self._fetch = driver.fetch_planned if planned else driver.fetch
+        self._texts: dict[str, _Text] = {}
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
+        """All rows; `values` has one for each of the `names`.
+
+        Raises TypeError for a value that is missing or has no such name, and what SQLAlchemy raises for an execution.
+        """
+        check_values(self.names, values)
+        name = connection.dialect.name
+        if (text := self._texts.get(name)) is None:
+            text = self._texts[name] = _Text(self.statement, connection.dialect)
+        return text.read(self._fetch(connection, text.sql, text.bind(values)))
+
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
+        """The first row, None if there is none. Raises as `rows` does."""
+        rows = self.rows(connection, values)
+        return rows[0] if rows else None
+
+
+def names_in(statement: ClauseElement) -> frozenset[str]:
+    """The names of the placeholders in a statement."""
+    binds = (element for element in visitors.iterate(statement) if isinstance(element, BindParameter))
+    # What stands in a statement with its value has no name of its own, and SQLAlchemy makes it one that is unique.
+    return frozenset(bind.key for bind in binds if not bind.unique)
+
+
+def check_values(names: frozenset[str], values: Mapping[str, Any]) -> None:
+    """Raises TypeError unless there is a value for each of the names and no other."""
+    if values.keys() != names:
+        faults = [f"{name} is missing" for name in sorted(names - values.keys())]
+        faults += [f"{name} is none of them" for name in sorted(values.keys() - names)]
+        taken = ", ".join(sorted(names)) or "(none)"
+        raise TypeError(f"The statement takes the values {taken}: {', '.join(faults)}.")
+
+
+Target = Dialect
+"""What a statement is compiled for."""
+
+
+def target_of(engine: Engine) -> Target:
+    """What statements for an engine are compiled for."""
+    return engine.dialect
+
+
+class CompiledValue:
+    """A SELECT of one text with its values, compiled ahead of the connection that it is sent on. Nobody keeps it."""
+
+    def __init__(self, statement: SelectBase, target: Target) -> None:
+        """Raises TypeError for a statement with placeholders, since there are no values for them."""
+        check_values(names_in(statement), {})
+        compiled = statement.compile(dialect=target)
+        state = compiled.construct_expanded_state()
+        converts: dict[str, _Convert] = {name: _binding(bind.type, target) for name, bind in compiled.binds.items()}
+        converts.update(state.processors)
+        self._sql = state.statement
+        self._values = [
+            convert(state.parameters[name]) if (convert := converts.get(name)) else state.parameters[name]
+            for name in state.positiontup or ()
+        ]
+
+    def read(self, connection: Connection, bytes_most: int) -> bytes | None:
+        """The text as UTF-8; None for null. SQLite makes none of more bytes. Raises what an execution raises."""
+        driver.limit_length(connection, bytes_most)
+        try:
+            ((value,),) = driver.fetch(connection, self._sql, self._values)
+        finally:
+            driver.limit_length(connection, None)
+        return value.encode() if isinstance(value, str) else value
+
+
+class _Text:
+    """The statement as one kind of database takes it."""
+
+    def __init__(self, statement: SelectBase | ReturningInsert[Any], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        self.sql = str(compiled)
+        names = compiled.positiontup or []
+        self._values = [(compiled.binds[name], _binding(compiled.binds[name].type, dialect)) for name in names]
+        self._columns = [reading(column.type, dialect) for column in statement.exported_columns]
+
+    def bind(self, values: Mapping[str, Any]) -> list[Any]:
+        """The values in the order of the text."""
+        bound = []
+        for bind, convert in self._values:
+            value = bind.value if bind.unique else values[bind.key]
+            bound.append(value if convert is None else convert(value))
+        return bound
+
+    def read(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows of the driver with the values that SQLAlchemy would give."""
+        return converted(rows, self._columns)
+
+
+def _binding(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
+    return type_.dialect_impl(dialect).bind_processor(dialect)
+
+
+def converted(rows: Sequence[Row], columns: Sequence[_Convert]) -> Sequence[Row]:
+    """Rows of the driver with the values that SQLAlchemy would give, by what is `reading` each column."""
+    if not any(columns):
+        return rows
+    return [
+        [value if convert is None else convert(value) for value, convert in zip(row, columns, strict=True)]
+        for row in rows
+    ]
+
+
+def reading(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
+    """What makes a value of the driver one of a type; None where it is that already."""
+    # Both drivers give numbers as numbers; only SQLAlchemy's cursor knows of which kind they are.
+    return None if isinstance(type_, Numeric | Float) else type_.dialect_impl(dialect).result_processor(dialect, None)

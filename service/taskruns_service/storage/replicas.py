@@ -1,0 +1,95 @@
+"""Standbys: where a question is asked, so that they may answer it and nobody sees less than they have seen before."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import URL, Connection
+
+from taskruns_service.domain.errors import DatabaseUnavailable, FlowRunNotFound, TaskRunNotFound
+from taskruns_service.storage import dialects
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.lanes import QueryKind
+from taskruns_service.storage.transactions import Query
+
+T = TypeVar("T")
+
+REST_SECONDS = 5.0
+ANSWER_SECONDS = 1.0
+"""A standby that has not taken a connection by then, or answered anything but a scan, is away."""
+
+log = structlog.get_logger()
+
+
+class Behind(Exception):
+    """The standby does not know yet what the client has seen."""
+
+
+class Replicas:
+    """The standbys of a primary; while they do not answer, the primary is asked."""
+
+    def __init__(self, primary: Database, database: Database) -> None:
+        self._primary = primary
+        self._database = database
+        self._away_until = 0.0
+
+    def since(self, position: int | None) -> Database:
+        """The database for one request whose client has seen everything up to a position, None if it does not say."""
+        return self._primary if time.monotonic() < self._away_until else _ReplicaFirst(self, position)
+
+    async def run_query(self, position: int | None, kind: QueryKind, query: Query[T]) -> T:
+        """Runs a query on a standby, and on the primary if the standby does not know enough or does not answer."""
+        try:
+            return await self._database.run_query(kind, query if position is None else _not_before(position, query))
+        except (Behind, FlowRunNotFound, TaskRunNotFound):
+            pass  # the primary may have it
+        except (DatabaseUnavailable, *dialects.DATABASE_ERRORS) as error:
+            # Another question need not find out again. A standby also gives up one that is in the way of the replay.
+            if isinstance(error, DatabaseUnavailable):
+                self._away_until = time.monotonic() + REST_SECONDS
+                self._database.renew()
+                log.warning("standby unavailable")
+        return await self._primary.answer_in_time(kind, query)
+
+
+class _ReplicaFirst(Database):
+    """A database as one request reads it."""
+
+    def __init__(self, replicas: Replicas, position: int | None) -> None:
+        self._standbys = replicas
+        self._position = position
+        self._traits = replicas._primary._traits
+        self._patience = replicas._primary._patience
+        self._renewals = replicas._primary._renewals
+        self._attempts = replicas._primary._attempts
+        self._deadlines = replicas._primary._deadlines
+        self._wait_until_lost = None  # each of the servers has its own
+
+    async def run_query(self, kind: QueryKind, query: Query[T]) -> T:
+        """Runs a query on the standbys first."""
+        return await self._standbys.run_query(self._position, kind, query)
+
+
+def _not_before(position: int, query: Query[T]) -> Query[T]:
+    """A query that raises Behind where the database has not replayed the log up to a position."""
+
+    def query_if_replayed(connection: Connection) -> T:
+        if not dialects.has_replayed(connection, position):
+            raise Behind
+        return query(connection)
+
+    return query_if_replayed
+
+
+@asynccontextmanager
+async def open_replicas(primary: Database, url: URL | None, **options: Any) -> AsyncIterator[Replicas | None]:
+    """Opens the standbys for the time of a `with` block, with options of `open_database`; None without a URL."""
+    if url is None:
+        yield None
+        return
+    async with open_database(
+        url, attempts=1, connect_timeout=ANSWER_SECONDS, quick_seconds=ANSWER_SECONDS, **options
+    ) as database:
+        yield Replicas(primary, database)

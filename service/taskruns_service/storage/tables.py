@@ -1,0 +1,342 @@
+"""The tables, their constraints and indexes: each index stands beside the question that needs it."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index
+
+metadata = MetaData()
+
+
+def _run_columns() -> list[Column]:  # type: ignore[type-arg]
+    """What `states.advance` decides, and when the row was written: alike for flow runs and task runs."""
+    return [
+        Column("state", String(32), nullable=False),
+        Column("state_id", Id),
+        Column("state_message", Text),
+        Column("state_timestamp", Timestamp),
+        Column("version", Integer, nullable=False),
+        Column("run_count", Integer, nullable=False),
+        Column("first_timestamp", Timestamp),
+        Column("start_time", Timestamp),
+        Column("end_time", Timestamp),
+        Column("duration", Double),
+        Column("queue_time", Double),
+        Column("sequence", BigInteger, nullable=False),
+        Column("created", Timestamp, nullable=False),
+        Column("updated", Timestamp, nullable=False),
+        Column("state_start_time", Timestamp),
+        Column("heartbeat", Timestamp),
+    ]
+
+
+def _made() -> list[Column]:  # type: ignore[type-arg]
+    return [Column("created", Timestamp, nullable=False), Column("updated", Timestamp, nullable=False)]
+
+
+def _state_columns() -> list[Column]:  # type: ignore[type-arg]
+    """One entry of a history. A late state has no version; `sequence` is that of the flow run when it was recorded.
+
+    `start_time` is when a state that waits, such as Scheduled or Retrying, is due; `forced` states follow any other.
+    """
+    return [
+        Column("sequence", BigInteger, nullable=False),
+        Column("version", Integer),
+        Column("type", String(32), nullable=False),
+        Column("message", Text),
+        Column("timestamp", Timestamp, nullable=False),
+        Column("received_at", Timestamp, nullable=False),
+        Column("result", Json),
+        Column("details", Json),
+        Column("accepted", Boolean, nullable=False),
+        Column("start_time", Timestamp),
+        Column("forced", Boolean),
+    ]
+
+
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("slug", Name, nullable=False),
+    *_made(),
+    UniqueConstraint("slug", name="uq_tenant_slug"),
+)
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    # Flows name their project, so the name is unique, whatever the tenant.
+    Column("name", Name, nullable=False),
+    Column("description", Text),
+    *_made(),
+    UniqueConstraint("name", name="uq_project_name"),
+)
+
+flow_group = Table(
+    "flow_group",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("labels", JsonSet),
+    Column("settings", Json, nullable=False),
+    Column("run_config", Json),
+    Column("default_parameters", Json),
+    *_made(),
+)
+
+flow = Table(
+    "flow",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("project", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    Column("created", Timestamp, nullable=False),
+    # What registering a flow gives; null where a flow was made by the name of one of its runs.
+    Column("version_group_id", Name),
+    Column("flow_group_id", Id),
+    Column("description", Text),
+    Column("core_version", Name),
+    Column("environment", Json),
+    Column("storage", Json),
+    Column("run_config", Json),
+    Column("parameters", Json),
+    Column("serialized_flow", Json),
+    Column("is_schedule_active", Boolean),
+    UniqueConstraint("project", "name", "version", name="uq_flow_project_name_version"),
+    # Task runs and flow runs of the flow with this name, in any project.
+    Index("ix_flow_name", "name"),
+    # The versions of one flow.
+    Index("ix_flow_version_group", "version_group_id", "version"),
+    Index("ix_flow_flow_group", "flow_group_id"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", ForeignKey("flow.id", name="fk_task_flow"), nullable=False),
+    Column("slug", Name, nullable=False),
+    Column("name", Name, nullable=False),
+    Column("created", Timestamp, nullable=False),
+    # What registering a task gives.
+    Column("type", Text),
+    Column("description", Text),
+    Column("tags", JsonSet),
+    Column("max_retries", Integer),
+    Column("retry_delay", Double),
+    Column("cache_key", Text),
+    Column("trigger", Text),
+    Column("mapped", Boolean),
+    Column("auto_generated", Boolean),
+    Column("is_reference_task", Boolean),
+    Column("is_root_task", Boolean),
+    Column("is_terminal_task", Boolean),
+    UniqueConstraint("flow_id", "slug", name="uq_task_flow_slug"),
+)
+
+edge = Table(
+    "edge",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", Id, nullable=False),
+    Column("upstream_task_id", Id, nullable=False),
+    Column("downstream_task_id", Id, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("mapped", Boolean, nullable=False),
+    Column("created", Timestamp, nullable=False),
+    # The edges of one flow; a task's edges are looked for among those of its flow.
+    UniqueConstraint("flow_id", "upstream_task_id", "downstream_task_id", "key", name="uq_edge_flow_tasks_key"),
+)
+
+flow_run = Table(
+    "flow_run",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", ForeignKey("flow.id", name="fk_flow_run_flow"), nullable=False),
+    Column("name", Name, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("labels", JsonSet, nullable=False),
+    Column("context", Json, nullable=False),
+    Column("idempotency_key", Name),
+    *_run_columns(),
+    Column("state_counts", Json, nullable=False),
+    Column("scheduled_start_time", Timestamp),
+    Column("auto_scheduled", Boolean),
+    Column("run_config", Json),
+    Column("agent_id", Id),
+    UniqueConstraint("flow_id", "idempotency_key", name="uq_flow_run_flow_idempotency_key"),
+    # Flow runs, newest first; of one flow; in one state; by when they ran.
+    Index("ix_flow_run_created", "created", "id"),
+    Index("ix_flow_run_flow_created", "flow_id", "created", "id"),
+    Index("ix_flow_run_state_created", "state", "created", "id"),
+    Index("ix_flow_run_start_time", "start_time", "id"),
+    Index("ix_flow_run_end_time", "end_time", "id"),
+)
+
+flow_run_state = Table(
+    "flow_run_state",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_run_id", Id, nullable=False),
+    *_state_columns(),
+    # The history of one flow run, oldest first.
+    Index("ix_flow_run_state_flow_run", "flow_run_id", "timestamp", "sequence"),
+)
+
+task_run = Table(
+    "task_run",
+    metadata,
+    Column("id", Id, primary_key=True),  # also: all task runs in the order in which they were made
+    Column("flow_run_id", ForeignKey("flow_run.id", name="fk_task_run_flow_run"), nullable=False),
+    Column("flow_id", Id, nullable=False),
+    Column("task_id", Id, nullable=False),
+    Column("task_slug", Name, nullable=False),
+    Column("map_index", Integer, nullable=False),
+    Column("name", Name),
+    Column("tags", JsonSet, nullable=False),
+    *_run_columns(),
+    Column("result", Json),
+    Column("has_result", Boolean, nullable=False),
+    Column("cache_key", Text),
+    # The natural key; also: a mapped parent's children in the order of their items.
+    UniqueConstraint("flow_run_id", "task_slug", "map_index", name="uq_task_run_natural_key"),
+    # The task runs of one flow run: as they were made, and those that changed after a sequence.
+    Index("ix_task_run_flow_run", "flow_run_id", "id"),
+    Index("ix_task_run_sequence", "flow_run_id", "sequence"),
+    # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran.
+    Index("ix_task_run_state", "state", "id"),
+    Index("ix_task_run_task_slug", "task_slug", "id"),
+    Index("ix_task_run_flow", "flow_id", "id"),
+    Index("ix_task_run_start_time", "start_time", "id"),
+    Index("ix_task_run_end_time", "end_time", "id"),
+    # Results that may be used again: of one task, or under one key. No other row has an entry.
+    partial_index("ix_task_run_cached_task", "task_id", "state_timestamp", where="state = 'Cached'"),
+    partial_index("ix_task_run_cached_key", "cache_key", "state_timestamp", where="state = 'Cached'"),
+)
+
+# What there is to know of the children of a mapped parent. It changes with each of them: no index but the key, so that
+# PostgreSQL writes nothing but the row.
+task_run_map = Table(
+    "task_run_map",
+    metadata,
+    Column("flow_run_id", Id),
+    Column("task_slug", Name),
+    Column("open_children", Integer, nullable=False),
+    Column("start_time", Timestamp),
+    Column("last_end_time", Timestamp),
+    Column("is_exact", Boolean, nullable=False),
+    # The start before the last change: whoever made that sees whether the parent starts earlier now.
+    Column("previous_start_time", Timestamp),
+    PrimaryKeyConstraint("flow_run_id", "task_slug", name="pk_task_run_map"),
+)
+
+task_run_state = Table(
+    "task_run_state",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("task_run_id", Id, nullable=False),
+    *_state_columns(),
+    # The history of one task run, oldest first.
+    Index("ix_task_run_state_task_run", "task_run_id", "timestamp", "sequence"),
+)
+
+task_run_tally = Table(
+    "task_run_tally",
+    metadata,
+    Column("flow_id", Id),
+    Column("task_slug", Name),
+    Column("state", String(32)),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("flow_id", "task_slug", "state", name="pk_task_run_tally"),
+    # How many task runs are in one state.
+    Index("ix_task_run_tally_state", "state", "count"),
+)
+
+task_run_tally_delta = Table(
+    "task_run_tally_delta",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", Id, nullable=False),
+    Column("task_slug", Name, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("count", BigInteger, nullable=False),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_run_id", Id, nullable=False),
+    Column("task_run_id", Id),
+    Column("timestamp", Timestamp, nullable=False),
+    Column("name", Text),
+    Column("level", String(32), nullable=False),
+    Column("message", Text),
+    Column("info", Json),
+    Column("created", Timestamp, nullable=False),
+    # What a flow run said, oldest first; what one of its task runs said is looked for among that.
+    Index("ix_log_flow_run", "flow_run_id", "timestamp", "id"),
+)
+
+task_run_artifact = Table(
+    "task_run_artifact",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("task_run_id", Id, nullable=False),
+    Column("kind", Name, nullable=False),
+    Column("data", Json),
+    *_made(),
+    # What one task run made for people to look at.
+    Index("ix_task_run_artifact_task_run", "task_run_id", "id"),
+)
+
+agent = Table(
+    "agent",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant_id", Id),
+    Column("name", Name),
+    Column("type", Name),
+    Column("core_version", Name),
+    Column("labels", JsonSet, nullable=False),
+    Column("last_queried", Timestamp),
+    *_made(),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", Name, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("created", Timestamp, nullable=False),
+    Column("revoked", Timestamp),
+)
+
+# One row: the schema's revision, and that of the oldest service that may use it. Migrations keep it.
+schema_use = Table(
+    "schema_use",
+    metadata,
+    Column("revision", String(32), primary_key=True),
+    Column("oldest", String(32), nullable=False),
+)
