@@ -115,8 +115,10 @@ def on_sqlite(path: Path, small: Path, known: tuple[World, World], timing: Timin
 
 
 INTRODUCTION = """\
-Requests per second with so many task runs in the database, each with three states. The ratio is how many times longer
-it takes with the most than with the fewest. The deep pages are page {deep}."""
+Requests per second with the given number of task runs in the database, each with three states. The ratio is how many
+times longer a request takes with the largest number than with the smallest.
+The deep pages are pages {deep}."""
 SQLITE = """\
-The same questions of a service on a file. The ratio is how many times longer it takes with more, and below, the rate
-beside that of the no-op (second column)."""
+The same requests to a service on a file. In the upper rows, the ratio is how many times longer a request takes with the
+larger number. In the rows that end in "of the no-op", it is the rate as a share of the rate of the no-op (second
+column)."""

@@ -179,10 +179,10 @@ def single(figure: float) -> Rate:
 
 
 LIMIT = """\
-The bare handlers (`tests/benchmarks/bare.py`) run on the same server and ask PostgreSQL the same with SQL written by
-hand, through asyncpg's own pool; PostgreSQL makes the JSON. The no-op is a route that does nothing."""
+The bare handlers (`tests/benchmarks/bare.py`) run on the same server and send PostgreSQL the same queries as
+hand-written SQL, through asyncpg's own pool; PostgreSQL produces the JSON. The no-op is a route that does nothing."""
 COSTS = """\
-Without the tally: the same service with the counts across flow runs switched off. The load generator and PostgreSQL are
-on the two cores as well, so a second process finds few of them free. The memory is that of both of the service's
-processes, the one that serves and the one that watches it, and a page that both have is counted once. The requests are
-look-ups and transitions with some lists and counts among them, sent as fast as they are answered."""
+"Without the tally" is the same service with the counts across flow runs switched off. The load generator and PostgreSQL
+use the same two cores, so a second process finds little free CPU time. The memory is that of both processes of the
+service, the one that serves and its supervisor; a page that both share counts once. The requests are look-ups and
+transitions, with some lists and counts among them, sent as fast as they are answered."""

@@ -53,5 +53,5 @@ def measure(url: str, path: Path, timing: Timing) -> Table:
 
 
 INTRODUCTION = """\
-Milliseconds for one answer after the other, over HTTP, of a flow run with 100,000 children of one map and 30 tasks that
-are not mapped, beside 10,000 task runs of other flow runs. The slower database is judged."""
+Milliseconds per answer, over HTTP and one after another, for a flow run with 100,000 children of one map and 30 tasks
+that are not mapped, beside 10,000 task runs of other flow runs. The target applies to the slower database."""

@@ -141,6 +141,6 @@ def table(found: dict[str, Rate], known: World) -> Table:
 
 
 INTRODUCTION = """\
-The server of Prefect 3.8.8 (`prefect server start --no-services`) on the same PostgreSQL, with the same flow runs, task
-runs and states and with its own indexes, vacuumed and analysed, warmed up, the answers checked equal. Its pages are
-found by offset, the service's by cursor."""
+The server of Prefect 3.8.8 (`prefect server start --no-services`) runs on the same PostgreSQL, with the same flow runs,
+task runs and states and with its own indexes. The tables are vacuumed and analysed, both services are warmed up, and
+their answers are checked to be equal. Prefect finds its pages by offset, the service by cursor."""
