@@ -40,7 +40,7 @@ def measure(rounds: int) -> dict[str, Rate]:
 
             questions: dict[str, Callable[[], float]] = {
                 "decode a page of 1,000 task runs, milliseconds": lambda: 1e3 * seconds(lambda: call.decode(200, page)),
-                "iterate over 100,000 task runs, a second": iterate,
+                "iterate over 100,000 task runs, per second": iterate,
                 "load the results of 1,000 children (JSON files), seconds": lambda: seconds(mapped),
                 "record a child of a map of 10,000, microseconds": lambda: 1e6 * recording(client) / RECORDED,
             }
@@ -48,7 +48,7 @@ def measure(rounds: int) -> dict[str, Rate]:
             for _ in range(rounds):
                 for name, ask in questions.items():
                     rates[name].append(ask())
-            rates["memory that grew while iterating, MB"] = growth
+            rates["growth of memory while iterating, MB"] = growth
             return rates
 
 

@@ -108,7 +108,7 @@ def on_sqlite(path: Path, small: Path, known: tuple[World, World], timing: Timin
             found["one transition a request 1"],
             2000,
         ),
-        Row("memory after all this, MB", ["", memory]),
+        Row("memory after all of this, MB", ["", memory]),
     ]
     sizes = [f"{one.task_runs:,}" for one in known]
     return Table("SQLite, synchronous=FULL", SQLITE, sizes, rows)

@@ -13,17 +13,20 @@ WIDTH = 100_000
 _FIELDS = "id,map_index,state,start_time,duration"
 _LIST = f"/flow-runs/{data.MAP_FLOW_RUN_ID}/task-runs"
 QUESTIONS: Mapping[str, tuple[list[Ask], float]] = {
-    "one by its natural key": (
+    "one task run by its natural key": (
         [world.query(_LIST, task_slug="map-0", map_index=place) for place in range(0, WIDTH, WIDTH // 100)],
         5,
     ),
-    "what is not mapped (`map_index=-1`)": ([world.query(_LIST, map_index=-1, fields="id,task_slug,state")], 10),
+    "task runs that are not mapped (`map_index=-1`)": (
+        [world.query(_LIST, map_index=-1, fields="id,task_slug,state")],
+        10,
+    ),
     "1,000 children by map index": (
         [world.query(_LIST, task_slug="map-0", is_mapped_child="true", sort="map_index", limit=1000, fields=_FIELDS)],
         80,
     ),
-    "the 100 that took longest": ([world.query(_LIST, sort="-duration", limit=100)], 300),
-    "p50 and p95 of a slug by hour": (
+    "the 100 longest task runs": ([world.query(_LIST, sort="-duration", limit=100)], 300),
+    "p50 and p95 of a task slug by hour": (
         [
             world.query(
                 "/task-runs/aggregate", task_slug="map-0", group_by="hour", measure=["p50_duration", "p95_duration"]

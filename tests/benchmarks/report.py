@@ -43,7 +43,7 @@ class Table(NamedTuple):
     chart: str | None = None
 
     def __str__(self) -> str:
-        head = ["question", *self.columns, "ratio", "target", ""]
+        head = ["measurement", *self.columns, "ratio", "target", ""]
         lines = [f"## {self.title}", "", self.introduction, ""]
         if self.chart:
             lines += [f"![{self.title}](benchmarks/{self.chart})", ""]
