@@ -2,7 +2,7 @@
 
 Databases know other rules, by their version and locale, and PostgreSQL none at all of a column in the collation C.
 So patterns are folded here: a letter becomes a regular expression of all its spellings, `ä` the pattern `(?:ä|Ä)`,
-which PostgreSQL and RE2 understand alike and match to the letter. See docs/decisions/0039-one-case-folding.md.
+which PostgreSQL and RE2 understand alike and match to the letter. See docs/decisions/0022-one-case-folding.md.
 """
 
 import re
