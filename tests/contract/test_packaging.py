@@ -3,9 +3,12 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -65,6 +68,25 @@ def test_lock_names_no_address(lock: Path) -> None:
 
 def test_client_carries_the_licence() -> None:
     assert (ROOT / "client/LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize(("folder", "package"), [(".", "taskruns_service"), ("client", "taskruns")])
+def test_wheel_says_that_it_has_types_and_holds_every_module(folder: str, package: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT / folder, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    source = ROOT / folder / ("service" if folder == "." else ".")
+    modules = {path.relative_to(source).as_posix() for path in (source / package).rglob("*.py")}
+    assert {f"{package}/py.typed", *modules} <= names
+
+
+def test_addresses_of_the_project_are_placeholders_or_complete() -> None:
+    service, client = (project_of(folder)["project"]["urls"] for folder in (".", "client"))
+    assert service == client
+    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} == service.keys()
+    assert len({"placeholder.invalid" in address for address in service.values()}) == 1
 
 
 def test_image_is_built_from_files_that_reach_the_builder() -> None:
