@@ -112,7 +112,7 @@ def _collect_seldom() -> None:
     """Makes the garbage collector look through what is new only, and seldom.
 
     What an application is made of stays for ever, and requests leave no cycles. As Python comes, a fifth of the time of
-    bulk reports went into looking for some.
+    bulk reports went into looking for some (docs/decisions/0017-a-transaction-writes-in-one-statement.md).
     """
     gc.collect()
     gc.freeze()

@@ -10,7 +10,7 @@ from taskruns_service.storage.deadlines import Client, current_client
 async def admit(request: ApiRequest) -> None:
     """Runs before every handler; not as guards, since Litestar copies the handler for each of them.
 
-    Raises what `let_in` raises, or InvalidRequest.
+    See docs/decisions/0025-litestar-is-the-router.md. Raises what `let_in` raises, or InvalidRequest.
     """
     current_client.set(Client(request.receive))
     declared = request.operation

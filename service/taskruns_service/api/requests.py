@@ -51,7 +51,10 @@ CURSOR = Parameter(
 
 
 class ApiRequest(Request[Any, Any, Any]):
-    """A request with what its handler works with: properties, since Litestar's dependencies cost much more."""
+    """A request with what its handler works with, as properties and not as Litestar's dependencies.
+
+    What each way costs: docs/decisions/0025-litestar-is-the-router.md.
+    """
 
     @property
     def writer(self) -> Writer:

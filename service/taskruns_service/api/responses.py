@@ -17,7 +17,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class JsonResponse:
-    """A response that is sent as it is: what Litestar's own does for each would be a tenth of the time of a look-up."""
+    """A response that is sent as it is, which saves some 20 µs of what Litestar's own does for each.
+
+    See docs/decisions/0025-litestar-is-the-router.md.
+    """
 
     def __init__(self, body: bytes, status: int, headers: Headers) -> None:
         self._body = body

@@ -1,4 +1,7 @@
-"""Access paths: what a planner has to be told, so that a page reads about as many rows as it shows."""
+"""Access paths: what a planner has to be told, so that a page reads about as many rows as it shows.
+
+Why: docs/decisions/0016-access-paths-of-pages.md.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,6 +1,7 @@
 """The driver itself, past SQLAlchemy, which for each execution costs more than the database does for a small one.
 
 What goes this way is heard by SQLAlchemy's listeners, and its errors are SQLAlchemy's. It begins no transaction.
+Why, and which names of SQLAlchemy it leans on: docs/decisions/0026-what-goes-past-sqlalchemy.md.
 """
 
 import asyncio

@@ -1,4 +1,8 @@
-"""Prepared questions: compiled once, then sent straight to the driver."""
+"""Prepared questions: compiled once, then sent straight to the driver.
+
+Why: docs/decisions/0015-a-statement-for-each-form-of-question.md; which names of SQLAlchemy it leans on:
+docs/decisions/0026-what-goes-past-sqlalchemy.md.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

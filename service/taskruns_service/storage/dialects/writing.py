@@ -1,4 +1,7 @@
-"""Writing: the rows that a transaction inserts and updates, taken column by column and sent together."""
+"""Writing: the rows that a transaction inserts and updates, taken column by column and sent together.
+
+Why: docs/decisions/0017-a-transaction-writes-in-one-statement.md.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
