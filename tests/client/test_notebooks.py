@@ -103,7 +103,7 @@ def test_page_without_items_has_all_columns() -> None:
 def test_dataframe_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     page = Page(TaskRunPage(items=[], next=None), lambda _: pytest.fail("no further page"))
-    with pytest.raises(MissingExtra, match=r"^A DataFrame needs pandas: .*taskruns\[pandas\]"):
+    with pytest.raises(MissingExtra, match=r"^A DataFrame needs pandas: .*the extra `pandas` of taskruns"):
         page.to_dataframe()
     assert issubclass(MissingExtra, ResultError)
     assert page._repr_html_().startswith("<table")

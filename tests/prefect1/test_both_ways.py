@@ -69,8 +69,8 @@ def test_prefect_reads_what_our_recorder_recorded(
     assert prefect1.see("viewing.recorded", flow_run_id=run.flow_run_id) == {
         "flow_run": {
             "name": "ours",
-            "state": ["Success", "All tasks ended as the flow wanted."],
-            "states": [["Running", "Running flow."], ["Success", "All tasks ended as the flow wanted."]],
+            "state": ["Success", "16 of 17 task runs succeeded (1 Failed)."],
+            "states": [["Running", "Running flow."], ["Success", "16 of 17 task runs succeeded (1 Failed)."]],
             "labels": ["a"],
             "parameters": {"n": WIDTH},
             "context": {},

@@ -54,6 +54,8 @@ class LeftoverSender:
             self._is_stopping = True
 
     def _run(self) -> None:
+        if not leftovers(self._folder):
+            return
         try:
             with sole_sender(self._folder) as is_sole, self._client.detached() as client:
                 if is_sole:
