@@ -21,6 +21,7 @@ from taskruns_service.domain.hosts import Authority, HostPolicy, read_authority
 VALUES_REMEMBERED = 256
 LONGEST_VALUE = 300
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+_NO_BODY = (b"content-length", b"0")
 _CHECKED_HEADERS = _BODY_HEADERS | {b"host", b"origin", b"sec-fetch-site", b"content-type", b"content-encoding"}
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -40,7 +41,11 @@ class Gate:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        checked = [(name, value[:LONGEST_VALUE]) for name, value in scope["headers"] if name in _CHECKED_HEADERS]
+        checked = [
+            (name, value[:LONGEST_VALUE])
+            for name, value in scope["headers"]
+            if name in _CHECKED_HEADERS and (name, value) != _NO_BODY
+        ]
         error = self._error(scope["method"], checked)
         app = self._app if error is None else problem_response(error, scope)
         if len(checked) > 1 and any(name in _BODY_HEADERS for name, _ in checked):

@@ -161,10 +161,22 @@ _TASK_RUN_MEMBERS_IN_FLOW_RUN: Members = {
     "flow_run_name": select(_flow_run.c.name).where(_the_flow_run).scalar_subquery(),
     "flow_name": select(_flow.c.name).join_from(_flow, _flow_run).where(_the_flow_run).scalar_subquery(),
 }
+_run_of, _flow_of = _flow_run.alias("run_of"), _flow.alias("flow_of")
+_TASK_RUN_MEMBERS_OF_PAGE: Members = {**TASK_RUN_MEMBERS, "flow_run_name": _run_of.c.name, "flow_name": _flow_of.c.name}
 _LISTS = {
     one.name: one
     for one in (
-        _List("task_run", TASK_RUN_MEMBERS, filters.TASK_RUN_FILTERS),
+        _List(
+            "task_run",
+            _TASK_RUN_MEMBERS_OF_PAGE,
+            filters.TASK_RUN_FILTERS,
+            # Outer joins, since with others planners would begin with the smaller table. PostgreSQL remembers what it
+            # has looked up: neighbours have the same flow run.
+            select()
+            .select_from(_task_run)
+            .outerjoin(_run_of, _run_of.c.id == _task_run.c.flow_run_id)
+            .outerjoin(_flow_of, _flow_of.c.id == _task_run.c.flow_id),
+        ),
         _List(
             "task_run of flow_run",
             _TASK_RUN_MEMBERS_IN_FLOW_RUN,
