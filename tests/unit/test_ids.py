@@ -1,12 +1,14 @@
 """Identifiers: their version, their order, and the family that they share."""
 
 import time
-from itertools import pairwise, repeat
+from itertools import pairwise
 from uuid import RFC_4122, UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskruns_service.domain import ids
 from taskruns_service.domain.ids import new_id, partition_of
 
 COUNTER_VALUES = 2**20
@@ -24,11 +26,21 @@ def test_ids_differ() -> None:
     assert len({new_id() for _ in range(10_000)}) == 10_000
 
 
-def test_ids_of_a_family_are_in_the_order_in_which_they_were_made() -> None:
-    # More of them than the counter has values, so that it begins anew within a millisecond.
+def test_ids_of_a_family_are_in_the_order_in_which_they_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counter is nearly full and its millisecond lies ahead of the clock: it carries into the next millisecond."""
+    millisecond = time.time_ns() // 1_000_000 + 3_600_000
+    monkeypatch.setattr(ids, "_last", (millisecond + 1) * COUNTER_VALUES - 3)
     partition = new_id()
-    made = (new_id(partition).int for _ in repeat(None, COUNTER_VALUES + 1))
-    assert all(earlier < later for earlier, later in pairwise(made))
+    numbers = [new_id(partition).int for _ in range(4)]
+    assert [number >> 80 for number in numbers] == [millisecond, *[millisecond + 1] * 3]
+    assert [number >> 42 & (COUNTER_VALUES - 1) for number in numbers] == [COUNTER_VALUES - 1, 0, 1, 2]
+    assert all(earlier < later for earlier, later in pairwise(numbers))
+
+
+def test_ids_stay_in_order_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = time.time_ns() // 1_000_000 + 3_600_000
+    monkeypatch.setattr(ids, "_last", ahead * COUNTER_VALUES)
+    assert new_id().int >> 80 == new_id().int >> 80 == ahead
 
 
 def test_later_milliseconds_have_greater_ids() -> None:
