@@ -145,6 +145,17 @@ def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Calla
     return partial(ask, **options) if "sort" in options else partial(newest_first, ask, **options)
 
 
+def check_options(wanted: Wanted, every_field: Sequence[str]) -> None:
+    """Raises UsageError for options that exclude each other, and for a field that there is not."""
+    if wanted.everything and wanted.limit is not None:
+        raise click.UsageError("--all and --limit can not both be given.")
+    if unknown := [name for name in wanted.fields or () if name not in every_field]:
+        meant = nearest(unknown[0], every_field)
+        raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}There are {', '.join(every_field)}.")
+    if wanted.form == "ids" and wanted.fields is not None:
+        raise click.UsageError("--fields and -q can not both be given: -q shows ids only.")
+
+
 def show(
     ask: Callable[..., Iterable[Any]],
     what: str,
@@ -156,14 +167,8 @@ def show(
     from taskruns.cli import output
 
     form, limit, everything, fields = wanted
-    if everything and limit is not None:
-        raise click.UsageError("--all and --limit can not both be given.")
-    if unknown := [name for name in fields or () if name not in every_field]:
-        meant = nearest(unknown[0], every_field)
-        raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}There are {', '.join(every_field)}.")
+    check_options(wanted, every_field)
     if form == "ids":
-        if fields is not None:
-            raise click.UsageError("--fields and -q can not both be given: -q shows ids only.")
         fields = ["id"]
     most = None if everything else limit or DEFAULT_LIMIT
     # One more than is shown tells whether there are more.

@@ -224,9 +224,7 @@ def find_task_run(
         return TaskRunView.from_task_run_id(which, client=client)
     if flow_run_id is not None and (flow_run_name, flow_name) != (None, None):
         raise click.UsageError("--flow-run-id says which flow run is meant: leave --flow-run-name and --flow-name out.")
-    slug, index = which, -1 if map_index is None else map_index
-    if map_index is None and (parts := _SLUG.fullmatch(which)) is not None:
-        slug, index = parts["slug"], int(parts["index"])
+    slug, index = _slug_and_index(which, map_index)
     if flow_run_name is not None:
         named = find_named_flow_run_id(client, flow_run_name, flow_name)
         return TaskRunView.from_task_slug(slug, named, index, client=client)
@@ -249,6 +247,13 @@ def find_task_run(
         f"No flow run{of} has a task run with the slug '{printable(slug)}'{child}. "
         "`taskruns flow-run tasks` shows those of the latest."
     )
+
+
+def _slug_and_index(text: str, map_index: int | None) -> tuple[str, int]:
+    """The slug and the map index that a text such as `extract[3]` and `--map-index` name; -1 is that of no child."""
+    if map_index is None and (parts := _SLUG.fullmatch(text)) is not None:
+        return parts["slug"], int(parts["index"])
+    return text, -1 if map_index is None else map_index
 
 
 def _latest_task_run(client: "Client", options: dict[str, Any]) -> "TaskRun | None":

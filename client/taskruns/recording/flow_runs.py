@@ -69,10 +69,11 @@ def flow_run(
     result: ResultOption = DEFAULT,
     client: Client | None = None,
 ) -> "FlowRunRecorder":
-    """Records a run of a flow: `with flow_run("etl") as run:`; tasks that are called inside become its task runs.
+    """Records a run of a flow: tasks that are called inside its `with` block become its task runs.
 
-    Nothing inside waits for the service or fails because of it. At the end it waits, seconds at most, until the service
-    has heard of all that happened; `async with` does so without blocking the event loop.
+    Use it as `with flow_run("etl") as run:`. Nothing inside waits for the service or fails because of it. At the end it
+    waits, seconds at most, until the service has heard of all that happened; `async with` does so without blocking the
+    event loop.
 
     Args:
         flow_name: The name of the flow, 1 to 255 characters.

@@ -45,8 +45,9 @@ async def get_health() -> JsonResponse:
     errors=(NotReady,),
 )
 async def get_readiness(request: ApiRequest) -> JsonResponse:
-    """Tell whether the database answers, takes changes, is undamaged as far as is known and has a schema that this
-    version can use; if not, `detail` says why.
+    """Tell whether the database answers, takes changes, has no known damage and has a schema that this version can use.
+
+    If not, `detail` says why.
     """
     watch: Watch = request.app.state.watch
     if watch.refusal is not None:

@@ -153,8 +153,9 @@ class HostNotAllowed(ServiceError):
 
 
 class OriginNotAllowed(ServiceError):
-    """A web page of another origin may not change anything. Where pages reach the service by another name, as behind a
-    proxy, add that to TASKRUNS_ALLOWED_HOSTS.
+    """A web page of another origin may not change anything.
+
+    Where pages reach the service by another name, as behind a proxy, add that to TASKRUNS_ALLOWED_HOSTS.
     """
 
     code = "origin-not-allowed"

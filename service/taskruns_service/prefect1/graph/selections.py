@@ -48,8 +48,9 @@ Question = Callable[[Connection], bytes]
 
 
 class AnswerTooLarge(InvalidRequest):
-    """The answer is larger than the service allows for a request (TASKRUNS_ANSWER_BYTES). Ask for less with `where` or
-    `limit`, or for fewer fields.
+    """The answer is larger than the service allows for a request (TASKRUNS_ANSWER_BYTES).
+
+    Ask for less with `where` or `limit`, or for fewer fields.
     """
 
 

@@ -169,8 +169,9 @@ def read_operation(raw: bytes) -> Operation:
 
 
 async def carry_out(operation: Operation, context: Context) -> Answer:
-    """Answers an operation. Errors of the client are in the answer; raises those that pass: Overloaded, or a database
-    that is not there or may have lost a change.
+    """Answers an operation; errors of the client are in the answer.
+
+    Raises those that pass: Overloaded, or a database that is not there or may have lost a change.
     """
     if operation.schema_key and (body := _schema_answers.find(operation.schema_key)):
         return Answer(body)

@@ -10,8 +10,10 @@ _ANSWERS: Answers[Readiness] = {200: Json[Readiness](Readiness)}
 def build() -> Call[Readiness]:
     """Tell whether the service is ready for work.
 
-    Tell whether the database answers, takes changes, is undamaged as far as is known and has a schema that this
-    version can use; if not, `detail` says why.
+    Tell whether the database answers, takes changes, has no known damage and has a schema that this version can
+    use.
+
+    If not, `detail` says why.
 
     Answer: `Readiness`.
     """
