@@ -84,12 +84,12 @@ def make_document(handlers: Sequence[HTTPRouteHandler], *, needs_keys: bool = Fa
     all else is sorted. Where the service asks for keys, `needs_keys`, none of the operations may go without.
     """
     declared = [_declared(handler, operation) for handler in handlers if (operation := operation_of(handler))]
-    targets = [(one.path, one.operation) for one in declared if one.method != "DELETE"]
+    targets = [(declaration.path, declaration.operation) for declaration in declared if declaration.method != "DELETE"]
     keys: list[Schema] = [{"apiKey": []}] if needs_keys else [{"apiKey": []}, {}]
     paths: dict[str, dict[str, msgspec.Raw]] = {}
-    for one in declared:
-        path_item = paths.setdefault(re.sub(r":\w+}", "}", one.path), {})
-        path_item[one.method.lower()] = _sorted(_operation(one, keys, targets))
+    for declaration in declared:
+        path_item = paths.setdefault(re.sub(r":\w+}", "}", declaration.path), {})
+        path_item[declaration.method.lower()] = _sorted(_operation(declaration, keys, targets))
     document = {
         "openapi": "3.1.0",
         "info": {
@@ -106,7 +106,7 @@ def make_document(handlers: Sequence[HTTPRouteHandler], *, needs_keys: bool = Fa
         "paths": paths,
         "components": {
             "headers": HEADERS,
-            "schemas": _schemas([one.operation for one in declared]),
+            "schemas": _schemas([declaration.operation for declaration in declared]),
             "securitySchemes": {
                 "apiKey": {
                     "type": "http",
@@ -135,7 +135,7 @@ def _declared(handler: HTTPRouteHandler, operation: Operation) -> Declared:
 def _operation(declared: Declared, keys: list[Schema], targets: Sequence[tuple[str, Operation]]) -> Schema:
     method, path, operation, description = declared
     scope = "" if operation.scope is Scope.public else f"\n\nWith API keys, needs one of scope `{operation.scope}`."
-    made: Schema = {
+    document: Schema = {
         "operationId": operation.id,
         "summary": operation.summary,
         "description": description + scope,
@@ -149,13 +149,13 @@ def _operation(declared: Declared, keys: list[Schema], targets: Sequence[tuple[s
         *(_header_parameter(name, method) for name in operation.conditional),
     ]
     if parameters:
-        made["parameters"] = parameters
+        document["parameters"] = parameters
     if operation.body is not None:
-        made["requestBody"] = {
+        document["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": _reference(operation.body), "example": operation.body_example}},
         }
-    return made
+    return document
 
 
 def _header_parameter(name: str, method: str) -> Schema:
@@ -175,14 +175,14 @@ def _path_parameter(name: str) -> Schema:
 def _answers(operation: Operation, targets: Sequence[tuple[str, Operation]]) -> Schema:
     answers = {}
     for status, answer in operation.answers.items():
-        made: Schema = {"description": answer.description, "headers": _headers("X-Request-Id", *answer.headers)}
+        document: Schema = {"description": answer.description, "headers": _headers("X-Request-Id", *answer.headers)}
         if answer.body is str:
-            made["content"] = {"text/html": {"schema": {"type": "string"}}}
+            document["content"] = {"text/html": {"schema": {"type": "string"}}}
         elif answer.body is not None:
-            made["content"] = {"application/json": {"schema": _reference(answer.body)}}
+            document["content"] = {"application/json": {"schema": _reference(answer.body)}}
         if links := links_of(answer.body, operation, targets):
-            made["links"] = links
-        answers[str(status)] = made
+            document["links"] = links
+        answers[str(status)] = document
     return answers
 
 
@@ -207,9 +207,9 @@ def _headers(*names: str) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _reference(of: Any) -> Schema:
-    if isinstance(of, type) and issubclass(of, msgspec.Struct):
-        return {"$ref": f"#/components/schemas/{of.__name__}"}
+def _reference(type_: Any) -> Schema:
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        return {"$ref": f"#/components/schemas/{type_.__name__}"}
     return {"type": "object", "additionalProperties": True}
 
 
@@ -217,9 +217,9 @@ def _schemas(operations: Sequence[Operation]) -> Schema:
     """The schemas of all Structs that go over the wire, as msgspec checks them, in a form that generators read."""
     bodies = [operation.body for operation in operations if operation.body]
     answers = [answer.body for operation in operations for answer in operation.answers.values() if answer.body]
-    structs = [one for one in answers if hasattr(one, "__name__") and one.__module__ != "builtins"]
+    structs = [body for body in answers if hasattr(body, "__name__") and body.__module__ != "builtins"]
     components = _components([schemas.Problem, StateType, *OTHER_ENUMERATIONS, *structs])
-    components |= {name: _sent(schema) for name, schema in _components(bodies).items()}
+    components |= {name: _request_schema(schema) for name, schema in _components(bodies).items()}
     for schema in components.values():
         schema["description"] = _paragraphs(schema["description"])
     for name, (union, description) in UNIONS.items():
@@ -239,22 +239,24 @@ def _components(types: Sequence[Any]) -> Schema:
     return {name: _tidy(schema) for name, schema in components.items()}
 
 
-def _sent(schema: Any) -> Any:
+def _request_schema(schema: Any) -> Any:
     """A schema of what clients send: what it is without a member in words, and the characters that texts may have.
 
     A `default` makes generators give a member to whoever leaves it out, and demand it of whoever writes it.
     """
     if isinstance(schema, list):
-        return [_sent(one) for one in schema]
+        return [_request_schema(member) for member in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: value if key in ("example", "examples") else _sent(value) for key, value in schema.items()}
-    if "default" in made and "description" in made:
-        value = msgspec.json.encode(made.pop("default")).decode()
-        made["description"] += f" Not sent: `{value}`."
-    if "string" in _types(made) and not made.keys() & {"enum", "const", "format"}:
-        made.setdefault("pattern", WITHOUT_NUL)
-    return made
+    request_schema = {
+        key: value if key in ("example", "examples") else _request_schema(value) for key, value in schema.items()
+    }
+    if "default" in request_schema and "description" in request_schema:
+        value = msgspec.json.encode(request_schema.pop("default")).decode()
+        request_schema["description"] += f" Not sent: `{value}`."
+    if "string" in _types(request_schema) and not request_schema.keys() & {"enum", "const", "format"}:
+        request_schema.setdefault("pattern", WITHOUT_NUL)
+    return request_schema
 
 
 def _types(schema: Schema) -> Sequence[str]:
@@ -265,25 +267,25 @@ def _types(schema: Schema) -> Sequence[str]:
 def _tidy(schema: Any) -> Any:
     """A schema of msgspec's with its unions named, its enums typed, and what may be null said the short way."""
     if isinstance(schema, list):
-        return [_tidy(one) for one in schema]
+        return [_tidy(member) for member in schema]
     if not isinstance(schema, dict):
         return schema
     schema = _named_unions(schema)
-    made = {key: _tidy(value) for key, value in schema.items() if (key, value) != ("default", None)}
-    match made.get("anyOf"):
+    tidied = {key: _tidy(value) for key, value in schema.items() if (key, value) != ("default", None)}
+    match tidied.get("anyOf"):
         case [{"type": str(kind)} as first, {"type": "null"}] | [{"type": "null"}, {"type": str(kind)} as first]:
-            del made["anyOf"]
-            made = {**first, **made, "type": [kind, "null"]}
+            del tidied["anyOf"]
+            tidied = {**first, **tidied, "type": [kind, "null"]}
         case [{"$ref": _} as first, {"type": "null"}] | [{"type": "null"}, {"$ref": _} as first]:
-            del made["anyOf"]
-            made["oneOf"] = [first, {"type": "null"}]
-    if "object" in _types(made) and "properties" not in made:
-        made.setdefault("additionalProperties", True)
-    if isinstance(values := made.get("enum"), list):
-        made["type"] = "string"
+            del tidied["anyOf"]
+            tidied["oneOf"] = [first, {"type": "null"}]
+    if "object" in _types(tidied) and "properties" not in tidied:
+        tidied.setdefault("additionalProperties", True)
+    if isinstance(values := tidied.get("enum"), list):
+        tidied["type"] = "string"
         if len(values) == 1:
-            made["const"] = made.pop("enum")[0]
-    return made
+            tidied["const"] = tidied.pop("enum")[0]
+    return tidied
 
 
 def _named_unions(schema: Schema) -> Schema:
@@ -292,9 +294,9 @@ def _named_unions(schema: Schema) -> Schema:
     references = {arm["$ref"].rpartition("/")[2] for arm in arms if "$ref" in arm}
     for name, (union, _) in UNIONS.items():
         if references == {member.__name__ for member in union.__args__}:
-            kept = {key: value for key, value in schema.items() if key not in ("anyOf", "discriminator")}
+            annotations = {key: value for key, value in schema.items() if key not in ("anyOf", "discriminator")}
             null = [arm for arm in arms if arm == {"type": "null"}]
-            return {**kept, "anyOf": [{"$ref": f"#/components/schemas/{name}"}, *null]}
+            return {**annotations, "anyOf": [{"$ref": f"#/components/schemas/{name}"}, *null]}
     return schema
 
 

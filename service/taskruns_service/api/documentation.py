@@ -46,10 +46,10 @@ def _section(tag: dict[str, Any], document: dict[str, Any]) -> str:
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    parameters = _table((one["name"], one["description"]) for one in operation.get("parameters", ()))
+    parameters = _table((parameter["name"], parameter["description"]) for parameter in operation.get("parameters", ()))
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     example = "" if body is None else f"<pre>{escape(msgspec.json.format(msgspec.json.encode(body)).decode())}</pre>"
-    answers = _table((status, one["description"]) for status, one in operation["responses"].items())
+    answers = _table((status, answer["description"]) for status, answer in operation["responses"].items())
     return (
         f'<details id="{operation["operationId"]}"><summary><b class="method">{method.upper()}</b>'
         f"<code>{escape(path)}</code> {escape(operation['summary'])}</summary>"
@@ -58,5 +58,5 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _table(rows: Any) -> str:
-    made = "".join(f"<tr><th>{escape(name)}<td>{escape(text)}" for name, text in rows)
-    return f"<table>{made}</table>" if made else ""
+    cells = "".join(f"<tr><th>{escape(name)}<td>{escape(text)}" for name, text in rows)
+    return f"<table>{cells}</table>" if cells else ""

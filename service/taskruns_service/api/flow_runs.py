@@ -38,7 +38,7 @@ _FLOW_RUN_FIELDS = fields_parameter(schemas.FlowRunField)
 _FLOW_RUN_PARAMETERS = list_parameters(filters.FLOW_RUN_FILTERS, paging.FLOW_RUN_KEYS, default_sort="-created")
 _TASK_RUN_FIELDS = fields_parameter(schemas.TaskRunField)
 _TASK_RUN_PARAMETERS = list_parameters(
-    [one for one in filters.TASK_RUN_FILTERS if one.name != "flow_run_id"],
+    [filter_ for filter_ in filters.TASK_RUN_FILTERS if filter_.name != "flow_run_id"],
     paging.TASK_RUN_KEYS,
     default_sort="created",
 )
@@ -65,12 +65,12 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead, provided that
     it does not differ in what was sent.
     """
-    sent = await requests.body(request, schemas.FlowRunCreate)
-    identifier = new_id() if sent.id is msgspec.UNSET else sent.id
-    outcome = await request.writer.submit_one(CreateFlowRun(identifier, sent), identifier)
-    found = await request.database.read_back(runs.get_flow_run, outcome.id)
+    body = await requests.body(request, schemas.FlowRunCreate)
+    identifier = new_id() if body.id is msgspec.UNSET else body.id
+    outcome = await request.writer.submit_one(CreateFlowRun(identifier, body), identifier)
+    flow_run = await request.database.read_back(runs.get_flow_run, outcome.id)
     return responses.as_json(
-        found.body, 201 if outcome.created else 200, version=found.version, location=f"/flow-runs/{outcome.id}"
+        flow_run.body, 201 if outcome.created else 200, version=flow_run.version, location=f"/flow-runs/{outcome.id}"
     )
 
 
@@ -110,17 +110,17 @@ async def list_flow_run_fields(request: ApiRequest) -> JsonResponse:
 
 
 async def _list_flow_runs(request: ApiRequest) -> JsonResponse:
-    asked = requests.query(request)
-    where = filters.chosen(asked, filters.FLOW_RUN_FILTERS)
+    parameters = requests.query(request)
+    where = filters.chosen(parameters, filters.FLOW_RUN_FILTERS)
     page = requests.page(
-        asked,
+        parameters,
         paging.FLOW_RUN_KEYS,
         tables.flow_run.c.id,
         default_sort="-created",
         everywhere=True,
         question=("flow runs", where),
     )
-    fields = requests.fields(asked)
+    fields = requests.fields(parameters)
     ask = request.database.scan if plans.may_scan(where, page.orders) else request.database.read
     return responses.as_json(await ask(runs.list_flow_runs, where, page, fields))
 
@@ -181,8 +181,8 @@ async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> J
 )
 async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a flow run has come to."""
-    sent = await requests.body(request, schemas.StateCreate)
-    report = sent.report(matched_sequence=requests.matched_flow_run(request))
+    body = await requests.body(request, schemas.StateCreate)
+    report = body.report(matched_sequence=requests.matched_flow_run(request))
     outcome = await request.writer.submit_one(SetFlowRunState(flow_run_id, report), flow_run_id)
     receipt = schemas.FlowRunStateReceipt(
         outcome=outcome.outcome, id=report.id, flow_run_id=flow_run_id, version=outcome.version, state=outcome.state
@@ -255,22 +255,22 @@ async def list_flow_run_task_run_fields(request: ApiRequest, flow_run_id: FromPa
 
 
 async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonResponse:
-    asked = requests.query(request)
-    where = filters.chosen(asked, filters.TASK_RUN_FILTERS)
+    parameters = requests.query(request)
+    where = filters.chosen(parameters, filters.TASK_RUN_FILTERS)
     page = requests.page(
-        asked,
+        parameters,
         paging.TASK_RUN_KEYS,
         tables.task_run.c.id,
         default_sort="created",
         everywhere=False,
         question=("task runs", flow_run_id, where),
     )
-    fields = requests.fields(asked)
+    fields = requests.fields(parameters)
     known = requests.known_versions(request)
-    version, found = await request.database.read(
+    version, task_runs = await request.database.read(
         runs.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
     )
-    return responses.not_modified(version) if found is None else responses.as_json(found, version=version)
+    return responses.not_modified(version) if task_runs is None else responses.as_json(task_runs, version=version)
 
 
 @operation(

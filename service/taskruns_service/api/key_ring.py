@@ -36,8 +36,8 @@ class KeyRing:
 
     async def _find(self, identifier: str) -> Key | None:
         now = time.monotonic()
-        if (found := self._known.get(identifier)) is not None and now - found[0] < TRUST_SECONDS:
-            return found[1]
+        if (trusted := self._known.get(identifier)) is not None and now - trusted[0] < TRUST_SECONDS:
+            return trusted[1]
         known = await self._database.look_up(find_key, identifier)
         self._known[identifier] = (now, known)
         self._known.move_to_end(identifier)

@@ -28,7 +28,7 @@ def list_parameters(
         default=default_sort,
         example=default_sort,
     )
-    return (*(one.parameter for one in filters), sort, LIMIT, CURSOR)
+    return (*(filter_.parameter for filter_ in filters), sort, LIMIT, CURSOR)
 
 
 def fields_parameter(members: type[StrEnum]) -> Parameter:

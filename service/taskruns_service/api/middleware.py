@@ -61,7 +61,7 @@ class RequestMiddleware:
                 headers = with_defaults(message["headers"])
                 headers.append((b"x-request-id", request_id.encode()))
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
-                    headers = [one for one in headers if one[0] != b"allow"] + [(b"allow", allowed.encode())]
+                    headers = [header for header in headers if header[0] != b"allow"] + [(b"allow", allowed.encode())]
                 if method not in SAFE_METHODS and (position := self._position()) is not None:
                     headers.append((POSITION.lower().encode(), str(position).encode()))
                 message["headers"] = headers

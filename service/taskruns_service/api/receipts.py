@@ -17,11 +17,14 @@ def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> Js
     Where the service failed for all of them, as when the database is away, that is the answer to the whole request.
     `task_run_ids` are those that the request named.
     """
-    failures = [one for one in outcomes if isinstance(one, ServiceError) and one.status >= 500]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, ServiceError) and outcome.status >= 500]
     if len(failures) == len(outcomes):
         # What may be recorded after all is the most important to know.
-        raise max(failures, key=lambda one: isinstance(one, OutcomeUnknown))
-    items = [_receipt(index, one, named) for index, (one, named) in enumerate(zip(outcomes, task_run_ids, strict=True))]
+        raise max(failures, key=lambda outcome: isinstance(outcome, OutcomeUnknown))
+    items = [
+        _receipt(index, outcome, task_run_id)
+        for index, (outcome, task_run_id) in enumerate(zip(outcomes, task_run_ids, strict=True))
+    ]
     refused = any(item.problem for item in items)
     return responses.as_json(schemas.TaskRunReceipts(items=items), 207 if refused else 200)
 

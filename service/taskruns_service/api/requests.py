@@ -75,7 +75,7 @@ class ApiRequest(Request[Any, Any, Any]):
 
     def header(self, name: bytes) -> str | None:
         """The header of this name (in lower case), None if there is none; several are one list, as RFC 9110 has it."""
-        values = [value for one, value in self.scope["headers"] if one == name]
+        values = [value for key, value in self.scope["headers"] if key == name]
         return b", ".join(values).decode("latin-1") if values else None
 
     async def body(self) -> bytes:
@@ -98,12 +98,12 @@ class ApiRequest(Request[Any, Any, Any]):
     @property
     def _position_seen(self) -> int | None:
         """The position that an earlier answer had, if the client sends it back; raises InvalidRequest."""
-        if (given := self.header(POSITION.lower().encode())) is None:
+        if (position := self.header(POSITION.lower().encode())) is None:
             return None
-        if not (_NUMBER.fullmatch(given) and int(given) <= END_OF_LOG):
+        if not (_NUMBER.fullmatch(position) and int(position) <= END_OF_LOG):
             fault = Fault(header=POSITION, detail="It should be the number that an earlier answer had.")
             raise InvalidRequest(faults=(fault,))
-        return int(given)
+        return int(position)
 
 
 def query(request: ApiRequest) -> dict[str, Any]:
@@ -118,12 +118,12 @@ def require_json(request: ApiRequest) -> None:
         raise UnsupportedMediaType
 
 
-async def body(request: ApiRequest, of: type[T]) -> T:
+async def body(request: ApiRequest, type_: type[T]) -> T:
     """The body as a Struct; raises UnsupportedMediaType, or InvalidRequest with a JSON Pointer to what is wrong."""
-    return await converted_body(request, of, lambda struct: struct)
+    return await converted_body(request, type_, lambda struct: struct)
 
 
-async def converted_body(request: ApiRequest, of: type[T], convert: Callable[[T], R]) -> R:
+async def converted_body(request: ApiRequest, type_: type[T], convert: Callable[[T], R]) -> R:
     """The body as what `convert` makes of the Struct. Raises as `body` does.
 
     A large one is read in a thread, since the event loop would not answer others for seconds.
@@ -131,18 +131,18 @@ async def converted_body(request: ApiRequest, of: type[T], convert: Callable[[T]
     require_json(request)
     raw = await request.body()
     if len(raw) <= LARGE_BODY_BYTES:
-        return convert(_decode(raw, of))
-    return await asyncio.to_thread(lambda: convert(_decode(raw, of)))
+        return convert(_decode(raw, type_))
+    return await asyncio.to_thread(lambda: convert(_decode(raw, type_)))
 
 
-def _decode(raw: bytes, of: type[T]) -> T:
+def _decode(raw: bytes, type_: type[T]) -> T:
     if not raw:
         raise InvalidRequest("The body is missing; it should be a JSON object.")
     # Without escaped backslashes, since behind one it is text; a regular expression would take a second for 8 MiB.
     if _NUL in raw and _NUL in raw.replace(rb"\\", b""):
         raise _invalid("", "Text may not have the character U+0000, which databases do not take.")
     try:
-        return msgspec.json.decode(raw, type=of)
+        return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
         message = str(error)
         place = _PLACE.search(message)

@@ -54,8 +54,8 @@ def not_modified(version: str, headers: Mapping[str, str] = MappingProxyType({})
     return JsonResponse(b"", HTTP_304_NOT_MODIFIED, encode_headers({**headers, "ETag": f'"{version}"'}))
 
 
-def versioned(request: ApiRequest, found: Versioned) -> JsonResponse:
+def versioned(request: ApiRequest, representation: Versioned) -> JsonResponse:
     """A representation with its ETag, or 304 for a client whose If-None-Match has it."""
-    if found.version in (requests.known_versions(request) or ()):
-        return not_modified(found.version)
-    return as_json(found.body, version=found.version)
+    if representation.version in (requests.known_versions(request) or ()):
+        return not_modified(representation.version)
+    return as_json(representation.body, version=representation.version)

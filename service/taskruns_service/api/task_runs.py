@@ -36,7 +36,7 @@ _LIST_PARAMETERS = list_parameters(
     filters.TASK_RUN_FILTERS, paging.TASK_RUN_KEYS, default_sort="-created", everywhere=True
 )
 _AGGREGATE_PARAMETERS = (
-    *(one.parameter for one in filters.TASK_RUN_FILTERS),
+    *(filter_.parameter for filter_ in filters.TASK_RUN_FILTERS),
     Parameter(
         name="group_by",
         value=one_of(*aggregates.GROUP_BY),
@@ -107,17 +107,17 @@ async def list_task_run_fields(request: ApiRequest) -> JsonResponse:
 
 
 async def _list_task_runs(request: ApiRequest) -> JsonResponse:
-    asked = requests.query(request)
-    where = filters.chosen(asked, filters.TASK_RUN_FILTERS)
+    parameters = requests.query(request)
+    where = filters.chosen(parameters, filters.TASK_RUN_FILTERS)
     page = requests.page(
-        asked,
+        parameters,
         paging.TASK_RUN_KEYS,
         tables.task_run.c.id,
         default_sort="-created",
         everywhere=len(where.get("flow_run_id", ())) != 1,
         question=("task runs", where),
     )
-    fields = requests.fields(asked)
+    fields = requests.fields(parameters)
     ask = request.database.scan if plans.may_scan(where, page.orders) else request.database.read
     return responses.as_json(await ask(runs.list_task_runs, where, page, fields))
 
@@ -138,13 +138,13 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
 
     Counts by state, task slug and flow are kept as they change, so they cost the same however many task runs there are.
     """
-    asked = requests.query(request)
+    parameters = requests.query(request)
     question = AggregateQuestion(
-        where=filters.chosen(asked, filters.TASK_RUN_FILTERS),
-        group_by=tuple(dict.fromkeys(asked.get("group_by", ()))),
-        measures=tuple(dict.fromkeys(name for name in asked.get("measure", ()) if name != "count")),
-        limit=asked.get("limit", aggregates.GROUPS_LIMIT),
-        count_limit=asked.get("count_limit"),
+        where=filters.chosen(parameters, filters.TASK_RUN_FILTERS),
+        group_by=tuple(dict.fromkeys(parameters.get("group_by", ()))),
+        measures=tuple(dict.fromkeys(name for name in parameters.get("measure", ()) if name != "count")),
+        limit=parameters.get("limit", aggregates.GROUPS_LIMIT),
+        count_limit=parameters.get("count_limit"),
     )
     ask = request.database.scan if aggregates.may_scan(question) else request.database.read
     return responses.as_json(await ask(aggregates.aggregate, question))
@@ -184,12 +184,12 @@ async def update_task_run(
     task_run_id: FromPath[UUID],
 ) -> JsonResponse:
     """Change the name or the tags of a task run; what is not sent stays."""
-    sent = await requests.body(request, schemas.TaskRunUpdate)
+    body = await requests.body(request, schemas.TaskRunUpdate)
     matched = requests.matched_task_run(request)
-    version = schemas.expected_version(matched.version, sent.expected_version)
-    await request.writer.submit_one(UpdateTaskRun(task_run_id, sent, version, matched.sequence), task_run_id)
-    found = await request.database.read_back(runs.get_task_run, task_run_id)
-    return responses.as_json(found.body, version=found.version)
+    version = schemas.expected_version(matched.version, body.expected_version)
+    await request.writer.submit_one(UpdateTaskRun(task_run_id, body, version, matched.sequence), task_run_id)
+    task_run = await request.database.read_back(runs.get_task_run, task_run_id)
+    return responses.as_json(task_run.body, version=task_run.version)
 
 
 @operation(
@@ -214,9 +214,9 @@ async def update_task_run(
 )
 async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """Report a state that a task run has come to."""
-    sent = await requests.body(request, schemas.StateCreate)
+    body = await requests.body(request, schemas.StateCreate)
     matched = requests.matched_task_run(request)
-    report = sent.report(matched_version=matched.version, matched_sequence=matched.sequence)
+    report = body.report(matched_version=matched.version, matched_sequence=matched.sequence)
     outcome = await request.writer.submit_one(SetTaskRunState(task_run_id, report), task_run_id)
     receipt = schemas.TaskRunStateReceipt(
         outcome=outcome.outcome, id=report.id, task_run_id=task_run_id, version=outcome.version, state=outcome.state
@@ -289,12 +289,12 @@ async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) 
     For the parent of a map these are the results of its children, by map index, a page at a time; there are none if it
     was mapped over nothing.
     """
-    asked: dict[str, Any] = requests.query(request)
+    parameters: dict[str, Any] = requests.query(request)
     question = paging.question_of("result", task_run_id)
-    after = requests.result_cursor(asked, question)
-    limit = asked.get("limit", paging.DEFAULT_LIMIT)
-    found = await request.database.read(runs.get_task_run_result, task_run_id, limit, after, question)
-    return responses.as_json(found)
+    after = requests.result_cursor(parameters, question)
+    limit = parameters.get("limit", paging.DEFAULT_LIMIT)
+    result = await request.database.read(runs.get_task_run_result, task_run_id, limit, after, question)
+    return responses.as_json(result)
 
 
 HANDLERS = (

@@ -62,16 +62,16 @@ def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], no
     flows = newest_flows(connection, {item.request.flow_name for item in items}, now)
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
     outcomes: list[Any] = [None] * len(items)
-    left = list(range(len(items)))
-    while left:
+    pending = list(range(len(items)))
+    while pending:
         # One row of an id at a time: what is inserted is then that item's, and the next one with the id finds it.
-        tried = {items[index].id: index for index in reversed(left)}
+        tried = {items[index].id: index for index in reversed(pending)}
         rows = (_new_flow_run(items[index], flows[items[index].request.flow_name], now) for index in tried.values())
         inserted = set(connection.scalars(insert, sorted(rows, key=lambda row: row["id"])))
         for identifier, index in tried.items():
             outcomes[index] = _found_flow_run(connection, items[index], flows, created=identifier in inserted)
         # None: what was in the way is deleted by now.
-        left = [index for index in left if outcomes[index] is None]
+        pending = [index for index in pending if outcomes[index] is None]
     return outcomes
 
 
@@ -89,12 +89,12 @@ def _found_flow_run(
 
 def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str, Any]:
     request = item.request
-    given = {
+    members = {
         name: value
         for name in ("name", "parameters", "labels", "context", "idempotency_key")
         if (value := getattr(request, name)) is not UNSET
     }
-    return new_row(item.id, flow_id, request.flow_name, now) | given
+    return new_row(item.id, flow_id, request.flow_name, now) | members
 
 
 def new_row(identifier: UUID, flow_id: UUID, flow_name: str, now: datetime) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
         Fault(pointer=f"/{name}", detail=f"The flow run {row.id} has another {name}.")
         for row in rows
         for name in ("id", "flow_name", "name", "parameters", "labels", "context", "idempotency_key")
-        if (asked := getattr(request, name)) is not UNSET and asked != getattr(row, name)
+        if (value := getattr(request, name)) is not UNSET and value != getattr(row, name)
     ]
     if faults:
         raise FlowRunConflict(faults=tuple(faults))

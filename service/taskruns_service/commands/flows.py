@@ -24,21 +24,21 @@ def newest_flows(connection: Connection, names: set[str], now: datetime) -> dict
         rows = connection.execute(_read_flows, {"names": list(names)})
         return {row.name: row.id for row in rows}
 
-    found = known()
-    if missing := sorted(names - found.keys()):
+    flows = known()
+    if missing := sorted(names - flows.keys()):
         common = {"project": DEFAULT_PROJECT, "version": 1, "archived": False, "created": now}
         groups = [new_group(new_id(), now) for _ in missing]
         rows = [
             {"id": group["id"], "name": name, "flow_group_id": group["id"], "version_group_id": group["name"], **common}
             for name, group in zip(missing, groups, strict=True)
         ]
-        made = set(
+        inserted = set(
             connection.scalars(insert_for(connection, _flow).on_conflict_do_nothing().returning(_flow.c.id), rows)
         )
-        if new_groups := [group for group in groups if group["id"] in made]:
+        if new_groups := [group for group in groups if group["id"] in inserted]:
             connection.execute(tables.flow_group.insert(), new_groups)
-        found = known()
-    return found
+        flows = known()
+    return flows
 
 
 def new_group(flow_id: UUID, created: datetime) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def count_old(connection: Connection, old: Old) -> Pruned:
         select(func.count()).select_from(_flow_run).where(old.condition),
         select(func.count()).select_from(_task_run).where(of_old),
     )
-    return Pruned(*(connection.execute(one).scalar_one() for one in counts))
+    return Pruned(*(connection.execute(count).scalar_one() for count in counts))
 
 
 def prune_batch(connection: Connection, old: Old, task_runs: int) -> Pruned:

@@ -186,7 +186,7 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             problem = type(first)(first.detail, faults=faults, **first.members)
             return reported(entry, "refused", problem)
         words = [Verdict.recorded, Verdict.late, Verdict.duplicate]
-        return reported(entry, "created" if created else next((one for one in words if one in kinds), "existing"))
+        return reported(entry, "created" if created else next((word for word in words if word in kinds), "existing"))
 
     def _own_id(self, unit_of_work: UnitOfWork) -> UUID | None:
         """The id that the task run is to have, None for a new one; raises InvalidRequest for one that it cannot have.
@@ -250,8 +250,8 @@ class UpdateTaskRun(OfTaskRun, frozen=True):
         is_expected = self.expected_version in (None, entry.run.version)
         if not is_expected or self.expected_sequence not in (None, entry.sequence):
             raise VersionConflict(current=current_state(entry.run))
-        sent = {name: getattr(self.request, name) for name in ("name", "tags")}
-        if changes := {name: value for name, value in sent.items() if value is not UNSET}:
+        members = {name: getattr(self.request, name) for name in ("name", "tags")}
+        if changes := {name: value for name, value in members.items() if value is not UNSET}:
             unit_of_work.change(entry, changes)
         return reported(entry, "recorded")
 

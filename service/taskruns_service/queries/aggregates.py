@@ -64,7 +64,7 @@ class Measure(NamedTuple):
     """A number or a moment of many task runs: what is made of which of their columns."""
 
     column: str
-    of: Callable[[ColumnElement[Any]], ColumnElement[Any]]
+    function: Callable[[ColumnElement[Any]], ColumnElement[Any]]
 
 
 MEASURES: dict[str, Measure] = {
@@ -155,8 +155,8 @@ def may_scan(question: AggregateQuestion) -> bool:
 
 
 def _is_of_flow_run(question: AggregateQuestion) -> bool:
-    asked = {*question.where, *question.group_by}
-    return not question.measures and asked <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1
+    names = {*question.where, *question.group_by}
+    return not question.measures and names <= _FLOW_RUN_COVERS and len(question.where.get("flow_run_id", ())) == 1
 
 
 def _is_tallied(question: AggregateQuestion) -> bool:
@@ -185,8 +185,8 @@ def _statement(form: _Form, *, tallied: bool) -> Prepared:
 def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
     source = _tally(where, form.group_by) if tallied else _rows(where, form.group_by)
     if form.count_limit is not None:
-        some = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(form.count_limit))).subquery()
-        return select(func.count(some.c.one), _ONE)
+        limited = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(form.count_limit))).subquery()
+        return select(func.count(limited.c.one), _ONE)
     measures = [MEASURES[name] for name in form.measures]
     if not form.group_by:
         return source.rows.add_columns(source.counted, *_measured(measures, _task_run.c), _ONE)
@@ -195,7 +195,7 @@ def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
     if measures:
         # A median of all cannot be made of the medians of groups.
-        columns = {one.column: _task_run.c[one.column] for one in measures}
+        columns = {measure.column: _task_run.c[measure.column] for measure in measures}
         matching = read_twice(source.rows.add_columns(*keys, *columns.values()), "matching")
         counted = _measured(measures, matching.c)
         groups = select(*_shown(form.group_by, matching), func.count(_ONE), *counted)
@@ -222,7 +222,7 @@ _ONE: ColumnElement[int] = literal_column("1", Integer)
 
 
 def _measured(measures: Sequence[Measure], columns: Any) -> list[ColumnElement[Any]]:
-    return [one.of(columns[one.column]) for one in measures]
+    return [measure.function(columns[measure.column]) for measure in measures]
 
 
 _STATE_FILTERS = ("state", "state_not", "state_group")
@@ -271,9 +271,9 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
     """From the counts that a flow run's own row has."""
     (flow_run_id,) = question.where["flow_run_id"]
     row = _state_counts.first(connection, {"id": flow_run_id})
-    kept = row[0] if row else {}
+    counts = row[0] if row else {}
     chosen = {
-        state: count for state, count in sorted(kept.items()) if count and _wanted(StateType(state), question.where)
+        state: count for state, count in sorted(counts.items()) if count and _wanted(StateType(state), question.where)
     }
     keys = {(state if "state" in question.group_by else None): 0 for state in chosen}
     for state, count in chosen.items():

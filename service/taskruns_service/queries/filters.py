@@ -77,7 +77,7 @@ class FlowIds(tuple[UUID, ...]):
 
 def _flow_is_named(column: Column, names: Any) -> ColumnElement[bool]:
     if isinstance(names, FlowIds):
-        return column == only(names) if len(names) == 1 else column.in_([constant(one, Id) for one in names])
+        return column == only(names) if len(names) == 1 else column.in_([constant(name, Id) for name in names])
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
 
 
@@ -243,15 +243,15 @@ Where = Mapping[str, Any]
 """The filters of one question: `{filter name: value}`, checked and converted."""
 
 
-def chosen(asked: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[str, Any]:
+def chosen(parameters: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[str, Any]:
     """Those of the parameters of a request that are filters."""
-    names = {one.name for one in filters}
-    return {name: value for name, value in asked.items() if name in names}
+    names = {filter_.name for filter_ in filters}
+    return {name: value for name, value in parameters.items() if name in names}
 
 
 def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:
     """Whether it depends on a bound how many rows there are: on how long ago, or how slow."""
-    return any(one.operator in BOUNDS for one in filters if one.name in where)
+    return any(filter_.operator in BOUNDS for filter_ in filters if filter_.name in where)
 
 
 Form = tuple[tuple[str, Any], ...]
@@ -265,7 +265,7 @@ def form_of(where: Where) -> Form:
 
 class _Bound(NamedTuple):
     type: type
-    how: str = "alone"
+    kind: str = "alone"
 
 
 def _form(value: Any) -> Any:
@@ -274,8 +274,8 @@ def _form(value: Any) -> Any:
             return value
         case [StrEnum(), *_]:
             return tuple(sorted(set(value)))
-        case [one]:
-            return _Bound(_type_of(one), "in a list")
+        case [member]:
+            return _Bound(_type_of(member), "in a list")
         case [first, *_]:
             return _Bound(_type_of(first), "as a list")
     return _Bound(_type_of(value))
@@ -288,23 +288,23 @@ def _type_of(value: Any) -> type:
 
 def placeholders(form: Form) -> Where:
     """The filters with placeholders, for `clauses`; `values_of` has what is bound to them."""
-    return {name: _placeholder(name, one) for name, one in form}
+    return {name: _placeholder(name, bound) for name, bound in form}
 
 
 def _placeholder(name: str, form: Any) -> Any:
     if not isinstance(form, _Bound):
         return form
-    if form.how == "as a list":
+    if form.kind == "as a list":
         return placeholder(name, list_of(form.type))
     # Text may be put together with other text before it meets a column.
     alone = placeholder(name, String() if form.type is str else None)
-    return [alone] if form.how == "in a list" else alone
+    return [alone] if form.kind == "in a list" else alone
 
 
 def values_of(where: Where) -> dict[str, Any]:
     """What is bound to the placeholders of the form of a question."""
     return {
-        name: value[0] if form.how == "in a list" else value
+        name: value[0] if form.kind == "in a list" else value
         for name, value in where.items()
         if isinstance(form := _form(value), _Bound)
     }
@@ -316,7 +316,7 @@ def clauses(
     """The conditions for a WHERE clause, to be combined with AND; `columns` stand in for those of the table."""
     columns = columns or {}
     return [
-        OPERATORS[one.operator].clause(columns.get(one.name, one.column), where[one.name])
-        for one in filters
-        if one.name in where
+        OPERATORS[filter_.operator].clause(columns.get(filter_.name, filter_.column), where[filter_.name])
+        for filter_ in filters
+        if filter_.name in where
     ]

@@ -139,10 +139,10 @@ def _check_rows(connection: Connection, ids: list[UUID], totals: _Totals) -> lis
         history, total = histories[row.id], totals[row.id]
         total.states += len(history)
         findings += _findings_of_run(f"flow run {row.id}", row, history, total)
-        kept = Counter({state: count for state, count in row.state_counts.items() if count})
-        for state in sorted(kept.keys() | counted[row.id].keys()):
-            if kept[state] != counted[row.id][state]:
-                problem = f"counted {counted[row.id][state]}, kept {kept[state]}"
+        nonzero_counts = Counter({state: count for state, count in row.state_counts.items() if count})
+        for state in sorted(nonzero_counts.keys() | counted[row.id].keys()):
+            if nonzero_counts[state] != counted[row.id][state]:
+                problem = f"counted {counted[row.id][state]}, kept {nonzero_counts[state]}"
                 findings.append(Finding(f"flow run {row.id} {state}", problem))
     for flow_run_id, slug, map_index in connection.execute(_natural_keys_of_several(ids)):
         problem = f"several task runs have the natural key {slug} {map_index}"

@@ -104,7 +104,7 @@ def read_sort(
     for part in text.split(","):
         name, descending = part.removeprefix("-"), part.startswith("-")
         # An index has to lead; further keys order the few rows that are alike in it.
-        allowed = [one for one, key in keys.items() if key.everywhere or orders or not everywhere]
+        allowed = [key_name for key_name, key in keys.items() if key.everywhere or orders or not everywhere]
         if name not in allowed:
             where = " first, across flow runs" if name in keys else ""
             raise _refuse(
@@ -251,8 +251,8 @@ def read_cursor(text: str, question: bytes, types: Sequence[tuple[Any, bool]]) -
 
     Raises InvalidCursor when it is not, to the letter, what `write_cursor` made for this question.
     """
-    bounded = ((_CURSOR_TYPES.get(one, one), nullable) for one, nullable in types)
-    values_type = tuple.__class_getitem__(tuple(one | None if nullable else one for one, nullable in bounded))
+    bounded = ((_CURSOR_TYPES.get(type_, type_), nullable) for type_, nullable in types)
+    values_type = tuple.__class_getitem__(tuple(type_ | None if nullable else type_ for type_, nullable in bounded))
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         digest, encoded = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]

@@ -146,33 +146,33 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
     if not raw and not any(parameter.required for parameter in parameters):
         return {}
     known = {parameter.name: parameter for parameter in parameters}
-    given: dict[str, list[str]] = defaultdict(list)
+    texts_by_name: dict[str, list[str]] = defaultdict(list)
     try:
-        for name, one in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
-            given[name].append(one)
+        for name, text in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
+            texts_by_name[name].append(text)
     except ValueError as error:
         raise InvalidRequest(f"The query string cannot be read: {error}.") from None
     values: dict[str, Any] = {}
     faults = [
-        Fault(parameter=one.name, detail=f"It is missing; it should be {one.value.expected}.")
-        for one in parameters
-        if one.required and one.name not in given
+        Fault(parameter=parameter.name, detail=f"It is missing; it should be {parameter.value.expected}.")
+        for parameter in parameters
+        if parameter.required and parameter.name not in texts_by_name
     ]
-    for name, texts in given.items():
+    for name, texts in texts_by_name.items():
         if (parameter := known.get(name)) is None:
-            names = [one.name for one in parameters if one.is_documented]
+            names = [parameter.name for parameter in parameters if parameter.is_documented]
             takes = f"It takes {', '.join(names)}." if names else "It takes none."
             detail = f"This operation has no such parameter. {nearest(name, names)}{takes}"
             faults.append(Fault(parameter=_shown(name), detail=detail))
             continue
         if parameter.comma_separated:
-            texts = [part for one in texts for part in one.split(",", parameter.most)]  # noqa: PLW2901
+            texts = [part for text in texts for part in text.split(",", parameter.most)]  # noqa: PLW2901
         if len(texts) > (parameter.most if parameter.many else 1):
             often = f"at most {parameter.most} times" if parameter.many else "once"
             faults.append(Fault(parameter=name, detail=f"It may be given {often}."))
             continue
         try:
-            converted = [_converted(one, parameter) for one in texts]
+            converted = [_converted(text, parameter) for text in texts]
         except InvalidRequest as error:
             faults += error.faults
             continue
@@ -193,8 +193,8 @@ def _converted(text: str, parameter: Parameter) -> Any:
 def nearest(text: str, choices: Iterable[str]) -> str:
     """Asks whether the choice that is written most like a text was meant; empty where none is like it."""
     by_folded = {choice.casefold(): choice for choice in choices}
-    found = get_close_matches(text[:MOST_CHARACTERS].casefold(), by_folded, n=1, cutoff=LIKENESS)
-    return f"Did you mean {by_folded[found[0]]}? " if found else ""
+    matches = get_close_matches(text[:MOST_CHARACTERS].casefold(), by_folded, n=1, cutoff=LIKENESS)
+    return f"Did you mean {by_folded[matches[0]]}? " if matches else ""
 
 
 def convert(value: str, to: ValueType) -> Any:

@@ -116,9 +116,12 @@ def access_path(
         return AccessPath()
     if narrow is not None:
         return AccessPath(aside=names - {narrow})
-    for one in table_filters:
-        if one.name in indexed and _count_met(connection, table_filters, {one.name: where[one.name]}) <= FEW:
-            return AccessPath(aside=names - {one.name})
+    for filter_ in table_filters:
+        if (
+            filter_.name in indexed
+            and _count_met(connection, table_filters, {filter_.name: where[filter_.name]}) <= FEW
+        ):
+            return AccessPath(aside=names - {filter_.name})
     # The order in which task runs were made is that of their ids.
     ordered = ["task_run_id_prefix"] if plain and "task_run_id_prefix" in names else in_order[:1]
     return AccessPath(aside=frozenset(indexed) - frozenset(ordered))
@@ -163,7 +166,9 @@ def _filters_in_order(where: Where, orders: Sequence[Order]) -> frozenset[str] |
 
 def _count_met(connection: Connection, table_filters: tuple[Filter, ...], where: Where) -> int:
     """How many rows meet all filters; `FEW + 1` where these are more than few."""
-    columns = tuple((one.name, one.column, one.operator) for one in table_filters if one.name in where)
+    columns = tuple(
+        (filter_.name, filter_.column, filter_.operator) for filter_ in table_filters if filter_.name in where
+    )
     ((count,),) = _count(columns, filters.form_of(where)).rows(connection, filters.values_of(where))
     return int(count)
 

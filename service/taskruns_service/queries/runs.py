@@ -164,8 +164,8 @@ _TASK_RUN_MEMBERS_IN_FLOW_RUN: Members = {
 _run_of, _flow_of = _flow_run.alias("run_of"), _flow.alias("flow_of")
 _TASK_RUN_MEMBERS_OF_PAGE: Members = {**TASK_RUN_MEMBERS, "flow_run_name": _run_of.c.name, "flow_name": _flow_of.c.name}
 _LISTS = {
-    one.name: one
-    for one in (
+    listed.name: listed
+    for listed in (
         _List(
             "task_run",
             _TASK_RUN_MEMBERS_OF_PAGE,
@@ -247,12 +247,12 @@ def list_flow_run_task_runs(
     """
     if known is not None and (version := f"{get_flow_run_sequence(connection, flow_run_id)}") in known:
         return version, None
-    found, sequence = _read_page(
+    task_runs, sequence = _read_page(
         connection, "task_run of flow_run", {**where, "flow_run_id": [flow_run_id]}, page, fields
     )
     if sequence is None:
         raise FlowRunNotFound
-    return f"{sequence}", found
+    return f"{sequence}", task_runs
 
 
 def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Sequence[str] | None) -> RawPage:
@@ -262,18 +262,18 @@ def list_flow_runs(connection: Connection, where: Where, page: Page, fields: Seq
 
 def list_task_run_states(connection: Connection, task_run_id: UUID, page: Page) -> RawPage:
     """The history of a task run, oldest first; raises TaskRunNotFound."""
-    found = _page(connection, "task_run_state", {"task_run_id": task_run_id}, page)
-    if found.items == NO_ITEMS:
+    states = _page(connection, "task_run_state", {"task_run_id": task_run_id}, page)
+    if states.items == NO_ITEMS:
         get_task_run(connection, task_run_id)
-    return found
+    return states
 
 
 def list_flow_run_states(connection: Connection, flow_run_id: UUID, page: Page) -> RawPage:
     """The history of a flow run, oldest first; raises FlowRunNotFound."""
-    found = _page(connection, "flow_run_state", {"flow_run_id": flow_run_id}, page)
-    if found.items == NO_ITEMS:
+    states = _page(connection, "flow_run_state", {"flow_run_id": flow_run_id}, page)
+    if states.items == NO_ITEMS:
         get_flow_run_sequence(connection, flow_run_id)
-    return found
+    return states
 
 
 def get_task_run_result(
@@ -321,24 +321,26 @@ def get_task_run_result(
     return schemas.TaskRunResult(task_run_id=row.id, state=state, reference=reference, children=None, next=None)
 
 
-def _page(connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None = None) -> RawPage:
-    return _read_page(connection, of, where, page, fields)[0]
+def _page(
+    connection: Connection, list_name: str, where: Where, page: Page, fields: Sequence[str] | None = None
+) -> RawPage:
+    return _read_page(connection, list_name, where, page, fields)[0]
 
 
 def _read_page(
-    connection: Connection, of: str, where: Where, page: Page, fields: Sequence[str] | None
+    connection: Connection, list_name: str, where: Where, page: Page, fields: Sequence[str] | None
 ) -> tuple[RawPage, Any]:
     """A page, and what the list has besides its items."""
     chosen = None if fields is None else tuple(fields)
-    listed = _LISTS[of]
+    listed = _LISTS[list_name]
     where = plans.name_map_index(plans.name_flows(connection, where))
     path = plans.access_path(connection, listed.filters, where, page.orders)
     values = filters.values_of(where) | page.values
     parts: list[str] = []
     last: Sequence[Any] = ()
-    left, following, besides = page.limit, None, None
-    for number, statement in enumerate(_page_statements(of, filters.form_of(where), path, page.form, chosen)):
-        values |= {"left": left, "more": left + 1, "last": max(0, left - 1)}
+    remaining, following, besides = page.limit, None, None
+    for number, statement in enumerate(_page_statements(list_name, filters.form_of(where), path, page.form, chosen)):
+        values |= {"remaining": remaining, "limit_plus_one": remaining + 1, "last": max(0, remaining - 1)}
         # Each statement reads a part of the page, and takes some of the values.
         (row,) = statement.rows(connection, {name: values[name] for name in statement.names})
         items, count, other, *keys = row
@@ -346,18 +348,18 @@ def _read_page(
             besides = other
         if items:
             parts.append(items)
-        if left and count >= left:
+        if remaining and count >= remaining:
             last = keys
-        if count > left:
+        if count > remaining:
             following = page.cursor(last)
             break
-        left -= count
+        remaining -= count
     return RawPage(Raw(f"[{','.join(parts)}]".encode()), following), besides
 
 
 @lru_cache(STATEMENTS_MOST)
 def _page_statements(
-    of: str, where: Form, path: AccessPath, page: PageForm, fields: tuple[str, ...] | None
+    list_name: str, where: Form, path: AccessPath, page: PageForm, fields: tuple[str, ...] | None
 ) -> list[Prepared]:
     """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form.
 
@@ -365,18 +367,18 @@ def _page_statements(
     text of the items, how many there are with one more than was asked for. A row for each item costs more: Python's
     SQLite gives other threads their turn at every row, and PostgreSQL's driver unpacks every one.
     """
-    listed = _LISTS[of]
-    columns = {one.name: by_no_index(one.column) for one in listed.filters if one.name in path.aside}
+    listed = _LISTS[list_name]
+    columns = {filter_.name: by_no_index(filter_.column) for filter_ in listed.filters if filter_.name in path.aside}
     members = (
         listed.members if fields is None else {name: listed.members[name] for name in listed.members if name in fields}
     )
-    asked = dict(filters.placeholders(where))
+    values = dict(filters.placeholders(where))
     if path.leading is None:
         ranges = (page.by_no_index if path.order_aside else page).ranges()
     else:
-        (leading,) = (one for one in listed.filters if one.name == path.leading)
-        ranges = [page.led_by(leading.column, filters.only(asked.pop(path.leading)))]
-    conditions = filters.clauses(asked, listed.filters, columns)
+        (leading,) = (filter_ for filter_ in listed.filters if filter_.name == path.leading)
+        ranges = [page.led_by(leading.column, filters.only(values.pop(path.leading)))]
+    conditions = filters.clauses(values, listed.filters, columns)
     if path.by_task_slug:
         task_slugs = select(plans.task_slugs_of_flow_run().c.task_slug)
         conditions.append(any_in(_task_run.c.task_slug, task_slugs.scalar_subquery()))
@@ -415,12 +417,12 @@ class _RangeOfRows(NamedTuple):
 def _one_row(range_: _RangeOfRows, besides: ColumnElement[Any], limit: int | None) -> Prepared:
     numbers: list[ColumnElement[int]]
     if limit is None:
-        numbers = [placeholder(name, Integer()) for name in ("left", "more", "last")]
+        numbers = [placeholder(name, Integer()) for name in ("remaining", "limit_plus_one", "last")]
     else:  # constants, since a plan for any number would not count on a small one
         numbers = [literal_column(str(number), Integer) for number in (limit, limit + 1, limit - 1)]
-    left, more, last = numbers
-    page = range_.first(more).cte("page")
-    shown = select(page.c.item).limit(left).subquery("shown")
+    remaining, limit_plus_one, last = numbers
+    page = range_.first(limit_plus_one).cte("page")
+    shown = select(page.c.item).limit(remaining).subquery("shown")
     _, *keys = page.c
     return Prepared(
         select(

@@ -1,0 +1,64 @@
+"""Holds names to be nouns and verbs of the field: pronouns and participles may only become fewer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.contract.names import ROOT, WORDS, bound_names, names_by_package
+
+MOST = {
+    "taskruns": 24,
+    "taskruns.cli": 58,
+    "taskruns.recording": 25,
+    "taskruns.results": 8,
+    "taskruns_service": 0,
+    "taskruns_service.api": 0,
+    "taskruns_service.commands": 0,
+    "taskruns_service.domain": 21,
+    "taskruns_service.prefect1": 246,
+    "taskruns_service.queries": 0,
+    "taskruns_service.schemas": 4,
+    "taskruns_service.server": 0,
+    "taskruns_service.storage": 33,
+}
+"""How many there may be in each package. Lower the number where you say a noun instead; there is never one more."""
+PACKAGES = names_by_package()
+
+
+def test_every_package_has_a_bound() -> None:
+    assert MOST.keys() == PACKAGES.keys()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_names_are_nouns_and_verbs(package: str) -> None:
+    places = [
+        f"{name.file.relative_to(ROOT)}:{name.line} {name.text}" for name in PACKAGES[package] if name.says_no_noun
+    ]
+    assert len(places) <= MOST[package], "\n".join(places)
+
+
+def test_every_way_to_bind_a_name_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        """
+import json as one
+class given: ...
+async def sent(here, *made, found=1, **asked): ...
+told: int = 0
+for kept in (lambda taken: taken, [what for what in ""]):
+    kept.how = 1
+match kept:
+    case [1, *of]: ...
+    case {"a": 1, **left}: ...
+    case more: ...
+try: ...
+except Exception as some: ...
+"""
+    )
+    assert {name.text for name in bound_names(file) if name.says_no_noun} == WORDS
+
+
+def test_a_word_with_other_words_is_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text("made_at = one_row = how_many = somebody = 1\n_one = given_ = 2\n")
+    assert [name.text for name in bound_names(file) if name.says_no_noun] == ["_one", "given_"]
