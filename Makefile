@@ -42,7 +42,7 @@ serve: $(RUN) ## Start the service: make serve ARGS="--port 4300"
 migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
-test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate"
+test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate", or ARGS="-m 'not slow'"
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup -m "not attack" $(ARGS)
 
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"

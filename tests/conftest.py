@@ -1,6 +1,7 @@
 """The fixtures that every folder of tests may use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,9 +10,34 @@ from sqlalchemy import Engine, event
 from tests import portable
 from tests.postgres import PostgresServer, running_postgres
 
+TESTS = Path(__file__).parent
+SLOW = (
+    *("faults", "prefect1", "security"),
+    *("api/test_backup.py", "api/test_damage.py", "api/test_file_locks.py", "api/test_logs.py", "api/test_overload.py"),
+    *("api/test_replicas.py", "api/test_rolling_updates.py", "api/test_scenario.py", "api/test_serving.py"),
+    *("api/test_standbys.py", "api/test_stopping.py", "api/test_supervision.py"),
+    *("client/cli/test_terminal.py", "client/cli/test_waiting.py", "client/cli/test_watch.py"),
+    *("client/recording/test_executors.py", "client/recording/test_leftovers.py", "client/recording/test_lines.py"),
+    *("client/recording/test_outbox.py", "client/recording/test_programs.py", "client/recording/test_stopping.py"),
+    *("client/results/test_bounds.py", "client/results/test_extras.py", "client/results/test_storages.py"),
+    *("client/results/test_trust.py", "client/test_notebooks.py"),
+    *("contract/test_document_linters.py", "contract/test_example_types.py", "contract/test_installed_client.py"),
+    *("contract/test_schemathesis.py", "contract/test_typescript.py", "contract/test_typing_along.py"),
+    *("store/test_imports.py", "store/test_large_flow_runs.py", "store/test_races.py"),
+)
+"""The folders and files whose tests are marked as slow: they start processes or browsers, or fill large tables."""
+
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests as slow by where they are."""
+    slow = [TESTS / name for name in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs tests on both databases, and those that write with two processes that do so as well."""
     chosen = any(mark.args[0] == "database_kind" for mark in metafunc.definition.iter_markers("parametrize"))
     if "database_kind" in metafunc.fixturenames and not chosen:
-        kinds = [*KINDS, REPLICAS] if "writer" in metafunc.fixturenames else KINDS
+        replicas = pytest.param(REPLICAS, marks=pytest.mark.slow)
+        kinds = [*KINDS, replicas] if "writer" in metafunc.fixturenames else KINDS
         metafunc.parametrize("database_kind", kinds, indirect=True)
 
 

@@ -235,6 +235,7 @@ MIDDLE = {
 """The values of the sort keys of a row in the middle."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", LISTS)
 async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, of: str) -> None:
     """For a page of 100 less than a quarter of a large table is read, or of an index, and no more is sorted.
@@ -272,6 +273,7 @@ async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, 
         assert await database.read(judge) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["", "-"])
 @pytest.mark.parametrize("of", MIDDLE)
 async def test_page_in_the_middle_does_not_read_what_is_before(
