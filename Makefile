@@ -25,13 +25,15 @@ INSTALL_LOCK  := $(PIP_INSTALL) --require-hashes --requirement
 # The build back end comes from the lock as well, so that nothing unpinned is fetched.
 INSTALL_LOCAL := $(PIP_INSTALL) --no-build-isolation --editable
 
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
 OURS    := --python-version 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve migrate test attacks lint format types openapi client bench bench-full lock clean
+.PHONY: help serve migrate test coverage attacks lint format types openapi client bench bench-full lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +45,10 @@ migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
 test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate", or ARGS="-m 'not slow'"
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup -m "not attack" $(ARGS)
+	$(PYTEST) -m "not attack" $(ARGS)
+
+coverage: $(DEV) ## Print what the tests of the service's modules and of the store cover
+	$(PYTEST) tests/unit tests/store --cov --cov-report term $(ARGS)
 
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
@@ -82,7 +87,7 @@ lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
 	$(COMPILE) --python-version 3.9 $(ARGS) --output-file requirements/prefect1.lock --group prefect1
 
 clean: ## Remove everything that make can build again
-	rm -rf $(VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
+	rm -rf $(VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
 	find service client tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
