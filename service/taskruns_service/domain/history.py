@@ -100,9 +100,9 @@ class History:
         self._began[place : place + len(runs) - 1] = began
 
 
-def _decides_alike(one: Run, other: Run) -> bool:
+def _decides_alike(run: Run, other: Run) -> bool:
     """Whether two runs go on alike with the same states."""
-    return one.state_id == other.state_id and (one.run_count > 0) == (other.run_count > 0)
+    return run.state_id == other.state_id and (run.run_count > 0) == (other.run_count > 0)
 
 
 def _order(past_state: PastState) -> tuple[datetime, int, UUID]:
@@ -172,5 +172,5 @@ def may_follow(current: StateType, proposed: StateType) -> bool:
     return current not in FINISHED or proposed in FINISHED or current in MAY_RUN_AGAIN
 
 
-def _earliest(one: datetime | None, other: datetime) -> datetime:
-    return other if one is None else min(one, other)
+def _earliest(moment: datetime | None, other: datetime) -> datetime:
+    return other if moment is None else min(moment, other)

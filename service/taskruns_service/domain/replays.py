@@ -97,9 +97,9 @@ def _differences(run: KeptRun, expected: Run) -> Iterator[str]:
     if run.state != StateType.Mapped:  # whose times are those of its children
         names += ["start_time", "end_time", "duration", "queue_time"]
     for name in names:
-        kept, made = getattr(run, name), getattr(expected, name)
-        if kept != made:
-            yield f"its {name} is {_shown(kept)}, and its history makes {_shown(made)}"
+        stored, replayed = getattr(run, name), getattr(expected, name)
+        if stored != replayed:
+            yield f"its {name} is {_shown(stored)}, and its history makes {_shown(replayed)}"
 
 
 def _problems_of_versions(replay: Replay, history: Sequence[KeptState], changes: int) -> Iterator[str]:

@@ -29,9 +29,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         """When a state that waits, such as Scheduled or Retrying, is due; None where the details say nothing of it."""
         if not self.details:
             return None
-        given = self.details.get("start_time")
+        text = self.details.get("start_time")
         try:
-            due = datetime.fromisoformat(given) if isinstance(given, str) else None
+            due = datetime.fromisoformat(text) if isinstance(text, str) else None
             return due and (due if due.tzinfo else due.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             return None

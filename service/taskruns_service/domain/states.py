@@ -79,12 +79,12 @@ _PARENTS = {info.type: info.parent for info in STATE_TYPES}
 def descendants(type_: StateType) -> frozenset[StateType]:
     """A type and all that it generalises: `Failed` has `TimedOut`, `TriggerFailed` and `ValidationFailed`."""
 
-    def ancestors(one: StateType | None) -> Iterable[StateType]:
-        while one is not None:
-            yield one
-            one = _PARENTS[one]
+    def ancestors(state: StateType | None) -> Iterable[StateType]:
+        while state is not None:
+            yield state
+            state = _PARENTS[state]
 
-    return frozenset(one for one in StateType if type_ in ancestors(one))
+    return frozenset(state for state in StateType if type_ in ancestors(state))
 
 
 GROUPS: dict[StateGroup, frozenset[StateType]] = {

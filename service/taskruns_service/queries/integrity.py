@@ -148,7 +148,7 @@ def _check_rows(connection: Connection, ids: list[UUID], totals: _Totals) -> lis
         problem = f"several task runs have the natural key {slug} {map_index}"
         findings.append(Finding(f"flow run {flow_run_id}", problem))
     for drift in maps.check(connection, ids):
-        findings.append(Finding(drift.what, f"counted {drift.counted}, kept {drift.kept}"))
+        findings.append(Finding(drift.subject, f"counted {drift.counted}, kept {drift.stored}"))
     for statement in (_numbers_of_several_states(ids), _numbers_of_several_runs(ids)):
         for flow_run_id, sequence in connection.execute(statement):
             findings.append(Finding(f"flow run {flow_run_id}", f"the sequence {sequence} was given several times"))
@@ -274,7 +274,7 @@ def _among(column: ColumnElement[Any], ids: Iterable[UUID]) -> ColumnElement[boo
 
 def _find_drifts(connection: Connection) -> list[Finding]:
     return [
-        Finding(f"tally {drift.what}", f"counted {drift.counted}, kept {drift.kept}")
+        Finding(f"tally {drift.subject}", f"counted {drift.counted}, kept {drift.stored}")
         for drift in tally.check(connection)
     ]
 

@@ -81,7 +81,7 @@ class Database:
         self._quick_seconds = quick_seconds
         self._deadlines = Deadlines()
         self._traits = dialects.capabilities(writer.url)
-        self._renewals = [dialects.Renewal(one) for one in (readers, writer) if self._traits.is_async]
+        self._renewals = [dialects.Renewal(engine) for engine in (readers, writer) if self._traits.is_async]
         self._attempts = Attempts(writer.url, attempts, self.renew)
         liveness = Liveness(writer, self._renewals, patience.connect, self._attempts.note)
         self._wait_until_lost = liveness.wait_until_lost if self._traits.is_async else None
@@ -184,13 +184,13 @@ class Database:
     async def note_position(self) -> None:
         """Notes how far the primary's log is, now and from now on after each change."""
         try:
-            found = await self.read_back(dialects.position)
+            position = await self.read_back(dialects.position)
         except (ServiceError, ClientGone, *dialects.DATABASE_ERRORS):
             # Nobody knows where the change is: until that can be told, only the primary knows enough.
             self.position = dialects.END_OF_LOG
         else:
             known = self.position
-            self.position = found if known in (None, dialects.END_OF_LOG) else max(found, known)
+            self.position = position if known in (None, dialects.END_OF_LOG) else max(position, known)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator["Session"]:

@@ -159,10 +159,10 @@ def check(connection: Connection, flow_run_ids: Sequence[UUID]) -> list[Drift]:
         .order_by(counted.c.id)
     )
     return [
-        Drift(f"{name} of the children of task run {identifier}", made, kept)
+        Drift(f"{name} of the children of task run {identifier}", actual, stored)
         for identifier, *values in connection.execute(statement)
-        for name, made, kept in zip(names, values[:3], values[3:], strict=True)
-        if made != kept
+        for name, actual, stored in zip(names, values[:3], values[3:], strict=True)
+        if actual != stored
     ]
 
 

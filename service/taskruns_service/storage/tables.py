@@ -43,7 +43,7 @@ def _run_columns() -> list[Column]:  # type: ignore[type-arg]
     ]
 
 
-def _made() -> list[Column]:  # type: ignore[type-arg]
+def _creation_columns() -> list[Column]:  # type: ignore[type-arg]
     return [Column("created", Timestamp, nullable=False), Column("updated", Timestamp, nullable=False)]
 
 
@@ -73,7 +73,7 @@ tenant = Table(
     Column("id", Id, primary_key=True),
     Column("name", Name, nullable=False),
     Column("slug", Name, nullable=False),
-    *_made(),
+    *_creation_columns(),
     UniqueConstraint("slug", name="uq_tenant_slug"),
 )
 
@@ -85,7 +85,7 @@ project = Table(
     # Flows name their project, so the name is unique, whatever the tenant.
     Column("name", Name, nullable=False),
     Column("description", Text),
-    *_made(),
+    *_creation_columns(),
     UniqueConstraint("name", name="uq_project_name"),
 )
 
@@ -98,7 +98,7 @@ flow_group = Table(
     Column("settings", Json, nullable=False),
     Column("run_config", Json),
     Column("default_parameters", Json),
-    *_made(),
+    *_creation_columns(),
 )
 
 flow = Table(
@@ -304,7 +304,7 @@ task_run_artifact = Table(
     Column("task_run_id", Id, nullable=False),
     Column("kind", Name, nullable=False),
     Column("data", Json),
-    *_made(),
+    *_creation_columns(),
     # What one task run made for people to look at.
     Index("ix_task_run_artifact_task_run", "task_run_id", "id"),
 )
@@ -319,7 +319,7 @@ agent = Table(
     Column("core_version", Name),
     Column("labels", JsonSet, nullable=False),
     Column("last_queried", Timestamp),
-    *_made(),
+    *_creation_columns(),
 )
 
 api_key = Table(

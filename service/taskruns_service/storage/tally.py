@@ -72,9 +72,9 @@ def record(writes: Writes, deltas: Mapping[Cell, int]) -> None:
 
 def fold(connection: Connection) -> int:
     """Moves appended changes into the tally; how many there were. Counts are the same before, meanwhile and after."""
-    some = select(_delta.c.id).order_by(_delta.c.id).limit(FOLD_ROWS).with_for_update(skip_locked=True)
+    oldest = select(_delta.c.id).order_by(_delta.c.id).limit(FOLD_ROWS).with_for_update(skip_locked=True)
     gone = connection.execute(
-        delete(_delta).where(_delta.c.id.in_(some)).returning(*(_delta.c[name] for name in (*Cell._fields, "count")))
+        delete(_delta).where(_delta.c.id.in_(oldest)).returning(*(_delta.c[name] for name in (*Cell._fields, "count")))
     ).all()
     for rows in dialects.batches(dialects.aside(connection, _folded, gone)):
         _add(connection, rows)
@@ -112,18 +112,18 @@ cells = _cells()
 class Drift(NamedTuple):
     """What is kept and is not what counting gives."""
 
-    what: str
+    subject: str
     counted: Any
-    kept: Any
+    stored: Any
 
 
 def check(connection: Connection) -> list[Drift]:
     """Counts every task run again and gives every difference from the tally; the database compares in one statement."""
     key = [_task_run.c[name] for name in Cell._fields]
-    counted = select(*key, func.count().label("counted"), literal(0, BigInteger).label("kept")).group_by(*key)
-    kept = select(*(cells.c[name] for name in Cell._fields), literal(0, BigInteger), cells.c["count"])
-    both = union_all(counted, kept).subquery("both")
+    counted = select(*key, func.count().label("counted"), literal(0, BigInteger).label("stored")).group_by(*key)
+    stored = select(*(cells.c[name] for name in Cell._fields), literal(0, BigInteger), cells.c["count"])
+    both = union_all(counted, stored).subquery("both")
     cell = [both.c[name] for name in Cell._fields]
-    sums = func.sum(both.c.counted), func.sum(both.c.kept)
+    sums = func.sum(both.c.counted), func.sum(both.c.stored)
     rows = connection.execute(select(*cell, *sums).group_by(*cell).having(sums[0] != sums[1]).order_by(*cell))
-    return [Drift(" ".join(map(str, cell)), int(counted), int(kept)) for *cell, counted, kept in rows]
+    return [Drift(" ".join(map(str, cell)), int(counted), int(stored)) for *cell, counted, stored in rows]

@@ -53,14 +53,14 @@ class Submission:
         self.weight = sum(self.weights)
         self.is_small = self.weight <= SMALL_WEIGHT  # so that others need not wait long for it
         self.outcomes: list[Any] = [None] * len(items)
-        self._left = len(items)
+        self._unsettled = len(items)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def settle(self, index: int, outcome: Any) -> None:
         """Keeps the outcome of one item; the last one wakes the caller."""
         self.outcomes[index] = outcome
-        self._left -= 1
-        if self._left == 0 and not self.done.done():
+        self._unsettled -= 1
+        if self._unsettled == 0 and not self.done.done():
             self.done.set_result(None)
 
 

@@ -141,10 +141,10 @@ def _several_hosts(url: re.Match[str]) -> URL:
 
 def prefer_standbys(url: URL) -> URL:
     """The same hosts, but to read: a standby, if there is one that answers, and otherwise whatever there is."""
-    asked = dict(url.query)
-    if asked.get("target_session_attrs") in (None, "read-write"):
-        asked["target_session_attrs"] = "prefer-standby"
-    return url.set(query=asked)
+    query = dict(url.query)
+    if query.get("target_session_attrs") in (None, "read-write"):
+        query["target_session_attrs"] = "prefer-standby"
+    return url.set(query=query)
 
 
 def file_url(path: Path) -> str:
@@ -152,14 +152,14 @@ def file_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def capabilities(of: URL | Connection) -> Capabilities:
+def capabilities(database: URL | Connection) -> Capabilities:
     """The traits of the database that a URL or a connection leads to."""
-    return _TRAITS[of.get_backend_name() if isinstance(of, URL) else of.dialect.name]
+    return _TRAITS[database.get_backend_name() if isinstance(database, URL) else database.dialect.name]
 
 
 def refuse_old(connection: Connection) -> None:
     """Raises ConfigurationError when the database is older than the service can use."""
-    found, needed = connection.dialect.server_version_info or (), capabilities(connection)
-    if found < needed.oldest:
-        versions = [".".join(map(str, version)) for version in (found, needed.oldest)]
+    actual, needed = connection.dialect.server_version_info or (), capabilities(connection)
+    if actual < needed.oldest:
+        versions = [".".join(map(str, version)) for version in (actual, needed.oldest)]
         raise ConfigurationError(f"This is {needed.name} {versions[0]}. The service needs {versions[1]} or newer.")

@@ -121,8 +121,10 @@ async def _connect(
     choices = ("standby", "any") if target_session_attrs == "prefer-standby" else (target_session_attrs,)
     for attributes in choices:
         attempts = [
-            asyncio.create_task(asyncpg.connect(host=one, port=its_port, target_session_attrs=attributes, **common))
-            for one, its_port in zip(host, port, strict=True)
+            asyncio.create_task(
+                asyncpg.connect(host=its_host, port=its_port, target_session_attrs=attributes, **common)
+            )
+            for its_host, its_port in zip(host, port, strict=True)
         ]
         try:
             return await _first_made(attempts)
@@ -144,9 +146,9 @@ async def _first_made(attempts: Sequence[asyncio.Task[asyncpg.Connection]]) -> a
     finally:
         for task in attempts:
             task.cancel()
-        for made in await asyncio.gather(*attempts, return_exceptions=True):
-            if isinstance(made, asyncpg.Connection) and made is not chosen:
-                made.terminate()
+        for outcome in await asyncio.gather(*attempts, return_exceptions=True):
+            if isinstance(outcome, asyncpg.Connection) and outcome is not chosen:
+                outcome.terminate()
     raise _most_telling([error for task in attempts if (error := task.exception()) is not None])
 
 
@@ -171,7 +173,7 @@ async def find_silent(
         raise
     except _CONNECTION_ERRORS:
         return []  # it is there, and says why it takes no connection
-    by_process = {one.get_server_pid(): one for one in waiting}
+    by_process = {connection.get_server_pid(): connection for connection in waiting}
     values = (list(by_process), APPLICATION_NAME, seconds)
     try:
         rows = await connection.fetch(_WAITING_FOR_CLIENTS, *values, timeout=seconds)
@@ -253,8 +255,8 @@ END_OF_LOG = 2**63 - 1
 
 def position(connection: Connection) -> int:
     """Up to where the primary has written its log (bytes): all that is committed is before it."""
-    found = connection.exec_driver_sql("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
-    return int(found.scalar_one())
+    cursor = connection.exec_driver_sql("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+    return int(cursor.scalar_one())
 
 
 def has_replayed(connection: Connection, position: int) -> bool:
@@ -263,8 +265,8 @@ def has_replayed(connection: Connection, position: int) -> bool:
     A statement of its own, before the question: within one, what is seen may be older than the position that is read.
     A server that was never a standby has replayed nothing; on one that was promoted the position stands still.
     """
-    asked = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= $1"
-    return bool(connection.exec_driver_sql(asked, (position,)).scalar_one())
+    statement = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= $1"
+    return bool(connection.exec_driver_sql(statement, (position,)).scalar_one())
 
 
 def takes_writes(connection: Connection) -> bool:

@@ -64,10 +64,10 @@ def aside(connection: Connection, function: Callable[..., T], *arguments: Any) -
     return result
 
 
-def _send(connection: Connection, how: str, sql: str, values: Sequence[Any]) -> Any:
+def _send(connection: Connection, mode: str, sql: str, values: Sequence[Any]) -> Any:
     for hear in connection.engine.dispatch.before_cursor_execute:
-        hear(connection, None, sql, values, None, how == "execute_many")
-    return _WAYS[connection.dialect.name, how](connection, connection.connection.driver_connection, sql, values)
+        hear(connection, None, sql, values, None, mode == "execute_many")
+    return _WAYS[connection.dialect.name, mode](connection, connection.connection.driver_connection, sql, values)
 
 
 def _of_asyncpg(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., Any]:

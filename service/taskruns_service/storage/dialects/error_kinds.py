@@ -87,7 +87,7 @@ def error_kind(error: BaseException) -> ErrorKind:
     if isinstance(original, sqlite3.Error):
         return _trouble_of_sqlite(original)
     state = sqlstate(error)
-    known = next((found for length in _LENGTHS if (found := _TROUBLES.get(state[:length]))), None)
+    known = next((kind for length in _LENGTHS if (kind := _TROUBLES.get(state[:length]))), None)
     if known is not None:
         return known
     if not isinstance(error, DBAPIError) or error.connection_invalidated:
@@ -157,7 +157,7 @@ def explanation(error: BaseException) -> str:
     if isinstance(original, sqlite3.Error):
         return _EXPLANATIONS_OF_SQLITE.get(_code_of_sqlite(original), NO_ANSWER)
     state = sqlstate(error)
-    return next((found for length in _LENGTHS if (found := _EXPLANATIONS.get(state[:length]))), NO_ANSWER)
+    return next((text for length in _LENGTHS if (text := _EXPLANATIONS.get(state[:length]))), NO_ANSWER)
 
 
 def is_too_large(error: BaseException) -> bool:

@@ -53,10 +53,10 @@ def _damage(connection: sqlite3.Connection, check: str) -> str | None:
 
     `integrity_check` compares indexes with their tables as well, which takes some ten times as long as `quick_check`.
     """
-    found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({COMPLAINTS})")]
-    if found == ["ok"]:
+    complaints = [str(row[0]) for row in connection.execute(f"PRAGMA {check}({COMPLAINTS})")]
+    if complaints == ["ok"]:
         return None
-    return "; ".join(line.strip() for text in found for line in text.splitlines() if line.strip())[:500] + "."
+    return "; ".join(line.strip() for text in complaints for line in text.splitlines() if line.strip())[:500] + "."
 
 
 def damage_of(url: URL, error: BaseException) -> str | None:

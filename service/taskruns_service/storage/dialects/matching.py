@@ -277,7 +277,7 @@ def _has_keys(value: Any, keys: set[str]) -> set[str]:
 
 _JSON_MATCHES: dict[str, Callable[[Deadline, Any, Any], bool]] = {
     "equal": _equal,
-    "equal_to_one": lambda deadline, value, values: any(_equal(deadline, value, one) for one in values),
+    "equal_to_one": lambda deadline, value, values: any(_equal(deadline, value, wanted) for wanted in values),
     "contains": _contains,
     "contained_in": lambda deadline, value, wanted: _contains(deadline, wanted, value),
     "has_key": lambda _, value, key: bool(_has_keys(value, {key})),

@@ -85,8 +85,8 @@ def check_values(names: frozenset[str], values: Mapping[str, Any]) -> None:
     if values.keys() != names:
         faults = [f"{name} is missing" for name in sorted(names - values.keys())]
         faults += [f"{name} is none of them" for name in sorted(values.keys() - names)]
-        taken = ", ".join(sorted(names)) or "(none)"
-        raise TypeError(f"The statement takes the values {taken}: {', '.join(faults)}.")
+        expected = ", ".join(sorted(names)) or "(none)"
+        raise TypeError(f"The statement takes the values {expected}: {', '.join(faults)}.")
 
 
 Target = Dialect

@@ -168,9 +168,9 @@ def _text(dialect: Dialect, form: _Form) -> str:
 def _together(connection: Connection, changes: Sequence[_Change]) -> Sequence[driver.Row]:
     """One statement of arrays for all: a statement for each waits for the server, and then for its turn, each time."""
     rows: Sequence[driver.Row] = ()
-    for some in _apart(changes):
-        text = _joined(connection.dialect, tuple(change.form for change in some))
-        columns = [column for one in some for column in _arrays(connection, one)]
+    for batch in _apart(changes):
+        text = _joined(connection.dialect, tuple(change.form for change in batch))
+        columns = [column for change in batch for column in _arrays(connection, change)]
         rows = driver.fetch(connection, text, columns)
     return rows
 
@@ -196,14 +196,14 @@ def _has_moments(table: Table, name: str) -> bool:
 
 def _apart(changes: Sequence[_Change]) -> Iterator[list[_Change]]:
     """Changes in their order, so many at a time that no table is changed twice at a time: that has no order."""
-    some: list[_Change] = []
+    batch: list[_Change] = []
     for change in changes:
-        if any(change.table is other.table for other in some):
-            yield some
-            some = []
-        some.append(change)
-    if some:
-        yield some
+        if any(change.table is other.table for other in batch):
+            yield batch
+            batch = []
+        batch.append(change)
+    if batch:
+        yield batch
 
 
 @lru_cache
@@ -212,7 +212,7 @@ def _joined(dialect: Dialect, forms: tuple[_Form, ...]) -> str:
     *first, last = (_of_arrays(dialect, form, numbers) for form in forms)
     if not first:
         return last
-    return f"WITH {', '.join(f'change_{place} AS ({one})' for place, one in enumerate(first))} {last}"
+    return f"WITH {', '.join(f'change_{place} AS ({change})' for place, change in enumerate(first))} {last}"
 
 
 def _of_arrays(dialect: Dialect, form: _Form, numbers: Iterator[int]) -> str:
@@ -235,8 +235,8 @@ def _of_arrays(dialect: Dialect, form: _Form, numbers: Iterator[int]) -> str:
         return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {rows}"
     *changed, _ = (f"{column} = {value}" for column, value in zip(columns, values, strict=True))
     # The second condition leaves the planner no choice: by the first alone it reads a table that it takes for small.
-    found = f"{table.name}.id = new.id AND {table.name}.id = ANY ({arrays[-1]})"
-    return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {found}"
+    condition = f"{table.name}.id = new.id AND {table.name}.id = ANY ({arrays[-1]})"
+    return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {condition}"
 
 
 @lru_cache

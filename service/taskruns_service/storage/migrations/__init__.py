@@ -29,10 +29,10 @@ def config(connection: Connection | None = None) -> "Config":
     """Alembic's configuration, for a connection whose transaction is already begun."""
     from alembic.config import Config
 
-    made = Config()
-    made.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    made.attributes["connection"] = connection
-    return made
+    alembic_config = Config()
+    alembic_config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    alembic_config.attributes["connection"] = connection
+    return alembic_config
 
 
 def head() -> str:
