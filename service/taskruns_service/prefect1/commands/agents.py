@@ -27,14 +27,14 @@ def register_agent(
     labels: Sequence[str],
 ) -> UUID:
     """Makes an agent, or finds the one that is all this, and gives its id."""
-    given = {"tenant_id": tenant_id, "type": kind, "name": name, "core_version": core_version}
+    members = {"tenant_id": tenant_id, "type": kind, "name": name, "core_version": core_version}
     labels = sorted(set(labels))
-    same = [_agent.c[column].is_not_distinct_from(value) for column, value in given.items()]
+    same = [_agent.c[column].is_not_distinct_from(value) for column, value in members.items()]
     for row in connection.execute(select(_agent.c.id, _agent.c.labels).where(*same).order_by(_agent.c.created)):
         if row.labels == labels:
             return UUID(str(row.id))
     now, identifier = datetime.now(UTC), new_id()
-    connection.execute(_agent.insert(), {"id": identifier, "labels": labels, "created": now, "updated": now, **given})
+    connection.execute(_agent.insert(), {"id": identifier, "labels": labels, "created": now, "updated": now, **members})
     return identifier
 
 

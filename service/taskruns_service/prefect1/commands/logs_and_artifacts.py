@@ -46,16 +46,16 @@ def write_logs(connection: Connection, rows: Sequence[Row]) -> None:
     named = list({row["flow_run_id"] for row in rows})
     known = set(connection.scalars(_known_flow_runs, {"ids": named}))
     insert = insert_for(connection, _log).on_conflict_do_nothing()
-    for some in batches([row for row in rows if row["flow_run_id"] in known]):
-        connection.execute(insert, some)
+    for batch in batches([row for row in rows if row["flow_run_id"] in known]):
+        connection.execute(insert, batch)
 
 
 def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: Any) -> UUID:
     """Keeps an artifact of a task run and gives its id; the same one is kept once. Raises InvalidRequest."""
-    made = connection.scalar(select(_task_run.c.created).where(_task_run.c.id == task_run_id))
-    if made is None:
+    created = connection.scalar(select(_task_run.c.created).where(_task_run.c.id == task_run_id))
+    if created is None:
         raise InvalidRequest(f"Task run {task_run_id} not found")
-    identifier = id_of(made, msgspec.json.encode([task_run_id, kind, data]))
+    identifier = id_of(created, msgspec.json.encode([task_run_id, kind, data]))
     now = datetime.now(UTC)
     row = {"id": identifier, "task_run_id": task_run_id, "kind": kind, "data": data, "created": now, "updated": now}
     connection.execute(insert_for(connection, _artifact).on_conflict_do_nothing(), row)

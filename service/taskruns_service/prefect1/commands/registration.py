@@ -36,7 +36,7 @@ _FLOW = (
 
 def create_tenant(connection: Connection, name: str, slug: str) -> UUID:
     """Makes a tenant and gives its id; raises InvalidRequest if there is one."""
-    row = {"name": _named(name, "The tenant"), "slug": _named(slug, "The slug"), **_made()}
+    row = {"name": _named(name, "The tenant"), "slug": _named(slug, "The slug"), **_creation_times()}
     return _insert_new(connection, tables.tenant, row)
 
 
@@ -44,7 +44,7 @@ def create_project(connection: Connection, tenant_id: UUID, name: str, descripti
     """Makes a project and gives its id; raises InvalidRequest if there is one, or no such tenant."""
     if connection.execute(select(tables.tenant.c.id).where(tables.tenant.c.id == tenant_id)).first() is None:
         raise InvalidRequest(f"There is no tenant {tenant_id}.")
-    row = {"tenant_id": tenant_id, "name": _named(name, "The project"), "description": description, **_made()}
+    row = {"tenant_id": tenant_id, "name": _named(name, "The project"), "description": description, **_creation_times()}
     return _insert_new(connection, tables.project, row)
 
 
@@ -72,9 +72,9 @@ def create_flow(connection: Connection, new: NewFlow) -> UUID:
     if newest is not None and _is_again(connection, new, newest):
         return UUID(str(newest.id))
 
-    made = datetime.now(UTC)
+    now = datetime.now(UTC)
     identifier = new_id()
-    group = new_group(identifier, made)
+    group = new_group(identifier, now)
     if newest is not None:
         group = {"id": newest.flow_group_id, "name": newest.version_group_id}
     elif new.version_group_id is not None:
@@ -89,7 +89,7 @@ def create_flow(connection: Connection, new: NewFlow) -> UUID:
         "name": name,
         "version": (connection.scalar(version) or 0) + 1,
         "archived": False,
-        "created": made,
+        "created": now,
         "version_group_id": group["name"],
         "flow_group_id": group["id"],
         "description": new.description,
@@ -134,16 +134,16 @@ def register_tasks(connection: Connection, flow_id: UUID, tasks: Sequence[NewTas
     if tasks:
         rows = aside(connection, _task_rows, flow, tasks)
         statement = insert_for(connection, _task)
-        kept = {name: statement.excluded[name] for name in rows[0] if name not in ("id", "created")}
-        statement = statement.on_conflict_do_update(index_elements=["flow_id", "slug"], set_=kept)
-        for some in batches(rows):
-            connection.execute(statement, some)
+        values = {name: statement.excluded[name] for name in rows[0] if name not in ("id", "created")}
+        statement = statement.on_conflict_do_update(index_elements=["flow_id", "slug"], set_=values)
+        for batch in batches(rows):
+            connection.execute(statement, batch)
         _merge(connection, flow, "tasks", [task.serialized for task in tasks], slug_of)
     _place(connection, flow_id)
 
 
 def _task_rows(flow: Row[Any], tasks: Iterable[NewTask]) -> list[dict[str, Any]]:
-    made = datetime.now(UTC)
+    now = datetime.now(UTC)
     references = references_of(flow.serialized)
     rows = {
         task.slug: {
@@ -151,7 +151,7 @@ def _task_rows(flow: Row[Any], tasks: Iterable[NewTask]) -> list[dict[str, Any]]
             "flow_id": flow.id,
             "slug": task.slug,
             "name": task.name or task.slug,
-            "created": made,
+            "created": now,
             "type": task.type,
             "description": task.description,
             "tags": sorted(task.tags or ()),
@@ -174,21 +174,21 @@ def register_edges(connection: Connection, flow_id: UUID, edges: Sequence[NewEdg
         known = connection.execute(select(_task.c.slug, _task.c.id).where(_task.c.flow_id == flow_id))
         rows = aside(connection, _edge_rows, flow_id, edges, {row.slug: row.id for row in known})
         statement = insert_for(connection, _edge).on_conflict_do_nothing()
-        for some in batches(rows):
-            connection.execute(statement, some)
+        for batch in batches(rows):
+            connection.execute(statement, batch)
         _merge(connection, flow, "edges", [edge.serialized for edge in edges], edge_of)
     _place(connection, flow_id)
 
 
 def _edge_rows(flow_id: UUID, edges: Iterable[NewEdge], tasks: dict[str, UUID]) -> list[dict[str, Any]]:
-    made = datetime.now(UTC)
+    now = datetime.now(UTC)
     rows = []
     for edge in (new.edge for new in edges):
         ends = {"upstream_task": edge.upstream_task.slug, "downstream_task": edge.downstream_task.slug}
         for end, slug in ends.items():
             if slug not in tasks:
                 raise InvalidRequest(f"An edge has `{slug}` as its {end}, but the flow has no task of this slug.")
-        row = {"id": new_id(), "flow_id": flow_id, "key": edge.key or "", "mapped": bool(edge.mapped), "created": made}
+        row = {"id": new_id(), "flow_id": flow_id, "key": edge.key or "", "mapped": bool(edge.mapped), "created": now}
         rows.append(row | {f"{end}_id": tasks[slug] for end, slug in ends.items()})
     return rows
 
@@ -263,12 +263,12 @@ def _locked(connection: Connection, flow_id: UUID) -> Row[Any]:
     return flow
 
 
-def _named(given: Any, what: str) -> str:
-    if not isinstance(given, str) or not 1 <= len(given) <= NAME_LENGTH:
-        raise InvalidRequest(f"{what} needs a name of 1 to {NAME_LENGTH} characters.")
-    return given
+def _named(value: Any, subject: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= NAME_LENGTH:
+        raise InvalidRequest(f"{subject} needs a name of 1 to {NAME_LENGTH} characters.")
+    return value
 
 
-def _made() -> dict[str, datetime]:
+def _creation_times() -> dict[str, datetime]:
     now = datetime.now(UTC)
     return {"created": now, "updated": now}

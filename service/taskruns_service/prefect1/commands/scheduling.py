@@ -46,7 +46,7 @@ class ScheduleFlowRun(Command[CreatedFlowRun], frozen=True, kw_only=True):
 
 def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun], now: datetime) -> list[Any]:
     outcomes: list[Any] = []
-    made: list[Row[Any]] = []
+    created: list[Row[Any]] = []
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run)
     for item in items:
         try:
@@ -57,27 +57,27 @@ def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun]
             continue
         inserted = connection.execute(insert, row).first()
         if inserted is not None:
-            made.append(inserted)
+            created.append(inserted)
             outcomes.append(CreatedFlowRun(item.id, created=True))
         else:
             same = and_(_flow_run.c.flow_id == flow.id, _flow_run.c.idempotency_key == item.idempotency_key)
             existing = connection.scalars(select(_flow_run.c.id).where(or_(same, _flow_run.c.id == item.id))).one()
             outcomes.append(CreatedFlowRun(existing, created=False))
-    if made:
-        _begin(connection, made, now)
+    if created:
+        _begin(connection, created, now)
     return outcomes
 
 
-def _begin(connection: Connection, made: Iterable[Row[Any]], now: datetime) -> None:
+def _begin(connection: Connection, rows: Iterable[Row[Any]], now: datetime) -> None:
     """Brings new flow runs to Scheduled, and makes their task runs."""
-    flow_runs: dict[UUID, Row[Any]] = {row.id: row for row in made}
+    flow_runs: dict[UUID, Row[Any]] = {row.id: row for row in rows}
     read_tasks = select(_task.c.flow_id, _task.c.slug, _task.c.name).order_by(_task.c.id)
     flow_ids = {row.flow_id for row in flow_runs.values()}
     tasks = connection.execute(read_tasks.where(_task.c.flow_id.in_(flow_ids))).all()
     pairs = [
         (identifier, task) for identifier, row in flow_runs.items() for task in tasks if task.flow_id == row.flow_id
     ]
-    for some in batches(pairs) if pairs else ((),):
+    for batch in batches(pairs) if pairs else ((),):
         # A unit of work for each batch: the event loop does other things while the database writes one.
         unit_of_work = UnitOfWork(connection, now)
         unit_of_work.lock(set(flow_runs))
@@ -88,7 +88,7 @@ def _begin(connection: Connection, made: Iterable[Row[Any]], now: datetime) -> N
                 unit_of_work.record(
                     entry, first_state(identifier, StateType.Scheduled, "Flow run scheduled.", **details)
                 )
-        for identifier, task in some:
+        for identifier, task in batch:
             created = unit_of_work.create((identifier, task.slug, -1), name=None, tags=[], task_name=task.name)
             unit_of_work.record(created, first_state(identifier, StateType.Pending, "Task run created"))
         unit_of_work.write()
@@ -136,7 +136,7 @@ def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]
     labels = item.labels if item.labels is not None else flow.group_labels
     if labels is None:
         labels = _labels_of(run_config) or _labels_of(flow.environment)
-    given = {
+    members = {
         "parameters": parameters,
         "labels": sorted(set(labels)),
         "context": item.context,
@@ -146,7 +146,7 @@ def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]
         "auto_scheduled": False,
     }
     named = {} if item.name is None else {"name": item.name}
-    return new_row(item.id, flow.id, flow.name, now) | given | named
+    return new_row(item.id, flow.id, flow.name, now) | members | named
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

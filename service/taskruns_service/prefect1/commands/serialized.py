@@ -130,9 +130,9 @@ def read_edges(serialized: Iterable[Any]) -> list[NewEdge]:
     return [NewEdge(_read(edge, SerializedEdge, "serialized_edges"), edge) for edge in serialized]
 
 
-def _read(value: Any, of: type[S], name: str) -> S:
+def _read(value: Any, type_: type[S], name: str) -> S:
     try:
-        return msgspec.convert(value, of)
+        return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"`{name}` is not as Prefect 1 writes it: {error}.") from None
 

@@ -48,28 +48,28 @@ def nothing(**columns: TypeEngine[Any]) -> FromClause:
 def tenant_of_flow(key: str) -> Computed:
     """The tenant of the flow whose id is `key`."""
 
-    def of(here: FromClause) -> Column:
+    def column_of(alias: FromClause) -> Column:
         flow = tables.flow.alias()
-        return _tenant(flow).where(flow.c.id == here.c[key]).correlate(here).scalar_subquery()
+        return _tenant(flow).where(flow.c.id == alias.c[key]).correlate(alias).scalar_subquery()
 
-    return of
+    return column_of
 
 
 def tenant_of(table: FromClause, key: str) -> Computed:
     """The tenant of the flow of the run or task whose id is `key`."""
 
-    def of(here: FromClause) -> Column:
+    def column_of(alias: FromClause) -> Column:
         flow, part = tables.flow.alias(), table.alias()
-        found = _tenant(flow).join(part, part.c.flow_id == flow.c.id).where(part.c.id == here.c[key])
-        return found.correlate(here).scalar_subquery()
+        query = _tenant(flow).join(part, part.c.flow_id == flow.c.id).where(part.c.id == alias.c[key])
+        return query.correlate(alias).scalar_subquery()
 
-    return of
+    return column_of
 
 
-def tenant_of_flow_group(here: FromClause) -> Column:
+def tenant_of_flow_group(alias: FromClause) -> Column:
     """The tenant of the flows of a flow group."""
     flow = tables.flow.alias()
-    return _tenant(flow).where(flow.c.flow_group_id == here.c.id).limit(1).correlate(here).scalar_subquery()
+    return _tenant(flow).where(flow.c.flow_group_id == alias.c.id).limit(1).correlate(alias).scalar_subquery()
 
 
 def _tenant(flow: FromClause) -> Select[Any]:
@@ -77,18 +77,18 @@ def _tenant(flow: FromClause) -> Select[Any]:
     return select(project.c.tenant_id).join_from(flow, project, project.c.name == flow.c.project)
 
 
-def project_id(here: FromClause) -> Column:
+def project_id(alias: FromClause) -> Column:
     """The id of a flow's project, which the flow has the name of."""
     project = tables.project.alias()
-    return select(project.c.id).where(project.c.name == here.c.project).correlate(here).scalar_subquery()
+    return select(project.c.id).where(project.c.name == alias.c.project).correlate(alias).scalar_subquery()
 
 
-def settings(here: FromClause) -> Column:
+def settings(alias: FromClause) -> Column:
     """A flow has the settings of its flow group."""
     group = tables.flow_group.alias()
-    return select(group.c.settings).where(group.c.id == here.c.flow_group_id).correlate(here).scalar_subquery()
+    return select(group.c.settings).where(group.c.id == alias.c.flow_group_id).correlate(alias).scalar_subquery()
 
 
-def schedule(here: FromClause) -> Column:
+def schedule(alias: FromClause) -> Column:
     """The schedule that a flow was registered with."""
-    return json_within(here.c.serialized_flow, ["schedule"])
+    return json_within(alias.c.serialized_flow, ["schedule"])

@@ -112,22 +112,22 @@ class Survey:
                 self.patterns.append((operator := _PATTERNS[name].operator, _pattern(operator, value)))
 
 
-def condition(entity: Entity, here: Here, where: Expression) -> ColumnElement[bool]:
+def condition(entity: Entity, alias: Here, where: Expression) -> ColumnElement[bool]:
     """An expression, which was surveyed, as SQL with SQL's rules for null; raises InvalidValue."""
     parts: list[ColumnElement[bool]] = []
     for name, value in where.items():
         if value is None:
             continue
         if name in _CONNECTIVES:
-            inner = [condition(entity, here, one) for one in _listed(value)]
+            inner = [condition(entity, alias, expression) for expression in _listed(value)]
             parts.append(_CONNECTIVES[name](inner))
         elif name in entity.relations:
-            parts.append(_related(entity, here, name, value))
+            parts.append(_related(entity, alias, name, value))
         else:
             field = entity.fields[name]
-            parts += _compared(field.scalar, field.of(here), value)
+            parts += _compared(field.scalar, field.column_of(alias), value)
             if name in entity.implied and value.get("_eq") is not None:
-                parts.append(entity.implied[name](here, _value(field.scalar, value["_eq"])))
+                parts.append(entity.implied[name](alias, _value(field.scalar, value["_eq"])))
     return and_(true(), *parts)
 
 
@@ -139,26 +139,26 @@ _CONNECTIVES: dict[str, Callable[[Sequence[ColumnElement[bool]]], ColumnElement[
 
 
 def _listed(value: Any) -> list[Any]:
-    return [one for one in (value if isinstance(value, list) else [value]) if one is not None]
+    return [item for item in (value if isinstance(value, list) else [value]) if item is not None]
 
 
-def _related(entity: Entity, here: Here, name: str, where: Expression) -> ColumnElement[bool]:
+def _related(entity: Entity, alias: Here, name: str, where: Expression) -> ColumnElement[bool]:
     relation = entity.relations[name]
-    if where and relation.kept.keys() >= where.keys():
-        kept = {relation.kept[field]: comparisons for field, comparisons in where.items()}
-        return condition(entity, here, kept)
+    if where and relation.copies.keys() >= where.keys():
+        copied = {relation.copies[field]: comparisons for field, comparisons in where.items()}
+        return condition(entity, alias, copied)
     target = ENTITIES[relation.target]
     there = target.table.alias()
-    return exists().where(relation.on(here, there), condition(target, there, where)).correlate(here)
+    return exists().where(relation.on(alias, there), condition(target, there, where)).correlate(alias)
 
 
 def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     clauses: list[ColumnElement[bool]] = []
-    for name, given in comparisons.items():
-        if given is None:
+    for name, argument in comparisons.items():
+        if argument is None:
             continue
         comparison = COMPARISONS[scalar][name]
-        value = _values(scalar, comparison, given)
+        value = _values(scalar, comparison, argument)
         if comparison.value == "many" and len(value) > LISTED_MOST:
             listed = any_of(column, literal(value, list_for(column)))
             clauses.append(not_(listed) if comparison.operator == "not_in" else listed)
@@ -174,33 +174,33 @@ def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str,
     return clauses
 
 
-def _values(scalar: str, comparison: Comparison, given: Any) -> Any:
+def _values(scalar: str, comparison: Comparison, operand: Any) -> Any:
     match comparison.value:
         case "many":
-            return [_value(scalar, one) for one in _listed(given)]
+            return [_value(scalar, item) for item in _listed(operand)]
         case "pattern":
-            return _pattern(comparison.operator, _value(scalar, given))
+            return _pattern(comparison.operator, _value(scalar, operand))
         case "json":
-            return _wanted(given)
+            return _wanted(operand)
         case "jsons":
-            return _wanted(_listed(given))
+            return _wanted(_listed(operand))
         case "key":
-            return _key(given)
+            return _key(operand)
         case "keys":
-            return [_key(one) for one in _wanted(given if isinstance(given, list) else [given])]
+            return [_key(item) for item in _wanted(operand if isinstance(operand, list) else [operand])]
         case "boolean":
-            return given
-    value = _value(scalar, given)
+            return operand
+    value = _value(scalar, operand)
     # To SQLAlchemy a bare boolean is a constant, which cannot be less than anything.
     return literal(value, Boolean()) if scalar == "Boolean" else value
 
 
-def _value(scalar: str, given: Any) -> Any:
+def _value(scalar: str, operand: Any) -> Any:
     read, name = _READ[scalar]
     try:
-        return read(given)
+        return read(operand)
     except (ValueError, TypeError, OverflowError, AttributeError):
-        raise InvalidValue(f'invalid input syntax for type {name}: "{_shown(given)}"') from None
+        raise InvalidValue(f'invalid input syntax for type {name}: "{_shown(operand)}"') from None
 
 
 def _shown(value: Any) -> str:
@@ -242,26 +242,26 @@ def _key(value: Any) -> str:
     return _text(value)
 
 
-def _moment(given: str) -> datetime:
-    moment = datetime.fromisoformat(given)
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _text(given: Any) -> str:
-    if not isinstance(given, str) or "\0" in given:
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
         raise ValueError
-    return given
+    return value
 
 
-def _boolean(given: Any) -> bool:
-    if not isinstance(given, bool):
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
         raise TypeError
-    return given
+    return value
 
 
-def _number(given: Any) -> float:
-    number = float(given)
-    if isinstance(given, bool) or not math.isfinite(number):
+def _number(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError
     return number
 
@@ -269,10 +269,10 @@ def _number(given: Any) -> float:
 def _integer(bits: int) -> Callable[[Any], int]:
     """Reads integers of so many bits: a database does not compare a column with any that it could not have."""
 
-    def read(given: Any) -> int:
+    def read(value: Any) -> int:
         # A bigint may be sent as text, since it may be longer than what JavaScript can count to.
-        number = int(given)
-        if isinstance(given, bool | float) or not -(1 << bits - 1) <= number < 1 << bits - 1:
+        number = int(value)
+        if isinstance(value, bool | float) or not -(1 << bits - 1) <= number < 1 << bits - 1:
             raise ValueError
         return number
 
@@ -291,22 +291,22 @@ _READ: dict[str, tuple[Callable[[Any], Any], str]] = {
 """How each scalar is read, and what PostgreSQL calls it."""
 
 
-def read_id(given: Any) -> UUID:
+def read_id(value: Any) -> UUID:
     """A UUID as it was sent; raises InvalidValue."""
-    identifier: UUID = _value("uuid", given)
+    identifier: UUID = _value("uuid", value)
     return identifier
 
 
-def read_ids(given: Any) -> list[UUID]:
+def read_ids(value: Any) -> list[UUID]:
     """UUIDs as a list, or as PostgreSQL writes one: `{a,b}`; raises InvalidValue."""
-    if isinstance(given, str):
-        if not (given.startswith("{") and given.endswith("}")):
-            raise InvalidValue(f'malformed array literal: "{_shown(given)}"')
-        given = [item.strip().strip('"') for item in given[1:-1].split(",")] if given[1:-1].strip() else []
-    return [read_id(item) for item in (given if isinstance(given, list) else [given])]
+    if isinstance(value, str):
+        if not (value.startswith("{") and value.endswith("}")):
+            raise InvalidValue(f'malformed array literal: "{_shown(value)}"')
+        value = [item.strip().strip('"') for item in value[1:-1].split(",")] if value[1:-1].strip() else []
+    return [read_id(item) for item in (value if isinstance(value, list) else [value])]
 
 
-def read_moment(given: Any) -> datetime:
+def read_moment(value: Any) -> datetime:
     """A moment as it was sent, in UTC where it does not say; raises InvalidValue."""
-    moment: datetime = _value("timestamptz", given)
+    moment: datetime = _value("timestamptz", value)
     return moment

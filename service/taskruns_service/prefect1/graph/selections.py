@@ -68,28 +68,28 @@ def list_entities(bounds: Bounds, entity: Entity, choice: Choice, selected: Sele
 
 def get_entity(bounds: Bounds, entity: Entity, choice: Choice, selected: Selected) -> Question:
     """The first of an entity that is chosen, or `null`; raises as `list_entities` does."""
-    here = entity.table.alias()
-    rows = _rows(entity, here, choice, [document(_members(entity, here, selected))])
+    alias = entity.table.alias()
+    rows = _rows(entity, alias, choice, [document(_members(entity, alias, selected))])
     return _question(bounds, rows.limit(1).scalar_subquery())
 
 
-def aggregate_entities(bounds: Bounds, entity: Entity, asked: Aggregated) -> Question:
+def aggregate_entities(bounds: Bounds, entity: Entity, aggregated: Aggregated) -> Question:
     """An entity's rows put together; raises as `list_entities` does.
 
     Counts that are kept are taken from where they are kept.
     """
-    if entity is ENTITIES["task_run"] and (question := kept_count(asked)):
-        return partial(_read_kept_count, asked, question)
-    return _question(bounds, _aggregate(entity, asked))
+    if entity is ENTITIES["task_run"] and (question := kept_count(aggregated)):
+        return partial(_read_kept_count, aggregated, question)
+    return _question(bounds, _aggregate(entity, aggregated))
 
 
-def _read_kept_count(asked: Aggregated, question: AggregateQuestion, connection: Connection) -> bytes:
+def _read_kept_count(aggregated: Aggregated, question: AggregateQuestion, connection: Connection) -> bytes:
     count = aggregates.aggregate(connection, question).count
-    return encode_json({key: _kept(part, count) for key, part in asked.parts.items()}).encode()
+    return encode_json({key: _counted(part, count) for key, part in aggregated.parts.items()}).encode()
 
 
-def _question(bounds: Bounds, made: Column) -> Question:
-    text = bounded_text(made, bounds.bytes_most)
+def _question(bounds: Bounds, column: Column) -> Question:
+    text = bounded_text(column, bounds.bytes_most)
     return partial(_ask, CompiledValue(select(text), bounds.target), bounds.bytes_most)
 
 
@@ -115,7 +115,7 @@ class _Origin(NamedTuple):
     """The row from which a relation leads to those that are read."""
 
     relation: Relation
-    here: Here
+    alias: Here
 
 
 def _list(entity: Entity, choice: Choice, selected: Selected, origin: _Origin | None = None) -> Column:
@@ -124,48 +124,48 @@ def _list(entity: Entity, choice: Choice, selected: Selected, origin: _Origin | 
     The page has the members as columns, and the documents are made of those: SQLite's parser has a stack of 100, and
     a subquery as an argument of the document's function would take half as much again of it for each level.
     """
-    here = entity.table.alias()
-    members = _members(entity, here, selected)
+    alias = entity.table.alias()
+    members = _members(entity, alias, selected)
     columns = [column.label(f"member_{place}") for place, column in enumerate(members.values())]
-    page = _rows(entity, here, choice, columns or [here.c.id], origin).subquery()
+    page = _rows(entity, alias, choice, columns or [alias.c.id], origin).subquery()
     row = document(dict(zip(members, page.c, strict=False)))
     return select(documents(row, ROWS_MOST)).scalar_subquery()
 
 
 def _matching(
-    entity: Entity, here: Here, where: Expression, columns: Sequence[Column], origin: _Origin | None
+    entity: Entity, alias: Here, where: Expression, columns: Sequence[Column], origin: _Origin | None
 ) -> Select[Any]:
     """Columns of the rows that meet a condition, in no order."""
-    statement = select(*columns).select_from(here).where(condition(entity, here, where))
+    statement = select(*columns).select_from(alias).where(condition(entity, alias, where))
     if origin is None:
         return statement
-    return statement.where(origin.relation.on(origin.here, here)).correlate(origin.here)
+    return statement.where(origin.relation.on(origin.alias, alias)).correlate(origin.alias)
 
 
 def _rows(
-    entity: Entity, here: Here, choice: Choice, columns: Sequence[Column], origin: _Origin | None = None
+    entity: Entity, alias: Here, choice: Choice, columns: Sequence[Column], origin: _Origin | None = None
 ) -> Select[Any]:
     """The rows that are chosen, in their order, at most one more than an answer may have."""
     # The id last, so that pages with an offset do not overlap.
-    order = [*_order(entity, here, choice.order_by or entity.order), here.c.id]
+    order = [*_order(entity, alias, choice.order_by or entity.order), alias.c.id]
     if choice.distinct_on:
         # The first row of each group, in the order that is asked for.
-        keys = [comparable(_field(entity, here, name)) for name in choice.distinct_on]
+        keys = [comparable(_field(entity, alias, name)) for name in choice.distinct_on]
         place = func.row_number().over(partition_by=keys, order_by=order).label("place")
-        ranked = _matching(entity, here, choice.where, [here.c.id, place], origin).subquery()
+        ranked = _matching(entity, alias, choice.where, [alias.c.id, place], origin).subquery()
         first = select(ranked.c.id).where(ranked.c.place == 1)
-        return _page(_with_ids(here, first, columns, origin), order, choice)
+        return _page(_with_ids(alias, first, columns, origin), order, choice)
     if origin is None and choice.order_by and choice.limit is not None:
         # Ids are sorted first: SQLite would read all columns of each row that sorts before those that it has. Not in
         # lists within rows, whose subqueries would nest deeper than SQLite's parser goes.
-        page = _page(_matching(entity, here, choice.where, [here.c.id], origin), order, choice).subquery()
-        return _with_ids(here, select(page.c.id), columns, origin).order_by(*order)
-    return _page(_matching(entity, here, choice.where, columns, origin), order, choice)
+        page = _page(_matching(entity, alias, choice.where, [alias.c.id], origin), order, choice).subquery()
+        return _with_ids(alias, select(page.c.id), columns, origin).order_by(*order)
+    return _page(_matching(entity, alias, choice.where, columns, origin), order, choice)
 
 
-def _with_ids(here: Here, ids: Select[Any], columns: Sequence[Column], origin: _Origin | None) -> Select[Any]:
-    statement = select(*columns).where(here.c.id.in_(ids))
-    return statement if origin is None else statement.correlate(origin.here)
+def _with_ids(alias: Here, ids: Select[Any], columns: Sequence[Column], origin: _Origin | None) -> Select[Any]:
+    statement = select(*columns).where(alias.c.id.in_(ids))
+    return statement if origin is None else statement.correlate(origin.alias)
 
 
 def _page(statement: Select[Any], order: Sequence[Column], choice: Choice) -> Select[Any]:
@@ -174,33 +174,33 @@ def _page(statement: Select[Any], order: Sequence[Column], choice: Choice) -> Se
     return statement.offset(choice.offset) if choice.offset else statement
 
 
-def _order(entity: Entity, here: Here, order_by: Iterable[Mapping[str, Any]]) -> Iterator[Column]:
-    for value, direction in _terms(entity, here, order_by):
+def _order(entity: Entity, alias: Here, order_by: Iterable[Mapping[str, Any]]) -> Iterator[Column]:
+    for value, direction in _terms(entity, alias, order_by):
         yield _DIRECTIONS[direction](value)
 
 
-def _terms(entity: Entity, here: Here, order_by: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Column, str]]:
+def _terms(entity: Entity, alias: Here, order_by: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Column, str]]:
     """What is sorted by, and in which direction."""
     for terms in order_by:
-        for name, given in terms.items():
-            if isinstance(given, str):
-                yield comparable(_field(entity, here, name)), given
-            elif given:
+        for name, order in terms.items():
+            if isinstance(order, str):
+                yield comparable(_field(entity, alias, name)), order
+            elif order:
                 relation = entity.relations[name.removesuffix("_aggregate")]
                 target = ENTITIES[relation.target]
                 there = target.table.alias()
-                inner = _aggregate_terms(target, there, given) if relation.many else _terms(target, there, [given])
+                inner = _aggregate_terms(target, there, order) if relation.many else _terms(target, there, [order])
                 for value, direction in inner:
-                    found = select(value).select_from(there).where(relation.on(here, there)).correlate(here)
-                    yield found.scalar_subquery(), direction
+                    query = select(value).select_from(there).where(relation.on(alias, there)).correlate(alias)
+                    yield query.scalar_subquery(), direction
 
 
 def _aggregate_terms(target: Entity, there: Here, terms: Mapping[str, Any]) -> Iterator[tuple[Column, str]]:
-    for name, given in terms.items():
-        if isinstance(given, str):
-            yield func.count(), given
+    for name, order in terms.items():
+        if isinstance(order, str):
+            yield func.count(), order
         else:
-            for field, direction in (given or {}).items():
+            for field, direction in (order or {}).items():
                 if direction is not None:
                     yield STATISTICS[name](_field(target, there, field)), direction
 
@@ -216,86 +216,86 @@ _DIRECTIONS: dict[str, Callable[[Column], Column]] = {
 }
 
 
-def _members(entity: Entity, here: Here, selected: Selected) -> dict[str, Column]:
+def _members(entity: Entity, alias: Here, selected: Selected) -> dict[str, Column]:
     if len(selected.members) > MEMBERS_MOST:
         raise InvalidRequest(f"A selection may have {MEMBERS_MOST} fields.")
-    return {key: _member(entity, here, member) for key, member in selected.members.items()}
+    return {key: _member(entity, alias, member) for key, member in selected.members.items()}
 
 
-def _member(entity: Entity, here: Here, member: Any) -> Column:
+def _member(entity: Entity, alias: Here, member: Any) -> Column:
     match member:
         case str():
-            return _field(entity, here, member)
+            return _field(entity, alias, member)
         case Within(name, path):
-            return json_within(_field(entity, here, name), path)
+            return json_within(_field(entity, alias, name), path)
         case Constant(text):
             return literal(text)
         case One(name, selected):
-            return _one(entity, here, name, selected)
+            return _to_one(entity, alias, name, selected)
         case Many(name, choice, selected):
-            origin = _Origin(entity.relations[name], here)
+            origin = _Origin(entity.relations[name], alias)
             return _list(ENTITIES[origin.relation.target], choice, selected, origin)
         case Aggregated(relation=str(name)):
-            origin = _Origin(entity.relations[name], here)
+            origin = _Origin(entity.relations[name], alias)
             return _aggregate(ENTITIES[origin.relation.target], member, origin)
     raise TypeError(member)
 
 
-def _one(entity: Entity, here: Here, name: str, selected: Selected) -> Column:
+def _to_one(entity: Entity, alias: Here, name: str, selected: Selected) -> Column:
     relation = entity.relations[name]
     target = ENTITIES[relation.target]
-    if kept := _kept_members(relation, selected):
-        return document(_members(entity, here, kept))
+    if copies := _copied_members(relation, selected):
+        return document(_members(entity, alias, copies))
     there = target.table.alias()
-    found = select(document(_members(target, there, selected))).where(relation.on(here, there))
-    return found.limit(1).correlate(here).scalar_subquery()
+    query = select(document(_members(target, there, selected))).where(relation.on(alias, there))
+    return query.limit(1).correlate(alias).scalar_subquery()
 
 
-def _kept_members(relation: Relation, selected: Selected) -> Selected | None:
+def _copied_members(relation: Relation, selected: Selected) -> Selected | None:
     """What is selected of the other entity as fields of this one, where this one has them all."""
-    kept: dict[str, str | Constant] = {}
+    members: dict[str, str | Constant] = {}
     for key, member in selected.members.items():
         if isinstance(member, Constant):
-            kept[key] = member
-        elif isinstance(member, str) and member in relation.kept:
-            kept[key] = relation.kept[member]
+            members[key] = member
+        elif isinstance(member, str) and member in relation.copies:
+            members[key] = relation.copies[member]
         else:
             return None
-    return Selected(kept)
+    return Selected(members)
 
 
-def _field(entity: Entity, here: Here, name: str) -> Column:
-    return entity.fields[name].of(here)
+def _field(entity: Entity, alias: Here, name: str) -> Column:
+    return entity.fields[name].column_of(alias)
 
 
-def _aggregate(entity: Entity, asked: Aggregated, origin: _Origin | None = None) -> Column:
-    def part(made: Measured | Selected | Constant) -> Column:
-        match made:
+def _aggregate(entity: Entity, aggregated: Aggregated, origin: _Origin | None = None) -> Column:
+    def column(part: Measured | Selected | Constant) -> Column:
+        match part:
             case Measured(measures):
-                return _measured(entity, asked.choice, measures, origin)
+                return _measured(entity, aggregated.choice, measures, origin)
             case Selected():
-                return _list(entity, asked.choice, made, origin)
+                return _list(entity, aggregated.choice, part, origin)
             case Constant(text):
                 return literal(text)
 
-    return document({key: part(made) for key, made in asked.parts.items()})
+    return document({key: column(part) for key, part in aggregated.parts.items()})
 
 
 def _measured(
     entity: Entity, choice: Choice, measures: Mapping[str, Count | Statistic | Constant], origin: _Origin | None
 ) -> Column:
     """Measures of the rows that are chosen, as one document, as a scalar subquery."""
-    here = entity.table.alias()
-    fields: dict[str, Column] = {name: _field(entity, here, name).label(name) for name in _fields(measures.values())}
+    alias = entity.table.alias()
+    fields: dict[str, Column] = {name: _field(entity, alias, name).label(name) for name in _fields(measures.values())}
     if choice.distinct_on or choice.limit is not None or choice.offset:
-        columns: list[Column] = [*fields.values()] or [here.c.id]
-        page = _rows(entity, here, choice, columns, origin).subquery()
+        columns: list[Column] = [*fields.values()] or [alias.c.id]
+        page = _rows(entity, alias, choice, columns, origin).subquery()
         fields = {name: page.c[name] for name in fields}
         statement = select().select_from(page)
     else:
-        statement = _matching(entity, here, choice.where, [], origin)
-    made = document({key: _measure(measure, fields) for key, measure in measures.items()})
-    return statement.add_columns(made).scalar_subquery()
+        statement = _matching(entity, alias, choice.where, [], origin)
+    measured = document({key: _measure(measure, fields) for key, measure in measures.items()})
+    return statement.add_columns(measured).scalar_subquery()
 
 
 def _fields(measures: Iterable[Count | Statistic | Constant]) -> set[str]:
@@ -346,34 +346,41 @@ STATISTICS: dict[str, Callable[[Column], Column]] = {
 }
 
 
-def kept_count(asked: Aggregated) -> AggregateQuestion | None:
+def kept_count(aggregated: Aggregated) -> AggregateQuestion | None:
     """The question that has the same answer, where only the number of some task runs is asked for."""
-    choice = asked.choice
-    measures = [one for part in asked.parts.values() if isinstance(part, Measured) for one in part.measures.values()]
-    plain = choice == Choice(where=choice.where) and not any(isinstance(one, Selected) for one in asked.parts.values())
-    if not plain or not all(isinstance(one, Constant) or one == Count() for one in measures):
+    choice = aggregated.choice
+    measures = [
+        measure
+        for part in aggregated.parts.values()
+        if isinstance(part, Measured)
+        for measure in part.measures.values()
+    ]
+    plain = choice == Choice(where=choice.where) and not any(
+        isinstance(part, Selected) for part in aggregated.parts.values()
+    )
+    if not plain or not all(isinstance(measure, Constant) or measure == Count() for measure in measures):
         return None
     where: dict[str, list[Any]] = {}
     for name, value in choice.where.items():
         if name == "task" and value and value.keys() == {"slug"}:
             name, value = "task_slug", value["slug"]  # noqa: PLW2901
         match value:
-            case {"_eq": one, **others} if not others and one is not None:
-                where[name] = [one]
+            case {"_eq": single, **others} if not others and single is not None:
+                where[name] = [single]
             case {"_in": [_, *_] as several, **others} if not others and None not in several:
                 where[name] = several
             case _:
                 return None
     if not where.keys() <= {"state", "task_slug", "flow_run_id"}:
         return None
-    where["flow_run_id"] = [read_id(one) for one in where.get("flow_run_id", ())]
+    where["flow_run_id"] = [read_id(identifier) for identifier in where.get("flow_run_id", ())]
     return AggregateQuestion(where={name: values for name, values in where.items() if values})
 
 
-def _kept(part: Measured | Selected | Constant, count: int) -> Any:
+def _counted(part: Measured | Selected | Constant, count: int) -> Any:
     match part:
         case Measured(measures):
-            return {key: one.text if isinstance(one, Constant) else count for key, one in measures.items()}
+            return {key: measure.text if isinstance(measure, Constant) else count for key, measure in measures.items()}
         case Constant(text):
             return text
     raise TypeError(part)

@@ -14,92 +14,96 @@ Sent = Mapping[str, Any]
 Mutation = Callable[[Context, Sent], Awaitable[Any]]
 
 
-async def _update_tenant_name(context: Context, sent: Sent) -> Any:
-    return await _change_tenant(context, sent, {"name": read_name(sent["name"])})
+async def _update_tenant_name(context: Context, arguments: Sent) -> Any:
+    return await _change_tenant(context, arguments, {"name": read_name(arguments["name"])})
 
 
-async def _update_tenant_slug(context: Context, sent: Sent) -> Any:
-    return await _change_tenant(context, sent, {"slug": read_name(sent["slug"], "slug")})
+async def _update_tenant_slug(context: Context, arguments: Sent) -> Any:
+    return await _change_tenant(context, arguments, {"slug": read_name(arguments["slug"], "slug")})
 
 
-async def _change_tenant(context: Context, sent: Sent, changes: Mapping[str, str]) -> Any:
-    return {"id": await context.database.transact(administration.change_tenant, sent.get("tenant_id"), changes)}
+async def _change_tenant(context: Context, arguments: Sent, changes: Mapping[str, str]) -> Any:
+    return {"id": await context.database.transact(administration.change_tenant, arguments.get("tenant_id"), changes)}
 
 
-async def _delete_tenant(context: Context, sent: Sent) -> Any:
-    if not sent["confirm"]:
+async def _delete_tenant(context: Context, arguments: Sent) -> Any:
+    if not arguments["confirm"]:
         raise InvalidRequest("`confirm` has to be true for a tenant to be deleted.")
-    return await _success(context, administration.delete_tenant, sent["tenant_id"])
+    return await _success(context, administration.delete_tenant, arguments["tenant_id"])
 
 
-async def _set_project_name(context: Context, sent: Sent) -> Any:
-    name = read_name(sent["name"])
-    return {"id": await context.database.transact(administration.rename_project, sent["project_id"], name)}
+async def _set_project_name(context: Context, arguments: Sent) -> Any:
+    name = read_name(arguments["name"])
+    return {"id": await context.database.transact(administration.rename_project, arguments["project_id"], name)}
 
 
-async def _set_project_description(context: Context, sent: Sent) -> Any:
-    project_id, description = sent["project_id"], sent.get("description")
+async def _set_project_description(context: Context, arguments: Sent) -> Any:
+    project_id, description = arguments["project_id"], arguments.get("description")
     return {"id": await context.database.transact(administration.describe_project, project_id, description)}
 
 
-async def _delete_project(context: Context, sent: Sent) -> Any:
-    return await _success(context, administration.delete_project, sent["project_id"])
+async def _delete_project(context: Context, arguments: Sent) -> Any:
+    return await _success(context, administration.delete_project, arguments["project_id"])
 
 
-async def _update_flow_project(context: Context, sent: Sent) -> Any:
-    return {"id": await context.database.transact(administration.move_flow, sent["flow_id"], sent["project_id"])}
+async def _update_flow_project(context: Context, arguments: Sent) -> Any:
+    return {
+        "id": await context.database.transact(administration.move_flow, arguments["flow_id"], arguments["project_id"])
+    }
 
 
-async def _delete_flow(context: Context, sent: Sent) -> Any:
-    return await _success(context, administration.delete_flow, sent["flow_id"])
+async def _delete_flow(context: Context, arguments: Sent) -> Any:
+    return await _success(context, administration.delete_flow, arguments["flow_id"])
 
 
-async def _delete_flow_group(context: Context, sent: Sent) -> Any:
-    return await _success(context, administration.delete_flow_group, sent["flow_group_id"])
+async def _delete_flow_group(context: Context, arguments: Sent) -> Any:
+    return await _success(context, administration.delete_flow_group, arguments["flow_group_id"])
 
 
-async def _set_flow_group_labels(context: Context, sent: Sent) -> Any:
-    labels = read_labels(sent.get("labels"))
-    return await _change_flow_group(context, sent, {"labels": None if labels is None else sorted(set(labels))})
+async def _set_flow_group_labels(context: Context, arguments: Sent) -> Any:
+    labels = read_labels(arguments.get("labels"))
+    return await _change_flow_group(context, arguments, {"labels": None if labels is None else sorted(set(labels))})
 
 
-async def _set_flow_group_default_parameters(context: Context, sent: Sent) -> Any:
-    parameters = read_object(sent["parameters"], "parameters")
-    return await _change_flow_group(context, sent, {"default_parameters": parameters})
+async def _set_flow_group_default_parameters(context: Context, arguments: Sent) -> Any:
+    parameters = read_object(arguments["parameters"], "parameters")
+    return await _change_flow_group(context, arguments, {"default_parameters": parameters})
 
 
-async def _set_flow_group_run_config(context: Context, sent: Sent) -> Any:
-    run_config = sent.get("run_config")
+async def _set_flow_group_run_config(context: Context, arguments: Sent) -> Any:
+    run_config = arguments.get("run_config")
     checked = None if run_config is None else read_object(run_config, "run_config")
-    return await _change_flow_group(context, sent, {"run_config": checked})
+    return await _change_flow_group(context, arguments, {"run_config": checked})
 
 
-async def _change_flow_group(context: Context, sent: Sent, changes: Mapping[str, Any]) -> Any:
-    changed = await context.database.transact(administration.change_flow_group, sent["flow_group_id"], changes)
+async def _change_flow_group(context: Context, arguments: Sent, changes: Mapping[str, Any]) -> Any:
+    changed = await context.database.transact(administration.change_flow_group, arguments["flow_group_id"], changes)
     return {"success": changed}
 
 
-async def _delete_flow_group_schedule(context: Context, sent: Sent) -> Any:
-    choice = Choice(where={"id": {"_eq": str(sent["flow_group_id"])}})
+async def _delete_flow_group_schedule(context: Context, arguments: Sent) -> Any:
+    choice = Choice(where={"id": {"_eq": str(arguments["flow_group_id"])}})
     return {"success": bytes(await context.ask_for("flow_group", choice, Selected({"id": "id"}))) != b"null"}
 
 
 def _set_lazarus(*, value: bool) -> Mutation:
-    async def mutation(context: Context, sent: Sent) -> Any:
-        await context.database.transact(registration.change_setting, sent["flow_id"], "lazarus_enabled", value=value)
+    async def mutation(context: Context, arguments: Sent) -> Any:
+        await context.database.transact(
+            registration.change_setting, arguments["flow_id"], "lazarus_enabled", value=value
+        )
         return {"success": True}
 
     return mutation
 
 
-async def _set_flow_run_labels(context: Context, sent: Sent) -> Any:
-    item = LabelFlowRun(sent["flow_run_id"], sorted(set(read_labels(sent["labels"]) or ())))
+async def _set_flow_run_labels(context: Context, arguments: Sent) -> Any:
+    item = LabelFlowRun(arguments["flow_run_id"], sorted(set(read_labels(arguments["labels"]) or ())))
     await context.writer.submit_one(item, item.flow_run_id)
     return {"success": True}
 
 
-async def _delete_agent(context: Context, sent: Sent) -> Any:
-    return await _success(context, administration.delete_agent, sent["agent_id"])
+async def _delete_agent(context: Context, arguments: Sent) -> Any:
+    return await _success(context, administration.delete_agent, arguments["agent_id"])
 
 
 async def _success(context: Context, command: Callable[..., bool], identifier: Any) -> Any:
@@ -107,7 +111,7 @@ async def _success(context: Context, command: Callable[..., bool], identifier: A
 
 
 def _refuse(reason: str) -> Mutation:
-    async def mutation(_context: Context, _sent: Sent) -> Any:
+    async def mutation(_context: Context, _arguments: Sent) -> Any:
         raise InvalidRequest(reason)
 
     return mutation
@@ -116,7 +120,7 @@ def _refuse(reason: str) -> Mutation:
 def _none(reason: str) -> Mutation:
     """What is asked for by its id is not there, since there is nothing of its kind."""
 
-    async def mutation(_context: Context, _sent: Sent) -> Any:
+    async def mutation(_context: Context, _arguments: Sent) -> Any:
         return {"success": False, "error": reason}
 
     return mutation

@@ -66,11 +66,13 @@ def read_document(text: str) -> Document:
 
 def find_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
     """The operation that is asked for; raises BadDocument if it is not clear which one that is."""
-    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    found = [one for one in operations if name is None or (one.name and one.name.value == name)]
-    if len(found) == 1:
-        return found[0]
-    if names := ", ".join(one.name.value for one in operations if one.name):
+    operations = [operation for operation in document.definitions if isinstance(operation, OperationDefinitionNode)]
+    matches = [
+        operation for operation in operations if name is None or (operation.name and operation.name.value == name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if names := ", ".join(operation.name.value for operation in operations if operation.name):
         message = f"`operationName` should be one of: {names}."
     elif operations:
         message = "The operation of the document has no name: leave `operationName` out, or name the operation."

@@ -142,10 +142,10 @@ async def receive_operation(raw: bytes, background: Background, *, in_batch: boo
 def read_operation(raw: bytes) -> Operation:
     """Reads the body of a request; raises BadDocument, and InvalidRequest if it is not such a body."""
     request = read_json(raw, GraphQLRequest)
-    sent = request.variables
-    if isinstance(sent, str):
-        sent = read_json(sent.encode(), dict[str, Any] | None)
-    variables = sent or {}
+    raw_variables = request.variables
+    if isinstance(raw_variables, str):
+        raw_variables = read_json(raw_variables.encode(), dict[str, Any] | None)
+    variables = raw_variables or {}
     document = read_document(request.query)
     definition = find_operation(document.node, request.operationName)
     try:
@@ -200,9 +200,9 @@ async def _carry_out(operation: Operation, context: Context) -> Answer:
             raise error.original_error
     if result.data is None and all(error.path is None for error in errors):
         return answer_errors("BAD_USER_INPUT", errors)
-    told = [_told(error) for error in errors]
-    body = _encode(_Body(data=result.data, errors=told or UNSET))
-    if operation.schema_key and not told:
+    messages = [_error_of(error) for error in errors]
+    body = _encode(_Body(data=result.data, errors=messages or UNSET))
+    if operation.schema_key and not messages:
         _schema_answers.keep(operation.schema_key, body)
     return Answer(body)
 
@@ -214,15 +214,15 @@ def answer_batch(answers: Sequence[Answer]) -> Answer:
 
 def answer_errors(code: str, errors: list[GraphQLError]) -> Answer:
     """The answer to what could not be begun."""
-    told = [
+    messages = [
         _Error(
-            message=one.message,
+            message=error.message,
             extensions={"code": code},
-            locations=[one._asdict() for one in one.locations or ()] or UNSET,
+            locations=[location._asdict() for location in error.locations or ()] or UNSET,
         )
-        for one in errors
+        for error in errors
     ]
-    return Answer(_encode(_Body(errors=told)), HTTPStatus.BAD_REQUEST)
+    return Answer(_encode(_Body(errors=messages)), HTTPStatus.BAD_REQUEST)
 
 
 def answer_error(error: ServiceError, status: HTTPStatus = HTTPStatus.OK) -> Answer:
@@ -252,7 +252,7 @@ class _Body(Struct):
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def _told(error: GraphQLError) -> _Error:
+def _error_of(error: GraphQLError) -> _Error:
     cause = error.original_error
     path = error.path or []
     if isinstance(cause, ServiceError):

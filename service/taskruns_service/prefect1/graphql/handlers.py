@@ -65,8 +65,8 @@ async def _answer_each(request: ApiRequest, batch: Sequence[bytes], budget: Budg
         except execution.PASSING_ERRORS as error:
             if not answers:
                 raise
-            left = len(batch) - len(answers) - 1
-            return [*answers, execution.answer_error(error), *[execution.answer_error(_NOT_CARRIED_OUT)] * left]
+            remaining = len(batch) - len(answers) - 1
+            return [*answers, execution.answer_error(error), *[execution.answer_error(_NOT_CARRIED_OUT)] * remaining]
     return answers
 
 
@@ -98,9 +98,9 @@ async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_bat
     return await execution.carry_out(operation, context)
 
 
-def _id(given: str | None) -> UUID | None:
+def _id(text: str | None) -> UUID | None:
     try:
-        return UUID(given)
+        return UUID(text)
     except (TypeError, ValueError):
         return None
 

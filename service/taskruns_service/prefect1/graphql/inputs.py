@@ -33,7 +33,7 @@ _NO_TEXT = b"\xff"
 _OTHERS = bytes(set(range(256)) - set(b'"{['))
 
 
-def read_json(raw: bytes, of: Any = Any) -> Any:
+def read_json(raw: bytes, type_: Any = Any) -> Any:
     """Reads a body, or JSON that it has as text; the character U+0000 is replaced, since databases do not take it.
 
     Raises InvalidRequest.
@@ -41,7 +41,7 @@ def read_json(raw: bytes, of: Any = Any) -> Any:
     if _nested(raw) > NESTED_VALUES:
         raise InvalidRequest(f"The body may have {NESTED_VALUES} objects and lists. Send several requests.")
     try:
-        return msgspec.json.decode(_replace_nul(raw) if _NUL in raw else raw, type=of)
+        return msgspec.json.decode(_replace_nul(raw) if _NUL in raw else raw, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body should be a GraphQL request as JSON: {error}.") from None
 

@@ -64,36 +64,36 @@ def resolver(name: str) -> Callable[..., Any]:
     return resolve
 
 
-async def _create_tenant(context: Context, sent: Sent) -> Any:
-    return {"id": await context.database.transact(registration.create_tenant, sent["name"], sent["slug"])}
+async def _create_tenant(context: Context, arguments: Sent) -> Any:
+    return {"id": await context.database.transact(registration.create_tenant, arguments["name"], arguments["slug"])}
 
 
-async def _create_project(context: Context, sent: Sent) -> Any:
-    made = await context.database.transact(
-        registration.create_project, sent["tenant_id"], sent["name"], sent.get("description")
+async def _create_project(context: Context, arguments: Sent) -> Any:
+    project_id = await context.database.transact(
+        registration.create_project, arguments["tenant_id"], arguments["name"], arguments.get("description")
     )
-    return {"id": made}
+    return {"id": project_id}
 
 
-async def _create_flow(context: Context, sent: Sent) -> Any:
-    new = await context.prepare(_new_flow, sent, sent["serialized_flow"])
+async def _create_flow(context: Context, arguments: Sent) -> Any:
+    new = await context.prepare(_new_flow, arguments, arguments["serialized_flow"])
     return await _register_flow(context, new)
 
 
-async def _create_flow_from_compressed_string(context: Context, sent: Sent) -> Any:
+async def _create_flow_from_compressed_string(context: Context, arguments: Sent) -> Any:
     # However short the text is: what it holds is a thousand times as long.
-    new = await context.background.run(lambda: _new_flow(sent, unpack_flow(sent["serialized_flow"])))
+    new = await context.background.run(lambda: _new_flow(arguments, unpack_flow(arguments["serialized_flow"])))
     return await _register_flow(context, new)
 
 
-def _new_flow(sent: Sent, flow: Any) -> NewFlow:
+def _new_flow(arguments: Sent, flow: Any) -> NewFlow:
     return serialized.read_flow(
         read_object(flow, "serialized_flow", FLOW_BYTES),
-        project_id=sent["project_id"],
-        version_group_id=sent.get("version_group_id"),
-        description=sent.get("description"),
-        idempotency_key=read_optional_name(sent.get("idempotency_key"), "idempotency_key"),
-        is_schedule_active=sent.get("set_schedule_active"),
+        project_id=arguments["project_id"],
+        version_group_id=arguments.get("version_group_id"),
+        description=arguments.get("description"),
+        idempotency_key=read_optional_name(arguments.get("idempotency_key"), "idempotency_key"),
+        is_schedule_active=arguments.get("set_schedule_active"),
     )
 
 
@@ -108,73 +108,74 @@ async def _cancel_runs_of_archived(context: Context, flow_id: UUID) -> None:
     waiting = await context.database.look_up(registration.find_waiting_runs, flow_id)
     sizes = await context.database.read_back(tally.read_sizes, [run_id for run_id, _ in waiting])
     items = [
-        CancelWaitingFlowRun(run_id, f"Flow {of} was archived.", _unfinished(sizes, run_id)) for run_id, of in waiting
+        CancelWaitingFlowRun(run_id, f"Flow {flow_name} was archived.", _unfinished(sizes, run_id))
+        for run_id, flow_name in waiting
     ]
     await context.writer.submit(items, [item.flow_run_id for item in items])
 
 
-async def _register_tasks(context: Context, sent: Sent) -> Any:
-    tasks = await context.prepare(lambda: serialized.read_tasks(_serialized(sent, "serialized_tasks")))
-    await context.database.transact(registration.register_tasks, sent["flow_id"], tasks)
+async def _register_tasks(context: Context, arguments: Sent) -> Any:
+    tasks = await context.prepare(lambda: serialized.read_tasks(_serialized(arguments, "serialized_tasks")))
+    await context.database.transact(registration.register_tasks, arguments["flow_id"], tasks)
     return SUCCESS
 
 
-async def _register_edges(context: Context, sent: Sent) -> Any:
-    edges = await context.prepare(lambda: serialized.read_edges(_serialized(sent, "serialized_edges")))
-    await context.database.transact(registration.register_edges, sent["flow_id"], edges)
+async def _register_edges(context: Context, arguments: Sent) -> Any:
+    edges = await context.prepare(lambda: serialized.read_edges(_serialized(arguments, "serialized_edges")))
+    await context.database.transact(registration.register_edges, arguments["flow_id"], edges)
     return SUCCESS
 
 
-def _serialized(sent: Sent, name: str) -> Sequence[Any]:
-    if not isinstance(sent[name], list):
+def _serialized(arguments: Sent, name: str) -> Sequence[Any]:
+    if not isinstance(arguments[name], list):
         raise InvalidRequest(f"`{name}` should be a list.")
-    return [read_document(item, name) for item in read_list(sent[name], name, REGISTERED_MOST)]
+    return [read_document(item, name) for item in read_list(arguments[name], name, REGISTERED_MOST)]
 
 
-async def _archive_flow(context: Context, sent: Sent) -> Any:
-    await context.database.transact(registration.archive_flow, sent["flow_id"])
-    await _cancel_runs_of_archived(context, sent["flow_id"])
+async def _archive_flow(context: Context, arguments: Sent) -> Any:
+    await context.database.transact(registration.archive_flow, arguments["flow_id"])
+    await _cancel_runs_of_archived(context, arguments["flow_id"])
     return SUCCESS
 
 
 def _set_schedule(*, is_active: bool) -> Mutation:
-    async def mutation(context: Context, sent: Sent) -> Any:
-        await context.database.transact(registration.set_schedule, sent["flow_id"], is_active=is_active)
+    async def mutation(context: Context, arguments: Sent) -> Any:
+        await context.database.transact(registration.set_schedule, arguments["flow_id"], is_active=is_active)
         return SUCCESS
 
     return mutation
 
 
 def _change_setting(name: str, *, value: bool) -> Mutation:
-    async def mutation(context: Context, sent: Sent) -> Any:
-        await context.database.transact(registration.change_setting, sent["flow_id"], name, value=value)
+    async def mutation(context: Context, arguments: Sent) -> Any:
+        await context.database.transact(registration.change_setting, arguments["flow_id"], name, value=value)
         return SUCCESS
 
     return mutation
 
 
-async def _create_flow_run(context: Context, sent: Sent) -> Any:
-    if sent.get("flow_id") is None and sent.get("version_group_id") is None:
+async def _create_flow_run(context: Context, arguments: Sent) -> Any:
+    if arguments.get("flow_id") is None and arguments.get("version_group_id") is None:
         raise InvalidRequest("`flow_id` or `version_group_id` is needed.")
     identifier = new_id()
     item = ScheduleFlowRun(
         id=identifier,
-        flow_id=sent.get("flow_id"),
-        version_group_id=sent.get("version_group_id"),
-        name=None if sent.get("flow_run_name") is None else read_name(sent["flow_run_name"], "flow_run_name"),
-        parameters=read_object(sent.get("parameters") or {}, "parameters"),
-        labels=read_labels(sent.get("labels")),
-        context=read_object(sent.get("context") or {}, "context"),
-        run_config=read_object(sent["run_config"], "run_config") if sent.get("run_config") else None,
-        scheduled_start_time=read_moment(sent.get("scheduled_start_time"), "scheduled_start_time"),
-        idempotency_key=read_optional_name(sent.get("idempotency_key"), "idempotency_key"),
+        flow_id=arguments.get("flow_id"),
+        version_group_id=arguments.get("version_group_id"),
+        name=None if arguments.get("flow_run_name") is None else read_name(arguments["flow_run_name"], "flow_run_name"),
+        parameters=read_object(arguments.get("parameters") or {}, "parameters"),
+        labels=read_labels(arguments.get("labels")),
+        context=read_object(arguments.get("context") or {}, "context"),
+        run_config=read_object(arguments["run_config"], "run_config") if arguments.get("run_config") else None,
+        scheduled_start_time=read_moment(arguments.get("scheduled_start_time"), "scheduled_start_time"),
+        idempotency_key=read_optional_name(arguments.get("idempotency_key"), "idempotency_key"),
     )
-    made = await context.writer.submit_one(item, identifier)
-    return {"id": made.id}
+    outcome = await context.writer.submit_one(item, identifier)
+    return {"id": outcome.id}
 
 
-async def _delete_flow_run(context: Context, sent: Sent) -> Any:
-    flow_run_id = sent["flow_run_id"]
+async def _delete_flow_run(context: Context, arguments: Sent) -> Any:
+    flow_run_id = arguments["flow_run_id"]
     size = (await context.database.read_back(tally.read_sizes, [flow_run_id])).get(flow_run_id)
     item = DeleteFlowRun(flow_run_id, weight=1 if size is None else size.all)
     try:
@@ -184,8 +185,8 @@ async def _delete_flow_run(context: Context, sent: Sent) -> Any:
     return SUCCESS
 
 
-async def _cancel_flow_run(context: Context, sent: Sent) -> Any:
-    flow_run_id = sent["flow_run_id"]
+async def _cancel_flow_run(context: Context, arguments: Sent) -> Any:
+    flow_run_id = arguments["flow_run_id"]
     sizes = await context.database.read_back(tally.read_sizes, [flow_run_id])
     size = sizes.get(flow_run_id)
     asks_only = size is not None and size.state in GROUPS[StateGroup.running]
@@ -197,35 +198,35 @@ async def _cancel_flow_run(context: Context, sent: Sent) -> Any:
     return {"state": str(done.state)}
 
 
-async def _set_flow_run_name(context: Context, sent: Sent) -> Any:
-    item = RenameFlowRun(sent["flow_run_id"], read_name(sent["name"]))
+async def _set_flow_run_name(context: Context, arguments: Sent) -> Any:
+    item = RenameFlowRun(arguments["flow_run_id"], read_name(arguments["name"]))
     await context.writer.submit_one(item, item.flow_run_id)
     return SUCCESS
 
 
-async def _set_task_run_name(context: Context, sent: Sent) -> Any:
-    item = RenameTaskRun(sent["task_run_id"], read_name(sent["name"]))
+async def _set_task_run_name(context: Context, arguments: Sent) -> Any:
+    item = RenameTaskRun(arguments["task_run_id"], read_name(arguments["name"]))
     await context.writer.submit_one(item, item.task_run_id)
     return SUCCESS
 
 
-async def _set_flow_run_states(context: Context, sent: Sent) -> Any:
+async def _set_flow_run_states(context: Context, arguments: Sent) -> Any:
     def read() -> list[ForceFlowRunState]:
         return [
             ForceFlowRunState(
-                flow_run_id=one["flow_run_id"],
-                report=read_state(one["state"], one["flow_run_id"]),
-                version=one.get("version"),
+                flow_run_id=item["flow_run_id"],
+                report=read_state(item["state"], item["flow_run_id"]),
+                version=item.get("version"),
                 agent_id=context.agent_id,
             )
-            for one in read_list(sent["states"], "states", BULK_ITEMS)
+            for item in read_list(arguments["states"], "states", BULK_ITEMS)
         ]
 
     items = await context.prepare(read)
-    if cancelled := [one.flow_run_id for one in items if one.report.type is StateType.Cancelled]:
+    if cancelled := [item.flow_run_id for item in items if item.report.type is StateType.Cancelled]:
         sizes = await context.database.read_back(tally.read_sizes, cancelled)
-        items = [replace(one, weight=_unfinished(sizes, one.flow_run_id)) for one in items]
-    return await _set_states(context, items, [one.flow_run_id for one in items], "flow run")
+        items = [replace(item, weight=_unfinished(sizes, item.flow_run_id)) for item in items]
+    return await _set_states(context, items, [item.flow_run_id for item in items], "flow run")
 
 
 def _unfinished(sizes: Mapping[UUID, Size], flow_run_id: UUID) -> int:
@@ -233,36 +234,36 @@ def _unfinished(sizes: Mapping[UUID, Size], flow_run_id: UUID) -> int:
     return sizes[flow_run_id].unfinished if flow_run_id in sizes else 1
 
 
-async def _set_task_run_states(context: Context, sent: Sent) -> Any:
+async def _set_task_run_states(context: Context, arguments: Sent) -> Any:
     def read() -> list[ForceTaskRunState]:
         return [
             ForceTaskRunState(
-                task_run_id=one["task_run_id"],
-                report=read_state(one["state"], one["task_run_id"]),
-                version=one.get("version"),
+                task_run_id=item["task_run_id"],
+                report=read_state(item["state"], item["task_run_id"]),
+                version=item.get("version"),
             )
-            for one in read_list(sent["states"], "states", BULK_ITEMS)
+            for item in read_list(arguments["states"], "states", BULK_ITEMS)
         ]
 
     items = await context.prepare(read)
-    return await _set_states(context, items, [one.task_run_id for one in items], "task run")
+    return await _set_states(context, items, [item.task_run_id for item in items], "task run")
 
 
-async def _set_states(context: Context, items: Sequence[Any], run_ids: Sequence[UUID], what: str) -> Any:
+async def _set_states(context: Context, items: Sequence[Any], run_ids: Sequence[UUID], kind: str) -> Any:
     outcomes = await context.writer.submit(items, run_ids)
     for outcome in outcomes:
         if isinstance(outcome, ServiceError) and outcome.status >= 500:
             raise outcome  # ahead of what is final: the whole is sent again
     for run_id, outcome in zip(run_ids, outcomes, strict=True):
         if isinstance(outcome, FlowRunNotFound | TaskRunNotFound):
-            raise InvalidRequest(f"State update failed for {what} ID {run_id}")
+            raise InvalidRequest(f"State update failed for {kind} ID {run_id}")
         if isinstance(outcome, ServiceError):
             raise outcome
     return {"states": [{"id": run_id, "status": "SUCCESS", "message": None} for run_id in run_ids]}
 
 
-async def _get_or_create_task_run(context: Context, sent: Sent) -> Any:
-    flow_run_id, task_id = sent["flow_run_id"], sent["task_id"]
+async def _get_or_create_task_run(context: Context, arguments: Sent) -> Any:
+    flow_run_id, task_id = arguments["flow_run_id"], arguments["task_id"]
     task = msgspec.json.decode(
         await context.ask_for(
             "task", Choice(where={"id": {"_eq": str(task_id)}}), Selected({"slug": "slug", "name": "name"})
@@ -270,7 +271,7 @@ async def _get_or_create_task_run(context: Context, sent: Sent) -> Any:
     )
     if task is None:
         raise InvalidRequest("Invalid task ID")
-    map_index = -1 if sent.get("map_index") is None else sent["map_index"]
+    map_index = -1 if arguments.get("map_index") is None else arguments["map_index"]
     if map_index < -1:
         raise InvalidRequest("`map_index` is that of an item, from 0, or -1.")
     item = GetOrCreateTaskRun(
@@ -280,21 +281,21 @@ async def _get_or_create_task_run(context: Context, sent: Sent) -> Any:
     return {"id": done.run_id}
 
 
-async def _get_or_create_task_run_info(context: Context, sent: Sent) -> Any:
-    made = await _get_or_create_task_run(context, sent)
-    return await read_task_run_info(context, made["id"])
+async def _get_or_create_task_run_info(context: Context, arguments: Sent) -> Any:
+    task_run = await _get_or_create_task_run(context, arguments)
+    return await read_task_run_info(context, task_run["id"])
 
 
-async def _update_flow_run_heartbeat(context: Context, sent: Sent) -> Any:
-    return {"success": await context.database.transact(engine_states.beat_flow_run, sent["flow_run_id"])}
+async def _update_flow_run_heartbeat(context: Context, arguments: Sent) -> Any:
+    return {"success": await context.database.transact(engine_states.beat_flow_run, arguments["flow_run_id"])}
 
 
-async def _update_task_run_heartbeat(context: Context, sent: Sent) -> Any:
-    return {"success": await context.database.transact(engine_states.beat_task_run, sent["task_run_id"])}
+async def _update_task_run_heartbeat(context: Context, arguments: Sent) -> Any:
+    return {"success": await context.database.transact(engine_states.beat_task_run, arguments["task_run_id"])}
 
 
-async def _write_run_logs(context: Context, sent: Sent) -> Any:
-    lines = await context.prepare(_read_lines, read_list(sent["logs"], "logs", LOG_LINES_MOST))
+async def _write_run_logs(context: Context, arguments: Sent) -> Any:
+    lines = await context.prepare(_read_lines, read_list(arguments["logs"], "logs", LOG_LINES_MOST))
     await context.database.transact(logs_and_artifacts.write_logs, lines)
     return SUCCESS
 
@@ -304,8 +305,8 @@ def _read_lines(logs: Sequence[Sent]) -> list[logs_and_artifacts.Row]:
     return logs_and_artifacts.read_lines(_read_line(line, now) for line in logs)
 
 
-def _read_line(sent: Sent, now: datetime) -> LogLine:
-    line = {name: value for name, value in sent.items() if value is not None}
+def _read_line(arguments: Sent, now: datetime) -> LogLine:
+    line = {name: value for name, value in arguments.items() if value is not None}
     if "level" in line:
         read_name(line["level"], "level", LEVEL_LENGTH)
     if "info" in line:
@@ -313,19 +314,21 @@ def _read_line(sent: Sent, now: datetime) -> LogLine:
     return LogLine(**{**line, "timestamp": read_moment(line.get("timestamp"), "timestamp") or now})
 
 
-async def _create_task_run_artifact(context: Context, sent: Sent) -> Any:
-    kind, data = read_name(sent["kind"], "kind"), _read_shown(sent)
-    return {"id": await context.database.transact(logs_and_artifacts.create_artifact, sent["task_run_id"], kind, data)}
+async def _create_task_run_artifact(context: Context, arguments: Sent) -> Any:
+    kind, data = read_name(arguments["kind"], "kind"), _read_shown(arguments)
+    return {
+        "id": await context.database.transact(logs_and_artifacts.create_artifact, arguments["task_run_id"], kind, data)
+    }
 
 
-async def _update_task_run_artifact(context: Context, sent: Sent) -> Any:
-    artifact_id, data = sent["task_run_artifact_id"], _read_shown(sent)
+async def _update_task_run_artifact(context: Context, arguments: Sent) -> Any:
+    artifact_id, data = arguments["task_run_artifact_id"], _read_shown(arguments)
     return {"success": await context.database.transact(logs_and_artifacts.update_artifact, artifact_id, data)}
 
 
-def _read_shown(sent: Sent) -> Any:
+def _read_shown(arguments: Sent) -> Any:
     """What an artifact shows; raises InvalidRequest for a link that nobody should follow."""
-    data = read_document(sent.get("data"), "data")
+    data = read_document(arguments.get("data"), "data")
     try:
         check_link(data)
     except ValueError as error:
@@ -333,33 +336,35 @@ def _read_shown(sent: Sent) -> Any:
     return data
 
 
-async def _delete_task_run_artifact(context: Context, sent: Sent) -> Any:
+async def _delete_task_run_artifact(context: Context, arguments: Sent) -> Any:
     return {
-        "success": await context.database.transact(logs_and_artifacts.delete_artifact, sent["task_run_artifact_id"])
+        "success": await context.database.transact(
+            logs_and_artifacts.delete_artifact, arguments["task_run_artifact_id"]
+        )
     }
 
 
-async def _register_agent(context: Context, sent: Sent) -> Any:
+async def _register_agent(context: Context, arguments: Sent) -> Any:
     identifier = await context.database.transact(
         agents.register_agent,
-        tenant_id=sent.get("tenant_id"),
-        kind=read_optional_name(sent.get("type"), "type"),
-        name=read_optional_name(sent.get("name"), "name"),
-        core_version=read_optional_name(sent.get("core_version") or context.core_version, "core_version"),
-        labels=read_labels(sent.get("labels")) or [],
+        tenant_id=arguments.get("tenant_id"),
+        kind=read_optional_name(arguments.get("type"), "type"),
+        name=read_optional_name(arguments.get("name"), "name"),
+        core_version=read_optional_name(arguments.get("core_version") or context.core_version, "core_version"),
+        labels=read_labels(arguments.get("labels")) or [],
     )
     return {"id": identifier}
 
 
-async def _get_runs_in_queue(context: Context, sent: Sent) -> Any:
-    found = await context.database.transact(
+async def _get_runs_in_queue(context: Context, arguments: Sent) -> Any:
+    flow_run_ids = await context.database.transact(
         agents.take_runs_in_queue,
-        tenant_id=sent.get("tenant_id"),
-        before=sent.get("before") or datetime.now(UTC),
-        labels=read_labels(sent.get("labels")) or [],
+        tenant_id=arguments.get("tenant_id"),
+        before=arguments.get("before") or datetime.now(UTC),
+        labels=read_labels(arguments.get("labels")) or [],
         agent_id=context.agent_id,
     )
-    return {"flow_run_ids": found}
+    return {"flow_run_ids": flow_run_ids}
 
 
 _MUTATIONS: dict[str, Mutation] = {

@@ -70,8 +70,10 @@ def _prepare_list(name: str, entity: Entity, info: Info, bounds: Bounds) -> tupl
 
 def _prepare_aggregate(name: str, entity: Entity, info: Info, bounds: Bounds) -> tuple[QueryKind, Question]:
     reader = Reader(info)
-    asked = reader.aggregated(name, info.field_nodes)
-    return kind_of_aggregate(entity, asked), reader.checking(selections.aggregate_entities(bounds, entity, asked))
+    aggregated = reader.aggregated(name, info.field_nodes)
+    return kind_of_aggregate(entity, aggregated), reader.checking(
+        selections.aggregate_entities(bounds, entity, aggregated)
+    )
 
 
 def _asking(prepare: Callable[[Info, Bounds], tuple[QueryKind, Question]]) -> Resolver:
@@ -106,8 +108,8 @@ async def read_task_run_info(context: Context, task_run_id: UUID) -> dict[str, A
 async def _read_task_run(context: Context, task_run_id: UUID, *fields: str) -> dict[str, Any] | None:
     choice = Choice(where={"id": {"_eq": str(task_run_id)}})
     selected = Selected({name: name for name in fields})
-    found: dict[str, Any] | None = msgspec.json.decode(await context.ask_for("task_run", choice, selected))
-    return found
+    task_run: dict[str, Any] | None = msgspec.json.decode(await context.ask_for("task_run", choice, selected))
+    return task_run
 
 
 async def _get_task_run_info(_root: Any, info: Info, *, task_run_id: UUID) -> dict[str, Any] | None:
@@ -117,8 +119,8 @@ async def _get_task_run_info(_root: Any, info: Info, *, task_run_id: UUID) -> di
 async def _auth_info(_root: Any, info: Info) -> dict[str, Any]:
     """Keys are those of the service: the tenant is the first one."""
     choice, selected = Choice(order_by=[{"created": "asc"}], limit=1), Selected({"tenant_id": "id"})
-    found = msgspec.json.decode(await info.context.ask_for("tenant", choice, selected))
-    return found or {"tenant_id": None}
+    tenants = msgspec.json.decode(await info.context.ask_for("tenant", choice, selected))
+    return tenants or {"tenant_id": None}
 
 
 async def _mapped_children(_root: Any, info: Info, *, task_run_id: UUID) -> dict[str, Any] | None:
@@ -126,29 +128,31 @@ async def _mapped_children(_root: Any, info: Info, *, task_run_id: UUID) -> dict
     parent = await _read_task_run(info.context, task_run_id, "flow_run_id", "task_id")
     if parent is None:
         return None
-    choice = Choice(where={**{name: {"_eq": one} for name, one in parent.items()}, "map_index": {"_gte": 0}})
+    choice = Choice(where={**{name: {"_eq": value} for name, value in parent.items()}, "map_index": {"_gte": 0}})
     times = {"start": Statistic("min", {"time": "start_time"}), "end": Statistic("max", {"time": "end_time"})}
-    asked = Aggregated(choice, {"times": Measured(times), "states": Selected({"state": "state"})})
+    aggregated = Aggregated(choice, {"times": Measured(times), "states": Selected({"state": "state"})})
     task_run = ENTITIES["task_run"]
-    found = msgspec.json.decode(
-        await info.context.ask(lambda bounds: (QueryKind.read, selections.aggregate_entities(bounds, task_run, asked)))
+    children = msgspec.json.decode(
+        await info.context.ask(
+            lambda bounds: (QueryKind.read, selections.aggregate_entities(bounds, task_run, aggregated))
+        )
     )
     return {
-        "min_start_time": found["times"]["start"]["time"],
-        "max_end_time": found["times"]["end"]["time"],
-        "state_counts": Counter(one["state"] for one in found["states"]),
+        "min_start_time": children["times"]["start"]["time"],
+        "max_end_time": children["times"]["end"]["time"],
+        "state_counts": Counter(state["state"] for state in children["states"]),
     }
 
 
 def _reference_data(*_: Any) -> dict[str, Any]:
-    parents = {one.type: one.parent for one in STATE_TYPES}
+    parents = {info.type: info.parent for info in STATE_TYPES}
 
     def ancestors(name: Any) -> list[str]:
         return [] if parents[name] is None else [str(parents[name]), *ancestors(parents[name])]
 
     return {
-        "state_hierarchy": {str(one.type): ancestors(one.type) for one in STATE_TYPES},
-        "state_info": {str(one.type): one.sentence for one in STATE_TYPES},
+        "state_hierarchy": {str(info.type): ancestors(info.type) for info in STATE_TYPES},
+        "state_info": {str(info.type): info.sentence for info in STATE_TYPES},
     }
 
 

@@ -48,11 +48,11 @@ class Reader:
     def __init__(self, info: Info) -> None:
         """Variables are read as they were sent: as the library reads them, objects are in the order of the schema."""
         self._info = info
-        sent = info.context.variables
-        declared = {one.variable.name.value: None for one in info.operation.variable_definitions or ()}
+        variables = info.context.variables
+        declared = {definition.variable.name.value: None for definition in info.operation.variable_definitions or ()}
         coerced = info.variable_values.coerced
         self._patterns: list[tuple[str, str]] = []
-        self._variables = {**declared, **coerced, **{name: sent[name] for name in coerced if name in sent}}
+        self._variables = {**declared, **coerced, **{name: variables[name] for name in coerced if name in variables}}
 
     def checking(self, question: Question) -> Question:
         """A question that first has the patterns in what was read checked: where it is asked, as that takes a while.
@@ -116,7 +116,10 @@ class Reader:
 
     def arguments(self, nodes: Nodes) -> dict[str, Any]:
         """The arguments as they were written, with variables put in."""
-        return {one.name.value: value_from_ast_untyped(one.value, self._variables) for one in nodes[0].arguments or ()}
+        return {
+            argument.name.value: value_from_ast_untyped(argument.value, self._variables)
+            for argument in nodes[0].arguments or ()
+        }
 
     def _member(
         self, name: str, entity: Entity, nodes: Nodes, level: int
@@ -151,7 +154,7 @@ class Reader:
                 measures[key] = Count(columns, bool(arguments.get("distinct")))
             else:
                 type_name = Constant(f"{name}_{statistic}_fields")
-                fields = {key: one[0].name.value for key, one in self._fields(inner).items()}
+                fields = {key: nodes[0].name.value for key, nodes in self._fields(inner).items()}
                 measures[key] = Statistic(
                     statistic, {key: type_name if field == "__typename" else field for key, field in fields.items()}
                 )
@@ -159,12 +162,12 @@ class Reader:
 
     def _fields(self, nodes: Nodes) -> dict[str, Nodes]:
         """What is selected of a field, by the names that the answer has for it, in their order."""
-        found: dict[str, Nodes] = {}
+        fields: dict[str, Nodes] = {}
         for node in nodes:
             if node.selection_set:
                 for field in self._flat(node.selection_set):
-                    found.setdefault((field.alias or field.name).value, []).append(field)
-        return found
+                    fields.setdefault((field.alias or field.name).value, []).append(field)
+        return fields
 
     def _flat(self, selection_set: SelectionSetNode) -> Iterator[FieldNode]:
         """All fields, those of fragments too: every type is an object, so every fragment applies."""
@@ -185,10 +188,10 @@ class Reader:
         return not (skip and skip["if"]) and not (include and not include["if"])
 
 
-def _listed(given: Any) -> list[Any]:
-    if given is None:
+def _listed(value: Any) -> list[Any]:
+    if value is None:
         return []
-    return [one for one in given if one is not None] if isinstance(given, list) else [given]
+    return [item for item in value if item is not None] if isinstance(value, list) else [value]
 
 
 def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, connection: Any) -> bytes:
@@ -208,7 +211,11 @@ def _terms(entity: Entity, order_by: Iterable[Mapping[str, Any]]) -> tuple[int, 
                 relation = entity.relations[name.removesuffix("_aggregate")]
                 target = ENTITIES[relation.target]
                 # Of relations to many there are statistics in between.
-                inner = [one for one in value.values() if isinstance(one, Mapping)] if relation.many else [value]
+                inner = (
+                    [expression for expression in value.values() if isinstance(expression, Mapping)]
+                    if relation.many
+                    else [value]
+                )
                 count, relations = _terms(target, inner)
                 terms += count + (relation.many and isinstance(value.get("count"), str))
                 depth = max(depth, relations + 1 + relation.nests)

@@ -47,14 +47,14 @@ def _comparisons() -> Iterator[str]:
     values = {"many": "[{}!]", "one": "{}", "pattern": "String", "boolean": "Boolean"}
     values |= {**dict.fromkeys(("json", "key", "keys"), "jsonb"), "jsons": "[jsonb!]"}
     for scalar, comparisons in COMPARISONS.items():
-        lines = [f"{name}: {values[one.value].format(scalar)}" for name, one in comparisons.items()]
+        lines = [f"{name}: {values[comparison.value].format(scalar)}" for name, comparison in comparisons.items()]
         yield _block(f"input {scalar}_comparison_exp", lines)
 
 
 def _types(name: str, entity: Entity) -> Iterator[str]:
-    fields = {field: one.scalar for field, one in entity.fields.items()}
-    ones = {relation: one.target for relation, one in entity.relations.items() if not one.many}
-    manies = {relation: one.target for relation, one in entity.relations.items() if one.many}
+    fields = {field: field_type.scalar for field, field_type in entity.fields.items()}
+    ones = {relation: related.target for relation, related in entity.relations.items() if not related.many}
+    manies = {relation: related.target for relation, related in entity.relations.items() if related.many}
     yield _block(
         f"type {name}",
         [

@@ -16,32 +16,32 @@ from taskruns_service.schemas import JSON_DEPTH, check_depth
 STATE_BYTES = 1_000_000
 
 
-def read_state(given: Any, run_id: UUID) -> Report:
+def read_state(value: Any, run_id: UUID) -> Report:
     """A report of the state as of its arrival. All that it has is kept as it is; raises InvalidRequest.
 
     It insists, since in Prefect 1 no state is final. Its id tells what is in it, so that it is known when it is sent
     again.
     """
-    if not isinstance(given, dict):
+    if not isinstance(value, dict):
         raise InvalidRequest("A state should be a JSON object.")
-    encoded = msgspec.json.encode(given)
+    encoded = msgspec.json.encode(value)
     if len(encoded) > STATE_BYTES:
         raise InvalidRequest("State payload is too large.")
     try:
-        check_depth(given)
+        check_depth(value)
     except ValueError:
         raise InvalidRequest(f"A state may nest {JSON_DEPTH} levels deep.") from None
     try:
-        for reference in _references(given):
+        for reference in _references(value):
             check_places(reference)
     except ValueError as error:
         raise InvalidRequest(f"The state was not recorded: {error}.") from None
-    if (kind := given.get("type")) not in list(StateType):
+    if (kind := value.get("type")) not in list(StateType):
         raise InvalidRequest(f"There is no state of type {kind!r}. There are {', '.join(StateType)}.")
-    details = dict(given)
+    details = dict(value)
     del details["type"]
-    message = details.pop("message", None) if isinstance(given.get("message"), str | None) else None
-    result = details.pop("_result") if isinstance(given.get("_result"), dict) else None
+    message = details.pop("message", None) if isinstance(value.get("message"), str | None) else None
+    result = details.pop("_result") if isinstance(value.get("_result"), dict) else None
     return Report(
         id=new_id(run_id, content=run_id.bytes + encoded),
         id_is_new=True,

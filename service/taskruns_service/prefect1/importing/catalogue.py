@@ -61,12 +61,12 @@ def place_tenants(connection: Connection, rows: Rows) -> tuple[dict[UUID, UUID],
     """
     by_slug = {row.slug: row.id for row in heads(connection, tables.tenant, "slug", "id")}
     ids = {row.id: by_slug.get(_slug(row), row.id) for row in rows}
-    made = [
-        {**_made(row), "name": name_of(row.name, _slug(row)), "slug": _slug(row)}
+    new_rows = [
+        {**_creation_times(row), "name": name_of(row.name, _slug(row)), "slug": _slug(row)}
         for row in rows
         if _slug(row) not in by_slug
     ]
-    return ids, insert_new(connection, tables.tenant, made)
+    return ids, insert_new(connection, tables.tenant, new_rows)
 
 
 def _slug(row: Row[Any]) -> str:
@@ -82,25 +82,28 @@ def place_projects(
     slug behind it.
     """
     present = heads(connection, tables.project, "id", "name", "tenant_id")
-    taken = {row.name: row.tenant_id for row in present}
+    owners = {row.name: row.tenant_id for row in present}
     names = {row.id: row.name for row in present}
-    made, notes = [], []
+    new_rows, notes = [], []
     for row in rows:
         if row.id in names:
             continue
         tenant = tenants.get(row.tenant_id, row.tenant_id)
-        given = name_of(row.name, row.id) or ""
-        called = [given, *(_behind(given, one) for one in (slugs.get(row.tenant_id, str(tenant)), str(row.id)))]
-        name = next(one for one in called if taken.get(one, tenant) == tenant)
+        plain_name = name_of(row.name, row.id) or ""
+        called = [
+            plain_name,
+            *(_behind(plain_name, suffix) for suffix in (slugs.get(row.tenant_id, str(tenant)), str(row.id))),
+        ]
+        name = next(candidate for candidate in called if owners.get(candidate, tenant) == tenant)
         names[row.id] = name
-        if name != given:
-            notes.append(f"The project {given} is {name} here: another tenant has a project of its name.")
-        if name in taken:
+        if name != plain_name:
+            notes.append(f"The project {plain_name} is {name} here: another tenant has a project of its name.")
+        if name in owners:
             notes.append(f"The project {name} was here already: the flows of both are in it.")
             continue
-        taken[name] = tenant
-        made.append({**_made(row), "tenant_id": tenant, "name": name, "description": row.description})
-    return Placed(names, notes), insert_new(connection, tables.project, made)
+        owners[name] = tenant
+        new_rows.append({**_creation_times(row), "tenant_id": tenant, "name": name, "description": row.description})
+    return Placed(names, notes), insert_new(connection, tables.project, new_rows)
 
 
 def place_flows(connection: Connection, rows: Rows, projects: Mapping[UUID, str]) -> Placed:
@@ -109,12 +112,12 @@ def place_flows(connection: Connection, rows: Rows, projects: Mapping[UUID, str]
     Of several version groups with one name in a project the first keeps it; the others get the beginning of the version
     group's id behind it: one name goes on being one flow, whose versions are told apart by their numbers.
     """
-    here = heads(connection, tables.flow, "id", "project", "name", "version", "version_group_id")
-    present = {row.id for row in here}
+    present_flows = heads(connection, tables.flow, "id", "project", "name", "version", "version_group_id")
+    present = {row.id for row in present_flows}
     owners: dict[tuple[str, str], str] = {}
-    for row in here:
+    for row in present_flows:
         owners.setdefault((row.project, row.name), _group(row))
-    taken = {(row.project, row.name, row.version) for row in here}
+    used = {(row.project, row.name, row.version) for row in present_flows}
     names: dict[UUID, str] = {}
     notes = []
     for row in rows:
@@ -123,9 +126,9 @@ def place_flows(connection: Connection, rows: Rows, projects: Mapping[UUID, str]
         project, name, group = projects.get(row.project_id, DEFAULT_PROJECT), name_of(row.name) or "", _group(row)
         version = _version(row)
         owner = owners.setdefault((project, name), group)
-        called = [name, *(_behind(name, one) for one in (group[:8], group, str(row.id)))]
-        chosen = next(one for one in called[owner != group :] if (project, one, version) not in taken)
-        taken.add((project, chosen, version))
+        called = [name, *(_behind(name, suffix) for suffix in (group[:8], group, str(row.id)))]
+        chosen = next(candidate for candidate in called[owner != group :] if (project, candidate, version) not in used)
+        used.add((project, chosen, version))
         names[row.id] = chosen
         if chosen != name:
             notes.append(f"Version {version} of the flow {name} ({project}) is {chosen} here: its name was taken.")
@@ -147,7 +150,7 @@ def _behind(name: str, addition: str) -> str:
     return name[: NAME_LENGTH - len(addition)] + addition
 
 
-def _made(row: Row[Any]) -> dict[str, Any]:
+def _creation_times(row: Row[Any]) -> dict[str, Any]:
     return {"id": row.id, "created": created_of(row), "updated": row.updated or created_of(row)}
 
 
@@ -190,7 +193,7 @@ def _edge(row: Row[Any]) -> dict[str, Any]:
 
 def _flow_group(row: Row[Any]) -> dict[str, Any]:
     return {
-        **_made(row),
+        **_creation_times(row),
         "name": name_of(row.name, row.id),
         "labels": None if row.labels in (None, "null") else texts_of(row.labels),
         "settings": json_of(row.settings, "{}"),
@@ -201,7 +204,7 @@ def _flow_group(row: Row[Any]) -> dict[str, Any]:
 
 def _agent(row: Row[Any], tenants: Mapping[UUID, UUID]) -> dict[str, Any]:
     return {
-        **_made(row),
+        **_creation_times(row),
         "tenant_id": tenants.get(row.tenant_id, row.tenant_id),
         **{name: name_of(getattr(row, name)) for name in ("name", "type", "core_version")},
         "labels": texts_of(row.labels),
@@ -245,13 +248,13 @@ async def copy_catalogue(source: Source, target: Database) -> tuple[Counter[str]
     new = [row.id for row in flows if row.id in named.names]
     for start in range(0, len(new), FLOWS):
         ids = new[start : start + FLOWS]
-        made = [
+        new_rows = [
             _flow(row, named.names[row.id], placed.names.get(row.project_id, DEFAULT_PROJECT))
             for row in await source.rows("flow", _FLOW, "WHERE t.id = ANY(:ids)", ids=ids)
         ]
         tasks = await source.rows("task", _TASK, _OF_FLOWS, ids=ids)
         edges = await source.rows("edge", _EDGE, _OF_FLOWS, ids=ids)
-        copied += await target.transact(_insert_flows, made, (tasks, edges))
+        copied += await target.transact(_insert_flows, new_rows, (tasks, edges))
     return copied, [*placed.notes, *named.notes]
 
 

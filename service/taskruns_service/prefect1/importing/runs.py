@@ -66,9 +66,11 @@ class Group:
         of_flow_runs = self._histories(piece.flow_run_states, "flow_run_id")
         if piece.flow_runs:
             self._write_flow_runs(connection, piece.flow_runs, of_flow_runs)
-            of_flow_runs = {one: history for one, history in of_flow_runs.items() if one in self._flow_ids}
-        asked = {"ids": list({row.task_id for row in piece.task_runs})}
-        tasks: dict[UUID, Any] = {row.id: row for row in connection.execute(_find_tasks, asked)}
+            of_flow_runs = {
+                flow_run_id: history for flow_run_id, history in of_flow_runs.items() if flow_run_id in self._flow_ids
+            }
+        task_ids = {"ids": list({row.task_id for row in piece.task_runs})}
+        tasks: dict[UUID, Any] = {row.id: row for row in connection.execute(_find_tasks, task_ids)}
         task_runs = [row for row in piece.task_runs if row.flow_run_id in self._flow_ids and row.task_id in tasks]
         self.copied["task runs left out"] += len(piece.task_runs) - len(task_runs)
         histories = self._histories(piece.task_run_states, "task_run_id")
@@ -78,11 +80,11 @@ class Group:
             self._task_run_row(row, histories.get(row.id, ()), tasks[row.task_id], last[row.id]) for row in task_runs
         ]
         self._insert(connection, "task runs", _task_run, rows)
-        for name, table, kept in (
+        for name, table, stored in (
             ("flow run states", tables.flow_run_state, of_flow_runs.values()),
             ("task run states", tables.task_run_state, (histories.get(row.id, ()) for row in task_runs)),
         ):
-            entries = [one.columns for history in kept for one in history]
+            entries = [state.columns for history in stored for state in history]
             self._insert(connection, name, table, entries)
         artifacts = [self._artifact(row) for row in piece.artifacts if row.task_run_id in last]
         self._insert(connection, "artifacts", tables.task_run_artifact, artifacts)
@@ -108,14 +110,14 @@ class Group:
     def _write_flow_runs(self, connection: Connection, rows: Rows, histories: _Histories) -> None:
         flows = set(connection.scalars(_find_flows, {"ids": list({row.flow_id for row in rows})}))
         keys = [row.idempotency_key for row in rows if row.idempotency_key]
-        taken = {(row[0], row[1]) for row in connection.execute(_find_keys, {"ids": list(flows), "keys": keys})}
-        made = [_flow_run_row(row, histories.get(row.id, ()), taken) for row in rows if row.flow_id in flows]
-        if made:
-            made.sort(key=lambda row: row["id"])
+        used_keys = {(row[0], row[1]) for row in connection.execute(_find_keys, {"ids": list(flows), "keys": keys})}
+        flow_runs = [_flow_run_row(row, histories.get(row.id, ()), used_keys) for row in rows if row.flow_id in flows]
+        if flow_runs:
+            flow_runs.sort(key=lambda row: row["id"])
             # Somebody may have made one of them since they were looked for.
             insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
-            inserted = set(connection.scalars(insert, made))
-            self._flow_ids = {row["id"]: row["flow_id"] for row in made if row["id"] in inserted}
+            inserted = set(connection.scalars(insert, flow_runs))
+            self._flow_ids = {row["id"]: row["flow_id"] for row in flow_runs if row["id"] in inserted}
         self.copied["flow runs"] += len(self._flow_ids)
         self.copied["flow runs left out"] += len(rows) - len(self._flow_ids)
 
@@ -129,19 +131,19 @@ class Group:
         changes: defaultdict[UUID, list[_Entry]] = defaultdict(list)
         for flow_run_id, history in of_flow_runs.items():
             changes[flow_run_id] += history
-        made: dict[UUID, dict[str, Any]] = {}
+        numbered: dict[UUID, dict[str, Any]] = {}
         for row in task_runs:
             if row.id in histories:
                 changes[row.flow_run_id] += histories[row.id]
             else:
-                made[row.id] = {}
-                changes[row.flow_run_id].append(_Entry(StateType.Pending, created_of(row), made[row.id]))
+                numbered[row.id] = {}
+                changes[row.flow_run_id].append(_Entry(StateType.Pending, created_of(row), numbered[row.id]))
         for flow_run_id, entries in changes.items():
             entries.sort(key=attrgetter("timestamp"))
             for sequence, (_, _, columns) in enumerate(entries, self._sequences[flow_run_id] + 1):
                 columns["sequence"] = sequence
             self._sequences[flow_run_id] += len(entries)
-        last = {run_id: columns["sequence"] for run_id, columns in made.items()}
+        last = {run_id: columns["sequence"] for run_id, columns in numbered.items()}
         return last | {
             row.id: max([columns["sequence"] for _, _, columns in histories[row.id]])
             for row in task_runs
@@ -152,8 +154,8 @@ class Group:
         """Histories by run, each from its first state to the current one, as they are read."""
         histories: _Histories = {}
         # Most of what is copied comes through here: to unpack a row takes half the time of asking for its members.
-        for id_, created, moment, given, start_time, version, run_id, message, details, result, due in rows:
-            type_ = type_of(given)
+        for id_, created, moment, name, start_time, version, run_id, message, details, result, due in rows:
+            type_ = type_of(name)
             timestamp = moment or created or EPOCH
             reference = result
             if result is not None and not has_fit_places(result):
@@ -168,7 +170,7 @@ class Group:
                 "timestamp": timestamp,
                 "received_at": created or timestamp,
                 "result": json_of(reference),
-                "details": json_of(details) if type_ == given else _with_type(details, given),
+                "details": json_of(details) if type_ == name else _with_type(details, name),
                 "accepted": True,
                 "start_time": moment_of(due) or start_time,
             }
@@ -203,8 +205,8 @@ class Group:
     def _count(self, connection: Connection) -> None:
         """Writes what is known only after the last piece."""
         counted = [
-            {"key": one, "sequence": self._sequences[one], "state_counts": dict(self._state_counts[one])}
-            for one in sorted(self._flow_ids)
+            {"key": flow_id, "sequence": self._sequences[flow_id], "state_counts": dict(self._state_counts[flow_id])}
+            for flow_id in sorted(self._flow_ids)
         ]
         if counted:
             connection.execute(_count_flow_run, counted)
@@ -213,18 +215,18 @@ class Group:
             tally.record(writes, self._deltas)
 
 
-def _with_type(details: str | None, given: str | None) -> msgspec.Raw:
+def _with_type(details: str | None, type_: str | None) -> msgspec.Raw:
     """Details that keep the name of a type that the service does not know."""
     members = msgspec.json.decode(details) if details else {}
-    return msgspec.Raw(msgspec.json.encode({**members, "original_type": given}))
+    return msgspec.Raw(msgspec.json.encode({**members, "original_type": type_}))
 
 
 def _run_columns(row: Row[Any], history: _History) -> dict[str, Any]:
     """What a run's history makes of it. Where it is lost, what the server kept of the current state has to do."""
     current: dict[str, Any] = {}
     if history:
-        numbers = [one.columns["version"] or 0 for one in history]
-        run = replay([one[:2] for one in history], version=max(row.version or 0, *numbers))
+        numbers = [state.columns["version"] or 0 for state in history]
+        run = replay([state[:2] for state in history], version=max(row.version or 0, *numbers))
         current = history[-1].columns
     elif row.state:
         timestamp = row.state_timestamp or created_of(row)
@@ -253,7 +255,7 @@ def _run_columns(row: Row[Any], history: _History) -> dict[str, Any]:
     }
 
 
-def _flow_run_row(row: Row[Any], history: _History, taken: set[tuple[UUID, str]]) -> dict[str, Any]:
+def _flow_run_row(row: Row[Any], history: _History, used_keys: set[tuple[UUID, str]]) -> dict[str, Any]:
     key = name_of(row.idempotency_key)
     return {
         **_run_columns(row, history),
@@ -263,7 +265,7 @@ def _flow_run_row(row: Row[Any], history: _History, taken: set[tuple[UUID, str]]
         "labels": texts_of(row.labels),
         "context": json_of(row.context, "{}"),
         # The key finds the flow run that has it here.
-        "idempotency_key": None if (row.flow_id, key) in taken else key,
+        "idempotency_key": None if (row.flow_id, key) in used_keys else key,
         "sequence": 0,
         "state_counts": {},
         "scheduled_start_time": row.scheduled_start_time,

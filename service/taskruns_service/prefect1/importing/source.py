@@ -131,10 +131,10 @@ def _rows(connection: Connection, statement: str, values: dict[str, Any]) -> Row
     return connection.execute(bound, values).all()
 
 
-def read_source_url(given: str) -> URL:
+def read_source_url(text: str) -> URL:
     """The URL of a database of Prefect Server; raises ConfigurationError when it is none."""
     try:
-        url = dialects.read_url(given)
+        url = dialects.read_url(text)
     except ConfigurationError:
         url = None
     if url is None or not dialects.capabilities(url).is_async:
@@ -202,7 +202,7 @@ async def read_runs(
         if old:
             yield Piece(await source.count("task_run", list(old)))
         order = f"WHERE t.flow_run_id = ANY(:ids) ORDER BY t.flow_run_id{source.in_time('task_run')}, t.id"
-        task_runs: dict[UUID, list[UUID]] = {one: [] for one in ids if one not in old}
+        task_runs: dict[UUID, list[UUID]] = {identifier: [] for identifier in ids if identifier not in old}
         for row in await source.rows("task_run", ["flow_run_id", "id"], order, ids=list(task_runs)):
             task_runs[row.flow_run_id].append(row.id)
         for group in _groups(task_runs):
@@ -227,7 +227,7 @@ def _groups(task_runs: dict[UUID, list[UUID]]) -> Iterator[list[UUID]]:
 async def _pieces(
     source: Source, group: list[UUID], task_runs: dict[UUID, list[UUID]], *, with_logs: bool
 ) -> AsyncIterator[Piece]:
-    wanted = [one for flow_run_id in group for one in task_runs[flow_run_id]]
+    wanted = [task_run_id for flow_run_id in group for task_run_id in task_runs[flow_run_id]]
     by_flow_run, by_id = "WHERE t.flow_run_id = ANY(:ids)", "WHERE t.id = ANY(:ids)"
     by_task_run = "WHERE t.task_run_id = ANY(:ids)"
     logs = await source.rows("log", ["id"], by_flow_run, ids=group) if with_logs else []
@@ -244,5 +244,5 @@ async def _pieces(
             artifacts=await source.rows("task_run_artifact", _ARTIFACT, by_task_run, ids=ids),
         )
     for start in range(0, len(log_ids), LOG_PIECE):
-        found = await source.rows("log", _LOG, by_id, ids=log_ids[start : start + LOG_PIECE])
-        yield Piece(0, logs=found, ends=start + LOG_PIECE >= len(log_ids))
+        rows = await source.rows("log", _LOG, by_id, ids=log_ids[start : start + LOG_PIECE])
+        yield Piece(0, logs=rows, ends=start + LOG_PIECE >= len(log_ids))

@@ -21,15 +21,15 @@ def created_of(row: Any) -> datetime:
     return moment or EPOCH
 
 
-def name_of(given: Any, otherwise: Any = None) -> str | None:
+def name_of(text: Any, otherwise: Any = None) -> str | None:
     """A name that is not longer than names may be."""
-    chosen = given or otherwise
+    chosen = text or otherwise
     return None if chosen is None else str(chosen)[:NAME_LENGTH]
 
 
-def json_of(given: str | None, otherwise: str | None = None) -> msgspec.Raw | None:
+def json_of(text: str | None, otherwise: str | None = None) -> msgspec.Raw | None:
     """JSON text as it is; it is not read on its way."""
-    chosen = otherwise if given in (None, "null") else given
+    chosen = otherwise if text in (None, "null") else text
     return None if chosen is None else msgspec.Raw(chosen.encode())
 
 
@@ -50,8 +50,8 @@ def has_fit_places(reference: str) -> bool:
 def without_places(reference: str) -> str:
     """The reference without a word of where the result is."""
     members = msgspec.json.decode(reference)
-    kept = {name: value for name, value in members.items() if name not in results.PLACES}
-    return msgspec.json.encode({**kept, "location": None}).decode()
+    others = {name: value for name, value in members.items() if name not in results.PLACES}
+    return msgspec.json.encode({**others, "location": None}).decode()
 
 
 def has_fit_link(artifact: str | None) -> bool:
@@ -70,31 +70,31 @@ def without_link(artifact: str) -> str:
     return msgspec.json.encode({**msgspec.json.decode(artifact), "link": None}).decode()
 
 
-def texts_of(given: str | None) -> list[str]:
+def texts_of(text: str | None) -> list[str]:
     """A set of texts, such as labels or tags."""
-    read = msgspec.json.decode(given) if given else None
-    return sorted({str(one) for one in read}) if isinstance(read, list) else []
+    read = msgspec.json.decode(text) if text else None
+    return sorted({str(item) for item in read}) if isinstance(read, list) else []
 
 
-def seconds_of(given: timedelta | None) -> float | None:
+def seconds_of(interval: timedelta | None) -> float | None:
     """An interval in seconds."""
-    return None if given is None else given.total_seconds()
+    return None if interval is None else interval.total_seconds()
 
 
-def moment_of(given: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """A moment in a serialized state; one that cannot be read is none."""
     try:
-        moment = datetime.fromisoformat(given) if given else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 @cache
-def type_of(given: str | None) -> StateType:
+def type_of(text: str | None) -> StateType:
     """A state's type. One that the service does not know is the type that ends its name: `MyFailed` is Failed.
 
     Otherwise it is Finished: nothing more will be heard of it.
     """
-    known = [one for one in StateType if given and given.endswith(one)]
-    return max(known, key=len, default=StateType.Finished) if given else StateType.Pending
+    known = [type_ for type_ in StateType if text and text.endswith(type_)]
+    return max(known, key=len, default=StateType.Finished) if text else StateType.Pending
