@@ -4,6 +4,7 @@ Why: docs/decisions/0015-a-statement-for-each-form-of-question.md; which names o
 docs/decisions/0026-what-goes-past-sqlalchemy.md.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     literal,
 )
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.types import TypeEngine
 
@@ -99,13 +101,13 @@ def target_of(engine: Engine) -> Target:
 
 
 class CompiledValue:
-    """A SELECT of one text with its values, compiled ahead of the connection that it is sent on. Nobody keeps it."""
+    """A SELECT of one text with its values, compiled ahead of the connection that it is sent on."""
 
     def __init__(self, statement: SelectBase, target: Target) -> None:
         """Raises TypeError for a statement with placeholders, since there are no values for them."""
-        check_values(names_in(statement), {})
-        compiled = statement.compile(dialect=target)
-        state = compiled.construct_expanded_state()
+        compiled, binds = _compile(statement, target)
+        parameters = compiled.construct_params(extracted_parameters=binds, _no_postcompile=True)
+        state = compiled._process_parameters_for_postcompile(parameters)
         converts: dict[str, _Convert] = {name: _binding(bind.type, target) for name, bind in compiled.binds.items()}
         converts.update(state.processors)
         self._sql = state.statement
@@ -122,6 +124,30 @@ class CompiledValue:
         finally:
             driver.limit_length(connection, None)
         return value.encode() if isinstance(value, str) else value
+
+
+COMPILED_MOST = 64
+COMPILED_LENGTH = 8_000
+"""The longest text that is kept: together they take some MB, whatever clients ask."""
+_compiled: OrderedDict[Any, SQLCompiler] = OrderedDict()
+
+
+def _compile(statement: SelectBase, target: Target) -> tuple[SQLCompiler, Sequence[BindParameter[Any]] | None]:
+    """Compiles a statement, once for all that differ in their values only; gives those of this one as well.
+
+    SQLAlchemy does the same for each execution, but where a connection is there already.
+    """
+    key = statement._generate_cache_key()
+    place = None if key is None else (target.name, key.key)
+    compiled = _compiled.pop(place, None)  # and added again, since what was asked last is kept longest
+    if compiled is None:
+        check_values(names_in(statement), {})
+        compiled = statement.compile(dialect=target, cache_key=key)
+    if place is not None and len(compiled.string) <= COMPILED_LENGTH:
+        _compiled[place] = compiled
+        if len(_compiled) > COMPILED_MOST:
+            _compiled.popitem(last=False)
+    return compiled, None if key is None else key.bindparams
 
 
 class _Text:
