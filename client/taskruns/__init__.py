@@ -1,4 +1,4 @@
-"""The Python client of the task runs service: look task runs up, load their results, and record flows of your own."""
+"""The Python client of the task runs service: look up task runs, load their results, and record your own flows."""
 
 from importlib import import_module
 from importlib.metadata import version

@@ -35,7 +35,7 @@ def bound(response: httpx.Response, max_bytes: int, check_time: _CheckTime) -> N
     is_zipped = coding == CODING.encode()
     if not is_zipped and coding not in (b"", b"identity"):
         told = excerpt(coding.decode("latin-1"))
-        raise InvalidAnswer(f"{response.url} answered in the coding {told!r}, and not as {CODING}.")
+        raise InvalidAnswer(f"{response.url} responded with the encoding {told!r} instead of {CODING}.")
     # Python refuses to read numbers of thousands of digits.
     if length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
         raise _too_large(response.url, max_bytes)
@@ -95,7 +95,7 @@ class BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
                 yield self._counted(self._unzip.decompress(chunk, _CHUNK_BYTES))
                 chunk = self._unzip.unconsumed_tail
         except zlib.error as error:
-            raise InvalidAnswer(f"{self._url} answered with what is no {CODING}: {error}.") from error
+            raise InvalidAnswer(f"The response from {self._url} is not valid {CODING}: {error}.") from error
 
     def _counted(self, piece: bytes) -> bytes:
         self._left -= len(piece)
@@ -107,6 +107,6 @@ class BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
 def _too_large(url: httpx.URL, max_bytes: int) -> AnswerTooLarge:
     """The error for an answer with more bytes than the client takes."""
     return AnswerTooLarge(
-        f"{url} answered with more than {max_bytes} bytes. Ask for less at once, with a smaller `limit` or fewer "
-        "fields, or give a larger `max_answer_bytes` (TASKRUNS_MAX_ANSWER_BYTES)."
+        f"The response from {url} has more than {max_bytes} bytes. Request less at a time, with a smaller `limit` or "
+        f"fewer fields, or set a larger `max_answer_bytes` (TASKRUNS_MAX_ANSWER_BYTES)."
     )

@@ -31,9 +31,9 @@ def _as_its_method(arguments: dict[str, Any]) -> None:
 
 
 class Client:
-    """The task runs service, over HTTP. It may be shared by threads.
+    """A client of the task runs service. Threads can share it.
 
-    Use it as a context manager, or `close` it, to give back its connections.
+    Use it as a context manager, or call `close`, to release its connections.
     """
 
     task_runs: TaskRuns
@@ -52,22 +52,23 @@ class Client:
         default_headers: Mapping[str, str] | None = None,
         http_client: httpx.Client | None = None,
     ) -> None:
-        """Connects when the first call is made. What is not given comes from the environment.
+        """Connects on the first call. Missing arguments come from the environment.
 
         Args:
-            url: Where the service is; TASKRUNS_URL, or http://127.0.0.1:4200.
-            api_key: The key to send; TASKRUNS_API_KEY, or none.
-            timeout: Seconds that one attempt waits for the service; TASKRUNS_TIMEOUT, or 30.
-            max_retries: How often a call is repeated that failed and may be repeated; TASKRUNS_MAX_RETRIES, or 2.
-            deadline: Seconds that all attempts of a call may take together; not given: no limit. An HTTP client of your
-                own is only looked at when a piece of the answer comes in.
-            max_answer_bytes: How many bytes an answer may have once it is decompressed; TASKRUNS_MAX_ANSWER_BYTES, or
-                100 MB.
-            default_headers: Headers to send with every call, beside those that the client sends itself.
-            http_client: An HTTP client of your own, which you close yourself.
+            url: The URL of the service. Default: TASKRUNS_URL, or http://127.0.0.1:4200.
+            api_key: The API key. Default: TASKRUNS_API_KEY, or none.
+            timeout: The seconds that one attempt waits for the service. Default: TASKRUNS_TIMEOUT, or 30.
+            max_retries: The maximum number of retries of a call that failed and is safe to repeat. Default:
+                TASKRUNS_MAX_RETRIES, or 2.
+            deadline: The maximum seconds for all attempts of a call together. Default: no limit. With your own HTTP
+                client, it is only checked when a part of the response arrives.
+            max_answer_bytes: The maximum bytes of a response after decompression. Default: TASKRUNS_MAX_ANSWER_BYTES,
+                or 100 MB.
+            default_headers: Headers to send with every call, in addition to those of the client.
+            http_client: Your own HTTP client, which you close yourself.
 
         Raises:
-            InvalidSetting: If an argument or a variable is not what it has to be.
+            InvalidSetting: If an argument or a variable has an invalid value.
         """
         logs.configure()
         self.options = read_options(
@@ -100,7 +101,7 @@ class Client:
         max_answer_bytes: int | None = None,
         default_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """A client with other options on the same connections, which this one closes."""
+        """Returns a client with other options on the same connections, which this one closes."""
         other = copy(self)
         other.options = self.options.changed(
             api_key,
@@ -115,7 +116,7 @@ class Client:
         return other
 
     def detached(self) -> Self:
-        """A client with the same options that is there when this one is closed, unless its HTTP client was given."""
+        """Returns a client with the same options that stays open without this one (unless you own the HTTP client)."""
         other = copy(self)
         if not self._given:
             other._http, other._owned = deadlines.http_client(_LIMITS), True
@@ -123,13 +124,13 @@ class Client:
         return other
 
     def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
-        """Sends a call and gives its answer as it is, if that is a success.
+        """Sends a call and returns the response unchanged if it is a success.
 
         Raises:
-            ProblemError: If the service answered with a problem.
-            ConnectionFailed: If it did not answer.
-            InvalidArgument: If no request can be made of the arguments.
-            AnswerTooLarge: If the answer has more than `max_answer_bytes`.
+            ProblemError: If the service returned a problem.
+            ConnectionFailed: If it did not respond.
+            InvalidArgument: If the arguments do not make a valid request.
+            AnswerTooLarge: If the response exceeds `max_answer_bytes`.
         """
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
@@ -158,17 +159,19 @@ class Client:
         return response
 
     def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
-        """Sends a call and gives its typed answer; `repeatable`: may it be sent again (None: as its method says).
+        """Sends a call and returns its typed response.
+
+        `repeatable` says whether it can be retried; None: as its HTTP method allows.
 
         Raises:
-            ProblemError: If the service answered with a problem.
-            ConnectionFailed: If it did not answer.
-            InvalidAnswer: If the answer is not what the service's document promises.
+            ProblemError: If the service returned a problem.
+            ConnectionFailed: If it did not respond.
+            InvalidAnswer: If the response does not match the service's OpenAPI document.
         """
         return decoded(call, self.raw(call, repeatable=repeatable))
 
     def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> Method[P, T]:
-        """Makes a method that builds a call and sends it."""
+        """Returns a method that builds a call and sends it."""
 
         def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
             repeatable = complete(kwargs)
@@ -181,7 +184,7 @@ class Client:
         return cast("Method[P, T]", documented(build, method, raw))
 
     def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Method[P, Page[T]]:
-        """Makes a method that builds the call for a page, sends it and can turn the page."""
+        """Returns a method that builds the call for a page, sends it, and can fetch the next page."""
 
         def page(call: Call[PageAnswer[T]], response: httpx.Response) -> Page[T]:
             return Page(decoded(call, response), lambda cursor: ask(page_at(call, cursor)).parse())
@@ -198,7 +201,7 @@ class Client:
         return cast("Method[P, Page[T]]", documented(build, method, raw))
 
     def close(self) -> None:
-        """Gives back the connections, unless the HTTP client came from outside."""
+        """Releases the connections, unless you passed your own HTTP client."""
         if self._owned:
             self._http.close()
 
@@ -216,20 +219,23 @@ class Client:
 def _client_of_process(options: Options, process: int) -> Client:
     client = Client(options.url, api_key=options.api_key)
     atexit.register(client.close)
-    # With options of its own it leaves the connections open, whoever closes it: others have it too.
+    # A shared client: close() on this copy must not close the connections.
     return client.with_options()
 
 
 def default_client(url: str | None = None) -> Client:
-    """The client of this process for a service, that which the environment names; made when it is first asked for."""
+    """Returns the client of this process for a service, by default the one in the environment.
+
+    It is created on first use.
+    """
     # A child process that was forked must not speak on its parent's connections.
     return _client_of_process(read_options(url), os.getpid())
 
 
 class AsyncClient:
-    """The task runs service, over HTTP, for asyncio.
+    """A client of the task runs service, for asyncio.
 
-    Use it as an async context manager, or `close` it, to give back its connections.
+    Use it as an async context manager, or call `close`, to release its connections.
     """
 
     task_runs: AsyncTaskRuns
@@ -248,10 +254,10 @@ class AsyncClient:
         default_headers: Mapping[str, str] | None = None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        """Connects when the first call is made; the arguments are those of `Client`.
+        """Connects on the first call. The arguments are those of `Client`.
 
         Raises:
-            InvalidSetting: If an argument or a variable is not what it has to be.
+            InvalidSetting: If an argument or a variable has an invalid value.
         """
         logs.configure()
         self.options = read_options(
@@ -283,7 +289,7 @@ class AsyncClient:
         max_answer_bytes: int | None = None,
         default_headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """A client with other options on the same connections, which this one closes."""
+        """Returns a client with other options on the same connections, which this one closes."""
         other = copy(self)
         other.options = self.options.changed(
             api_key,
@@ -298,7 +304,7 @@ class AsyncClient:
         return other
 
     async def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
-        """Sends a call and gives its answer as it is, if that is a success; raises as `Client.raw`."""
+        """Sends a call and returns the response unchanged if it is a success; raises as `Client.raw`."""
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
             try:
@@ -328,11 +334,11 @@ class AsyncClient:
         return response
 
     async def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
-        """Sends a call and gives its typed answer; raises as `Client.send`."""
+        """Sends a call and returns its typed response; raises as `Client.send`."""
         return decoded(call, await self.raw(call, repeatable=repeatable))
 
     def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> AsyncMethod[P, T]:
-        """Makes a method that builds a call and sends it."""
+        """Returns a method that builds a call and sends it."""
 
         async def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
             repeatable = complete(kwargs)
@@ -345,7 +351,7 @@ class AsyncClient:
         return cast("AsyncMethod[P, T]", documented(build, method, raw))
 
     def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> AsyncListingMethod[P, T]:
-        """Makes a method that builds the call for a page, sends it and can turn the page."""
+        """Returns a method that builds the call for a page, sends it, and can fetch the next page."""
 
         def page(call: Call[PageAnswer[T]], response: httpx.Response) -> AsyncPage[T]:
             return AsyncPage(decoded(call, response), lambda cursor: ask_page(page_at(call, cursor)))
@@ -366,7 +372,7 @@ class AsyncClient:
         return cast("AsyncListingMethod[P, T]", documented(build, method, raw))
 
     async def close(self) -> None:
-        """Gives back the connections, unless the HTTP client came from outside."""
+        """Releases the connections, unless you passed your own HTTP client."""
         if self._owned:
             await self._http.aclose()
 

@@ -1,4 +1,4 @@
-"""Everything that this package raises on purpose: one tree, with a class for each problem code of the service."""
+"""The errors that this package raises: one tree, with a class for each problem code of the service."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -10,18 +10,18 @@ from taskruns.text import excerpt, printable
 
 
 class TaskRunsError(Exception):
-    """The root of all errors of this package. Its text is safe to show on a terminal, whoever is quoted in it."""
+    """The base class of all errors of this package. Its text is safe to print on a terminal, whatever it quotes."""
 
     def __str__(self) -> str:
         return excerpt(super().__str__())
 
 
 class InvalidSetting(TaskRunsError, ValueError):
-    """A setting is not what it has to be."""
+    """A setting has an invalid value."""
 
 
 class InvalidArgument(TaskRunsError, ValueError):
-    """No request can be made of the arguments of a call; nothing was sent."""
+    """The arguments of a call do not make a valid request; nothing was sent."""
 
 
 class ConnectionFailed(TaskRunsError):
@@ -29,19 +29,19 @@ class ConnectionFailed(TaskRunsError):
 
 
 class TimedOut(ConnectionFailed):
-    """The service did not answer in time."""
+    """The service did not respond in time."""
 
 
 class InvalidAnswer(TaskRunsError):
-    """What answered is not the task runs service, or a version of it that this client can not read."""
+    """The response is not from the task runs service, or from a version that this client cannot read."""
 
 
 class AnswerTooLarge(InvalidAnswer):
-    """The answer has more bytes than `max_answer_bytes`: ask for less at once, or give a larger bound."""
+    """The response exceeds `max_answer_bytes`: request less at a time, or set a larger limit."""
 
 
 class NoSuchTaskRun(TaskRunsError, LookupError):
-    """A flow run has no task run with this slug and map index."""
+    """The flow run has no task run with this slug and map index."""
 
 
 class ResultError(TaskRunsError):
@@ -53,28 +53,28 @@ class ChildError(ResultError):
 
 
 class ChildMissing(ChildError):
-    """A mapped task run has no child with a map index below the highest: it was not reported, or not yet."""
+    """A mapped task run lacks a child with a map index below the highest: it was not reported, or not yet."""
 
 
 class ChildNotReady(ChildError):
-    """A child of a mapped task run is not finished: ask again when it is."""
+    """A child of a mapped task run is not finished: try again when it is finished."""
 
 
 class ChildWithoutResult(ChildError):
-    """A child of a mapped task run ended without a result, most often because it failed."""
+    """A child of a mapped task run ended without a result, usually because it failed."""
 
 
 class ProblemError(TaskRunsError):
-    """The service answered with a problem (RFC 9457).
+    """The service returned a problem (RFC 9457).
 
-    The class is the one for the problem's code, or, for a code that this client does not know, for its status.
+    The class depends on the problem's code or, for a code that this client does not know, on its status.
     """
 
     of_code: ClassVar[str | None] = None
     of_status: ClassVar[int | None] = None
 
     def __init__(self, problem: Problem, raw: bytes = b"") -> None:
-        """Keeps the answer; `raw` is the whole body, with members that `Problem` does not name."""
+        """Stores the problem; `raw` is the complete body, including members that `Problem` does not have."""
         super().__init__(problem, raw)
         self.problem = problem
         self.raw = raw
@@ -91,7 +91,7 @@ class ProblemError(TaskRunsError):
 
     @property
     def request_id(self) -> str:
-        """The request's id, which is in the service's log too."""
+        """The id of the request, which is also in the service's log."""
         return self.problem.request_id
 
     def __str__(self) -> str:
@@ -100,48 +100,48 @@ class ProblemError(TaskRunsError):
 
 
 class BadRequest(ProblemError):
-    """The request is not what the service takes."""
+    """The service does not accept the request."""
 
     of_status = 400
 
 
 class InvalidRequest(BadRequest):
-    """A parameter, a header or the body is wrong; `problem.errors` says which and how."""
+    """A parameter, a header, or the body is invalid; `problem.errors` lists each fault and its place."""
 
     of_code = "invalid-request"
 
 
 class InvalidCursor(BadRequest):
-    """The cursor does not belong to this list with these filters and this sort: start again without one."""
+    """The cursor does not belong to this list with these filters and this sort: start again without a cursor."""
 
     of_code = "invalid-cursor"
 
 
 class Unauthenticated(ProblemError):
-    """No API key that is in force was sent: give `api_key=`, or set TASKRUNS_API_KEY."""
+    """The request had no valid API key: pass `api_key=`, or set TASKRUNS_API_KEY."""
 
     of_status = 401
     of_code = "unauthenticated"
 
     def __str__(self) -> str:
-        return f"{super().__str__()}: give `api_key=`, or set TASKRUNS_API_KEY."
+        return f"{super().__str__()}: pass `api_key=`, or set TASKRUNS_API_KEY."
 
 
 class Forbidden(ProblemError):
-    """The API key may read but not write: use one with the scope `write`."""
+    """The API key can read but not write: use a key with the scope `write`."""
 
     of_status = 403
     of_code = "forbidden"
 
 
 class OriginNotAllowed(Forbidden):
-    """The request had the `Origin` of a web page that may not change anything."""
+    """The request had the `Origin` of a web page that cannot change data."""
 
     of_code = "origin-not-allowed"
 
 
 class NotFound(ProblemError):
-    """There is no such thing. Where the service itself says so, the URL leads past its resources."""
+    """The resource does not exist. If the service itself reports this, the URL is not one of its paths."""
 
     of_status = 404
     of_code = "not-found"
@@ -160,77 +160,77 @@ class TaskRunNotFound(NotFound):
 
 
 class NoResultType(NotFound, ResultError):
-    """The task run finished without a result: it failed, or its task keeps none, or the result could not be kept."""
+    """The task run finished without a result: it failed, stores no result, or its result could not be stored."""
 
     of_code = "no-result-type"
 
 
 class ResultNotPersisted(NotFound, ResultError):
-    """The task run's result was not written anywhere: its reference has no location."""
+    """The result of the task run was not stored: its reference has no location."""
 
     of_code = "result-not-persisted"
 
 
 class MethodNotAllowed(ProblemError):
-    """The path does not take this method: is the URL that of the task runs service?"""
+    """The path does not allow this method: check that the URL is that of the task runs service."""
 
     of_status = 405
     of_code = "method-not-allowed"
 
 
 class Conflict(ProblemError):
-    """What was asked for does not go with what is there."""
+    """The request conflicts with the current data."""
 
     of_status = 409
 
 
 class FlowRunConflict(Conflict):
-    """A flow run with this id or idempotency key is there and differs; `problem.errors` says in what."""
+    """A flow run with this id or idempotency key exists and differs; `problem.errors` lists the differences."""
 
     of_code = "flow-run-conflict"
 
 
 class ResultNotReady(Conflict, ResultError):
-    """The task run is not finished, so it has no result yet: ask again when it is."""
+    """The task run is not finished, so it has no result yet: try again when it is finished."""
 
     of_code = "result-not-ready"
 
 
 class StateIdConflict(Conflict):
-    """This state id was used for another state, or for another run: make a new id for every state."""
+    """This state id is already used for another state or another run: generate a new id for every state."""
 
     of_code = "state-id-conflict"
 
 
 class TerminalState(Conflict):
-    """The run is finished, and the state would make it unfinished: send `force=True` if that is what you want."""
+    """The run is finished, and this state would reopen it: to reopen it, pass `force=True`."""
 
     of_code = "terminal-state"
 
 
 class VersionConflict(ProblemError):
-    """The run has changed since the version that was expected; `problem.current` is what it is now."""
+    """The run has changed since the expected version; `problem.current` has its current state."""
 
     of_status = 412
     of_code = "version-conflict"
 
 
 class RequestTimeout(ProblemError):
-    """The service waited too long for the request's body."""
+    """The body of the request did not arrive within the service's time limit."""
 
     of_status = 408
     of_code = "request-timeout"
 
 
 class HostNotAllowed(ProblemError):
-    """The service does not answer to the host in the URL: use another name of it, or add this one to its settings."""
+    """The service does not accept requests for the host in the URL: use another name, or allow this one."""
 
     of_status = 421
     of_code = "host-not-allowed"
 
 
 class BodyTooLarge(ProblemError):
-    """The body is larger than the operation takes; `problem.limit` is in bytes."""
+    """The body is too large for the operation; `problem.limit` is in bytes."""
 
     of_status = 413
     of_code = "body-too-large"
@@ -244,38 +244,38 @@ class UnsupportedMediaType(ProblemError):
 
 
 class RateLimited(ProblemError):
-    """Something in front of the service took no more requests for now."""
+    """A proxy in front of the service is limiting requests."""
 
     of_status = 429
 
 
 class InternalError(ProblemError):
-    """Something went wrong in the service: look for the request's id in its log."""
+    """The service failed: look for the id of the request in its log."""
 
     of_status = 500
     of_code = "internal-error"
 
 
 class Unavailable(ProblemError):
-    """The service can not do it for now."""
+    """The service is temporarily unavailable."""
 
     of_status = 503
 
 
 class DatabaseUnavailable(Unavailable):
-    """The service's database does not answer; nothing was recorded."""
+    """The service's database does not respond; nothing was recorded."""
 
     of_code = "database-unavailable"
 
 
 class NotReady(Unavailable):
-    """The service can not do its work yet."""
+    """The service is not ready."""
 
     of_code = "not-ready"
 
 
 class OutcomeUnknown(Unavailable):
-    """The database was lost during the commit: repeat it with the same ids."""
+    """The connection to the database was lost during the commit: repeat the request with the same ids."""
 
     of_code = "outcome-unknown"
 
@@ -287,7 +287,7 @@ class Overloaded(Unavailable):
 
 
 class QueryTimeout(Unavailable):
-    """The question took longer than the service allows: narrow it, by a flow run or a time window."""
+    """The query exceeded the service's time limit: narrow it by a flow run or a time window."""
 
     of_code = "query-timeout"
 
@@ -305,17 +305,19 @@ _decode = msgspec.json.Decoder(Problem).decode
 
 
 def problem_class(code: str, status: int | None = None) -> type[ProblemError]:
-    """The class for a problem's code, or for its status where the code is not known."""
+    """Returns the class for a problem's code, or for its status if the code is unknown."""
     return _OF_CODE.get(code) or _OF_STATUS.get(status, ProblemError)
 
 
 def problem_error(status: int, body: bytes, request_id: str, path: str) -> ProblemError:
-    """The error for an answer of 400 and more; one that is no problem, as of a proxy, becomes one."""
+    """Returns the error for a status of 400 or more; a body that is not a problem, such as a proxy's, becomes one."""
     try:
         problem = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         told = " ".join(body[:_SHOWN].decode(errors="replace").split())
-        detail = f"The answer was {status}, and not from the task runs service: {told or 'it has no body'}"
+        detail = (
+            f"The response had the status {status} and is not from the task runs service: {told or 'it has no body'}"
+        )
         problem = Problem(
             code="not-a-problem",
             detail=detail,

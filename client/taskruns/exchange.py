@@ -61,9 +61,13 @@ class Options(Struct, frozen=True, kw_only=True):
         _check_url(self.url)
         # The text must not have the key in it, nor may it come to where httpx would refuse it with a text that has.
         if self.api_key and not (self.api_key.isascii() and self.api_key.isprintable() and " " not in self.api_key):
-            raise InvalidSetting("The API key has a character that no key has, such as a space or a line end.")
+            raise InvalidSetting(
+                "The API key contains a character that keys cannot have, such as a space or a line break."
+            )
         if self.api_key and any(name.lower() == "authorization" for name, _ in self.headers):
-            raise InvalidSetting("default_headers has an Authorization, in which the API key is sent: give only one.")
+            raise InvalidSetting(
+                "default_headers has an Authorization header, which the API key uses: pass only one of them."
+            )
 
     def changed(
         self, api_key: str | None, default_headers: Mapping[str, str] | None, **policy: float | None
@@ -114,20 +118,20 @@ def _checked_headers(headers: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
     """The headers as they are sent; an error has no values, which may be secret."""
     for name, value in headers.items():
         if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
-            raise InvalidSetting(f"default_headers has {name!r}, which is no name of a header.")
+            raise InvalidSetting(f"default_headers has {name!r}, which is not a header name.")
         if name.lower() in _OWN_HEADERS:
-            raise InvalidSetting(f"default_headers has {name}, which the client sends itself.")
+            raise InvalidSetting(f"default_headers has {name}, which the client sets itself.")
         if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
-            raise InvalidSetting(f"The value of {name} in default_headers has to be printable ASCII text.")
+            raise InvalidSetting(f"The value of {name} in default_headers must be printable ASCII text.")
     # Another name of the client goes in the place of its own.
     return tuple(("User-Agent" if name.lower() == "user-agent" else name, value) for name, value in headers.items())
 
 
 def _check_url(url: str) -> None:
-    like = f"it has to be like {settings.DEFAULT_URL}."
+    like = f"it must have the form {settings.DEFAULT_URL}."
     if "@" in url:
         # httpx would send it in place of the API key, and errors and logs show the URL.
-        raise InvalidSetting(f"The service's URL has a user or a password in it: {like}")
+        raise InvalidSetting(f"The service's URL contains a user name or a password: {like}")
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as cause:
@@ -143,7 +147,7 @@ class Position:
         self._seen = 0
 
     def headers(self) -> dict[str, str]:
-        """What says so in a request."""
+        """Returns the position header, if a position is known."""
         return {_POSITION: str(self._seen)} if self._seen else {}
 
     def note(self, response: httpx.Response) -> None:
@@ -166,8 +170,8 @@ class Exchange:
         for name, count in Counter(name for name, _ in call.params).items():
             if count > MAX_VALUES:
                 raise InvalidArgument(
-                    f"{name} of {call.operation} has {count} values, and the service takes {MAX_VALUES}: "
-                    "ask for the rest with further calls."
+                    f"{name} of {call.operation} has {count} values, but the service accepts {MAX_VALUES}: request the "
+                    f"rest with further calls."
                 )
         self._position = position
         self._call = call
@@ -218,7 +222,7 @@ class Exchange:
     def unbuildable(self, cause: Exception) -> InvalidArgument:
         """The error for a request that httpx could not build."""
         escape_causes(cause)
-        return InvalidArgument(f"The request of {self._call.operation} cannot be built of its arguments: {cause}.")
+        return InvalidArgument(f"Cannot build the request of {self._call.operation} from its arguments: {cause}.")
 
     def failed(self, cause: httpx.RequestError) -> float:
         """Seconds to wait for the next attempt; raises if there is none."""
@@ -226,7 +230,7 @@ class Exchange:
         timed_out = isinstance(cause, httpx.TimeoutException)
         seconds = self._timeout.connect if isinstance(cause, httpx.ConnectTimeout) else self._timeout.read
         within = f" within {seconds:g} s" if timed_out else ""
-        told = f"No answer{within} from {self._url}: {str(cause).rstrip('.') or type(cause).__name__}."
+        told = f"No response{within} from {self._url}: {str(cause).rstrip('.') or type(cause).__name__}."
         error = (TimedOut if timed_out else ConnectionFailed)(f"{told} Is the service running there?")
         error.__cause__ = cause
         wait = self._attempts.after_failure(error, was_sent=not isinstance(cause, _NEVER_SENT))
@@ -244,8 +248,11 @@ class Exchange:
             *(self._call.operation, status, self._call.method, place, excerpt(request_id)),
         )
         if (location := response.headers.get("Location")) and 300 <= status < 400 and status != 304:
-            told = f"{response.url} answered {status}, which leads to {location!r}; redirects are not followed."
-            raise InvalidAnswer(f"{told} If the service is there, give that URL (TASKRUNS_URL).")
+            told = (
+                f"{response.url} responded with {status}, a redirect to {location!r}; the client does not follow "
+                "redirects."
+            )
+            raise InvalidAnswer(f"{told} If the service is there, use that URL (TASKRUNS_URL).")
         if status < 400:
             return None
         error = problem_error(status, response.content, request_id, self._call.path)
@@ -266,5 +273,7 @@ def decoded(call: Call[T], response: httpx.Response) -> T:
         return call.decode(response.status_code, response.content)
     except (ValueError, RecursionError) as cause:
         escape_causes(cause)
-        told = f"{response.url} answered {response.status_code} with something else than expected: {cause}"
-        raise InvalidAnswer(f"{told} Is it the task runs service, and as new as this client?") from cause
+        told = f"The response from {response.url} ({response.status_code}) has an unexpected body: {cause}"
+        raise InvalidAnswer(
+            f"{told} Check that it is the task runs service, and not older than this client."
+        ) from cause

@@ -99,7 +99,7 @@ class _FlowRunView(Generic[C, V]):
 
     @property
     def start_time(self) -> datetime | None:
-        """When it was Running first."""
+        """The time when the run was first Running."""
         return self._flow_run.start_time
 
     @property
@@ -109,7 +109,7 @@ class _FlowRunView(Generic[C, V]):
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to end."""
+        """The number of seconds from start to end."""
         return self._flow_run.duration
 
     @property
@@ -155,37 +155,37 @@ class _FlowRunView(Generic[C, V]):
     def _own(self, view: V) -> V:
         """Keeps the view of a task run, if it is one of this flow run."""
         if view.task_run.flow_run_id != self._flow_run.id:
-            raise NoSuchTaskRun(f"The task run {view.task_run_id} is of the flow run {view.flow_run_id}.")
+            raise NoSuchTaskRun(f"The task run {view.task_run_id} belongs to the flow run {view.flow_run_id}.")
         return self._cache.keep(view)
 
 
 class FlowRunView(_FlowRunView[Client, TaskRunView]):
-    """A flow run as it was when it was looked up. It does not change; `get_latest` looks again.
+    """A flow run at the time of the look-up. A view does not change; `get_latest` returns a new one.
 
-    Task runs that it leads to are kept once they are finished; the others are asked for again. Two views are equal if
-    they are of the same flow run in the same state.
+    It caches finished task runs, and requests the others again. Two views are equal if they show the same flow run in
+    the same state.
     """
 
     __slots__ = ()
 
     @classmethod
     def from_flow_run_id(cls, flow_run_id: UUID | str, *, client: Client | None = None) -> Self:
-        """Looks a flow run up by its id; without `client` in the service that the environment names.
+        """Looks up a flow run by its id. Without `client`, the service is the one in the environment.
 
         Raises:
-            FlowRunNotFound: If there is none.
+            FlowRunNotFound: If it does not exist.
         """
         client = client or default_client()
         return cls(client.flow_runs.get(flow_run_id), client)
 
     def get_latest(self) -> Self:
-        """Looks the flow run up again; task runs that are finished stay known."""
+        """Looks up the flow run again and returns the new view, which keeps the cached task runs."""
         return type(self)(self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
 
     def get_task_run(
         self, task_slug: str | None = None, *, task_run_id: UUID | str | None = None, map_index: int = -1
     ) -> TaskRunView:
-        """A task run of this flow run, by its id, or by the slug of its task (and of a child, its map index).
+        """Returns a task run of this flow run, by its id, or by the slug of its task (and the map index of a child).
 
         Raises:
             NoSuchTaskRun: If the flow run has no such task run.
@@ -200,7 +200,7 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         return self._own(TaskRunView.from_task_slug(task_slug, self._flow_run.id, map_index, client=self._client))
 
     def get_all_task_runs(self) -> list[TaskRunView]:
-        """All task runs of this flow run in the order in which they were made; asks only for those that changed."""
+        """Returns all task runs of this flow run in the order of their creation; requests only those that changed."""
         changed = self._client.flow_runs.task_runs(
             self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MOST
         )
@@ -210,15 +210,15 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         return self._cache.all()
 
     def get_task_run_ids(self) -> list[str]:
-        """The ids of all task runs of this flow run, in the order in which they were made."""
+        """Returns the ids of all task runs of this flow run, in the order of their creation."""
         listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MOST)
         return [str(task_run.id) for task_run in listed]
 
     def watch(self, interval: float = 1.0) -> Iterator[Self]:
-        """Yields this view and one for each change that is seen, until the flow run is finished.
+        """Yields this view and a new one for each observed change, until the flow run is finished.
 
         Args:
-            interval: Seconds between two looks.
+            interval: The seconds between two look-ups.
         """
         view = self
         yield view
@@ -231,31 +231,31 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
 
 
 class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
-    """A flow run as it was when it was looked up, for asyncio. It does not change; `get_latest` looks again.
+    """A flow run at the time of the look-up, for asyncio. A view does not change; `get_latest` returns a new one.
 
-    Task runs that it leads to are kept once they are finished; the others are asked for again. Two views are equal if
-    they are of the same flow run in the same state.
+    It caches finished task runs, and requests the others again. Two views are equal if they show the same flow run in
+    the same state.
     """
 
     __slots__ = ()
 
     @classmethod
     async def from_flow_run_id(cls, flow_run_id: UUID | str, *, client: AsyncClient) -> Self:
-        """Looks a flow run up by its id.
+        """Looks up a flow run by its id.
 
         Raises:
-            FlowRunNotFound: If there is none.
+            FlowRunNotFound: If it does not exist.
         """
         return cls(await client.flow_runs.get(flow_run_id), client)
 
     async def get_latest(self) -> Self:
-        """Looks the flow run up again; task runs that are finished stay known."""
+        """Looks up the flow run again and returns the new view, which keeps the cached task runs."""
         return type(self)(await self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
 
     async def get_task_run(
         self, task_slug: str | None = None, *, task_run_id: UUID | str | None = None, map_index: int = -1
     ) -> AsyncTaskRunView:
-        """A task run of this flow run, by its id, or by the slug of its task (and of a child, its map index).
+        """Returns a task run of this flow run, by its id, or by the slug of its task (and the map index of a child).
 
         Raises:
             NoSuchTaskRun: If the flow run has no such task run.
@@ -272,7 +272,7 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
         )
 
     async def get_all_task_runs(self) -> list[AsyncTaskRunView]:
-        """All task runs of this flow run in the order in which they were made; asks only for those that changed."""
+        """Returns all task runs of this flow run in the order of their creation; requests only those that changed."""
         changed = self._client.flow_runs.task_runs(
             self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MOST
         )
@@ -282,15 +282,15 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
         return self._cache.all()
 
     async def get_task_run_ids(self) -> list[str]:
-        """The ids of all task runs of this flow run, in the order in which they were made."""
+        """Returns the ids of all task runs of this flow run, in the order of their creation."""
         listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MOST)
         return [str(task_run.id) async for task_run in listed]
 
     async def watch(self, interval: float = 1.0) -> AsyncIterator[Self]:
-        """Yields this view and one for each change that is seen, until the flow run is finished.
+        """Yields this view and a new one for each observed change, until the flow run is finished.
 
         Args:
-            interval: Seconds between two looks.
+            interval: The seconds between two look-ups.
         """
         view = self
         yield view

@@ -19,7 +19,7 @@ MAX_GAPS = 100_000
 def check_missing(missing: str) -> None:
     """Raises ValueError unless `missing` is "raise" or "none"."""
     if missing not in ("raise", "none"):
-        raise ValueError(f'missing is {missing!r}: it has to be "raise" or "none".')
+        raise ValueError(f'missing is {missing!r}, but must be "raise" or "none".')
 
 
 def kept_reference(child: ChildResult | None) -> ResultReference | None:
@@ -43,7 +43,7 @@ def in_places(task_slug: str, children: Iterable[ChildResult]) -> list[ChildResu
     if width - len(by_index) > MAX_GAPS:
         raise ChildMissing(
             f"{task_slug} has {len(by_index)} children with map indexes up to {width - 1}: more than {MAX_GAPS} are "
-            "missing between them. iter_mapped() gives those that are there."
+            "missing between them. iter_mapped() returns the existing ones."
         )
     return [by_index.get(index) for index in range(width)]
 
@@ -74,10 +74,12 @@ def load_children(
 
 
 def _child_error(task_slug: str, index: int, child: ChildResult | None) -> ChildError:
-    others = 'get_result(missing="none") gives the others.'
+    others = 'get_result(missing="none") returns the others.'
     if child is None:
-        return ChildMissing(f"{task_slug} has no child with the map index {index}, but some with higher ones; {others}")
-    what = f"{task_slug} has no result of the item {index}, which is {child.state}"
+        return ChildMissing(
+            f"{task_slug} has no child with the map index {index}, but has children with higher ones; {others}"
+        )
+    what = f"{task_slug} has no result for the item {index}, which is {child.state}"
     if not State(child.state).is_finished():
-        return ChildNotReady(f"{what}: ask again when it is finished; {others}")
+        return ChildNotReady(f"{what}: try again when it is finished; {others}")
     return ChildWithoutResult(f"{what}; {others}")

@@ -87,7 +87,11 @@ def built(build: Callable[P, Call[T]], *args: P.args, **kwargs: P.kwargs) -> Cal
     for name in kwargs:
         if name not in parameters:
             nearest = get_close_matches(name, parameters, n=1)
-            advice = f" Did you mean {nearest[0]}?" if nearest else f" It has {', '.join(parameters) or 'none'}."
+            advice = (
+                f" Did you mean {nearest[0]}?"
+                if nearest
+                else f" Its parameters are: {', '.join(parameters) or 'none'}."
+            )
             raise TypeError(f"{_operation(build)} has no parameter {name}.{advice}")
     try:
         return build(*args, **kwargs)

@@ -24,7 +24,7 @@ class PageAnswer(Protocol[T]):
     @property
     @abstractmethod
     def next(self) -> str | None:
-        """The cursor of the next page; None on the last one."""
+        """The cursor of the next page; None on the last page."""
 
 
 class Turns(Struct, frozen=True):
@@ -46,7 +46,7 @@ class Turns(Struct, frozen=True):
         """
         if cursor == self.cursor:
             raise InvalidAnswer(
-                f"The pages of the list lead in a circle: the service answered with the cursor {cursor!r} again."
+                f"The pages of the list form a cycle: the service returned the cursor {cursor!r} again."
             )
         if self.steps + 1 == self.limit:
             return type(self)(cursor, 0, self.limit * 2)
@@ -95,7 +95,7 @@ class _Page(Generic[T]):
 
 
 class Page(_Page[T]):
-    """One page of a list; iterating over it goes on through all further pages."""
+    """One page of a list. Iterating over it yields the items of this page and all further pages."""
 
     def __init__(self, answer: PageAnswer[T], turn: "Callable[[str], Page[T]]") -> None:
         """`turn` fetches the page at a cursor."""
@@ -109,14 +109,14 @@ class Page(_Page[T]):
             yield from page.items
 
     def pages(self) -> "Iterator[Page[T]]":
-        """Yields this page and all further ones, each fetched when it is asked for."""
+        """Yields this page and all further ones, and fetches each on demand."""
         page: Page[T] | None = self
         while page is not None:
             yield page
             page = page.next_page()
 
     def next_page(self) -> "Page[T] | None":
-        """Fetches the next page; None after the last one. Raises InvalidAnswer if it was there before."""
+        """Fetches the next page; returns None after the last page. Raises InvalidAnswer if the pages form a cycle."""
         if self.next is None:
             return None
         turns = self._turns.after(self.next)
@@ -126,7 +126,7 @@ class Page(_Page[T]):
 
 
 class AsyncPage(_Page[T]):
-    """One page of a list; iterating over it goes on through all further pages."""
+    """One page of a list. Iterating over it yields the items of this page and all further pages."""
 
     def __init__(self, answer: PageAnswer[T], turn: "Callable[[str], Awaitable[AsyncPage[T]]]") -> None:
         """`turn` fetches the page at a cursor."""
@@ -141,14 +141,14 @@ class AsyncPage(_Page[T]):
                 yield item
 
     async def pages(self) -> "AsyncIterator[AsyncPage[T]]":
-        """Yields this page and all further ones, each fetched when it is asked for."""
+        """Yields this page and all further ones, and fetches each on demand."""
         page: AsyncPage[T] | None = self
         while page is not None:
             yield page
             page = await page.next_page()
 
     async def next_page(self) -> "AsyncPage[T] | None":
-        """Fetches the next page; None after the last one. Raises InvalidAnswer if it was there before."""
+        """Fetches the next page; returns None after the last page. Raises InvalidAnswer if the pages form a cycle."""
         if self.next is None:
             return None
         turns = self._turns.after(self.next)
@@ -158,7 +158,7 @@ class AsyncPage(_Page[T]):
 
 
 class AsyncListing(Generic[T]):
-    """A list that is not asked for yet: `await` it for its first page, or iterate over all its items."""
+    """A list that is not fetched yet: `await` it for its first page, or iterate over all its items."""
 
     def __init__(self, first: Callable[[], Awaitable[AsyncPage[T]]]) -> None:
         """`first` fetches the first page."""
@@ -172,6 +172,6 @@ class AsyncListing(Generic[T]):
             yield item
 
     async def pages(self) -> AsyncIterator[AsyncPage[T]]:
-        """Yields all pages, each fetched when it is asked for."""
+        """Yields all pages, and fetches each on demand."""
         async for page in (await self._first()).pages():
             yield page

@@ -33,13 +33,15 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout < inf:
-            raise InvalidSetting(f"timeout is {self.timeout!r}: it has to be a number of seconds above 0.")
+            raise InvalidSetting(f"timeout is {self.timeout!r}, but must be a number of seconds greater than 0.")
         if self.max_retries < 0:
-            raise InvalidSetting(f"max_retries is {self.max_retries!r}: it has to be a whole number of 0 or more.")
+            raise InvalidSetting(f"max_retries is {self.max_retries!r}, but must be a whole number of 0 or more.")
         if self.deadline is not None and not self.deadline > 0:
-            raise InvalidSetting(f"deadline is {self.deadline!r}: it has to be a number of seconds above 0.")
+            raise InvalidSetting(f"deadline is {self.deadline!r}, but must be a number of seconds greater than 0.")
         if self.max_answer_bytes < 1:
-            raise InvalidSetting(f"max_answer_bytes is {self.max_answer_bytes!r}: it has to be a whole number above 0.")
+            raise InvalidSetting(
+                f"max_answer_bytes is {self.max_answer_bytes!r}, but must be a whole number greater than 0."
+            )
 
 
 class Attempts:
@@ -70,7 +72,7 @@ class Attempts:
             TimedOut: If the deadline has passed.
         """
         if (seconds := self.seconds_left()) <= 0:
-            raise TimedOut(f"The deadline of {self._policy.deadline:g} s passed before the service could be asked.")
+            raise TimedOut(f"The deadline of {self._policy.deadline:g} s passed before the request could be sent.")
         return min(self._policy.timeout, seconds)
 
     def seconds_left(self) -> float:
@@ -80,7 +82,7 @@ class Attempts:
     def after_failure(self, error: ConnectionFailed, *, was_sent: bool) -> float:
         """Seconds to wait after an attempt without an answer; raises `error` if there is no further one."""
         if not (self._repeatable or not was_sent):
-            error.add_note("It was not repeated: the service may have done it.")
+            error.add_note("The request was not retried, because the service may have carried it out.")
             raise error
         return self._next_wait(error, None)
 
@@ -91,7 +93,7 @@ class Attempts:
             raise error
         asked = retry_after(headers.get("retry-after"), datetime.now(UTC))
         if asked is not None and asked > LONGEST_RETRY_AFTER:
-            error.add_note(f"The service asks to wait for {asked:.0f} s, which is longer than this client waits.")
+            error.add_note(f"The service asks for a wait of {asked:.0f} s, which exceeds this client's maximum.")
             raise error
         return self._next_wait(error, asked)
 

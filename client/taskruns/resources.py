@@ -1,4 +1,4 @@
-"""The operations of the service by subject: which builder each method sends, and what makes it safe to repeat."""
+"""The operations of the service by subject: the builder of each method, and what makes a call safe to retry."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -64,7 +64,7 @@ def _identify_reports(arguments: dict[str, Any]) -> bool:
 
 def _iterable(items: object) -> Iterable[object]:
     if not isinstance(items, Iterable):
-        raise InvalidArgument(f"items is of type {type(items).__name__}: give a list.")
+        raise InvalidArgument(f"items is of type {type(items).__name__}: pass a list.")
     return cast("Iterable[object]", items)
 
 
@@ -103,7 +103,7 @@ def _with_id(state: object, place: str, kind: type) -> object:
 
 def _no_item(item: object, place: str, kind: type) -> InvalidArgument:
     return InvalidArgument(
-        f"{place} is of type {type(item).__name__}: give a {kind.__name__} or a dict of its members."
+        f"{place} is of type {type(item).__name__}: pass a {kind.__name__} or a dict of its members."
     )
 
 
@@ -171,7 +171,7 @@ class FlowRuns:
 
 
 class Service:
-    """`client.service`: how the service is, and what it offers."""
+    """`client.service`: the service's health, readiness, and OpenAPI document."""
 
     def __init__(self, client: "Client") -> None:
         """Binds the operations to a client."""
@@ -244,7 +244,7 @@ class AsyncFlowRuns:
 
 
 class AsyncService:
-    """`client.service` of an AsyncClient: how the service is, and what it offers."""
+    """`client.service` of an AsyncClient: the service's health, readiness, and OpenAPI document."""
 
     def __init__(self, client: "AsyncClient") -> None:
         """Binds the operations to a client."""

@@ -9,7 +9,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class RawResponse(Generic[T_co]):
-    """A success as it came over HTTP; `parse` makes of it what the method returns."""
+    """A successful HTTP response; `parse` returns what the method itself returns."""
 
     def __init__(self, http_response: httpx.Response, read: Callable[[httpx.Response], T_co]) -> None:
         """`read` makes the typed answer."""
@@ -19,17 +19,17 @@ class RawResponse(Generic[T_co]):
 
     @property
     def status_code(self) -> int:
-        """The HTTP status, such as 201, or 304 where nothing has changed."""
+        """The HTTP status, such as 201, or 304 if nothing has changed."""
         return self.http_response.status_code
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; the case of their names does not matter."""
+        """The headers, with case-insensitive names."""
         return self.http_response.headers
 
     @property
     def request_id(self) -> str:
-        """The request's id, which is in the service's log too; empty if the answer has none."""
+        """The id of the request, which is also in the service's log; empty if the response has none."""
         return str(self.http_response.headers.get("X-Request-Id", ""))
 
     @property
@@ -46,7 +46,7 @@ class RawResponse(Generic[T_co]):
         """Returns what the method itself returns.
 
         Raises:
-            InvalidAnswer: If the answer is not what the service's document promises.
+            InvalidAnswer: If the response does not match the service's OpenAPI document.
         """
         return self._read(self.http_response)
 

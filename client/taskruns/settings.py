@@ -17,69 +17,71 @@ LOG_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO}
 
 
 def service_url() -> str:
-    """TASKRUNS_URL: where the service is."""
+    """Returns TASKRUNS_URL: the URL of the service."""
     return os.environ.get("TASKRUNS_URL") or DEFAULT_URL
 
 
 def api_key() -> str | None:
-    """TASKRUNS_API_KEY: the key to send, if any."""
+    """Returns TASKRUNS_API_KEY: the API key, if any."""
     return os.environ.get("TASKRUNS_API_KEY") or None
 
 
 def timeout() -> float:
-    """TASKRUNS_TIMEOUT: seconds that one attempt of a request may take."""
-    return _number("TASKRUNS_TIMEOUT", 30.0, float, lambda given: 0 < given < inf, "a number of seconds above 0")
+    """Returns TASKRUNS_TIMEOUT: the maximum seconds for one attempt of a request."""
+    return _number("TASKRUNS_TIMEOUT", 30.0, float, lambda given: 0 < given < inf, "a number of seconds greater than 0")
 
 
 def max_retries() -> int:
-    """TASKRUNS_MAX_RETRIES: how often a request is repeated that failed and may be repeated."""
+    """Returns TASKRUNS_MAX_RETRIES: the maximum number of retries of a request that is safe to repeat."""
     return _number("TASKRUNS_MAX_RETRIES", 2, int, lambda given: given >= 0, "a whole number of 0 or more")
 
 
 def max_answer_bytes() -> int:
-    """TASKRUNS_MAX_ANSWER_BYTES: how many bytes an answer may have once it is decompressed."""
-    return _number("TASKRUNS_MAX_ANSWER_BYTES", 100_000_000, int, lambda given: given > 0, "a whole number above 0")
+    """Returns TASKRUNS_MAX_ANSWER_BYTES: the maximum bytes of a response after decompression."""
+    return _number(
+        "TASKRUNS_MAX_ANSWER_BYTES", 100_000_000, int, lambda given: given > 0, "a whole number greater than 0"
+    )
 
 
 def log_level() -> int | None:
-    """TASKRUNS_LOG: the level from which on the client's log is shown, `debug` or `info`; None: it is not shown."""
+    """Returns TASKRUNS_LOG: the lowest level of the client's log to show, `debug` or `info`; None shows nothing."""
     name = os.environ.get("TASKRUNS_LOG")
     if not name:
         return None
     if name.lower() not in LOG_LEVELS:
-        raise InvalidSetting(f"TASKRUNS_LOG is {name!r}: it has to be {' or '.join(LOG_LEVELS)}.")
+        raise InvalidSetting(f"TASKRUNS_LOG is {name!r}, but must be {' or '.join(LOG_LEVELS)}.")
     return LOG_LEVELS[name.lower()]
 
 
 def home() -> Path:
-    """TASKRUNS_HOME: the user's folder for results and for reports that could not be sent; `~/.taskruns`."""
+    """Returns TASKRUNS_HOME: the folder for results and for reports that could not be sent. Default: `~/.taskruns`."""
     return Path(os.environ.get("TASKRUNS_HOME") or "~/.taskruns").expanduser().absolute()
 
 
 def results_folder() -> Path:
-    """Where `LocalResult()` writes."""
+    """Returns the folder in which `LocalResult()` writes."""
     return home() / "results"
 
 
 def outbox_folder() -> Path:
-    """Where reports are kept that could not be sent."""
+    """Returns the folder of the reports that could not be sent."""
     return home() / "outbox"
 
 
 def trusted_results() -> list[str]:
-    """TASKRUNS_TRUSTED_RESULTS: places below which results may be unpickled, with commas between them."""
+    """Returns TASKRUNS_TRUSTED_RESULTS: comma-separated places below which results may be unpickled."""
     given = os.environ.get("TASKRUNS_TRUSTED_RESULTS")
     return [str(results_folder())] if given is None else [root for part in given.split(",") if (root := part.strip())]
 
 
 def config_file() -> Path | None:
-    """TASKRUNS_CONFIG: the configuration file of the command line; None for the usual one."""
+    """Returns TASKRUNS_CONFIG: the configuration file of the command line; None for the default one."""
     named = os.environ.get("TASKRUNS_CONFIG")
     return Path(named).expanduser() if named else None
 
 
 def profile() -> str | None:
-    """TASKRUNS_PROFILE: the profile of the configuration file that the command line uses, if one is named."""
+    """Returns TASKRUNS_PROFILE: the profile that the command line uses, if any."""
     return os.environ.get("TASKRUNS_PROFILE") or None
 
 
@@ -95,4 +97,4 @@ def _number(name: str, default: N, read: Callable[[str], N], fits: Callable[[N],
     with suppress(ValueError):
         if fits(number := read(given)):
             return number
-    raise InvalidSetting(f"{name} is {given!r}: it has to be {told}.")
+    raise InvalidSetting(f"{name} is {given!r}, but must be {told}.")

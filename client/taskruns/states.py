@@ -34,7 +34,7 @@ class State(Struct, frozen=True, eq=False):
     type: StateType
     """The type of the state."""
     message: str | None = None
-    """A sentence for people."""
+    """A human-readable message."""
     timestamp: datetime | None = None
     """When the run came to it; None before any state was reported."""
 

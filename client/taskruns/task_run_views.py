@@ -1,4 +1,4 @@
-"""`TaskRunView` and `AsyncTaskRunView`: a task run as a Python object, that can load what the task returned."""
+"""`TaskRunView` and `AsyncTaskRunView`: a task run as a Python object that can load what the task returned."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
@@ -33,9 +33,9 @@ _NOT_LOADED = _Absent()
 
 
 class _TaskRunView(Generic[C]):
-    """A task run as it was when it was looked up. It does not change; `get_latest` looks again.
+    """A task run at the time of the look-up. A view does not change; `get_latest` returns a new one.
 
-    Two views are equal if they are of the same task run in the same state.
+    Two views are equal if they show the same task run in the same state.
     """
 
     __slots__ = ("_client", "_result", "_task_run")
@@ -53,12 +53,12 @@ class _TaskRunView(Generic[C]):
 
     @property
     def task_id(self) -> str:
-        """The id of the task, the same in every run of its flow."""
+        """The id of the task, which is the same in every run of the flow."""
         return str(self._task_run.task_id)
 
     @property
     def task_slug(self) -> str:
-        """What the task is known by inside its flow."""
+        """The slug that identifies the task within its flow."""
         return self._task_run.task_slug
 
     @property
@@ -84,7 +84,7 @@ class _TaskRunView(Generic[C]):
 
     @property
     def start_time(self) -> datetime | None:
-        """When it was Running first."""
+        """The time when the run was first Running."""
         return self._task_run.start_time
 
     @property
@@ -94,7 +94,7 @@ class _TaskRunView(Generic[C]):
 
     @property
     def duration(self) -> float | None:
-        """Seconds from start to end."""
+        """The number of seconds from start to end."""
         return self._task_run.duration
 
     @property
@@ -133,19 +133,19 @@ class _TaskRunView(Generic[C]):
 
 
 class TaskRunView(_TaskRunView[Client]):
-    """A task run as it was when it was looked up. It does not change; `get_latest` looks again.
+    """A task run at the time of the look-up. A view does not change; `get_latest` returns a new one.
 
-    Two views are equal if they are of the same task run in the same state.
+    Two views are equal if they show the same task run in the same state.
     """
 
     __slots__ = ()
 
     @classmethod
     def from_task_run_id(cls, task_run_id: UUID | str, *, client: Client | None = None) -> Self:
-        """Looks a task run up by its id; without `client` in the service that the environment names.
+        """Looks up a task run by its id. Without `client`, the service is the one in the environment.
 
         Raises:
-            TaskRunNotFound: If there is none.
+            TaskRunNotFound: If it does not exist.
         """
         client = client or default_client()
         return cls(client.task_runs.get(task_run_id), client)
@@ -154,10 +154,10 @@ class TaskRunView(_TaskRunView[Client]):
     def from_task_slug(
         cls, task_slug: str, flow_run_id: UUID | str, map_index: int = -1, *, client: Client | None = None
     ) -> Self:
-        """Looks a task run up by its flow run, the slug of its task and, for the child of a map, its map index.
+        """Looks up a task run by its flow run, the slug of its task and, for a mapped child, its map index.
 
         Raises:
-            FlowRunNotFound: If there is no such flow run.
+            FlowRunNotFound: If the flow run does not exist.
             NoSuchTaskRun: If it has no such task run.
         """
         client = client or default_client()
@@ -165,11 +165,11 @@ class TaskRunView(_TaskRunView[Client]):
         return cls(_found(page.items, task_slug, flow_run_id, map_index), client)
 
     def get_latest(self) -> Self:
-        """Looks the task run up again."""
+        """Looks up the task run again and returns the new view."""
         return type(self)(self._client.task_runs.get(self._task_run.id), self._client)
 
     def iter_mapped(self) -> Iterator[Self]:
-        """Yields views of the children of a mapped task run, in the order of their map indexes; none if it has none."""
+        """Yields views of the children of a mapped task run, in the order of their map indexes; maybe none."""
         if self.map_index == -1:
             for child in self._client.flow_runs.task_runs(
                 self._task_run.flow_run_id,
@@ -183,21 +183,23 @@ class TaskRunView(_TaskRunView[Client]):
     def get_result(
         self, *, missing: Missing = "raise", trust: bool = False, max_bytes: int = results.DEFAULT_MAX_BYTES
     ) -> Any:
-        """Loads what the task returned, once; of a mapped task run, a list of what its children returned.
+        """Returns what the task returned; for a mapped task run, a list of what its children returned.
+
+        It is loaded once.
 
         Args:
-            missing: What to do about children without a result, and about map indexes below the highest that have no
-                child: "raise", or "none" for None in their place.
-            trust: Load it though that may run code of who wrote it. Results below TASKRUNS_TRUSTED_RESULTS, and those
-                written as JSON, need no trust.
-            max_bytes: How large one result may be.
+            missing: What to do about children without a result, and about missing children with a map index below the
+                highest: "raise", or "none" for None in their place.
+            trust: Whether to load it even if that can run code of its author. Results below TASKRUNS_TRUSTED_RESULTS,
+                and those written as JSON, need no trust.
+            max_bytes: The maximum size of one result.
 
         Raises:
             ResultNotReady: If the task run is not finished.
-            NoResultType: If it failed, its task keeps no result, or the result could not be kept.
-            ResultNotPersisted: If its result was not written anywhere.
-            ChildMissing, ChildNotReady, ChildWithoutResult: If a child is not there or has no result.
-            ResultError: If it can not be read or is not trusted; see `taskruns.results`.
+            NoResultType: If it failed, its task stores no result, or the result could not be stored.
+            ResultNotPersisted: If its result was not stored.
+            ChildMissing, ChildNotReady, ChildWithoutResult: If a child is missing or has no result.
+            ResultError: If it cannot be read or is not trusted; see `taskruns.results`.
         """
         check_missing(missing)
         if self._result is not _NOT_LOADED:
@@ -217,32 +219,32 @@ class TaskRunView(_TaskRunView[Client]):
 
 
 class AsyncTaskRunView(_TaskRunView[AsyncClient]):
-    """A task run as it was when it was looked up, for asyncio. It does not change; `get_latest` looks again.
+    """A task run at the time of the look-up, for asyncio. A view does not change; `get_latest` returns a new one.
 
-    Two views are equal if they are of the same task run in the same state.
+    Two views are equal if they show the same task run in the same state.
     """
 
     __slots__ = ()
 
     @classmethod
     async def from_task_run_id(cls, task_run_id: UUID | str, *, client: AsyncClient) -> Self:
-        """Looks a task run up by its id; raises as that of `TaskRunView`."""
+        """Looks up a task run by its id; raises as that of `TaskRunView`."""
         return cls(await client.task_runs.get(task_run_id), client)
 
     @classmethod
     async def from_task_slug(
         cls, task_slug: str, flow_run_id: UUID | str, map_index: int = -1, *, client: AsyncClient
     ) -> Self:
-        """Looks a task run up by its flow run, slug and map index; raises as that of `TaskRunView`."""
+        """Looks up a task run by its flow run, slug, and map index; raises as that of `TaskRunView`."""
         page = await client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
         return cls(_found(page.items, task_slug, flow_run_id, map_index), client)
 
     async def get_latest(self) -> Self:
-        """Looks the task run up again."""
+        """Looks up the task run again and returns the new view."""
         return type(self)(await self._client.task_runs.get(self._task_run.id), self._client)
 
     async def iter_mapped(self) -> AsyncIterator[Self]:
-        """Yields views of the children of a mapped task run, in the order of their map indexes; none if it has none."""
+        """Yields views of the children of a mapped task run, in the order of their map indexes; maybe none."""
         if self.map_index == -1:
             async for child in self._client.flow_runs.task_runs(
                 self._task_run.flow_run_id,
@@ -256,7 +258,10 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
     async def get_result(
         self, *, missing: Missing = "raise", trust: bool = False, max_bytes: int = results.DEFAULT_MAX_BYTES
     ) -> Any:
-        """Loads what the task returned, in a thread; arguments and errors are those of `TaskRunView.get_result`."""
+        """Returns what the task returned, loaded in a thread.
+
+        Arguments and errors are those of `TaskRunView.get_result`.
+        """
         check_missing(missing)
         if self._result is not _NOT_LOADED:
             return self._result

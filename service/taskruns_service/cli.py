@@ -35,7 +35,7 @@ COMMAND_LIMITS: dict[str, Any] = {"query_timeout": COMMAND_SECONDS, "write_timeo
 FINDINGS = 1000
 """How many problems `check` prints at most."""
 
-_database = click.option("--database-url", help="SQLite file or PostgreSQL database.  [TASKRUNS_DATABASE_URL]")
+_database = click.option("--database-url", help="The SQLite file or PostgreSQL database.  [TASKRUNS_DATABASE_URL]")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,7 +43,7 @@ _database = click.option("--database-url", help="SQLite file or PostgreSQL datab
 def cli() -> None:
     """Record the task runs of workflow runs and look them up.
 
-    Every setting is an option or an environment variable, which stands behind it in brackets.
+    Each setting is an option or an environment variable, which the help shows in brackets.
     """
     # What commands have to say, they say themselves; the server's processes set up their own logging.
     configure_logs("error", "console")
@@ -51,28 +51,38 @@ def cli() -> None:
 
 @cli.command()
 @_database
-@click.option("--host", help="Address to listen on (127.0.0.1).  [TASKRUNS_HOST]")
-@click.option("--port", type=int, help="Port to listen on (4200).  [TASKRUNS_PORT]")
-@click.option("--allowed-hosts", help="Further names of the service, with commas.  [TASKRUNS_ALLOWED_HOSTS]")
-@click.option("--workers", type=int, help="Processes; more than one on PostgreSQL only (1).  [TASKRUNS_WORKERS]")
-@click.option("--insecure", is_flag=True, default=None, help="Serve without keys beyond loopback.  [TASKRUNS_INSECURE]")
+@click.option("--host", help="The address to listen on (127.0.0.1).  [TASKRUNS_HOST]")
+@click.option("--port", type=int, help="The port to listen on (4200).  [TASKRUNS_PORT]")
+@click.option("--allowed-hosts", help="Additional names of the service, separated by commas.  [TASKRUNS_ALLOWED_HOSTS]")
 @click.option(
-    "--require-keys", is_flag=True, default=None, help="Ask for keys on loopback too.  [TASKRUNS_REQUIRE_KEYS]"
+    "--workers", type=int, help="The number of processes; more than one requires PostgreSQL (1).  [TASKRUNS_WORKERS]"
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    default=None,
+    help="Serve addresses other than loopback without API keys.  [TASKRUNS_INSECURE]",
+)
+@click.option(
+    "--require-keys",
+    is_flag=True,
+    default=None,
+    help="Require API keys on loopback addresses too.  [TASKRUNS_REQUIRE_KEYS]",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["json", "console"]),
-    help="How log lines look (json; on a terminal console).  [TASKRUNS_LOG_FORMAT]",
+    help="The format of log lines (json; console on a terminal).  [TASKRUNS_LOG_FORMAT]",
 )
 def serve(**flags: Any) -> None:
-    """Serve the API until SIGTERM or Ctrl-C; what is in flight is finished first."""
+    """Serve the API until SIGTERM or Ctrl-C. Requests in progress finish first."""
     if sys.stderr.isatty():
         # For people, unless they say otherwise.
         flags["log_format"] = flags["log_format"] or os.environ.get(f"{PREFIX}LOG_FORMAT", "console")
     settings = read_settings(os.environ, **flags)
     capabilities = dialects.capabilities(settings.url)
     if settings.workers > 1 and not capabilities.is_async:
-        raise ConfigurationError("SQLite takes one process. Use PostgreSQL for more --workers.")
+        raise ConfigurationError("SQLite supports one process. Use PostgreSQL for more --workers.")
     with _alone(settings):
         _bring_up(settings)
         _refuse_to_expose(settings)
@@ -108,7 +118,7 @@ def _serve(settings: Settings, address: str) -> None:
 @cli.command()
 @_database
 def migrate(**flags: Any) -> None:
-    """Bring a database up to date; it may be run again at any time."""
+    """Update the database schema. You can run this again at any time."""
     settings = read_settings(os.environ, **flags)
     with _alone(settings):
         _change(settings, migrations.upgrade)
@@ -117,20 +127,22 @@ def migrate(**flags: Any) -> None:
 
 @cli.command()
 @_database
-@click.option("--flow-run", "flow_run_id", type=click.UUID, metavar="ID", help="Only this one, with its task runs.")
+@click.option(
+    "--flow-run", "flow_run_id", type=click.UUID, metavar="ID", help="Check only this flow run and its task runs."
+)
 def check(flow_run_id: UUID | None, **flags: Any) -> None:
-    """Check that what is kept agrees with itself, while the service goes on; exit with 1 if it does not.
+    """Check that the stored data is consistent. The service can keep running. The exit code is 1 if there are problems.
 
-    Runs are what their histories make, natural keys are there once, sequences are in order, and counts are what
-    counting gives. The pages of a SQLite file are checked too.
+    Runs must match their histories, natural keys must be unique, sequences must be in order, and stored counts must
+    match the counted rows. The pages of a SQLite file are checked too.
     """
     settings = read_settings(os.environ, **flags)
     _ask(settings, migrations.verify)
     count = asyncio.run(_check(settings, flow_run_id))
     if count > FINDINGS:
-        click.echo(f"Problems found: more than {FINDINGS}; these are the first.")
+        click.echo(f"Problems found: more than {FINDINGS}; the first are listed.")
     else:
-        click.echo(f"Problems found: {count}." if count else "All is right.")
+        click.echo(f"Problems found: {count}." if count else "No problems found.")
     sys.exit(1 if count else 0)
 
 
@@ -153,16 +165,16 @@ async def _check(settings: Settings, flow_run_id: UUID | None) -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 @_database
 def backup(file: Path, **flags: Any) -> None:
-    """Copy the SQLite database to FILE, while the service goes on; the copy is checked before it has that name.
+    """Copy the SQLite database to FILE while the service runs. The copy is checked before it gets that name.
 
-    An existing file is never overwritten. PostgreSQL has tools of its own, such as pg_dump.
+    The command never overwrites an existing file. For PostgreSQL, use its own tools, such as pg_dump.
     """
     settings = read_settings(os.environ, **flags)
     capabilities = dialects.capabilities(settings.url)
     if capabilities.is_async:
         raise ConfigurationError(
-            f"This copies SQLite files, and the database is {capabilities.name}. Use its own pg_dump, such as "
-            "`pg_dump --format=custom --file=taskruns.dump`."
+            f"This command copies SQLite files, but the database is {capabilities.name}. Use its own pg_dump, for "
+            f"example `pg_dump --format=custom --file=taskruns.dump`."
         )
     dialects.back_up(Path(str(settings.url.database)), file)
     click.echo(f"Copied {settings.url.database} to {file} ({file.stat().st_size:,} bytes).")
@@ -171,11 +183,11 @@ def backup(file: Path, **flags: Any) -> None:
 @cli.command("import-prefect1")
 @click.argument("url")
 @_database
-@click.option("--logs/--no-logs", default=True, help="Copy what flow runs logged as well, or not (--logs).")
+@click.option("--logs/--no-logs", default=True, help="Whether to copy the logs of flow runs (--logs).")
 def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
-    """Copy what a Prefect Server 1 recorded, from its PostgreSQL database at URL, which is only read.
+    """Copy the data of a Prefect Server 1. URL is that of its PostgreSQL database, which is only read.
 
-    What is here already is left as it is, so it may be run again, also after it was interrupted.
+    Existing data is not changed, so you can run the command again, also after an interruption.
     """
     settings = read_settings(os.environ, **flags)
     bar = click.progressbar(length=0, label="task runs", file=sys.stderr, show_pos=True)
@@ -203,17 +215,21 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
 
 @cli.command()
 @_database
-@click.option("--older-than", "age", required=True, metavar="AGE", help="Such as 90d; or 12h, 2w.")
-@click.option("--unfinished", is_flag=True, help="Those that never ended and have not changed since, too.")
-@click.option("--dry-run", is_flag=True, help="Only count them.")
+@click.option("--older-than", "age", required=True, metavar="AGE", help="The minimum age, such as 90d, 12h, or 2w.")
+@click.option("--unfinished", is_flag=True, help="Also delete runs that never ended and have not changed since then.")
+@click.option("--dry-run", is_flag=True, help="Only count the flow runs.")
 @click.option(
-    "--batch", type=click.IntRange(1), default=10_000, show_default=True, help="Task runs that go at a time, about."
+    "--batch",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="The approximate number of task runs to delete at a time.",
 )
 def prune(age: str, unfinished: bool, dry_run: bool, batch: int, **flags: Any) -> None:
-    """Delete flow runs that ended long ago, with all that was recorded about them; results are not touched.
+    """Delete flow runs that ended long ago, with everything recorded about them. Results are not deleted.
 
-    Each batch is a transaction of its own: stop it at any time, and run it again to go on. On PostgreSQL the service
-    may go on meanwhile.
+    Each batch is a separate transaction: you can stop the command at any time, and run it again to continue. On
+    PostgreSQL, the service can keep running.
     """
     before = datetime.now(UTC) - _age(age)
     settings = read_settings(os.environ, **flags)
@@ -249,7 +265,7 @@ def _age(text: str) -> timedelta:
             return span
     except OverflowError:
         pass
-    raise ConfigurationError(f"{text!r} is no age. Give a number with h, d or w behind it, such as 90d.")
+    raise ConfigurationError(f"{text!r} is not an age. Write a number followed by h, d, or w, such as 90d.")
 
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -257,7 +273,9 @@ _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 @cli.command()
 @click.option(
-    "--output", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="A file; otherwise the screen."
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="The file to write. Default: standard output.",
 )
 def openapi(output: Path | None) -> None:
     """Write the OpenAPI document."""
@@ -270,17 +288,17 @@ def openapi(output: Path | None) -> None:
 
 @cli.group("keys")
 def keys_group() -> None:
-    """Create, list and revoke API keys."""
+    """Create, list, and revoke API keys."""
 
 
 @keys_group.command("create")
 @_database
-@click.option("--scope", type=click.Choice(["read", "write"]), required=True, help="`write` may read too.")
-@click.option("--name", required=True, help="What the key is for.")
+@click.option("--scope", type=click.Choice(["read", "write"]), required=True, help="`write` includes `read`.")
+@click.option("--name", required=True, help="The purpose of the key.")
 def create_key(scope: keys.KeyScope, name: str, **flags: Any) -> None:
-    """Create an API key and show it; it cannot be shown again."""
+    """Create an API key and print it. It cannot be printed again."""
     if not 1 <= len(name) <= NAME_LENGTH:
-        raise ConfigurationError(f"A name has 1 to {NAME_LENGTH} characters.")
+        raise ConfigurationError(f"A name must have 1 to {NAME_LENGTH} characters.")
     settings = _migrated(flags)
     click.echo(_change(settings, keys.create_key, name, scope))
 
@@ -290,7 +308,7 @@ def create_key(scope: keys.KeyScope, name: str, **flags: Any) -> None:
 def list_keys(**flags: Any) -> None:
     """List the API keys, without their secrets."""
     for key in _ask(_migrated(flags), keys.list_keys):
-        state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "in force"
+        state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "valid"
         click.echo(f"{key.id}  {key.scope:5}  {key.created:%Y-%m-%d %H:%M}  {state:24}  {key.name}")
 
 
@@ -298,9 +316,9 @@ def list_keys(**flags: Any) -> None:
 @_database
 @click.argument("key_id")
 def revoke_key(key_id: str, **flags: Any) -> None:
-    """Revoke the API key with this id (the middle part of the key); it stops within five seconds."""
+    """Revoke the API key with this id, which is the middle part of the key. It stops working within five seconds."""
     if not _change(_migrated(flags), keys.revoke_key, key_id):
-        raise ConfigurationError(f"There is no key {key_id} in force. See `taskruns-service keys list`.")
+        raise ConfigurationError(f"There is no valid key {key_id}. See `taskruns-service keys list`.")
     click.echo(f"Revoked {key_id}.")
 
 
@@ -339,8 +357,8 @@ def _refuse_to_expose(settings: Settings) -> None:
     """Nobody serves a network without keys by mistake."""
     if not is_loopback(settings.host) and settings.needs_keys and not _ask(settings, keys.count_keys):
         raise ConfigurationError(
-            f"Others can reach {settings.host}, and there are no API keys. "
-            "Create one with `taskruns-service keys create`, or give --insecure."
+            f"Other machines can reach {settings.host}, and there are no API keys. Create one with `taskruns-service "
+            f"keys create`, or pass --insecure."
         )
 
 

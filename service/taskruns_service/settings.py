@@ -24,41 +24,65 @@ def default_database_url() -> str:
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings; each is `TASKRUNS_` and its name in capitals in the environment."""
 
-    database_url: Annotated[str, Meta(description="The database: a file or a server.")]
-    read_database_url: Annotated[str, Meta(description="PostgreSQL's standbys, which may answer questions.")] = ""
-    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on.")] = 4200
-    workers: Annotated[int, Meta(ge=1, le=64, description="Processes; more than one on PostgreSQL only.")] = 1
-    allowed_hosts: Annotated[str, Meta(description="Further names of the service, with commas: host or host:port.")] = (
-        ""
-    )
-    connections: Annotated[int, Meta(ge=16, le=100_000, description="Open connections, in each process.")] = 4096
+    database_url: Annotated[str, Meta(description="The URL of the database: a SQLite file or a PostgreSQL server.")]
+    read_database_url: Annotated[str, Meta(description="The URL of PostgreSQL standbys that can serve reads.")] = ""
+    host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="The port to listen on.")] = 4200
+    workers: Annotated[
+        int, Meta(ge=1, le=64, description="The number of processes; more than one requires PostgreSQL.")
+    ] = 1
+    allowed_hosts: Annotated[
+        str, Meta(description="Additional names of the service, separated by commas: host or host:port.")
+    ] = ""
+    connections: Annotated[
+        int, Meta(ge=16, le=100_000, description="The maximum number of open connections in each process.")
+    ] = 4096
     receive_timeout: Annotated[
-        float, Meta(ge=1, le=3600, description="Seconds in which a request has to arrive, and that idle ones may last.")
+        float,
+        Meta(
+            ge=1,
+            le=3600,
+            description="The number of seconds in which a request must arrive, and for which a connection can be idle.",
+        ),
     ] = 30.0
     body_memory: Annotated[
-        int, Meta(ge=8, description="MiB that the bodies of all requests may take, in each process.")
+        int, Meta(ge=8, description="The memory in MiB for the bodies of all requests in each process.")
     ] = 64
-    require_keys: Annotated[bool, Meta(description="Ask for API keys on loopback too.")] = False
-    insecure: Annotated[bool, Meta(description="Serve without API keys beyond loopback.")] = False
+    require_keys: Annotated[bool, Meta(description="Require API keys on loopback addresses too.")] = False
+    insecure: Annotated[bool, Meta(description="Serve addresses other than loopback without API keys.")] = False
     pool_size: Annotated[
-        int, Meta(ge=1, le=100, description="Connections for look-ups and lists, in each process.")
+        int,
+        Meta(ge=1, le=100, description="The number of database connections for look-ups and lists in each process."),
     ] = 8
-    max_scans: Annotated[int, Meta(ge=1, le=100, description="Questions at a time that may read whole tables.")] = 4
-    max_wait: Annotated[float, Meta(gt=0, description="Seconds that a question may be expected to wait.")] = 3.0
-    queue_size: Annotated[int, Meta(ge=1, description="States that may wait to be written, in each process.")] = 10_000
-    query_timeout: Annotated[float, Meta(gt=0, description="Seconds that a question may take.")] = 30.0
-    write_timeout: Annotated[float, Meta(gt=0, description="Seconds that a transaction of changes may take.")] = 10.0
+    max_scans: Annotated[
+        int, Meta(ge=1, le=100, description="The maximum number of concurrent queries that can read whole tables.")
+    ] = 4
+    max_wait: Annotated[
+        float, Meta(gt=0, description="The maximum number of seconds that a query is expected to wait.")
+    ] = 3.0
+    queue_size: Annotated[
+        int, Meta(ge=1, description="The maximum number of states that wait to be written in each process.")
+    ] = 10_000
+    query_timeout: Annotated[float, Meta(gt=0, description="The maximum number of seconds for a query.")] = 30.0
+    write_timeout: Annotated[
+        float, Meta(gt=0, description="The maximum number of seconds for a write transaction.")
+    ] = 10.0
     answer_bytes: Annotated[
-        int, Meta(ge=1_000_000, le=500_000_000, description="Bytes that the answer to a GraphQL request may have.")
+        int,
+        Meta(
+            ge=1_000_000,
+            le=500_000_000,
+            description="The maximum number of bytes in the response to a GraphQL request.",
+        ),
     ] = 64_000_000
     synchronous: Annotated[
-        Literal["FULL", "NORMAL"], Meta(description="SQLite: FULL keeps every answered write through a power cut.")
+        Literal["FULL", "NORMAL"],
+        Meta(description="SQLite only: FULL keeps every acknowledged write through a power failure."),
     ] = "FULL"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least level logged.")] = (
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The lowest level to log.")] = (
         "info"
     )
-    log_format: Annotated[Literal["json", "console"], Meta(description="How log lines look.")] = "json"
+    log_format: Annotated[Literal["json", "console"], Meta(description="The format of log lines.")] = "json"
 
     @property
     def url(self) -> URL:
@@ -92,8 +116,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 def _allowed_host(text: str) -> Authority:
     if (authority := read_authority(text)) is None:
         raise ConfigurationError(
-            f"TASKRUNS_ALLOWED_HOSTS is wrong: {text!r} should be a host, or a host and a port, such as "
-            "runs.example.com or runs.example.com:8443."
+            f"TASKRUNS_ALLOWED_HOSTS is invalid: {text!r} must be a host, or a host and a port, such as "
+            f"runs.example.com or runs.example.com:8443."
         )
     return authority
 
@@ -113,7 +137,7 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             try:
                 values[field.name] = msgspec.convert(values[field.name], field.type, strict=False)
             except msgspec.ValidationError as error:
-                raise ConfigurationError(f"{PREFIX}{field.name.upper()} is wrong: {error}.") from None
+                raise ConfigurationError(f"{PREFIX}{field.name.upper()} is invalid: {error}.") from None
     settings = Settings(**values)
     _ = settings.host_policy  # raises what is wrong with it
     urls = {"DATABASE_URL": settings.database_url}
@@ -124,9 +148,9 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
             # A file has no standbys, and none may stand in for a server's.
             capabilities = dialects.capabilities(dialects.read_url(url))
             if len(urls) > 1 and not capabilities.is_async:
-                raise ConfigurationError(f"only PostgreSQL has standbys, and this is {capabilities.name}.")
+                raise ConfigurationError(f"only PostgreSQL has standbys, but this is {capabilities.name}.")
         except ConfigurationError as error:
-            raise ConfigurationError(f"{PREFIX}{name} is wrong: {error}") from None
+            raise ConfigurationError(f"{PREFIX}{name} is invalid: {error}") from None
     return settings
 
 

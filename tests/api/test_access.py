@@ -103,7 +103,7 @@ async def test_operation_asks_for_its_scope(
             assert response.status_code not in (401, 403), kind
             assert "www-authenticate" not in response.headers
         elif kind == "read":
-            detail = "This API key may read but not write. Use one that was created with the scope `write`."
+            detail = "This API key can read but not write. Use a key with the scope `write`."
             assert (response.status_code, problem_of(response)) == (403, {"code": "forbidden", "detail": detail})
         else:
             assert response.status_code == 401, kind
@@ -160,8 +160,8 @@ def test_network_is_not_served_without_keys(tmp_path: Path) -> None:
     done = call_command("serve", "--host", "0.0.0.0", "--port", port, TASKRUNS_DATABASE_URL=url)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "taskruns-service: Others can reach 0.0.0.0, and there are no API keys. "
-        "Create one with `taskruns-service keys create`, or give --insecure.\n"
+        "taskruns-service: Other machines can reach 0.0.0.0, and there are no API keys. "
+        "Create one with `taskruns-service keys create`, or pass --insecure.\n"
     )
 
 

@@ -105,7 +105,7 @@ def test_nothing_is_overwritten(sqlite_file: Path, sqlite_url: str, tmp_path: Pa
         target.symlink_to(sqlite_file if kind == "link" else tmp_path / "nowhere")
     before = sorted(tmp_path.iterdir()), sqlite_file.read_bytes()
     done = backup(sqlite_url, target)
-    expected = f"taskruns-service: {target} exists, and backups overwrite nothing. Give another name.\n"
+    expected = f"taskruns-service: {target} exists, and a backup never overwrites a file. Choose another name.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
     assert (sorted(tmp_path.iterdir()), sqlite_file.read_bytes()) == before
 
@@ -122,10 +122,12 @@ def test_file_that_appears_while_it_is_copied_is_kept(tmp_path: Path) -> None:
 def test_what_can_not_be_copied_is_said(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
     nowhere = f"sqlite:///{tmp_path / 'none.db'}"
     said = {
-        backup(nowhere, tmp_path / "a").stderr: f"There is no database to copy at {tmp_path / 'none.db'}.",
-        backup(sqlite_url, tmp_path / "no" / "a").stderr: f"There is no folder {tmp_path / 'no'} for a backup.",
+        backup(nowhere, tmp_path / "a").stderr: f"There is no database at {tmp_path / 'none.db'} to copy.",
+        backup(
+            sqlite_url, tmp_path / "no" / "a"
+        ).stderr: f"The folder {tmp_path / 'no'} for the backup does not exist.",
         backup(postgres_url, tmp_path / "a").stderr: (
-            "This copies SQLite files, and the database is PostgreSQL. Use its own pg_dump, such as "
+            "This command copies SQLite files, but the database is PostgreSQL. Use its own pg_dump, for example "
             "`pg_dump --format=custom --file=taskruns.dump`."
         ),
     }

@@ -93,7 +93,7 @@ def test_option_goes_before_the_environment(url: str, file: Path) -> None:
 def test_check_agrees_with_what_was_recorded(url: str, tmp_path: Path) -> None:
     record(url, tmp_path)
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "All is right.\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "No problems found.\n", "")
 
 
 def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) -> None:
@@ -120,10 +120,10 @@ def test_check_of_one_flow_run(url: str, file: Path, tmp_path: Path) -> None:
         done = call_command("check", "--flow-run", flow_run_id, TASKRUNS_DATABASE_URL=url)
         return done.returncode, done.stdout.splitlines(), done.stderr
 
-    assert check(right) == (0, ["All is right."], "")
+    assert check(right) == (0, ["No problems found."], "")
     code, lines, _ = check(wrong)
     assert (code, lines[-1]) == (1, "Problems found: 3.")
-    assert any(line.endswith("its state is Failed, and its history makes Success") for line in lines)
+    assert any(line.endswith("its state is Failed, but its history gives Success") for line in lines)
     unknown = "8e445d74-9ca6-425b-98e5-72754b7ea174"
     assert check(unknown) == (2, [], f"taskruns-service: There is no flow run {unknown}.\n")
     code, _, said = check("8e44")
@@ -154,12 +154,12 @@ def test_key_is_created_listed_and_revoked(url: str) -> None:
     identifier, secret = key.strip().split("_", 2)[1:]
     code, listed, _ = keys("list")
     assert code == 0
-    assert re.fullmatch(identifier + r"  write  \d{4}-\d\d-\d\d \d\d:\d\d  in force +  the agent\n", listed)
+    assert re.fullmatch(identifier + r"  write  \d{4}-\d\d-\d\d \d\d:\d\d  valid +  the agent\n", listed)
     assert keys("revoke", identifier) == (0, f"Revoked {identifier}.\n", "")
     _, listed, _ = keys("list")
     assert re.fullmatch(identifier + r"  write  .{16}  revoked \d{4}-\d\d-\d\d \d\d:\d\d  the agent\n", listed)
     assert secret not in listed
-    again = f"taskruns-service: There is no key {identifier} in force. See `taskruns-service keys list`.\n"
+    again = f"taskruns-service: There is no valid key {identifier}. See `taskruns-service keys list`.\n"
     assert keys("revoke", identifier) == (2, "", again)
 
 
@@ -171,30 +171,34 @@ def test_secret_of_a_key_is_not_kept(url: str, file: Path) -> None:
 
 
 REFUSED: list[tuple[list[str], dict[str, str], str]] = [
-    (["serve"], {"TASKRUNS_PORT": "many"}, "TASKRUNS_PORT is wrong: "),
-    (["serve"], {"TASKRUNS_PORT": "70000"}, "TASKRUNS_PORT is wrong: "),
-    (["serve"], {"TASKRUNS_SYNCHRONOUS": "OFF"}, "TASKRUNS_SYNCHRONOUS is wrong: "),
-    (["serve"], {"TASKRUNS_REQUIRE_KEYS": "perhaps"}, "TASKRUNS_REQUIRE_KEYS is wrong: "),
-    (["serve", "--workers", "0"], {}, "TASKRUNS_WORKERS is wrong: "),
-    (["serve", "--workers", "2"], {}, "SQLite takes one process. Use PostgreSQL for more --workers."),
-    (["migrate", "--database-url", "mysql://x"], {}, "TASKRUNS_DATABASE_URL is wrong: it should be sqlite:///"),
-    (["migrate", "--database-url", "nonsense"], {}, "TASKRUNS_DATABASE_URL is wrong: it should be sqlite:///"),
-    (["migrate", "--database-url", "sqlite://"], {}, "TASKRUNS_DATABASE_URL is wrong: it names no file"),
-    (["migrate", "--database-url", NOBODY], {}, "The database does not answer."),
-    (["serve", "--database-url", NOBODY], {}, "The database does not answer."),
-    (["import-prefect1", "prefect.db"], {}, "Prefect Server is at a URL like postgresql://user:password@host:5432/"),
-    (["check", "--database-url", NOBODY], {}, "The database does not answer."),
-    (["keys", "list", "--database-url", NOBODY], {}, "The database does not answer."),
+    (["serve"], {"TASKRUNS_PORT": "many"}, "TASKRUNS_PORT is invalid: "),
+    (["serve"], {"TASKRUNS_PORT": "70000"}, "TASKRUNS_PORT is invalid: "),
+    (["serve"], {"TASKRUNS_SYNCHRONOUS": "OFF"}, "TASKRUNS_SYNCHRONOUS is invalid: "),
+    (["serve"], {"TASKRUNS_REQUIRE_KEYS": "perhaps"}, "TASKRUNS_REQUIRE_KEYS is invalid: "),
+    (["serve", "--workers", "0"], {}, "TASKRUNS_WORKERS is invalid: "),
+    (["serve", "--workers", "2"], {}, "SQLite supports one process. Use PostgreSQL for more --workers."),
+    (["migrate", "--database-url", "mysql://x"], {}, "TASKRUNS_DATABASE_URL is invalid: it must be sqlite:///"),
+    (["migrate", "--database-url", "nonsense"], {}, "TASKRUNS_DATABASE_URL is invalid: it must be sqlite:///"),
+    (["migrate", "--database-url", "sqlite://"], {}, "TASKRUNS_DATABASE_URL is invalid: it must name a file"),
+    (["migrate", "--database-url", NOBODY], {}, "The database does not respond."),
+    (["serve", "--database-url", NOBODY], {}, "The database does not respond."),
+    (
+        ["import-prefect1", "prefect.db"],
+        {},
+        "The URL of Prefect Server's database must have the form postgresql://user:password@host:5432/",
+    ),
+    (["check", "--database-url", NOBODY], {}, "The database does not respond."),
+    (["keys", "list", "--database-url", NOBODY], {}, "The database does not respond."),
     (["migrate", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),
     (["serve", "--database-url", "sqlite:////proc/no/taskruns.db"], {}, ""),
     (["migrate", "--database-url", "sqlite:////dev"], {}, ""),
-    (["keys", "create", "--scope", "read", "--name", ""], {}, "A name has 1 to 255 characters."),
-    (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name has 1 to 255 characters."),
+    (["keys", "create", "--scope", "read", "--name", ""], {}, "A name must have 1 to 255 characters."),
+    (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name must have 1 to 255 characters."),
     *(
-        (["prune", "--older-than", age], {}, f"{age!r} is no age.")
+        (["prune", "--older-than", age], {}, f"{age!r} is not an age.")
         for age in ("", "d", "90", "90m", "-1d", "1.5d", "9999999d", "99999999999999d")
     ),
-    (["keys", "revoke", "000000000000"], {}, "There is no key 000000000000 in force."),
+    (["keys", "revoke", "000000000000"], {}, "There is no valid key 000000000000."),
 ]
 
 
@@ -212,7 +216,7 @@ def test_what_the_user_can_mend_is_one_line(
 
 
 def test_no_traceback_reaches_the_screen() -> None:
-    assert in_one_line(run_command("migrate", TASKRUNS_DATABASE_URL=NOBODY), "The database does not answer.")
+    assert in_one_line(run_command("migrate", TASKRUNS_DATABASE_URL=NOBODY), "The database does not respond.")
 
 
 def test_document_that_can_not_be_written_is_refused(tmp_path: Path) -> None:

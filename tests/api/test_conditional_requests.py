@@ -79,7 +79,7 @@ async def test_other_state_than_seen_refuses_the_next(client: httpx.AsyncClient,
     current = {"version": 2, "state": "Success", "state_timestamp": "2021-05-12T18:00:01Z"}
     conflict = {
         "code": "version-conflict",
-        "detail": "The run has changed since the version that you saw; `current` is what it is now.",
+        "detail": "The run has changed since the version that you saw; `current` has its current state.",
         "current": current,
     }
     refused: list[tuple[str, str, dict[str, Any]]] = [
@@ -192,7 +192,7 @@ async def test_malformed_condition_is_refused(client: httpx.AsyncClient, flow_ru
     for path in (child, flow_run, f"{flow_run}/task-runs"):
         response = await client.get(path, headers={"if-none-match": value})
         assert response.status_code == 400
-        detail = 'It should be an ETag as it was answered, such as "3", or *.'
+        detail = 'It must be an ETag from an earlier response, such as "3", or *.'
         assert problem_of(response)["errors"] == [{"header": "If-None-Match", "detail": detail}]
     for method, path in (("POST", f"{child}/states"), ("POST", f"{flow_run}/states"), ("PATCH", child)):
         body = {} if method == "PATCH" else {"type": "Running"}
@@ -231,7 +231,7 @@ async def test_malformed_condition_is_refused_beside_an_expected_version(client:
 async def test_one_etag_is_matched_at_a_time(client: httpx.AsyncClient, child: str) -> None:
     for value in ('"1", "2"', '"one"', '"-1"', '"99999999999999999999"'):
         response = await client.patch(child, json={}, headers={"if-match": value})
-        detail = 'It should be one ETag as it was answered, such as "3".'
+        detail = 'It must be one ETag from an earlier response, such as "3".'
         assert (response.status_code, problem_of(response)["errors"]) == (
             400,
             [{"header": "If-Match", "detail": detail}],

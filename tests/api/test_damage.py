@@ -48,7 +48,7 @@ def test_damaged_file_is_not_served(sqlite_file: Path, sqlite_url: str, tmp_path
     assert done.returncode == 2
     assert done.stderr.startswith(f"taskruns-service: The file {sqlite_file} is damaged: ")
     assert done.stderr.endswith(
-        "Stop whatever uses it, keep the file, and put a backup in its place (docs/operations.md).\n"
+        "Stop all programs that use it, keep the file, and replace it with a backup (docs/operations.md).\n"
     )
     assert len(done.stderr) < 1000
 
@@ -127,10 +127,10 @@ def test_settings_of_postgres_that_risk_data_are_said(
     assert call_command("migrate", TASKRUNS_DATABASE_URL=url).returncode == 0
     assert warnings_of(url, tmp_path) == []
     asyncio.run(run_statement(url, f"ALTER DATABASE {database_name(url)} SET synchronous_commit = off"))
-    lost = "a crash of the server may lose the last answered writes"
+    lost = "a crash of the server can lose the last acknowledged writes"
     assert warnings_of(url, tmp_path) == [off("synchronous_commit", lost)]
     # The tests' own server is none to keep anything on.
-    damaged = "a crash of its machine may damage the database"
+    damaged = "a crash of its machine can damage the database"
     (tmp_path / "stderr").unlink()
     assert warnings_of(postgres_url, tmp_path) == [off("fsync", damaged), off("full_page_writes", damaged)]
 
@@ -144,7 +144,7 @@ async def run_statement(url: str, statement: str) -> None:
 
 
 def test_settings_of_sqlite_that_risk_data_are_said(sqlite_url: str, tmp_path: Path) -> None:
-    sentence = "TASKRUNS_SYNCHRONOUS is NORMAL: a power cut may lose the last answered writes."
+    sentence = "TASKRUNS_SYNCHRONOUS is NORMAL: a power failure can lose the last acknowledged writes."
     assert sentence in warnings_of(sqlite_url, tmp_path, synchronous="NORMAL")
     (tmp_path / "stderr").unlink()
     assert sentence not in (warnings := warnings_of(sqlite_url, tmp_path))

@@ -45,11 +45,11 @@ async def test_what_is_no_id_is_refused_with_what_one_is(client: httpx.AsyncClie
     ):
         response = await client.get(path)
         assert response.status_code == 400, path
-        assert problem_of(response) == invalid(of(f"{kind}_run_id", "It should be a UUID, as the service gives it."))
+        assert problem_of(response) == invalid(of(f"{kind}_run_id", "It must be a UUID, as returned by the service."))
 
 
 async def test_misspelt_type_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
-    allowed = f"It should be one of {', '.join(StateType)}."
+    allowed = f"It must be one of {', '.join(StateType)}."
     for path, body in (
         (f"/task-runs/{NOWHERE}/states", lambda state: state),
         (f"/flow-runs/{NOWHERE}/states", lambda state: state),
@@ -67,15 +67,16 @@ async def test_misspelt_type_is_refused_with_the_nearest(client: httpx.AsyncClie
 
 async def test_misspelt_word_of_a_query_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
     for query, detail in (
-        ("state=failed", f"Did you mean Failed? It should be one of {', '.join(StateType)}."),
-        ("state_group=finnished", f"Did you mean finished? It should be one of {', '.join(StateGroup)}."),
-        ("state=" + "x" * 5000, f"It should be one of {', '.join(StateType)}."),
+        ("state=failed", f"Did you mean Failed? It must be one of {', '.join(StateType)}."),
+        ("state_group=finnished", f"Did you mean finished? It must be one of {', '.join(StateGroup)}."),
+        ("state=" + "x" * 5000, f"It must be one of {', '.join(StateType)}."),
     ):
         problem = problem_of(await client.get(f"/task-runs?{query}"))
         assert problem == invalid(of(query.partition("=")[0], detail))
     problem = problem_of(await client.get("/task-runs?start_time_gtee=2021-05-12T18:00:00Z"))
     assert problem["detail"].startswith(
-        "start_time_gtee: This operation has no such parameter. Did you mean start_time_gte? It takes state, "
+        "start_time_gtee: This operation has no parameter of this name. Did you mean start_time_gte? "
+        "Its parameters are state, "
     )
 
 
@@ -109,7 +110,7 @@ async def test_unknown_run_is_not_found(client: httpx.AsyncClient) -> None:
         assert (response.status_code, problem_of(response)) == (404, problem)
 
 
-NUL = "Text may not have the character U+0000, which databases do not take."
+NUL = "Text cannot contain the character U+0000, which databases do not store."
 BAD_BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
     "truncated": (b"{", at("", "The body is not JSON: Input data was truncated.")),
     "not an object": (b"[]", at("", "Expected `object`, got `array`.")),
@@ -133,15 +134,15 @@ BAD_BODIES: dict[str, tuple[bytes, dict[str, str]]] = {
     "invalid UTF-8 in a name": (b'{"f\xff": "f"}', at("", "The body is not JSON: it is not UTF-8.")),
     "nested too deep": (
         b'{"flow_name": "f", "context": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}",
-        at("", "JSON may nest 100 levels deep at most."),
+        at("", "JSON can nest at most 100 levels deep."),
     ),
     "nested out of reach": (
         b'{"flow_name": "f", "context": {"a": ' + b"[" * 300_000 + b"]" * 300_000 + b"}}",
-        at("", "The body nests too deep."),
+        at("", "The body is nested too deeply."),
     ),
     "nested objects out of reach": (
         b'{"flow_name": "f", "context": ' + b'{"a":' * 100_000,
-        at("", "The body nests too deep."),
+        at("", "The body is nested too deeply."),
     ),
 }
 
@@ -171,7 +172,7 @@ async def test_place_in_a_bulk_body_names_the_item(client: httpx.AsyncClient) ->
     items = [{"task_run_id": str(NOWHERE), "type": "Running"}, {"task_run_id": str(NOWHERE), "type": "Going"}]
     response = await client.post("/task-runs/states", json={"items": items})
     assert response.status_code == 400
-    allowed = f"It should be one of {', '.join(StateType)}."
+    allowed = f"It must be one of {', '.join(StateType)}."
     assert problem_of(response) == invalid(at("/items/1/type", f"Invalid enum value 'Going'. {allowed}"))
 
     report = {"items": [{"task_slug": "a", "states": [{"type": "Running"}, {"type": "Failed", "timestamp": "soon"}]}]}
@@ -182,7 +183,7 @@ async def test_place_in_a_bulk_body_names_the_item(client: httpx.AsyncClient) ->
 async def test_missing_body_is_refused(client: httpx.AsyncClient) -> None:
     response = await client.post("/flow-runs", headers=JSON)
     assert response.status_code == 400
-    detail = "The body is missing; it should be a JSON object."
+    detail = "The body is missing. It must be a JSON object."
     assert problem_of(response) == {"code": "invalid-request", "detail": detail}
 
 
@@ -197,20 +198,20 @@ async def test_body_does_not_come_back(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
-        ("limit=0", of("limit", "It should be a whole number from 1 to 1000.")),
-        ("limit=null", of("limit", "It should be a whole number from 1 to 1000.")),
-        ("limit=1&limit=2", of("limit", "It may be given once.")),
-        ("&".join(["map_index=1"] * 101), of("map_index", "It may be given at most 100 times.")),
-        ("flow_run_id=1", of("flow_run_id", "It should be a UUID.")),
-        ("task_slug=%00", of("task_slug", "It should be a text of 1 to 255 characters.")),
-        ("task_slug=", of("task_slug", "It should be a text of 1 to 255 characters.")),
-        ("is_mapped_child=1", of("is_mapped_child", "It should be true or false.")),
-        ("duration_gte=nan", of("duration_gte", "It should be a number of seconds, not negative.")),
-        ("duration_gte=inf", of("duration_gte", "It should be a number of seconds, not negative.")),
-        ("map_index=99999999999999999999", of("map_index", "It should be a whole number from -1 to 2147483647.")),
-        ("sort=duration", of("sort", "There is no sort by `duration` first, across flow runs. "
-         "Sort by created, start_time, end_time, with `-` for descending.")),
-        ("sort=created,created", of("sort", "A key stands twice in it.")),
+        ("limit=0", of("limit", "It must be a whole number from 1 to 1000.")),
+        ("limit=null", of("limit", "It must be a whole number from 1 to 1000.")),
+        ("limit=1&limit=2", of("limit", "It can be sent once.")),
+        ("&".join(["map_index=1"] * 101), of("map_index", "It can be sent at most 100 times.")),
+        ("flow_run_id=1", of("flow_run_id", "It must be a UUID.")),
+        ("task_slug=%00", of("task_slug", "It must be text of 1 to 255 characters.")),
+        ("task_slug=", of("task_slug", "It must be text of 1 to 255 characters.")),
+        ("is_mapped_child=1", of("is_mapped_child", "It must be true or false.")),
+        ("duration_gte=nan", of("duration_gte", "It must be a nonnegative number of seconds.")),
+        ("duration_gte=inf", of("duration_gte", "It must be a nonnegative number of seconds.")),
+        ("map_index=99999999999999999999", of("map_index", "It must be a whole number from -1 to 2147483647.")),
+        ("sort=duration", of("sort", "`duration` is not a sort key that can come first across flow runs. The keys are "
+        "created, start_time, end_time, with a leading `-` for descending order.")),
+        ("sort=created,created", of("sort", "It contains a key twice.")),
     ],
 )  # fmt: skip
 async def test_bad_parameter_is_refused_by_name(client: httpx.AsyncClient, query: str, fault: dict[str, str]) -> None:
@@ -225,7 +226,7 @@ async def test_moment_without_offset_is_refused(client: httpx.AsyncClient, momen
     assert response.status_code == 400
     (fault,) = problem_of(response)["errors"]
     assert fault["parameter"] == "start_time_gte"
-    assert fault["detail"].startswith("It should be a time as in RFC 3339 with its offset")
+    assert fault["detail"].startswith("It must be an RFC 3339 time with an offset")
 
 
 async def test_every_bad_parameter_is_named(client: httpx.AsyncClient) -> None:
@@ -233,14 +234,16 @@ async def test_every_bad_parameter_is_named(client: httpx.AsyncClient) -> None:
     assert response.status_code == 400
     problem = problem_of(response)
     assert [fault["parameter"] for fault in problem["errors"]] == ["limit", "state", "colour"]
-    assert problem["errors"][2]["detail"].startswith("This operation has no such parameter. It takes state, ")
+    assert problem["errors"][2]["detail"].startswith(
+        "This operation has no parameter of this name. Its parameters are state, "
+    )
 
 
 async def test_operation_without_parameters_takes_none(client: httpx.AsyncClient) -> None:
     for path in ("/health", "/openapi.json", f"/flow-runs/{NOWHERE}", f"/task-runs/{NOWHERE}"):
         response = await client.get(f"{path}?colour=red")
         assert response.status_code == 400
-        detail = "This operation takes no parameters, but was sent `colour`."
+        detail = "This operation takes no parameters, but the request has `colour`."
         assert problem_of(response) == {"code": "invalid-request", "detail": detail}
 
 
@@ -271,7 +274,7 @@ async def test_body_that_is_not_json_is_unsupported(client: httpx.AsyncClient, c
     headers = {} if content_type is None else {"content-type": content_type}
     response = await client.post("/flow-runs", content=b'{"flow_name": "f"}', headers=headers)
     assert response.status_code == 415
-    detail = "The body must be JSON: send it with `Content-Type: application/json`."
+    detail = "The body must be JSON. Send it with `Content-Type: application/json`."
     assert problem_of(response) == {"code": "unsupported-media-type", "detail": detail}
 
 
@@ -297,7 +300,7 @@ async def in_chunks(size: int) -> AsyncIterator[bytes]:
     ],
 )
 async def test_body_above_the_limit_is_too_large(client: httpx.AsyncClient, path: str, limit: int) -> None:
-    detail = f"The body is larger than the {limit} bytes that this operation takes."
+    detail = f"The body exceeds the {limit} bytes that this operation accepts."
     for content in (b" " * (limit + 1), in_chunks(limit + 1)):
         response = await client.post(path, content=content, headers=JSON)
         assert response.status_code == 413
@@ -314,7 +317,7 @@ async def test_other_methods_are_refused_with_those_that_are_taken(client: httpx
             response = await client.request(method, path)
             assert (response.status_code, response.headers["allow"]) == (405, ", ".join(sorted(taken))), (method, path)
             if method != "HEAD":
-                detail = "This path does not take this method; the Allow header has those that it takes."
+                detail = "This path does not allow this method. The Allow header lists the methods that it allows."
                 assert problem_of(response) == {"code": "method-not-allowed", "detail": detail}
         response = await client.options(path)
         assert (response.status_code, response.headers["allow"]) == (204, ", ".join(sorted(taken)))
@@ -324,7 +327,7 @@ async def test_other_methods_are_refused_with_those_that_are_taken(client: httpx
 async def test_bad_host_is_no_error_of_the_service(client: httpx.AsyncClient, host: bytes) -> None:
     response = await client.get("/health", headers=[(b"host", host)])
     assert response.status_code == 400
-    detail = "A request needs one Host header with a host name, and with a port if there is one."
+    detail = "A request needs exactly one Host header, with a host name and an optional port."
     assert problem_of(response) == {"code": "invalid-request", "detail": detail}
 
 
@@ -354,7 +357,7 @@ async def test_failure_tells_nothing_of_itself(sqlite_url: str) -> None:
             assert response.status_code == 500
             assert problem_of(response) == {
                 "code": "internal-error",
-                "detail": "Something went wrong in the service. Look for the request's id in its log.",
+                "detail": "The service failed. Look for the id of the request in its log.",
             }
             assert "secret" not in response.text
         assert (await client.get("/health")).status_code == 200

@@ -50,7 +50,7 @@ async def test_fields_of_an_unchanged_flow_run_are_not_sent_again(client: httpx.
 
 async def test_fields_are_demanded_where_they_are_the_answer(client: httpx.AsyncClient) -> None:
     response = await client.get("/task-runs/fields", params={"state": "Failed"})
-    detail = f"It is missing; it should be one of {', '.join(TaskRunField)}."
+    detail = f"It is missing. It must be one of {', '.join(TaskRunField)}."
     assert response.status_code == 400
     assert problem_of(response)["errors"] == [{"parameter": "fields", "detail": detail}]
 
@@ -58,7 +58,7 @@ async def test_fields_are_demanded_where_they_are_the_answer(client: httpx.Async
 async def test_unknown_field_is_refused_with_the_nearest(client: httpx.AsyncClient) -> None:
     for path in ("/task-runs/fields", "/task-runs"):
         response = await client.get(path, params={"fields": "id,task_slugs"})
-        detail = f"Did you mean task_slug? It should be one of {', '.join(TaskRunField)}."
+        detail = f"Did you mean task_slug? It must be one of {', '.join(TaskRunField)}."
         assert response.status_code == 400
         assert problem_of(response)["errors"] == [{"parameter": "fields", "detail": detail}]
     for fields in ("", "id,", "id, state", ",".join(["id"] * 101)):

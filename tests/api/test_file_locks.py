@@ -79,7 +79,7 @@ def test_no_name_leads_round_the_lock(
             ["prune", "--older-than=1d", "--dry-run"],
         ):
             done = call_command(*command, TASKRUNS_DATABASE_URL=f"sqlite:///{path}")
-            message = f"Another taskruns-service has {path} open. Stop it, or use another file."
+            message = f"Another taskruns-service is using {path}. Stop it, or use another file."
             assert (done.returncode, done.stdout, done.stderr) == (2, "", f"taskruns-service: {message}\n")
         assert http.post("/flow-runs", json={"flow_name": "f"}).status_code == 201
 
@@ -166,5 +166,5 @@ def test_database_that_is_no_file_is_refused(path: str, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     done = call_command("migrate", TASKRUNS_DATABASE_URL=f"sqlite:///{path}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("taskruns-service: TASKRUNS_DATABASE_URL is wrong: ")
+    assert done.stderr.startswith("taskruns-service: TASKRUNS_DATABASE_URL is invalid: ")
     assert list(tmp_path.iterdir()) == []

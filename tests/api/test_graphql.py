@@ -341,7 +341,7 @@ async def test_link_of_an_artifact_is_no_script(graphql: httpx.AsyncClient, link
         response = await graphql.post("/graphql", json={"query": ARTIFACTS[name], "variables": {"input": sent}})
         (error,) = response.json()["errors"]
         assert error["extensions"] == {"code": "BAD_USER_INPUT"}
-        assert "may not have the scheme" in error["message"]
+        assert "cannot have the scheme" in error["message"]
     found = await ask(graphql, "{ task_run_artifact { data } }")
     assert found == {"task_run_artifact": [{"data": note["data"]}]}
 
@@ -372,12 +372,12 @@ async def test_name_and_labels_that_a_run_has_already_are_no_change(graphql: htt
 @pytest.mark.parametrize(
     ("document", "name", "message"),
     [
-        ("query A { hello } query B { hello }", "C", "`operationName` should be one of: A, B."),
-        ("query A { hello } query B { hello }", None, "`operationName` should be one of: A, B."),
+        ("query A { hello } query B { hello }", "C", "`operationName` must be one of: A, B."),
+        ("query A { hello } query B { hello }", None, "`operationName` must be one of: A, B."),
         (
             "{ hello }",
             "C",
-            "The operation of the document has no name: leave `operationName` out, or name the operation.",
+            "The operation of the document has no name. Omit `operationName`, or name the operation.",
         ),
     ],
 )

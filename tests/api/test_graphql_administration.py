@@ -86,7 +86,7 @@ async def test_tenant_without_projects_is_deleted(service: GraphQL) -> None:
     assert message == "The tenant has projects. Delete them first."
     await service.change("delete_project", "{ success }", project_id=service.ids["project_id"])
     message = await refusal(service, "delete_tenant", "{ success }", tenant_id=tenant_id, confirm=False)
-    assert "`confirm` has to be true" in message
+    assert "To delete a tenant, set `confirm` to true" in message
     for success in (True, False):
         deleted = await service.change("delete_tenant", "{ success }", tenant_id=tenant_id, confirm=True)
         assert deleted == {"success": success}
@@ -123,7 +123,7 @@ async def test_project_is_renamed_with_its_flows(service: GraphQL) -> None:
 async def test_project_keeps_its_name_where_it_must(service: GraphQL) -> None:
     found = await service.data('{ project(where: {name: {_eq: "default"}}) { id } }')
     message = await refusal(service, "set_project_name", project_id=found["project"][0]["id"], name="a")
-    assert message == "The project default keeps its name: it has the flows that name no project."
+    assert message == "The project default cannot be renamed: it holds the flows that name no project."
     message = await refusal(service, "set_project_name", project_id=service.ids["project_id"], name="default")
     assert message == "Another project has the name default."
     assert await get(service, "project", "name flows { name }") == {"name": "etl", "flows": [{"name": "etl"}]}
@@ -142,10 +142,10 @@ async def test_flow_moves_to_another_project_of_its_tenant(service: GraphQL) -> 
     }
     await service.change("create_flow", "{ id }", project_id=ids["project_id"], serialized_flow=FLOW)
     message = await refusal(service, "update_flow_project", flow_id=ids["flow_id"], project_id=ids["project_id"])
-    assert message == "The project etl has a flow of this name and version."
+    assert message == "The project etl already has a flow of this name and version."
     (default,) = (await service.data('{ project(where: {name: {_eq: "default"}}) { id } }'))["project"]
     message = await refusal(service, "update_flow_project", flow_id=ids["flow_id"], project_id=default["id"])
-    assert message == f"There is no flow {ids['flow_id']} in the tenant of the project default."
+    assert message == f"The tenant of the project default has no flow {ids['flow_id']}."
 
 
 @pytest.mark.parametrize("name", ["flow", "flow_group"])
@@ -189,11 +189,11 @@ async def test_flow_runs_begin_with_what_their_group_gives(service: GraphQL) -> 
 async def test_what_a_group_gives_is_checked(service: GraphQL) -> None:
     group = {"flow_group_id": service.ids["flow_group_id"]}
     message = await refusal(service, "set_flow_group_default_parameters", "{ success }", **group, parameters=[1])
-    assert message == "`parameters` should be a JSON object."
+    assert message == "`parameters` must be a JSON object."
     message = await refusal(service, "set_flow_group_run_config", "{ success }", **group, run_config="a")
-    assert message == "`run_config` should be a JSON object."
+    assert message == "`run_config` must be a JSON object."
     message = await refusal(service, "set_flow_group_labels", "{ success }", **group, labels=["a" * 300])
-    assert message == "`labels` may have 1 to 255 characters."
+    assert message == "`labels` must have 1 to 255 characters."
 
 
 async def test_flow_run_gets_other_labels(service: GraphQL) -> None:
@@ -239,10 +239,10 @@ async def test_schedule_that_there_is_none_of_is_deleted(service: GraphQL) -> No
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "update_tenant_settings": ({"settings": {"a": 1}}, "keeps no settings of tenants"),
-    "set_flow_group_description": ({"flow_group_id": UNKNOWN, "description": "a"}, "keeps no descriptions"),
+    "update_tenant_settings": ({"settings": {"a": 1}}, "stores no tenant settings"),
+    "set_flow_group_description": ({"flow_group_id": UNKNOWN, "description": "a"}, "stores no flow group descriptions"),
     "set_flow_group_schedule": ({"flow_group_id": UNKNOWN, "cron_clocks": [{"cron": "* * * * *"}]}, "no scheduler"),
-    "create_agent_config": ({"tenant_id": UNKNOWN, "name": "a"}, "keeps no configurations of agents"),
+    "create_agent_config": ({"tenant_id": UNKNOWN, "name": "a"}, "stores no agent configurations"),
     "create_cloud_hook": ({"tenant_id": UNKNOWN, "type": "WEBHOOK", "states": ["Failed"]}, "no cloud hooks"),
 }
 

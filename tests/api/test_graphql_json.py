@@ -31,7 +31,7 @@ async def test_json_is_read_at_a_path(etl: GraphQL, path: str) -> None:
 async def test_path_that_is_none_is_refused(etl: GraphQL, path: str) -> None:
     code, message = await etl.error("query($path: String) { flow_run { parameters(path: $path) } }", path=path)
     assert code == "BAD_USER_INPUT"
-    assert "`path` should be a path like" in message
+    assert "`path` must be a path such as" in message
 
 
 JSON_CONDITIONS: dict[str, tuple[dict[str, Any], set[int]]] = {

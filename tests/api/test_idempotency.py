@@ -164,10 +164,7 @@ async def test_one_refused_item_leaves_the_others(client: httpx.AsyncClient, flo
         ]
     }
     response = await client.post(f"{flow_run}/task-runs", json=report)
-    detail = (
-        "The run is Success and would not be finished any more if it became Running. "
-        "Send `force` if that is what you want."
-    )
+    detail = "The run is Success, and Running would reopen it. To reopen it, send `force`."
     fault = {"pointer": "/items/1/states/2", "detail": detail}
     assert (response.status_code, response.json()["items"]) == (
         207,

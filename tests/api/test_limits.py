@@ -152,7 +152,7 @@ async def test_state_has_up_to_a_million_bytes(client: httpx.AsyncClient, task_r
     assert history["result"] == state(STATE_BYTES - 1000)["result"]
 
     response = await client.post(f"{task_run}/states", json=state(STATE_BYTES))
-    fault = {"pointer": "", "detail": "a state may have at most 1000000 bytes."}
+    fault = {"pointer": "", "detail": "a state can have at most 1000000 bytes."}
     assert (response.status_code, problem_of(response)["errors"]) == (400, [fault])
     details = {"type": "Running", "details": {"context": "x" * STATE_BYTES}}
     response = await client.post(f"{task_run}/states", json=details)
@@ -185,7 +185,7 @@ async def test_json_nests_up_to_100_levels(client: httpx.AsyncClient, task_run: 
         (f"{task_run}/states", {"type": "Running", "result": {"type": "LocalResult", "more": deeper}}),
     ):
         response = await client.post(path, json=body)
-        fault = {"pointer": "", "detail": "JSON may nest 100 levels deep at most."}
+        fault = {"pointer": "", "detail": "JSON can nest at most 100 levels deep."}
         assert (response.status_code, problem_of(response)["errors"]) == (400, [fault])
 
 
@@ -203,14 +203,14 @@ async def test_place_of_a_result_is_a_plain_place(client: httpx.AsyncClient, tas
         found = (await client.get(f"{task_run}/result")).json()["reference"]["given"]
         assert found == {"type": "MyResult", "location": "x", member: place}
     for place, why in (
-        ("ß" * 2048 + "x", "may have at most 4096 bytes"),
-        ("s3://key:secret@flows/x", "may not have a user name or password"),
-        ("https://token@example.org/x", "may not have a user name or password"),
-        ("https://[half/x", "may not have a user name or password"),
-        *((place, "may not have a user name or password") for place in (with_at if named else ())),
-        ("a\nb", "may not have control characters"),
-        ("a\x7fb", "may not have control characters"),
-        ("\x1b[2J", "may not have control characters"),
+        ("ß" * 2048 + "x", "can have at most 4096 bytes"),
+        ("s3://key:secret@flows/x", "cannot contain a user name or password"),
+        ("https://token@example.org/x", "cannot contain a user name or password"),
+        ("https://[half/x", "cannot contain a user name or password"),
+        *((place, "cannot contain a user name or password") for place in (with_at if named else ())),
+        ("a\nb", "cannot contain control characters"),
+        ("a\x7fb", "cannot contain control characters"),
+        ("\x1b[2J", "cannot contain control characters"),
     ):
         response = await report(place)
         fault = {"pointer": ANY, "detail": f"`{member}` of a result {why}."}
@@ -230,7 +230,7 @@ async def test_timestamps_lie_between_1970_and_9998(client: httpx.AsyncClient, t
         assert response.status_code == 201
     for moment in ("1969-12-31T23:59:59.999999Z", "1970-01-01T00:59:59+01:00", "9999-12-31T23:59:59-23:59"):
         response = await client.post(f"{task_run}/states", json={"type": "Pending", "timestamp": moment})
-        fault = {"pointer": "", "detail": "timestamps lie between the years 1970 and 9998 (UTC)."}
+        fault = {"pointer": "", "detail": "timestamps must be between the years 1970 and 9998 (UTC)."}
         assert (response.status_code, problem_of(response)["errors"]) == (400, [fault])
 
 

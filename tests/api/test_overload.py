@@ -13,7 +13,7 @@ from tests.service import problem_of, running, settings_of
 
 OVERLOADED = {
     "code": "overloaded",
-    "detail": "Too many writes are waiting. Nothing was recorded; repeat the request after a while.",
+    "detail": "Too many writes are waiting. Nothing was recorded; retry the request later.",
 }
 
 

@@ -243,7 +243,7 @@ async def test_lists_of_tasks_have_to_be_lists(etl: GraphQL) -> None:
       register_tasks(input: {flow_id: $flow, serialized_tasks: $tasks}) { success }
     }"""
     _code, message = await etl.error(query, flow=etl.ids["etl"], tasks={"slug": "a"})
-    assert message == "`serialized_tasks` should be a list."
+    assert message == "`serialized_tasks` must be a list."
 
 
 async def test_relations_that_go_through_tables_in_between_count_as_two(etl: GraphQL) -> None:

@@ -32,7 +32,7 @@ def prune(url: str, *arguments: str) -> str:
 
 def check(url: str) -> None:
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
-    assert (done.returncode, done.stdout) == (0, "All is right.\n")
+    assert (done.returncode, done.stdout) == (0, "No problems found.\n")
 
 
 def test_what_is_old_is_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:
@@ -53,8 +53,7 @@ def test_file_that_is_served_is_not_pruned(sqlite_url: str, tmp_path: Path) -> N
     with served(sqlite_url, tmp_path):
         done = call_command("prune", "--older-than", "90d", TASKRUNS_DATABASE_URL=sqlite_url)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "has" in done.stderr
-    assert "open" in done.stderr
+    assert "Another taskruns-service is using " in done.stderr
 
 
 def test_killed_while_the_service_writes_it_goes_on_where_it_was(postgres_url: str, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def urls(
     with served(database, folders[0]) as first, served(database, folders[1]) as second:
         yield first.url, second.url
         checked = call_command("check", TASKRUNS_DATABASE_URL=database)
-        assert (checked.returncode, checked.stdout) == (0, "All is right.\n")
+        assert (checked.returncode, checked.stdout) == (0, "No problems found.\n")
     assert "Traceback" not in first.output() + second.output()
     postgres_server.drop(database)
 

@@ -90,7 +90,7 @@ def test_processes_go_on_with_a_schema_that_has_more_and_stop_with_another(
         newer.run("migrate", url=postgres_url)
         detail = (
             f"The database has the schema 9002, which is newer than this service ({migrations.head()}), and only "
-            "services from 9002 on may use it. Update the service."
+            "services from version 9002 on can use it. Update the service."
         )
         ready = http.get("/ready")
         assert (ready.status_code, problem_of(ready)) == (503, {"code": "not-ready", "detail": detail})
@@ -98,7 +98,7 @@ def test_processes_go_on_with_a_schema_that_has_more_and_stop_with_another(
         refused = http.post("/flow-runs", json={"flow_name": "f"})
         assert problem_of(refused) == {
             "code": "database-unavailable",
-            "detail": f"{detail} Nothing was recorded; repeat the request after a while.",
+            "detail": f"{detail} Nothing was recorded; retry the request later.",
         }
         assert refused.headers["retry-after"]
         assert http.get("/health").status_code == 200
@@ -112,9 +112,9 @@ def test_file_that_a_newer_version_has_extended_is_served(sqlite_url: str, newer
     with served(sqlite_url, tmp_path) as service, service.client() as http:
         assert http.get("/ready").status_code == 200
         write_and_read(http)
-    assert newer.run("check", url=sqlite_url).startswith("All")
+    assert newer.run("check", url=sqlite_url).startswith("No problems")
     newer.add_migration("9002", additive=False)
     newer.run("migrate", url=sqlite_url)
     start = call_command("serve", TASKRUNS_DATABASE_URL=sqlite_url)
     assert start.returncode == 2
-    assert "only services from 9002 on may use it" in start.stderr
+    assert "only services from version 9002 on can use it" in start.stderr

@@ -24,9 +24,9 @@ from tests.waiting import eventually
 
 UNAVAILABLE = {
     "code": "database-unavailable",
-    "detail": "The database does not answer. Nothing was recorded; repeat the request after a while.",
+    "detail": "The database does not respond. Nothing was recorded; retry the request later.",
 }
-NOT_READY = {"code": "not-ready", "detail": "The database does not answer."}
+NOT_READY = {"code": "not-ready", "detail": "The database does not respond."}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_is_in_flight_at_sigterm_is_finished(url: str, tmp_path: Path) -> N
     with served(url, tmp_path) as service, service.client() as http:
         assert http.get(f"/flow-runs/{flow_run}").json()["task_run_counts"] == {"Success": 1000}
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
-    assert (done.returncode, done.stdout) == (0, "All is right.\n")
+    assert (done.returncode, done.stdout) == (0, "No problems found.\n")
 
 
 def test_idle_connections_do_not_hold_up_the_end(url: str, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) ->
         assert len({item["sequence"] for item in listed}) == 80
         assert http.get(f"/flow-runs/{flow_run}").json()["task_run_counts"] == {"Success": 80}
         assert http.get("/task-runs/aggregate", params={"state": "Success"}).json()["count"] == 80
-    assert call_command("check", TASKRUNS_DATABASE_URL=postgres_url).stdout == "All is right.\n"
+    assert call_command("check", TASKRUNS_DATABASE_URL=postgres_url).stdout == "No problems found.\n"
 
 
 def talks_to(pid: int, port: int | None) -> bool:

@@ -180,7 +180,7 @@ async def test_position_that_is_none_is_refused(pair: Pair, given: str) -> None:
         refused = await http.get("/flow-runs", headers={POSITION: given})
         assert refused.status_code == 400
         assert problem_of(refused)["errors"] == [
-            {"detail": "It should be the number that an earlier answer had.", "header": POSITION}
+            {"detail": "It must be the number from an earlier response.", "header": POSITION}
         ]
 
 
@@ -215,4 +215,4 @@ async def test_new_primary_is_found_after_a_fail_over(breakable_pair: tuple[Pair
         after = await create(http, "after")
         assert await flow_names(http, after.headers[POSITION]) == {"before", "after"}
     checked = await asyncio.to_thread(call_command, "check", TASKRUNS_DATABASE_URL=both)
-    assert (checked.returncode, checked.stdout) == (0, "All is right.\n")
+    assert (checked.returncode, checked.stdout) == (0, "No problems found.\n")

@@ -242,7 +242,7 @@ async def test_ids_may_be_text(ask: Ask) -> None:
     made = await ask(lambda client: client.flow_runs.create(flow_name="f", id=str(id)))
     assert made.id == id
     assert await ask(lambda client: client.flow_runs.get(str(id))) == await ask(lambda client: client.flow_runs.get(id))
-    with pytest.raises(InvalidRequest, match="It should be a UUID"):
+    with pytest.raises(InvalidRequest, match="It must be a UUID"):
         await ask(lambda client: client.task_runs.get("no id"))
 
 

@@ -104,28 +104,28 @@ async def test_misspelt_members_of_dicts_are_named(ask: Ask) -> None:
     [
         (
             lambda client: client.flow_runs.report(ID, items=[StateCreate(type=StateType.RUNNING)]),
-            r"items\[0\] is of type StateCreate: give a TaskRunReport or a dict of its members\.",
+            r"items\[0\] is of type StateCreate: pass a TaskRunReport or a dict of its members\.",
         ),
         (
             lambda client: client.flow_runs.report(ID, items=[{"task_slug": "a"}, "b"]),
-            r"items\[1\] is of type str: give a TaskRunReport or a dict of its members\.",
+            r"items\[1\] is of type str: pass a TaskRunReport or a dict of its members\.",
         ),
         (
             lambda client: client.flow_runs.report(ID, items=[{"task_slug": "a", "states": ["Running"]}]),
-            r"items\[0\]\.states\[0\] is of type str: give a StateCreate or a dict of its members\.",
+            r"items\[0\]\.states\[0\] is of type str: pass a StateCreate or a dict of its members\.",
         ),
-        (lambda client: client.flow_runs.report(ID, items=5), r"items is of type int: give a list\."),
-        (lambda client: client.task_runs.set_states(items=None), r"items is of type NoneType: give a list\."),
+        (lambda client: client.flow_runs.report(ID, items=5), r"items is of type int: pass a list\."),
+        (lambda client: client.task_runs.set_states(items=None), r"items is of type NoneType: pass a list\."),
         (lambda client: client.task_runs.list_fields(fields=5), "'int' object is not iterable"),
         (
             lambda client: client.task_runs.set_states(items=[None]),
-            r"items\[0\] is of type NoneType: give a TaskRunStateReport or a dict of its members\.",
+            r"items\[0\] is of type NoneType: pass a TaskRunStateReport or a dict of its members\.",
         ),
         (
             lambda client: client.flow_runs.report(
                 ID, items=[{"task_slug": "a", "states": [{"type": "Running", "details": {"b": math.nan}}]}]
             ),
-            r"items\[0\]\.states\[0\]\.details\.b is nan, which JSON cannot say",
+            r"items\[0\]\.states\[0\]\.details\.b is nan, which JSON cannot represent",
         ),
     ],
 )

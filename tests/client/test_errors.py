@@ -176,7 +176,7 @@ def test_answer_of_a_proxy_is_a_problem() -> None:
     assert type(error) is ProblemError
     assert error.raw == PAGE_OF_PROXY
     shown = "<html> <head><title>502 Bad Gateway</title></head> <body>�\\x1b[31mnginx</body></html>"
-    detail = f"The answer was 502, and not from the task runs service: {shown}"
+    detail = f"The response had the status 502 and is not from the task runs service: {shown}"
     assert str(error) == f"{detail} (502 not-a-problem, request unknown)"
     assert (error.status, error.problem.instance) == (502, "/task-runs")
 
@@ -195,7 +195,7 @@ def test_whatever_a_proxy_answers_is_a_problem_by_its_status(body: bytes) -> Non
 
 def test_empty_answer_of_a_proxy_says_so() -> None:
     assert str(problem_error(502, b"", "", "/")).startswith(
-        "The answer was 502, and not from the task runs service: it has no body ("
+        "The response had the status 502 and is not from the task runs service: it has no body ("
     )
 
 

@@ -237,7 +237,7 @@ async def test_update_of_one_version_is_not_repeated(condition: dict[str, Any], 
     with pytest.raises(ConnectionFailed) as raised:
         await connect(answers)(lambda client: client.task_runs.update(ID, name="a", **condition))
     assert len(answers.requests) == 1
-    assert raised.value.__notes__ == ["It was not repeated: the service may have done it."]
+    assert raised.value.__notes__ == ["The request was not retried, because the service may have carried it out."]
 
 
 @pytest.mark.parametrize("answer", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
@@ -249,12 +249,12 @@ async def test_what_was_never_sent_is_sent_again(answer: type[httpx.RequestError
 
 
 FAILURES = {
-    httpx.ConnectError: (ConnectionFailed, "No answer from"),
-    httpx.ReadError: (ConnectionFailed, "No answer from"),
-    httpx.RemoteProtocolError: (ConnectionFailed, "No answer from"),
-    httpx.ConnectTimeout: (TimedOut, "No answer within 5 s from"),
-    httpx.ReadTimeout: (TimedOut, "No answer within 20 s from"),
-    httpx.PoolTimeout: (TimedOut, "No answer within 20 s from"),
+    httpx.ConnectError: (ConnectionFailed, "No response from"),
+    httpx.ReadError: (ConnectionFailed, "No response from"),
+    httpx.RemoteProtocolError: (ConnectionFailed, "No response from"),
+    httpx.ConnectTimeout: (TimedOut, "No response within 5 s from"),
+    httpx.ReadTimeout: (TimedOut, "No response within 20 s from"),
+    httpx.PoolTimeout: (TimedOut, "No response within 20 s from"),
 }
 
 
@@ -274,7 +274,7 @@ async def test_failure_without_words_is_named(connect: Connect) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("", request=request)
 
-    with pytest.raises(ConnectionFailed, match="No answer from http://service/health: ReadError"):
+    with pytest.raises(ConnectionFailed, match="No response from http://service/health: ReadError"):
         await connect(fail, max_retries=0)(lambda client: client.service.health())
 
 
@@ -302,9 +302,9 @@ async def test_answer_of_something_else_is_told_from_the_services(answer: httpx.
     answers = Answers(answer)
     with pytest.raises(InvalidAnswer) as raised:
         await connect(answers)(lambda client: client.service.health())
-    told = f"http://service/health answered {answer.status_code} with something else than expected: "
+    told = f"The response from http://service/health ({answer.status_code}) has an unexpected body: "
     assert str(raised.value).startswith(told)
-    assert str(raised.value).endswith(" Is it the task runs service, and as new as this client?")
+    assert str(raised.value).endswith(" Check that it is the task runs service, and not older than this client.")
     assert raised.value.__cause__ is not None
     assert len(answers.requests) == 1
 
@@ -392,16 +392,16 @@ async def test_nobody_gets_to_see_the_key(
 
 async def test_request_that_cannot_be_built_is_an_error_of_ours(connect: Connect) -> None:
     ask = connect(Answers(httpx.Response(200)))
-    with pytest.raises(InvalidArgument, match="The request of list_task_runs cannot be built of its arguments: "):
+    with pytest.raises(InvalidArgument, match="Cannot build the request of list_task_runs from its arguments: "):
         await ask(lambda client: client.task_runs.list(flow_name="x" * 70_000))
-    with pytest.raises(InvalidArgument, match="The request of get_task_run cannot be built of its arguments: "):
+    with pytest.raises(InvalidArgument, match="Cannot build the request of get_task_run from its arguments: "):
         await ask(lambda client: client.task_runs.get_if_changed(ID, if_none_match="\u2028"))
 
 
 async def test_too_many_values_are_refused_with_the_limit(connect: Connect) -> None:
     answers = Answers(httpx.Response(200))
     with pytest.raises(
-        InvalidArgument, match="flow_run_id of list_task_runs has 101 values, and the service takes 100"
+        InvalidArgument, match="flow_run_id of list_task_runs has 101 values, but the service accepts 100"
     ):
         await connect(answers)(lambda client: client.task_runs.list(flow_run_id=[ID for _ in range(101)]))
     assert answers.requests == []
@@ -409,7 +409,9 @@ async def test_too_many_values_are_refused_with_the_limit(connect: Connect) -> N
 
 async def test_redirect_says_where_to(connect: Connect) -> None:
     answers = Answers(httpx.Response(308, headers={"Location": "https://runs.example.com/health"}))
-    expected = "answered 308, which leads to 'https://runs.example.com/health'; redirects are not followed"
+    expected = (
+        "responded with 308, a redirect to 'https://runs.example.com/health'; the client does not follow redirects"
+    )
     with pytest.raises(InvalidAnswer, match=expected):
         await connect(answers)(lambda client: client.service.health())
 
@@ -418,10 +420,10 @@ async def test_unknown_parameter_is_named_with_the_nearest(connect: Connect) -> 
     ask = connect(Answers(httpx.Response(200)))
     with pytest.raises(TypeError, match=r"^list_task_runs has no parameter states\. Did you mean state\?$"):
         await ask(lambda client: client.task_runs.list(states=["Failed"]))
-    with pytest.raises(TypeError, match=r"^get_health has no parameter qqq\. It has none\.$"):
+    with pytest.raises(TypeError, match=r"^get_health has no parameter qqq\. Its parameters are: none\.$"):
         await ask(lambda client: client.service.health(qqq=1))
 
 
 async def test_without_a_key_the_error_says_how_to_give_one(connect: Connect) -> None:
-    with pytest.raises(Unauthenticated, match=r"give `api_key=`, or set TASKRUNS_API_KEY\.$"):
+    with pytest.raises(Unauthenticated, match=r"pass `api_key=`, or set TASKRUNS_API_KEY\.$"):
         await connect(Answers(httpx.Response(401)), max_retries=0)(lambda client: client.service.health())

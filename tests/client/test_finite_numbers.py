@@ -57,7 +57,7 @@ async def test_numbers_that_are_not_finite_are_refused_before_sending(
     connect: Callable[..., Ask], call: Callable[[Any], Any], place: str
 ) -> None:
     ask = connect(_refuse)
-    with pytest.raises(InvalidArgument, match=rf"^{place}, which JSON cannot say"):
+    with pytest.raises(InvalidArgument, match=rf"^{place}, which JSON cannot represent"):
         await ask(call)
 
 

@@ -47,47 +47,53 @@ def test_without_either_there_are_defaults() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"url": "127.0.0.1:4200"}, "The service's URL is '127.0.0.1:4200': it has to be like http://127.0.0.1:4200."),
-        ({"url": ""}, "The service's URL is '': it has to be like http://127.0.0.1:4200."),
+        (
+            {"url": "127.0.0.1:4200"},
+            "The service's URL is '127.0.0.1:4200': it must have the form http://127.0.0.1:4200.",
+        ),
+        ({"url": ""}, "The service's URL is '': it must have the form http://127.0.0.1:4200."),
         (
             {"url": "ftp://runs.example"},
-            "The service's URL is 'ftp://runs.example': it has to be like http://127.0.0.1:4200.",
+            "The service's URL is 'ftp://runs.example': it must have the form http://127.0.0.1:4200.",
         ),
-        ({"url": "http://h?a=1"}, "The service's URL is 'http://h?a=1': it has to be like http://127.0.0.1:4200."),
+        ({"url": "http://h?a=1"}, "The service's URL is 'http://h?a=1': it must have the form http://127.0.0.1:4200."),
         (
             {"url": "http://h:x"},
-            "The service's URL is 'http://h:x' (Invalid port: 'x'): it has to be like http://127.0.0.1:4200.",
+            "The service's URL is 'http://h:x' (Invalid port: 'x'): it must have the form http://127.0.0.1:4200.",
         ),
         (
             {"url": "http://me:secret#1@h"},
-            "The service's URL has a user or a password in it: it has to be like http://127.0.0.1:4200.",
+            "The service's URL contains a user name or a password: it must have the form http://127.0.0.1:4200.",
         ),
-        ({"api_key": "secret\n"}, "The API key has a character that no key has, such as a space or a line end."),
+        (
+            {"api_key": "secret\n"},
+            "The API key contains a character that keys cannot have, such as a space or a line break.",
+        ),
         (
             {"api_key": "secret\N{SNOWMAN}"},
-            "The API key has a character that no key has, such as a space or a line end.",
+            "The API key contains a character that keys cannot have, such as a space or a line break.",
         ),
-        ({"timeout": 0}, "timeout is 0: it has to be a number of seconds above 0."),
-        ({"max_retries": -1}, "max_retries is -1: it has to be a whole number of 0 or more."),
-        ({"deadline": -1}, "deadline is -1: it has to be a number of seconds above 0."),
-        ({"default_headers": {"X Team": "a"}}, "default_headers has 'X Team', which is no name of a header."),
-        ({"default_headers": {"": "a"}}, "default_headers has '', which is no name of a header."),
-        ({"default_headers": {1: "a"}}, "default_headers has 1, which is no name of a header."),
-        ({"default_headers": {"host": "secret"}}, "default_headers has host, which the client sends itself."),
+        ({"timeout": 0}, "timeout is 0, but must be a number of seconds greater than 0."),
+        ({"max_retries": -1}, "max_retries is -1, but must be a whole number of 0 or more."),
+        ({"deadline": -1}, "deadline is -1, but must be a number of seconds greater than 0."),
+        ({"default_headers": {"X Team": "a"}}, "default_headers has 'X Team', which is not a header name."),
+        ({"default_headers": {"": "a"}}, "default_headers has '', which is not a header name."),
+        ({"default_headers": {1: "a"}}, "default_headers has 1, which is not a header name."),
+        ({"default_headers": {"host": "secret"}}, "default_headers has host, which the client sets itself."),
         (
             {"default_headers": {"Accept-Encoding": "br"}},
-            "default_headers has Accept-Encoding, which the client sends itself.",
+            "default_headers has Accept-Encoding, which the client sets itself.",
         ),
         *(
             (
                 {"default_headers": {"X-Team": value}},
-                "The value of X-Team in default_headers has to be printable ASCII text.",
+                "The value of X-Team in default_headers must be printable ASCII text.",
             )
             for value in ("secret\r\nX-Other: 1", "secret\N{SNOWMAN}", " secret", 5)
         ),
         (
             {"api_key": "trk_1", "default_headers": {"authorization": "Basic secret"}},
-            "default_headers has an Authorization, in which the API key is sent: give only one.",
+            "default_headers has an Authorization header, which the API key uses: pass only one of them.",
         ),
     ],
 )
@@ -254,7 +260,7 @@ def test_unknown_level_of_the_log_is_refused(
     kind: type[Client] | type[AsyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TASKRUNS_LOG", "verbose")
-    with pytest.raises(InvalidSetting, match=r"^TASKRUNS_LOG is 'verbose': it has to be debug or info\.$"):
+    with pytest.raises(InvalidSetting, match=r"^TASKRUNS_LOG is 'verbose', but must be debug or info\.$"):
         kind()
 
 
@@ -294,7 +300,7 @@ def stalled() -> Iterator[str]:
 async def test_deadline_ends_a_call_that_nobody_answers(kind: type[Client] | type[AsyncClient], stalled: str) -> None:
     client = kind(stalled, deadline=0.5)
     began = time.monotonic()
-    with pytest.raises(TimedOut, match=rf"^No answer within 0\.\d+ s from {stalled}/health: ") as raised:
+    with pytest.raises(TimedOut, match=rf"^No response within 0\.\d+ s from {stalled}/health: ") as raised:
         await asking(client)(lambda client: client.service.health())
     assert 0.4 < time.monotonic() - began < 5
     assert raised.value.__notes__ == ["The deadline of 0.5 s leaves no time for another attempt."]
@@ -312,7 +318,7 @@ async def test_deadline_is_for_all_attempts_together(kind: type[Client] | type[A
 
 async def test_timeout_is_for_one_attempt(kind: type[Client] | type[AsyncClient], stalled: str) -> None:
     client = kind(stalled, timeout=0.2, max_retries=1)
-    with pytest.raises(TimedOut, match=rf"^No answer within 0\.2 s from {stalled}/health: ") as raised:
+    with pytest.raises(TimedOut, match=rf"^No response within 0\.2 s from {stalled}/health: ") as raised:
         await asking(client)(lambda client: client.service.health())
     assert raised.value.__notes__ == ["This was attempt 2."]
     await asking(client)(lambda client: client.close())
@@ -322,7 +328,7 @@ async def test_nobody_there_is_said_so(kind: type[Client] | type[AsyncClient]) -
     with refusing() as url:
         client = kind(url, max_retries=0)
         with pytest.raises(
-            ConnectionFailed, match=rf"^No answer from {url}/health: .* Is the service running there\?$"
+            ConnectionFailed, match=rf"^No response from {url}/health: .* Is the service running there\?$"
         ):
             await asking(client)(lambda client: client.service.health())
         await asking(client)(lambda client: client.close())

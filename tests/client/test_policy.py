@@ -187,7 +187,7 @@ def test_what_was_sent_is_tried_again_only_if_it_may_be_repeated() -> None:
     assert is_sent_again(attempts("POST", repeatable=True), ConnectionFailed(), was_sent=True)
     error = TimedOut("No answer.")
     assert not is_sent_again(attempts("POST"), error, was_sent=True)
-    assert error.__notes__ == ["It was not repeated: the service may have done it."]
+    assert error.__notes__ == ["The request was not retried, because the service may have carried it out."]
 
 
 def test_service_may_say_how_long_to_wait() -> None:
@@ -199,7 +199,7 @@ def test_service_may_say_how_long_to_wait() -> None:
 def test_waits_no_longer_than_a_minute_for_the_service() -> None:
     error = answer(503)
     assert not may_repeat(attempts(), error, {"retry-after": "61"})
-    assert error.__notes__ == ["The service asks to wait for 61 s, which is longer than this client waits."]
+    assert error.__notes__ == ["The service asks for a wait of 61 s, which exceeds this client's maximum."]
 
 
 def test_wait_that_can_not_be_read_is_none() -> None:
@@ -235,7 +235,7 @@ def test_attempt_waits_no_longer_than_the_deadline() -> None:
     clock.now += 25
     assert of.timeout() == 15
     clock.now += 15
-    with pytest.raises(TimedOut, match=r"^The deadline of 40 s passed before the service could be asked\.$"):
+    with pytest.raises(TimedOut, match=r"^The deadline of 40 s passed before the request could be sent\.$"):
         of.timeout()
 
 
@@ -265,13 +265,13 @@ def test_defaults_are_what_the_documentation_says() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"timeout": 0}, "timeout is 0: it has to be a number of seconds above 0."),
-        ({"timeout": -1.5}, "timeout is -1.5: it has to be a number of seconds above 0."),
-        ({"timeout": float("nan")}, "timeout is nan: it has to be a number of seconds above 0."),
-        ({"timeout": float("inf")}, "timeout is inf: it has to be a number of seconds above 0."),
-        ({"max_retries": -1}, "max_retries is -1: it has to be a whole number of 0 or more."),
-        ({"deadline": 0}, "deadline is 0: it has to be a number of seconds above 0."),
-        ({"deadline": float("nan")}, "deadline is nan: it has to be a number of seconds above 0."),
+        ({"timeout": 0}, "timeout is 0, but must be a number of seconds greater than 0."),
+        ({"timeout": -1.5}, "timeout is -1.5, but must be a number of seconds greater than 0."),
+        ({"timeout": float("nan")}, "timeout is nan, but must be a number of seconds greater than 0."),
+        ({"timeout": float("inf")}, "timeout is inf, but must be a number of seconds greater than 0."),
+        ({"max_retries": -1}, "max_retries is -1, but must be a whole number of 0 or more."),
+        ({"deadline": 0}, "deadline is 0, but must be a number of seconds greater than 0."),
+        ({"deadline": float("nan")}, "deadline is nan, but must be a number of seconds greater than 0."),
     ],
 )
 def test_policy_that_makes_no_sense_is_refused(given: dict[str, Any], sentence: str) -> None:

@@ -56,7 +56,7 @@ def test_timeout_is_a_number_above_nothing(given: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("TASKRUNS_TIMEOUT", given)
     with pytest.raises(InvalidSetting) as raised:
         settings.timeout()
-    assert str(raised.value) == f"TASKRUNS_TIMEOUT is '{given}': it has to be a number of seconds above 0."
+    assert str(raised.value) == f"TASKRUNS_TIMEOUT is '{given}', but must be a number of seconds greater than 0."
 
 
 @pytest.mark.parametrize("given", ["-1", "2.5", "inf", "many"])
@@ -64,7 +64,7 @@ def test_retries_are_a_whole_number(given: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TASKRUNS_MAX_RETRIES", given)
     with pytest.raises(InvalidSetting) as raised:
         settings.max_retries()
-    assert str(raised.value) == f"TASKRUNS_MAX_RETRIES is '{given}': it has to be a whole number of 0 or more."
+    assert str(raised.value) == f"TASKRUNS_MAX_RETRIES is '{given}', but must be a whole number of 0 or more."
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "1e6", "100MB"])
@@ -72,7 +72,7 @@ def test_size_of_an_answer_is_a_whole_number(given: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("TASKRUNS_MAX_ANSWER_BYTES", given)
     with pytest.raises(InvalidSetting) as raised:
         settings.max_answer_bytes()
-    assert str(raised.value) == f"TASKRUNS_MAX_ANSWER_BYTES is '{given}': it has to be a whole number above 0."
+    assert str(raised.value) == f"TASKRUNS_MAX_ANSWER_BYTES is '{given}', but must be a whole number greater than 0."
 
 
 def test_trusted_results_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:

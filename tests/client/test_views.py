@@ -248,16 +248,16 @@ def test_what_is_not_there_says_what_to_do(client: Client) -> None:
         assert isinstance(caught.value, ResultError)
         return " ".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
 
-    assert "Ask again when it is finished" in error_of("running-1", ResultNotReady)
+    assert "Try again when it is finished" in error_of("running-1", ResultNotReady)
     without = "and was reported without a result."
     assert error_of("none-1", NoResultType).startswith(f"The task run is Success {without} (404 ")
-    assert error_of("kept_none-1", NoResultType).startswith("The task run is Success and its task keeps no result. (")
+    assert error_of("kept_none-1", NoResultType).startswith("The task run is Success, and its task stores no result. (")
     failed = error_of("failed-1", NoResultType)
     assert failed.startswith(f"The task run is Failed {without} Its message: Unexpected error: ValueError() (404 ")
     lost = error_of("lost-1", NoResultType)
     assert lost.startswith(f"The task run is Success {without} Its message: Its result could not be kept: xxx")
     assert len(lost) < 700
-    assert "was not written anywhere" in error_of("unwritten-1", ResultNotPersisted)
+    assert "was not stored" in error_of("unwritten-1", ResultNotPersisted)
     assert "MyResult" in error_of("custom-1", UnsupportedResult)
 
 
@@ -273,15 +273,15 @@ def test_results_of_types_of_the_future_leave_the_others_readable(client: Client
 
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
         newer = TaskRunView(view.task_run, Client("http://service", http_client=http))
-        with pytest.raises(UnsupportedResult, match="FutureResult is no result type of this package"):
+        with pytest.raises(UnsupportedResult, match="FutureResult is not a result type of this package"):
             newer.get_result()
 
 
 @pytest.mark.parametrize(
     ("state", "error", "told"),
     [
-        (StateType.RUNNING, ChildNotReady, "inc-1 has no result of the item 1, which is Running: ask again"),
-        (StateType.FAILED, ChildWithoutResult, r'which is Failed; get_result\(missing="none"\) gives the others'),
+        (StateType.RUNNING, ChildNotReady, "inc-1 has no result for the item 1, which is Running: try again"),
+        (StateType.FAILED, ChildWithoutResult, r'which is Failed; get_result\(missing="none"\) returns the others'),
         (StateType.SUCCESS, ChildWithoutResult, "which is Success"),
     ],
 )
@@ -308,7 +308,7 @@ def test_results_are_at_the_map_indexes_of_their_children(client: Client, indexe
     flow_run_id = record(client, run_of("inc-1", StateCreate(type=StateType.MAPPED)), *children)
     view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
     lowest = min(set(range(max(indexes))) - set(indexes))
-    with pytest.raises(ChildMissing, match=f"no child with the map index {lowest}, but some with higher ones"):
+    with pytest.raises(ChildMissing, match=f"no child with the map index {lowest}, but has children with higher ones"):
         view.get_result()
     expected = [index * 10 if index in indexes else None for index in range(max(indexes) + 1)]
     assert view.get_result(missing="none") == expected
@@ -329,7 +329,7 @@ def test_gaps_take_no_more_memory_than_children(client: Client) -> None:
 def test_what_to_do_about_missing_children_is_one_of_two(client: Client) -> None:
     flow_run_id = record(client, *mapped(constant(1)))
     view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
-    with pytest.raises(ValueError, match='missing is \'None\': it has to be "raise" or "none"'):
+    with pytest.raises(ValueError, match='missing is \'None\', but must be "raise" or "none"'):
         view.get_result(missing="None")  # type: ignore[arg-type]
 
 
@@ -416,7 +416,7 @@ def test_a_task_run_of_another_flow_run_is_refused(client: Client) -> None:
     other = record(client, run_of("a-1", succeeded(1)))
     foreign = TaskRunView.from_task_slug("a-1", other, client=client)
     view = FlowRunView.from_flow_run_id(record(client), client=client)
-    with pytest.raises(NoSuchTaskRun, match=f"is of the flow run {other}"):
+    with pytest.raises(NoSuchTaskRun, match=f"belongs to the flow run {other}"):
         view.get_task_run(task_run_id=foreign.task_run_id)
     with pytest.raises(TypeError, match="task_slug or a task_run_id"):
         view.get_task_run()

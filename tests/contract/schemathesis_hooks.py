@@ -12,20 +12,20 @@ RECORDED: dict[str, list[str]] = json.loads(os.environ["TASKRUNS_TEST_RECORDED"]
 BEYOND_SCHEMAS = (
     "Object missing required field `type`",  # of a reference, which is a plain object so that clients take any
     "Expected `int`, got `float`",  # 3.0 is an integer to JSON Schema
-    "It should be an ETag",  # the shortest and the longest header are generated without a look at the pattern
+    "It must be an ETag",  # the shortest and the longest header are generated without a look at the pattern
     "The cursor does not belong to this list",
-    "There is no sort by",
-    "A key stands twice in it",
-    "It bounds a count without",
+    "is not a sort key",
+    "It contains a key twice",
+    "It applies only to a count without",
     "U+0000",
-    "timestamps lie between",
-    "It should be a time as in RFC 3339",
-    "It should be a text of",  # the schema counts characters that a URL cannot carry
+    "timestamps must be between",
+    "It must be an RFC 3339 time",
+    "It must be text of",  # the schema counts characters that a URL cannot carry
     "There is no `",  # a member for `fields`
-    "a state may have at most",
+    "a state can have at most",
     "of a result",
     "of a PrefectResult",
-    "It may be given at most",
+    "It can be sent at most",
 )
 
 

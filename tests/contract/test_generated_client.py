@@ -326,9 +326,9 @@ async def test_service_tells_about_itself(client: httpx.AsyncClient, document: d
 
 
 def test_datetime_without_a_time_zone_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^start_time_gte is 2021-05-12T18:00:00, without a time zone: give an aware"):
+    with pytest.raises(ValueError, match=r"^start_time_gte is 2021-05-12T18:00:00, without a time zone: pass an aware"):
         list_task_runs.build(start_time_gte=NAIVE)
-    with pytest.raises(ValueError, match=r"^timestamp is 2021-05-12T18:00:00, without a time zone: give an aware"):
+    with pytest.raises(ValueError, match=r"^timestamp is 2021-05-12T18:00:00, without a time zone: pass an aware"):
         set_task_run_state.build(UUID(int=1), type="Running", timestamp=NAIVE)
 
 
@@ -469,6 +469,6 @@ def test_arguments_become_text() -> None:
 
 def test_status_that_is_not_declared_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"^get_health was answered with status 204, which openapi\.json does not have\."
+        ValueError, match=r"^The response to get_health has the status 204, which openapi\.json does not have\."
     ):
         get_health.build().decode(204, b"")

@@ -69,7 +69,7 @@ def taskruns(programs: Path, *arguments: str, home: Path) -> tuple[int, str, str
 
 
 def test_command_line_names_its_extra(programs: Path, tmp_path: Path) -> None:
-    missing = "taskruns: Install the extra `cli` of taskruns. Without it there is only `taskruns flush`.\n"
+    missing = "taskruns: Install the `cli` extra of taskruns. Without it, only `taskruns flush` is available.\n"
     assert taskruns(programs, "--help", home=tmp_path) == (1, "", missing)
 
 

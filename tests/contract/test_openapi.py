@@ -263,7 +263,7 @@ def test_no_member_has_a_default(document: Schema) -> None:
     schemas = document["components"]["schemas"]
     assert [place for place, one in parts_of(schemas) if "default" in one] == []
     assert schemas["StateCreate"]["required"] == ["type"]
-    assert "Not sent: `false`." in schemas["StateCreate"]["properties"]["force"]["description"]
+    assert "Default: `false`." in schemas["StateCreate"]["properties"]["force"]["description"]
 
 
 def test_texts_that_are_sent_have_no_nul(document: Schema) -> None:

@@ -24,7 +24,7 @@ from tests.faults.asking import (
 )
 from tests.service import problem_of, running, settings_of
 
-HELD = "Somebody else holds a lock on what this needs. Nothing was recorded; repeat the request after a while."
+HELD = "Another transaction holds a lock that this request needs. Nothing was recorded; retry the request later."
 
 
 @asynccontextmanager
@@ -136,7 +136,7 @@ async def test_answers_of_a_batch_are_given_though_a_later_request_of_it_waits_f
             assert answer.status_code == 200
             changed, waited, left = answer.json()
             assert changed["data"]["set_flow_run_states"]["states"] == [{"id": first}]
-            for given_up, message in ((waited, HELD), (left, "A request before this one was given up")):
+            for given_up, message in ((waited, HELD), (left, "An earlier request of the batch was abandoned")):
                 (error,) = given_up["errors"]
                 assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
                 assert error["message"].startswith(message)
@@ -155,7 +155,7 @@ async def test_locked_file_is_refused_and_read_meanwhile(sqlite_file: Path) -> N
             answers = await refusals(http, writes(flow_run), 2 * 2)
             assert answers == dict.fromkeys(answers, UNAVAILABLE)
             assert {status for status, *_ in (await refusals(http, reads(flow_run), 1)).values()} == {200}
-            assert await reason_against(http) == "Somebody else holds the lock of the database file."
+            assert await reason_against(http) == "Another process holds the lock of the database file."
             other.execute("ROLLBACK")
         await until_ready(http)
         assert (await report(http, flow_run)).status_code == 200

@@ -53,12 +53,12 @@ REFUSED_CONNECTIONS = {
     "password": (
         "ALTER ROLE clerk PASSWORD 'second'",
         "ALTER ROLE clerk PASSWORD 'first'",
-        "The database refuses the service's user or its password.",
+        "The database rejects the service's user name or password.",
     ),
     "connections": (
         "ALTER ROLE clerk CONNECTION LIMIT 0",
         "ALTER ROLE clerk CONNECTION LIMIT -1",
-        "The database has no connection left for the service.",
+        "The database has no free connection for the service.",
     ),
     "read-only": (
         "ALTER ROLE clerk SET default_transaction_read_only = on",
@@ -118,7 +118,7 @@ async def test_pooler_without_a_server_is_unavailable(url: str) -> None:
     async with pooler, running(create_app(settings_of(f"postgresql://u:p@127.0.0.1:{port}/runs"))) as http:
         requests = {**reads("00000000-0000-7000-8000-000000000001"), "create": writes("")["create"]}
         assert await refusals(http, requests) == dict.fromkeys(requests, UNAVAILABLE)
-        assert await reason_against(http) == "What stands in front of the database does not reach it."
+        assert await reason_against(http) == "The proxy in front of the database cannot reach it."
 
 
 def error_message(code: str, text: str) -> bytes:
@@ -176,11 +176,11 @@ REFUSED_STATEMENTS = {
     "53100": DISK_FULL,
     "53200": "The database is out of memory.",
     "58030": DISK_ERRORS,
-    "42501": "The service's user may not do this in the database.",
-    "40001": "Other transactions are in the way of this one.",
-    "40P01": "Other transactions are in the way of this one.",
-    "55P03": "Somebody else holds a lock on what this needs.",
-    "57P03": "The database does not answer.",
+    "42501": "The service's user lacks the database permissions for this.",
+    "40001": "The transaction conflicts with other transactions.",
+    "40P01": "The transaction conflicts with other transactions.",
+    "55P03": "Another transaction holds a lock that this request needs.",
+    "57P03": "The database does not respond.",
 }
 
 

@@ -29,7 +29,7 @@ from tests.faults.proxy import Proxy, proxied
 from tests.postgres import PostgresServer, children_of, database_name, running_standby
 from tests.service import problem_of, running, settings_of
 
-NO_ANSWER = "The database does not answer."
+NO_ANSWER = "The database does not respond."
 
 
 @asynccontextmanager

@@ -85,7 +85,7 @@ async def test_deadline_ends_an_answer_that_trickles_in(answer: str, seconds: fl
     with answering(SLOW[answer]) as url:
         ask = connect(url, deadline=0.5, timeout=seconds)
         begin = time.monotonic()
-        with pytest.raises(TimedOut, match=r"No answer within .* from .*/health"):
+        with pytest.raises(TimedOut, match=r"No response within .* from .*/health"):
             await ask(lambda client: client.service.health())
         assert time.monotonic() - begin < SECONDS / 2
 
@@ -173,7 +173,7 @@ async def test_coding_that_was_not_asked_for_is_refused(coding: str, connect: Co
 
 async def test_broken_compression_is_an_error_of_ours(connect: Connect) -> None:
     answer = every_request(response(b"no gzip", Content_Encoding="gzip"))
-    with answering(answer) as url, pytest.raises(InvalidAnswer, match="no gzip"):
+    with answering(answer) as url, pytest.raises(InvalidAnswer, match="not valid gzip"):
         await connect(url)(lambda client: client.service.health())
 
 
@@ -292,5 +292,5 @@ async def test_pages_that_lead_in_a_circle_end_with_an_error(name: str, length: 
         ask = connect(url)
         page = await ask(lambda client: (clients.append(client), LISTS[name](client))[1])
         for turn in (lambda: iterate(LISTS[name](clients[0])), lambda: iterate(page), lambda: turn_by_hand(page)):
-            with pytest.raises(InvalidAnswer, match="lead in a circle"):
+            with pytest.raises(InvalidAnswer, match="form a cycle"):
                 await turn()

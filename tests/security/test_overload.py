@@ -23,7 +23,7 @@ SECONDS = 15
 """What is held up by a slow question takes at least twice as long."""
 SCAN = "/task-runs?name_contains=nothing&limit=1"
 SCAN_WITHOUT_FLOWS = "/task-runs/aggregate?measure=max_duration"
-OVERLOADED = {"code": "overloaded", "detail": "Too many questions are waiting. Repeat the request after a while."}
+OVERLOADED = {"code": "overloaded", "detail": "Too many queries are waiting. Retry the request later."}
 
 
 @pytest.fixture

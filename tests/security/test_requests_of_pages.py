@@ -153,4 +153,4 @@ def test_wrong_allowed_host_is_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'taskruns.db'}"
     done = run_command("serve", TASKRUNS_ALLOWED_HOSTS="http://runs.example.com", TASKRUNS_DATABASE_URL=url)
     assert done.returncode == 2
-    assert done.stderr.startswith("taskruns-service: TASKRUNS_ALLOWED_HOSTS is wrong: 'http://runs.example.com' ")
+    assert done.stderr.startswith("taskruns-service: TASKRUNS_ALLOWED_HOSTS is invalid: 'http://runs.example.com' ")

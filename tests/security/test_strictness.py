@@ -31,7 +31,7 @@ def test_body_that_is_encoded_is_refused_on_every_path(service: Served, encoding
             response = http.request(method, path, content=QUERY, headers=headers)
             assert response.status_code == 415, (method, path)
             if method != "HEAD":
-                detail = "The body must not be encoded: send it without `Content-Encoding`."
+                detail = "The body must not be compressed. Send it without `Content-Encoding`."
                 assert problem_of(response) == {"code": "unsupported-media-type", "detail": detail}
 
 

@@ -246,7 +246,7 @@ async def test_place_that_misleads_stays_where_it_is(
     run = await only(database, tables.task_run)
     assert (run["state"], run["result"]) == ("Success", {"type": "S3Result", "location": None, "n": 1})
     assert run["has_result"] is False
-    assert imported.notes == ["Places and links that were left out, for they have a password or mislead: 1."]
+    assert imported.notes == ["Skipped locations and links that contain a password or are misleading: 1."]
     assert imported.copied["task runs"] == 1
 
 
@@ -259,7 +259,7 @@ async def test_link_that_is_a_script_stays_where_it_is(
     await prefect.insert("task_run_artifact", task_run_id=first, kind="link", data=data)
     imported = await bring(prefect, database)
     assert (await only(database, tables.task_run_artifact))["data"] == {"link": None, "n": 1}
-    assert imported.notes == ["Places and links that were left out, for they have a password or mislead: 1."]
+    assert imported.notes == ["Skipped locations and links that contain a password or are misleading: 1."]
 
 
 async def test_current_state_is_that_of_the_highest_version(
@@ -387,7 +387,7 @@ async def test_project_of_another_tenant_gets_its_slug(prefect: PrefectServer, d
     for tenant in ("a", "b"):
         await prefect.flow(await prefect.project(await prefect.tenant(tenant), "etl"))
     imported = await bring(prefect, database)
-    assert imported.notes == ["The project etl is etl (b) here: another tenant has a project of its name."]
+    assert imported.notes == ["The project etl was imported as etl (b): another tenant has a project of this name."]
     assert {row.project for row in await database.read(rows_of, tables.flow)} == {"etl", "etl (b)"}
     assert {row.name for row in await database.read(rows_of, tables.project)} >= {"etl", "etl (b)"}
 
@@ -402,7 +402,7 @@ async def test_other_version_group_of_a_name_gets_its_id(prefect: PrefectServer,
     found = sorted((row.name, row.version) for row in await database.read(rows_of, tables.flow))
     behind = "nightly (second-g)"
     assert found == [("nightly", 1), ("nightly", 2), (behind, 1), (behind, 2), (behind, 3)]
-    assert imported.notes[0] == f"Version 1 of the flow nightly (etl) is {behind} here: its name was taken."
+    assert imported.notes[0] == f"Version 1 of the flow nightly (etl) was imported as {behind}: its name was taken."
 
 
 async def test_flow_of_the_services_own_keeps_its_name(
@@ -478,7 +478,7 @@ async def test_task_run_without_its_task_is_left_out(prefect: PrefectServer, nig
     await prefect.task_run(flow_run_id, uuid4(), ("Success", 1))
     imported = await bring(prefect, database)
     assert imported.copied["task runs"] == 2
-    assert imported.notes == ["Task runs that were left out, for what they are runs of is not there: 1."]
+    assert imported.notes == ["Skipped task runs whose flow, flow run, or task is missing: 1."]
 
 
 # Types of states
@@ -535,8 +535,8 @@ def test_command_says_what_it_copied(postgres_server: PostgresServer, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda _: "prefect.db", "Prefect Server is at a URL like postgresql://"),
-        (lambda _: "sqlite:///prefect.db", "Prefect Server is at a URL like postgresql://"),
+        (lambda _: "prefect.db", "The URL of Prefect Server's database must have the form postgresql://"),
+        (lambda _: "sqlite:///prefect.db", "The URL of Prefect Server's database must have the form postgresql://"),
         (lambda url: url.replace("127.0.0.1", "127.0.0.9"), "cannot be read: .*Connect call failed"),
         (lambda url: f"{url}_gone", "cannot be read: database .* does not exist"),
         (lambda url: url.replace("postgres:", "postgres:x"), "cannot be read: password authentication failed"),

@@ -108,64 +108,70 @@ def gone(table: Table, where: Any) -> Callable[[Connection], None]:
 
 A, SUCCESS = _task_run.c.task_slug == "a", _task_run_state.c.type == "Success"
 DAMAGE: dict[str, tuple[Callable[[Connection], None], str]] = {
-    "state": (values(_task_run, A, state="Failed"), "task run {a}: its state is Failed, and its history makes Success"),
+    "state": (values(_task_run, A, state="Failed"), "task run {a}: its state is Failed, but its history gives Success"),
     "state that there is not": (
         values(_task_run, A, state="Sucess"),
-        "task run {a}: there is no state of type 'Sucess'",
+        "task run {a}: there is no state type 'Sucess'",
     ),
     "current state": (values(_task_run, A, state_id=uuid4()), "task run {a}: its state_id is "),
-    "message": (values(_task_run, A, state_message="x"), "task run {a}: its message is not that of its current state"),
-    "result": (values(_task_run, A, result={"x": 1}), "task run {a}: its result is not that of its current state"),
+    "message": (
+        values(_task_run, A, state_message="x"),
+        "task run {a}: its message differs from that of its current state",
+    ),
+    "result": (
+        values(_task_run, A, result={"x": 1}),
+        "task run {a}: its result differs from that of its current state",
+    ),
     "has a result": (
         values(_task_run, A, has_result=False),
-        "task run {a}: its has_result is False, and its result says otherwise",
+        "task run {a}: its has_result is False, which contradicts its result",
     ),
-    "run count": (values(_task_run, A, run_count=2), "task run {a}: its run_count is 2, and its history makes 1"),
-    "duration": (values(_task_run, A, duration=2.0), "task run {a}: its duration is 2.0, and its history makes 1.0"),
+    "run count": (values(_task_run, A, run_count=2), "task run {a}: its run_count is 2, but its history gives 1"),
+    "duration": (values(_task_run, A, duration=2.0), "task run {a}: its duration is 2.0, but its history gives 1.0"),
     "version that is higher": (values(_task_run, A, version=8), "versions of its runs count 5 changes"),
     "version that is lower": (
         values(_task_run, A, version=2),
-        "task run {a}: its version is 2, and its history makes 3",
+        "task run {a}: its version is 2, but its history gives 3",
     ),
-    "version of a state": (values(_task_run_state, SUCCESS, version=2), "has version 2, and should have 3"),
-    "mark of a state": (values(_task_run_state, SUCCESS, accepted=False), "should be marked as accepted"),
-    "last state": (gone(_task_run_state, SUCCESS), "task run {a}: its state is Success, and its history makes Running"),
+    "version of a state": (values(_task_run_state, SUCCESS, version=2), "has version 2, but should have 3"),
+    "mark of a state": (values(_task_run_state, SUCCESS, accepted=False), "should be marked accepted"),
+    "last state": (gone(_task_run_state, SUCCESS), "task run {a}: its state is Success, but its history gives Running"),
     "earlier state": (
         gone(_task_run_state, _task_run_state.c.type == "Pending"),
         "task run {a}: its first_timestamp is ",
     ),
     "type of a state": (
         values(_task_run_state, SUCCESS, type="Failed"),
-        "task run {a}: its state is Success, and its history makes Failed",
+        "task run {a}: its state is Success, but its history gives Failed",
     ),
     "flow run's state": (
         values(_flow_run, state="Success"),
-        "flow run {flow_run}: its state is Success, and its history makes Running",
+        "flow run {flow_run}: its state is Success, but its history gives Running",
     ),
     "flow run's history": (
         gone(_flow_run_state, _flow_run_state.c.type == "Running"),
-        "flow run {flow_run}: its state is Running, and its history makes Pending",
+        "flow run {flow_run}: its state is Running, but its history gives Pending",
     ),
     "sequence of a task run": (
         values(_task_run, A, sequence=99),
-        "task run {a}: its sequence is 99, and should be from ",
+        "task run {a}: its sequence is 99, but should be from ",
     ),
-    "sequence of a task run that is lower": (values(_task_run, A, sequence=1), "task run {a}: its sequence is 1, and"),
+    "sequence of a task run that is lower": (values(_task_run, A, sequence=1), "task run {a}: its sequence is 1, but"),
     "sequence of a state": (values(_task_run_state, SUCCESS, sequence=77), "task run {a}: a state has the sequence 77"),
     "sequence given twice": (
         values(_task_run_state, SUCCESS, sequence=1),
-        "flow run {flow_run}: the sequence 1 was given several times",
+        "flow run {flow_run}: the sequence 1 occurs several times",
     ),
     "sequence of a flow run": (
         values(_flow_run, sequence=6),
-        "flow run {flow_run}: its sequence is 6, and its task runs",
+        "flow run {flow_run}: its sequence is 6, but its task runs",
     ),
     "natural key": (
         values(_task_run, A, task_slug="c"),
-        "task run {a}: its natural key has the task slug c, and its task a",
+        "task run {a}: its natural key has the task slug c, but its task has a",
     ),
     "map index": (values(_task_run, A, map_index=-2), "task run {a}: its natural key has the map index -2"),
-    "flow": (values(_task_run, A, flow_id=uuid4()), "task run {a}: it is of the flow "),
+    "flow": (values(_task_run, A, flow_id=uuid4()), "task run {a}: it belongs to the flow "),
     "counts": (values(_flow_run, state_counts={"Success": 2}), "flow run {flow_run} Running: counted 1, kept 0"),
 }
 

@@ -222,7 +222,7 @@ async def test_newer_database_that_has_more_is_used_and_not_migrated(empty_datab
 @pytest.mark.parametrize(
     ("use", "needed"),
     [
-        ({"revision": "9999", "oldest": "9998"}, ", and only services from 9998 on may use it"),
+        ({"revision": "9999", "oldest": "9998"}, ", and only services from version 9998 on can use it"),
         ({"revision": "9998", "oldest": "0001"}, ""),  # that of another revision does not count
         ({}, ""),
     ],

@@ -70,7 +70,7 @@ async def test_id_of_another_task_run_is_refused(writer: Writer) -> None:
         task_run_item(flow_run_id, "extract-4", id=new),
     ]
     first, second, third = await report_task_runs(writer, items)
-    detail = "Another task run has this id. Make a new one for every task run."
+    detail = "Another task run has this id. Generate a new id for every task run."
     for refused in (first, third):
         assert isinstance(refused, InvalidRequest)
         assert refused.faults == (Fault(pointer="/id", detail=detail),)
@@ -83,7 +83,7 @@ async def test_id_without_the_family_of_its_flow_run_is_refused(writer: Writer) 
     flow_run_id = UUID("8e445d74-9ca6-425b-98e5-72754b7ea174")
     await create_flow_run(writer, id=flow_run_id)
     for text in ("019064f2-5b11-7e1d-8a50-88978dabb7c1", "019064f2-5b11-425b-8a50-88978dabb7c1"):
-        with pytest.raises(InvalidRequest, match="It should be a UUID of version 7 with 725b as its third group"):
+        with pytest.raises(InvalidRequest, match="It must be a UUID of version 7 with 725b as its third group"):
             await report_task_run(writer, flow_run_id, "extract-1", id=UUID(text))
     outcome = await report_task_run(writer, flow_run_id, "extract-1", id=UUID("019064f2-5b11-725b-8a50-88978dabb7c1"))
     assert outcome.outcome == "created"
@@ -523,7 +523,5 @@ async def test_change_and_state_of_one_batch_both_happen(database: Database, wri
 
 async def test_state_that_can_not_follow_names_what_it_is(writer: Writer) -> None:
     task_run_id = await create_task_run(writer, "extract-1", state("Cancelled", 1))
-    with pytest.raises(
-        TerminalState, match="The run is Cancelled and would not be finished any more if it became Queued"
-    ):
+    with pytest.raises(TerminalState, match="The run is Cancelled, and Queued would reopen it"):
         await report_state(writer, task_run_id, state("Queued", 2))

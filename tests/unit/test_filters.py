@@ -37,6 +37,8 @@ VALUES: dict[int, Any] = {
     id(parameters.BOOLEAN): True,
 }
 
+SENTENCE_STARTS = ("Runs ", "Only ", "Ran ", "Started ", "Ended ", "Created ", "Last changed ", "Took ", "Waited ")
+
 
 def test_task_runs_have_these_filters() -> None:
     assert [one.name for one in TASK_RUN_FILTERS] == [
@@ -58,10 +60,19 @@ def test_flow_runs_have_these_filters() -> None:
 @pytest.mark.parametrize(("language", "one"), FILTERS.values(), ids=FILTERS)
 def test_filter_has_a_sentence(language: tuple[Filter, ...], one: Filter) -> None:
     description = one.parameter.description
-    assert description.startswith("Only those of which ")
+    assert description.startswith(SENTENCE_STARTS)
     assert description.endswith(".")
     assert "{" not in description
     assert one.parameter.document()["description"] == description
+
+
+def test_sentence_names_the_bound() -> None:
+    sentences = {one.name: one.parameter.description for one in TASK_RUN_FILTERS}
+    assert sentences["start_time_gte"] == "Started at or after this time."
+    assert sentences["end_time_gt"] == "Ended after this time."
+    assert sentences["updated_lt"] == "Last changed before this time."
+    assert sentences["duration_lte"] == "Took at most this many seconds."
+    assert sentences["tag"] == "Runs with any of these tags."
 
 
 @pytest.mark.parametrize(("language", "one"), FILTERS.values(), ids=FILTERS)

@@ -82,14 +82,14 @@ def test_flow_runs_of_one_moment_are_in_the_order_of_ids() -> None:
 
 
 REFUSED = {
-    "nothing": "There is no sort by ``.",
-    "-": "There is no sort by ``.",
-    "--created": "There is no sort by `-created`.",
-    "Created": "There is no sort by `Created`.",
-    "created,": "There is no sort by ``.",
-    " created": "There is no sort by ` created`.",
-    "id": "There is no sort by `id`.",
-    "state,-state": "A key stands twice in it.",
+    "nothing": "`` is not a sort key.",
+    "-": "`` is not a sort key.",
+    "--created": "`-created` is not a sort key.",
+    "Created": "`Created` is not a sort key.",
+    "created,": "`` is not a sort key.",
+    " created": "` created` is not a sort key.",
+    "id": "`id` is not a sort key.",
+    "state,-state": "It contains a key twice.",
 }
 
 

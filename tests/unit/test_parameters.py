@@ -50,7 +50,7 @@ def test_text_is_utf_8() -> None:
 
 
 def test_unknown_parameter_is_named_with_those_that_are_known() -> None:
-    detail = "This operation has no such parameter. Did you mean state? It takes state, slug, limit."
+    detail = "This operation has no parameter of this name. Did you mean state? Its parameters are state, slug, limit."
     assert faults_of("stat=Success") == (Fault(parameter="stat", detail=detail),)
 
 
@@ -58,7 +58,7 @@ def test_operation_without_parameters_takes_none() -> None:
     with pytest.raises(InvalidRequest) as refused:
         read_query(b"a=1", ())
     assert refused.value.faults == (
-        Fault(parameter="a", detail="This operation has no such parameter. It takes none."),
+        Fault(parameter="a", detail="This operation has no parameter of this name. The operation has no parameters."),
     )
 
 
@@ -73,13 +73,13 @@ def test_long_unknown_name_is_cut() -> None:
 
 
 def test_parameter_of_one_value_is_refused_twice() -> None:
-    assert faults_of("slug=a&slug=a") == (Fault(parameter="slug", detail="It may be given once."),)
+    assert faults_of("slug=a&slug=a") == (Fault(parameter="slug", detail="It can be sent once."),)
 
 
 def test_parameter_of_many_values_is_refused_beyond_a_hundred() -> None:
     assert len(read("&".join(["state=Failed"] * 100))["state"]) == 100
     assert faults_of("&".join(["state=Failed"] * 101)) == (
-        Fault(parameter="state", detail="It may be given at most 100 times."),
+        Fault(parameter="state", detail="It can be sent at most 100 times."),
     )
 
 
@@ -93,7 +93,7 @@ def test_every_fault_is_named() -> None:
 
 
 def test_fault_says_what_it_should_be() -> None:
-    assert faults_of("limit=1001") == (Fault(parameter="limit", detail="It should be a whole number from 1 to 1000."),)
+    assert faults_of("limit=1001") == (Fault(parameter="limit", detail="It must be a whole number from 1 to 1000."),)
 
 
 @pytest.mark.parametrize("query", ["slug=%FF", "slug=%C3", "%FF=a"])
@@ -108,7 +108,7 @@ def test_bytes_beyond_ascii_are_refused() -> None:
 
 
 def test_nul_is_refused() -> None:
-    assert faults_of("slug=a%00b") == (Fault(parameter="slug", detail="It should be a text of 1 to 255 characters."),)
+    assert faults_of("slug=a%00b") == (Fault(parameter="slug", detail="It must be text of 1 to 255 characters."),)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=255))

@@ -139,7 +139,7 @@ def test_error_names_the_setting(name: str, text: str) -> None:
 
 def test_file_has_no_standbys() -> None:
     for urls in (("sqlite:///a.db", URL), (URL, "sqlite:///a.db")):
-        with pytest.raises(ConfigurationError, match="_DATABASE_URL is wrong: only PostgreSQL has standbys"):
+        with pytest.raises(ConfigurationError, match="_DATABASE_URL is invalid: only PostgreSQL has standbys"):
             read(database_url=urls[0], read_database_url=urls[1])
 
 

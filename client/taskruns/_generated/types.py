@@ -109,7 +109,9 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
             ValueError: If openapi.json does not have this success status.
         """
         if (read := self.answers.get(status)) is None:
-            raise ValueError(f"{self.operation} was answered with status {status}, which openapi.json does not have.")
+            raise ValueError(
+                f"The response to {self.operation} has the status {status}, which openapi.json does not have."
+            )
         return read(body)
 
 
@@ -155,7 +157,7 @@ def _encoded(body: object) -> bytes:
 
 def _check_finite(value: object, place: str) -> None:
     if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{place or 'The body'} is {value}, which JSON cannot say: give None, or text.")
+        raise ValueError(f"{place or 'The body'} is {value}, which JSON cannot represent: pass None, or text.")
     if isinstance(value, dict):
         for name, member in cast("dict[str, object]", value).items():
             _check_finite(member, f"{place}.{name}" if place else name)
@@ -191,7 +193,7 @@ def _text(name: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         if value.utcoffset() is None:
-            raise ValueError(f"{name} is {value.isoformat()}, without a time zone: give an aware datetime.")
+            raise ValueError(f"{name} is {value.isoformat()}, without a time zone: pass an aware datetime.")
         return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
     return value.isoformat() if isinstance(value, date) else str(value)
 

@@ -14,7 +14,7 @@ def main() -> None:
 
         sys.exit(run(arguments))
     if arguments[:1] != ["flush"]:
-        sys.exit("taskruns: Install the extra `cli` of taskruns. Without it there is only `taskruns flush`.")
+        sys.exit("taskruns: Install the `cli` extra of taskruns. Without it, only `taskruns flush` is available.")
     from taskruns.cli.flushing import run_plain
 
     sys.exit(run_plain(arguments[1:]))

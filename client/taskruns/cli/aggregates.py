@@ -30,9 +30,9 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
         columns += map(_measure_column, measures)
         output.write_table(columns, groups)
     if answer.truncated:
-        click.echo("There are more groups: --limit shows them.", err=True)
+        click.echo("There are more groups; to show them, raise --limit.", err=True)
     if answer.relation != "eq":
-        click.echo("There may be more: counting stopped at --count-limit.", err=True)
+        click.echo("There can be more: counting stopped at --count-limit.", err=True)
     say_waiting()
 
 

@@ -29,8 +29,8 @@ PROGRAM = "taskruns"
 def cli(context: click.Context) -> None:
     """Look up the task runs of your workflow runs: what ran, its state, its duration, its result.
 
-    Say which flow run by its id or its name, or say nothing for the latest. Say which task run by its id, or by its
-    slug for that of the latest flow run that has it.
+    Identify a flow run by its id or its name, or omit it for the latest. Identify a task run by its id, or by its slug
+    for the one in the latest flow run that has it.
     """
     context.ensure_object(Connection)
 
@@ -46,7 +46,7 @@ cli.add_command(result)
             ["--folder"],
             type=click.Path(file_okay=False, path_type=Path),
             metavar="FOLDER",
-            help="Where they are; ~/.taskruns/outbox, or outbox in TASKRUNS_HOME.",
+            help="The folder of the reports. Default: ~/.taskruns/outbox, or outbox in TASKRUNS_HOME.",
         ),
         *form_options("json"),
     ],
@@ -54,10 +54,10 @@ cli.add_command(result)
 )
 @click.pass_obj
 def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -> int:
-    """Send the reports that could not be sent.
+    """Send the reports that could not be sent earlier.
 
-    Recorders leave them in a folder when the service is away. Each goes to the service that it was meant for, or to
-    that of --url. Exits with 1 if any is left, was refused or could not be read.
+    Recorders store reports in a folder while the service is unavailable. Each report is sent to the service that it is
+    for, or to the one of --url. The exit code is 1 if any report is left, was refused, or could not be read.
     """
     from taskruns.cli import flushing, output
     from taskruns.recording import outbox
@@ -77,8 +77,8 @@ def flush(connection: Connection, /, *, folder: Path | None, form: str | None) -
 def demo(connection: Connection, /) -> None:
     """Record three flow runs to try the commands on.
 
-    brave-otter went well, calm-heron failed, and night-1 goes on. The results of their task runs are written to
-    ~/.taskruns/results/demo. A flow run that the service has already stays as it is.
+    brave-otter succeeded, calm-heron failed, and night-1 is running. The results of their task runs are written to
+    ~/.taskruns/results/demo. Flow runs that the service already has are not changed.
     """
     from taskruns import settings
     from taskruns.cli.demo import FLOW_RUNS, is_recorded, record
@@ -87,23 +87,23 @@ def demo(connection: Connection, /) -> None:
         is_new = not is_recorded(connection.client, example)
         if is_new:
             record(connection.client, example, settings.results_folder() / "demo")
-        outcome = f"recorded with {len(example.task_runs)} task runs" if is_new else "there already"
+        outcome = f"recorded with {len(example.task_runs)} task runs" if is_new else "already recorded"
         click.echo(f"{example.name} ({example.flow_name}) is {outcome}.")
 
 
 @cli.command(examples=("config", "config --profile staging"))
 @click.pass_obj
 def config(connection: Connection, /) -> None:
-    """Show which service commands ask, and where that is set.
+    """Show which service the commands use, and where it is configured.
 
-    Options come before variables of the environment, and those before the profile in the configuration file.
+    Options override environment variables, which override the profile in the configuration file.
     """
     from taskruns.cli import output, profiles
     from taskruns.text import printable
 
     file, client = profiles.path(), connection.client
     profile = profiles.read_profile(connection.profile)
-    no_profile = "none" if file.exists() else "none, since there is no such file"
+    no_profile = "none" if file.exists() else "none, because the file does not exist"
     key = client.options.api_key
     output.write_record(
         [
@@ -123,7 +123,7 @@ def config(connection: Connection, /) -> None:
 def completion(shell: str) -> None:
     """Print the completion script of a shell.
 
-    With it the shell completes commands, options and their values.
+    With the script, the shell completes commands, options, and their values.
     """
     made = get_completion_class(shell)
     assert made is not None
@@ -143,7 +143,7 @@ def run(arguments: Sequence[str]) -> int:
             argument.encode()
         return int(cli.main(list(arguments), prog_name=PROGRAM, standalone_mode=False) or DONE)
     except UnicodeEncodeError:
-        error: click.ClickException = click.UsageError("The arguments have to be UTF-8.")
+        error: click.ClickException = click.UsageError("The arguments must be UTF-8.")
     except click.Abort:
         return NOT_DONE
     except click.ClickException as caught:

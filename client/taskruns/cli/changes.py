@@ -10,8 +10,8 @@ from click.shell_completion import CompletionItem
 from taskruns.cli.commands import Argument, Option, Refusal
 from taskruns.cli.values import known_states, nearest
 
-MESSAGE = Option(["-m", "--message"], metavar="TEXT", help="A sentence for people.")
-YES = Option(["-y", "--yes"], is_flag=True, help="Do not ask.")
+MESSAGE = Option(["-m", "--message"], metavar="TEXT", help="A human-readable message.")
+YES = Option(["-y", "--yes"], is_flag=True, help="Do not ask for confirmation.")
 
 
 class StateName(click.ParamType[str]):
@@ -24,7 +24,9 @@ class StateName(click.ParamType[str]):
         as_written = {state.lower(): state for state in known_states()}
         if (state := as_written.get(str(value).lower())) is None:
             meant = nearest(str(value), as_written.values())
-            self.fail(f"There is no state {value!r}. {meant}There are {', '.join(as_written.values())}.", param, ctx)
+            self.fail(
+                f"There is no state {value!r}. {meant}The states are {', '.join(as_written.values())}.", param, ctx
+            )
         return state
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -35,9 +37,9 @@ class StateName(click.ParamType[str]):
 def state_options() -> list[click.Parameter]:
     """The argument and the options that say to which state a run comes."""
     return [
-        Argument(["state"], type=StateName(), metavar="STATE", meaning="Its new state, such as Failed or Cancelled."),
+        Argument(["state"], type=StateName(), metavar="STATE", meaning="The new state, such as Failed or Cancelled."),
         MESSAGE,
-        Option(["--force"], is_flag=True, help="Also where a finished run would not be finished any more."),
+        Option(["--force"], is_flag=True, help="Set the state even if it reopens a finished run."),
     ]
 
 
@@ -60,6 +62,6 @@ def ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("Nobody can be asked here: give --yes to delete without.")
+        raise click.UsageError("There is no terminal to ask for confirmation. To delete without it, pass --yes.")
     if not click.confirm(question, err=True):
         raise Refusal("Nothing was deleted.")

@@ -121,18 +121,21 @@ def _log(context: click.Context, option: click.Parameter, value: bool) -> None:
 _CONNECTION: tuple[tuple[list[str], dict[str, Any]], ...] = (
     (
         ["--url"],
-        {"metavar": "URL", "help": "Where the service is (http://127.0.0.1:4200).  [TASKRUNS_URL]"},
+        {"metavar": "URL", "help": "The URL of the service (http://127.0.0.1:4200).  [TASKRUNS_URL]"},
     ),
     (
         ["--api-key"],
-        {"metavar": "KEY", "help": "The key to send. Others can see it here: set the variable.  [TASKRUNS_API_KEY]"},
+        {
+            "metavar": "KEY",
+            "help": "The API key. Other users can see it here, so set the variable instead.  [TASKRUNS_API_KEY]",
+        },
     ),
     (
         ["--timeout"],
         {
             "metavar": "SECONDS",
             "type": SECONDS,
-            "help": "How long to wait for an answer (30).  [TASKRUNS_TIMEOUT]",
+            "help": "The time to wait for a response (30).  [TASKRUNS_TIMEOUT]",
         },
     ),
     (
@@ -140,19 +143,19 @@ _CONNECTION: tuple[tuple[list[str], dict[str, Any]], ...] = (
         {
             "metavar": "NAME",
             "callback": _choose,
-            "help": "The profile of the configuration file: see `taskruns config`.  [TASKRUNS_PROFILE]",
+            "help": "The profile of the configuration file; see `taskruns config`.  [TASKRUNS_PROFILE]",
         },
     ),
     (
         ["-v", "--verbose"],
-        {"is_flag": True, "callback": _log, "help": "Tell on standard error what is asked and answered."},
+        {"is_flag": True, "callback": _log, "help": "Log requests and responses on standard error."},
     ),
 )
 
 
 def connection_options(*, hidden: bool) -> list[click.Parameter]:
     """The options that say where the service is; every command takes them, the help of `taskruns` shows them."""
-    section = "Connection (also behind the command)"
+    section = "Connection (also allowed after the command)"
     shared: dict[str, Any] = {"callback": _remember, "expose_value": False, "hidden": hidden, "section": section}
     return [Option(names, **(shared | given)) for names, given in _CONNECTION]
 
@@ -185,9 +188,9 @@ class Command(click.Command):
         given: dict[str | None, click.Parameter] = {}
         for param in order:
             if (other := given.setdefault(param.name, param)) is not param:
-                raise click.UsageError(f"{other.opts[-1]} and {param.opts[-1]} can not both be given.", ctx)
+                raise click.UsageError(f"{other.opts[-1]} and {param.opts[-1]} cannot be used together.", ctx)
             if not set(args).isdisjoint(param.opts) and not set(args).isdisjoint(param.secondary_opts):
-                raise click.UsageError(f"{param.opts[-1]} and {param.secondary_opts[-1]} can not both be given.", ctx)
+                raise click.UsageError(f"{param.opts[-1]} and {param.secondary_opts[-1]} cannot be used together.", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> int:
@@ -215,9 +218,9 @@ class Command(click.Command):
         if expression is None:
             return super().invoke(ctx)
         if ctx.params["form"] not in (None, "json"):
-            raise click.UsageError("--jq is for JSON: leave the other format out.", ctx)
+            raise click.UsageError("--jq works on JSON: omit the other format.", ctx)
         if ctx.params.get("output") is not None:
-            raise click.UsageError("--jq and --output can not both be given: --output writes the result itself.", ctx)
+            raise click.UsageError("--jq and --output cannot be used together: --output writes the result itself.", ctx)
         ctx.params["form"] = "json"
         from taskruns.cli.jq import filtered
 

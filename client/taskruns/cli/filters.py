@@ -8,8 +8,8 @@ import click
 from taskruns.cli import completions, values
 from taskruns.cli.commands import Option
 
-WHICH = "Which (options may be given again; STATE, GROUP, ID and NUMBER may have commas)"
-WHEN = "When (TIME is like 7d, 2h, yesterday, 2021-05-12, 2021-05-12T18:00 or 2021-05-12T18:00:00Z)"
+WHICH = "Filters (repeat options for more values; STATE, GROUP, ID, and NUMBER can have commas)"
+WHEN = "Times (TIME is like 7d, 2h, yesterday, 2021-05-12, 2021-05-12T18:00, or 2021-05-12T18:00:00Z)"
 
 
 class Filter(NamedTuple):
@@ -50,9 +50,13 @@ def _time(field: str, operator: str) -> Filter:
     """A filter of a time. The help shows two that are used most, and of the sixteen how they are made up."""
     name, spelled = f"{field}_{operator}", "--{start-time,end-time,created,updated}-{gte,gt,lte,lt} TIME"
     told = {
-        "start_time_gte": ("Started at this time or later", ("--since",), None),
+        "start_time_gte": ("Started at or after this time", ("--since",), None),
         "start_time_lt": ("Started before this time", ("--until",), None),
-        "updated_lt": ("Started, ended, made, changed: at or after, after, at or before, before it", (), spelled),
+        "updated_lt": (
+            "Started, ended, created, or changed at or after, after, at or before, or before TIME",
+            (),
+            spelled,
+        ),
     }
     leaves, also, shown = told.get(name, ("", (), None))
     return Filter(name, values.TIME, leaves, also, section=WHEN, shown=shown, hidden=name not in told)
@@ -66,34 +70,40 @@ _COMPLETIONS = {
 _TIMES = ("start_time", "end_time", "created", "updated")
 _OPERATORS = ("gte", "gt", "lte", "lt")
 _FILTERS = (
-    Filter("state", values.STATES, "In one of these states", ("-s",), many=True),
+    Filter("state", values.STATES, "In any of these states", ("-s",), many=True),
     Filter("state_not", values.STATES, "In none of these states", many=True),
-    Filter("state_group", values.GROUPS, "pending, running, finished, successful or failed", ("-g",), many=True),
-    Filter("task_slug", click.STRING, "Of one of these tasks", ("-t",), many=True),
-    Filter("task_slug_prefix", click.STRING, "Of tasks whose slug starts like this"),
-    Filter("map_index", values.INTEGERS, "With this map index; -1 if not the child of a map", many=True),
-    Filter("is_mapped_parent", click.BOOL, "Parents of maps, or none of them"),
-    Filter("is_mapped_child", click.BOOL, "Children of maps, or none of them"),
-    Filter("task_run_id", values.IDS, "With one of these ids", many=True),
-    Filter("task_run_id_prefix", values.ID_PREFIX, "Whose id starts like this"),
-    Filter("flow_run_id", values.IDS, "Of one of these flow runs", many=True),
-    Filter("flow_run_id_prefix", values.ID_PREFIX, "Whose id starts like this"),
-    Filter("flow_name", click.STRING, "Of one of these flows", ("-f",), many=True),
-    Filter("name_contains", click.STRING, "With this in their name; capitals are the same"),
+    Filter(
+        "state_group",
+        values.GROUPS,
+        "In any of these groups: pending, running, finished, successful, failed",
+        ("-g",),
+        many=True,
+    ),
+    Filter("task_slug", click.STRING, "Of any of these tasks", ("-t",), many=True),
+    Filter("task_slug_prefix", click.STRING, "Of tasks whose slug starts with this"),
+    Filter("map_index", values.INTEGERS, "With this map index; -1 if not a mapped child", many=True),
+    Filter("is_mapped_parent", click.BOOL, "Only mapped parents, or no mapped parents"),
+    Filter("is_mapped_child", click.BOOL, "Only mapped children, or no mapped children"),
+    Filter("task_run_id", values.IDS, "With any of these ids", many=True),
+    Filter("task_run_id_prefix", values.ID_PREFIX, "With an id that starts with this"),
+    Filter("flow_run_id", values.IDS, "Of any of these flow runs", many=True),
+    Filter("flow_run_id_prefix", values.ID_PREFIX, "With an id that starts with this"),
+    Filter("flow_name", click.STRING, "Of any of these flows", ("-f",), many=True),
+    Filter("name_contains", click.STRING, "With this text in their name, ignoring case"),
     Filter("label", click.STRING, "With any of these labels", ("-l",), many=True),
     Filter("label_all", click.STRING, "With all of these labels", many=True),
     Filter("tag", click.STRING, "With any of these tags", many=True),
     Filter("tag_all", click.STRING, "With all of these tags", many=True),
-    Filter("run_count_gte", click.INT, "That ran so often or more"),
-    Filter("has_result", click.BOOL, "With a result that was kept, or without"),
-    Filter("after_sequence", click.INT, "That changed after this sequence of their flow run"),
+    Filter("run_count_gte", click.INT, "That ran at least this many times"),
+    Filter("has_result", click.BOOL, "With a stored result, or without one"),
+    Filter("after_sequence", click.INT, "That changed after this sequence number of their flow run"),
     *(_time(field, operator) for field in _TIMES for operator in _OPERATORS),
     Filter("start_time_is_null", click.BOOL, "Not started, or started", section=WHEN),
     Filter("end_time_is_null", click.BOOL, "Not ended, or ended", section=WHEN),
-    Filter("duration_gte", values.SECONDS, "That took so long or longer: 90, 1.5, 5m", section=WHEN),
-    Filter("duration_lte", values.SECONDS, "That took so long or less", section=WHEN),
-    Filter("queue_time_gte", values.SECONDS, "That waited so long or longer", section=WHEN),
-    Filter("queue_time_lte", values.SECONDS, "That waited so long or less", section=WHEN),
+    Filter("duration_gte", values.SECONDS, "That took at least this long: 90, 1.5, 5m", section=WHEN),
+    Filter("duration_lte", values.SECONDS, "That took at most this long", section=WHEN),
+    Filter("queue_time_gte", values.SECONDS, "That waited at least this long", section=WHEN),
+    Filter("queue_time_lte", values.SECONDS, "That waited at most this long", section=WHEN),
 )
 _OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all"}
 _OF_TASK_RUNS_ONLY = {

@@ -15,7 +15,7 @@ from taskruns.text import printable
 
 @click.group(cls=Group)
 def flow_run() -> None:
-    """Look flow runs up, watch them, set their states, delete them."""
+    """Look up flow runs, watch them, set their states, and delete them."""
 
 
 @flow_run.command(
@@ -30,7 +30,7 @@ def flow_run() -> None:
 def list_flow_runs(connection: Connection, /, **given: Any) -> None:
     """List flow runs, newest first.
 
-    They are in the order in which they started; one that has not started stands where it was made.
+    They are sorted by start time, or by creation time if they have not started.
     """
     from taskruns.cli.columns import FLOW_RUN_COLUMNS
 
@@ -48,8 +48,8 @@ def list_flow_runs(connection: Connection, /, **given: Any) -> None:
 def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, form: str | None) -> None:
     """Show one flow run.
 
-    Its state and its times, its parameters, and how many of its task runs are in each state. Without an id or a name
-    it is the latest.
+    This shows its state, its times, its parameters, and the number of its task runs in each state. The default is the
+    latest flow run.
     """
     from taskruns.cli import columns, output
 
@@ -78,7 +78,7 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
 def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: str | None, **given: Any) -> None:
     """List the task runs of a flow run.
 
-    They are in the order in which they were made. Without an id or a name it is the latest flow run.
+    They are listed in the order of their creation. The default is the latest flow run.
     """
     from taskruns.cli.columns import COLUMNS_IN_ONE_FLOW_RUN
 
@@ -99,20 +99,20 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
             type=Seconds(least=0.1),
             default="1",
             metavar="SECONDS",
-            help="How long to wait between two looks (1).",
+            help="The time between two checks (1).",
         ),
         Option(
             ["--timeout"],
             type=SECONDS,
             metavar="SECONDS",
-            help="How long to watch, such as 90 or 2h; until it is finished by default.",
+            help="The time to watch, such as 90 or 2h. Default: until it is finished.",
         ),
         Option(
             ["--patience"],
             type=SECONDS,
             default="5m",
             metavar="SECONDS",
-            help="How long to keep trying while the service is away (5m).",
+            help="The time to keep trying while the service is unavailable (5m).",
         ),
     ],
     examples=("flow-run watch", "flow-run watch --flow-name etl --timeout 2h && echo done"),
@@ -121,8 +121,9 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
 def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, **limits: Any) -> int:
     """Watch a flow run until it is finished.
 
-    On a terminal there is a bar for each state, otherwise a line for each change. Without an id or a name it is the
-    latest. Exits with 3 if it failed or was cancelled, 4 if the service is lost, and 5 if it goes on after --timeout.
+    On a terminal, this shows a bar for each state, otherwise a line for each change. The default is the latest flow
+    run. The exit code is 3 if it failed or was cancelled, 4 if the service is unavailable, and 5 if it is still running
+    after --timeout.
     """
     from taskruns.cli.watching import Limits, watch
 
@@ -141,8 +142,8 @@ def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: s
 def set_flow_run_state(connection: Connection, /, *, which: str, **state: Any) -> None:
     """Report a state of a flow run.
 
-    The program that runs it is not told. A success that would not be finished any more needs --force. A name has to be
-    that of one flow run only.
+    The program that runs it is not notified. To reopen a successful run, use --force. A name must belong to exactly one
+    flow run.
     """
     flow_run_id = find_only_flow_run_id(connection.client, which)
     receipt = connection.client.flow_runs.set_state(flow_run_id, **changes.state_of(state))
@@ -158,8 +159,8 @@ def set_flow_run_state(connection: Connection, /, *, which: str, **state: Any) -
 def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], message: str | None) -> None:
     """Report that flow runs were cancelled.
 
-    A program that runs one of them is not stopped by this. A flow run that is finished stays as it is, and is an
-    error. A name has to be that of one flow run only.
+    This does not stop a program that runs one of them. A finished flow run is not changed, and is an error. A name must
+    belong to exactly one flow run.
     """
     from taskruns.states import State
 
@@ -167,7 +168,7 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
     flow_runs = [client.flow_runs.get(find_only_flow_run_id(client, text)) for text in which]
     if finished := [one for one in flow_runs if State(one.state).is_finished()]:
         raise Refusal(
-            f"{printable(finished[0].name)} ({finished[0].id}) is {finished[0].state} already. Nothing was cancelled."
+            f"{printable(finished[0].name)} ({finished[0].id}) is already {finished[0].state}. Nothing was cancelled."
         )
     for flow_run in flow_runs:
         cancelled = changes.state_of({"state": "Cancelled", "message": message})
@@ -179,7 +180,7 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
     "rm",
     params=[
         FLOW_RUNS,
-        Option(["--results"], is_flag=True, help="Delete their results too, those in ~/.taskruns/results."),
+        Option(["--results"], is_flag=True, help="Also delete their results in ~/.taskruns/results."),
         changes.YES,
     ],
     examples=("flow-run rm brave-otter", "flow-run rm --yes $(taskruns flow-run ls --created-lt 90d --all -q)"),
@@ -188,8 +189,9 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
 def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], results: bool, yes: bool) -> None:
     """Delete flow runs with their task runs.
 
-    Results on your storage are not touched; --results deletes those that the recorder keeps in the folder of the flow
-    run, in ~/.taskruns/results or results in TASKRUNS_HOME. A name has to be that of one flow run only.
+    Results on your storage are not deleted. With --results, the command also deletes those that the recorder stored in
+    the folder of the flow run, in ~/.taskruns/results or results in TASKRUNS_HOME. A name must belong to exactly one
+    flow run.
     """
     from taskruns.cli import columns
     from taskruns.cli.stored_results import size_of

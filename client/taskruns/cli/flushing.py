@@ -36,10 +36,14 @@ def run_plain(arguments: Sequence[str]) -> int:
     """Runs `taskruns flush` with the standard library alone; returns its exit code."""
     parser = argparse.ArgumentParser(
         "taskruns flush",
-        description="Send the reports that could not be sent. The extra `cli` of taskruns brings more options.",
+        description="Send the reports that could not be sent earlier. The `cli` extra of taskruns adds more options.",
     )
-    parser.add_argument("--folder", type=Path, help="where they are; ~/.taskruns/outbox, or outbox in TASKRUNS_HOME")
-    parser.add_argument("--url", help="the service to send them to; otherwise the one that each was meant for")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="the folder of the reports (default: ~/.taskruns/outbox, or outbox in TASKRUNS_HOME)",
+    )
+    parser.add_argument("--url", help="the service to send them to (default: the one that each report is for)")
     options = parser.parse_args(arguments)
     from taskruns.client import Client
     from taskruns.recording import outbox

@@ -25,7 +25,7 @@ def filtered(expression: str) -> Generator[None]:
         UsageError: If it does not understand the expression.
     """
     if (program := shutil.which("jq")) is None:
-        raise Refusal("--jq needs the program jq, which is not installed. --json writes the JSON as it is.")
+        raise Refusal("--jq needs the program jq, which is not installed. Use --json to write the JSON unchanged.")
     written = io.TextIOWrapper(io.BytesIO(), "utf-8")
     with redirect_stdout(written):
         yield

@@ -59,9 +59,9 @@ class Sort(Words):
 
 
 _FORMS = {
-    "json": ("--json", "JSON, with the members of the API."),
-    "csv": ("--csv", "CSV, with a header."),
-    "ids": ("-q", "Only the ids."),
+    "json": ("--json", "Write JSON, with the members of the API."),
+    "csv": ("--csv", "Write CSV, with a header."),
+    "ids": ("-q", "Write only the ids."),
 }
 
 
@@ -71,12 +71,12 @@ def form_options(*forms: str) -> list[click.Parameter]:
         ["form", "-o", "--format"],
         type=click.Choice(forms),
         section="Output",
-        help="The same by name.",
+        help="Choose the format by name.",
     )
     flags = [
         Option(["form", _FORMS[form][0]], flag_value=form, section="Output", help=_FORMS[form][1]) for form in forms
     ]
-    jq = Option(["--jq"], metavar="EXPRESSION", section="Output", help="JSON through the program jq.")
+    jq = Option(["--jq"], metavar="EXPRESSION", section="Output", help="Write JSON through the program jq.")
     return [*flags, chosen, jq]
 
 
@@ -88,9 +88,9 @@ def limit_options() -> list[click.Parameter]:
             type=click.IntRange(1, 10**9),
             metavar="NUMBER",
             section="Output",
-            help=f"How many to show ({DEFAULT_LIMIT}).",
+            help=f"The maximum number to show ({DEFAULT_LIMIT}).",
         ),
-        Option(["everything", "-a", "--all"], is_flag=True, section="Output", help="Show all, however many."),
+        Option(["everything", "-a", "--all"], is_flag=True, section="Output", help="Show all."),
     ]
 
 
@@ -107,7 +107,7 @@ def options(fields: Sequence[str], sorts: Sequence[str], default_sort: str) -> l
             metavar="KEYS",
             section="Output",
             callback=_joined,
-            help=f"In this order, such as -start_time ({default_sort}).",
+            help=f"The order, such as -start_time ({default_sort}).",
         ),
         *limit_options(),
         Option(
@@ -115,7 +115,7 @@ def options(fields: Sequence[str], sorts: Sequence[str], default_sort: str) -> l
             type=Words("fields", known=lambda: fields),
             metavar="FIELDS",
             section="Output",
-            help="Only these, such as id,state.",
+            help="Show only these fields, such as id,state.",
         ),
         *form_options("json", "csv", "ids"),
     ]
@@ -148,12 +148,12 @@ def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Calla
 def check_options(wanted: Wanted, every_field: Sequence[str]) -> None:
     """Raises UsageError for options that exclude each other, and for a field that there is not."""
     if wanted.everything and wanted.limit is not None:
-        raise click.UsageError("--all and --limit can not both be given.")
+        raise click.UsageError("--all and --limit cannot be used together.")
     if unknown := [name for name in wanted.fields or () if name not in every_field]:
         meant = nearest(unknown[0], every_field)
-        raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}There are {', '.join(every_field)}.")
+        raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}The fields are {', '.join(every_field)}.")
     if wanted.form == "ids" and wanted.fields is not None:
-        raise click.UsageError("--fields and -q can not both be given: -q shows ids only.")
+        raise click.UsageError("--fields and -q cannot be used together: -q shows only ids.")
 
 
 def show(
@@ -191,7 +191,7 @@ def show(
             if not output.write_table(picked, shown):
                 click.echo(f"No {what}.", err=True)
     if limit is None and next(items, None) is not None:
-        click.echo(f"Only {most} {what} are shown: --all shows all, --limit as many as you say.", err=True)
+        click.echo(f"Only {most} {what} are shown. To show all, use --all; to show more, use --limit.", err=True)
     from taskruns.cli.waiting import say_waiting
 
     say_waiting()

@@ -29,20 +29,20 @@ OF_FLOW = Option(
     ["-f", "--flow-name"],
     metavar="TEXT",
     section="Which",
-    help="Of this flow.",
+    help="The flow to look in.",
     shell_complete=completions.flow_names,
 )
 FLOW_RUN = Argument(
     ["which"],
     metavar="[ID|NAME]",
     required=False,
-    meaning="The flow run: its id, its name, or how its id starts; the latest by default.",
+    meaning="The flow run: its id, its name, or the start of its id. Default: the latest.",
     shell_complete=completions.flow_run_names,
 )
 ONE_FLOW_RUN = Argument(
     ["which"],
     metavar="ID|NAME",
-    meaning="The flow run: its id, its name, or how its id starts.",
+    meaning="The flow run: its id, its name, or the start of its id.",
     shell_complete=completions.flow_run_names,
 )
 FLOW_RUNS = Argument(
@@ -50,13 +50,13 @@ FLOW_RUNS = Argument(
     metavar="ID|NAME...",
     nargs=-1,
     required=True,
-    meaning="The flow runs: their ids, their names, or how their ids start.",
+    meaning="The flow runs: their ids, their names, or the starts of their ids.",
     shell_complete=completions.flow_run_names,
 )
 TASK_RUN = Argument(
     ["which"],
     metavar="ID|SLUG",
-    meaning="The task run: its id, the slug of its task (slug[2] for a child of a map), or how its id starts.",
+    meaning="The task run: its id, the slug of its task (slug[2] for a mapped child), or the start of its id.",
     shell_complete=completions.task_slugs,
 )
 
@@ -65,20 +65,23 @@ def task_run_options() -> list[click.Parameter]:
     """The options that say which task run is meant, beside its id or slug."""
     return [
         Option(
-            ["--map-index"], type=click.IntRange(min=-1), section="Which", help="Of a child: the same as slug[NUMBER]."
+            ["--map-index"],
+            type=click.IntRange(min=-1),
+            section="Which",
+            help="The map index of a child, as in slug[NUMBER].",
         ),
         Option(
             ["--flow-run-id"],
             type=ID_PREFIX,
             metavar="ID",
             section="Which",
-            help="Of the flow run whose id this is, or starts like this.",
+            help="The id of the flow run, or the start of it.",
         ),
         Option(
             ["--flow-run-name"],
             metavar="TEXT",
             section="Which",
-            help="Of the latest flow run with this name.",
+            help="The name of the flow run; the latest with this name is used.",
             shell_complete=completions.flow_run_names,
         ),
         OF_FLOW,
@@ -92,7 +95,7 @@ def find_flow_run_id(client: "Client", which: str | None, flow_name: str | None)
     """
     if which is not None and (known := identifier(which)) is not None:
         if flow_name is not None:
-            raise click.UsageError("An id says which flow run is meant: leave --flow-name out.")
+            raise click.UsageError("An id identifies the flow run: omit --flow-name.")
         return known
     if (latest := _latest_flow_run_id(client, which, flow_name)) is not None:
         return latest
@@ -115,11 +118,11 @@ def find_only_flow_run_id(client: "Client", which: str) -> UUID:
     found = [flow_run.id for flow_run in islice(_flow_runs_named(client, which, None), 2)]
     if len(found) > 1:
         raise Refusal(
-            f"More than one flow run has the name '{printable(which)}': give the id. `taskruns flow-run ls` shows it."
+            f"More than one flow run has the name '{printable(which)}': use the id, which `taskruns flow-run ls` shows."
         )
     others = [other for other in flow_run_ids_with(client, which, None) if other not in found]
     if found and others:
-        raise Refusal(f"'{printable(which)}' is the name of {found[0]} and the start of {others[0]}: give the id.")
+        raise Refusal(f"'{printable(which)}' is the name of {found[0]} and the start of {others[0]}: use the id.")
     if not found and not others:
         raise Refusal(_no_flow_run(which, None))
     return the_only(found or others, "flow run", which)
@@ -142,7 +145,9 @@ def the_only(found: list[UUID], what: str, start: str) -> UUID:
     """The one id of a list; refuses if there are more, and says which."""
     if len(found) > 1:
         ids = ", ".join(map(str, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
-        raise Refusal(f"The ids of more than one {what} start with '{printable(start)}': {ids}. Give more of the id.")
+        raise Refusal(
+            f"More than one {what} has an id that starts with '{printable(start)}': {ids}. Use more of the id."
+        )
     return found[0]
 
 
@@ -166,7 +171,7 @@ def _latest_flow_run_id(client: "Client", name: str | None, flow_name: str | Non
 def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iterator[Any]:
     """Yields the flow runs with this name, newest first."""
     if name == "":
-        raise click.UsageError("A name has at least one character.")
+        raise click.UsageError("A name must have at least one character.")
     # The filter takes capitals for small letters, and names that are longer.
     listed = _list_flow_runs(client, flow_name, name_contains=name, limit=_MOST)
     return (flow_run for flow_run in listed if flow_run.name == name)
@@ -191,8 +196,8 @@ def _no_flow_run(name: str | None, flow_name: str | None) -> str:
     of = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
     if name is None:
         return f"There is no flow run{of} yet."
-    try_this = "`taskruns flow-run ls` shows them; --flow-name finds the latest of a flow."
-    start = "" if identifier_prefix(name) is None else ", or with an id that starts like this"
+    try_this = "To see the flow runs, use `taskruns flow-run ls`; to find the latest of a flow, use --flow-name."
+    start = "" if identifier_prefix(name) is None else ", or with an id that starts with it"
     return f"There is no flow run{of} with the name '{printable(name)}'{start}. {try_this}"
 
 
@@ -218,12 +223,10 @@ def find_task_run(
     narrowed = (map_index, flow_run_id, flow_run_name, flow_name) != (None, None, None, None)
     if identifier(which) is not None:
         if narrowed:
-            raise click.UsageError(
-                "An id says which task run is meant: leave --map-index, --flow-run-… and --flow-name out."
-            )
+            raise click.UsageError("An id identifies the task run: omit --map-index, --flow-run-…, and --flow-name.")
         return TaskRunView.from_task_run_id(which, client=client)
     if flow_run_id is not None and (flow_run_name, flow_name) != (None, None):
-        raise click.UsageError("--flow-run-id says which flow run is meant: leave --flow-run-name and --flow-name out.")
+        raise click.UsageError("--flow-run-id identifies the flow run: omit --flow-run-name and --flow-name.")
     slug, index = _slug_and_index(which, map_index)
     if flow_run_name is not None:
         named = find_named_flow_run_id(client, flow_run_name, flow_name)
@@ -245,7 +248,7 @@ def find_task_run(
     child = "" if index == -1 else f" and the map index {index}"
     raise Refusal(
         f"No flow run{of} has a task run with the slug '{printable(slug)}'{child}. "
-        "`taskruns flow-run tasks` shows those of the latest."
+        "To see those of the latest flow run, use `taskruns flow-run tasks`."
     )
 
 

@@ -1,11 +1,11 @@
-"""The order of lists that say no other: by start, the newest first."""
+"""The order of lists that say no other: by start, newest first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
 from typing import Any
 
-ORDER = "by start, the newest first"
+ORDER = "by start, newest first"
 
 
 def moment_of(run: Any) -> datetime:
@@ -17,7 +17,7 @@ def moment_of(run: Any) -> datetime:
 def newest_first(
     ask: Callable[..., Iterable[Any]], *, fields: Sequence[str] | None = None, **options: Any
 ) -> Iterator[Any]:
-    """Yields runs by start, the newest first; one that has not started stands where it was made.
+    """Yields runs by start, newest first; one that has not started stands where it was made.
 
     The time when a run was made is that of its arrival, and a run may arrive long after it ran: so it counts for those
     alone that have not started. The service sorts by one or the other; the two lists are merged as they come.

@@ -10,20 +10,20 @@ from taskruns.text import printable
 
 # What the library says in Python, in options.
 _IN_OPTIONS = {
-    'get_result(missing="none") gives': "--missing none shows",
+    'get_result(missing="none") returns': "--missing none shows",
     "`trust=True`": "--trust",
     "max_bytes": "--max-bytes",
-    "Send `force`": "Give --force",
-    "give `api_key=`, or": "give --api-key, or",
+    "send `force`": "use --force",
+    "pass `api_key=`, or": "pass --api-key, or",
 }
 _HINTS: dict[type[TaskRunsError], str] = {
-    ConnectionFailed: "--url or TASKRUNS_URL says where it is.",
-    NoSuchTaskRun: "`taskruns flow-run tasks` shows those that a flow run has.",
+    ConnectionFailed: "Set its URL with --url or TASKRUNS_URL.",
+    NoSuchTaskRun: "To see the task runs of a flow run, use `taskruns flow-run tasks`.",
 }
 
 
 def told(error: Exception, context: click.Context) -> click.ClickException:
-    """What to say about an error that a command does not handle; raises it again if nobody meant it."""
+    """Returns the message for an error that a command does not handle; re-raises unexpected errors."""
     if isinstance(error, InvalidRequest):
         faults = error.problem.errors or []
         named = [f"--{fault.parameter.replace('_', '-')}: {fault.detail}" for fault in faults if fault.parameter]
@@ -42,7 +42,7 @@ def told(error: Exception, context: click.Context) -> click.ClickException:
 
 
 def line(error: click.ClickException) -> str:
-    """The line that stands on standard error; who says nothing at all gets the help."""
+    """Returns the line for standard error; without any arguments this is the help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()
     context = getattr(error, "ctx", None)

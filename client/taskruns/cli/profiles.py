@@ -58,7 +58,7 @@ def read_profile(name: str | None) -> Profile | None:
     if (name := name or variables.profile() or file.profile) is None:
         return None
     if (settings := file.profiles.get(name)) is None:
-        have = f"There are {', '.join(file.profiles)}." if file.profiles else "There are none."
+        have = f"The profiles are {', '.join(file.profiles)}." if file.profiles else "There are no profiles."
         raise _wrong(f"There is no profile {name!r}. {nearest(name, file.profiles)}{have}")
     return Profile(name, settings)
 
@@ -70,13 +70,13 @@ def _read() -> _File:
     except FileNotFoundError:
         return _File()
     except OSError as error:
-        raise _wrong(f"It can not be read: {error.strerror}.") from None
+        raise _wrong(f"Cannot read the file: {error.strerror}.") from None
     if len(text) > _MAX_BYTES:
-        raise _wrong(f"It has more than {_MAX_BYTES} bytes.")
+        raise _wrong(f"The file has more than {_MAX_BYTES} bytes.")
     try:
         return msgspec.convert(tomllib.loads(text.decode()), _File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _wrong(f"It is not TOML: {error}.") from None
+        raise _wrong(f"The file is not TOML: {error}.") from None
     except msgspec.ValidationError as error:
         raise _wrong(f"{error}. A profile is a table such as [profiles.staging] with {_SETTINGS}.") from None
 

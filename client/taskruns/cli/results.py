@@ -29,9 +29,9 @@ def described(client: "Client", task_run: TaskRun) -> str:
     except NoResultType:
         return "none"
     except ResultNotPersisted:
-        return "not written anywhere"
+        return "not stored"
     if answer.reference is None:
-        return "those of its children: `taskruns task-run result --location` shows where"
+        return "those of its children; `taskruns task-run result --location` shows where they are"
     return columns.reference(answer.reference)
 
 
@@ -79,4 +79,6 @@ def _json(value: Any) -> str:
     try:
         return output.json_text(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Refusal(f"The result is not for JSON: {error}. Without --json it is shown as Python shows it.") from None
+        raise Refusal(
+            f"The result cannot be written as JSON: {error}. Without --json, it is shown as Python shows it."
+        ) from None

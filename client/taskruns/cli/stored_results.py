@@ -21,7 +21,7 @@ _IDS_MOST = 100
 
 @click.group(cls=Group)
 def result() -> None:
-    """Delete results that are kept on this machine."""
+    """Delete results that are stored on this machine."""
 
 
 @result.command(
@@ -32,7 +32,7 @@ def result() -> None:
             type=SECONDS,
             default="30d",
             metavar="AGE",
-            help="Only of flow runs whose last result was written longer ago than this (30d).",
+            help="Only delete results of flow runs whose last result is older than this (30d).",
         ),
         Option(["--dry-run"], is_flag=True, help="Only show what would be deleted."),
         changes.YES,
@@ -43,8 +43,9 @@ def result() -> None:
 def prune_results(connection: Connection, /, *, older_than: float, dry_run: bool, yes: bool) -> None:
     """Delete the results of flow runs that are gone.
 
-    These are in ~/.taskruns/results, or results in TASKRUNS_HOME, were recorded for this service, and the service has
-    no such flow run any more. Shows them and asks before it deletes. Nothing else is touched.
+    The command deletes results in ~/.taskruns/results, or results in TASKRUNS_HOME, that were recorded for this service
+    and whose flow run the service no longer has. It lists them and asks for confirmation first. Nothing else is
+    deleted.
     """
     from taskruns.cli import human
     from taskruns.results.folders import result_folders
@@ -85,7 +86,10 @@ def _check_nothing_waits(url: str) -> None:
     from taskruns.recording.spool import count_waiting
 
     if count_waiting(settings.outbox_folder(), url):
-        raise Refusal("Reports wait to be sent to this service, which may not know their flow runs: `taskruns flush`.")
+        raise Refusal(
+            "Reports for this service are waiting, so it may not know their flow runs yet. Send them with `taskruns "
+            "flush`."
+        )
 
 
 def _present(client: "Client", ids: Sequence[UUID]) -> set[UUID]:

@@ -15,7 +15,7 @@ from taskruns.cli.values import Words, together
 
 @click.group(cls=Group)
 def task_run() -> None:
-    """Look task runs up, load their results, count them."""
+    """Look up task runs, load their results, and count them."""
 
 
 @task_run.command(
@@ -34,7 +34,7 @@ def task_run() -> None:
 def list_task_runs(connection: Connection, /, **given: Any) -> None:
     """List the task runs of all flow runs, newest first.
 
-    They are in the order in which they started; one that has not started stands where it was made.
+    They are sorted by start time, or by creation time if they have not started.
     """
     from taskruns.cli.columns import TASK_RUN_COLUMNS
 
@@ -56,9 +56,9 @@ def list_task_runs(connection: Connection, /, **given: Any) -> None:
 def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Any) -> None:
     """Show one task run.
 
-    Its state, its times and how long it took, and where its result is. Say which by its id, or by its slug; of a child
-    of a map with its index: slug[2]. Without --flow-run-id or --flow-run-name it is that of the latest flow run that
-    has it.
+    This shows its state, its times, its duration, and the location of its result. Identify the task run by its id or
+    its slug; for a mapped child, add its index: slug[2]. Without --flow-run-id or --flow-run-name, the command uses the
+    latest flow run that has the slug.
     """
     from taskruns.cli import columns, output
     from taskruns.cli.results import described
@@ -77,16 +77,19 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
     params=[
         TASK_RUN,
         *task_run_options(),
-        Option(["--trust"], is_flag=True, help="Load what was pickled, which runs code of whoever wrote it."),
+        Option(["--trust"], is_flag=True, help="Load pickled results, which can run code of their author."),
         Option(
             ["--missing"],
             type=click.Choice(["raise", "none"]),
             default="raise",
-            help="What to do about children without a result: refuse, or show None for them.",
+            help="What to do about children without a result: fail, or show None for them.",
         ),
-        Option(["--max-bytes"], type=click.IntRange(min=1), metavar="NUMBER", help="How large a result may be."),
+        Option(["--max-bytes"], type=click.IntRange(min=1), metavar="NUMBER", help="The maximum size of a result."),
         Option(
-            ["--location"], is_flag=True, section="Output", help="Only where it is; of a map a line for each child."
+            ["--location"],
+            is_flag=True,
+            section="Output",
+            help="Only show the location; for a mapped task run, one line for each child.",
         ),
         *listing.form_options("json"),
         Option(
@@ -94,7 +97,7 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
             metavar="FILE",
             section="Output",
-            help="Write JSON into this file.",
+            help="Write JSON to this file.",
         ),
     ],
     examples=(
@@ -119,14 +122,14 @@ def show_result(
 ) -> None:
     """Load what a task returned.
 
-    Of a mapped task that is a list of what its children returned. It is shown as Python shows it, or as JSON. Say which
-    as for `task-run info`.
+    For a mapped task run, this is a list of what its children returned. It is shown as Python shows it, or as JSON.
+    Identify the task run as for `task-run info`.
     """
     from taskruns.cli import results
 
     view = find_task_run(connection.client, which, **where)
     if location and output is not None:
-        raise click.UsageError("--location and --output can not both be given: --output writes the result itself.")
+        raise click.UsageError("--location and --output cannot be used together: --output writes the result itself.")
     if location:
         results.write_location(connection.client, view.task_run, form)
     else:
@@ -143,9 +146,10 @@ def show_result(
 def list_states(
     connection: Connection, /, *, which: str, form: str | None, limit: int | None, everything: bool, **where: Any
 ) -> None:
-    """List the states that a task run had.
+    """List the states of a task run.
 
-    The oldest is first; those that came too late to count are marked. Say which as for `task-run info`.
+    The oldest is first; states that arrived too late to take effect are marked. Identify the task run as for `task-run
+    info`.
     """
     from taskruns.cli.columns import STATE_COLUMNS
 
@@ -165,7 +169,7 @@ def set_task_run_state(
 ) -> None:
     """Report a state of a task run.
 
-    The program that runs it is not told. A success that would not be finished any more needs --force. Say which as for
+    The program that runs it is not notified. To reopen a successful run, use --force. Identify the task run as for
     `task-run info`.
     """
     view = find_task_run(connection.client, which, **where)
@@ -179,7 +183,7 @@ _COUNT_LIMIT = Option(
     type=click.IntRange(min=1),
     metavar="NUMBER",
     section="Output",
-    help="Stop counting here, which is quicker.",
+    help="Stop counting at this number, which is faster.",
 )
 
 
@@ -190,11 +194,11 @@ _COUNT_LIMIT = Option(
 )
 @click.pass_obj
 def count_task_runs(connection: Connection, /, *, count_limit: int | None, **given: Any) -> None:
-    """Count task runs; always exact."""
+    """Count task runs. The count is always exact."""
     answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.asked(given))
     click.echo(answer.count)
     if answer.relation != "eq":
-        click.echo("There may be more: counting stopped at --count-limit.", err=True)
+        click.echo("There can be more: counting stopped at --count-limit.", err=True)
     from taskruns.cli.waiting import say_waiting
 
     say_waiting()
@@ -222,7 +226,7 @@ def _measures() -> list[str]:
             callback=together,
             metavar="KEYS",
             section="What",
-            help="A row for each state, task_slug, flow_run_id, flow_name, map_parent, hour, day; up to three.",
+            help="The keys to group by, up to three: state, task_slug, flow_run_id, flow_name, map_parent, hour, day.",
         ),
         Option(
             ["-m", "--measure"],
@@ -231,7 +235,8 @@ def _measures() -> list[str]:
             callback=together,
             metavar="MEASURES",
             section="What",
-            help="(sum, avg, min, max, p50, p95 or p99)_(duration or queue_time), first_start_time, last_end_time.",
+            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
+            "last_end_time.",
         ),
         *filters.options(filters.TASK_RUN_FILTERS),
         Option(
@@ -239,7 +244,7 @@ def _measures() -> list[str]:
             type=click.IntRange(min=1),
             metavar="NUMBER",
             section="Output",
-            help="How many groups to show (1000).",
+            help="The maximum number of groups to show (1000).",
         ),
         _COUNT_LIMIT,
         *listing.form_options("json", "csv"),
@@ -252,7 +257,7 @@ def _measures() -> list[str]:
 )
 @click.pass_obj
 def aggregate_task_runs(connection: Connection, /, *, form: str | None, **given: Any) -> None:
-    """Count and measure task runs, all or by groups."""
+    """Count and measure task runs, in total or by group."""
     from taskruns.cli import aggregates
 
     asked = filters.asked(given)

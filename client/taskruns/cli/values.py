@@ -41,9 +41,8 @@ class Moment(click.ParamType[datetime]):
             return _moment(value)
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time. Give how long ago it was (2h, 7d), a date (2021-05-12, today, yesterday) or a "
-                "time (now, 2021-05-12T18:00) of this machine's time zone, or a time with an offset "
-                "(2021-05-12T18:00:00Z).",
+                f"{value!r} is not a time. Use an age (2h, 7d), a date (2021-05-12, today, yesterday) or a time (now, "
+                f"2021-05-12T18:00) in this machine's time zone, or a time with an offset (2021-05-12T18:00:00Z).",
                 param,
                 ctx,
             )
@@ -83,7 +82,10 @@ class Seconds(click.ParamType[float]):
             seconds = -1.0
         if not self._least <= seconds < float("inf"):
             self.fail(
-                f"{value!r} is no number of seconds from {self._least:g}. Give one like 90, 1.5 or 5m.", param, ctx
+                f"{value!r} is not a number of seconds of at least {self._least:g}. Use a value such as 90, 1.5, or "
+                f"5m.",
+                param,
+                ctx,
             )
         return seconds
 
@@ -96,7 +98,7 @@ class Identifier(click.ParamType[UUID]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
         """The id."""
         if (found := identifier(value)) is None:
-            self.fail(f"{value!r} is no id. Give one like 8e445d74-9ca6-425b-98e5-72754b7ea174.", param, ctx)
+            self.fail(f"{value!r} is not an id. Use an id such as 8e445d74-9ca6-425b-98e5-72754b7ea174.", param, ctx)
         return found
 
 
@@ -113,7 +115,7 @@ class IdentifierPrefix(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The prefix, as the service takes it."""
         if (prefix := identifier_prefix(value)) is None:
-            self.fail(f"{value!r} is not how an id starts. Give its first 4 characters or more.", param, ctx)
+            self.fail(f"{value!r} is not the start of an id. Use at least its first 4 characters.", param, ctx)
         return prefix
 
 
@@ -147,7 +149,7 @@ class Words(click.ParamType[list[Any]]):
         as_written = {word.lower(): word for word in self._known()}
         words = [word.strip() for word in str(value).split(",")]
         if not all(words):
-            self.fail(f"{value!r} has an empty value in it.", param, ctx)
+            self.fail(f"{value!r} contains an empty value.", param, ctx)
         return [self._one.convert(as_written.get(word.lower(), word), param, ctx) for word in words]
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

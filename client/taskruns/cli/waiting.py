@@ -14,6 +14,4 @@ def say_waiting() -> None:
     count = count_waiting(settings.outbox_folder(), connection.client.options.url)
     if count:
         files = "1 file waits" if count == 1 else f"{count}{'+' * (count == FILES_MOST)} files wait"
-        click.echo(
-            f"{files} with reports to this service: the next flow run sends them, or `taskruns flush`.", err=True
-        )
+        click.echo(f"{files} with reports to this service. The next flow run or `taskruns flush` sends them.", err=True)

@@ -73,7 +73,9 @@ def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Flow
     yield flow_run
     while not State(flow_run.state).is_finished():
         if (seconds_left := began + timeout - time.monotonic()) <= 0:
-            raise _EndedEarly(STILL_RUNNING, f"It is {printable(flow_run.state)} after {human.duration(timeout)}.")
+            raise _EndedEarly(
+                STILL_RUNNING, f"The flow run is {printable(flow_run.state)} after {human.duration(timeout)}."
+            )
         time.sleep(min(limits.interval, seconds_left))
         try:
             changed = look(flow_run.id, if_none_match=f'"{flow_run.sequence}"')
@@ -82,7 +84,9 @@ def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Flow
             if isinstance(error, ProblemError) and error.status < 500:
                 raise
             if away >= limits.patience:
-                raise _EndedEarly(SERVICE_LOST, f"The service is lost for {human.duration(away)}. {error}") from None
+                raise _EndedEarly(
+                    SERVICE_LOST, f"The service has been unavailable for {human.duration(away)}. {error}"
+                ) from None
             continue
         answered = time.monotonic()
         if changed is not None:

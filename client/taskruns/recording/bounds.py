@@ -31,11 +31,11 @@ def check_names(subject: str, *names: str, most: int = NAME_MOST) -> None:
     """Raises ValueError for a name that the service would refuse, and with it all that is reported under it."""
     for name in names:
         if not 0 < len(name) <= most:
-            raise ValueError(f"{subject} has 1 to {most} characters, and this one {len(name)}.")
+            raise ValueError(f"{subject} must have 1 to {most} characters; this one has {len(name)}.")
         if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
-            raise ValueError(f"{subject} has neither NUL nor surrogates: {name!r}.")
+            raise ValueError(f"{subject} cannot contain NUL or surrogates: {name!r}.")
     if len(names) > NAMES_MOST:
-        raise ValueError(f"{subject} is one of {NAMES_MOST} at most, and these are {len(names)}.")
+        raise ValueError(f"{subject} is one of at most {NAMES_MOST}; these are {len(names)}.")
 
 
 def safe_repr(value: object, most: int = MESSAGE_MOST) -> str:
@@ -43,7 +43,7 @@ def safe_repr(value: object, most: int = MESSAGE_MOST) -> str:
     try:
         return safe_text(repr(value), most)
     except Exception:
-        return f"{type(value).__name__} (its repr raised an error of its own)"[:most]
+        return f"{type(value).__name__} (its repr raised an error)"[:most]
 
 
 def safe_text(text: str, most: int = MESSAGE_MOST) -> str:
@@ -76,7 +76,7 @@ def safe_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         if size > PARAMETERS_MOST:
             del kept[name]
     if left_out := len(values) - len(kept):
-        _log.warning("The service takes no more parameters: %d of %d are not recorded.", left_out, len(values))
+        _log.warning("The service accepts no more parameters: %d of %d are not recorded.", left_out, len(values))
     return kept
 
 

@@ -53,10 +53,10 @@ def _check_deferred(kind: str, value: object, progress: Progress) -> None:
     """Raises TypeError, and the task run Failed, if what does the work later cannot be recorded to its end."""
     if progress.is_remote:
         drop(value)
-        progress.refuse(f"returned a {kind}, which cannot leave its process: return what comes of it.")
+        progress.refuse(f"returned a {kind}, which cannot leave its process: return its result instead.")
     if kind != "coroutine" and (progress.plan.max_retries or progress.plan.timeout is not None):
         drop(value)
-        progress.refuse(f"returned a {kind}, which has neither retries nor a time-out: return what comes of it.")
+        progress.refuse(f"returned a {kind}, which supports neither retries nor a timeout: return its result instead.")
 
 
 async def execute_async(

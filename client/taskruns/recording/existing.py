@@ -55,13 +55,13 @@ def flow_run_id_of(flow_name: str, id: UUID | str | None, idempotency_key: str |
         ValueError: If the id is no UUID, or there are both.
     """
     if id is not None and idempotency_key is not None:
-        raise ValueError("A flow run is found by its id or by its idempotency_key: give one of them.")
+        raise ValueError("A flow run is found by its id or by its idempotency_key: pass one of them.")
     if idempotency_key is not None:
         return uuid5(NAMESPACE_OID, f"taskruns\0{flow_name}\0{idempotency_key}")
     try:
         return uuid4() if id is None else UUID(str(id))
     except ValueError:
-        raise ValueError(f"The id of a flow run is a UUID, and this is {id!r}.") from None
+        raise ValueError(f"The id of a flow run must be a UUID, but this is {id!r}.") from None
 
 
 def parents_of(flow_run_id: UUID | None) -> dict[str, str]:
@@ -97,7 +97,7 @@ def enter(client: Client, created: FlowRunCreated) -> Entry | None:
     except (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound):
         raise
     except TaskRunsError as error:
-        _log.warning("Nothing is known of the flow run %s for now: %s", created.flow_run_id, error)
+        _log.warning("The flow run %s is unknown for now: %s", created.flow_run_id, error)
         return None
 
 

@@ -51,7 +51,7 @@ def recording(recorder_id: UUID) -> "FlowRunRecorder | None":
 
 
 def current_flow_run() -> "FlowRunRecorder | None":
-    """The flow run that is being recorded here, if one is."""
+    """Returns the flow run that is being recorded here, if any."""
     run = _current.get()
     # A forked process has a copy, which counts the slugs of tasks as if it were the only one.
     return run if run is not None and run.process == os.getpid() else None
@@ -71,26 +71,26 @@ def flow_run(
 ) -> "FlowRunRecorder":
     """Records a run of a flow: tasks that are called inside its `with` block become its task runs.
 
-    Use it as `with flow_run("etl") as run:`. Nothing inside waits for the service or fails because of it. At the end it
-    waits, seconds at most, until the service has heard of all that happened; `async with` does so without blocking the
-    event loop.
+    Use it as `with flow_run("etl") as run:`. Nothing inside waits for the service or fails because of it. At the end,
+    the block waits for at most a few seconds until the service has received all reports; `async with` does so without
+    blocking the event loop.
 
     Args:
         flow_name: The name of the flow, 1 to 255 characters.
-        name: A name for this run; not given: the service makes one.
-        parameters: What it runs with. What JSON cannot say, such as NaN, is kept as its repr; what is larger than the
-            service takes is shortened.
-        labels: Labels of the run.
-        id: The id of a flow run to record into. If it is Running, whoever began it ends it; otherwise this block
-            begins and ends it. It keeps its name, parameters and labels.
-        idempotency_key: The same for the flow run with this key of this flow, which is created if there is none.
-        executor: Where `map` and `submit` run tasks: threads, processes, a Dask cluster; not given: here, in turn.
-        result: Where the results of tasks are kept that do not say so themselves; None: nowhere.
-        client: The service to report to; not given: that of the environment.
+        name: The name of this run. Default: the service generates one.
+        parameters: The parameters of the run. Values that JSON cannot represent, such as NaN, are stored as their repr;
+            values that are too large for the service are shortened.
+        labels: The labels of the run.
+        id: The id of an existing flow run to record into. If it is Running, the recorder that started it ends it;
+            otherwise this block starts and ends it. It keeps its name, parameters, and labels.
+        idempotency_key: As `id`, for the flow run with this key of this flow, which is created if it does not exist.
+        executor: Where `map` and `submit` run tasks: threads, processes, or a Dask cluster. Default: here, in turn.
+        result: The storage for the results of tasks that do not set their own; None: no storage.
+        client: The client of the service to report to. Default: that of the environment.
 
     Raises:
-        ValueError: If a name, a label or a key is not 1 to 255 characters long, or has some that no database takes; if
-            the id is no UUID, or both an id and a key are given.
+        ValueError: If a name, a label, or a key does not have 1 to 255 characters, or contains some that databases do
+            not store; if the id is not a UUID, or both an id and a key are passed.
     """
     check_names("The name of a flow", flow_name)
     check_names("The name of a flow run", *(() if name is None else (name,)))
@@ -152,7 +152,7 @@ class FlowRunRecorder:
     def executor(self) -> Executor | None:
         """Where `map` and `submit` run tasks; None: here, one after another, as those of a task in the executor do.
 
-        Were such a task to wait for another place while it has one, all of them could wait for ever.
+        A nested submit would hold one worker slot while waiting for another: with all slots taken, a deadlock.
         """
         return None if _in_executor.get() else self._executor
 
@@ -168,20 +168,20 @@ class FlowRunRecorder:
 
     @property
     def url(self) -> str:
-        """The service that it reports to."""
+        """The URL of the service that it reports to."""
         return self._client.options.url
 
     def view(self) -> FlowRunView:
-        """What the service knows of this flow run, once it has heard of all that happened so far.
+        """Returns the flow run as the service knows it, after it has received all reports so far.
 
         Raises:
-            ConnectionFailed: If the service is away.
+            ConnectionFailed: If the service is unavailable.
         """
         self.flush()
         return FlowRunView.from_flow_run_id(self.id, client=self._client)
 
     def flush(self, seconds: float = LOOK_SECONDS) -> bool:
-        """Waits until the service has heard of all that happened so far, at most so long; whether it has."""
+        """Waits at most this many seconds for the service to receive all reports so far; returns whether it has."""
         return self._outbox.flush(seconds)
 
     def slug_of(self, base: str, *, counted: bool) -> str:
@@ -283,7 +283,7 @@ class FlowRunRecorder:
 
     def _prepare(self) -> None:
         if self._is_entered:
-            raise RuntimeError("A flow run is recorded once: call flow_run again for another one.")
+            raise RuntimeError("A flow run is recorded once: to record another one, call flow_run again.")
         self._is_entered = True
         outer = _current.get()  # that of a forked process too, which begins flow runs of its own
         self._created = replace(self._created, context=parents_of(None if outer is None else outer.id))
@@ -384,7 +384,7 @@ class FlowRunRecorder:
         elif error is not None:
             self._come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
         elif unseen := self.submissions.count_failed_unseen():
-            self._come_to(StateType.FAILED, f"{unseen} submitted tasks failed, and nobody looked.")
+            self._come_to(StateType.FAILED, f"{unseen} submitted tasks failed, and their errors were not retrieved.")
         else:
             self._come_to(StateType.SUCCESS, self._tally.summary())
 

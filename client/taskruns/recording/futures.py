@@ -37,7 +37,7 @@ class Outcome(Struct, Generic[R], frozen=True, kw_only=True):
         try:
             return Outcome(value=pickle.loads(self.pickled), states=self.states)
         except BaseException as cause:
-            error = RuntimeError(f"What the task returned does not unpickle: {safe_repr(cause)}")
+            error = RuntimeError(f"Cannot unpickle what the task returned: {safe_repr(cause)}")
             error.__cause__ = cause
             return Outcome(error=error, states=[_failed(state, error) for state in self.states])
 
@@ -96,14 +96,14 @@ class WatchedFuture(Future[R]):
         self.watch = Watch()
 
     def result(self, timeout: float | None = None) -> R:
-        """What the task returned; raises what it raised."""
+        """Returns what the task returned; raises what it raised."""
         try:
             return super().result(timeout)
         finally:
             self.watch.is_seen |= self.done()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the task raised, if it did."""
+        """Returns what the task raised, if anything."""
         try:
             return super().exception(timeout)
         finally:
@@ -142,12 +142,12 @@ class WatchedTask(asyncio.Task[R]):
             self.watch.is_seen |= self.done()
 
     def result(self) -> R:
-        """What the task returned; raises what it raised."""
+        """Returns what the task returned; raises what it raised."""
         self.watch.is_seen |= self.done()
         return super().result()
 
     def exception(self) -> BaseException | None:
-        """What the task raised, if it did."""
+        """Returns what the task raised, if anything."""
         self.watch.is_seen |= self.done()
         return super().exception()
 
@@ -177,7 +177,7 @@ class TaskFuture(WatchedFuture[R]):
         inner.add_done_callback(self._settle)
 
     def cancel(self) -> bool:
-        """Takes the task run back, if it has not begun; whether that was possible."""
+        """Cancels the task run if it has not started; returns whether that was possible."""
         inner = self._inner
         return inner is not None and inner.cancel()
 

@@ -41,7 +41,7 @@ class LeftoverSender:
         try:
             thread.start()
         except RuntimeError as error:
-            _log.info("Reports of earlier processes wait, as no thread can be started: %s", error)
+            _log.info("Reports of earlier processes are waiting, because no thread can be started: %s", error)
         else:
             self._thread = thread
 
@@ -61,7 +61,7 @@ class LeftoverSender:
                 if is_sole:
                     self._send_files(Sending(client.with_options(max_retries=0)))
         except Exception as error:
-            _log.info("Reports of earlier processes wait, as they cannot be sent: %s", error)
+            _log.info("Reports of earlier processes are waiting, because they cannot be sent: %s", error)
 
     def _send_files(self, sending: Sending) -> None:
         options = self._client.options

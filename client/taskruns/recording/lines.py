@@ -40,7 +40,7 @@ class ReportReader:
         """The report of the next line; None if the line holds none.
 
         Raises:
-            OSError: If the file can not be read.
+            OSError: If the file cannot be read.
             EOFError: After the last line.
         """
         start = self._file.tell()
@@ -54,7 +54,7 @@ class ReportReader:
         else:
             return report
         if not line.endswith(b"\n"):
-            complaint = "it was not written to its end"
+            complaint = "it was not written completely"
             if len(line) == LINE_BYTES:
                 complaint = f"it has more than {LINE_BYTES} bytes"
                 self._pass_line()
@@ -70,10 +70,8 @@ class ReportReader:
         """A sentence about the lines that held no report."""
         where = f"They are in {self.unreadable_path}"
         if self.loss is not None:
-            where = f"They stay there, since they could not be copied: {self.loss}"
-        return (
-            f"{self._path.name}: lines that hold no report: {self.unreadable} (the first: {self.complaint}). {where}."
-        )
+            where = f"They are left there, because they could not be copied: {self.loss}"
+        return f"{self._path.name}: unreadable lines: {self.unreadable} (the first: {self.complaint}). {where}."
 
     def close(self) -> None:
         """Closes the file of unreadable lines, if there is one."""

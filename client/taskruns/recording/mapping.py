@@ -34,7 +34,7 @@ def calls_of(iterables: Sequence[Any], named: dict[str, Any]) -> list[Call]:
     widths = {len(items) for items in mapped.values()}
     if len(widths) != 1:
         lengths = f"they have {sorted(widths)} items" if widths else "all are unmapped"
-        raise ValueError(f"map needs iterables of one length, and {lengths}.")
+        raise ValueError(f"map needs iterables of the same length, but {lengths}.")
     (width,) = widths
     filled = [mapped[place] if place in mapped else [column.value] * width for place, column in enumerate(columns)]
     plain = len(iterables)

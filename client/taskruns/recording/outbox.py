@@ -45,7 +45,7 @@ class Outbox:
     def __init__(self, client: Client, folder: Path, *, lasting: bool = True) -> None:
         """Sends as a client does; what does not fit into memory, or is left at the end, goes to a file in `folder`.
 
-        What is not `lasting` is forgotten where it can not be sent.
+        What is not `lasting` is forgotten where it cannot be sent.
         """
         self._client = client
         self._folder = folder
@@ -116,7 +116,7 @@ class Outbox:
         try:
             thread.start()
         except RuntimeError as error:
-            _log.warning("Reports are kept for now, as no thread can be started: %s", error)
+            _log.warning("Reports are kept for now, because no thread can be started: %s", error)
         else:
             self._thread = thread
 
@@ -134,7 +134,7 @@ class Outbox:
         except (OSError, ValueError) as error:
             self._room = 2 * len(self._memory)
             _log.error(
-                "%d reports stay in memory, as %s can not be written: %s", len(self._memory), self._folder, error
+                "%d reports stay in memory, because %s cannot be written: %s", len(self._memory), self._folder, error
             )
         else:
             self._memory.clear()
@@ -180,9 +180,7 @@ class Outbox:
             try:
                 return self._take_kept()
             except (OSError, ValueError) as error:
-                _log.error(
-                    "%d reports stay in %s, which can not be read: %s", len(self._spool), self._spool.path, error
-                )
+                _log.error("%d reports stay in %s, which cannot be read: %s", len(self._spool), self._spool.path, error)
                 self._settled += len(self._spool)
                 self._spool.close()
         return [self._memory.popleft() for _ in range(min(BATCH_MOST, len(self._memory)))]
@@ -226,7 +224,7 @@ class Outbox:
             if self._closing:
                 return False
             if self._lasting and not self._away:
-                _log.warning("Reports are kept for now, as they can not be sent: %s", error)
+                _log.warning("Reports are kept for now, because they cannot be sent: %s", error)
             self._away = True
             self._hurry.clear()
         self._hurry.wait(seconds)
@@ -308,7 +306,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Flushed(Struct, frozen=True, kw_only=True):
-    """What became of the reports that earlier processes could not send."""
+    """The outcome of sending the reports of earlier processes."""
 
     sent: int
     """How many were sent."""
@@ -317,13 +315,13 @@ class Flushed(Struct, frozen=True, kw_only=True):
     unreadable: int
     """How many lines held no report; they are kept in a file beside the one that they were in."""
     left: int
-    """How many files are left, as their service can not be reached or they can not be read."""
+    """How many files are left, as their service cannot be reached or they cannot be read."""
     problems: list[str]
     """What went wrong, a sentence each."""
 
 
 def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
-    """Sends what processes that have ended left behind, to the service it was meant for, or through `client`."""
+    """Sends the reports that ended processes left behind, to the service that each is for, or through `client`."""
     folder = settings.outbox_folder() if folder is None else folder
     flushed = _Counts()
     if paths := leftovers(folder):
@@ -351,7 +349,9 @@ def _flush_file(path: Path, client: Client | None, flushed: _Counts) -> None:
             if leftover is None:
                 return
             if leftover.url is None and client is None:
-                raise ValueError("its first line does not say which service its reports are for. Give its URL.")
+                raise ValueError(
+                    "its first line does not name the service of its reports. Pass the URL of the service."
+                )
             sending = Sending(client or default_client(leftover.url))
             for count, refused in send_leftover(leftover, sending, path.parent, BATCH_MOST):
                 flushed.sent += count - len(refused)

@@ -45,6 +45,6 @@ class Places:
             first = self._owners.setdefault(place, owner)
         if first != owner:
             raise ValueError(
-                f"{owner} would write its result over that of {first}, to {place}: the location "
-                f"{storage.location!r} needs {{task_slug}} and, for a map, {{map_index}}."
+                f"{owner} would overwrite the result of {first} at {place}: the location {storage.location!r} needs "
+                f"{{task_slug}} and, for a map, {{map_index}}."
             )

@@ -220,9 +220,9 @@ def keep(value: object, plan: Plan) -> tuple[str, dict[str, Any] | None]:
         reference = results.wire(plan.result.write(value, **plan.fields))
         size = len(msgspec.json.encode(reference))
         if size > REFERENCE_MOST:
-            raise ResultError(f"The reference to it would have {size} bytes: more than {REFERENCE_MOST}.")
+            raise ResultError(f"Its reference would have {size} bytes: more than {REFERENCE_MOST}.")
         if safe_json(reference) != reference:
-            raise ResultError("The reference to it has NUL, a broken surrogate, or more than 100 levels.")
+            raise ResultError("Its reference contains NUL, a broken surrogate, or more than 100 levels.")
     except Exception as error:
         # The task did its work; that its result is lost is no reason to do it again.
         message = f"{message} Its result could not be kept: {safe_repr(error)}"

@@ -59,7 +59,7 @@ class Sending:
         """Sends reports, in the order of each flow run; those that the service refused.
 
         Raises:
-            TaskRunsError: If the service can not be reached or takes nothing for now. All of it may be sent again:
+            TaskRunsError: If the service cannot be reached or takes nothing for now. All of it may be sent again:
                 it has ids of its own.
         """
         refused: list[Refused] = []

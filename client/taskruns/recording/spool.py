@@ -23,7 +23,7 @@ from taskruns.recording.reports import Report
 fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open can not be deleted, which serves as well.
+except ImportError:  # Windows, where a file that is open cannot be deleted, which serves as well.
     fcntl = None
 
 REFUSED_SUFFIX = ".refused.jsonl"
@@ -88,7 +88,7 @@ class Spool:
         """Adds reports.
 
         Raises:
-            OSError: If they can not be written; then none of them is there.
+            OSError: If they cannot be written; then none of them is there.
         """
         lines = [_encode(report) + b"\n" for report in reports]
         if self._file is None:
@@ -114,7 +114,7 @@ class Spool:
         """Takes the reports of the first lines out. They stay in the file until it is removed.
 
         Raises:
-            OSError: If they can not be read.
+            OSError: If they cannot be read.
             ValueError: If the file has lost lines.
         """
         if self._file is None or self._reader is None:
@@ -180,7 +180,7 @@ class Leftover:
         self._heading_size = len(line)
         self._heading = _heading_of(line)
         if self._heading is None:
-            file.seek(0)  # it may be a report, and is kept as one that can not be read otherwise
+            file.seek(0)  # it may be a report, and is kept as one that cannot be read otherwise
         elif len(line) < self._heading.sent <= os.fstat(file.fileno()).st_size:
             file.seek(self._heading.sent)
         self.reader = ReportReader(file, path)
@@ -291,7 +291,7 @@ def claimed(path: Path) -> Generator[Leftover | None, None, None]:
     """Opens a file for nobody else to send; None if its process is running or somebody else sends it.
 
     Raises:
-        OSError: If it can not be read or locked.
+        OSError: If it cannot be read or locked.
     """
     try:
         file = path.open("r+b")

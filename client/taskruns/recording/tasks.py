@@ -39,7 +39,7 @@ NUMBER_ROOM = 15
 
 
 class Task(Generic[P, R_co]):
-    """A function that is recorded as a task run when it is called inside a flow run; made by `task`."""
+    """A function that is recorded as a task run when it is called inside a flow run. `task` creates it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Task(Generic[P, R_co]):
         """See `task`."""
         plain = _plain(function)
         if not callable(plain):
-            raise TypeError(f"task takes a function or a method, and this is a {type(function).__name__}.")
+            raise TypeError(f"task takes a function or a method, but this is a {type(function).__name__}.")
         # First, as it brings along the attributes of the function, whatever their names.
         update_wrapper(self, plain)
         self.function = function
@@ -80,13 +80,13 @@ class Task(Generic[P, R_co]):
         check_names("A tag", *self.tags)
         check_names("A slug without its number", self._base, most=NAME_MOST - NUMBER_ROOM)
         if self.max_retries < 0 or self.retry_delay < 0:
-            raise ValueError(f"max_retries and retry_delay of {self.name} have to be 0 or more.")
+            raise ValueError(f"max_retries and retry_delay of {self.name} must be 0 or more.")
         if self.timeout is not None and self.timeout <= 0:
-            raise ValueError(f"The timeout of {self.name} has to be more than 0 seconds.")
+            raise ValueError(f"The timeout of {self.name} must be more than 0 seconds.")
         if self.is_generator and (self.max_retries or self.timeout is not None):
             raise ValueError(
-                f"{self.name} is a generator, which has neither max_retries nor a timeout: what it has yielded is with "
-                "its caller already. Make a task of a function that returns a list."
+                f"{self.name} is a generator, which supports neither max_retries nor a timeout: its caller already has "
+                f"the yielded values. Make a task of a function that returns a list."
             )
 
     @property
@@ -125,13 +125,13 @@ class Task(Generic[P, R_co]):
     @overload
     def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: Any) -> list[R_co]: ...
     def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: "Iterable[Any] | unmapped[Any]") -> Any:
-        """Calls the function for each item; inside a flow run as the children of a mapped task run.
+        """Calls the function for each item; inside a flow run, as the children of a mapped task run.
 
-        All children run, also if some fail; then the error of the first one that failed is raised, with a note. That of
-        an async task is awaited, and its children run at once.
+        All children run, even if some fail; then the first error is raised, with a note. For an async task, await the
+        call; its children run concurrently.
 
         Raises:
-            ValueError: If the iterables are not of the same length.
+            ValueError: If the iterables differ in length.
         """
         calls = calls_of(iterables, named)
         run = current_flow_run()
@@ -157,9 +157,9 @@ class Task(Generic[P, R_co]):
     @overload
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R_co]: ...
     def submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the function in the flow run's executor and returns a future; of an async task, an `asyncio.Task`.
+        """Calls the function in the flow run's executor and returns a future; for an async task, an `asyncio.Task`.
 
-        Without an executor, and outside of a flow run, it is called right away.
+        Without an executor, or outside of a flow run, it is called immediately.
         """
         run = current_flow_run()
         if run is None:
@@ -278,21 +278,22 @@ def task(
     retry_delay: float | timedelta = 0,
     timeout: float | timedelta | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
-    """Makes a task of a function, async or not: `@task` or `@task(max_retries=3, retry_delay=10)`.
+    """Makes a task of a function, sync or async: `@task` or `@task(max_retries=3, retry_delay=10)`.
 
     Args:
         function: The function.
-        name: The name of the task; not given: that of the function.
-        slug: What its task run is known by in a flow run; not given: name, tags and a number from 1. A given one has a
-            number from its second task run on.
-        tags: Tags of its task runs.
-        result: Where what it returns is kept; not given: where the flow run says; None: nowhere.
-        max_retries: How often it is tried again when it raises an Exception.
-        retry_delay: Seconds between two tries.
-        timeout: Seconds that a try may take. A function that is late goes on in its thread, but nobody waits for it.
+        name: The name of the task. Default: the name of the function.
+        slug: The slug of its task run in a flow run. Default: the name, the tags, and a number from 1. Your own slug
+            gets a number from its second task run on.
+        tags: The tags of its task runs.
+        result: The storage for what it returns. Default: the storage of the flow run; None: no storage.
+        max_retries: The maximum number of retries when it raises an Exception.
+        retry_delay: The seconds between two attempts.
+        timeout: The maximum seconds for an attempt. A function that exceeds it continues in its thread, but nothing
+            waits for it.
 
     Raises:
-        ValueError: If one of them is out of bounds.
+        ValueError: If an argument is out of bounds.
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
@@ -323,7 +324,9 @@ def _unpickled(name: str | None, pickled: bytes | None) -> Any:
     if name is not None and isinstance(_found("__main__", name), Task):
         return _found("__main__", name)
     if pickled is None:
-        raise RuntimeError(f"The task {name} of a program is not here: define it in a module, or see to its pickling.")
+        raise RuntimeError(
+            f"The task {name} of the main program cannot be found here: define it in a module, or pickle it by value."
+        )
     return pickle.loads(pickled)
 
 

@@ -48,7 +48,7 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class Callee(Protocol[R_co]):
-    """What has a function, and can be pickled where the function itself can not: a task."""
+    """What has a function, and can be pickled where the function itself cannot: a task."""
 
     @property
     def function(self) -> Callable[..., R_co]:
@@ -85,7 +85,7 @@ class Parcel(Struct, Generic[R], frozen=True):
         try:
             job: Job[R] = pickle.loads(self.content)
         except BaseException as error:
-            raise RuntimeError(f"The task or its arguments do not unpickle: {safe_repr(error)}") from None
+            raise RuntimeError(f"Cannot unpickle the task or its arguments: {safe_repr(error)}") from None
         return job
 
 
@@ -118,7 +118,7 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
     live = outbox_of(default_client(origin.url), lasting=False)
 
     def emit(report: TaskRunState) -> None:
-        # All go back with the outcome; that it runs is worth to be known before.
+        # All states travel back with the outcome; Running is also sent live.
         states.append(report)
         if report.state.type is StateType.RUNNING:
             live.put(report)
@@ -140,12 +140,12 @@ def _outcome(call: Callable[[], R | None], states: Sequence[TaskRunState]) -> Ou
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error with where it was raised, or what can be told of it if it can not be pickled."""
+    """The error with where it was raised, or what can be told of it if it cannot be pickled."""
     where = "".join(format_exception(error)).rstrip()
     try:
         error.add_note(f"In the process of the worker:\n{where}")
         pickle.loads(pickle.dumps(error))
     except Exception:
-        error = RuntimeError(f"A task raised what can not be pickled: {safe_repr(error)}")
+        error = RuntimeError(f"A task raised an error that cannot be pickled: {safe_repr(error)}")
         error.add_note(f"In the process of the worker:\n{where}")
     return error

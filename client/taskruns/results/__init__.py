@@ -1,4 +1,4 @@
-"""Results of tasks: where they are kept, how they are written, and how those of others are loaded."""
+"""Results of tasks: how they are stored, written, and loaded."""
 
 from taskruns.results.errors import (
     DigestMismatch,

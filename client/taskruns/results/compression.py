@@ -74,14 +74,14 @@ def compressed(source: Iterator[bytes], name: str) -> Iterator[bytes]:
 def unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
     """Yields what a file in the format `name` holds, up to 1 MiB at a time.
 
-    Raises EOFError if it ends too early, ValueError if something follows, and the format's own errors.
+    Raises EOFError if it is truncated, ValueError if something follows, and the format's own errors.
     """
     decompressor = FORMATS[name].decompressor()
     while not decompressor.eof:
         data = file.read(_PIECE) if decompressor.needs_input else b""
         piece = decompressor.decompress(data, _PIECE)
         if not (data or piece or decompressor.eof):
-            raise EOFError("it ends too early")
+            raise EOFError("it is truncated")
         yield piece
     if decompressor.unused_data or file.read(1):
-        raise ValueError("something follows its end")
+        raise ValueError("it has data after its end")

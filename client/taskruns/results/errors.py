@@ -1,43 +1,43 @@
-"""What writing and reading results raises: one class for each thing that can be wrong."""
+"""The errors of writing and reading results."""
 
 from taskruns.errors import ResultError
 
 
 class DigestMismatch(ResultError):
-    """What lies at the place is not what was written there: its size or its digest is another."""
+    """The stored result differs from what was written: its size or its digest does not match."""
 
 
 class InvalidReference(ResultError):
-    """The reference names no place that this storage could have a result at."""
+    """The reference does not name a place in this storage."""
 
 
 class InvalidTemplate(ResultError, ValueError):
-    """The template of a location can not be read, leads out of the storage, or names what is not known."""
+    """The template of a location is malformed, leads out of the storage, or has an unknown field."""
 
 
 class MissingExtra(ResultError):
-    """A library is missing that comes with an extra of this package."""
+    """A library is missing; an extra of this package installs it."""
 
 
 class ResultMissing(ResultError):
-    """Nothing lies at the place."""
+    """There is no result at the place."""
 
 
 class ResultNotWritten(ResultError):
-    """The serializer does not take the value, or the storage does not take what was written."""
+    """The serializer cannot write the value, or the storage cannot store it."""
 
 
 class ResultTooLarge(ResultError):
-    """The result has more bytes than the caller takes, as it lies there or once it is unpacked."""
+    """The result exceeds the caller's limit in bytes, as stored or after decompression."""
 
 
 class ResultUnreadable(ResultError):
-    """The storage does not hand out what lies at the place, or the serializer can make nothing of it."""
+    """The storage cannot read the result, or the serializer cannot load it."""
 
 
 class UnsupportedResult(ResultError):
-    """Results of this kind are not for this package to load."""
+    """This package cannot load results of this kind."""
 
 
 class UntrustedResult(ResultError):
-    """Loading this result could run code of whoever wrote it, and nobody said that its place is to be trusted."""
+    """Loading this result could run code of its author, and its place is not trusted."""

@@ -43,7 +43,7 @@ class File(Struct, frozen=True):
         try:
             return Path(self.path).is_file()
         except OSError as error:
-            raise ResultUnreadable(f"{self.path} can not be looked up: {error.strerror}.") from error
+            raise ResultUnreadable(f"{self.path} cannot be looked up: {error.strerror}.") from error
 
     @contextmanager
     def reading(self) -> Generator[tuple[int, IO[bytes]], None, None]:
@@ -56,12 +56,12 @@ class File(Struct, frozen=True):
             with os.fdopen(_opened(self.path), "rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
-                    raise ResultUnreadable(f"{self.path} is no regular file.")
+                    raise ResultUnreadable(f"{self.path} is not a regular file.")
                 yield status.st_size, file
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ResultMissing(f"There is no file {self.path}.") from error
         except OSError as error:
-            raise ResultUnreadable(f"{self.path} can not be read: {error.strerror}.") from error
+            raise ResultUnreadable(f"{self.path} cannot be read: {error.strerror}.") from error
 
 
 def file_at(folder: str | None, location: str) -> File:
@@ -73,22 +73,20 @@ def file_at(folder: str | None, location: str) -> File:
     if location.lower().startswith("file:"):
         path = path_of(location)
     elif "://" in location:
-        raise InvalidReference(f"{location!r} is no path of a local file.")
+        raise InvalidReference(f"{location!r} is not a path of a local file.")
     else:
         path = Path(folder or "", location)
     for given in (folder or "", location, str(path)):
         if _CONTROL.search(given):
-            raise InvalidReference(f"The path {given!r} has control characters.")
+            raise InvalidReference(f"The path {given!r} contains control characters.")
         if _ELSEWHERE.match(given) or (os.name != "nt" and _WINDOWS.match(given)):
-            raise InvalidReference(f"The path {given!r} is of another machine or another system.")
+            raise InvalidReference(f"The path {given!r} belongs to another machine or another system.")
     if not path.is_absolute():
-        raise InvalidReference(
-            f"The path {str(path)!r} is not absolute, and the reference has no folder to start from."
-        )
+        raise InvalidReference(f"The path {str(path)!r} is not absolute, and the reference has no base folder.")
     try:
         return File(os.path.realpath(path))
     except (OSError, ValueError) as error:
-        raise InvalidReference(f"{location!r} is no path: {type(error).__name__}.") from error
+        raise InvalidReference(f"{location!r} is not a path: {type(error).__name__}.") from error
 
 
 def write_file(path: Path, dump: Callable[[Sink], None]) -> Measured:
@@ -114,7 +112,7 @@ def write_file(path: Path, dump: Callable[[Sink], None]) -> Measured:
             raise
         return measured
     except OSError as error:
-        raise ResultNotWritten(f"{path} can not be written: {error.strerror}.") from error
+        raise ResultNotWritten(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def path_of(uri: str) -> Path:
@@ -122,7 +120,7 @@ def path_of(uri: str) -> Path:
     scheme, _, rest = uri.partition("://")
     host, _, encoded = rest.partition("/")
     if scheme.lower() != "file" or host not in ("", "localhost") or re.search(r"[?#]", encoded):
-        raise InvalidReference(f"{uri!r} is no URI of a local file: one is as file:///folder/name, without ? and #.")
+        raise InvalidReference(f"{uri!r} is not a URI of a local file: use file:///folder/name, without ? and #.")
     decoded = os.fsdecode(unquote_to_bytes(encoded))
     return Path(decoded if os.name == "nt" else f"/{decoded}")
 
@@ -140,18 +138,18 @@ def _opened(path: str) -> int:
             folder = below
         # To open a device may do something by itself.
         if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            raise ResultUnreadable(f"{path} is no regular file.")
+            raise ResultUnreadable(f"{path} is not a regular file.")
         return os.open(name, _FILE | _NO_LINK, dir_fd=folder)
     finally:
         os.close(folder)
 
 
 def _opened_and_compared(path: str) -> int:
-    """Opens a real path where folders can not be held open, as on Windows, and looks again whether it still is one."""
+    """Opens a real path where folders cannot be held open, as on Windows, and looks again whether it still is one."""
     descriptor = os.open(path, _FILE)
     if os.path.realpath(path) != path or not os.path.samestat(os.fstat(descriptor), Path(path).stat()):
         os.close(descriptor)
-        raise ResultUnreadable(f"{path} was changed while it was opened.")
+        raise ResultUnreadable(f"{path} changed while it was being opened.")
     return descriptor
 
 

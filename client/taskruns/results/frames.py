@@ -29,9 +29,9 @@ FILE_TYPES = {
 def write(file_type: str, frame: Any, file: Sink) -> None:
     """Writes a DataFrame; raises TypeError for anything else, ValueError if a csv file would lose its index."""
     if not isinstance(frame, _pandas(file_type).DataFrame):
-        raise TypeError("it is no DataFrame")
+        raise TypeError("it is not a DataFrame")
     if file_type == "csv" and (frame.index.names != [None] or list(frame.index) != list(range(len(frame)))):
-        raise ValueError("csv files keep no index: use reset_index() first, or parquet")
+        raise ValueError("csv files store no index: use reset_index() first, or parquet")
     getattr(frame, f"to_{file_type}")(file, **FILE_TYPES[file_type].writing)
 
 

@@ -17,7 +17,7 @@ class PrefectResult(Struct, frozen=True):
     """Sends results to the service, as JSON text in the reference itself: for small values that may be seen there."""
 
     def write(self, value: Any, /, **fields: Unpack[Fields]) -> models.ResultReference:
-        """Returns the reference that has a value; raises ResultNotWritten for one that JSON can not say."""
+        """Returns the reference that has a value; raises ResultNotWritten for one that JSON cannot say."""
         if value is None:
             return constant(None)
         return models.PrefectResult(
@@ -41,13 +41,13 @@ class ConstantResult(Struct, frozen=True):
     value: Any
 
     def __post_init__(self) -> None:
-        """Raises ResultNotWritten if JSON can not say the value."""
+        """Raises ResultNotWritten if JSON cannot say the value."""
         _json(self.value)
 
     def write(self, value: Any, /, **fields: Unpack[Fields]) -> models.ResultReference:
         """Returns the reference that has the value; raises ResultNotWritten for any other one but None."""
         if value is not None and _json(value) != _json(self.value):
-            raise ResultNotWritten(f"The result is always {self.value!r}, and this one is another.")
+            raise ResultNotWritten(f"The result is always {self.value!r}, but this one differs.")
         return constant(None if value is None else self.value)
 
     def read(self, reference: models.ResultReference, /, *, max_bytes: int = DEFAULT_MAX_BYTES) -> Any:
@@ -65,4 +65,4 @@ def _json(value: Any) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ResultNotWritten(f"JSON can not say a value of type {type(value).__name__}: {error}") from error
+        raise ResultNotWritten(f"JSON cannot represent a value of type {type(value).__name__}: {error}") from error

@@ -17,11 +17,11 @@ _ALGORITHMS = ("blake2b", "sha256", "sha384", "sha512")
 
 
 def load(reference: models.ResultReference, *, trust: bool = False, max_bytes: int = DEFAULT_MAX_BYTES) -> Any:
-    """Returns the value that a reference names, which came from others and is not trusted.
+    """Returns the value that a reference names. The reference is not trusted.
 
-    What was pickled is loaded only with `trust`, or from a place below one of TASKRUNS_TRUSTED_RESULTS; all else runs
-    no code. `max_bytes` bounds what is read, and what it unpacks to. Storages are asked with the credentials that the
-    environment has. Raises what `taskruns.results.errors` has.
+    Pickled results are loaded only with `trust`, or from a place below one of TASKRUNS_TRUSTED_RESULTS; all others run
+    no code. `max_bytes` limits what is read, and its decompressed size. Storages are accessed with the credentials in
+    the environment. Raises the errors of `taskruns.results.errors`.
     """
     match reference:
         case models.ConstantResult():
@@ -29,10 +29,10 @@ def load(reference: models.ResultReference, *, trust: bool = False, max_bytes: i
         case models.PrefectResult():
             return load_inline(reference, max_bytes)
         case models.SecretResult():
-            raise UnsupportedResult(f"The result is the secret {reference.location!r}, which is kept elsewhere.")
+            raise UnsupportedResult(f"The result is the secret {reference.location!r}, which is stored elsewhere.")
         case models.CustomResult():
             raise UnsupportedResult(
-                f"{reference.name} is no result type of this package: read it yourself, by `reference.given`."
+                f"{reference.name} is not a result type of this package: read it yourself, with `reference.given`."
             )
         case models.LocalResult():
             place: File | Object = file_at(reference.dir, written_location(reference))
@@ -50,7 +50,7 @@ def load(reference: models.ResultReference, *, trust: bool = False, max_bytes: i
 def written_location(reference: models.ResultReference) -> str:
     """Returns the location of a reference; raises ResultMissing if it has none."""
     if not reference.location:
-        raise ResultMissing("The result was not written anywhere: its reference has no location.")
+        raise ResultMissing("The result was not stored: its reference has no location.")
     return reference.location
 
 
@@ -64,9 +64,13 @@ def load_stored(reference: models.ResultReference, place: File | Object, max_byt
             measured = Measured(fetched, _algorithm(reference))
             move(pieces(file), measured, max_bytes, place.name)
         if reference.size not in (None, measured.size):
-            raise DigestMismatch(f"{place.name} has {measured.size} bytes, and had {reference.size} when written.")
+            raise DigestMismatch(
+                f"{place.name} has {measured.size} bytes, but had {reference.size} when it was written."
+            )
         if reference.digest and reference.digest.lower() != measured.digest:
-            raise DigestMismatch(f"{place.name} does not have the digest {reference.digest}, as it had when written.")
+            raise DigestMismatch(
+                f"{place.name} does not have the digest {reference.digest} that it had when it was written."
+            )
         fetched.seek(0)
         try:
             return serializer.load(fetched, max_bytes)
@@ -75,7 +79,7 @@ def load_stored(reference: models.ResultReference, place: File | Object, max_byt
         except Exception as error:
             escape_causes(error)
             told = f"{type(error).__name__}: {error}"
-            raise ResultUnreadable(f"{serializer!r} can make nothing of {place.name}: {told}") from error
+            raise ResultUnreadable(f"{serializer!r} cannot load {place.name}: {told}") from error
 
 
 def load_inline(reference: models.PrefectResult, max_bytes: int) -> Any:
@@ -86,11 +90,14 @@ def load_inline(reference: models.PrefectResult, max_bytes: int) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ResultUnreadable(f"The location of the PrefectResult is no JSON: {error}") from error
+        raise ResultUnreadable(f"The location of the PrefectResult is not JSON: {error}") from error
 
 
 def _algorithm(reference: models.ResultReference) -> str:
     algorithm, _, _ = (reference.digest or "sha256:").lower().partition(":")
     if algorithm not in _ALGORITHMS:
-        raise InvalidReference(f"The result has a digest by {algorithm!r}: known are {', '.join(_ALGORITHMS)}.")
+        raise InvalidReference(
+            f"The result has a digest of the unknown algorithm {algorithm!r}. The known ones are "
+            f"{', '.join(_ALGORITHMS)}."
+        )
     return algorithm

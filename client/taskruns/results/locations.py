@@ -19,7 +19,7 @@ class Fields(TypedDict, total=False):
     flow_run_id: UUID | str
     flow_run_name: str
     map_index: int
-    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1."""
     parameters: Mapping[str, Any]
     """The parameters of the flow run: `{parameters[name]}`."""
     task_name: str
@@ -45,9 +45,9 @@ def check(template: str) -> None:
     """Raises InvalidTemplate, with what is wrong, if a template could not be rendered or leads out of its storage."""
     tried = "".join(literal + ("x" if name else "") for literal, name, _, _ in _parts(template))
     if special := _REFUSED.search(tried):
-        raise InvalidTemplate(f"The location {template!r} may not have {special[0]!r} outside of a field.")
+        raise InvalidTemplate(f"The location {template!r} cannot contain {special[0]!r} outside of a field.")
     if _CLIMBING.keys() & set(tried.split("/")):
-        raise InvalidTemplate(f"The location {template!r} has to be relative, without `.`, `..` and empty names.")
+        raise InvalidTemplate(f"The location {template!r} must be relative, without `.`, `..`, and empty names.")
 
 
 def render(template: str | None, extension: str, fields: Fields) -> str:
@@ -56,7 +56,7 @@ def render(template: str | None, extension: str, fields: Fields) -> str:
     Raises InvalidTemplate if the template needs a value that `fields` do not have, or `fields` have an unknown name.
     """
     if unknown := sorted(fields.keys() - Fields.__annotations__.keys()):
-        raise InvalidTemplate(f"{unknown[0]!r} is no field of a location: known are {', '.join(_KNOWN)}.")
+        raise InvalidTemplate(f"{unknown[0]!r} is not a field of a location. The fields are {', '.join(_KNOWN)}.")
     if template is None:
         if not {"flow_run_id", "task_slug"} <= fields.keys():
             return f"{uuid4()}{extension}"
@@ -74,7 +74,7 @@ def _parts(template: str) -> Iterator[tuple[str, str, str | None, str]]:
     try:
         parsed = list(Formatter().parse(template))
     except ValueError as error:
-        raise InvalidTemplate(f"The location {template!r} is no template: {error}.") from None
+        raise InvalidTemplate(f"The location {template!r} is not a template: {error}.") from None
     for literal, field, spec, conversion in parsed:
         if field is None:
             yield literal, "", None, ""
@@ -87,7 +87,7 @@ def _parts(template: str) -> Iterator[tuple[str, str, str | None, str]]:
             or conversion
             or "{" in (spec or "")
         ):
-            raise InvalidTemplate(f"{{{field}}} is no field of a location: known are {', '.join(_KNOWN)}.")
+            raise InvalidTemplate(f"{{{field}}} is not a field of a location. The fields are {', '.join(_KNOWN)}.")
         yield literal, match["name"], match["key"], spec or ""
 
 
@@ -110,7 +110,7 @@ def _quoted(value: Any, spec: str) -> str:
     try:
         text = format(value, spec)
     except (TypeError, ValueError) as error:
-        raise InvalidTemplate(f"The format {spec!r} is not one for {type(value).__name__}: {error}.") from None
+        raise InvalidTemplate(f"The format {spec!r} does not apply to {type(value).__name__}: {error}.") from None
     folders = text.split("/") if isinstance(value, datetime.date) else [text]
     return "/".join(_SPECIAL.sub(_escaped, folder) for folder in folders)
 

@@ -121,10 +121,10 @@ class Object(Struct, frozen=True):
             raise
         except FileNotFoundError as missing:
             if error is ResultNotWritten:
-                raise error(f"{self.name} can not be written: there is no such bucket or container.") from missing
+                raise error(f"{self.name} cannot be written: there is no such bucket or container.") from missing
             raise ResultMissing(f"There is nothing at {self.name}.") from missing
         except Exception as cause:
-            raise error(f"{self.name} can not be {done}: {', from '.join(_kinds(cause))}.") from cause
+            raise error(f"{self.name} cannot be {done}: {', from '.join(_kinds(cause))}.") from cause
 
 
 def object_at(scheme: str, bucket: str | None, location: str, options: Mapping[str, Any] | None = None) -> Object:
@@ -141,9 +141,9 @@ def object_at(scheme: str, bucket: str | None, location: str, options: Mapping[s
             raise InvalidReference(f"{location!r} does not lie in {scheme}://{bucket or '…'}.")
         bucket = named
     if not bucket or not _BUCKET.fullmatch(bucket):
-        raise InvalidReference(f"{bucket!r} is no name of a {library.bucket}.")
+        raise InvalidReference(f"{bucket!r} is not a name of a {library.bucket}.")
     if not key or _REFUSED.search(key) or {".", ".."} & set(key.split("/")):
-        raise InvalidReference(f"{key!r} is no key that a {library.user} reads.")
+        raise InvalidReference(f"{key!r} is not a key that a {library.user} reads.")
     return Object(scheme, bucket, key, options or {})
 
 

@@ -19,7 +19,7 @@ _PROTOCOL = 5
 
 
 class PickleSerializer(Struct, frozen=True):
-    """Writes almost any value, with cloudpickle where it is installed. Loading runs code of whoever wrote it."""
+    """Writes almost any value, with cloudpickle if it is installed. Loading can run code of its author."""
 
     extension: ClassVar[str] = ".pickle"
     runs_code: ClassVar[bool] = True
@@ -60,7 +60,7 @@ class PickleSerializer(Struct, frozen=True):
 
 
 class JSONSerializer(Struct, frozen=True):
-    """Writes what JSON can say: None, booleans, numbers, strings, lists, and dicts with strings as keys."""
+    """Writes JSON: None, booleans, numbers, strings, lists, and dicts with strings as keys."""
 
     extension: ClassVar[str] = ".json"
     runs_code: ClassVar[bool] = False
@@ -70,7 +70,7 @@ class JSONSerializer(Struct, frozen=True):
         return models.JSONSerializer()
 
     def dump(self, value: Any, file: Sink) -> None:
-        """Writes a value; raises TypeError or ValueError for one that JSON can not say, such as NaN."""
+        """Writes a value; raises TypeError or ValueError for one that JSON cannot say, such as NaN."""
         file.write(json.dumps(value, allow_nan=False).encode())
 
     def load(self, file: IO[bytes], max_bytes: int) -> Any:
@@ -79,7 +79,7 @@ class JSONSerializer(Struct, frozen=True):
 
 
 class DateTimeSerializer(Struct, frozen=True):
-    """Writes a moment as RFC 3339 text. What comes back has its offset from UTC, and not the name of its zone."""
+    """Writes a time as RFC 3339 text. The loaded value has its offset from UTC, but not the name of its zone."""
 
     extension: ClassVar[str] = ".txt"
     runs_code: ClassVar[bool] = False
@@ -91,10 +91,10 @@ class DateTimeSerializer(Struct, frozen=True):
     def dump(self, value: Any, file: Sink) -> None:
         """Writes a `datetime`; raises TypeError for anything else, ValueError for one without a time zone."""
         if not isinstance(value, datetime.datetime):
-            raise TypeError("it is no datetime")
+            raise TypeError("it is not a datetime")
         if (offset := value.utcoffset()) is None:
-            raise ValueError("it has no time zone, so it could be any moment")
-        # Before there was standard time, zones had offsets with seconds, which RFC 3339 can not say.
+            raise ValueError("it has no time zone, so its time is ambiguous")
+        # Before there was standard time, zones had offsets with seconds, which RFC 3339 cannot say.
         exact = value.astimezone(datetime.UTC) if offset.total_seconds() % 60 else value
         file.write(exact.isoformat().encode())
 
@@ -105,14 +105,14 @@ class DateTimeSerializer(Struct, frozen=True):
 
 
 class PandasSerializer(Struct, frozen=True):
-    """Writes a pandas DataFrame as a file of a type: csv, feather, json, parquet or pickle."""
+    """Writes a pandas DataFrame as a file: csv, feather, json, parquet, or pickle."""
 
     file_type: str
 
     def __post_init__(self) -> None:
         """Raises UnsupportedResult for a type that is none of these."""
         if self.file_type not in frames.FILE_TYPES:
-            raise UnsupportedResult(f"{self!r} is not known: known are {', '.join(frames.FILE_TYPES)}.")
+            raise UnsupportedResult(f"{self!r} is unknown. The file types are {', '.join(frames.FILE_TYPES)}.")
 
     @property
     def extension(self) -> str:
@@ -121,7 +121,7 @@ class PandasSerializer(Struct, frozen=True):
 
     @property
     def runs_code(self) -> bool:
-        """Whether loading runs code of whoever wrote it."""
+        """Whether loading can run code of the author."""
         return frames.FILE_TYPES[self.file_type].runs_code
 
     def wire(self) -> models.Serializer:
@@ -140,7 +140,7 @@ class PandasSerializer(Struct, frozen=True):
 
 
 class CompressedSerializer(Struct, frozen=True):
-    """Compresses what another serializer writes: with bz2, gzip, lzma or zlib."""
+    """Compresses the output of another serializer with bz2, gzip, lzma, or zlib."""
 
     inner: "Serializer"
     format: str = "gzip"
@@ -149,10 +149,10 @@ class CompressedSerializer(Struct, frozen=True):
         """Raises UnsupportedResult for another format, and for what is compressed already."""
         # One level is all that anybody needs, and a reference could ask for thousands.
         if isinstance(self.inner, CompressedSerializer):
-            raise UnsupportedResult("CompressedSerializer does not compress what is compressed already.")
+            raise UnsupportedResult("CompressedSerializer does not compress a compressed serializer.")
         if self.format not in FORMATS:
             raise UnsupportedResult(
-                f"CompressedSerializer does not know {self.format!r}: known are {', '.join(FORMATS)}."
+                f"CompressedSerializer does not support {self.format!r}. The formats are {', '.join(FORMATS)}."
             )
 
     @property
@@ -162,7 +162,7 @@ class CompressedSerializer(Struct, frozen=True):
 
     @property
     def runs_code(self) -> bool:
-        """Whether loading runs code of whoever wrote it."""
+        """Whether loading can run code of the author."""
         return self.inner.runs_code
 
     def wire(self) -> models.Serializer:
@@ -182,7 +182,7 @@ class CompressedSerializer(Struct, frozen=True):
         if self.runs_code:
             check_compressed(file, self.format)
         with streams.spool() as plain:
-            streams.move(unpacked(file, self.format), plain, max_bytes, "What the result unpacks to")
+            streams.move(unpacked(file, self.format), plain, max_bytes, "The decompressed result")
             plain.seek(0)
             return self.inner.load(plain, max_bytes)
 
@@ -208,6 +208,6 @@ def serializer_of(wire: models.Serializer | None) -> Serializer:
             return CompressedSerializer(serializer_of(wire.serializer), wire.format or "")
         case models.CustomSerializer():
             raise UnsupportedResult(
-                f"The result was written with {wire.name}, which is no serializer of this package: "
-                "read it yourself, from the place that `reference.uri` names."
+                f"The result was written with {wire.name}, which is not a serializer of this package: read it "
+                f"yourself, from `reference.uri`."
             )

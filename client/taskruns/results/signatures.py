@@ -35,7 +35,7 @@ def check_pickle(file: IO[bytes]) -> None:
     """Raises ValueError unless a file begins as a pickle of protocol 2 to 5, which no UTF-8 text does."""
     file.seek(0)
     if not _PICKLE.match(file.read(2)):
-        raise ValueError("it does not begin as a pickle (protocol 2 to 5)")
+        raise ValueError("it does not start like a pickle (protocol 2 to 5)")
     file.seek(0)
 
 
@@ -46,10 +46,10 @@ def check_compressed(file: IO[bytes], compression: str) -> None:
     """
     file.seek(0)
     if not file.read(6).startswith(_COMPRESSED[compression]):
-        raise ValueError(f"it does not begin as {compression}")
+        raise ValueError(f"it does not start like {compression}")
     file.seek(0)
     if _is_text(file):
-        raise ValueError(f"it is text and not {compression}")
+        raise ValueError(f"it is text, not {compression}")
     file.seek(0)
 
 

@@ -108,7 +108,7 @@ class _Keeping(Struct, frozen=True, kw_only=True):
 
 
 class LocalResult(_Keeping, frozen=True):
-    """Keeps results as files on this machine (or a shared disk): in a folder, or else in `~/.taskruns/results`."""
+    """Stores results as files on this machine or a shared disk: in a folder, by default `~/.taskruns/results`."""
 
     dir: str | os.PathLike[str] | None = None
 
@@ -176,7 +176,7 @@ class _InBucket(_Keeping, frozen=True, kw_only=True):
 
 
 class S3Result(_InBucket, frozen=True):
-    """Keeps results as objects in a bucket of Amazon S3 or a storage like it; needs the extra `s3`."""
+    """Stores results as objects in a bucket of Amazon S3 or a compatible store; needs the extra `s3`."""
 
     bucket: str
 
@@ -185,7 +185,7 @@ class S3Result(_InBucket, frozen=True):
 
 
 class GCSResult(_InBucket, frozen=True):
-    """Keeps results as objects in a bucket of Google Cloud Storage; needs the extra `gcs`."""
+    """Stores results as objects in a bucket of Google Cloud Storage; needs the extra `gcs`."""
 
     bucket: str
 
@@ -194,7 +194,7 @@ class GCSResult(_InBucket, frozen=True):
 
 
 class AzureResult(_InBucket, frozen=True):
-    """Keeps results as blobs in a container of Azure Blob Storage; needs the extra `azure`."""
+    """Stores results as blobs in a container of Azure Blob Storage; needs the extra `azure`."""
 
     container: str
 
@@ -213,4 +213,4 @@ def _dump(serializer: Serializer, value: Any, sink: Sink) -> None:
         raise
     except Exception as error:
         kind = type(value).__name__
-        raise ResultNotWritten(f"{serializer!r} can not write a value of type {kind}: {error}") from error
+        raise ResultNotWritten(f"{serializer!r} cannot write a value of type {kind}: {error}") from error

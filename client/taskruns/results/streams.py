@@ -73,4 +73,4 @@ def move(source: Iterable[bytes], target: Sink, max_bytes: int, name: str) -> No
 
 def too_large(name: str, max_bytes: int) -> ResultTooLarge:
     """The error for a result with more bytes than the caller takes."""
-    return ResultTooLarge(f"{name} has more than {max_bytes} bytes, the most that is read: give a larger `max_bytes`.")
+    return ResultTooLarge(f"{name} has more than {max_bytes} bytes, the maximum to read: pass a larger `max_bytes`.")

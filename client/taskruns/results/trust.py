@@ -26,8 +26,8 @@ def check_name(place: File | Object) -> None:
     """
     if extension := _HARMLESS_NAME.search(place.name):
         raise UntrustedResult(
-            f"{place.name} is named as a {extension[0]} file, and its reference says that it was pickled. To unpickle "
-            "it runs code of whoever wrote it: if you know that it is a pickle, load it with `trust=True`."
+            f"{place.name} is named like a {extension[0]} file, but its reference says that it was pickled. Unpickling "
+            f"it runs code of its author: if you know that it is a pickle, load it with `trust=True`."
         )
 
 
@@ -36,8 +36,8 @@ def check_trust(place: File | Object) -> None:
     check_name(place)
     if not any(_lies_below(place, root) for root in settings.trusted_results()):
         raise UntrustedResult(
-            f"{place.name} was pickled, and to unpickle it runs code of whoever wrote it. If you trust them, load it "
-            f"with `trust=True`, or name a place above it in {_SETTING}."
+            f"{place.name} was pickled, and unpickling it runs code of its author. If you trust the author, load it "
+            f"with `trust=True`, or add a place above it to {_SETTING}."
         )
 
 
@@ -52,5 +52,5 @@ def _lies_below(place: File | Object, root: str) -> bool:
     except InvalidReference as error:
         raise InvalidSetting(f"{_SETTING} has {root!r}: {error}") from None
     if not path.is_absolute():
-        raise InvalidSetting(f"{_SETTING} has {root!r}: it has to be an absolute path, or s3://, gs:// or az://.")
+        raise InvalidSetting(f"{_SETTING} has {root!r}, which must be an absolute path, or s3://, gs://, or az://.")
     return isinstance(place, File) and place.lies_below(str(path))

@@ -38,7 +38,7 @@ async def let_in(request: ApiRequest, needed: Scope) -> None:
         raise Unauthenticated
     scope = await ring.scope_of(token.strip())
     if scope is None:
-        raise Unauthenticated("This API key is unknown or was revoked.")
+        raise Unauthenticated("This API key is unknown or revoked.")
     if needed is Scope.write and scope != Scope.write:
         raise Forbidden
 
@@ -47,4 +47,4 @@ def _refuse_query(request: ApiRequest) -> None:
     """What has no parameters takes no query string, rather than ignoring it."""
     if query := request.scope["query_string"]:
         name = query.split(b"=")[0].decode("latin-1")[:100]
-        raise InvalidRequest(f"This operation takes no parameters, but was sent `{name}`.")
+        raise InvalidRequest(f"This operation takes no parameters, but the request has `{name}`.")

@@ -10,7 +10,7 @@ from taskruns_service.storage.deadlines import Deadline, Deadlines
 
 UNCOUNTED_BYTES = 16 * 1024
 """What each body has without asking, so that large bodies do not keep single reports out. Connections bound the sum."""
-STOPPING = "The service is stopping, and the body had not arrived. Repeat the request."
+STOPPING = "The service is stopping, and the body did not arrive in time. Repeat the request."
 DISCARDED_BYTES = 16 * 1024 * 1024
 """How much of a body is read and thrown away, since a client reads the answer only after it has sent the body."""
 
@@ -83,6 +83,8 @@ class BodyReceiver:
     def _count(self, size: int) -> None:
         counted = max(0, self._counted + size) - max(0, self._counted)
         if counted > self._limits.memory_left:
-            raise Overloaded("The bodies of other requests take all the memory that there is for them.", retry_after=1)
+            raise Overloaded(
+                "The bodies of other requests use all the memory that is reserved for bodies.", retry_after=1
+            )
         self._limits.memory_left -= counted
         self._counted += size

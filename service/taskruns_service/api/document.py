@@ -23,43 +23,49 @@ from taskruns_service.queries.parameters import WITHOUT_NUL
 Schema = dict[str, Any]
 
 UNIONS: dict[str, tuple[Any, str]] = {
-    "ResultReference": (ResultReference, "Where a result is kept and how it was written, by its type."),
-    "Serializer": (Serializer, "How a result was written, by its type."),
+    "ResultReference": (
+        ResultReference,
+        "Where a result is stored and how it was serialized; `type` says which kind it is.",
+    ),
+    "Serializer": (Serializer, "How a result was serialized; `type` says which serializer wrote it."),
 }
 OTHER_ENUMERATIONS = (StateGroup, schemas.FlowRunField, schemas.TaskRunField)
 """Those whose constants have their name in front: in Go all share one namespace, where `running` is `Running` again."""
 TAGS = {
-    "flow runs": "Runs of flows: their states and their task runs.",
-    "task runs": "What each task of a flow did in one flow run: states, results, counts.",
+    "flow runs": "Runs of flows, with their states and their task runs.",
+    "task runs": "The runs of a flow's tasks in one flow run, with their states, results, and counts.",
     "service": "The service itself.",
 }
 DESCRIPTION = """\
-Records the task runs of workflow runs and answers questions about them: what ran, in what state it is, how long it
-took, where its result is, how many succeeded.
+Records the task runs of workflow runs and answers questions about them: what ran, its state, how long it took,
+where its result is, and how many succeeded.
 
-Times are RFC 3339; they are read with any offset and answered in UTC. Durations are in seconds. Errors are problems
-(RFC 9457) whose `code` says what went wrong. New members, states, result types and codes may be added: read what you do
-not know as something else. All names are at most 255 characters long, a state at most 1 MB, a body 1 MiB (bulk: 8 MiB
-and 1,000 items); JSON nests 100 levels deep at most."""
+Times are RFC 3339: requests can use any offset, responses use UTC. Durations are in seconds. Errors are problem details
+(RFC 9457), and `code` identifies the error. Later versions can add members, states, result types, and codes: handle
+unknown ones as "other". Names have at most 255 characters, a state at most 1 MB, a body at most 1 MiB (bulk: 8 MiB and
+1,000 items), and JSON at most 100 levels of nesting."""
 PATH_PARAMETERS = {
     "flow_run_id": schemas.FlowRunId,
     "task_run_id": schemas.TaskRunId,
 }
 HEADERS: dict[str, Schema] = {
-    "ETag": {"description": "The version of the answer.", "schema": {"type": "string"}, "example": '"3"'},
+    "ETag": {"description": "The version of the response body.", "schema": {"type": "string"}, "example": '"3"'},
     "Location": {"description": "The path of the flow run.", "schema": {"type": "string", "format": "uri-reference"}},
-    "Retry-After": {"description": "Seconds after which to try again.", "schema": {"type": "integer", "minimum": 0}},
+    "Retry-After": {
+        "description": "The number of seconds to wait before a retry.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
-    "X-Request-Id": {"description": "The id of the request, as in the log.", "schema": {"type": "string"}},
+    "X-Request-Id": {"description": "The id of the request, which the log also shows.", "schema": {"type": "string"}},
 }
 CONDITIONS: dict[str, Schema] = {
     "If-Match": {
-        "description": "Do it only if the run still has this ETag (of a flow run: this sequence).",
+        "description": "Apply the change only if the run still has this ETag (for a flow run, this sequence).",
         "pattern": r'^(\*|(W/)?"\d{1,18}(\.\d{1,18})?")$',
         "example": "*",
     },
     "If-None-Match": {
-        "description": "ETags that you have; if nothing has changed since, the answer is 304.",
+        "description": "The ETags that you have; if one of them is current, the status is 304.",
         "pattern": r'^(\*|(W/)?"[!#-~]{0,100}"( *, *(W/)?"[!#-~]{0,100}"){0,99})$',
         "example": '"3"',
     },
@@ -112,8 +118,8 @@ def make_document(handlers: Sequence[HTTPRouteHandler], *, needs_keys: bool = Fa
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "trk_<id>_<secret>",
-                    "description": "An API key of scope `read` or `write`. On loopback none is needed, unless the "
-                    "service is set to ask for keys there too.",
+                    "description": "An API key with the scope `read` or `write`. Loopback addresses need no key, "
+                    "unless the service is configured to require keys there too.",
                 }
             },
         },
@@ -134,13 +140,14 @@ def _declared(handler: HTTPRouteHandler, operation: Operation) -> Declared:
 
 def _operation(declared: Declared, keys: list[Schema], targets: Sequence[tuple[str, Operation]]) -> Schema:
     method, path, operation, description = declared
-    scope = "" if operation.scope is Scope.public else f"\n\nWith API keys, needs one of scope `{operation.scope}`."
+    is_public = operation.scope is Scope.public
+    access = "" if is_public else f"\n\nIf the service requires API keys, use one with the scope `{operation.scope}`."
     document: Schema = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "description": description + scope,
+        "description": description + access,
         "tags": [operation.tag],
-        "security": [] if operation.scope is Scope.public else keys,
+        "security": [] if is_public else keys,
         "responses": _answers(operation, targets) | _problems(operation),
     }
     parameters = [
@@ -253,7 +260,7 @@ def _request_schema(schema: Any) -> Any:
     }
     if "default" in request_schema and "description" in request_schema:
         value = msgspec.json.encode(request_schema.pop("default")).decode()
-        request_schema["description"] += f" Not sent: `{value}`."
+        request_schema["description"] += f" Default: `{value}`."
     if "string" in _types(request_schema) and not request_schema.keys() & {"enum", "const", "format"}:
         request_schema.setdefault("pattern", WITHOUT_NUL)
     return request_schema

@@ -55,15 +55,15 @@ _TASK_RUN_PARAMETERS = list_parameters(
     body_example={"flow_name": "example-mapped", "id": schemas.FLOW_RUN_EXAMPLE, "parameters": {"x": 1}},
     answers={
         201: Answer("The flow run was created.", schemas.FlowRun, headers=("ETag", "Location")),
-        200: Answer("It was there already.", schemas.FlowRun, headers=("ETag", "Location")),
+        200: Answer("The flow run already existed.", schemas.FlowRun, headers=("ETag", "Location")),
     },
     errors=(FlowRunConflict, *WRITE_ERRORS),
 )
 async def create_flow_run(request: ApiRequest) -> JsonResponse:
-    """Create a flow run of a flow, which is made if its name is new.
+    """Create a flow run. The flow is created if its name is new.
 
-    If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead, provided that
-    it does not differ in what was sent.
+    If a flow run with this `id`, or with this `idempotency_key` for this flow, exists, the response is that flow run,
+    provided that it has the values that were sent.
     """
     body = await requests.body(request, schemas.FlowRunCreate)
     identifier = new_id() if body.id is msgspec.UNSET else body.id
@@ -86,7 +86,7 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_flow_runs(request: ApiRequest) -> JsonResponse:
-    """List flow runs, newest first. Filters combine with AND, the values of a repeated one with OR."""
+    """List flow runs, newest first. Filters are combined with AND, the values of a repeated filter with OR."""
     return await _list_flow_runs(request)
 
 
@@ -94,7 +94,7 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
     "GET",
     "/flow-runs/fields",
     id="list_flow_run_fields",
-    summary="List some members of flow runs",
+    summary="List selected members of flow runs",
     tag=TAG,
     scope=Scope.read,
     parameters=(_FLOW_RUN_FIELDS, *_FLOW_RUN_PARAMETERS),
@@ -104,7 +104,7 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
 async def list_flow_run_fields(request: ApiRequest) -> JsonResponse:
     """List flow runs with only the members that `fields` names, which makes long lists cheaper.
 
-    Everything else is as in the list of whole flow runs.
+    In all other respects this is the list of complete flow runs.
     """
     return await _list_flow_runs(request)
 
@@ -133,7 +133,7 @@ async def _list_flow_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     conditional=("If-None-Match",),
-    answers={200: Answer("The flow run.", schemas.FlowRun, headers=("ETag",)), 304: Answer("It has not changed.")},
+    answers={200: Answer("The flow run.", schemas.FlowRun, headers=("ETag",)), 304: Answer("Nothing has changed.")},
     errors=(FlowRunNotFound, *READ_ERRORS),
 )
 async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
@@ -149,11 +149,11 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
     tag=TAG,
     scope=Scope.write,
     conditional=("If-Match",),
-    answers={204: Answer("It is deleted.")},
+    answers={204: Answer("The flow run was deleted.")},
     errors=(FlowRunNotFound, VersionConflict, *WRITE_ERRORS),
 )
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """Delete a flow run with its task runs and their histories. The results that they refer to are not touched."""
+    """Delete a flow run with its task runs and their histories. The results that they refer to are not deleted."""
     sequence = requests.matched_flow_run(request)
     size = (await request.database.read_back(tally.read_sizes, [flow_run_id])).get(flow_run_id)
     item = DeleteFlowRun(flow_run_id, sequence, 1 if size is None else size.all)
@@ -173,14 +173,15 @@ async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> J
     conditional=("If-Match",),
     answers={
         201: Answer(
-            "The state is in the history; `outcome` says whether it is the current one.", schemas.FlowRunStateReceipt
+            "The state was added to the history; `outcome` says whether it is the current state.",
+            schemas.FlowRunStateReceipt,
         ),
-        200: Answer("It was recorded before.", schemas.FlowRunStateReceipt),
+        200: Answer("The state was already recorded.", schemas.FlowRunStateReceipt),
     },
     errors=(FlowRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
 )
 async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """Report a state that a flow run has come to."""
+    """Report a state that a flow run has entered."""
     body = await requests.body(request, schemas.StateCreate)
     report = body.report(matched_sequence=requests.matched_flow_run(request))
     outcome = await request.writer.submit_one(SetFlowRunState(flow_run_id, report), flow_run_id)
@@ -202,7 +203,7 @@ async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
 )
 async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """List the history of a flow run, oldest first, with the states that came too late to count."""
+    """List the states of a flow run, oldest first, including those that arrived too late to take effect."""
     page = requests.history_page(requests.query(request), tables.flow_run_state, flow_run_id)
     return responses.as_json(await request.database.read(runs.list_flow_run_states, flow_run_id, page))
 
@@ -223,10 +224,10 @@ async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID])
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
 )
 async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """List the task runs of a flow run in the order in which they were made.
+    """List the task runs of a flow run in the order of their creation.
 
-    To look one up, give its `task_slug`, and its `map_index` (-1 unless it is the child of a mapped task run). To read
-    only what has changed, sort by `sequence` and give the last one that you saw as `after_sequence`.
+    To look up one task run, pass its `task_slug` and its `map_index` (-1 unless it is a child of a mapped task run). To
+    read only changes, sort by `sequence` and pass the last sequence that you saw as `after_sequence`.
     """
     return await _list_task_runs(request, flow_run_id)
 
@@ -235,7 +236,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
     "GET",
     "/flow-runs/{flow_run_id:uuid}/task-runs/fields",
     id="list_flow_run_task_run_fields",
-    summary="List some members of a flow run's task runs",
+    summary="List selected members of a flow run's task runs",
     tag=TAG,
     scope=Scope.read,
     parameters=(_TASK_RUN_FIELDS, *_TASK_RUN_PARAMETERS),
@@ -249,7 +250,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
 async def list_flow_run_task_run_fields(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """List the task runs of a flow run with only the members that `fields` names, which makes long lists cheaper.
 
-    Everything else is as in the list of whole task runs.
+    In all other respects this is the list of complete task runs.
     """
     return await _list_task_runs(request, flow_run_id)
 
@@ -289,15 +290,15 @@ async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonRespons
     },
     body_bytes=BULK_BODY_BYTES,
     answers={
-        200: Answer("All were taken.", schemas.TaskRunReceipts),
-        207: Answer("Some were refused; the others were taken.", schemas.TaskRunReceipts),
+        200: Answer("All items were accepted.", schemas.TaskRunReceipts),
+        207: Answer("Some items were refused; the others were accepted.", schemas.TaskRunReceipts),
     },
     errors=(FlowRunNotFound, *WRITE_ERRORS),
 )
 async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its states.
+    """Report 1 to 1,000 task runs by task slug and map index. Each is created if it is new, and then enters its states.
 
-    Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
+    Each item has its own outcome. Repeating a report with the same state ids changes nothing.
     """
     items = await requests.converted_body(
         request,

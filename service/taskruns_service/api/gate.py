@@ -78,7 +78,7 @@ class Gate:
         is_safe = method in SAFE_METHODS
         for name, value in headers:
             if name == b"content-encoding" and not _is_plain(value):
-                return UnsupportedMediaType("The body must not be encoded: send it without `Content-Encoding`.")
+                return UnsupportedMediaType("The body must not be compressed. Send it without `Content-Encoding`.")
             if not is_safe and self._is_foreign(name, value, host):
                 return OriginNotAllowed()
             # A page may send other types to any address without asking.
@@ -94,12 +94,12 @@ class Gate:
 
     def _read_host(self, value: bytes) -> Authority | ServiceError:
         if (host := read_authority(value.decode("latin-1"))) is None:
-            return InvalidRequest("A request needs one Host header with a host name, and with a port if there is one.")
+            return InvalidRequest("A request needs exactly one Host header, with a host name and an optional port.")
         if self._hosts.takes_host(host):
             return host
         return HostNotAllowed(
-            f"This service does not answer to the host {host.host[:100]}. If that is a name of it, "
-            "add it to TASKRUNS_ALLOWED_HOSTS."
+            f"The service does not accept requests for the host {host.host[:100]}. If that is a name of the service, "
+            f"add it to TASKRUNS_ALLOWED_HOSTS."
         )
 
 

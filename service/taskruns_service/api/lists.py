@@ -20,11 +20,12 @@ def list_parameters(
 ) -> tuple[Parameter, ...]:
     """What a list may be asked for, apart from its fields."""
     names = ", ".join(name for name, key in keys.items() if key.everywhere or not everywhere)
+    further = "; further keys can be any member that has an order" if everywhere else ""
     sort = Parameter(
         name="sort",
         value=text(SORT_LENGTH),
-        description=f"Keys with commas between them, with `-` in front for descending. The first is one of {names}"
-        f"{', a further one any member that has an order' if everywhere else ''}. Those without a value come last.",
+        description="Comma-separated keys, each with a leading `-` for descending order. The first key must be one of "
+        f"{names}{further}. Items without a value come last.",
         default=default_sort,
         example=default_sort,
     )
@@ -36,7 +37,7 @@ def fields_parameter(members: type[StrEnum]) -> Parameter:
     return Parameter(
         name="fields",
         value=choice(members),
-        description="The members that each item has, with commas between them.",
+        description="The members that each item has, separated by commas.",
         many=True,
         comma_separated=True,
         required=True,

@@ -96,15 +96,15 @@ def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, RecursionError):
-        return InvalidRequest("The request nests too deep.")
+        return InvalidRequest("The request is nested too deeply.")
     kind = _BY_STATUS.get(error.status_code) if isinstance(error, HTTPException) else None
     if kind is NotFound and (match := _RUN_PATH.fullmatch(request.scope["path"])):
-        fault = Fault(parameter=f"{match[1]}_run_id", detail="It should be a UUID, as the service gives it.")
+        fault = Fault(parameter=f"{match[1]}_run_id", detail="It must be a UUID, as returned by the service.")
         return InvalidRequest(faults=(fault,))
     if kind is BodyTooLarge:
         handler = request.scope["route_handler"]
         limit = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
-        return BodyTooLarge(f"The body is larger than the {limit} bytes that this operation takes.", limit=limit)
+        return BodyTooLarge(f"The body exceeds the {limit} bytes that this operation accepts.", limit=limit)
     if kind is InvalidRequest:
         return InvalidRequest("The request cannot be read.")
     return ServiceError() if kind is None else kind()

@@ -40,13 +40,13 @@ _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
 LIMIT = Parameter(
     name="limit",
     value=integer(1, paging.MOST),
-    description="How many items a page has at most.",
+    description="The maximum number of items on a page.",
     default=paging.DEFAULT_LIMIT,
 )
 CURSOR = Parameter(
     name="cursor",
     value=text(CURSOR_LENGTH),
-    description="Where the page begins: `next` of the page before, with the same filters.",
+    description="Where the page starts: `next` of the previous page, with the same filters.",
 )
 
 
@@ -101,7 +101,7 @@ class ApiRequest(Request[Any, Any, Any]):
         if (position := self.header(POSITION.lower().encode())) is None:
             return None
         if not (_NUMBER.fullmatch(position) and int(position) <= END_OF_LOG):
-            fault = Fault(header=POSITION, detail="It should be the number that an earlier answer had.")
+            fault = Fault(header=POSITION, detail="It must be the number from an earlier response.")
             raise InvalidRequest(faults=(fault,))
         return int(position)
 
@@ -137,10 +137,10 @@ async def converted_body(request: ApiRequest, type_: type[T], convert: Callable[
 
 def _decode(raw: bytes, type_: type[T]) -> T:
     if not raw:
-        raise InvalidRequest("The body is missing; it should be a JSON object.")
+        raise InvalidRequest("The body is missing. It must be a JSON object.")
     # Without escaped backslashes, since behind one it is text; a regular expression would take a second for 8 MiB.
     if _NUL in raw and _NUL in raw.replace(rb"\\", b""):
-        raise _invalid("", "Text may not have the character U+0000, which databases do not take.")
+        raise _invalid("", "Text cannot contain the character U+0000, which databases do not store.")
     try:
         return msgspec.json.decode(raw, type=type_)
     except msgspec.ValidationError as error:
@@ -156,14 +156,14 @@ def _decode(raw: bytes, type_: type[T]) -> T:
     except UnicodeDecodeError:
         raise _invalid("", "The body is not JSON: it is not UTF-8.") from None
     except RecursionError:
-        raise _invalid("", "The body nests too deep.") from None
+        raise _invalid("", "The body is nested too deeply.") from None
 
 
 def _state_types(detail: str) -> str:
     """What the type of a state may be, the nearest first: the only enumeration in bodies. Empty for other faults."""
     if (match := _INVALID_ENUM.fullmatch(detail)) is None:
         return ""
-    return f" {nearest(match[1], StateType)}It should be one of {', '.join(StateType)}."
+    return f" {nearest(match[1], StateType)}It must be one of {', '.join(StateType)}."
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:
@@ -234,7 +234,7 @@ def etags(request: ApiRequest, header: str) -> list[str] | None:
     if value.strip() == "*":
         return ["*"]
     if not _TAGS.fullmatch(value.strip()):
-        detail = 'It should be an ETag as it was answered, such as "3", or *.'
+        detail = 'It must be an ETag from an earlier response, such as "3", or *.'
         raise InvalidRequest(faults=(Fault(header=header, detail=detail),))
     return _TAG.findall(value)
 
@@ -284,6 +284,6 @@ def _matched_numbers(request: ApiRequest) -> list[int]:
     if tags is None or tags == ["*"]:
         return []
     if len(tags) > 1 or not re.fullmatch(r"\d{1,18}(\.\d{1,18})?", tags[0], re.ASCII):
-        detail = 'It should be one ETag as it was answered, such as "3".'
+        detail = 'It must be one ETag from an earlier response, such as "3".'
         raise InvalidRequest(faults=(Fault(header="If-Match", detail=detail),))
     return [int(number) for number in tags[0].split(".")]

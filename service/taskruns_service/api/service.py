@@ -24,13 +24,16 @@ TAG = "service"
     "GET",
     "/health",
     id="get_health",
-    summary="Tell whether the process is alive",
+    summary="Check whether the process is alive",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("It is alive.", schemas.Health)},
+    answers={200: Answer("The process is alive.", schemas.Health)},
 )
 async def get_health() -> JsonResponse:
-    """Tell whether the process answers. It does not ask the database, so that nobody restarts it for that."""
+    """Check whether the process responds.
+
+    This does not query the database, so that a database failure does not restart the process.
+    """
     return responses.as_json(schemas.Health(status="ok", version=__version__))
 
 
@@ -38,16 +41,16 @@ async def get_health() -> JsonResponse:
     "GET",
     "/ready",
     id="get_readiness",
-    summary="Tell whether the service is ready for work",
+    summary="Check whether the service is ready",
     tag=TAG,
     scope=Scope.public,
-    answers={200: Answer("It is ready.", schemas.Readiness)},
+    answers={200: Answer("The service is ready.", schemas.Readiness)},
     errors=(NotReady,),
 )
 async def get_readiness(request: ApiRequest) -> JsonResponse:
-    """Tell whether the database answers, takes changes, has no known damage and has a schema that this version can use.
+    """Check whether the database responds, accepts changes, has no known damage, and has a supported schema.
 
-    If not, `detail` says why.
+    If not, `detail` gives the reason.
     """
     watch: Watch = request.app.state.watch
     if watch.refusal is not None:
@@ -67,7 +70,7 @@ async def get_readiness(request: ApiRequest) -> JsonResponse:
     conditional=("If-None-Match",),
     answers={
         200: Answer("The OpenAPI document.", dict[str, Any], headers=("ETag",)),
-        304: Answer("It has not changed."),
+        304: Answer("Nothing has changed."),
     },
 )
 async def get_openapi(request: ApiRequest) -> JsonResponse:
@@ -84,14 +87,14 @@ def _openapi_of(document: bytes) -> Document:
     "GET",
     "/docs",
     id="get_documentation",
-    summary="Read about the API",
+    summary="Read the API documentation",
     tag=TAG,
     scope=Scope.public,
     conditional=("If-None-Match",),
-    answers={200: Answer("The documentation.", str, headers=("ETag",)), 304: Answer("It has not changed.")},
+    answers={200: Answer("The documentation page.", str, headers=("ETag",)), 304: Answer("Nothing has changed.")},
 )
 async def get_documentation(request: ApiRequest) -> JsonResponse:
-    """Read the documentation of the API, as a page for people."""
+    """Get the documentation of the API as an HTML page."""
     return documentation_of(request.app.state.document).answer(request)
 
 

@@ -40,8 +40,8 @@ _AGGREGATE_PARAMETERS = (
     Parameter(
         name="group_by",
         value=one_of(*aggregates.GROUP_BY),
-        description="Count for each of these separately; up to 3. `hour` and `day` are those of the start (UTC), "
-        "`map_parent` the mapped task run that children belong to.",
+        description="Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `map_parent` is "
+        "the mapped task run that the children belong to.",
         many=True,
         most=aggregates.GROUP_BY_MOST,
         example="state",
@@ -49,20 +49,21 @@ _AGGREGATE_PARAMETERS = (
     Parameter(
         name="measure",
         value=one_of("count", *aggregates.MEASURES),
-        description="What to measure besides the count.",
+        description="The measures to return in addition to the count.",
         many=True,
         example="p95_duration",
     ),
     Parameter(
         name="limit",
         value=integer(1, aggregates.GROUPS_MOST),
-        description="How many groups to answer at most.",
+        description="The maximum number of groups to return.",
         default=aggregates.GROUPS_LIMIT,
     ),
     Parameter(
         name="count_limit",
         value=integer(1, 2**31 - 1),
-        description="Stop counting here: `relation` is `gte` then. Counts that are kept are exact all the same.",
+        description="Stop counting at this number; `relation` is then `gte`. Counts that the service maintains are "
+        "exact nevertheless.",
     ),
 )
 
@@ -81,8 +82,8 @@ _AGGREGATE_PARAMETERS = (
 async def list_task_runs(request: ApiRequest) -> JsonResponse:
     """List the task runs of all flow runs, newest first.
 
-    Filters combine with AND, the values of a repeated one with OR. A mapped parent is filtered and sorted by the times
-    that it is shown with: the earliest start of its children, and the latest end once all have ended.
+    Filters are combined with AND, the values of a repeated filter with OR. A mapped parent is filtered and sorted by
+    the times that it shows: the earliest start of its children, and their latest end once all of them have ended.
     """
     return await _list_task_runs(request)
 
@@ -91,7 +92,7 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
     "GET",
     "/task-runs/fields",
     id="list_task_run_fields",
-    summary="List some members of task runs",
+    summary="List selected members of task runs",
     tag=TAG,
     scope=Scope.read,
     parameters=(_FIELDS, *_LIST_PARAMETERS),
@@ -101,7 +102,7 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
 async def list_task_run_fields(request: ApiRequest) -> JsonResponse:
     """List task runs with only the members that `fields` names, which makes long lists cheaper.
 
-    Everything else is as in the list of whole task runs.
+    In all other respects this is the list of complete task runs.
     """
     return await _list_task_runs(request)
 
@@ -134,9 +135,9 @@ async def _list_task_runs(request: ApiRequest) -> JsonResponse:
     errors=READ_ERRORS,
 )
 async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
-    """Count and measure the task runs that the filters leave, in all and by group; always exact.
+    """Count and measure the task runs that match the filters, in total and by group. The results are always exact.
 
-    Counts by state, task slug and flow are kept as they change, so they cost the same however many task runs there are.
+    The service maintains the counts by state, task slug, and flow, so they cost the same for any number of task runs.
     """
     parameters = requests.query(request)
     question = AggregateQuestion(
@@ -158,11 +159,11 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
     tag=TAG,
     scope=Scope.read,
     conditional=("If-None-Match",),
-    answers={200: Answer("The task run.", schemas.TaskRun, headers=("ETag",)), 304: Answer("It has not changed.")},
+    answers={200: Answer("The task run.", schemas.TaskRun, headers=("ETag",)), 304: Answer("Nothing has changed.")},
     errors=(TaskRunNotFound, *READ_ERRORS),
 )
 async def get_task_run(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
-    """Get one task run. A mapped parent is shown with the earliest start and the latest end of its children."""
+    """Get one task run. A mapped parent shows the earliest start and the latest end of its children."""
     return responses.versioned(request, await request.database.look_up(runs.get_task_run, task_run_id))
 
 
@@ -170,20 +171,20 @@ async def get_task_run(request: ApiRequest, task_run_id: FromPath[UUID]) -> Json
     "PATCH",
     "/task-runs/{task_run_id:uuid}",
     id="update_task_run",
-    summary="Change a task run",
+    summary="Update a task run",
     tag=TAG,
     scope=Scope.write,
     body=schemas.TaskRunUpdate,
     body_example={"name": "inc of 3", "tags": ["etl"]},
     conditional=("If-Match",),
-    answers={200: Answer("The task run as it is now.", schemas.TaskRun, headers=("ETag",))},
+    answers={200: Answer("The updated task run.", schemas.TaskRun, headers=("ETag",))},
     errors=(TaskRunNotFound, VersionConflict, *WRITE_ERRORS),
 )
 async def update_task_run(
     request: ApiRequest,
     task_run_id: FromPath[UUID],
 ) -> JsonResponse:
-    """Change the name or the tags of a task run; what is not sent stays."""
+    """Change the name or the tags of a task run. Members that are not sent keep their values."""
     body = await requests.body(request, schemas.TaskRunUpdate)
     matched = requests.matched_task_run(request)
     version = schemas.expected_version(matched.version, body.expected_version)
@@ -204,16 +205,16 @@ async def update_task_run(
     conditional=("If-Match",),
     answers={
         201: Answer(
-            "The state is in the history; `outcome` says whether it is the current one.",
+            "The state was added to the history; `outcome` says whether it is the current state.",
             schemas.TaskRunStateReceipt,
             headers=("ETag",),
         ),
-        200: Answer("It was recorded before.", schemas.TaskRunStateReceipt, headers=("ETag",)),
+        200: Answer("The state was already recorded.", schemas.TaskRunStateReceipt, headers=("ETag",)),
     },
     errors=(TaskRunNotFound, TerminalState, StateIdConflict, VersionConflict, *WRITE_ERRORS),
 )
 async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
-    """Report a state that a task run has come to."""
+    """Report a state that a task run has entered."""
     body = await requests.body(request, schemas.StateCreate)
     matched = requests.matched_task_run(request)
     report = body.report(matched_version=matched.version, matched_sequence=matched.sequence)
@@ -237,7 +238,7 @@ async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -
     errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
 )
 async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
-    """List the history of a task run, oldest first, with the states that came too late to count."""
+    """List the states of a task run, oldest first, including those that arrived too late to take effect."""
     page = requests.history_page(requests.query(request), tables.task_run_state, task_run_id)
     return responses.as_json(await request.database.read(runs.list_task_run_states, task_run_id, page))
 
@@ -255,13 +256,13 @@ async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID])
     },
     body_bytes=BULK_BODY_BYTES,
     answers={
-        200: Answer("All were taken.", schemas.TaskRunReceipts),
-        207: Answer("Some were refused; the others were taken.", schemas.TaskRunReceipts),
+        200: Answer("All items were accepted.", schemas.TaskRunReceipts),
+        207: Answer("Some items were refused; the others were accepted.", schemas.TaskRunReceipts),
     },
     errors=WRITE_ERRORS,
 )
 async def set_task_run_states(request: ApiRequest) -> JsonResponse:
-    """Report 1 to 1,000 states of any task runs; those of one task run are taken in their order."""
+    """Report 1 to 1,000 states of any task runs. The states of one task run are applied in the order given."""
     items = await requests.converted_body(
         request,
         schemas.TaskRunStateReports,
@@ -276,18 +277,20 @@ async def set_task_run_states(request: ApiRequest) -> JsonResponse:
     "GET",
     "/task-runs/{task_run_id:uuid}/result",
     id="get_task_run_result",
-    summary="Look up where a result is",
+    summary="Get the location of a result",
     tag=TAG,
     scope=Scope.read,
     parameters=(requests.LIMIT, requests.CURSOR),
-    answers={200: Answer("Where the result is, or those of the children.", schemas.TaskRunResult)},
+    answers={200: Answer("The location of the result, or of the results of the children.", schemas.TaskRunResult)},
     errors=(InvalidCursor, TaskRunNotFound, NoResultType, ResultNotPersisted, ResultNotReady, *READ_ERRORS),
 )
 async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
-    """Look up where the result of a finished task run is and how it was written; the service never has the result.
+    """Get the location of a finished task run's result, and how it was serialized.
 
-    For the parent of a map these are the results of its children, by map index, a page at a time; there are none if it
-    was mapped over nothing.
+    The service never holds the result itself.
+
+    For a mapped parent, the response lists the results of its children by map index, one page at a time. The list is
+    empty if the task was mapped over no items.
     """
     parameters: dict[str, Any] = requests.query(request)
     question = paging.question_of("result", task_run_id)

@@ -197,10 +197,10 @@ class ReportTaskRun(OfFlowRun, frozen=True):
             return None
         detail = None
         if identifier in unit_of_work.task_runs:
-            detail = "Another task run has this id. Make a new one for every task run."
+            detail = "Another task run has this id. Generate a new id for every task run."
         elif identifier.version != 7 or partition_of(identifier) != partition_of(self.flow_run_id):
             detail = (
-                f"It should be a UUID of version 7 with {partition_of(self.flow_run_id) | 0x7000:x} as its third group."
+                f"It must be a UUID of version 7 with {partition_of(self.flow_run_id) | 0x7000:x} as its third group."
             )
         if detail:
             raise InvalidRequest(faults=(Fault(pointer="/id", detail=detail),))
@@ -238,7 +238,7 @@ class SetTaskRunState(OfTaskRun, frozen=True):
 
 
 class UpdateTaskRun(OfTaskRun, frozen=True):
-    """Change a task run's name or tags."""
+    """Update a task run's name or tags."""
 
     request: TaskRunUpdate
     expected_version: int | None = None

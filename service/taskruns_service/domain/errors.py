@@ -7,9 +7,9 @@ import msgspec
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that is wrong with a request.
+    """One fault in a request.
 
-    Of a parameter or header: its name. Of a body: a JSON Pointer (RFC 6901).
+    A fault names its parameter or header or, in a body, its place as a JSON Pointer (RFC 6901).
     """
 
     detail: str
@@ -23,7 +23,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ServiceError(Exception):
-    """Something went wrong in the service. Look for the request's id in its log."""
+    """The service failed. Look for the id of the request in its log."""
 
     code: ClassVar[str] = "internal-error"
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -37,14 +37,14 @@ class ServiceError(Exception):
 
 
 class InvalidRequest(ServiceError):
-    """The request is not what this operation takes; `errors` says what is wrong and where."""
+    """The request is not valid for this operation; `errors` lists each fault and its place."""
 
     code = "invalid-request"
     status = HTTPStatus.BAD_REQUEST
 
 
 class RefusedValue(InvalidRequest):
-    """The database does not take a value of the request: it is too large, or out of the range of its column."""
+    """The database cannot store a value of the request: it is too large, or out of range for its column."""
 
 
 class InvalidCursor(ServiceError):
@@ -55,14 +55,14 @@ class InvalidCursor(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """This needs an API key that is in force: send it as `Authorization: Bearer trk_…`."""
+    """This operation needs a valid API key. Send it as `Authorization: Bearer trk_…`."""
 
     code = "unauthenticated"
     status = HTTPStatus.UNAUTHORIZED
 
 
 class Forbidden(ServiceError):
-    """This API key may read but not write. Use one that was created with the scope `write`."""
+    """This API key can read but not write. Use a key with the scope `write`."""
 
     code = "forbidden"
     status = HTTPStatus.FORBIDDEN
@@ -90,72 +90,75 @@ class TaskRunNotFound(ServiceError):
 
 
 class NoResultType(ServiceError):
-    """The task run finished without a result: it failed, or its task keeps none, or the result could not be kept."""
+    """The task run finished without a result: it failed, stores no result, or its result could not be stored."""
 
     code = "no-result-type"
     status = HTTPStatus.NOT_FOUND
 
 
 class ResultNotPersisted(ServiceError):
-    """The task run's result was not written anywhere: its reference has no location."""
+    """The result of the task run was not stored: its reference has no location."""
 
     code = "result-not-persisted"
     status = HTTPStatus.NOT_FOUND
 
 
 class MethodNotAllowed(ServiceError):
-    """This path does not take this method; the Allow header has those that it takes."""
+    """This path does not allow this method. The Allow header lists the methods that it allows."""
 
     code = "method-not-allowed"
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class ResultNotReady(ServiceError):
-    """The task run is not finished, so it has no result yet. Ask again when it is."""
+    """The task run is not finished, so it has no result yet. Try again when it is finished."""
 
     code = "result-not-ready"
     status = HTTPStatus.CONFLICT
 
 
 class TerminalState(ServiceError):
-    """The run is finished, and this state would make it unfinished. Send `force` if that is what you want."""
+    """The run is finished, and this state would reopen it. To reopen it, send `force`."""
 
     code = "terminal-state"
     status = HTTPStatus.CONFLICT
 
 
 class FlowRunConflict(ServiceError):
-    """A flow run with this id or idempotency key exists and is not the same; `errors` says in what it differs."""
+    """A flow run with this id or idempotency key exists and differs; `errors` lists the differences."""
 
     code = "flow-run-conflict"
     status = HTTPStatus.CONFLICT
 
 
 class StateIdConflict(ServiceError):
-    """This state id was used for another state, or for another run. Make a new id for every state."""
+    """This state id is already used for another state or another run. Generate a new id for every state."""
 
     code = "state-id-conflict"
     status = HTTPStatus.CONFLICT
 
 
 class VersionConflict(ServiceError):
-    """The run has changed since the version that you saw; `current` is what it is now."""
+    """The run has changed since the version that you saw; `current` has its current state."""
 
     code = "version-conflict"
     status = HTTPStatus.PRECONDITION_FAILED
 
 
 class HostNotAllowed(ServiceError):
-    """This service does not answer to this host. If it is a name of the service, add it to TASKRUNS_ALLOWED_HOSTS."""
+    """The service does not accept requests for this host.
+
+    If the host is a name of the service, add it to TASKRUNS_ALLOWED_HOSTS.
+    """
 
     code = "host-not-allowed"
     status = HTTPStatus.MISDIRECTED_REQUEST
 
 
 class OriginNotAllowed(ServiceError):
-    """A web page of another origin may not change anything.
+    """Web pages of another origin cannot change data.
 
-    Where pages reach the service by another name, as behind a proxy, add that to TASKRUNS_ALLOWED_HOSTS.
+    If pages reach the service by another name, for example behind a proxy, add that name to TASKRUNS_ALLOWED_HOSTS.
     """
 
     code = "origin-not-allowed"
@@ -163,74 +166,77 @@ class OriginNotAllowed(ServiceError):
 
 
 class RequestTimeout(ServiceError):
-    """The request's body took longer to arrive than the service waits (TASKRUNS_RECEIVE_TIMEOUT)."""
+    """The body of the request did not arrive within the time limit (TASKRUNS_RECEIVE_TIMEOUT)."""
 
     code = "request-timeout"
     status = HTTPStatus.REQUEST_TIMEOUT
 
 
 class BodyTooLarge(ServiceError):
-    """The request's body is larger than this operation takes; `limit` is in bytes."""
+    """The body of the request is too large for this operation; `limit` is in bytes."""
 
     code = "body-too-large"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UnsupportedMediaType(ServiceError):
-    """The body must be JSON: send it with `Content-Type: application/json`."""
+    """The body must be JSON. Send it with `Content-Type: application/json`."""
 
     code = "unsupported-media-type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class Overloaded(ServiceError):
-    """Too many requests are waiting. Nothing was recorded; repeat the request after a while."""
+    """Too many requests are waiting. Nothing was recorded; retry the request later."""
 
     code = "overloaded"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class DatabaseUnavailable(ServiceError):
-    """The database does not answer. Nothing was recorded; repeat the request after a while."""
+    """The database does not respond. Nothing was recorded; retry the request later."""
 
     code = "database-unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
-    def __init__(self, reason: str = "The database does not answer.", **members: Any) -> None:
+    def __init__(self, reason: str = "The database does not respond.", **members: Any) -> None:
         """`reason` is a sentence; `members` are those of a ServiceError."""
-        detail = f"{reason} Nothing was recorded; repeat the request after a while."
+        detail = f"{reason} Nothing was recorded; retry the request later."
         super().__init__(detail, **{"retry_after": 1, **members})
         self.reason = reason
 
 
 class Locked(DatabaseUnavailable):
-    """Somebody else holds a lock on what this needs. Nothing was recorded; repeat the request after a while."""
+    """Another transaction holds a lock that this request needs. Nothing was recorded; retry the request later."""
 
 
 class OutcomeUnknown(ServiceError):
-    """The database was lost during the commit, so this may or may not be recorded. Repeat it with the same ids."""
+    """The connection to the database was lost during the commit, so the change may or may not be recorded.
+
+    Repeat the request with the same ids.
+    """
 
     code = "outcome-unknown"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class QueryTimeout(ServiceError):
-    """The question took longer than the service allows. Narrow it, by a flow run or a time window, or bound it."""
+    """The query exceeded its time limit. Narrow it by a flow run or a time window, or limit it."""
 
     code = "query-timeout"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class NotReady(ServiceError):
-    """The service cannot do its work yet."""
+    """The service is not ready."""
 
     code = "not-ready"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class ClientGone(Exception):
-    """The client went away before its question was answered, so that nobody needs the answer."""
+    """The client disconnected before the response was complete, so nobody needs it."""
 
 
 class ConfigurationError(Exception):
-    """The service cannot start as it is set up; the message says what to do."""
+    """The service cannot start with its configuration; the message says what to do."""

@@ -31,7 +31,7 @@ def new_id(partition: UUID | None = None, content: bytes | None = None) -> UUID:
 
 
 def id_of(moment: datetime, content: bytes) -> UUID:
-    """The id of what happened at a moment and has this content: the same id whenever it is made."""
+    """Returns the deterministic UUIDv7 of an event: its time and a hash of its content."""
     bits = max(0, int(moment.timestamp() * 1000)) << 80 & (1 << 128) - 1
     hashed = _hash(content, 74)
     return UUID(int=bits | 0x7 << 76 | (hashed >> 62) << 64 | 0b10 << 62 | hashed & (1 << 62) - 1)

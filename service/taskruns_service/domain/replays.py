@@ -63,7 +63,7 @@ def compare(run: KeptRun, history: Sequence[KeptState]) -> Comparison:
     """Compares a run with its history, which is in the order of its sequence."""
     types = {run.state, *(state.type for state in history)}
     if unknown := sorted(types - set(StateType)):
-        return Comparison([f"there is no state of type {unknown[0]!r}"], None)
+        return Comparison([f"there is no state type {unknown[0]!r}"], None)
     if any(state.forced is None for state in history) or (run.state_id is None and run.state_timestamp is not None):
         return Comparison(list(_problems_of_old(run, history)), None)
     if len(history) > REPLAYED_STATES:
@@ -72,7 +72,7 @@ def compare(run: KeptRun, history: Sequence[KeptState]) -> Comparison:
     changes = run.version - replay.run.version
     problems = [*_differences(run, replay.run), *_problems_of_versions(replay, history, max(0, changes))]
     if changes < 0:
-        problems.append(f"its version is {run.version}, and its history makes {replay.run.version}")
+        problems.append(f"its version is {run.version}, but its history gives {replay.run.version}")
     return Comparison(problems, max(0, changes))
 
 
@@ -99,7 +99,7 @@ def _differences(run: KeptRun, expected: Run) -> Iterator[str]:
     for name in names:
         stored, replayed = getattr(run, name), getattr(expected, name)
         if stored != replayed:
-            yield f"its {name} is {_shown(stored)}, and its history makes {_shown(replayed)}"
+            yield f"its {name} is {_shown(stored)}, but its history gives {_shown(replayed)}"
 
 
 def _problems_of_versions(replay: Replay, history: Sequence[KeptState], changes: int) -> Iterator[str]:
@@ -107,9 +107,9 @@ def _problems_of_versions(replay: Replay, history: Sequence[KeptState], changes:
         expected = replay.versions.get(state.id)
         if state.accepted != (expected is not None) or (state.version is None) != (expected is None):
             mark = "accepted" if expected is not None else "late"
-            yield f"the state {state.id} should be marked as {mark}"
+            yield f"the state {state.id} should be marked {mark}"
         elif expected is not None and not expected <= (state.version or 0) <= expected + changes:
-            yield f"the state {state.id} has version {state.version}, and should have {expected}"
+            yield f"the state {state.id} has version {state.version}, but should have {expected}"
 
 
 def _problems_of_old(run: KeptRun, history: Sequence[KeptState]) -> Iterator[str]:
@@ -118,14 +118,14 @@ def _problems_of_old(run: KeptRun, history: Sequence[KeptState]) -> Iterator[str
     It was copied from another service, where a clock that is set back counts for nothing, or recorded by an old one.
     """
     if (latest := max((state.version or 0 for state in history), default=0)) > run.version:
-        yield f"its version is {run.version}, and its history has {latest}"
+        yield f"its version is {run.version}, but its history has {latest}"
     if run.state_id is None:
         return
     current = next((state for state in history if state.id == run.state_id), None)
     if current is None:
         yield f"its current state {run.state_id} is not in its history"
     elif (current.type, current.timestamp) != (run.state, run.state_timestamp):
-        yield f"its state is {run.state}, and in its history {current.type}"
+        yield f"its state is {run.state}, but its history has {current.type}"
 
 
 def _shown(value: Any) -> str:

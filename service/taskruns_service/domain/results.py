@@ -57,14 +57,14 @@ def check_reference(given: dict[str, Any]) -> None:
     for member in PLACES:
         if (scheme := _scheme(_place(given, member))) and scheme not in _SCHEMES:
             kinds = "a file system, a web server, an object storage or a database"
-            raise ValueError(f"`{member}` of a result may not have the scheme `{scheme}`, but one of {kinds}")
+            raise ValueError(f"`{member}` of a result cannot have the scheme `{scheme}`; use one of {kinds}")
     if checked.type == "PrefectResult" and checked.location:
         try:
             msgspec.json.decode(checked.location)
         except msgspec.DecodeError:
-            raise ValueError("`location` of a PrefectResult is its value as JSON text, and this is not JSON") from None
+            raise ValueError("`location` of a PrefectResult must be its value as JSON text, but is not JSON") from None
     if isinstance(checked.serializer, dict) and not isinstance(checked.serializer.get("type"), str):
-        raise ValueError("`serializer` of a result needs a `type`, a string")
+        raise ValueError("`serializer` of a result needs a `type` that is a string")
 
 
 def check_places(given: dict[str, Any]) -> None:
@@ -76,13 +76,13 @@ def check_places(given: dict[str, Any]) -> None:
     for member in PLACES:
         place = _place(given, member)
         if len(place.encode()) > LOCATION_BYTES:
-            raise ValueError(f"`{member}` of a result may have at most {LOCATION_BYTES} bytes")
+            raise ValueError(f"`{member}` of a result can have at most {LOCATION_BYTES} bytes")
         if _CONTROL.search(place):
-            raise ValueError(f"`{member}` of a result may not have control characters")
+            raise ValueError(f"`{member}` of a result cannot contain control characters")
         if _SCRIPT.match(_as_browsed(place)):
-            raise ValueError(f"`{member}` of a result may not be a script")
+            raise ValueError(f"`{member}` of a result cannot be a script")
         if _has_user(place) or ("@" in place and member in ("bucket", "container")):
-            raise ValueError(f"`{member}` of a result may not have a user name or password")
+            raise ValueError(f"`{member}` of a result cannot contain a user name or password")
 
 
 def check_link(data: Any) -> None:
@@ -93,7 +93,7 @@ def check_link(data: Any) -> None:
     link = data.get("link") if isinstance(data, dict) else None
     scheme = _LINK_SCHEME.match(_as_browsed(link)) if isinstance(link, str) else None
     if scheme is not None and scheme[1].lower() not in _LINK_SCHEMES:
-        raise ValueError(f"`link` may not have the scheme `{scheme[1]}`, but one such as `https`")
+        raise ValueError(f"`link` cannot have the scheme `{scheme[1]}`; use one such as `https`")
 
 
 def _place(given: dict[str, Any], member: str) -> str:
@@ -137,13 +137,13 @@ def is_kept(given: dict[str, Any] | None) -> bool:
 def without_result(state: str, given: dict[str, Any] | None, message: str | None) -> str:
     """A sentence about a task run in a finished state without a result, as far as the state says why."""
     if given is not None:
-        return f"The task run is {state} and its task keeps no result."
+        return f"The task run is {state}, and its task stores no result."
     reason = f" Its message: {message[:MESSAGE_EXCERPT]}" if message else ""
     return f"The task run is {state} and was reported without a result.{reason}"
 
 
 class PickleSerializer(Struct, frozen=True, kw_only=True, tag="PickleSerializer", tag_field="type"):
-    """Written with cloudpickle. Load it only if you trust who wrote it."""
+    """Written with cloudpickle. Load it only if you trust its author."""
 
 
 class JSONSerializer(Struct, frozen=True, kw_only=True, tag="JSONSerializer", tag_field="type"):
@@ -151,27 +151,34 @@ class JSONSerializer(Struct, frozen=True, kw_only=True, tag="JSONSerializer", ta
 
 
 class DateTimeSerializer(Struct, frozen=True, kw_only=True, tag="DateTimeSerializer", tag_field="type"):
-    """A moment, written as RFC 3339 text."""
+    """A time, written as RFC 3339 text."""
 
 
 class PandasSerializer(Struct, frozen=True, kw_only=True, tag="PandasSerializer", tag_field="type"):
     """A pandas DataFrame, written as a file of this type."""
 
-    file_type: Annotated[str | None, Meta(description="Such as `csv` or `parquet`.", examples=["parquet"])]
+    file_type: Annotated[
+        str | None, Meta(description="The file type, such as `csv` or `parquet`.", examples=["parquet"])
+    ]
 
 
 class CompressedSerializer(Struct, frozen=True, kw_only=True, tag="CompressedSerializer", tag_field="type"):
-    """Written by another serializer and then compressed."""
+    """Written with another serializer and then compressed."""
 
-    format: Annotated[str | None, Meta(description="Such as `gzip`, `bz2`, `lzma` or `zlib`.", examples=["gzip"])]
-    serializer: Annotated["Serializer | None", Meta(description="What wrote the value before it was compressed.")]
+    format: Annotated[
+        str | None,
+        Meta(description="The compression format, such as `gzip`, `bz2`, `lzma`, or `zlib`.", examples=["gzip"]),
+    ]
+    serializer: Annotated[
+        "Serializer | None", Meta(description="The serializer that wrote the value before compression.")
+    ]
 
 
 class CustomSerializer(Struct, frozen=True, kw_only=True, tag="CustomSerializer", tag_field="type"):
-    """A serializer of the user's own, as it was given."""
+    """A user-defined serializer, as sent."""
 
-    name: Annotated[str, Meta(description="The type as it was given.", examples=["MySerializer"])]
-    given: Annotated[dict[str, Any], Meta(description="The serializer as it was given.")]
+    name: Annotated[str, Meta(description="The type, as sent.", examples=["MySerializer"])]
+    given: Annotated[dict[str, Any], Meta(description="The serializer, as sent.")]
 
 
 Serializer = (
@@ -181,13 +188,14 @@ Serializer = (
 Location = Annotated[
     str | None,
     Meta(
-        description="Where the result is, within its storage; null if it was not written.", examples=["8e44/name.json"]
+        description="The location of the result within its storage; null if it was not written.",
+        examples=["8e44/name.json"],
     ),
 ]
 Uri = Annotated[
     str | None,
     Meta(
-        description="The whole place as one text, from type, storage and location; null if there is none.",
+        description="The complete location as a URI, from type, storage, and location; null if there is none.",
         examples=["s3://flows/8e44/name.json"],
     ),
 ]
@@ -197,22 +205,25 @@ class _Reference(Struct, frozen=True, kw_only=True):
     location: Location
     uri: Uri
     serializer: Annotated[
-        Serializer | None, Meta(description="How it was written; null: not said, which means pickle.")
+        Serializer | None,
+        Meta(description="How the result was serialized; null if unspecified, which means pickle."),
     ]
-    size: Annotated[int | None, Meta(description="The size of what was written, in bytes, if it was given.")]
+    size: Annotated[int | None, Meta(description="The size of the stored result in bytes; null if it was not sent.")]
     digest: Annotated[
-        str | None, Meta(description="The digest of what was written, such as `sha256:…`, if it was given.")
+        str | None, Meta(description="The digest of the stored result, such as `sha256:…`; null if it was not sent.")
     ]
 
 
 class LocalResult(_Reference, frozen=True, kw_only=True, tag="LocalResult", tag_field="type"):
-    """A file on the machine (or the shared disk) where the task ran."""
+    """A file on the machine where the task ran, or on a shared disk."""
 
-    dir: Annotated[str | None, Meta(description="The folder that `location` starts from.", examples=["/data/results"])]
+    dir: Annotated[
+        str | None, Meta(description="The folder that `location` is relative to.", examples=["/data/results"])
+    ]
 
 
 class S3Result(_Reference, frozen=True, kw_only=True, tag="S3Result", tag_field="type"):
-    """An object in a bucket of Amazon S3 or a storage like it."""
+    """An object in a bucket of Amazon S3 or a compatible store."""
 
     bucket: Annotated[str | None, Meta(description="The bucket.", examples=["flows"])]
 
@@ -230,24 +241,24 @@ class AzureResult(_Reference, frozen=True, kw_only=True, tag="AzureResult", tag_
 
 
 class PrefectResult(_Reference, frozen=True, kw_only=True, tag="PrefectResult", tag_field="type"):
-    """A value that was sent to the service on purpose: `location` is the value itself, as JSON text."""
+    """A value that was deliberately sent to the service: `location` is the value itself, as JSON text."""
 
 
 class ConstantResult(_Reference, frozen=True, kw_only=True, tag="ConstantResult", tag_field="type"):
-    """A value that is always the same."""
+    """A constant value."""
 
-    value: Annotated[Any, Meta(description="The value, as it was given.")]
+    value: Annotated[Any, Meta(description="The value, as sent.")]
 
 
 class SecretResult(_Reference, frozen=True, kw_only=True, tag="SecretResult", tag_field="type"):
-    """A secret: `location` is its name. The service never has its value."""
+    """A secret: `location` is its name. The service never holds its value."""
 
 
 class CustomResult(_Reference, frozen=True, kw_only=True, tag="CustomResult", tag_field="type"):
-    """A result type of the user's own, as it was given."""
+    """A user-defined result type, as sent."""
 
-    name: Annotated[str, Meta(description="The type as it was given.", examples=["MyResult"])]
-    given: Annotated[dict[str, Any], Meta(description="The reference as it was given.")]
+    name: Annotated[str, Meta(description="The type, as sent.", examples=["MyResult"])]
+    given: Annotated[dict[str, Any], Meta(description="The reference, as sent.")]
 
 
 ResultReference = (

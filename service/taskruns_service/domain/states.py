@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class StateType(StrEnum):
-    """The type of a state. New types may be added: read an unknown one as you would its group."""
+    """The type of a state. Later versions can add types: handle an unknown type by its group."""
 
     Pending = "Pending"
     Scheduled = "Scheduled"
@@ -32,7 +32,7 @@ class StateType(StrEnum):
 
 
 class StateGroup(StrEnum):
-    """What a state amounts to: pending, running or finished; some finished ones are successful or failed."""
+    """A group of states: pending, running, or finished. Some finished states are also successful or failed."""
 
     pending = "pending"
     running = "running"
@@ -52,26 +52,26 @@ class TypeInfo(NamedTuple):
 _T = StateType
 STATE_TYPES: tuple[TypeInfo, ...] = (
     TypeInfo(_T.Pending, None, "Waits to run."),
-    TypeInfo(_T.Scheduled, _T.Pending, "Waits for a moment in time to run."),
-    TypeInfo(_T.Paused, _T.Scheduled, "Waits for a person to let it go on."),
-    TypeInfo(_T.Resume, _T.Scheduled, "Was paused and may go on."),
-    TypeInfo(_T.Retrying, _T.Scheduled, "Failed and waits to be tried again."),
-    TypeInfo(_T.Queued, _T.Scheduled, "Waits for a free place."),
-    TypeInfo(_T.Submitted, None, "Was handed over to be run."),
-    TypeInfo(_T.ClientFailed, None, "Could not be started by the client that should run it."),
+    TypeInfo(_T.Scheduled, _T.Pending, "Waits for its scheduled time."),
+    TypeInfo(_T.Paused, _T.Scheduled, "Waits for a person to resume it."),
+    TypeInfo(_T.Resume, _T.Scheduled, "Was paused and can continue."),
+    TypeInfo(_T.Retrying, _T.Scheduled, "Failed and waits for another attempt."),
+    TypeInfo(_T.Queued, _T.Scheduled, "Waits for a free slot."),
+    TypeInfo(_T.Submitted, None, "Was submitted for execution."),
+    TypeInfo(_T.ClientFailed, None, "Could not be started by the client that was to run it."),
     TypeInfo(_T.Running, None, "Is running."),
     TypeInfo(_T.Cancelling, _T.Running, "Is running and was asked to stop."),
     TypeInfo(_T.Finished, None, "Ended."),
-    TypeInfo(_T.Success, _T.Finished, "Ended well."),
-    TypeInfo(_T.Cached, _T.Success, "Ended well, and its result may be used again."),
-    TypeInfo(_T.Mapped, _T.Success, "Made one child for each item; the children do the work."),
+    TypeInfo(_T.Success, _T.Finished, "Ended successfully."),
+    TypeInfo(_T.Cached, _T.Success, "Ended successfully, and its result can be reused."),
+    TypeInfo(_T.Mapped, _T.Success, "Created one child for each item; the children do the work."),
     TypeInfo(_T.Skipped, _T.Success, "Was not needed."),
     TypeInfo(_T.Failed, _T.Finished, "Ended with an error."),
-    TypeInfo(_T.TimedOut, _T.Failed, "Took longer than it was allowed."),
-    TypeInfo(_T.TriggerFailed, _T.Failed, "Never ran, because what it waits for did not end as it needs."),
-    TypeInfo(_T.ValidationFailed, _T.Failed, "Made a result that its own check refused."),
-    TypeInfo(_T.Looped, _T.Finished, "Ended one turn of a loop."),
-    TypeInfo(_T.Cancelled, _T.Finished, "Was stopped before it ended."),
+    TypeInfo(_T.TimedOut, _T.Failed, "Exceeded its time limit."),
+    TypeInfo(_T.TriggerFailed, _T.Failed, "Never ran, because the runs it depends on did not end as it requires."),
+    TypeInfo(_T.ValidationFailed, _T.Failed, "Returned a result that failed its own validation."),
+    TypeInfo(_T.Looped, _T.Finished, "Ended one iteration of a loop."),
+    TypeInfo(_T.Cancelled, _T.Finished, "Was stopped before it finished."),
 )
 _PARENTS = {info.type: info.parent for info in STATE_TYPES}
 

@@ -100,7 +100,9 @@ class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
         if self.count_limit is not None and (self.group_by or self.measures):
             raise InvalidRequest(
                 faults=(
-                    Fault(parameter="count_limit", detail="It bounds a count without `group_by` and `measure` only."),
+                    Fault(
+                        parameter="count_limit", detail="It applies only to a count without `group_by` and `measure`."
+                    ),
                 )
             )
 

@@ -37,7 +37,6 @@ class Operator(NamedTuple):
     """
 
     clause: Callable[[Column, Any], ColumnElement[bool]]
-    sentence: str
     many: bool = False
 
 
@@ -70,7 +69,10 @@ def _has_all(column: Column, values: Any) -> ColumnElement[bool]:
 
 
 class FlowIds(tuple[UUID, ...]):
-    """The ids of the flows with the names that are asked for, which stand in the statement itself."""
+    """Flow ids resolved from names.
+
+    They are literals of the statement, so that the planner uses per-value statistics.
+    """
 
     __slots__ = ()
 
@@ -87,110 +89,110 @@ def only(values: Sequence[Any]) -> Any:
     return constant(value, Id) if isinstance(values, FlowIds) else _constant(value)
 
 
-def _text_operator(name: str, sentence: str) -> Operator:
-    return Operator(lambda column, pattern: text_matches(name, column, literal(pattern)), f"{{field}} {sentence}")
+def _text_operator(name: str) -> Operator:
+    return Operator(lambda column, pattern: text_matches(name, column, literal(pattern)))
 
 
-def _json_operator(name: str, sentence: str) -> Operator:
-    return Operator(
-        lambda column, value: json_matches(name, column, literal(encode_json(value))), f"{{field}} {sentence}"
-    )
+def _json_operator(name: str) -> Operator:
+    return Operator(lambda column, value: json_matches(name, column, literal(encode_json(value))))
 
 
 OPERATORS: dict[str, Operator] = {
-    "eq": Operator(lambda column, value: column == value, "{field} is this"),
-    "neq": Operator(lambda column, value: column != value, "{field} is something else than this"),
-    "in": Operator(_is_one_of, "{field} is one of these", many=True),
-    "not_in": Operator(
-        lambda column, values: column.not_in(map(_constant, values)), "{field} is none of these", many=True
-    ),
-    "group": Operator(_in_groups, "{field} is in one of these groups", many=True),
-    "prefix": Operator(_starts, "{field} starts with this"),
-    "id_prefix": Operator(lambda column, prefix: id_between(column, prefix, prefix), "{field} starts with this"),
-    "contains": Operator(has_text, "{field} has this text in it"),
-    "gte": Operator(lambda column, value: column >= value, "{field} is this or more"),
-    "gt": Operator(lambda column, value: column > value, "{field} is more than this"),
-    "lte": Operator(lambda column, value: column <= value, "{field} is this or less"),
-    "lt": Operator(lambda column, value: column < value, "{field} is less than this"),
-    "is_null": Operator(
-        lambda column, value: column.is_(None) if value else column.is_not(None),
-        "{field} is missing (true) or there (false)",
-    ),
-    "is": Operator(lambda column, value: column if value else ~column, "{field} (true) or not (false)"),
-    "has_any": Operator(_has_any, "{field} have one of these", many=True),
-    "has_all": Operator(_has_all, "{field} have all of these", many=True),
-    "flow_named": Operator(_flow_is_named, "{field} is one of these", many=True),
+    "eq": Operator(lambda column, value: column == value),
+    "neq": Operator(lambda column, value: column != value),
+    "in": Operator(_is_one_of, many=True),
+    "not_in": Operator(lambda column, values: column.not_in(map(_constant, values)), many=True),
+    "group": Operator(_in_groups, many=True),
+    "prefix": Operator(_starts),
+    "id_prefix": Operator(lambda column, prefix: id_between(column, prefix, prefix)),
+    "contains": Operator(has_text),
+    "gte": Operator(lambda column, value: column >= value),
+    "gt": Operator(lambda column, value: column > value),
+    "lte": Operator(lambda column, value: column <= value),
+    "lt": Operator(lambda column, value: column < value),
+    "is_null": Operator(lambda column, value: column.is_(None) if value else column.is_not(None)),
+    "is": Operator(lambda column, value: column if value else ~column),
+    "has_any": Operator(_has_any, many=True),
+    "has_all": Operator(_has_all, many=True),
+    "flow_named": Operator(_flow_is_named, many=True),
     # A text, and a pattern.
-    "like": _text_operator("like", "is like this, with % for any text and _ for any character"),
-    "ilike": _text_operator("ilike", "is like this in any case, with % for any text and _ for any character"),
-    "similar": _text_operator("similar", "is similar to this, as SQL has it"),
-    "regex": _text_operator("regex", "has a place that this regular expression matches"),
-    "iregex": _text_operator("iregex", "has a place that this regular expression matches in any case"),
+    "like": _text_operator("like"),
+    "ilike": _text_operator("ilike"),
+    "similar": _text_operator("similar"),
+    "regex": _text_operator("regex"),
+    "iregex": _text_operator("iregex"),
     # JSON.
-    "json_eq": _json_operator("equal", "are this"),
-    "json_in": _json_operator("equal_to_one", "are one of these"),
-    "json_contains": _json_operator("contains", "have all that this has"),
-    "json_contained_in": _json_operator("contained_in", "have nothing that this has not"),
-    "has_key": _json_operator("has_key", "have this key or item"),
-    "has_keys_any": _json_operator("has_keys_any", "have one of these keys or items"),
-    "has_keys_all": _json_operator("has_keys_all", "have all of these keys or items"),
+    "json_eq": _json_operator("equal"),
+    "json_in": _json_operator("equal_to_one"),
+    "json_contains": _json_operator("contains"),
+    "json_contained_in": _json_operator("contained_in"),
+    "has_key": _json_operator("has_key"),
+    "has_keys_any": _json_operator("has_keys_any"),
+    "has_keys_all": _json_operator("has_keys_all"),
 }
 
 
 class Filter(NamedTuple):
-    """A row of the language: the parameter `name` is `operator` on `column`."""
+    """A row of the language: the parameter `name` is `operator` on `column`, and `description` says so to people."""
 
     name: str
     column: Column
     operator: str
     value: ValueType
-    field: str
+    description: str
     example: Any = None
 
     @property
     def parameter(self) -> Parameter:
         """The filter as a query parameter."""
-        operator = OPERATORS[self.operator]
-        sentence = operator.sentence.format(field=self.field)
         return Parameter(
             name=self.name,
             value=self.value,
-            description=f"Only those of which {sentence}.",
-            many=operator.many,
+            description=self.description,
+            many=OPERATORS[self.operator].many,
             example=self.example,
         )
 
 
 def _times(table: Any) -> list[Filter]:
-    fields = {"start_time": "the start", "end_time": "the end", "created": "the creation", "updated": "the last change"}
+    verbs = {"start_time": "Started", "end_time": "Ended", "created": "Created", "updated": "Last changed"}
+    relations = {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"}
     return [
-        Filter(f"{name}_{operator}", table.c[name], operator, parameters.MOMENT, field)
-        for name, field in fields.items()
-        for operator in ("gte", "gt", "lte", "lt")
+        Filter(f"{name}_{operator}", table.c[name], operator, parameters.MOMENT, f"{verb} {relation} this time.")
+        for name, verb in verbs.items()
+        for operator, relation in relations.items()
     ]
 
 
 def _seconds(table: Any) -> list[Filter]:
-    fields = {"duration": "the duration in seconds", "queue_time": "the time in the queue, in seconds,"}
+    verbs = {"duration": "Took", "queue_time": "Waited in the queue for"}
+    relations = {"gte": "at least", "lte": "at most"}
     return [
-        Filter(f"{name}_{operator}", table.c[name], operator, parameters.SECONDS, field)
-        for name, field in fields.items()
-        for operator in ("gte", "lte")
+        Filter(
+            f"{name}_{operator}", table.c[name], operator, parameters.SECONDS, f"{verb} {relation} this many seconds."
+        )
+        for name, verb in verbs.items()
+        for operator, relation in relations.items()
     ]
 
 
 def _states(table: Any) -> list[Filter]:
+    column = table.c.state
     return [
-        Filter("state", table.c.state, "in", parameters.STATE, "the state", "Success"),
-        Filter("state_not", table.c.state, "not_in", parameters.STATE, "the state", "Success"),
-        Filter("state_group", table.c.state, "group", parameters.GROUP, "the state", "failed"),
+        Filter("state", column, "in", parameters.STATE, "Runs in any of these states.", "Success"),
+        Filter("state_not", column, "not_in", parameters.STATE, "Runs in none of these states.", "Success"),
+        Filter("state_group", column, "group", parameters.GROUP, "Runs in any of these groups of states.", "failed"),
     ]
 
 
 def _missing(table: Any) -> list[Filter]:
+    descriptions = {
+        "start_time": "Only runs without a start time (true), or only runs with one (false).",
+        "end_time": "Only runs without an end time (true), or only runs with one (false).",
+    }
     return [
-        Filter("start_time_is_null", table.c.start_time, "is_null", parameters.BOOLEAN, "the start"),
-        Filter("end_time_is_null", table.c.end_time, "is_null", parameters.BOOLEAN, "the end"),
+        Filter(f"{name}_is_null", table.c[name], "is_null", parameters.BOOLEAN, description)
+        for name, description in descriptions.items()
     ]
 
 
@@ -198,17 +200,51 @@ _task_run, _flow_run = tables.task_run, tables.flow_run
 
 TASK_RUN_FILTERS: tuple[Filter, ...] = (
     *_states(_task_run),
-    Filter("task_slug", _task_run.c.task_slug, "in", parameters.TEXT, "the task slug", "say_hello-1"),
-    Filter("task_slug_prefix", _task_run.c.task_slug, "prefix", parameters.TEXT, "the task slug", "say_"),
-    Filter("name_contains", _task_run.c.name, "contains", parameters.TEXT, "the name"),
-    Filter("task_run_id", _task_run.c.id, "in", parameters.IDENTIFIER, "the id"),
-    Filter("task_run_id_prefix", _task_run.c.id, "id_prefix", parameters.IDENTIFIER_PREFIX, "the id", "01a20552"),
-    Filter("flow_run_id", _task_run.c.flow_run_id, "in", parameters.IDENTIFIER, "the flow run"),
-    Filter("flow_name", _task_run.c.flow_id, "flow_named", parameters.TEXT, "the flow", "example-mapped"),
-    Filter("map_index", _task_run.c.map_index, "in", parameters.MAP_INDEX, "the map index", 2),
-    Filter("tag", _task_run.c.tags, "has_any", parameters.TEXT, "the tags", "etl"),
-    Filter("tag_all", _task_run.c.tags, "has_all", parameters.TEXT, "the tags", "etl"),
-    Filter("run_count_gte", _task_run.c.run_count, "gte", parameters.COUNT, "the number of times it ran"),
+    Filter(
+        "task_slug",
+        _task_run.c.task_slug,
+        "in",
+        parameters.TEXT,
+        "Runs with any of these task slugs.",
+        "say_hello-1",
+    ),
+    Filter(
+        "task_slug_prefix",
+        _task_run.c.task_slug,
+        "prefix",
+        parameters.TEXT,
+        "Runs whose task slug starts with this text.",
+        "say_",
+    ),
+    Filter(
+        "name_contains",
+        _task_run.c.name,
+        "contains",
+        parameters.TEXT,
+        "Runs whose name contains this text, ignoring case.",
+    ),
+    Filter("task_run_id", _task_run.c.id, "in", parameters.IDENTIFIER, "Runs with any of these ids."),
+    Filter(
+        "task_run_id_prefix",
+        _task_run.c.id,
+        "id_prefix",
+        parameters.IDENTIFIER_PREFIX,
+        "Runs whose id starts with this text.",
+        "01a20552",
+    ),
+    Filter("flow_run_id", _task_run.c.flow_run_id, "in", parameters.IDENTIFIER, "Runs of any of these flow runs."),
+    Filter(
+        "flow_name",
+        _task_run.c.flow_id,
+        "flow_named",
+        parameters.TEXT,
+        "Runs of any of these flows.",
+        "example-mapped",
+    ),
+    Filter("map_index", _task_run.c.map_index, "in", parameters.MAP_INDEX, "Runs with any of these map indexes.", 2),
+    Filter("tag", _task_run.c.tags, "has_any", parameters.TEXT, "Runs with any of these tags.", "etl"),
+    Filter("tag_all", _task_run.c.tags, "has_all", parameters.TEXT, "Runs with all of these tags.", "etl"),
+    Filter("run_count_gte", _task_run.c.run_count, "gte", parameters.COUNT, "Ran at least this many times."),
     *_times(_task_run),
     *_seconds(_task_run),
     *_missing(_task_run),
@@ -217,21 +253,59 @@ TASK_RUN_FILTERS: tuple[Filter, ...] = (
         and_(_task_run.c.map_index == -1, _task_run.c.state == "Mapped"),
         "is",
         parameters.BOOLEAN,
-        "it is the parent of a map",
+        "Only mapped parents (true), or no mapped parents (false).",
     ),
-    Filter("is_mapped_child", _task_run.c.map_index >= 0, "is", parameters.BOOLEAN, "it is the child of a map"),
-    Filter("has_result", _task_run.c.has_result, "is", parameters.BOOLEAN, "a result was kept"),
-    Filter("after_sequence", _task_run.c.sequence, "gt", parameters.SEQUENCE, "the sequence of the last change"),
+    Filter(
+        "is_mapped_child",
+        _task_run.c.map_index >= 0,
+        "is",
+        parameters.BOOLEAN,
+        "Only mapped children (true), or no mapped children (false).",
+    ),
+    Filter(
+        "has_result",
+        _task_run.c.has_result,
+        "is",
+        parameters.BOOLEAN,
+        "Only runs with a stored result (true), or only runs without one (false).",
+    ),
+    Filter(
+        "after_sequence",
+        _task_run.c.sequence,
+        "gt",
+        parameters.SEQUENCE,
+        "Runs whose last change has a sequence number greater than this.",
+    ),
 )
 
 FLOW_RUN_FILTERS: tuple[Filter, ...] = (
     *_states(_flow_run),
-    Filter("flow_run_id", _flow_run.c.id, "in", parameters.IDENTIFIER, "the id"),
-    Filter("flow_run_id_prefix", _flow_run.c.id, "id_prefix", parameters.IDENTIFIER_PREFIX, "the id", "8e445d74"),
-    Filter("flow_name", _flow_run.c.flow_id, "flow_named", parameters.TEXT, "the flow", "example-mapped"),
-    Filter("name_contains", _flow_run.c.name, "contains", parameters.TEXT, "the name"),
-    Filter("label", _flow_run.c.labels, "has_any", parameters.TEXT, "the labels", "prod"),
-    Filter("label_all", _flow_run.c.labels, "has_all", parameters.TEXT, "the labels", "prod"),
+    Filter("flow_run_id", _flow_run.c.id, "in", parameters.IDENTIFIER, "Runs with any of these ids."),
+    Filter(
+        "flow_run_id_prefix",
+        _flow_run.c.id,
+        "id_prefix",
+        parameters.IDENTIFIER_PREFIX,
+        "Runs whose id starts with this text.",
+        "8e445d74",
+    ),
+    Filter(
+        "flow_name",
+        _flow_run.c.flow_id,
+        "flow_named",
+        parameters.TEXT,
+        "Runs of any of these flows.",
+        "example-mapped",
+    ),
+    Filter(
+        "name_contains",
+        _flow_run.c.name,
+        "contains",
+        parameters.TEXT,
+        "Runs whose name contains this text, ignoring case.",
+    ),
+    Filter("label", _flow_run.c.labels, "has_any", parameters.TEXT, "Runs with any of these labels.", "prod"),
+    Filter("label_all", _flow_run.c.labels, "has_all", parameters.TEXT, "Runs with all of these labels.", "prod"),
     *_times(_flow_run),
     *_seconds(_flow_run),
     *_missing(_flow_run),
@@ -250,7 +324,7 @@ def chosen(parameters: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[s
 
 
 def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:
-    """Whether it depends on a bound how many rows there are: on how long ago, or how slow."""
+    """Returns whether a range filter (a time or a duration) decides how many rows match."""
     return any(filter_.operator in BOUNDS for filter_ in filters if filter_.name in where)
 
 
@@ -259,7 +333,7 @@ Form = tuple[tuple[str, Any], ...]
 
 
 def form_of(where: Where) -> Form:
-    """The form of a question: with each filter, its value where it is one of few, otherwise how its value is bound."""
+    """Returns the cache key of a query: enum and boolean values verbatim, every other value as its parameter type."""
     return tuple((name, _form(value)) for name, value in where.items())
 
 

@@ -151,7 +151,7 @@ def _check_rows(connection: Connection, ids: list[UUID], totals: _Totals) -> lis
         findings.append(Finding(drift.subject, f"counted {drift.counted}, kept {drift.stored}"))
     for statement in (_numbers_of_several_states(ids), _numbers_of_several_runs(ids)):
         for flow_run_id, sequence in connection.execute(statement):
-            findings.append(Finding(f"flow run {flow_run_id}", f"the sequence {sequence} was given several times"))
+            findings.append(Finding(f"flow run {flow_run_id}", f"the sequence {sequence} occurs several times"))
     return findings
 
 
@@ -183,16 +183,16 @@ def _check_task_runs(
         findings += _findings_of_run(subject, row, history, total)
         findings += (Finding(subject, problem) for problem in _problems_of_key(row, total))
         if row.has_result != results.is_kept(row.result):
-            findings.append(Finding(subject, f"its has_result is {row.has_result}, and its result says otherwise"))
+            findings.append(Finding(subject, f"its has_result is {row.has_result}, which contradicts its result"))
     is_last = len(rows) < TASK_RUNS
     return findings, None if is_last else (rows[-1].flow_run_id, rows[-1].id)
 
 
 def _problems_of_key(row: Row[Any], total: _Total) -> Iterator[str]:
     if (row.slug_of_task, row.flow_of_task) != (row.task_slug, row.flow_id):
-        yield f"its natural key has the task slug {row.task_slug}, and its task {row.slug_of_task}"
+        yield f"its natural key has the task slug {row.task_slug}, but its task has {row.slug_of_task}"
     if row.flow_id != total.flow_id:
-        yield f"it is of the flow {row.flow_id}, and its flow run of {total.flow_id}"
+        yield f"it belongs to the flow {row.flow_id}, but its flow run belongs to {total.flow_id}"
     if row.map_index < -1:
         yield f"its natural key has the map index {row.map_index}"
 
@@ -203,15 +203,15 @@ def _findings_of_run(subject: str, row: Row[Any], history: Sequence[KeptState], 
     problems = list(comparison.problems)
     if row.state_id is not None and row.id_of_state is not None:
         if row.state_message != row.message_of_state:
-            problems.append("its message is not that of its current state")
+            problems.append("its message differs from that of its current state")
         if subject.startswith("task") and row.result != row.result_of_state:
-            problems.append("its result is not that of its current state")
+            problems.append("its result differs from that of its current state")
     last = max((state.sequence for state in history if state.accepted), default=0)
     if not last <= row.sequence <= total.sequence:
-        problems.append(f"its sequence is {row.sequence}, and should be from {last} to {total.sequence}")
+        problems.append(f"its sequence is {row.sequence}, but should be from {last} to {total.sequence}")
     numbers = [state.sequence for state in history]
     if numbers and not 1 <= min(numbers) <= max(numbers) <= total.sequence:
-        problems.append(f"a state has the sequence {max(numbers)}, and its flow run has come to {total.sequence}")
+        problems.append(f"a state has the sequence {max(numbers)}, but its flow run is at {total.sequence}")
     return (Finding(subject, problem) for problem in problems)
 
 
@@ -220,10 +220,13 @@ def _check_totals(totals: _Totals) -> Iterator[Finding]:
     for total in totals.values():
         rest = total.sequence - total.states - total.created
         if rest < 0:
-            problem = f"its sequence is {total.sequence}, and its task runs and states take {total.sequence - rest}"
+            problem = (
+                f"its sequence is {total.sequence}, but its task runs and states account for {total.sequence - rest}"
+            )
             yield Finding(f"flow run {total.id}", problem)
         elif total.changes is not None and total.changes > rest:
-            problem = f"versions of its runs count {total.changes} changes that are no states, and its sequence {rest}"
+            versions = f"the versions of its runs count {total.changes} changes that are not states"
+            problem = f"{versions}, but its sequence counts {rest}"
             yield Finding(f"flow run {total.id}", problem)
 
 

@@ -106,12 +106,13 @@ def read_sort(
         # An index has to lead; further keys order the few rows that are alike in it.
         allowed = [key_name for key_name, key in keys.items() if key.everywhere or orders or not everywhere]
         if name not in allowed:
-            where = " first, across flow runs" if name in keys else ""
+            where = " that can come first across flow runs" if name in keys else ""
             raise _refuse(
-                f"There is no sort by `{name}`{where}. Sort by {', '.join(allowed)}, with `-` for descending."
+                f"`{name}` is not a sort key{where}. The keys are {', '.join(allowed)}, with a leading `-` for "
+                f"descending order."
             )
         if any(order.name == name for order in orders):
-            raise _refuse("A key stands twice in it.")
+            raise _refuse("It contains a key twice.")
         orders.append(Order(name, keys[name], descending))
     if all(order.key.column is not identifier for order in orders):
         orders.append(Order("id", Key(identifier, UUID), orders[0].descending))
@@ -183,11 +184,10 @@ class PageForm(NamedTuple):
         return self._replace(orders=tuple(orders))
 
     def led_by(self, column: ColumnElement[Any], value: Any) -> Range:
-        """The part of an index that has the rows with one value of a column, and those in this order.
+        """Returns the part of an index that has the rows with one value of a column, in this order.
 
-        All keys have to be of one direction and never null. The order begins with the column, and the value is the
-        least and the greatest that it may have: to a planner who is told that it is equal, any index that has the order
-        without the column is as good.
+        All keys must have one direction and never be null. Writes `col >= v AND col <= v` rather than `col = v`: with
+        equality the planner drops `col` from ORDER BY and may choose an index that lacks it.
         """
         descending = self.orders[0].descending
         keys = [column, *(order.key.column for order in self.orders)]

@@ -59,7 +59,7 @@ def text(longest: int) -> ValueType:
     return ValueType(
         type=Annotated[str, Meta(min_length=1, max_length=longest)],
         schema={"type": "string", "minLength": 1, "maxLength": longest, "pattern": WITHOUT_NUL},
-        expected=f"a text of 1 to {longest} characters",
+        expected=f"text of 1 to {longest} characters",
     )
 
 
@@ -84,7 +84,7 @@ _START_OF_UUID = (
 IDENTIFIER_PREFIX = ValueType(
     type=Annotated[str, Meta(pattern=_START_OF_UUID)],
     schema={"type": "string", "minLength": 4, "maxLength": 36, "pattern": _START_OF_UUID},
-    expected="the first 4 characters of a UUID or more, in lower case",
+    expected="at least the first 4 characters of a UUID, in lower case",
 )
 MAP_INDEX = integer(-1, 2**31 - 1)
 COUNT = integer(0, 2**31 - 1)
@@ -92,12 +92,12 @@ SEQUENCE = integer(0, 2**63 - 1)
 SECONDS = ValueType(
     type=Annotated[float, Meta(ge=0, le=1e12)],
     schema={"type": "number", "minimum": 0, "maximum": 1e12},
-    expected="a number of seconds, not negative",
+    expected="a nonnegative number of seconds",
 )
 MOMENT = ValueType(
     type=Annotated[datetime, Meta(tz=True)],
     schema={"type": "string", "format": "date-time"},
-    expected="a time as in RFC 3339 with its offset, such as 2021-05-12T18:00:01Z (a `+` must be sent as %2B)",
+    expected="an RFC 3339 time with an offset, such as 2021-05-12T18:00:01Z (write `+` as %2B)",
 )
 BOOLEAN = ValueType(type=bool, schema={"type": "boolean"}, expected="true or false")
 
@@ -154,22 +154,22 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
         raise InvalidRequest(f"The query string cannot be read: {error}.") from None
     values: dict[str, Any] = {}
     faults = [
-        Fault(parameter=parameter.name, detail=f"It is missing; it should be {parameter.value.expected}.")
+        Fault(parameter=parameter.name, detail=f"It is missing. It must be {parameter.value.expected}.")
         for parameter in parameters
         if parameter.required and parameter.name not in texts_by_name
     ]
     for name, texts in texts_by_name.items():
         if (parameter := known.get(name)) is None:
             names = [parameter.name for parameter in parameters if parameter.is_documented]
-            takes = f"It takes {', '.join(names)}." if names else "It takes none."
-            detail = f"This operation has no such parameter. {nearest(name, names)}{takes}"
+            takes = f"Its parameters are {', '.join(names)}." if names else "The operation has no parameters."
+            detail = f"This operation has no parameter of this name. {nearest(name, names)}{takes}"
             faults.append(Fault(parameter=_shown(name), detail=detail))
             continue
         if parameter.comma_separated:
             texts = [part for text in texts for part in text.split(",", parameter.most)]  # noqa: PLW2901
         if len(texts) > (parameter.most if parameter.many else 1):
             often = f"at most {parameter.most} times" if parameter.many else "once"
-            faults.append(Fault(parameter=name, detail=f"It may be given {often}."))
+            faults.append(Fault(parameter=name, detail=f"It can be sent {often}."))
             continue
         try:
             converted = [_converted(text, parameter) for text in texts]
@@ -186,7 +186,7 @@ def _converted(text: str, parameter: Parameter) -> Any:
     try:
         return convert(text, parameter.value)
     except ValueError:
-        detail = f"{nearest(text, parameter.value.choices)}It should be {parameter.value.expected}."
+        detail = f"{nearest(text, parameter.value.choices)}It must be {parameter.value.expected}."
         raise InvalidRequest(faults=(Fault(parameter=parameter.name, detail=detail),)) from None
 
 

@@ -16,12 +16,12 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import STATEMENTS_MOST, Prepared, any_of, capabilities, list_of, placeholder
 
 FEW = 1500
-"""So many rows are sooner read and sorted than found one by one in the order of the sort."""
+"""Up to this many matches, fetching and sorting all of them beats walking the sort's index."""
 FEW_TASK_SLUGS = 500
-"""Under so many task slugs a map index is sooner looked for than among all task runs of a large flow run."""
+"""Up to this many task slugs, one look-up for each beats a scan of a large flow run's task runs for a map index."""
 
 PARENT = -1
-"""The map index of what is not the child of a map."""
+"""The map index of a task run that is not a mapped child."""
 
 NARROW = ("task_run_id", "flow_run_id")
 """Filters that leave few rows, whatever their value."""

@@ -290,7 +290,7 @@ def get_task_run_result(
         raise TaskRunNotFound
     state = StateType(row.state)
     if state not in FINISHED:
-        raise ResultNotReady(f"The task run is {state}, so it has no result yet. Ask again when it is finished.")
+        raise ResultNotReady(f"The task run is {state}, so it has no result yet. Try again when it is finished.")
     if state is StateType.Mapped and row.map_index == -1:
         rows = connection.execute(
             select(*columns)

@@ -34,17 +34,22 @@ Tags = Annotated[list[NameText], Meta(max_length=100)]
 FlowRunId = Annotated[UUID, Meta(description="The id of the flow run.", examples=[FLOW_RUN_EXAMPLE])]
 TaskRunId = Annotated[UUID, Meta(description="The id of the task run.", examples=[TASK_RUN_EXAMPLE])]
 MapIndex = Annotated[
-    int, Meta(ge=-1, le=2**31 - 1, description="-1, or for a child of a mapped task run the index of its item, from 0.")
+    int,
+    Meta(
+        ge=-1,
+        le=2**31 - 1,
+        description="The index of the item for a child of a mapped task run, starting at 0; otherwise -1.",
+    ),
 ]
 Parameters = Annotated[
-    dict[str, Any], Meta(description="The parameters of the flow run: any JSON.", examples=[{"x": 1}])
+    dict[str, Any], Meta(description="The parameters of the flow run: any JSON object.", examples=[{"x": 1}])
 ]
 Slug = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=NAME_LENGTH,
-        description="What the task is known by inside its flow.",
+        description="The slug that identifies the task within its flow.",
         examples=["say_hello-1"],
     ),
 ]

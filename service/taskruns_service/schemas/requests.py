@@ -34,7 +34,7 @@ _NESTING = (dict, list)  # made once: every report of a state is looked at
 def check_depth(value: Any, levels: int = JSON_DEPTH) -> None:
     """Refuses JSON that nests deeper than databases and other clients can follow."""
     if levels == 0:
-        raise ValueError(f"JSON may nest {JSON_DEPTH} levels deep at most")
+        raise ValueError(f"JSON can nest at most {JSON_DEPTH} levels deep")
     for child in value.values() if isinstance(value, dict) else value:
         if isinstance(child, _NESTING):
             check_depth(child, levels - 1)
@@ -46,7 +46,7 @@ def _check_timestamp(moment: datetime) -> None:
     except OverflowError:
         utc = datetime.max.replace(tzinfo=UTC)
     if not 1970 <= utc.year < 9999:
-        raise ValueError("timestamps lie between the years 1970 and 9998 (UTC)")
+        raise ValueError("timestamps must be between the years 1970 and 9998 (UTC)")
 
 
 def expected_version(of_header: int | None, of_body: int | UnsetType) -> int | None:
@@ -57,27 +57,30 @@ def expected_version(of_header: int | None, of_body: int | UnsetType) -> int | N
 
 
 class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A state that a run has come to.
+    """A state that a run has entered.
 
-    Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
+    Generate an `id` for every state: a report that you repeat with the same id is recorded once.
     """
 
     type: Annotated[StateType, Meta(description="The type of the state.")]
     id: Annotated[
-        UUID | UnsetType, Meta(description="An id of your own, new for every state.", examples=[STATE_EXAMPLE])
+        UUID | UnsetType, Meta(description="An id that you generate, unique for every state.", examples=[STATE_EXAMPLE])
     ] = UNSET
     message: Annotated[
         Annotated[str, Meta(max_length=MESSAGE_LENGTH)] | None,
-        Meta(description="A sentence for people.", examples=["Task run succeeded."]),
+        Meta(description="A human-readable message.", examples=["Task run succeeded."]),
     ] = None
     timestamp: Annotated[
         Timestamp | UnsetType,
-        Meta(description="When the run came to it, with an offset; not sent: when the report arrives."),
+        Meta(
+            description="The time when the run entered the state, with an offset. Default: the time when the report "
+            "arrives."
+        ),
     ] = UNSET
     result: Annotated[
         dict[str, Any] | None,
         Meta(
-            description="A reference to the result, never the result itself: its `type`, and where and how it is kept.",
+            description="A reference to the result, never the result itself: its `type`, where it is stored, and how.",
             examples=[{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}],
             # Its `type` is checked too, but generators would make a class of an object with one known member.
             extra_json_schema={"additionalProperties": True, "minProperties": 1},
@@ -85,13 +88,15 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     ] = None
     details: Annotated[
         dict[str, Any],
-        Meta(description="What only some types of state have, such as `start_time` of Scheduled; kept as given."),
+        Meta(description="Data that only some types of state have, such as `start_time` of Scheduled; stored as sent."),
     ] = {}
     expected_version: Annotated[
         Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType,
-        Meta(description="Record it only if the run still has this version; otherwise the answer is 412."),
+        Meta(description="Record the state only if the run still has this version; otherwise the status is 412."),
     ] = UNSET
-    force: Annotated[bool, Meta(description="Record it even if the run is finished and would not be any more.")] = False
+    force: Annotated[
+        bool, Meta(description="Record the state even if the run is finished and this state would reopen it.")
+    ] = False
 
     def __post_init__(self) -> None:
         if self.timestamp is not UNSET:
@@ -102,7 +107,7 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
         if self.details:
             check_depth(self.details)
         if (self.result or self.details) and len(msgspec.json.encode(self)) > STATE_BYTES:
-            raise ValueError(f"a state may have at most {STATE_BYTES} bytes")
+            raise ValueError(f"a state can have at most {STATE_BYTES} bytes")
 
     def report(self, *, matched_version: int | None = None, matched_sequence: int | None = None) -> Report:
         """The state as `states.advance` reads it, with an id in any case; the arguments come from If-Match."""
@@ -121,21 +126,27 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A flow run to create, or to find again by `id` or by `idempotency_key`."""
+    """A flow run to create, or to find by `id` or `idempotency_key` if it exists."""
 
     flow_name: Annotated[
-        NameText, Meta(description="The name of the flow; it is made if it is new.", examples=["example-mapped"])
+        NameText, Meta(description="The name of the flow, which is created if it is new.", examples=["example-mapped"])
     ]
     id: Annotated[
         UUID | UnsetType,
-        Meta(description="An id of your own; not sent: the service makes one.", examples=[FLOW_RUN_EXAMPLE]),
+        Meta(description="An id that you generate. Default: the service generates one.", examples=[FLOW_RUN_EXAMPLE]),
     ] = UNSET
-    name: Annotated[NameText | UnsetType, Meta(description="The name of the run; not sent: one is made.")] = UNSET
+    name: Annotated[NameText | UnsetType, Meta(description="The name of the run. Default: a generated name.")] = UNSET
     parameters: Parameters | UnsetType = UNSET
-    labels: Annotated[Tags | UnsetType, Meta(description="Labels of the flow run.", examples=[["prod"]])] = UNSET
-    context: Annotated[dict[str, Any] | UnsetType, Meta(description="The context of the flow run: any JSON.")] = UNSET
+    labels: Annotated[Tags | UnsetType, Meta(description="The labels of the flow run.", examples=[["prod"]])] = UNSET
+    context: Annotated[
+        dict[str, Any] | UnsetType, Meta(description="The context of the flow run: any JSON object.")
+    ] = UNSET
     idempotency_key: Annotated[
-        NameText | UnsetType, Meta(description="A second request with this key for this flow finds the same flow run.")
+        NameText | UnsetType,
+        Meta(
+            description="A key that identifies the flow run: a second request with this key for the same flow returns "
+            "the same flow run."
+        ),
     ] = UNSET
 
     def __post_init__(self) -> None:
@@ -145,50 +156,50 @@ class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class TaskRunReport(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A task run by its natural key: it is created if it is new, and then comes to these states."""
+    """A task run, identified by its natural key. It is created if it is new, and then enters these states."""
 
     task_slug: Slug
     map_index: MapIndex = -1
     id: Annotated[
         UUID | UnsetType,
         Meta(
-            description="An id of your own, if it is created: a UUID of version 7 whose third group has the last three "
-            "digits of that of the flow run's id; not sent: the service makes one.",
+            description="The id for a new task run: a version 7 UUID whose third group ends with the same three digits "
+            "as the third group of the flow run's id. Default: the service generates one.",
             examples=[TASK_RUN_EXAMPLE],
         ),
     ] = UNSET
-    task_name: Annotated[NameText | UnsetType, Meta(description="The name of the task; not sent: its slug.")] = UNSET
-    name: Annotated[NameText | None, Meta(description="The name of the task run, if it is created.")] = None
-    tags: Annotated[Tags, Meta(description="Its tags, if it is created.", examples=[["etl"]])] = []
+    task_name: Annotated[NameText | UnsetType, Meta(description="The name of the task. Default: its slug.")] = UNSET
+    name: Annotated[NameText | None, Meta(description="The name for a new task run.")] = None
+    tags: Annotated[Tags, Meta(description="The tags for a new task run.", examples=[["etl"]])] = []
     states: Annotated[
-        list[StateCreate], Meta(max_length=BULK_ITEMS, description="States that it has come to, in their order.")
+        list[StateCreate], Meta(max_length=BULK_ITEMS, description="The states that it has entered, in order.")
     ] = []
 
 
 class TaskRunReports(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Task runs of one flow run to report."""
+    """The task runs of one flow run to report."""
 
     items: Annotated[list[TaskRunReport], Meta(min_length=1, max_length=BULK_ITEMS)]
 
 
 class TaskRunStateReport(StateCreate, forbid_unknown_fields=True, kw_only=True):
-    """A state that one task run has come to."""
+    """A state that one task run has entered."""
 
     task_run_id: TaskRunId
 
 
 class TaskRunStateReports(Struct, forbid_unknown_fields=True, kw_only=True):
-    """States of any task runs to report."""
+    """The states of any task runs to report."""
 
     items: Annotated[list[TaskRunStateReport], Meta(min_length=1, max_length=BULK_ITEMS)]
 
 
 class TaskRunUpdate(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What may be changed about a task run; what is not sent stays."""
+    """Changes to a task run. Members that are not sent keep their values."""
 
-    name: Annotated[NameText | None | UnsetType, Meta(description="Its name; null takes the name away.")] = UNSET
-    tags: Annotated[Tags | UnsetType, Meta(description="All its tags.")] = UNSET
+    name: Annotated[NameText | None | UnsetType, Meta(description="The new name; null removes the name.")] = UNSET
+    tags: Annotated[Tags | UnsetType, Meta(description="The new tags, which replace all current tags.")] = UNSET
     expected_version: Annotated[
         Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType,
-        Meta(description="Change it only if it still has this version."),
+        Meta(description="Change the task run only if it still has this version."),
     ] = UNSET

@@ -22,75 +22,77 @@ from taskruns_service.schemas.common import (
     Timestamp,
 )
 
-_State = Annotated[StateType, Meta(description="The type of its current state; Pending before any state was reported.")]
+_State = Annotated[StateType, Meta(description="The type of the current state; Pending until a state is reported.")]
 _StateMessage = Annotated[
-    str | None, Meta(description="The message of its current state.", examples=["Task run succeeded."])
+    str | None, Meta(description="The message of the current state.", examples=["Task run succeeded."])
 ]
-_StateTimestamp = Annotated[Timestamp | None, Meta(description="When it came to its current state.")]
-_Version = Annotated[int, Meta(description="How often its state has changed.", examples=[3])]
-_RunCount = Annotated[int, Meta(description="How often it was Running.")]
-_StartTime = Annotated[Timestamp | None, Meta(description="When it was Running first.")]
+_StateTimestamp = Annotated[Timestamp | None, Meta(description="The time when the run entered its current state.")]
+_Version = Annotated[int, Meta(description="The number of state changes.", examples=[3])]
+_RunCount = Annotated[int, Meta(description="The number of times the run was Running.")]
+_StartTime = Annotated[Timestamp | None, Meta(description="The time when the run was first Running.")]
 _EndTime = Annotated[
-    Timestamp | None, Meta(description="When it came to its current state, if that is a finished one.")
+    Timestamp | None, Meta(description="The time when the run entered its current state, if that state is finished.")
 ]
-_Duration = Annotated[float | None, Meta(description="Seconds from start to end.", examples=[1.468647])]
-_QueueTime = Annotated[float | None, Meta(description="Seconds from its earliest state to its start.", examples=[0.25])]
+_Duration = Annotated[float | None, Meta(description="The seconds from start to end.", examples=[1.468647])]
+_QueueTime = Annotated[
+    float | None, Meta(description="The seconds from the earliest state to the start.", examples=[0.25])
+]
 _Sequence = Annotated[
-    int, Meta(description="The number of its latest change among all changes of its flow run, from 1.")
+    int, Meta(description="The number of the latest change among all changes of the flow run, starting at 1.")
 ]
-_Created = Annotated[Timestamp, Meta(description="When the service made it.")]
-_Updated = Annotated[Timestamp, Meta(description="When the service last changed it.")]
-_NextPage = Annotated[str | None, Meta(description="The cursor of the next page; null on the last one.")]
+_Created = Annotated[Timestamp, Meta(description="The time when the service created the run.")]
+_Updated = Annotated[Timestamp, Meta(description="The time when the service last changed the run.")]
+_NextPage = Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]
 _Counts = Annotated[
     dict[str, int],
-    Meta(description="How many of its task runs are in each state.", examples=[{"Success": 7, "Mapped": 1}]),
+    Meta(description="The number of task runs in each state.", examples=[{"Success": 7, "Mapped": 1}]),
 ]
 
 
 class TaskRun(Struct, frozen=True, kw_only=True):
-    """One task of a flow, as it ran in one flow run."""
+    """One run of a task in a flow run."""
 
     id: TaskRunId
     flow_run_id: FlowRunId
     flow_run_name: Annotated[
         str,
         Meta(
-            description="The name of its flow run. A flow run that is renamed leaves `version` as it is.",
+            description="The name of the flow run. Renaming the flow run does not change `version`.",
             examples=["example-mapped-7ea174"],
         ),
     ]
     flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
-    task_id: Annotated[UUID, Meta(description="The id of the task, the same in every run of its flow.")]
+    task_id: Annotated[UUID, Meta(description="The id of the task, which is the same in every run of the flow.")]
     task_slug: Slug
     map_index: MapIndex
-    name: Annotated[str | None, Meta(description="Its name, if it was given one.")]
-    tags: Annotated[list[str], Meta(description="Its tags.", examples=[["etl"]])]
+    name: Annotated[str | None, Meta(description="The name of the task run; null if it has none.")]
+    tags: Annotated[list[str], Meta(description="The tags of the task run.", examples=[["etl"]])]
     state: _State
     state_message: _StateMessage
     state_timestamp: _StateTimestamp
     version: Annotated[
         int,
-        Meta(description="How often its state has changed; with a dot and its `sequence`, its ETag.", examples=[3]),
+        Meta(description="The number of state changes. The ETag is `version`, a dot, and `sequence`.", examples=[3]),
     ]
     run_count: _RunCount
     start_time: _StartTime
     end_time: _EndTime
     duration: _Duration
     queue_time: _QueueTime
-    has_result: Annotated[bool, Meta(description="Whether its current state has a result that was kept.")]
+    has_result: Annotated[bool, Meta(description="Whether the current state has a stored result.")]
     sequence: _Sequence
     created: _Created
     updated: _Updated
 
 
 class FlowRunSummary(Struct, frozen=True, kw_only=True):
-    """One run of a flow, as lists have it: without parameters and context."""
+    """One run of a flow as it appears in lists, without parameters and context."""
 
     id: FlowRunId
     flow_id: Annotated[UUID, Meta(description="The id of the flow.")]
     flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
     name: Annotated[str, Meta(description="The name of the run.", examples=["example-mapped-7ea174"])]
-    labels: Annotated[list[str], Meta(description="Its labels.", examples=[["prod"]])]
+    labels: Annotated[list[str], Meta(description="The labels of the flow run.", examples=[["prod"]])]
     state: _State
     state_message: _StateMessage
     state_timestamp: _StateTimestamp
@@ -100,7 +102,10 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
     end_time: _EndTime
     duration: _Duration
     queue_time: _QueueTime
-    sequence: Annotated[int, Meta(description="How many changes it and its task runs had; its ETag.", examples=[42])]
+    sequence: Annotated[
+        int,
+        Meta(description="The number of changes to the flow run and its task runs; this is the ETag.", examples=[42]),
+    ]
     task_run_counts: _Counts
     created: _Created
     updated: _Updated
@@ -110,19 +115,21 @@ class FlowRun(FlowRunSummary, frozen=True, kw_only=True):
     """One run of a flow."""
 
     parameters: Parameters
-    context: Annotated[dict[str, Any], Meta(description="Its context, as it was given.")]
-    idempotency_key: Annotated[str | None, Meta(description="The key under which it was created, if any.")]
+    context: Annotated[dict[str, Any], Meta(description="The context of the flow run, as sent.")]
+    idempotency_key: Annotated[
+        str | None, Meta(description="The key with which the flow run was created; null if there was none.")
+    ]
 
 
 class TaskRunPage(Struct, frozen=True, kw_only=True):
-    """Some of the task runs, and where the others are."""
+    """A page of task runs, with the cursor of the next page."""
 
     items: list[TaskRun]
     next: _NextPage
 
 
 class FlowRunPage(Struct, frozen=True, kw_only=True):
-    """Some of the flow runs, and where the others are."""
+    """A page of flow runs, with the cursor of the next page."""
 
     items: list[FlowRunSummary]
     next: _NextPage
@@ -147,22 +154,22 @@ def _names_of(name: str, of: type[Struct], doc: str) -> type[StrEnum]:
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """One entry in the history of a run."""
+    """One entry in a run's history."""
 
     id: Annotated[UUID, Meta(description="The id of the state.", examples=[STATE_EXAMPLE])]
     type: Annotated[StateType, Meta(description="The type of the state.")]
-    version: Annotated[int | None, Meta(description="The version of the run that it made; null for a late one.")]
+    version: Annotated[int | None, Meta(description="The version of the run after this state; null for a late state.")]
     sequence: _Sequence
-    message: Annotated[str | None, Meta(description="A sentence for people.")]
-    timestamp: Annotated[Timestamp, Meta(description="When the run came to it.")]
-    received_at: Annotated[Timestamp, Meta(description="When the service heard of it.")]
-    result: Annotated[dict[str, Any] | None, Meta(description="The reference to the result, as it was given.")]
-    details: Annotated[dict[str, Any] | None, Meta(description="What only some types have, as it was given.")]
-    accepted: Annotated[bool, Meta(description="False for a late one: a newer state was known already.")]
+    message: Annotated[str | None, Meta(description="A human-readable message.")]
+    timestamp: Annotated[Timestamp, Meta(description="The time when the run entered the state.")]
+    received_at: Annotated[Timestamp, Meta(description="The time when the service received the state.")]
+    result: Annotated[dict[str, Any] | None, Meta(description="The reference to the result, as sent.")]
+    details: Annotated[dict[str, Any] | None, Meta(description="Data that only some types have, as sent.")]
+    accepted: Annotated[bool, Meta(description="False for a late state: a newer state was already known.")]
 
 
 class StatePage(Struct, frozen=True, kw_only=True):
-    """Some of the states, oldest first, and where the others are."""
+    """A page of states, oldest first, with the cursor of the next page."""
 
     items: list[State]
     next: _NextPage
@@ -171,8 +178,8 @@ class StatePage(Struct, frozen=True, kw_only=True):
 Outcome = Annotated[
     str,
     Meta(
-        description="`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), "
-        "`duplicate` (recorded before) or `refused` (see `problem`).",
+        description="`created`, `existing`, `recorded`, `late` (added to the history only, because a newer state was "
+        "known), `duplicate` (already recorded), or `refused` (see `problem`).",
         examples=["recorded"],
         extra_json_schema={"x-extensible-enum": ["created", "existing", "recorded", "late", "duplicate", "refused"]},
     ),
@@ -180,7 +187,7 @@ Outcome = Annotated[
 
 
 class TaskRunStateReceipt(Struct, frozen=True, kw_only=True):
-    """What became of a state of a task run."""
+    """The outcome of a report of a task run's state."""
 
     outcome: Outcome
     id: Annotated[UUID, Meta(description="The id of the state.", examples=[STATE_EXAMPLE])]
@@ -190,7 +197,7 @@ class TaskRunStateReceipt(Struct, frozen=True, kw_only=True):
 
 
 class FlowRunStateReceipt(Struct, frozen=True, kw_only=True):
-    """What became of a state of a flow run."""
+    """The outcome of a report of a flow run's state."""
 
     outcome: Outcome
     id: Annotated[UUID, Meta(description="The id of the state.", examples=[STATE_EXAMPLE])]
@@ -200,7 +207,7 @@ class FlowRunStateReceipt(Struct, frozen=True, kw_only=True):
 
 
 class CurrentState(Struct, frozen=True, kw_only=True):
-    """What a run is now."""
+    """The current state of a run."""
 
     version: int
     state: StateType
@@ -208,44 +215,46 @@ class CurrentState(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong (RFC 9457). `code` says it to programs, `detail` to people."""
+    """A problem (RFC 9457). `code` is for programs, `detail` is for people."""
 
-    type: Annotated[str, Meta(description="A URI for the code.", examples=["urn:taskruns:problem:task-run-not-found"])]
+    type: Annotated[
+        str, Meta(description="A URI that identifies the code.", examples=["urn:taskruns:problem:task-run-not-found"])
+    ]
     title: Annotated[str, Meta(description="The code in words.", examples=["Task run not found"])]
     status: Annotated[int, Meta(description="The HTTP status.", examples=[404])]
-    detail: Annotated[str, Meta(description="What went wrong and what to do.")]
-    instance: Annotated[str, Meta(description="The path that was asked for.")]
-    code: Annotated[str, Meta(description="The code; new ones may be added.", examples=["task-run-not-found"])]
-    request_id: Annotated[str, Meta(description="The request's id, which is in the log and in X-Request-Id too.")]
-    errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the request, and where.")] = UNSET
-    current: Annotated[CurrentState | UnsetType, Meta(description="What the run is now.")] = UNSET
-    limit: Annotated[int | UnsetType, Meta(description="The limit that was passed.")] = UNSET
+    detail: Annotated[str, Meta(description="What went wrong, and what to do about it.")]
+    instance: Annotated[str, Meta(description="The path of the request.")]
+    code: Annotated[str, Meta(description="The code. Later versions can add codes.", examples=["task-run-not-found"])]
+    request_id: Annotated[str, Meta(description="The id of the request, which is also in the log and in X-Request-Id.")]
+    errors: Annotated[list[Fault] | UnsetType, Meta(description="The faults of the request and their places.")] = UNSET
+    current: Annotated[CurrentState | UnsetType, Meta(description="The current state of the run.")] = UNSET
+    limit: Annotated[int | UnsetType, Meta(description="The limit that the request exceeds.")] = UNSET
 
 
 class ItemProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why an item was refused."""
+    """Why an item was rejected."""
 
-    code: Annotated[str, Meta(description="The code, as in a problem.", examples=["terminal-state"])]
-    detail: Annotated[str, Meta(description="What went wrong and what to do.")]
-    errors: Annotated[list[Fault] | UnsetType, Meta(description="Which of its states, and why.")] = UNSET
-    current: Annotated[CurrentState | UnsetType, Meta(description="What the run is now.")] = UNSET
+    code: Annotated[str, Meta(description="The code of the problem.", examples=["terminal-state"])]
+    detail: Annotated[str, Meta(description="What went wrong, and what to do about it.")]
+    errors: Annotated[list[Fault] | UnsetType, Meta(description="The states that were refused, and why.")] = UNSET
+    current: Annotated[CurrentState | UnsetType, Meta(description="The current state of the run.")] = UNSET
 
 
 class TaskRunReceipt(Struct, frozen=True, kw_only=True):
-    """What became of one item."""
+    """The outcome of one item."""
 
-    index: Annotated[int, Meta(description="The place of the item in the request, from 0.")]
+    index: Annotated[int, Meta(description="The index of the item in the request, starting at 0.")]
     outcome: Outcome
     task_run_id: Annotated[
-        UUID | None, Meta(description="The id of its task run; null if there is none.", examples=[TASK_RUN_EXAMPLE])
+        UUID | None, Meta(description="The id of the task run; null if there is none.", examples=[TASK_RUN_EXAMPLE])
     ]
-    version: Annotated[int | None, Meta(description="The version of the task run now.")]
-    state: Annotated[StateType | None, Meta(description="The type of the state of the task run now.")]
-    problem: Annotated[ItemProblem | None, Meta(description="Why it was refused.")]
+    version: Annotated[int | None, Meta(description="The current version of the task run.")]
+    state: Annotated[StateType | None, Meta(description="The type of the task run's current state.")]
+    problem: Annotated[ItemProblem | None, Meta(description="Why the item was refused; null if it was accepted.")]
 
 
 class TaskRunReceipts(Struct, frozen=True, kw_only=True):
-    """What became of the items, in their order."""
+    """The outcomes of the items, in the order of the request."""
 
     items: list[TaskRunReceipt]
 
@@ -256,24 +265,27 @@ class ChildResult(Struct, frozen=True, kw_only=True):
     task_run_id: TaskRunId
     map_index: MapIndex
     state: _State
-    reference: Annotated[ResultReference | None, Meta(description="Where its result is; null if it has none.")]
+    reference: Annotated[ResultReference | None, Meta(description="Where the result is; null if there is none.")]
 
 
 class TaskRunResult(Struct, frozen=True, kw_only=True):
-    """Where the result of a task run is; for a mapped parent, where the results of its children are."""
+    """The location of a task run's result or, for a mapped parent, of the results of its children."""
 
     task_run_id: TaskRunId
     state: _State
-    reference: Annotated[ResultReference | None, Meta(description="Where its result is; null for a mapped parent.")]
+    reference: Annotated[ResultReference | None, Meta(description="Where the result is; null for a mapped parent.")]
     children: Annotated[
         list[ChildResult] | None,
-        Meta(description="The children of a mapped parent, by map index; null for all others."),
+        Meta(description="The children of a mapped parent, by map index; null for other task runs."),
     ]
-    next: Annotated[str | None, Meta(description="The cursor of the next page of children; null on the last one.")]
+    next: Annotated[str | None, Meta(description="The cursor of the next page of children; null on the last page.")]
 
 
 class Measures(Struct, frozen=True, kw_only=True):
-    """The measures that were asked for. Durations and queue times are in seconds; null if no task run has one."""
+    """The requested measures.
+
+    Durations and queue times are in seconds. A measure is null if no task run has a value.
+    """
 
     sum_duration: float | None | UnsetType = UNSET
     avg_duration: float | None | UnsetType = UNSET
@@ -294,46 +306,50 @@ class Measures(Struct, frozen=True, kw_only=True):
 
 
 class GroupKey(Struct, frozen=True, kw_only=True):
-    """What the task runs of a group have in common: a member for each `group_by`."""
+    """The values that the task runs of a group share, with one member for each `group_by`."""
 
-    state: Annotated[StateType | UnsetType, Meta(description="The type of the state.")] = UNSET
-    task_slug: Annotated[str | UnsetType, Meta(description="The task.", examples=["say_hello-1"])] = UNSET
-    flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run.", examples=[FLOW_RUN_EXAMPLE])] = UNSET
-    flow_name: Annotated[str | UnsetType, Meta(description="The flow.")] = UNSET
+    state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
+    task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
+    flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run's id.", examples=[FLOW_RUN_EXAMPLE])] = (
+        UNSET
+    )
+    flow_name: Annotated[str | UnsetType, Meta(description="The name of the flow.")] = UNSET
     map_parent: Annotated[
-        UUID | None | UnsetType, Meta(description="The mapped task run whose children they are; null: of none.")
+        UUID | None | UnsetType,
+        Meta(description="The mapped parent of the task runs; null if they have none."),
     ] = UNSET
     hour: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The hour (UTC) of their start; null: not started.")
+        Timestamp | None | UnsetType, Meta(description="The hour (UTC) of the start; null if not started.")
     ] = UNSET
     day: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The day (UTC) of their start; null: not started.")
+        Timestamp | None | UnsetType, Meta(description="The day (UTC) of the start; null if not started.")
     ] = UNSET
 
 
 class AggregateGroup(Struct, frozen=True, kw_only=True):
-    """The task runs that have something in common."""
+    """A group of task runs that share the values in `key`."""
 
     key: GroupKey
-    count: Annotated[int, Meta(description="How many they are.", examples=[258])]
+    count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
     measures: Measures
 
 
 class Aggregate(Struct, frozen=True, kw_only=True):
-    """How many task runs there are, and what they measure."""
+    """The number of task runs and their measures, in total and by group."""
 
-    count: Annotated[int, Meta(description="How many they are.", examples=[258])]
+    count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
     relation: Annotated[
         str,
         Meta(
-            description="`eq`: exactly so many. `gte`: counting stopped at `count_limit`; so many or more.",
+            description="`eq`: `count` is exact. `gte`: counting stopped at `count_limit`, so there are at least this "
+            "many.",
             examples=["eq"],
             extra_json_schema={"x-extensible-enum": ["eq", "gte"]},
         ),
     ]
     measures: Measures
     groups: Annotated[
-        list[AggregateGroup] | None, Meta(description="The groups in the order of their keys; null without `group_by`.")
+        list[AggregateGroup] | None, Meta(description="The groups, sorted by their keys; null without `group_by`.")
     ]
     truncated: Annotated[bool, Meta(description="Whether there are more groups than `limit`.")]
 
@@ -346,15 +362,15 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class Readiness(Struct, frozen=True, kw_only=True):
-    """Whether the service is ready for work."""
+    """Whether the service is ready."""
 
     status: Annotated[str, Meta(description="`ok`.", examples=["ok"])]
     version: Annotated[str, Meta(description="The version of the service.", examples=["0.1.0"])]
     warnings: Annotated[
         list[str],
         Meta(
-            description="A sentence for each way in which the database, as it is set up, may lose what was answered.",
-            examples=[["PostgreSQL has fsync=off: a crash of its machine may damage the database."]],
+            description="A sentence for each database setting that can lose acknowledged changes.",
+            examples=[["PostgreSQL has fsync=off: a crash of its machine can damage the database."]],
         ),
     ]
 
@@ -362,18 +378,18 @@ class Readiness(Struct, frozen=True, kw_only=True):
 TaskRunFields = _chosen("TaskRunFields", TaskRun, "A task run with the members that `fields` names.")
 FlowRunFields = _chosen("FlowRunFields", FlowRunSummary, "A flow run with the members that `fields` names.")
 TaskRunField = _names_of("TaskRunField", TaskRun, "The name of a member of a task run.")
-FlowRunField = _names_of("FlowRunField", FlowRunSummary, "The name of a member of a flow run in a list.")
+FlowRunField = _names_of("FlowRunField", FlowRunSummary, "The name of a member of a flow run in lists.")
 
 
 class TaskRunFieldsPage(Struct, frozen=True, kw_only=True):
-    """Some of the task runs with the members that `fields` names, and where the others are."""
+    """A page of task runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[TaskRunFields]  # type: ignore[valid-type]
     next: _NextPage
 
 
 class FlowRunFieldsPage(Struct, frozen=True, kw_only=True):
-    """Some of the flow runs with the members that `fields` names, and where the others are."""
+    """A page of flow runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[FlowRunFields]  # type: ignore[valid-type]
     next: _NextPage

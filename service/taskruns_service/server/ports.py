@@ -16,7 +16,7 @@ def resolve(host: str, port: int) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        raise ConfigurationError(f"{host}:{port} cannot be listened on: {error.strerror}.") from None
+        raise ConfigurationError(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
     return str(address[0])
 
 
@@ -35,7 +35,7 @@ def hold(address: str, port: int) -> Iterator[socket.socket | None]:
                 claim.bind(f"\0taskruns-service:{address}:{port}")
             except OSError:
                 raise ConfigurationError(
-                    f"{address}:{port} is taken by another taskruns-service. Stop it, or use another port."
+                    f"Another taskruns-service is using {address}:{port}. Stop it, or use another port."
                 ) from None
         resolve(address, port)  # workers of a service that has just ended may still listen
         yield claim

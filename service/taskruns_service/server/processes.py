@@ -149,8 +149,8 @@ def _allow_open_files(count: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count:
         raise ConfigurationError(
-            f"TASKRUNS_CONNECTIONS needs {count} open files, and the system allows {hard}. Raise its limit "
-            f"(`ulimit -n`), or set TASKRUNS_CONNECTIONS to at most {hard - OTHER_FILES}."
+            f"TASKRUNS_CONNECTIONS needs {count} open files, but the system allows {hard}. Raise the limit (`ulimit "
+            f"-n`), or set TASKRUNS_CONNECTIONS to at most {hard - OTHER_FILES}."
         )
     if soft != resource.RLIM_INFINITY and soft < count:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -102,7 +102,7 @@ class Supervisor(MPServer):
                 ended = ended + 1 if is_young else 1
                 failures = failures + 1 if is_young and worker.inner.exitcode > 0 else 0
                 if failures == FAILURES_MOST:
-                    logger.error(f"Ending, because {failures} workers in a row failed as soon as they had started")
+                    logger.error(f"Stopping because {failures} workers in a row failed right after they started")
                     self.interrupt_children.append(index)  # so that the exit code is 1
                     return
                 self._interrupted.wait(PAUSES[min(ended, len(PAUSES)) - 1])
@@ -139,7 +139,7 @@ class Supervisor(MPServer):
                 worker = running.pop(sentinel)
                 logger.info(f"Stopped worker-{worker.idx + 1}")
         for worker in running.values():
-            logger.warning(f"Killing worker-{worker.idx + 1}, which has not ended after {self._kill_seconds:g} s")
+            logger.warning(f"Killing worker-{worker.idx + 1}, which did not stop within {self._kill_seconds:g} s")
             worker.kill()  # type: ignore[no-untyped-call]
             wait([worker.inner.sentinel])
 

@@ -79,7 +79,7 @@ class Attempts:
         if error_kind is ErrorKind.invalid:
             complaint = dialects.complaint(last)
             log.warning("value refused", reason=complaint)
-            raise RefusedValue(f"The database does not take a value of the request: {complaint}") from last
+            raise RefusedValue(f"The database cannot store a value of the request: {complaint}") from last
         raise self.unavailable(last) from last
 
     def unavailable(self, error: BaseException | None) -> DatabaseUnavailable:

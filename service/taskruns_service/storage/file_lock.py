@@ -27,7 +27,7 @@ class Locked(ConfigurationError):
     """Another process has the file."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"Another taskruns-service has {path} open. Stop it, or use another file.")
+        super().__init__(f"Another taskruns-service is using {path}. Stop it, or use another file.")
 
 
 @contextmanager

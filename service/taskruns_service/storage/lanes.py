@@ -15,7 +15,7 @@ MAX_WAITING = 1000
 PATIENCE = 1.5
 """How many times as long as a lane's `max_wait` work waits that was expected to wait less."""
 MAX_RETRY_SECONDS = 30
-WRITES_WAIT = "Too many writes are waiting. Nothing was recorded; repeat the request after a while."
+WRITES_WAIT = "Too many writes are waiting. Nothing was recorded; retry the request later."
 GAP_WEIGHT = 0.05
 ORDINARY_STALL = 0.25
 """Seconds for which a database or the event loop may pause without anything being refused for that."""
@@ -149,7 +149,7 @@ class Lane:
         return Overloaded(self._refusal, retry_after=min(MAX_RETRY_SECONDS, max(1, math.ceil(self.expected_wait()))))
 
 
-_QUESTIONS = "Too many questions are waiting. Repeat the request after a while."
+_QUESTIONS = "Too many queries are waiting. Retry the request later."
 
 
 def make_lanes(widths: Widths, max_wait: float, *, ahead: int) -> Mapping[QueryKind, Lane]:

@@ -1,4 +1,4 @@
-"""Standbys: where a question is asked, so that they may answer it and nobody sees less than they have seen before."""
+"""Routes reads to standbys without breaking read-your-writes."""
 
 import time
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ class Replicas:
         except (Behind, FlowRunNotFound, TaskRunNotFound):
             pass  # the primary may have it
         except (DatabaseUnavailable, *dialects.DATABASE_ERRORS) as error:
-            # Another question need not find out again. A standby also gives up one that is in the way of the replay.
+            # Skip the standby for REST_SECONDS. Standbys also cancel queries that conflict with WAL replay.
             if isinstance(error, DatabaseUnavailable):
                 self._away_until = time.monotonic() + REST_SECONDS
                 self._database.renew()

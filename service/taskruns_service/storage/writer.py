@@ -174,7 +174,7 @@ class Writer:
         return submission.outcomes
 
     def _lane(self, submission: Submission, partition: int) -> _Lane:
-        """Where an item of a request goes."""
+        """Returns the lane for an item, by the size of its request and its partition."""
         if submission.is_small or not self._many:
             return self._few
         return self._many[partition % len(self._many)]

@@ -48,14 +48,14 @@ def test_name_of_several_is_not_deleted(scratch: Client, url: str) -> None:
         scratch.flow_runs.create(flow_name="double", name="double")
     done = run("flow-run", "rm", "-y", "double", TASKRUNS_URL=url)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("taskruns: More than one flow run has the name 'double': give the id.")
+    assert done.err.startswith("taskruns: More than one flow run has the name 'double': use the id")
 
 
 def test_nobody_there_to_be_asked_is_wrong_usage(scratch: Client, url: str) -> None:
     kept = scratch.flow_runs.create(flow_name="kept", name="kept")
     done = run("flow-run", "rm", str(kept.id), TASKRUNS_URL=url)
     assert (done.code, done.out) == (2, "")
-    assert done.err.splitlines()[-1].startswith("taskruns flow-run rm: Nobody can be asked here: give --yes")
+    assert done.err.splitlines()[-1].startswith("taskruns flow-run rm: There is no terminal to ask for confirmation")
     assert scratch.flow_runs.get(kept.id).id == kept.id
 
 
@@ -94,7 +94,7 @@ def test_reports_that_were_left_are_sent(scratch: Client, url: str, tmp_path: Pa
     leave(tmp_path, FlowRunCreated(flow_run_id=id, flow_name="left"), FlowRunState(flow_run_id=id, state=running))
     done = flushed(tmp_path, AWAY)
     assert (done.code, done.out) == (1, "Reports: 0 sent, 0 refused. Files left: 1.\n")
-    assert re.fullmatch(r"taskruns flush: .*No answer from http://127.0.0.1:1/.*\n", done.err)
+    assert re.fullmatch(r"taskruns flush: .*No response from http://127.0.0.1:1/.*\n", done.err)
     assert flushed(tmp_path, url) == (0, "Reports: 2 sent, 0 refused. Files left: 0.\n", "")
     assert scratch.flow_runs.get(id).state == "Running"
     assert flushed(tmp_path, url) == (0, "There is nothing to send.\n", "")
@@ -167,7 +167,7 @@ def test_demo_is_recorded_once(new_service: Served, tmp_path: Path) -> None:
             "calm-heron": "Failed",
             "night-1": "Running",
         }
-        assert run("demo", **environment) == (0, re.sub("recorded with .*", "there already.", RECORDED), "")
+        assert run("demo", **environment) == (0, re.sub("recorded with .*", "already recorded.", RECORDED), "")
         assert {run.name: (run.state, run.sequence) for run in client.flow_runs.list()} == before
         client.flow_runs.delete(FLOW_RUNS[1].id)
     assert run("demo", **environment).out.splitlines()[1] == RECORDED.splitlines()[1]
@@ -178,4 +178,4 @@ def test_demo_is_recorded_once(new_service: Served, tmp_path: Path) -> None:
 def test_demo_without_a_service_says_where_it_looked(tmp_path: Path) -> None:
     away = run("demo", TASKRUNS_URL=AWAY, TASKRUNS_HOME=tmp_path, TASKRUNS_MAX_RETRIES=0)
     assert (away.code, away.out) == (1, "")
-    assert re.fullmatch(r"taskruns: No answer from http://127.0.0.1:1/.*\n", away.err)
+    assert re.fullmatch(r"taskruns: No response from http://127.0.0.1:1/.*\n", away.err)

@@ -19,7 +19,7 @@ def test_count_is_a_number(look: Look) -> None:
 
 def test_count_may_stop_early_and_says_so(look: Look) -> None:
     done = look("task-run", "count", "--run-count-gte", "1", "--count-limit", "2")
-    assert done == (0, "2\n", "There may be more: counting stopped at --count-limit.\n")
+    assert done == (0, "2\n", "There can be more: counting stopped at --count-limit.\n")
 
 
 def test_groups_are_rows_and_all_of_them_one_more(look: Look) -> None:
@@ -76,7 +76,7 @@ def test_json_is_what_the_api_has(look: Look, world: World) -> None:
 def test_groups_that_are_not_shown_are_told(look: Look) -> None:
     done = look("task-run", "aggregate", "--group-by", "state", "--limit", "2", "--csv")
     assert len(done.out.splitlines()) == 3
-    assert done.err == "There are more groups: --limit shows them.\n"
+    assert done.err == "There are more groups; to show them, raise --limit.\n"
 
 
 def test_parents_of_maps_are_groups(look: Look, world: World) -> None:

@@ -37,7 +37,7 @@ def commands(group: click.Group = cli, path: str = "") -> Iterator[tuple[str, cl
             yield from commands(command, whole)
 
 
-MISSING = "taskruns: Install the extra `cli` of taskruns. Without it there is only `taskruns flush`.\n"
+MISSING = "taskruns: Install the `cli` extra of taskruns. Without it, only `taskruns flush` is available.\n"
 COMMANDS = dict(commands())
 LEAVES = [path for path, command in COMMANDS.items() if not isinstance(command, click.Group)]
 
@@ -226,32 +226,32 @@ def test_script_for_bash_is_bash() -> None:
         (["flow-run", "rm"], "taskruns flow-run rm: Missing argument 'ID|NAME...'."),
         (
             ["flow-run", "watch", "--interval", "0"],
-            "taskruns flow-run watch: Invalid value for '--interval': '0' is no",
+            "taskruns flow-run watch: Invalid value for '--interval': '0' is not a number",
         ),
         (
             ["task-run", "ls", "--flow-run-id", "x"],
-            "taskruns task-run ls: Invalid value for '--flow-run-id': 'x' is no id.",
+            "taskruns task-run ls: Invalid value for '--flow-run-id': 'x' is not an id.",
         ),
         (
             ["task-run", "ls", "--state", "Failed,"],
-            "taskruns task-run ls: Invalid value for '-s' / '--state': 'Failed,' has",
+            "taskruns task-run ls: Invalid value for '-s' / '--state': 'Failed,' contains",
         ),
-        (["task-run", "ls", "--json", "--csv"], "taskruns task-run ls: --json and --csv cannot both be given. See"),
+        (["task-run", "ls", "--json", "--csv"], "taskruns task-run ls: --json and --csv cannot be used together. See"),
         (
             ["task-run", "count", "--has-result", "--no-has-result"],
-            "taskruns task-run count: --has-result and --no-has-result cannot both be given.",
+            "taskruns task-run count: --has-result and --no-has-result cannot be used together.",
         ),
-        (["flow-run", "ls", "-o", "csv", "-q"], "taskruns flow-run ls: --format and -q cannot both be given. See"),
-        (["flow-run", "ls", "-q", "--fields", "id"], "taskruns flow-run ls: --fields and -q cannot both be given"),
+        (["flow-run", "ls", "-o", "csv", "-q"], "taskruns flow-run ls: --format and -q cannot be used together. See"),
+        (["flow-run", "ls", "-q", "--fields", "id"], "taskruns flow-run ls: --fields and -q cannot be used together"),
         (["flow-run", "ls", "-o", "xml"], "taskruns flow-run ls: Invalid value for '-o' / '--format': 'xml' is not"),
         (
             ["task-run", "ls", "--fields", "id,stat"],
             "taskruns task-run ls: There is no field 'stat'. Did you mean state?",
         ),
-        (["task-run", "ls", "-n1", "--all"], "taskruns task-run ls: --all and --limit cannot both be given. See"),
+        (["task-run", "ls", "-n1", "--all"], "taskruns task-run ls: --all and --limit cannot be used together. See"),
         (
             ["task-run", "ls", "--fields", "id,x"],
-            "taskruns task-run ls: There is no field 'x'. There are id, flow_run_id,",
+            "taskruns task-run ls: There is no field 'x'. The fields are id, flow_run_id,",
         ),
         (
             ["task-run", "aggregate", "-b", "state,day,hour,flow_name"],
@@ -264,7 +264,7 @@ def test_script_for_bash_is_bash() -> None:
             "taskruns flow-run watch: Invalid value for '--timeout': 'soon' is",
         ),
         (["completion", "tcsh"], "taskruns completion: Invalid value for '{bash|zsh|fish}': 'tcsh' is not one of"),
-        (["task-run", "ls", "--tag", "\udcff"], "taskruns: The arguments have to be UTF-8. See"),
+        (["task-run", "ls", "--tag", "\udcff"], "taskruns: The arguments must be UTF-8. See"),
         (
             ["task-run", "ls", "--task-slug", "\x1b[2J\x07", "x\x1b[31m"],
             r"taskruns task-run ls: Got unexpected extra argument (x\x1b[31m)",

@@ -134,7 +134,7 @@ def test_more_than_are_shown_are_told_unless_the_limit_was_asked_for(
         around = {"--json": 2, "-q": 0}.get("".join(form), 1)
         return len(done.out.splitlines()) - around, done.err
 
-    told = "Only 50 task runs are shown: --all shows all, --limit as many as you say.\n"
+    told = "Only 50 task runs are shown. To show all, use --all; to show more, use --limit.\n"
     assert count() == (50, told)
     assert count("--limit", "3") == (3, "")
     assert count("--limit", "1000") == (1000, "")
@@ -264,7 +264,7 @@ def test_jq_filters_json(look: Look, world: World) -> None:
     [
         (["--jq", ".["], 2, "taskruns flow-run ls: --jq: jq: error: syntax error"),
         (["--jq", ".nope"], 1, "taskruns: --jq: jq: error (at <stdin>"),
-        (["--csv", "--jq", "."], 2, "taskruns flow-run ls: --jq is for JSON: leave the other format out."),
+        (["--csv", "--jq", "."], 2, "taskruns flow-run ls: --jq works on JSON: omit the other format."),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -305,10 +305,10 @@ def test_values_may_have_commas_between_them(look: Look) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sort", "nope"], "--sort: There is no sort by `nope`."),
-        (["-s", "Nope"], "--state: It should be one of Pending, Scheduled,"),
-        (["--map-index", "-2"], "--map-index: It should be a whole number from -1"),
-        (["--task-slug", ""], "--task-slug: It should be a text of 1 to 255 characters"),
+        (["--sort", "nope"], "--sort: `nope` is not a sort key."),
+        (["-s", "Nope"], "--state: It must be one of Pending, Scheduled,"),
+        (["--map-index", "-2"], "--map-index: It must be a whole number from -1"),
+        (["--task-slug", ""], "--task-slug: It must be text of 1 to 255 characters"),
     ],
     ids=lambda value: str(value)[:40],
 )

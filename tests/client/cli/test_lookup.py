@@ -192,7 +192,7 @@ def test_task_run_is_shown_with_its_state_times_duration_and_result(look: Look, 
     [
         ("say_hello-1", "not ready"),
         ("load-1", "none"),
-        ("inc-1", "those of its children: `taskruns task-run result --location` shows where"),
+        ("inc-1", "those of its children; `taskruns task-run result --location` shows where they are"),
     ],
 )
 def test_task_run_without_a_result_says_why(which: str, result: str, look: Look) -> None:
@@ -245,7 +245,7 @@ def test_late_states_are_marked(scratch: Client, url: str) -> None:
         (["flow-run", "rm", NOBODY], "There is no flow run with this id. (404 flow-run-not-found, request "),
         (["task-run", "info", NOBODY], "There is no task run with this id. (404 task-run-not-found, request "),
         (["task-run", "info", "inc-1", "--flow-run-id", NOBODY], "There is no flow run with this id. "),
-        (["flow-run", "info", "brave"], "There is no flow run with the name 'brave'. `taskruns flow-run ls` shows"),
+        (["flow-run", "info", "brave"], "There is no flow run with the name 'brave'. To see the flow runs, use"),
         (
             ["flow-run", "info", "brave-otter", "-f", "x"],
             "There is no flow run of the flow 'x' with the name 'brave-otter'.",
@@ -253,7 +253,7 @@ def test_late_states_are_marked(scratch: Client, url: str) -> None:
         (["flow-run", "info", "-f", "x"], "There is no flow run of the flow 'x' yet."),
         (
             ["task-run", "info", "nope"],
-            "No flow run has a task run with the slug 'nope'. `taskruns flow-run tasks` shows",
+            "No flow run has a task run with the slug 'nope'. To see those",
         ),
         (["task-run", "info", "inc-1[7]"], "No flow run has a task run with the slug 'inc-1' and the map index 7."),
         (
@@ -297,8 +297,8 @@ def test_flow_that_never_ran_has_no_latest(url: str) -> None:
 def test_service_that_is_away_is_one_line_that_says_what_to_do(arguments: list[str]) -> None:
     done = run(*arguments, TASKRUNS_URL="http://127.0.0.1:1", TASKRUNS_MAX_RETRIES=0)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-    assert done.err.startswith("taskruns: No answer from http://127.0.0.1:1/")
-    assert done.err.endswith("--url or TASKRUNS_URL says where it is.\n")
+    assert done.err.startswith("taskruns: No response from http://127.0.0.1:1/")
+    assert done.err.endswith("Set its URL with --url or TASKRUNS_URL.\n")
 
 
 def test_setting_that_is_wrong_is_one_line_and_exit_code_2() -> None:

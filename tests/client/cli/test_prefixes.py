@@ -56,12 +56,12 @@ def test_task_run_is_known_by_how_its_id_starts(command: list[str], runs: Client
 def test_start_of_several_ids_is_refused_with_the_ids(runs: Client, url: str) -> None:
     done = run("flow-run", "info", "abcd1234", TASKRUNS_URL=url)
     assert (done.code, done.out) == (1, "")
-    assert "The ids of more than one flow run start with 'abcd1234': " in done.err
+    assert "More than one flow run has an id that starts with 'abcd1234': " in done.err
     assert str(FLOW_RUN) in done.err
     assert str(TWIN) in done.err
     done = run("task-run", "info", "0badcafe", TASKRUNS_URL=url)
     assert (done.code, done.out) == (1, "")
-    assert f"more than one task run start with '0badcafe': {SIBLING}, {TASK_RUN}. Give more" in done.err
+    assert f"More than one task run has an id that starts with '0badcafe': {SIBLING}, {TASK_RUN}. Use more" in done.err
     for changing in (("rm", "--yes"), ("cancel",), ("set-state",)):
         words = [*changing, "abcd1234", *(["Failed"] if changing[0] == "set-state" else [])]
         assert run("flow-run", *words, TASKRUNS_URL=url).code == 1
@@ -81,7 +81,7 @@ def test_name_comes_before_the_start_of_an_id_and_deletes_neither(runs: Client, 
     assert str(named.id) in run("flow-run", "info", "abcd1234-0000-4000-8", TASKRUNS_URL=url).out
     done = run("flow-run", "rm", "-y", "abcd1234-0000-4000-8", TASKRUNS_URL=url)
     assert (done.code, done.out) == (1, "")
-    assert f"is the name of {named.id} and the start of {FLOW_RUN}: give the id." in done.err
+    assert f"is the name of {named.id} and the start of {FLOW_RUN}: use the id." in done.err
     assert runs.flow_runs.get(FLOW_RUN).id == FLOW_RUN
     runs.flow_runs.delete(named.id)
 
@@ -101,4 +101,4 @@ def test_lists_take_how_ids_start(runs: Client, url: str) -> None:
     assert done == Ran(0, "2\n")
     done = run("task-run", "count", "--task-run-id-prefix", "xyz", TASKRUNS_URL=url)
     assert done.code == 2
-    assert "'xyz' is not how an id starts. Give its first 4 characters or more." in done.err
+    assert "'xyz' is not the start of an id. Use at least its first 4 characters." in done.err

@@ -57,16 +57,20 @@ def test_file_that_is_named_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "arguments", "message"),
     [
-        ("", ["--profile", "prod"], "There is no profile 'prod'. There are none."),
-        ("[profiles.prod]", ["--profile", "prot"], "There is no profile 'prot'. Did you mean prod? There are prod."),
-        ("[profiles.prod", [], "It is not TOML: "),
+        ("", ["--profile", "prod"], "There is no profile 'prod'. There are no profiles."),
+        (
+            "[profiles.prod]",
+            ["--profile", "prot"],
+            "There is no profile 'prot'. Did you mean prod? The profiles are prod.",
+        ),
+        ("[profiles.prod", [], "The file is not TOML: "),
         ("[profile.prod]", [], "Expected `str | null`, got `object` - at `$.profile`. A profile is a table such as"),
         ('profiles = "prod"', [], "Expected `object`, got `str` - at `$.profiles`."),
         ("[profils.prod]", [], "Object contains unknown field `profils`."),
         ("[profiles.a]\nuri = 1", [], "Object contains unknown field `uri` - at `$.profiles[...]`. A profile is"),
         ("[profiles.a]\nurl = 1", [], "Expected `str | null`, got `int` - at `$.profiles[...].url`."),
         ("[profiles.a]\ntimeout = true", [], "Expected `float | null`, got `bool` - at `$.profiles[...].timeout`."),
-        ("x" * 1_000_001, [], "It has more than 1000000 bytes."),
+        ("x" * 1_000_001, [], "The file has more than 1000000 bytes."),
     ],
     ids=lambda value: str(value)[:20],
 )

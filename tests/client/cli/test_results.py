@@ -79,7 +79,7 @@ def test_reference_is_shown_as_json(look: Look, world: World) -> None:
 
 def test_child_without_a_result_may_be_missing(look: Look) -> None:
     done = look("task-run", "result", "inc-1")
-    expected = "inc-1 has no result of the item 1, which is Failed; --missing none shows the others."
+    expected = "inc-1 has no result for the item 1, which is Failed; --missing none shows the others."
     assert done == (1, "", f"taskruns: {expected}\n")
     assert look("task-run", "result", "inc-1", "--missing", "none") == (0, "[{'value': 2}, None]\n", "")
 
@@ -97,7 +97,7 @@ def test_what_json_can_not_say_is_named(which: str, named: str, look: Look, tmp_
     for form in (["--json"], ["--output", str(tmp_path / "x.json")]):
         done = look("task-run", "result", which, "--trust", *form)
         assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-        assert done.err.startswith("taskruns: The result is not for JSON: ")
+        assert done.err.startswith("taskruns: The result cannot be written as JSON: ")
         assert named in done.err
     assert not (tmp_path / "x.json").exists()
 

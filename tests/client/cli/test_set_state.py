@@ -50,7 +50,7 @@ def test_nothing_is_cancelled_if_one_is_finished(scratch: Client, url: str) -> N
     scratch.flow_runs.set_state(ended.id, type="Success")
     done = run("flow-run", "cancel", "half-1", "half-0", TASKRUNS_URL=url)
     assert (done.code, done.out) == (1, "")
-    assert f"half-0 ({ended.id}) is Success already. Nothing was cancelled." in done.err
+    assert f"half-0 ({ended.id}) is already Success. Nothing was cancelled." in done.err
     assert scratch.flow_runs.get(going.id).state == "Pending"
 
 
@@ -58,4 +58,4 @@ def test_nothing_is_cancelled_if_one_is_finished(scratch: Client, url: str) -> N
 def test_state_that_is_misspelt_is_told_what_it_may_have_meant(group: str, url: str) -> None:
     done = run(group, "set-state", "x", "Sucess", TASKRUNS_URL=url)
     assert (done.code, done.out) == (2, "")
-    assert "There is no state 'Sucess'. Did you mean Success? There are " in done.err
+    assert "There is no state 'Sucess'. Did you mean Success? The states are " in done.err

@@ -133,7 +133,7 @@ def test_nothing_is_deleted_without_a_yes(scratch: Client, url: str, tmp_path: P
     scratch.flow_runs.delete(gone)
     done = prune(url, tmp_path)
     assert done.code == 2
-    assert done.err.startswith("taskruns result prune: Nobody can be asked here: give --yes")
+    assert done.err.startswith("taskruns result prune: There is no terminal to ask for confirmation")
     with opened_terminal([*COMMAND, "result", "prune"], TASKRUNS_URL=url, TASKRUNS_HOME=tmp_path / "home") as terminal:
         terminal.read_until(lambda seen: "[y/N]: " in seen)
         assert terminal.end(typing="n\n").code == 1
@@ -147,7 +147,7 @@ def test_reports_that_wait_come_first(url: str, tmp_path: Path) -> None:
     spool.close()
     done = prune(url, tmp_path, "--yes")
     assert (done.code, done.out) == (1, "")
-    assert done.err.endswith("which may not know their flow runs: `taskruns flush`.\n")
+    assert done.err.endswith("so it may not know their flow runs yet. Send them with `taskruns flush`.\n")
 
 
 def test_nothing_is_deleted_while_the_service_is_away(scratch: Client, tmp_path: Path, results: Path) -> None:

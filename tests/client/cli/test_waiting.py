@@ -34,10 +34,10 @@ def test_lists_say_that_reports_wait(command: list[str], url: str, tmp_path: Pat
     (tmp_path / "outbox" / "junk.reports.jsonl").write_bytes(b"junk")
     assert said() == before
     leave(tmp_path, url)
-    sends = "the next flow run sends them, or `taskruns flush`."
-    assert said() == f"{before}1 file waits with reports to this service: {sends}\n"
+    sends = "The next flow run or `taskruns flush` sends them."
+    assert said() == f"{before}1 file waits with reports to this service. {sends}\n"
     leave(tmp_path, url)
-    assert said() == f"{before}2 files wait with reports to this service: {sends}\n"
+    assert said() == f"{before}2 files wait with reports to this service. {sends}\n"
     run("flush", "--folder", str(tmp_path / "outbox"), TASKRUNS_HOME=tmp_path, TASKRUNS_MAX_RETRIES=0)
     assert said() == before
 

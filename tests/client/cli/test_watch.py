@@ -150,7 +150,7 @@ def test_service_that_is_lost_has_an_exit_code_of_its_own(tmp_path: Path) -> Non
         assert line_of(process.stdout) == "Pending"
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (4, "")
-    assert err.startswith("taskruns flow-run watch: The service is lost for ")
+    assert err.startswith("taskruns flow-run watch: The service has been unavailable for ")
     assert len(err.splitlines()) == 1
 
 

@@ -145,7 +145,7 @@ def test_generator_takes_what_is_sent_and_thrown() -> None:
 @pytest.mark.parametrize("options", [{"max_retries": 1}, {"timeout": 1}])
 def test_generator_has_neither_retries_nor_a_time_out(options: dict[str, Any]) -> None:
     for generating in (count, count_async):
-        with pytest.raises(ValueError, match=r"is a generator, which has neither max_retries nor a timeout"):
+        with pytest.raises(ValueError, match=r"is a generator, which supports neither max_retries nor a timeout"):
             task(**options)(generating.function)  # type: ignore[attr-defined]
     hidden: Any = task(name="hidden", **options)(lambda: (x for x in "abc"))
     with flow_run("etl") as run, pytest.raises(TypeError, match="returned a generator, which has neither"):

@@ -204,7 +204,7 @@ def test_submitted_failure_that_nobody_looked_at_fails_the_flow_run(kind: str, t
         fail.submit(1)
         inc.submit(1)
 
-    assert repr(run.view().state) == '<Failed: "1 submitted tasks failed, and nobody looked.">'
+    assert repr(run.view().state) == '<Failed: "1 submitted tasks failed, and their errors were not retrieved.">'
 
 
 @pytest.mark.parametrize("kind", ["here", "threads"])

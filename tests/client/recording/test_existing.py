@@ -157,9 +157,9 @@ def test_flow_run_of_another_flow_or_with_other_parameters_is_an_error() -> None
 
 
 def test_id_and_key_are_checked() -> None:
-    with pytest.raises(ValueError, match=r"^A flow run is found by its id or by its idempotency_key: give one of them"):
+    with pytest.raises(ValueError, match=r"^A flow run is found by its id or by its idempotency_key: pass one of them"):
         flow_run("etl", id=uuid4(), idempotency_key="k")
-    with pytest.raises(ValueError, match=r"^The id of a flow run is a UUID, and this is '5'\.$"):
+    with pytest.raises(ValueError, match=r"^The id of a flow run must be a UUID, but this is '5'\.$"):
         flow_run("etl", id="5")
     with pytest.raises(ValueError, match="An idempotency key"):
         flow_run("etl", idempotency_key="")

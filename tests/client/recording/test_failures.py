@@ -193,7 +193,7 @@ class BrokenError(Exception):
     [
         (ValueError("a\0b"), "Unexpected error: ValueError('a\\x00b')"),
         (ValueError("\ud800"), "Unexpected error: ValueError('\\ud800')"),
-        (BrokenError(), "Unexpected error: BrokenError (its repr raised an error of its own)"),
+        (BrokenError(), "Unexpected error: BrokenError (its repr raised an error)"),
         (ValueError("x" * 1_000_000), f"Unexpected error: {repr(ValueError('x' * 1_000_000))[:10_000]}"),
     ],
 )

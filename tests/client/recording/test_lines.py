@@ -68,7 +68,7 @@ def test_one_line_holds_no_other_up(client: Client, tmp_path: Path, line: bytes,
     assert flushed == Flushed(
         sent=OTHERS + 1, refused=0, unreadable=1, left=0, problems=[flushed.problems[0] if flushed.problems else ""]
     )
-    assert flushed.problems[0].startswith(f"{path.name}: lines that hold no report: 1 (the first: at byte ")
+    assert flushed.problems[0].startswith(f"{path.name}: unreadable lines: 1 (the first: at byte ")
     assert flushed.problems[0].endswith(f"They are in {aside}.")
     assert aside.read_bytes() == line
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -84,7 +84,7 @@ def test_last_line_that_was_cut_is_kept(client: Client, tmp_path: Path) -> None:
     flushed = flush(tmp_path)
 
     assert (flushed.sent, flushed.unreadable, flushed.left) == (2, 1, 0)
-    assert "it was not written to its end" in flushed.problems[0]
+    assert "it was not written completely" in flushed.problems[0]
     (aside,) = tmp_path.iterdir()
     assert aside.read_bytes() == content.splitlines(keepends=True)[-1][:-20] + b"\n"
 
@@ -124,7 +124,7 @@ def test_file_stays_where_its_unreadable_lines_can_not_be_copied(client: Client,
     flushed = flush(tmp_path)
 
     assert (flushed.sent, flushed.unreadable, flushed.left) == (4, 1, 1)
-    assert "They stay there, since they could not be copied: " in flushed.problems[0]
+    assert "They are left there, because they could not be copied: " in flushed.problems[0]
     assert path.exists()
     assert count_of(client, flow_run_id) == 3
 
@@ -140,7 +140,7 @@ def test_file_that_does_not_name_its_service_waits_for_somebody_who_does(
     flushed = flush(tmp_path)
     assert (flushed.sent, flushed.left) == (0, 1)
     assert flushed.problems == [
-        f"{path.name}: its first line does not say which service its reports are for. Give its URL."
+        f"{path.name}: its first line does not name the service of its reports. Pass the URL of the service."
     ]
     flushed = flush(tmp_path, client)
     assert (flushed.sent, flushed.unreadable, flushed.left) == (4, bool(heading), 0)
@@ -160,7 +160,7 @@ def test_process_goes_on_after_a_line_of_its_own_file(
         content[7] = b"x" * (len(content[7]) - 1) + b"\n"
         path.write_bytes(b"".join(content))
         box.close(0)
-    assert f"{path.name}: lines that hold no report: 1 " in "\n".join(caplog.messages)
+    assert f"{path.name}: unreadable lines: 1 " in "\n".join(caplog.messages)
     flushed = flush(tmp_path, client)
     assert (flushed.sent, flushed.unreadable, flushed.left) == (20, 0, 0)
     assert count_of(client, flow_run_id) == 19

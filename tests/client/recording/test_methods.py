@@ -177,7 +177,7 @@ def test_bound_task_is_pickled_with_its_object() -> None:
 
 
 def test_task_is_not_made_of_what_cannot_be_called() -> None:
-    with pytest.raises(TypeError, match=r"^task takes a function or a method, and this is a property\.$"):
+    with pytest.raises(TypeError, match=r"^task takes a function or a method, but this is a property\.$"):
         task(property(lambda self: 1))  # type: ignore[type-var]
 
 

@@ -262,7 +262,7 @@ def test_every_absence_of_the_service_is_said_once(
             assert box.flush(20)
             fickle.kill()
 
-    said = "Reports are kept for now, as they cannot be sent: No answer from "
+    said = "Reports are kept for now, because they cannot be sent: No response from "
     assert [message[: len(said)] for message in caplog.messages] == [said, said]
 
 
@@ -436,7 +436,7 @@ def test_flush_sends_files_to_the_services_they_were_meant_for(
     assert (told.sent, told.refused, told.left) == (1, 0, 1)
     assert client.flow_runs.get(first.flow_run_id).flow_name == "etl"
     (path,) = tmp_path.iterdir()
-    assert told.problems[0].startswith(f"{path.name}: No answer from {away.options.url}/flow-runs: ")
+    assert told.problems[0].startswith(f"{path.name}: No response from {away.options.url}/flow-runs: ")
     assert flush(tmp_path, client).sent == 1
     assert client.flow_runs.get(second.flow_run_id).flow_name == "etl"
 

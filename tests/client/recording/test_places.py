@@ -22,9 +22,7 @@ def storage(folder: Path, location: str) -> LocalResult:
 @pytest.mark.parametrize("location", ["{flow_name}/{task_slug}.json", "{task_name}.json", "{date:%Y}.json", "all.json"])
 def test_children_that_would_write_to_one_place_are_refused(tmp_path: Path, location: str) -> None:
     with flow_run("etl", result=storage(tmp_path, location)) as run:
-        with pytest.raises(
-            ValueError, match=r"^inc-1\[1\] would write its result over that of inc-1\[0\], to .*map_index"
-        ):
+        with pytest.raises(ValueError, match=r"^inc-1\[1\] would overwrite the result of inc-1\[0\] at .*map_index"):
             inc.map([0, 1, 2])
         assert task_runs(run) == {}
 
@@ -32,7 +30,7 @@ def test_children_that_would_write_to_one_place_are_refused(tmp_path: Path, loca
 def test_calls_that_would_write_to_one_place_are_refused(tmp_path: Path) -> None:
     with flow_run("etl", result=storage(tmp_path, "{task_name}.json")) as run:
         assert inc(1) == 2
-        with pytest.raises(ValueError, match=r"^inc-2 would write its result over that of inc-1, to .*task_slug"):
+        with pytest.raises(ValueError, match=r"^inc-2 would overwrite the result of inc-1 at .*task_slug"):
             inc(2)
         with pytest.raises(ValueError, match="inc-3 would write"):
             inc.submit(2)

@@ -36,7 +36,7 @@ async def fail() -> None:
 async def test_submitted_coroutine_that_failed_and_nobody_looked_at_fails_the_flow_run() -> None:
     async with flow_run("etl") as run:
         fail.submit()
-    assert run.view().state.message == "1 submitted tasks failed, and nobody looked."
+    assert run.view().state.message == "1 submitted tasks failed, and their errors were not retrieved."
     assert run.view().state == FAILED
 
 
@@ -147,7 +147,7 @@ def test_submitted_value_is_let_go_while_the_flow_run_goes_on() -> None:
 def test_value_that_does_not_unpickle_fails_its_own_task_run() -> None:
     pool: Executor
     with ProcessPoolExecutor(2) as pool, flow_run("value", executor=pool) as run:
-        with pytest.raises(RuntimeError, match=r"What the task returned does not unpickle: TypeError"):
+        with pytest.raises(RuntimeError, match=r"Cannot unpickle what the task returned: TypeError"):
             one_way.map(range(4))
         assert take.map([1, 2]) == ["int", "int"]
     states = task_runs(run)
@@ -159,7 +159,7 @@ def test_argument_that_does_not_unpickle_fails_its_own_task_run() -> None:
     pickle.dumps(OneWay("a", 1))
     pool: Executor
     with ProcessPoolExecutor(2) as pool, flow_run("value", executor=pool) as run:
-        with pytest.raises(RuntimeError, match="The task or its arguments do not unpickle: TypeError"):
+        with pytest.raises(RuntimeError, match="Cannot unpickle the task or its arguments: TypeError"):
             take.map([1, OneWay("a", 1), 2])
         assert take.map([1, 2]) == ["int", "int"]
     states = task_runs(run)

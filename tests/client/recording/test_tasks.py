@@ -206,17 +206,17 @@ def test_task_that_is_called_by_a_task_is_recorded_too() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"name": ""}, "The name of a task has 1 to 255 characters, and this one 0."),
-        ({"name": "n" * 241}, "A slug without its number has 1 to 240 characters, and this one 241."),
-        ({"slug": ""}, "A slug without its number has 1 to 240 characters, and this one 0."),
-        ({"name": "n" * 256, "slug": "s"}, "The name of a task has 1 to 255 characters, and this one 256."),
-        ({"name": "a\0b"}, "The name of a task has neither NUL nor surrogates: 'a\\x00b'."),
-        ({"tags": ["\ud800"]}, "A tag has neither NUL nor surrogates: '\\ud800'."),
-        ({"tags": [""]}, "A tag has 1 to 255 characters, and this one 0."),
-        ({"tags": map(str, range(101)), "slug": "s"}, "A tag is one of 100 at most, and these are 101."),
-        ({"max_retries": -1}, "max_retries and retry_delay of inc have to be 0 or more."),
-        ({"retry_delay": timedelta(-1)}, "max_retries and retry_delay of inc have to be 0 or more."),
-        ({"timeout": 0}, "The timeout of inc has to be more than 0 seconds."),
+        ({"name": ""}, "The name of a task must have 1 to 255 characters; this one has 0."),
+        ({"name": "n" * 241}, "A slug without its number must have 1 to 240 characters; this one has 241."),
+        ({"slug": ""}, "A slug without its number must have 1 to 240 characters; this one has 0."),
+        ({"name": "n" * 256, "slug": "s"}, "The name of a task must have 1 to 255 characters; this one has 256."),
+        ({"name": "a\0b"}, "The name of a task cannot contain NUL or surrogates: 'a\\x00b'."),
+        ({"tags": ["\ud800"]}, "A tag cannot contain NUL or surrogates: '\\ud800'."),
+        ({"tags": [""]}, "A tag must have 1 to 255 characters; this one has 0."),
+        ({"tags": map(str, range(101)), "slug": "s"}, "A tag is one of at most 100; these are 101."),
+        ({"max_retries": -1}, "max_retries and retry_delay of inc must be 0 or more."),
+        ({"retry_delay": timedelta(-1)}, "max_retries and retry_delay of inc must be 0 or more."),
+        ({"timeout": 0}, "The timeout of inc must be more than 0 seconds."),
     ],
 )
 def test_option_that_the_service_would_refuse_is_refused_where_the_task_is_made(
@@ -229,7 +229,7 @@ def test_option_that_the_service_would_refuse_is_refused_where_the_task_is_made(
 
 @pytest.mark.parametrize("options", [{"flow_name": ""}, {"name": "n" * 256}, {"labels": ["a\0"]}, {"labels": [""]}])
 def test_flow_run_that_the_service_would_refuse_is_refused_at_once(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="has "):
+    with pytest.raises(ValueError, match=r"characters|contain"):
         flow_run(**{"flow_name": "etl", **options})
 
 
@@ -256,7 +256,7 @@ def test_parameters_that_json_can_not_say_are_kept_as_their_repr() -> None:
         "moment": "2021-05-12T00:00:00Z",
         "nul": "a\\x00",
         "surrogate": "\\ud800",
-        "broken": "Broken (its repr raised an error of its own)",
+        "broken": "Broken (its repr raised an error)",
         "deep": "[[...]]",
         "surrogate \\ud800": 1,
     }
@@ -377,9 +377,9 @@ def test_map_over_nothing_is_a_mapped_task_run_without_children() -> None:
 @pytest.mark.parametrize(
     ("iterables", "told"),
     [
-        (([1], [1, 2]), "map needs iterables of one length, and they have [1, 2] items."),
-        ((unmapped(1),), "map needs iterables of one length, and all are unmapped."),
-        ((), "map needs iterables of one length, and all are unmapped."),
+        (([1], [1, 2]), "map needs iterables of the same length, but they have [1, 2] items."),
+        ((unmapped(1),), "map needs iterables of the same length, but all are unmapped."),
+        ((), "map needs iterables of the same length, but all are unmapped."),
     ],
 )
 def test_map_over_iterables_of_different_lengths_is_refused_and_not_recorded(

@@ -154,7 +154,7 @@ def test_what_a_serializer_can_not_read_is_told_with_the_place(
 
 def test_reference_whose_value_is_no_json_is_told() -> None:
     reference = msgspec.structs.replace(results.PrefectResult().write(1), location="{")
-    with pytest.raises(ResultUnreadable, match="no JSON"):
+    with pytest.raises(ResultUnreadable, match="not JSON"):
         results.load(reference)
 
 

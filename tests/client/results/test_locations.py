@@ -53,17 +53,17 @@ INVALID = {
     "a%2e": "'%'",
     "a\nb": r"'\\n'",
     "a\0b": r"'\\x00'",
-    "{unknown}": "known are date, flow_name",
-    "{}": "known are",
-    "{0}": "known are",
-    "{task_slug.__class__}": "known are",
-    "{task_slug[0]}": "known are",
-    "{parameters}": "known are",
-    "{parameters[a][b]}": "known are",
-    "{parameters[a].__class__}": "known are",
-    "{parameters.keys}": "known are",
-    "{task_slug!r}": "known are",
-    "{date:{task_slug}}": "known are",
+    "{unknown}": "The fields are date, flow_name",
+    "{}": "The fields are",
+    "{0}": "The fields are",
+    "{task_slug.__class__}": "The fields are",
+    "{task_slug[0]}": "The fields are",
+    "{parameters}": "The fields are",
+    "{parameters[a][b]}": "The fields are",
+    "{parameters[a].__class__}": "The fields are",
+    "{parameters.keys}": "The fields are",
+    "{task_slug!r}": "The fields are",
+    "{date:{task_slug}}": "The fields are",
     "{task_slug": "expected '}'",
     "}": "Single '}'",
 }
@@ -116,12 +116,12 @@ def test_value_that_is_not_given_is_an_error(template: str) -> None:
 
 
 def test_unknown_field_is_an_error() -> None:
-    with pytest.raises(InvalidTemplate, match="'flow' is no field"):
+    with pytest.raises(InvalidTemplate, match="'flow' is not a field"):
         LocalResult().write(1, flow="etl")  # type: ignore[call-arg]
 
 
 def test_format_that_does_not_fit_is_an_error() -> None:
-    with pytest.raises(InvalidTemplate, match="'05d' is not one for str"):
+    with pytest.raises(InvalidTemplate, match="'05d' does not apply to str"):
         render("{task_slug:05d}", "", FIELDS)
 
 

@@ -59,7 +59,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
         "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }",
         "introspection depth",
     ),
-    "of the schema beside other things": ("{ __schema { types { name } } hello }", "request of its own"),
+    "of the schema beside other things": ("{ __schema { types { name } } hello }", "separate request"),
 }
 
 
@@ -126,8 +126,8 @@ CONDITIONS: dict[str, tuple[Any, str]] = {
     "JSON of many values": ({"flow_run": {"parameters": {"_contains": [1] * 101}}}, "100 values"),
     "JSON of many bytes": ({"flow_run": {"parameters": {"_contained_in": ["x" * 70_000]}}}, "65536 bytes"),
     "many keys": ({"tags": {"_has_keys_any": ["a"] * 101}}, "100 values"),
-    "a key that is none": ({"tags": {"_has_key": ["a"]}}, "A key is a text"),
-    "a key of keys that is none": ({"tags": {"_has_keys_all": ["a", 1]}}, "A key is a text"),
+    "a key that is none": ({"tags": {"_has_key": ["a"]}}, "A key must be text"),
+    "a key of keys that is none": ({"tags": {"_has_keys_all": ["a", 1]}}, "A key must be text"),
     "a number beyond its column": ({"map_index": {"_eq": 2**31}}, "integer"),
     "a number beyond all columns": ({"sequence": {"_eq": "9" * 5_000}}, ""),
     "no number": ({"duration": {"_gt": "nan"}}, "double precision"),

@@ -74,7 +74,7 @@ __all__ = [
 
 
 class FlowRunField(OpenEnum):
-    """The name of a member of a flow run in a list."""
+    """The name of a member of a flow run in lists."""
 
     CREATED = "created"
     DURATION = "duration"
@@ -97,7 +97,7 @@ class FlowRunField(OpenEnum):
 
 
 class StateGroup(OpenEnum):
-    """What a state amounts to: pending, running or finished; some finished ones are successful or failed."""
+    """A group of states: pending, running, or finished. Some finished states are also successful or failed."""
 
     FAILED = "failed"
     FINISHED = "finished"
@@ -107,29 +107,29 @@ class StateGroup(OpenEnum):
 
 
 class StateType(OpenEnum):
-    """The type of a state. New types may be added: read an unknown one as you would its group.
+    """The type of a state. Later versions can add types: handle an unknown type by its group.
 
     - `Pending`: Waits to run.
-    - `Scheduled`: Waits for a moment in time to run.
-    - `Paused`: Waits for a person to let it go on.
-    - `Resume`: Was paused and may go on.
-    - `Retrying`: Failed and waits to be tried again.
-    - `Queued`: Waits for a free place.
-    - `Submitted`: Was handed over to be run.
-    - `ClientFailed`: Could not be started by the client that should run it.
+    - `Scheduled`: Waits for its scheduled time.
+    - `Paused`: Waits for a person to resume it.
+    - `Resume`: Was paused and can continue.
+    - `Retrying`: Failed and waits for another attempt.
+    - `Queued`: Waits for a free slot.
+    - `Submitted`: Was submitted for execution.
+    - `ClientFailed`: Could not be started by the client that was to run it.
     - `Running`: Is running.
     - `Cancelling`: Is running and was asked to stop.
     - `Finished`: Ended.
-    - `Success`: Ended well.
-    - `Cached`: Ended well, and its result may be used again.
-    - `Mapped`: Made one child for each item; the children do the work.
+    - `Success`: Ended successfully.
+    - `Cached`: Ended successfully, and its result can be reused.
+    - `Mapped`: Created one child for each item; the children do the work.
     - `Skipped`: Was not needed.
     - `Failed`: Ended with an error.
-    - `TimedOut`: Took longer than it was allowed.
-    - `TriggerFailed`: Never ran, because what it waits for did not end as it needs.
-    - `ValidationFailed`: Made a result that its own check refused.
-    - `Looped`: Ended one turn of a loop.
-    - `Cancelled`: Was stopped before it ended.
+    - `TimedOut`: Exceeded its time limit.
+    - `TriggerFailed`: Never ran, because the runs it depends on did not end as it requires.
+    - `ValidationFailed`: Returned a result that failed its own validation.
+    - `Looped`: Ended one iteration of a loop.
+    - `Cancelled`: Was stopped before it finished.
     """
 
     CACHED = "Cached"
@@ -213,24 +213,24 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
 
 
 class Aggregate(Model, kw_only=True, frozen=True):
-    """How many task runs there are, and what they measure."""
+    """The number of task runs and their measures, in total and by group."""
 
     count: int
-    """How many they are."""
+    """The number of task runs."""
     groups: list[AggregateGroup] | None
-    """The groups in the order of their keys; null without `group_by`."""
+    """The groups, sorted by their keys; null without `group_by`."""
     measures: Measures
     relation: str
-    """`eq`: exactly so many. `gte`: counting stopped at `count_limit`; so many or more."""
+    """`eq`: `count` is exact. `gte`: counting stopped at `count_limit`, so there are at least this many."""
     truncated: bool
     """Whether there are more groups than `limit`."""
 
 
 class AggregateGroup(Model, kw_only=True, frozen=True):
-    """The task runs that have something in common."""
+    """A group of task runs that share the values in `key`."""
 
     count: int
-    """How many they are."""
+    """The number of task runs."""
     key: GroupKey
     measures: Measures
 
@@ -241,61 +241,61 @@ class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Azure
     container: str | None
     """The container."""
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["AzureResult"]] = "AzureResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class ChildResult(Model, kw_only=True, frozen=True):
     """The result of one child of a mapped task run."""
 
     map_index: int
-    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1."""
     reference: ResultReference | None
-    """Where its result is; null if it has none."""
+    """Where the result is; null if there is none."""
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     task_run_id: UUID
     """The id of the task run."""
 
 
 class CompressedSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="CompressedSerializer"):
-    """Written by another serializer and then compressed."""
+    """Written with another serializer and then compressed."""
 
     format: str | None
-    """Such as `gzip`, `bz2`, `lzma` or `zlib`."""
+    """The compression format, such as `gzip`, `bz2`, `lzma`, or `zlib`."""
     serializer: Serializer | None
-    """What wrote the value before it was compressed."""
+    """The serializer that wrote the value before compression."""
     type: ClassVar[Literal["CompressedSerializer"]] = "CompressedSerializer"
 
 
 class ConstantResult(Model, kw_only=True, frozen=True, tag_field="type", tag="ConstantResult"):
-    """A value that is always the same."""
+    """A constant value."""
 
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["ConstantResult"]] = "ConstantResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
     value: Any
-    """The value, as it was given."""
+    """The value, as sent."""
 
 
 class CurrentState(Model, kw_only=True, frozen=True):
-    """What a run is now."""
+    """The current state of a run."""
 
     state: StateType
     state_timestamp: Timestamp | None
@@ -303,45 +303,45 @@ class CurrentState(Model, kw_only=True, frozen=True):
 
 
 class CustomResult(Model, kw_only=True, frozen=True, tag_field="type", tag="CustomResult"):
-    """A result type of the user's own, as it was given."""
+    """A user-defined result type, as sent."""
 
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     given: dict[str, Any]
-    """The reference as it was given."""
+    """The reference, as sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     name: str
-    """The type as it was given."""
+    """The type, as sent."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["CustomResult"]] = "CustomResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class CustomSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="CustomSerializer"):
-    """A serializer of the user's own, as it was given."""
+    """A user-defined serializer, as sent."""
 
     given: dict[str, Any]
-    """The serializer as it was given."""
+    """The serializer, as sent."""
     name: str
-    """The type as it was given."""
+    """The type, as sent."""
     type: ClassVar[Literal["CustomSerializer"]] = "CustomSerializer"
 
 
 class DateTimeSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="DateTimeSerializer"):
-    """A moment, written as RFC 3339 text."""
+    """A time, written as RFC 3339 text."""
 
     type: ClassVar[Literal["DateTimeSerializer"]] = "DateTimeSerializer"
 
 
 class Fault(Model, kw_only=True, frozen=True):
-    """One thing that is wrong with a request.
+    """One fault in a request.
 
-    Of a parameter or header: its name. Of a body: a JSON Pointer (RFC 6901).
+    A fault names its parameter or header or, in a body, its place as a JSON Pointer (RFC 6901).
     """
 
     detail: str
@@ -354,13 +354,13 @@ class FlowRun(Model, kw_only=True, frozen=True):
     """One run of a flow."""
 
     context: dict[str, Any]
-    """Its context, as it was given."""
+    """The context of the flow run, as sent."""
     created: Timestamp
-    """When the service made it."""
+    """The time when the service created the run."""
     duration: float | None
-    """Seconds from start to end."""
+    """The seconds from start to end."""
     end_time: Timestamp | None
-    """When it came to its current state, if that is a finished one."""
+    """The time when the run entered its current state, if that state is finished."""
     flow_id: UUID
     """The id of the flow."""
     flow_name: str
@@ -368,63 +368,65 @@ class FlowRun(Model, kw_only=True, frozen=True):
     id: UUID
     """The id of the flow run."""
     idempotency_key: str | None
-    """The key under which it was created, if any."""
+    """The key with which the flow run was created; null if there was none."""
     labels: list[str]
-    """Its labels."""
+    """The labels of the flow run."""
     name: str
     """The name of the run."""
     parameters: dict[str, Any]
-    """The parameters of the flow run: any JSON."""
+    """The parameters of the flow run: any JSON object."""
     queue_time: float | None
-    """Seconds from its earliest state to its start."""
+    """The seconds from the earliest state to the start."""
     run_count: int
-    """How often it was Running."""
+    """The number of times the run was Running."""
     sequence: int
-    """How many changes it and its task runs had; its ETag."""
+    """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None
-    """When it was Running first."""
+    """The time when the run was first Running."""
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     state_message: str | None
-    """The message of its current state."""
+    """The message of the current state."""
     state_timestamp: Timestamp | None
-    """When it came to its current state."""
+    """The time when the run entered its current state."""
     task_run_counts: dict[str, int]
-    """How many of its task runs are in each state."""
+    """The number of task runs in each state."""
     updated: Timestamp
-    """When the service last changed it."""
+    """The time when the service last changed the run."""
     version: int
-    """How often its state has changed."""
+    """The number of state changes."""
 
 
 class FlowRunCreate(Model, kw_only=True, frozen=True):
-    """A flow run to create, or to find again by `id` or by `idempotency_key`."""
+    """A flow run to create, or to find by `id` or `idempotency_key` if it exists."""
 
     flow_name: str
-    """The name of the flow; it is made if it is new."""
+    """The name of the flow, which is created if it is new."""
     context: dict[str, Any] | Unset = UNSET
-    """The context of the flow run: any JSON."""
+    """The context of the flow run: any JSON object."""
     id: UUID | Unset = UNSET
-    """An id of your own; not sent: the service makes one."""
+    """An id that you generate. Default: the service generates one."""
     idempotency_key: str | Unset = UNSET
-    """A second request with this key for this flow finds the same flow run."""
+    """A key that identifies the flow run: a second request with this key for the same flow returns the same flow
+    run.
+    """
     labels: list[str] | Unset = UNSET
-    """Labels of the flow run."""
+    """The labels of the flow run."""
     name: str | Unset = UNSET
-    """The name of the run; not sent: one is made."""
+    """The name of the run. Default: a generated name."""
     parameters: dict[str, Any] | Unset = UNSET
-    """The parameters of the flow run: any JSON."""
+    """The parameters of the flow run: any JSON object."""
 
 
 class FlowRunFields(Model, kw_only=True, frozen=True):
     """A flow run with the members that `fields` names."""
 
     created: Timestamp = NOT_CHOSEN
-    """When the service made it."""
+    """The time when the service created the run."""
     duration: float | None = NOT_CHOSEN
-    """Seconds from start to end."""
+    """The seconds from start to end."""
     end_time: Timestamp | None = NOT_CHOSEN
-    """When it came to its current state, if that is a finished one."""
+    """The time when the run entered its current state, if that state is finished."""
     flow_id: UUID = NOT_CHOSEN
     """The id of the flow."""
     flow_name: str = NOT_CHOSEN
@@ -432,73 +434,73 @@ class FlowRunFields(Model, kw_only=True, frozen=True):
     id: UUID = NOT_CHOSEN
     """The id of the flow run."""
     labels: list[str] = NOT_CHOSEN
-    """Its labels."""
+    """The labels of the flow run."""
     name: str = NOT_CHOSEN
     """The name of the run."""
     queue_time: float | None = NOT_CHOSEN
-    """Seconds from its earliest state to its start."""
+    """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
-    """How often it was Running."""
+    """The number of times the run was Running."""
     sequence: int = NOT_CHOSEN
-    """How many changes it and its task runs had; its ETag."""
+    """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None = NOT_CHOSEN
-    """When it was Running first."""
+    """The time when the run was first Running."""
     state: StateType = NOT_CHOSEN
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     state_message: str | None = NOT_CHOSEN
-    """The message of its current state."""
+    """The message of the current state."""
     state_timestamp: Timestamp | None = NOT_CHOSEN
-    """When it came to its current state."""
+    """The time when the run entered its current state."""
     task_run_counts: dict[str, int] = NOT_CHOSEN
-    """How many of its task runs are in each state."""
+    """The number of task runs in each state."""
     updated: Timestamp = NOT_CHOSEN
-    """When the service last changed it."""
+    """The time when the service last changed the run."""
     version: int = NOT_CHOSEN
-    """How often its state has changed."""
+    """The number of state changes."""
 
 
 class FlowRunFieldsPage(Model, kw_only=True, frozen=True):
-    """Some of the flow runs with the members that `fields` names, and where the others are."""
+    """A page of flow runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[FlowRunFields]
     next: str | None
-    """The cursor of the next page; null on the last one."""
+    """The cursor of the next page; null on the last page."""
 
 
 class FlowRunPage(Model, kw_only=True, frozen=True):
-    """Some of the flow runs, and where the others are."""
+    """A page of flow runs, with the cursor of the next page."""
 
     items: list[FlowRunSummary]
     next: str | None
-    """The cursor of the next page; null on the last one."""
+    """The cursor of the next page; null on the last page."""
 
 
 class FlowRunStateReceipt(Model, kw_only=True, frozen=True):
-    """What became of a state of a flow run."""
+    """The outcome of a report of a flow run's state."""
 
     flow_run_id: UUID
     """The id of the flow run."""
     id: UUID
     """The id of the state."""
     outcome: str
-    """`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), `duplicate`
-    (recorded before) or `refused` (see `problem`).
+    """`created`, `existing`, `recorded`, `late` (added to the history only, because a newer state was known),
+    `duplicate` (already recorded), or `refused` (see `problem`).
     """
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     version: int
-    """How often its state has changed."""
+    """The number of state changes."""
 
 
 class FlowRunSummary(Model, kw_only=True, frozen=True):
-    """One run of a flow, as lists have it: without parameters and context."""
+    """One run of a flow as it appears in lists, without parameters and context."""
 
     created: Timestamp
-    """When the service made it."""
+    """The time when the service created the run."""
     duration: float | None
-    """Seconds from start to end."""
+    """The seconds from start to end."""
     end_time: Timestamp | None
-    """When it came to its current state, if that is a finished one."""
+    """The time when the run entered its current state, if that state is finished."""
     flow_id: UUID
     """The id of the flow."""
     flow_name: str
@@ -506,29 +508,29 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     id: UUID
     """The id of the flow run."""
     labels: list[str]
-    """Its labels."""
+    """The labels of the flow run."""
     name: str
     """The name of the run."""
     queue_time: float | None
-    """Seconds from its earliest state to its start."""
+    """The seconds from the earliest state to the start."""
     run_count: int
-    """How often it was Running."""
+    """The number of times the run was Running."""
     sequence: int
-    """How many changes it and its task runs had; its ETag."""
+    """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None
-    """When it was Running first."""
+    """The time when the run was first Running."""
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     state_message: str | None
-    """The message of its current state."""
+    """The message of the current state."""
     state_timestamp: Timestamp | None
-    """When it came to its current state."""
+    """The time when the run entered its current state."""
     task_run_counts: dict[str, int]
-    """How many of its task runs are in each state."""
+    """The number of task runs in each state."""
     updated: Timestamp
-    """When the service last changed it."""
+    """The time when the service last changed the run."""
     version: int
-    """How often its state has changed."""
+    """The number of state changes."""
 
 
 class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):
@@ -537,35 +539,35 @@ class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResu
     bucket: str | None
     """The bucket."""
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["GCSResult"]] = "GCSResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class GroupKey(Model, kw_only=True, frozen=True):
-    """What the task runs of a group have in common: a member for each `group_by`."""
+    """The values that the task runs of a group share, with one member for each `group_by`."""
 
     day: Timestamp | None = NOT_CHOSEN
-    """The day (UTC) of their start; null: not started."""
+    """The day (UTC) of the start; null if not started."""
     flow_name: str = NOT_CHOSEN
-    """The flow."""
+    """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
-    """The flow run."""
+    """The flow run's id."""
     hour: Timestamp | None = NOT_CHOSEN
-    """The hour (UTC) of their start; null: not started."""
+    """The hour (UTC) of the start; null if not started."""
     map_parent: UUID | None = NOT_CHOSEN
-    """The mapped task run whose children they are; null: of none."""
+    """The mapped parent of the task runs; null if they have none."""
     state: StateType = NOT_CHOSEN
-    """The type of the state."""
+    """The type of the current state."""
     task_slug: str = NOT_CHOSEN
-    """The task."""
+    """The task slug."""
 
 
 class Health(Model, kw_only=True, frozen=True):
@@ -578,16 +580,16 @@ class Health(Model, kw_only=True, frozen=True):
 
 
 class ItemProblem(Model, kw_only=True, frozen=True):
-    """Why an item was refused."""
+    """Why an item was rejected."""
 
     code: str
-    """The code, as in a problem."""
+    """The code of the problem."""
     detail: str
-    """What went wrong and what to do."""
+    """What went wrong, and what to do about it."""
     current: CurrentState | None = None
-    """What the run is now."""
+    """The current state of the run."""
     errors: list[Fault] | None = None
-    """Which of its states, and why."""
+    """The states that were refused, and why."""
 
 
 class JSONSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="JSONSerializer"):
@@ -597,25 +599,28 @@ class JSONSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="JS
 
 
 class LocalResult(Model, kw_only=True, frozen=True, tag_field="type", tag="LocalResult"):
-    """A file on the machine (or the shared disk) where the task ran."""
+    """A file on the machine where the task ran, or on a shared disk."""
 
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     dir: str | None
-    """The folder that `location` starts from."""
+    """The folder that `location` is relative to."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["LocalResult"]] = "LocalResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class Measures(Model, kw_only=True, frozen=True):
-    """The measures that were asked for. Durations and queue times are in seconds; null if no task run has one."""
+    """The requested measures.
+
+    Durations and queue times are in seconds. A measure is null if no task run has a value.
+    """
 
     avg_duration: float | None = NOT_CHOSEN
     avg_queue_time: float | None = NOT_CHOSEN
@@ -639,149 +644,149 @@ class PandasSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="
     """A pandas DataFrame, written as a file of this type."""
 
     file_type: str | None
-    """Such as `csv` or `parquet`."""
+    """The file type, such as `csv` or `parquet`."""
     type: ClassVar[Literal["PandasSerializer"]] = "PandasSerializer"
 
 
 class PickleSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PickleSerializer"):
-    """Written with cloudpickle. Load it only if you trust who wrote it."""
+    """Written with cloudpickle. Load it only if you trust its author."""
 
     type: ClassVar[Literal["PickleSerializer"]] = "PickleSerializer"
 
 
 class PrefectResult(Model, kw_only=True, frozen=True, tag_field="type", tag="PrefectResult"):
-    """A value that was sent to the service on purpose: `location` is the value itself, as JSON text."""
+    """A value that was deliberately sent to the service: `location` is the value itself, as JSON text."""
 
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["PrefectResult"]] = "PrefectResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class Problem(Model, kw_only=True, frozen=True):
-    """What went wrong (RFC 9457). `code` says it to programs, `detail` to people."""
+    """A problem (RFC 9457). `code` is for programs, `detail` is for people."""
 
     code: str
-    """The code; new ones may be added."""
+    """The code. Later versions can add codes."""
     detail: str
-    """What went wrong and what to do."""
+    """What went wrong, and what to do about it."""
     instance: str
-    """The path that was asked for."""
+    """The path of the request."""
     request_id: str
-    """The request's id, which is in the log and in X-Request-Id too."""
+    """The id of the request, which is also in the log and in X-Request-Id."""
     status: int
     """The HTTP status."""
     title: str
     """The code in words."""
     type: str
-    """A URI for the code."""
+    """A URI that identifies the code."""
     current: CurrentState | None = None
-    """What the run is now."""
+    """The current state of the run."""
     errors: list[Fault] | None = None
-    """What is wrong with the request, and where."""
+    """The faults of the request and their places."""
     limit: int | None = None
-    """The limit that was passed."""
+    """The limit that the request exceeds."""
 
 
 class Readiness(Model, kw_only=True, frozen=True):
-    """Whether the service is ready for work."""
+    """Whether the service is ready."""
 
     status: str
     """`ok`."""
     version: str
     """The version of the service."""
     warnings: list[str]
-    """A sentence for each way in which the database, as it is set up, may lose what was answered."""
+    """A sentence for each database setting that can lose acknowledged changes."""
 
 
 class S3Result(Model, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):
-    """An object in a bucket of Amazon S3 or a storage like it."""
+    """An object in a bucket of Amazon S3 or a compatible store."""
 
     bucket: str | None
     """The bucket."""
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["S3Result"]] = "S3Result"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class SecretResult(Model, kw_only=True, frozen=True, tag_field="type", tag="SecretResult"):
-    """A secret: `location` is its name. The service never has its value."""
+    """A secret: `location` is its name. The service never holds its value."""
 
     digest: str | None
-    """The digest of what was written, such as `sha256:…`, if it was given."""
+    """The digest of the stored result, such as `sha256:…`; null if it was not sent."""
     location: str | None
-    """Where the result is, within its storage; null if it was not written."""
+    """The location of the result within its storage; null if it was not written."""
     serializer: Serializer | None
-    """How it was written; null: not said, which means pickle."""
+    """How the result was serialized; null if unspecified, which means pickle."""
     size: int | None
-    """The size of what was written, in bytes, if it was given."""
+    """The size of the stored result in bytes; null if it was not sent."""
     type: ClassVar[Literal["SecretResult"]] = "SecretResult"
     uri: str | None
-    """The whole place as one text, from type, storage and location; null if there is none."""
+    """The complete location as a URI, from type, storage, and location; null if there is none."""
 
 
 class State(Model, kw_only=True, frozen=True):
-    """One entry in the history of a run."""
+    """One entry in a run's history."""
 
     accepted: bool
-    """False for a late one: a newer state was known already."""
+    """False for a late state: a newer state was already known."""
     details: dict[str, Any] | None
-    """What only some types have, as it was given."""
+    """Data that only some types have, as sent."""
     id: UUID
     """The id of the state."""
     message: str | None
-    """A sentence for people."""
+    """A human-readable message."""
     received_at: Timestamp
-    """When the service heard of it."""
+    """The time when the service received the state."""
     result: dict[str, Any] | None
-    """The reference to the result, as it was given."""
+    """The reference to the result, as sent."""
     sequence: int
-    """The number of its latest change among all changes of its flow run, from 1."""
+    """The number of the latest change among all changes of the flow run, starting at 1."""
     timestamp: Timestamp
-    """When the run came to it."""
+    """The time when the run entered the state."""
     type: StateType
     """The type of the state."""
     version: int | None
-    """The version of the run that it made; null for a late one."""
+    """The version of the run after this state; null for a late state."""
 
 
 class StateCreate(Model, kw_only=True, frozen=True):
-    """A state that a run has come to.
+    """A state that a run has entered.
 
-    Send an `id` of your own with every state: a report that is repeated with the same id is recorded once.
+    Generate an `id` for every state: a report that you repeat with the same id is recorded once.
     """
 
     type: StateType
     """The type of the state."""
     details: dict[str, Any] | Unset = UNSET
-    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
+    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
     expected_version: int | Unset = UNSET
-    """Record it only if the run still has this version; otherwise the answer is 412."""
+    """Record the state only if the run still has this version; otherwise the status is 412."""
     force: bool | Unset = UNSET
-    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
+    """Record the state even if the run is finished and this state would reopen it. Default: `false`."""
     id: UUID | Unset = UNSET
-    """An id of your own, new for every state."""
+    """An id that you generate, unique for every state."""
     message: str | None | Unset = UNSET
-    """A sentence for people."""
+    """A human-readable message."""
     result: dict[str, Any] | None | Unset = UNSET
-    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
+    """A reference to the result, never the result itself: its `type`, where it is stored, and how."""
     timestamp: Timestamp | Unset = UNSET
-    """When the run came to it, with an offset; not sent: when the report arrives."""
+    """The time when the run entered the state, with an offset. Default: the time when the report arrives."""
 
 
 class StateCreateDict(TypedDict):
@@ -790,269 +795,269 @@ class StateCreateDict(TypedDict):
     type: StateType | str
     """The type of the state."""
     details: NotRequired[dict[str, Any]]
-    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
+    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
     expected_version: NotRequired[int]
-    """Record it only if the run still has this version; otherwise the answer is 412."""
+    """Record the state only if the run still has this version; otherwise the status is 412."""
     force: NotRequired[bool]
-    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
+    """Record the state even if the run is finished and this state would reopen it. Default: `false`."""
     id: NotRequired[UUID | str]
-    """An id of your own, new for every state."""
+    """An id that you generate, unique for every state."""
     message: NotRequired[str | None]
-    """A sentence for people."""
+    """A human-readable message."""
     result: NotRequired[dict[str, Any] | None]
-    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
+    """A reference to the result, never the result itself: its `type`, where it is stored, and how."""
     timestamp: NotRequired[datetime | str]
-    """When the run came to it, with an offset; not sent: when the report arrives."""
+    """The time when the run entered the state, with an offset. Default: the time when the report arrives."""
 
 
 class StatePage(Model, kw_only=True, frozen=True):
-    """Some of the states, oldest first, and where the others are."""
+    """A page of states, oldest first, with the cursor of the next page."""
 
     items: list[State]
     next: str | None
-    """The cursor of the next page; null on the last one."""
+    """The cursor of the next page; null on the last page."""
 
 
 class TaskRun(Model, kw_only=True, frozen=True):
-    """One task of a flow, as it ran in one flow run."""
+    """One run of a task in a flow run."""
 
     created: Timestamp
-    """When the service made it."""
+    """The time when the service created the run."""
     duration: float | None
-    """Seconds from start to end."""
+    """The seconds from start to end."""
     end_time: Timestamp | None
-    """When it came to its current state, if that is a finished one."""
+    """The time when the run entered its current state, if that state is finished."""
     flow_name: str
     """The name of the flow."""
     flow_run_id: UUID
     """The id of the flow run."""
     flow_run_name: str
-    """The name of its flow run. A flow run that is renamed leaves `version` as it is."""
+    """The name of the flow run. Renaming the flow run does not change `version`."""
     has_result: bool
-    """Whether its current state has a result that was kept."""
+    """Whether the current state has a stored result."""
     id: UUID
     """The id of the task run."""
     map_index: int
-    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1."""
     name: str | None
-    """Its name, if it was given one."""
+    """The name of the task run; null if it has none."""
     queue_time: float | None
-    """Seconds from its earliest state to its start."""
+    """The seconds from the earliest state to the start."""
     run_count: int
-    """How often it was Running."""
+    """The number of times the run was Running."""
     sequence: int
-    """The number of its latest change among all changes of its flow run, from 1."""
+    """The number of the latest change among all changes of the flow run, starting at 1."""
     start_time: Timestamp | None
-    """When it was Running first."""
+    """The time when the run was first Running."""
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     state_message: str | None
-    """The message of its current state."""
+    """The message of the current state."""
     state_timestamp: Timestamp | None
-    """When it came to its current state."""
+    """The time when the run entered its current state."""
     tags: list[str]
-    """Its tags."""
+    """The tags of the task run."""
     task_id: UUID
-    """The id of the task, the same in every run of its flow."""
+    """The id of the task, which is the same in every run of the flow."""
     task_slug: str
-    """What the task is known by inside its flow."""
+    """The slug that identifies the task within its flow."""
     updated: Timestamp
-    """When the service last changed it."""
+    """The time when the service last changed the run."""
     version: int
-    """How often its state has changed; with a dot and its `sequence`, its ETag."""
+    """The number of state changes. The ETag is `version`, a dot, and `sequence`."""
 
 
 class TaskRunFields(Model, kw_only=True, frozen=True):
     """A task run with the members that `fields` names."""
 
     created: Timestamp = NOT_CHOSEN
-    """When the service made it."""
+    """The time when the service created the run."""
     duration: float | None = NOT_CHOSEN
-    """Seconds from start to end."""
+    """The seconds from start to end."""
     end_time: Timestamp | None = NOT_CHOSEN
-    """When it came to its current state, if that is a finished one."""
+    """The time when the run entered its current state, if that state is finished."""
     flow_name: str = NOT_CHOSEN
     """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
     """The id of the flow run."""
     flow_run_name: str = NOT_CHOSEN
-    """The name of its flow run. A flow run that is renamed leaves `version` as it is."""
+    """The name of the flow run. Renaming the flow run does not change `version`."""
     has_result: bool = NOT_CHOSEN
-    """Whether its current state has a result that was kept."""
+    """Whether the current state has a stored result."""
     id: UUID = NOT_CHOSEN
     """The id of the task run."""
     map_index: int = NOT_CHOSEN
-    """-1, or for a child of a mapped task run the index of its item, from 0."""
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1."""
     name: str | None = NOT_CHOSEN
-    """Its name, if it was given one."""
+    """The name of the task run; null if it has none."""
     queue_time: float | None = NOT_CHOSEN
-    """Seconds from its earliest state to its start."""
+    """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
-    """How often it was Running."""
+    """The number of times the run was Running."""
     sequence: int = NOT_CHOSEN
-    """The number of its latest change among all changes of its flow run, from 1."""
+    """The number of the latest change among all changes of the flow run, starting at 1."""
     start_time: Timestamp | None = NOT_CHOSEN
-    """When it was Running first."""
+    """The time when the run was first Running."""
     state: StateType = NOT_CHOSEN
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     state_message: str | None = NOT_CHOSEN
-    """The message of its current state."""
+    """The message of the current state."""
     state_timestamp: Timestamp | None = NOT_CHOSEN
-    """When it came to its current state."""
+    """The time when the run entered its current state."""
     tags: list[str] = NOT_CHOSEN
-    """Its tags."""
+    """The tags of the task run."""
     task_id: UUID = NOT_CHOSEN
-    """The id of the task, the same in every run of its flow."""
+    """The id of the task, which is the same in every run of the flow."""
     task_slug: str = NOT_CHOSEN
-    """What the task is known by inside its flow."""
+    """The slug that identifies the task within its flow."""
     updated: Timestamp = NOT_CHOSEN
-    """When the service last changed it."""
+    """The time when the service last changed the run."""
     version: int = NOT_CHOSEN
-    """How often its state has changed; with a dot and its `sequence`, its ETag."""
+    """The number of state changes. The ETag is `version`, a dot, and `sequence`."""
 
 
 class TaskRunFieldsPage(Model, kw_only=True, frozen=True):
-    """Some of the task runs with the members that `fields` names, and where the others are."""
+    """A page of task runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[TaskRunFields]
     next: str | None
-    """The cursor of the next page; null on the last one."""
+    """The cursor of the next page; null on the last page."""
 
 
 class TaskRunPage(Model, kw_only=True, frozen=True):
-    """Some of the task runs, and where the others are."""
+    """A page of task runs, with the cursor of the next page."""
 
     items: list[TaskRun]
     next: str | None
-    """The cursor of the next page; null on the last one."""
+    """The cursor of the next page; null on the last page."""
 
 
 class TaskRunReceipt(Model, kw_only=True, frozen=True):
-    """What became of one item."""
+    """The outcome of one item."""
 
     index: int
-    """The place of the item in the request, from 0."""
+    """The index of the item in the request, starting at 0."""
     outcome: str
-    """`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), `duplicate`
-    (recorded before) or `refused` (see `problem`).
+    """`created`, `existing`, `recorded`, `late` (added to the history only, because a newer state was known),
+    `duplicate` (already recorded), or `refused` (see `problem`).
     """
     problem: ItemProblem | None
-    """Why it was refused."""
+    """Why the item was refused; null if it was accepted."""
     state: StateType | None
-    """The type of the state of the task run now."""
+    """The type of the task run's current state."""
     task_run_id: UUID | None
-    """The id of its task run; null if there is none."""
+    """The id of the task run; null if there is none."""
     version: int | None
-    """The version of the task run now."""
+    """The current version of the task run."""
 
 
 class TaskRunReceipts(Model, kw_only=True, frozen=True):
-    """What became of the items, in their order."""
+    """The outcomes of the items, in the order of the request."""
 
     items: list[TaskRunReceipt]
 
 
 class TaskRunReport(Model, kw_only=True, frozen=True):
-    """A task run by its natural key: it is created if it is new, and then comes to these states."""
+    """A task run, identified by its natural key. It is created if it is new, and then enters these states."""
 
     task_slug: str
-    """What the task is known by inside its flow."""
+    """The slug that identifies the task within its flow."""
     id: UUID | Unset = UNSET
-    """An id of your own, if it is created: a UUID of version 7 whose third group has the last three digits of that
-    of the flow run's id; not sent: the service makes one.
+    """The id for a new task run: a version 7 UUID whose third group ends with the same three digits as the third
+    group of the flow run's id. Default: the service generates one.
     """
     map_index: int | Unset = UNSET
-    """-1, or for a child of a mapped task run the index of its item, from 0. Not sent: `-1`."""
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1. Default: `-1`."""
     name: str | None | Unset = UNSET
-    """The name of the task run, if it is created."""
+    """The name for a new task run."""
     states: list[StateCreate] | Unset = UNSET
-    """States that it has come to, in their order. Not sent: `[]`."""
+    """The states that it has entered, in order. Default: `[]`."""
     tags: list[str] | Unset = UNSET
-    """Its tags, if it is created. Not sent: `[]`."""
+    """The tags for a new task run. Default: `[]`."""
     task_name: str | Unset = UNSET
-    """The name of the task; not sent: its slug."""
+    """The name of the task. Default: its slug."""
 
 
 class TaskRunReportDict(TypedDict):
     """A `TaskRunReport` as a dict."""
 
     task_slug: str
-    """What the task is known by inside its flow."""
+    """The slug that identifies the task within its flow."""
     id: NotRequired[UUID | str]
-    """An id of your own, if it is created: a UUID of version 7 whose third group has the last three digits of that
-    of the flow run's id; not sent: the service makes one.
+    """The id for a new task run: a version 7 UUID whose third group ends with the same three digits as the third
+    group of the flow run's id. Default: the service generates one.
     """
     map_index: NotRequired[int]
-    """-1, or for a child of a mapped task run the index of its item, from 0. Not sent: `-1`."""
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1. Default: `-1`."""
     name: NotRequired[str | None]
-    """The name of the task run, if it is created."""
+    """The name for a new task run."""
     states: NotRequired[Sequence[StateCreate | StateCreateDict]]
-    """States that it has come to, in their order. Not sent: `[]`."""
+    """The states that it has entered, in order. Default: `[]`."""
     tags: NotRequired[Sequence[str]]
-    """Its tags, if it is created. Not sent: `[]`."""
+    """The tags for a new task run. Default: `[]`."""
     task_name: NotRequired[str]
-    """The name of the task; not sent: its slug."""
+    """The name of the task. Default: its slug."""
 
 
 class TaskRunReports(Model, kw_only=True, frozen=True):
-    """Task runs of one flow run to report."""
+    """The task runs of one flow run to report."""
 
     items: list[TaskRunReport]
 
 
 class TaskRunResult(Model, kw_only=True, frozen=True):
-    """Where the result of a task run is; for a mapped parent, where the results of its children are."""
+    """The location of a task run's result or, for a mapped parent, of the results of its children."""
 
     children: list[ChildResult] | None
-    """The children of a mapped parent, by map index; null for all others."""
+    """The children of a mapped parent, by map index; null for other task runs."""
     next: str | None
-    """The cursor of the next page of children; null on the last one."""
+    """The cursor of the next page of children; null on the last page."""
     reference: ResultReference | None
-    """Where its result is; null for a mapped parent."""
+    """Where the result is; null for a mapped parent."""
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     task_run_id: UUID
     """The id of the task run."""
 
 
 class TaskRunStateReceipt(Model, kw_only=True, frozen=True):
-    """What became of a state of a task run."""
+    """The outcome of a report of a task run's state."""
 
     id: UUID
     """The id of the state."""
     outcome: str
-    """`created`, `existing`, `recorded`, `late` (only in the history, as a newer state was known), `duplicate`
-    (recorded before) or `refused` (see `problem`).
+    """`created`, `existing`, `recorded`, `late` (added to the history only, because a newer state was known),
+    `duplicate` (already recorded), or `refused` (see `problem`).
     """
     state: StateType
-    """The type of its current state; Pending before any state was reported."""
+    """The type of the current state; Pending until a state is reported."""
     task_run_id: UUID
     """The id of the task run."""
     version: int
-    """How often its state has changed."""
+    """The number of state changes."""
 
 
 class TaskRunStateReport(Model, kw_only=True, frozen=True):
-    """A state that one task run has come to."""
+    """A state that one task run has entered."""
 
     task_run_id: UUID
     """The id of the task run."""
     type: StateType
     """The type of the state."""
     details: dict[str, Any] | Unset = UNSET
-    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
+    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
     expected_version: int | Unset = UNSET
-    """Record it only if the run still has this version; otherwise the answer is 412."""
+    """Record the state only if the run still has this version; otherwise the status is 412."""
     force: bool | Unset = UNSET
-    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
+    """Record the state even if the run is finished and this state would reopen it. Default: `false`."""
     id: UUID | Unset = UNSET
-    """An id of your own, new for every state."""
+    """An id that you generate, unique for every state."""
     message: str | None | Unset = UNSET
-    """A sentence for people."""
+    """A human-readable message."""
     result: dict[str, Any] | None | Unset = UNSET
-    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
+    """A reference to the result, never the result itself: its `type`, where it is stored, and how."""
     timestamp: Timestamp | Unset = UNSET
-    """When the run came to it, with an offset; not sent: when the report arrives."""
+    """The time when the run entered the state, with an offset. Default: the time when the report arrives."""
 
 
 class TaskRunStateReportDict(TypedDict):
@@ -1063,36 +1068,36 @@ class TaskRunStateReportDict(TypedDict):
     type: StateType | str
     """The type of the state."""
     details: NotRequired[dict[str, Any]]
-    """What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent: `{}`."""
+    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
     expected_version: NotRequired[int]
-    """Record it only if the run still has this version; otherwise the answer is 412."""
+    """Record the state only if the run still has this version; otherwise the status is 412."""
     force: NotRequired[bool]
-    """Record it even if the run is finished and would not be any more. Not sent: `false`."""
+    """Record the state even if the run is finished and this state would reopen it. Default: `false`."""
     id: NotRequired[UUID | str]
-    """An id of your own, new for every state."""
+    """An id that you generate, unique for every state."""
     message: NotRequired[str | None]
-    """A sentence for people."""
+    """A human-readable message."""
     result: NotRequired[dict[str, Any] | None]
-    """A reference to the result, never the result itself: its `type`, and where and how it is kept."""
+    """A reference to the result, never the result itself: its `type`, where it is stored, and how."""
     timestamp: NotRequired[datetime | str]
-    """When the run came to it, with an offset; not sent: when the report arrives."""
+    """The time when the run entered the state, with an offset. Default: the time when the report arrives."""
 
 
 class TaskRunStateReports(Model, kw_only=True, frozen=True):
-    """States of any task runs to report."""
+    """The states of any task runs to report."""
 
     items: list[TaskRunStateReport]
 
 
 class TaskRunUpdate(Model, kw_only=True, frozen=True):
-    """What may be changed about a task run; what is not sent stays."""
+    """Changes to a task run. Members that are not sent keep their values."""
 
     expected_version: int | Unset = UNSET
-    """Change it only if it still has this version."""
+    """Change the task run only if it still has this version."""
     name: str | None | Unset = UNSET
-    """Its name; null takes the name away."""
+    """The new name; null removes the name."""
     tags: list[str] | Unset = UNSET
-    """All its tags."""
+    """The new tags, which replace all current tags."""
 
 
 ResultReference: TypeAlias = (

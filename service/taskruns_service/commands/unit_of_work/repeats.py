@@ -27,7 +27,7 @@ class KnownState(NamedTuple):
         if self.run_id != entry.id:
             raise StateIdConflict
         if members := self._differences(report):
-            details = [f"The state {report.id} has another {name}." for name in members]
+            details = [f"The state {report.id} has a different {name}." for name in members]
             faults = zip(members, details, strict=True)
             raise StateIdConflict(faults=tuple(Fault(pointer=f"/{name}", detail=detail) for name, detail in faults))
 

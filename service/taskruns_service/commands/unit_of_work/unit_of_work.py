@@ -152,8 +152,7 @@ class UnitOfWork:
             raise VersionConflict(current=current_state(before))
         if kind is Verdict.terminal_state:
             raise TerminalState(
-                f"The run is {before.state} and would not be finished any more if it became {report.type}. "
-                "Send `force` if that is what you want.",
+                f"The run is {before.state}, and {report.type} would reopen it. To reopen it, send `force`.",
                 current=current_state(before),
             )
         if past_state is None:
@@ -167,7 +166,7 @@ class UnitOfWork:
         elif run.state_id != before.state_id:
             entry.has_new_state = True
             run = histories.promote(run)
-        # A late state that changes nothing is in the history only.
+        # A late state that changes nothing is added to the history only.
         if accepted or run != before:
             entry.run = run
             entry.has_new_times = True

@@ -30,7 +30,7 @@ def change_tenant(connection: Connection, tenant_id: UUID | None, changes: Mappi
 
 
 def delete_tenant(connection: Connection, tenant_id: UUID) -> bool:
-    """Deletes a tenant; whether there was such a one. Raises InvalidRequest if it has projects."""
+    """Deletes a tenant; returns False if it does not exist. Raises InvalidRequest if it has projects."""
     if connection.execute(select(_project.c.id).where(_project.c.tenant_id == tenant_id).limit(1)).first() is not None:
         raise InvalidRequest("The tenant has projects. Delete them first.")
     return _delete(connection, _tenant, tenant_id)
@@ -52,7 +52,9 @@ def rename_project(connection: Connection, project_id: UUID, name: str) -> UUID:
     if project.name == name:
         return project_id
     if project.name == DEFAULT_PROJECT:
-        raise InvalidRequest(f"The project {DEFAULT_PROJECT} keeps its name: it has the flows that name no project.")
+        raise InvalidRequest(
+            f"The project {DEFAULT_PROJECT} cannot be renamed: it holds the flows that name no project."
+        )
     with _unique(f"Another project has the name {name}."):
         _change(connection, _project, project_id, {"name": name})
         connection.execute(update(_flow).where(_flow.c.project == project.name).values(project=name))
@@ -68,14 +70,17 @@ def move_flow(connection: Connection, flow_id: UUID, project_id: UUID) -> UUID:
     own = select(_project.c.tenant_id).join_from(_flow, _project, _project.c.name == _flow.c.project)
     tenant_id = connection.scalar(own.where(_flow.c.id == flow_id))
     if tenant_id is None or tenant_id != target.tenant_id:
-        raise InvalidRequest(f"There is no flow {flow_id} in the tenant of the project {target.name}.")
-    with _unique(f"The project {target.name} has a flow of this name and version."):
+        raise InvalidRequest(f"The tenant of the project {target.name} has no flow {flow_id}.")
+    with _unique(f"The project {target.name} already has a flow of this name and version."):
         connection.execute(update(_flow).where(_flow.c.id == flow_id).values(project=target.name))
     return flow_id
 
 
 def delete_project(connection: Connection, project_id: UUID) -> bool:
-    """Deletes a project with its flows; whether there was such a one. Raises InvalidRequest if there are flow runs."""
+    """Deletes a project with its flows; returns False if it does not exist.
+
+    Raises InvalidRequest if there are flow runs.
+    """
     name = connection.scalar(select(_project.c.name).where(_project.c.id == project_id).with_for_update())
     if name is None:
         return False
@@ -84,7 +89,7 @@ def delete_project(connection: Connection, project_id: UUID) -> bool:
 
 
 def delete_flow(connection: Connection, flow_id: UUID) -> bool:
-    """Deletes a flow; whether there was such a one. Raises InvalidRequest if it has flow runs."""
+    """Deletes a flow; returns False if it does not exist. Raises InvalidRequest if it has flow runs."""
     return _delete_flows(connection, _flow.c.id == flow_id, "The flow")
 
 
@@ -100,7 +105,7 @@ def change_flow_group(connection: Connection, flow_group_id: UUID, changes: Mapp
 
 
 def delete_agent(connection: Connection, agent_id: UUID) -> bool:
-    """Deletes an agent; whether there was such a one. Its flow runs keep its id."""
+    """Deletes an agent; returns False if it does not exist. Its flow runs keep its id."""
     return _delete(connection, tables.agent, agent_id)
 
 

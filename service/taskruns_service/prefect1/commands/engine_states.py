@@ -168,7 +168,7 @@ class RenameTaskRun(OfTaskRun, frozen=True):
 
 def _set(unit_of_work: UnitOfWork, entry: FlowRunEntry | TaskRunEntry, report: Report, version: int | None) -> Verdict:
     if version is not None and unit_of_work.locks_versions(entry.flow_run.flow_id):
-        # Here the same state again may be that of another process, which has to be told that it is too late.
+        # With version locking, an identical state may come from a second process, which must get the conflict.
         return unit_of_work.record(entry, replace(report, expected_version=version))
     if version in (None, entry.run.version - 1) and has_content(entry.run.state_id, report.id):
         # Sent again, because the answer was lost.

@@ -69,7 +69,7 @@ def update_artifact(connection: Connection, identifier: UUID, data: Any) -> bool
 
 
 def delete_artifact(connection: Connection, identifier: UUID) -> bool:
-    """Deletes an artifact; whether there was such a one."""
+    """Deletes an artifact; returns False if it does not exist."""
     return bool(connection.execute(delete(_artifact).where(_artifact.c.id == identifier)).rowcount)
 
 

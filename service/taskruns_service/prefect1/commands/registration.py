@@ -187,7 +187,7 @@ def _edge_rows(flow_id: UUID, edges: Iterable[NewEdge], tasks: dict[str, UUID]) 
         ends = {"upstream_task": edge.upstream_task.slug, "downstream_task": edge.downstream_task.slug}
         for end, slug in ends.items():
             if slug not in tasks:
-                raise InvalidRequest(f"An edge has `{slug}` as its {end}, but the flow has no task of this slug.")
+                raise InvalidRequest(f"An edge has `{slug}` as its {end}, but the flow has no task with this slug.")
         row = {"id": new_id(), "flow_id": flow_id, "key": edge.key or "", "mapped": bool(edge.mapped), "created": now}
         rows.append(row | {f"{end}_id": tasks[slug] for end, slug in ends.items()})
     return rows

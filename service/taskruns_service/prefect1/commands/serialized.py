@@ -134,7 +134,7 @@ def _read(value: Any, type_: type[S], name: str) -> S:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"`{name}` is not as Prefect 1 writes it: {error}.") from None
+        raise InvalidRequest(f"`{name}` does not have the form that Prefect 1 writes: {error}.") from None
 
 
 def merge(text: str | None, member: str, added: Sequence[Any], name: Callable[[Any], Any]) -> str:
@@ -143,7 +143,7 @@ def merge(text: str | None, member: str, added: Sequence[Any], name: Callable[[A
     merged = {name(item): item for item in [*(serialized.get(member) or ()), *added]}
     result = encode_json({**serialized, member: list(merged.values())})
     if len(result) > SERIALIZED_BYTES:
-        raise InvalidRequest(f"A flow may have {SERIALIZED_BYTES} bytes with its tasks and edges.")
+        raise InvalidRequest(f"A flow can have at most {SERIALIZED_BYTES} bytes, including its tasks and edges.")
     return result
 
 

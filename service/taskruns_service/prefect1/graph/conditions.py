@@ -88,7 +88,7 @@ class Survey:
 
     def _look(self, entity: Entity, where: Expression, depth: int, relations: int) -> None:
         if depth > NESTED_MOST:
-            raise InvalidRequest(f"A condition may nest {NESTED_MOST} levels deep.")
+            raise InvalidRequest(f"A condition can nest at most {NESTED_MOST} levels deep.")
         self.relations = max(self.relations, relations)
         self.comparisons += 1
         for name, value in where.items():
@@ -164,7 +164,7 @@ def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str,
             clauses.append(not_(listed) if comparison.operator == "not_in" else listed)
             continue
         if comparison.value in ("many", "jsons") and not value:
-            # Nothing is one of none; everything is none of them, even what is null.
+            # `_in: []` matches no row; `_nin: []` matches every row, nulls included.
             clauses.append(true() if name == "_nin" else false())
             continue
         # Only where it matters: an index knows a column by no other order than its own.
@@ -210,7 +210,7 @@ def _shown(value: Any) -> str:
 
 def _pattern(operator: str, pattern: str) -> str:
     if len(pattern) > PATTERN_LENGTH:
-        raise InvalidValue(f"A pattern may have {PATTERN_LENGTH} characters; this one has {len(pattern)}.")
+        raise InvalidValue(f"A pattern can have at most {PATTERN_LENGTH} characters; this one has {len(pattern)}.")
     escapes = len(pattern) - len(pattern.rstrip("\\"))
     if escapes % 2 and operator in ("like", "ilike", "similar"):
         raise InvalidValue("A pattern must not end with the escape character.")
@@ -222,7 +222,8 @@ def _wanted(value: Any) -> Any:
     count = _count(value)
     if count > WANTED_VALUES or len(encode_json(value)) > WANTED_BYTES:
         raise InvalidValue(
-            f"JSON in a condition may have {WANTED_VALUES} values and {WANTED_BYTES} bytes; this has {count} values."
+            f"JSON in a condition can have at most {WANTED_VALUES} values and {WANTED_BYTES} bytes; this has {count} "
+            f"values."
         )
     return value
 
@@ -238,7 +239,7 @@ def _count(value: Any) -> int:
 
 def _key(value: Any) -> str:
     if not isinstance(value, str):
-        raise InvalidValue(f'A key is a text, and this is "{_shown(value)}".')
+        raise InvalidValue(f'A key must be text, but this is "{_shown(value)}".')
     return _text(value)
 
 

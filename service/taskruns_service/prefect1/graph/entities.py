@@ -161,12 +161,12 @@ def _has_slug_of_task(alias: Here, task_id: Any) -> ColumnElement[bool]:
 
 
 def _task_runs_of_task(alias: Here, there: Here) -> ColumnElement[bool]:
-    # The index is the slug's.
+    # The index on task_slug serves the join.
     return and_(there.c.task_slug == alias.c.slug, there.c.task_id == alias.c.id)
 
 
 def _logs_of_task_run(alias: Here, there: Here) -> ColumnElement[bool]:
-    # The index is the flow run's.
+    # The index on flow_run_id serves the join.
     return and_(there.c.flow_run_id == alias.c.flow_run_id, there.c.task_run_id == alias.c.id)
 
 

@@ -106,7 +106,7 @@ def _ask(compiled: CompiledValue, bytes_most: int, connection: Connection) -> by
         if not is_too_long:
             raise AnswerTooLarge
         raise InvalidRequest(
-            f"A list in the answer has more than {ROWS_MOST} rows. Ask for fewer with `where` or `limit`."
+            f"A list in the response has more than {ROWS_MOST} rows. Request fewer with `where` or `limit`."
         )
     return body
 
@@ -218,7 +218,7 @@ _DIRECTIONS: dict[str, Callable[[Column], Column]] = {
 
 def _members(entity: Entity, alias: Here, selected: Selected) -> dict[str, Column]:
     if len(selected.members) > MEMBERS_MOST:
-        raise InvalidRequest(f"A selection may have {MEMBERS_MOST} fields.")
+        raise InvalidRequest(f"A selection can have at most {MEMBERS_MOST} fields.")
     return {key: _member(entity, alias, member) for key, member in selected.members.items()}
 
 
@@ -328,7 +328,7 @@ def _measure(measure: Count | Statistic | Constant, fields: Mapping[str, Column]
 
 
 def _number(name: str) -> Callable[[Column], Column]:
-    # What PostgreSQL calls numeric has more digits than it needs.
+    # avg and stddev return numeric on PostgreSQL: cast to double for the same JSON on both databases.
     return lambda column: cast(getattr(func, name)(column), Double)
 
 

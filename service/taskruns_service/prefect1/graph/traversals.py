@@ -36,7 +36,7 @@ def traversal(direction: Direction, task_ids: Sequence[UUID], depth_limit: int =
     }[direction]
     start = select(task.c.flow_id, task.c.id.label("task_id"), literal_column("0").label("depth"))
     reached = start.where(any_of(task.c.id, literal(task_ids, ListOfIds))).cte("reached", recursive=True)
-    # The index is the flow's.
+    # Repeats flow_id so that uq_edge_flow_tasks_key serves the join.
     step = select(edge.c.flow_id, end, reached.c.depth + 1).join_from(
         reached, edge, (edge.c.flow_id == reached.c.flow_id) & (begin == reached.c.task_id)
     )

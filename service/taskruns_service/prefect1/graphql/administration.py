@@ -28,7 +28,7 @@ async def _change_tenant(context: Context, arguments: Sent, changes: Mapping[str
 
 async def _delete_tenant(context: Context, arguments: Sent) -> Any:
     if not arguments["confirm"]:
-        raise InvalidRequest("`confirm` has to be true for a tenant to be deleted.")
+        raise InvalidRequest("To delete a tenant, set `confirm` to true.")
     return await _success(context, administration.delete_tenant, arguments["tenant_id"])
 
 
@@ -128,12 +128,12 @@ def _none(reason: str) -> Mutation:
 
 _NO_HOOKS = "This service has no cloud hooks."
 _NO_MESSAGES = "This service has no messages."
-_NO_CONFIGS = "This service keeps no configurations of agents."
+_NO_CONFIGS = "This service stores no agent configurations."
 
 MUTATIONS: dict[str, Mutation] = {
     "update_tenant_name": _update_tenant_name,
     "update_tenant_slug": _update_tenant_slug,
-    "update_tenant_settings": _refuse("This service keeps no settings of tenants."),
+    "update_tenant_settings": _refuse("This service stores no tenant settings."),
     "delete_tenant": _delete_tenant,
     "set_project_name": _set_project_name,
     "set_project_description": _set_project_description,
@@ -144,9 +144,9 @@ MUTATIONS: dict[str, Mutation] = {
     "set_flow_group_labels": _set_flow_group_labels,
     "set_flow_group_default_parameters": _set_flow_group_default_parameters,
     "set_flow_group_run_config": _set_flow_group_run_config,
-    "set_flow_group_description": _refuse("This service keeps no descriptions of flow groups."),
+    "set_flow_group_description": _refuse("This service stores no flow group descriptions."),
     "set_flow_group_schedule": _refuse(
-        "This service has no scheduler. Let cron or a systemd timer create the flow runs."
+        "This service has no scheduler. Use cron or a systemd timer to create flow runs."
     ),
     "delete_flow_group_schedule": _delete_flow_group_schedule,
     "enable_flow_lazarus_process": _set_lazarus(value=True),

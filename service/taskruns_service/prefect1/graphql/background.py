@@ -48,7 +48,7 @@ class Background:
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a function and returns what it returns; raises what it raises, and Overloaded when too much waits."""
         if self._pending >= CAPACITY:
-            raise Overloaded("Too many large requests are waiting. Repeat the request after a while.", retry_after=1)
+            raise Overloaded("Too many large requests are waiting. Retry the request later.", retry_after=1)
         self._pending += 1
         work = asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*arguments, **named))
         try:

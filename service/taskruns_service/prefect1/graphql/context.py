@@ -45,17 +45,19 @@ class Budget:
         self._values -= survey.values
         if self._conditions < 0:
             raise InvalidRequest(
-                f"The conditions of a request may have {CONDITIONS_MOST} comparisons and braces in all. "
-                "For many values of one field use `_in`."
+                f"The conditions of a request can have at most {CONDITIONS_MOST} comparisons and braces in total. For "
+                f"many values of one field, use `_in`."
             )
         if self._values < 0:
-            raise InvalidRequest(f"The lists in the conditions of a request may have {VALUES_MOST} values in all.")
+            raise InvalidRequest(
+                f"The lists in the conditions of a request can have at most {VALUES_MOST} values in total."
+            )
 
     def spend_order(self, terms: int) -> None:
         """Takes off the terms of an order; raises InvalidRequest when the request has too many."""
         self._order_terms -= terms
         if self._order_terms < 0:
-            raise InvalidRequest(f"The orders of a request may have {ORDER_TERMS_MOST} terms in all.")
+            raise InvalidRequest(f"The orders of a request can have at most {ORDER_TERMS_MOST} terms in total.")
 
     def spend_statement(self) -> None:
         """Takes off one; raises InvalidRequest when the request has too many.
@@ -65,7 +67,7 @@ class Budget:
         self._statements -= 1
         if self._statements < 0:
             raise InvalidRequest(
-                f"The requests of a batch may ask for {STATEMENTS_MOST} things in all. Send several batches."
+                f"The requests of a batch can run at most {STATEMENTS_MOST} statements in total. Send several batches."
             )
 
     def check(self) -> None:
@@ -73,7 +75,7 @@ class Budget:
         if self.bytes <= 0:
             raise AnswerTooLarge
         if time.monotonic() > self._until:
-            raise QueryTimeout("The statements of the request took longer than the service allows. Ask for less.")
+            raise QueryTimeout("The statements of the request exceeded the time limit. Request less data.")
 
 
 class Resources(NamedTuple):

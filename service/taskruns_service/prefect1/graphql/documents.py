@@ -55,8 +55,8 @@ def read_document(text: str) -> Document:
     length = len(text.encode())
     if length > BYTES_MOST:
         message = (
-            f"A document may have {BYTES_MOST} bytes; this one has {length}. "
-            "Put large values into variables, and ask for less at a time."
+            f"A document can have at most {BYTES_MOST} bytes; this one has {length}. Put large values into "
+            "variables, and request less at a time."
         )
         raise BadDocument("GRAPHQL_PARSE_FAILED", [GraphQLError(message)])
     # Databases do not take the character U+0000.
@@ -73,11 +73,11 @@ def find_operation(document: DocumentNode, name: str | None) -> OperationDefinit
     if len(matches) == 1:
         return matches[0]
     if names := ", ".join(operation.name.value for operation in operations if operation.name):
-        message = f"`operationName` should be one of: {names}."
+        message = f"`operationName` must be one of: {names}."
     elif operations:
-        message = "The operation of the document has no name: leave `operationName` out, or name the operation."
+        message = "The operation of the document has no name. Omit `operationName`, or name the operation."
     else:
-        message = "The document has fragments only: it needs an operation, such as `query { hello }`."
+        message = "The document contains only fragments. Add an operation, such as `query { hello }`."
     raise BadDocument("BAD_USER_INPUT", [GraphQLError(message)])
 
 
@@ -92,7 +92,7 @@ def _read(text: str) -> Document:
     except TooLarge as error:
         raise BadDocument("GRAPHQL_VALIDATION_FAILED", [GraphQLError(str(error), error.node)]) from None
     except RecursionError:
-        raise BadDocument("GRAPHQL_PARSE_FAILED", [GraphQLError("The document nests too deep.")]) from None
+        raise BadDocument("GRAPHQL_PARSE_FAILED", [GraphQLError("The document is nested too deeply.")]) from None
     if errors:
         raise BadDocument("GRAPHQL_VALIDATION_FAILED", errors)
     return Document(document, introspecting)

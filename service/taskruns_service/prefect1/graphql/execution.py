@@ -125,7 +125,7 @@ async def receive_batch(raw: bytes, background: Background) -> list[bytes]:
 def _read_batch(raw: bytes) -> list[bytes]:
     batch = read_json(raw, list[Raw])
     if not 1 <= len(batch) <= BATCH_MOST:
-        raise InvalidRequest(f"A batch may have 1 to {BATCH_MOST} requests; this one has {len(batch)}.")
+        raise InvalidRequest(f"A batch can have 1 to {BATCH_MOST} requests; this one has {len(batch)}.")
     return [bytes(part) for part in batch]
 
 
@@ -156,7 +156,7 @@ def read_operation(raw: bytes) -> Operation:
             operation_name=definition.name.value if definition.name else None,
         )
     except RecursionError:
-        raise InvalidRequest("The variables nest too deep.") from None
+        raise InvalidRequest("The variables are nested too deeply.") from None
     if not isinstance(executor, _Executor):
         raise BadDocument("BAD_USER_INPUT", executor)
     introspects = document.introspects(definition)
@@ -190,10 +190,10 @@ async def _carry_out(operation: Operation, context: Context) -> Answer:
         done: Any = await context.prepare(executor.execute_operation, serially=True)
         result: ExecutionResult = await done if isawaitable(done) else done
     except _TooMuchSchema:
-        message = f"A question about the schema may have {SCHEMA_FIELDS_MOST} fields in its answer; this one has more."
+        message = f"An introspection query can return at most {SCHEMA_FIELDS_MOST} fields; this one returns more."
         return answer_errors("GRAPHQL_VALIDATION_FAILED", [GraphQLError(message)])
     except RecursionError:
-        return answer_errors("BAD_USER_INPUT", [GraphQLError("The request nests too deep.")])
+        return answer_errors("BAD_USER_INPUT", [GraphQLError("The request is nested too deeply.")])
     errors = result.errors or []
     for error in errors:
         if isinstance(error.original_error, (ClientGone, *PASSING_ERRORS)):

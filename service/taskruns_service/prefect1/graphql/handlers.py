@@ -70,7 +70,7 @@ async def _answer_each(request: ApiRequest, batch: Sequence[bytes], budget: Budg
     return answers
 
 
-_NOT_CARRIED_OUT = DatabaseUnavailable("A request before this one was given up, so this one was not carried out.")
+_NOT_CARRIED_OUT = DatabaseUnavailable("An earlier request of the batch was abandoned, so this one was not executed.")
 
 
 async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_batch: bool = False) -> Answer:

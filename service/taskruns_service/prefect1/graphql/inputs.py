@@ -39,11 +39,11 @@ def read_json(raw: bytes, type_: Any = Any) -> Any:
     Raises InvalidRequest.
     """
     if _nested(raw) > NESTED_VALUES:
-        raise InvalidRequest(f"The body may have {NESTED_VALUES} objects and lists. Send several requests.")
+        raise InvalidRequest(f"The body can have at most {NESTED_VALUES} objects and lists. Send several requests.")
     try:
         return msgspec.json.decode(_replace_nul(raw) if _NUL in raw else raw, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The body should be a GraphQL request as JSON: {error}.") from None
+        raise InvalidRequest(f"The body must be a GraphQL request as JSON: {error}.") from None
 
 
 def _nested(raw: bytes) -> int:
@@ -74,9 +74,11 @@ def unpack_flow(text: str) -> Any:
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         raw = unpacker.decompress(base64.b64decode(text, validate=True), FLOW_BYTES)
     except (binascii.Error, zlib.error, ValueError):
-        raise InvalidRequest("`serialized_flow` should be base64 of gzip of the flow's JSON.") from None
+        raise InvalidRequest(
+            "`serialized_flow` must be the flow's JSON, compressed with gzip and encoded as Base64."
+        ) from None
     if not unpacker.eof:
-        raise InvalidRequest(f"The flow is cut off, or larger than {FLOW_BYTES} bytes.")
+        raise InvalidRequest(f"The flow is truncated, or larger than {FLOW_BYTES} bytes.")
     return read_json(raw)
 
 
@@ -86,16 +88,16 @@ def read_document(value: Any, name: str, bytes_most: int = DOCUMENT_BYTES) -> An
         if isinstance(value, dict | list):
             check_depth(value)
     except ValueError:
-        raise InvalidRequest(f"`{name}` may nest {JSON_DEPTH} levels deep.") from None
+        raise InvalidRequest(f"`{name}` can nest at most {JSON_DEPTH} levels deep.") from None
     if len(msgspec.json.encode(value)) > bytes_most:
-        raise InvalidRequest(f"`{name}` may have {bytes_most} bytes.")
+        raise InvalidRequest(f"`{name}` can have at most {bytes_most} bytes.")
     return value
 
 
 def read_object(value: Any, name: str, bytes_most: int = DOCUMENT_BYTES) -> dict[str, Any]:
     """A JSON object that is kept as it is; raises InvalidRequest."""
     if not isinstance(value, dict):
-        raise InvalidRequest(f"`{name}` should be a JSON object.")
+        raise InvalidRequest(f"`{name}` must be a JSON object.")
     checked: dict[str, Any] = read_document(value, name, bytes_most)
     return checked
 
@@ -103,7 +105,7 @@ def read_object(value: Any, name: str, bytes_most: int = DOCUMENT_BYTES) -> dict
 def read_name(value: str, name: str = "name", length: int = NAME_LENGTH) -> str:
     """A text as long as its column; raises InvalidRequest."""
     if not 1 <= len(value) <= length:
-        raise InvalidRequest(f"`{name}` may have 1 to {length} characters.")
+        raise InvalidRequest(f"`{name}` must have 1 to {length} characters.")
     return value
 
 
@@ -118,7 +120,7 @@ def read_path(path: str) -> list[str | int]:
     steps = list(_STEP.finditer(whole, 1)) if len(whole) <= PATH_LENGTH and _PATH.fullmatch(whole) else None
     if steps is None or len(steps) > JSON_DEPTH:
         raise InvalidRequest(
-            f"`path` should be a path like `$.items[0].name`, with at most {PATH_LENGTH} characters and {JSON_DEPTH} "
+            f"`path` must be a path such as `$.items[0].name`, with at most {PATH_LENGTH} characters and {JSON_DEPTH} "
             f"steps, and without quotation marks and backslashes in its keys; this is `{path[:100]}`."
         )
     return [int(step["place"]) if step["place"] else step["key"] or step["quoted"] for step in steps]
@@ -132,12 +134,12 @@ def read_labels(values: Sequence[str] | None) -> list[str] | None:
 def read_moment(value: datetime | None, name: str) -> datetime | None:
     """A moment that databases and clients can keep and count from; raises InvalidRequest."""
     if value is not None and not 1970 <= value.astimezone(UTC).year < 9999:
-        raise InvalidRequest(f"`{name}` should lie between the years 1970 and 9998 (UTC).")
+        raise InvalidRequest(f"`{name}` must be between the years 1970 and 9998 (UTC).")
     return value
 
 
 def read_list(values: Sequence[Any], name: str, most: int) -> Sequence[Any]:
     """A list of at most so many; raises InvalidRequest."""
     if len(values) > most:
-        raise InvalidRequest(f"`{name}` may have {most} items; there are {len(values)}. Send several requests.")
+        raise InvalidRequest(f"`{name}` can have at most {most} items; this has {len(values)}. Send several requests.")
     return values

@@ -70,7 +70,7 @@ class Measure:
     def check(self) -> list[OperationDefinitionNode]:
         """Returns the operations that ask for the schema; raises TooLarge, of the first limit that is not kept."""
         if len(self._definitions) > DEFINITIONS_MOST:
-            raise TooLarge(f"A document may have {DEFINITIONS_MOST} operations and fragments.")
+            raise TooLarge(f"A document can have at most {DEFINITIONS_MOST} operations and fragments.")
         introspecting = []
         fields = 0
         for definition in self._definitions:
@@ -84,7 +84,7 @@ class Measure:
                 self._fragment(definition.name.value)
         # Fragments that no operation uses are refused later, but they are compared with one another before.
         if self._written > FIELDS_MOST:
-            raise TooLarge(f"A document may select {FIELDS_MOST} fields; this one has {self._written}.")
+            raise TooLarge(f"A document can select at most {FIELDS_MOST} fields; this one has {self._written}.")
         return introspecting
 
     def _selections(self, selection_set: SelectionSetNode | None) -> _Size:
@@ -126,15 +126,15 @@ class Measure:
 def _check(size: _Size, fields: int, operation: OperationDefinitionNode) -> None:
     if size.depth > DEPTH_MOST or fields > FIELDS_MOST or size.schema_depth > SCHEMA_DEPTH_MOST:
         raise TooLarge(
-            f"A query may be {DEPTH_MOST} levels deep and select {FIELDS_MOST} fields; "
-            f"this one is {max(size.depth, size.schema_depth)} levels deep and selects {fields}.",
+            f"A query can be at most {DEPTH_MOST} levels deep and select at most {FIELDS_MOST} fields; this one is "
+            f"{max(size.depth, size.schema_depth)} levels deep and selects {fields}.",
             operation,
         )
     if size.roots > STATEMENTS_MOST:
         raise TooLarge(
-            f"A request may ask for {STATEMENTS_MOST} things, each of which is a statement of SQL; "
-            f"this one asks for {size.roots}. Send several requests.",
+            f"A request can have at most {STATEMENTS_MOST} root fields, each of which runs an SQL statement; this one "
+            f"has {size.roots}. Send several requests.",
             operation,
         )
     if size.schema_roots and size.roots:
-        raise TooLarge("Ask for the schema in a request of its own.", operation)
+        raise TooLarge("Send the introspection query as a separate request.", operation)

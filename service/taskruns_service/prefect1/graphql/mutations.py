@@ -128,7 +128,7 @@ async def _register_edges(context: Context, arguments: Sent) -> Any:
 
 def _serialized(arguments: Sent, name: str) -> Sequence[Any]:
     if not isinstance(arguments[name], list):
-        raise InvalidRequest(f"`{name}` should be a list.")
+        raise InvalidRequest(f"`{name}` must be a list.")
     return [read_document(item, name) for item in read_list(arguments[name], name, REGISTERED_MOST)]
 
 
@@ -156,7 +156,7 @@ def _change_setting(name: str, *, value: bool) -> Mutation:
 
 async def _create_flow_run(context: Context, arguments: Sent) -> Any:
     if arguments.get("flow_id") is None and arguments.get("version_group_id") is None:
-        raise InvalidRequest("`flow_id` or `version_group_id` is needed.")
+        raise InvalidRequest("`flow_id` or `version_group_id` is required.")
     identifier = new_id()
     item = ScheduleFlowRun(
         id=identifier,
@@ -273,7 +273,7 @@ async def _get_or_create_task_run(context: Context, arguments: Sent) -> Any:
         raise InvalidRequest("Invalid task ID")
     map_index = -1 if arguments.get("map_index") is None else arguments["map_index"]
     if map_index < -1:
-        raise InvalidRequest("`map_index` is that of an item, from 0, or -1.")
+        raise InvalidRequest("`map_index` must be the index of an item, starting at 0, or -1.")
     item = GetOrCreateTaskRun(
         flow_run_id=flow_run_id, task_slug=task["slug"], task_name=task["name"], map_index=map_index
     )
@@ -332,7 +332,7 @@ def _read_shown(arguments: Sent) -> Any:
     try:
         check_link(data)
     except ValueError as error:
-        raise InvalidRequest(f"`data` is wrong: {error}.") from None
+        raise InvalidRequest(f"`data` is invalid: {error}.") from None
     return data
 
 

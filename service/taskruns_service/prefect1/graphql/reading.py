@@ -92,8 +92,8 @@ class Reader:
         terms, relations = _terms(entity, choice.order_by)
         if level + max(survey.relations, relations) > LEVELS_MOST:
             raise InvalidRequest(
-                f"Conditions and orders may go {LEVELS_MOST} levels deep, with those of the list that they are of: "
-                f"through {LEVELS_MOST - level} relations on level {level}."
+                f"Conditions and orders can be at most {LEVELS_MOST} levels deep, including the levels of their list: "
+                f"on level {level}, they can follow {LEVELS_MOST - level} relations."
             )
         budget = self._info.context.budget
         for _ in range(times):

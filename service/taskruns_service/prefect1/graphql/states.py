@@ -23,21 +23,21 @@ def read_state(value: Any, run_id: UUID) -> Report:
     again.
     """
     if not isinstance(value, dict):
-        raise InvalidRequest("A state should be a JSON object.")
+        raise InvalidRequest("A state must be a JSON object.")
     encoded = msgspec.json.encode(value)
     if len(encoded) > STATE_BYTES:
         raise InvalidRequest("State payload is too large.")
     try:
         check_depth(value)
     except ValueError:
-        raise InvalidRequest(f"A state may nest {JSON_DEPTH} levels deep.") from None
+        raise InvalidRequest(f"A state can nest at most {JSON_DEPTH} levels deep.") from None
     try:
         for reference in _references(value):
             check_places(reference)
     except ValueError as error:
         raise InvalidRequest(f"The state was not recorded: {error}.") from None
     if (kind := value.get("type")) not in list(StateType):
-        raise InvalidRequest(f"There is no state of type {kind!r}. There are {', '.join(StateType)}.")
+        raise InvalidRequest(f"There is no state type {kind!r}. The types are {', '.join(StateType)}.")
     details = dict(value)
     del details["type"]
     message = details.pop("message", None) if isinstance(value.get("message"), str | None) else None

@@ -76,9 +76,9 @@ async def _import(url: URL, target: Database, progress: Progress, *, with_logs: 
             pass
     for name in ("flow runs", "task runs"):
         if left_out := copied.pop(f"{name} left out", 0):
-            notes.append(f"{name.capitalize()} that were left out, for what they are runs of is not there: {left_out}.")
+            notes.append(f"Skipped {name} whose flow, flow run, or task is missing: {left_out}.")
     if left_out := copied.pop("places left out", 0):
-        notes.append(f"Places and links that were left out, for they have a password or mislead: {left_out}.")
+        notes.append(f"Skipped locations and links that contain a password or are misleading: {left_out}.")
     return Imported(+copied, notes)
 
 

@@ -97,9 +97,9 @@ def place_projects(
         name = next(candidate for candidate in called if owners.get(candidate, tenant) == tenant)
         names[row.id] = name
         if name != plain_name:
-            notes.append(f"The project {plain_name} is {name} here: another tenant has a project of its name.")
+            notes.append(f"The project {plain_name} was imported as {name}: another tenant has a project of this name.")
         if name in owners:
-            notes.append(f"The project {name} was here already: the flows of both are in it.")
+            notes.append(f"The project {name} already existed; it now holds the flows of both.")
             continue
         owners[name] = tenant
         new_rows.append({**_creation_times(row), "tenant_id": tenant, "name": name, "description": row.description})
@@ -131,7 +131,9 @@ def place_flows(connection: Connection, rows: Rows, projects: Mapping[UUID, str]
         used.add((project, chosen, version))
         names[row.id] = chosen
         if chosen != name:
-            notes.append(f"Version {version} of the flow {name} ({project}) is {chosen} here: its name was taken.")
+            notes.append(
+                f"Version {version} of the flow {name} ({project}) was imported as {chosen}: its name was taken."
+            )
     return Placed(names, notes)
 
 
@@ -145,7 +147,7 @@ def _version(row: Row[Any]) -> int:
 
 
 def _behind(name: str, addition: str) -> str:
-    """A name with something behind it, both as far as they have room."""
+    """Appends a suffix to a name, truncating both to NAME_LENGTH."""
     addition = f" ({addition[:100]})"
     return name[: NAME_LENGTH - len(addition)] + addition
 

@@ -108,7 +108,7 @@ class Source:
         return await self._run(statement, {"ids": list(ids)})
 
     def in_time(self, table: str) -> str:
-        """What further orders rows by time."""
+        """Returns the trailing ORDER BY terms."""
         return "".join(f", t.{name}" for name in ("timestamp", "created") if name in self._columns[table])
 
     def _column(self, table: str, name: str) -> str:
@@ -138,7 +138,9 @@ def read_source_url(text: str) -> URL:
     except ConfigurationError:
         url = None
     if url is None or not dialects.capabilities(url).is_async:
-        raise ConfigurationError("Prefect Server is at a URL like postgresql://user:password@host:5432/prefect_server.")
+        raise ConfigurationError(
+            "The URL of Prefect Server's database must have the form postgresql://user:password@host:5432/prefect_server."
+        )
     return url
 
 
@@ -158,7 +160,7 @@ async def reading(database: Database) -> AsyncIterator[Source]:
             for column in sorted(needed - columns.get(table, {}).keys())
         ]
         if missing:
-            raise ConfigurationError(f"That is no database of Prefect Server 1: it has no {', '.join(missing)}.")
+            raise ConfigurationError(f"This is not a Prefect Server 1 database: it has no {', '.join(missing)}.")
         yield Source(session, columns)
 
 
@@ -170,7 +172,7 @@ def _explained() -> Iterator[None]:
     except dialects.DATABASE_ERRORS as error:
         original = getattr(error, "orig", None) or error
         sentence = str(original.__cause__ or original).partition("\n")[0]
-        raise ConfigurationError(f"The database of Prefect Server cannot be read: {sentence}") from error
+        raise ConfigurationError(f"Cannot read the Prefect Server database: {sentence}") from error
 
 
 _FIND_COLUMNS = """

@@ -28,7 +28,7 @@ class Capabilities(NamedTuple):
     defers_tally: bool
     """Whether counters are appended to and folded later, because writers would wait for each other's counter rows."""
     has_value_statistics: bool
-    """Whether its planner knows how many rows have a value, and not only how many they are on average."""
+    """Whether the planner keeps per-value statistics (most-common values) rather than averages."""
     begin: str
     """The statement that begins a transaction of changes."""
     begin_snapshot: str
@@ -91,19 +91,17 @@ def read_url(text: str) -> URL:
         url = None
     driver = _DRIVERS.get(url.drivername.partition("+")[0]) if url else None
     if url is None or driver is None:
-        raise ConfigurationError("it should be sqlite:///path/to/file.db or postgresql://user:password@host/database.")
+        raise ConfigurationError("it must be sqlite:///path/to/file.db or postgresql://user:password@host/database.")
     if driver.startswith("sqlite"):
         if url.host or url.username or url.database in (None, "", ":memory:"):
-            raise ConfigurationError(
-                "it names no file, and the service keeps its data in one: sqlite:///path/to/file.db."
-            )
+            raise ConfigurationError("it must name a file for the data: sqlite:///path/to/file.db.")
         if url.query:
-            raise ConfigurationError("what follows the `?` has no meaning for SQLite: sqlite:///path/to/file.db.")
+            raise ConfigurationError("SQLite URLs take no parameters after `?`: sqlite:///path/to/file.db.")
     elif url.query.keys() - _PARAMETERS:
         # Its name may be a part of a password with an `&` in it.
         raise ConfigurationError(
-            f"it has a parameter that the driver does not take. There are {', '.join(sorted(_PARAMETERS))}; `ssl` is "
-            "what others call `sslmode`."
+            f"it has a parameter that the driver does not support. The parameters are "
+            f"{', '.join(sorted(_PARAMETERS))}; `ssl` is the driver's name for `sslmode`."
         )
     return url.set(drivername=driver)
 

@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _LOSSES = {
-    "fsync": "a crash of its machine may damage the database",
-    "full_page_writes": "a crash of its machine may damage the database",
-    "synchronous_commit": "a crash of the server may lose the last answered writes",
+    "fsync": "a crash of its machine can damage the database",
+    "full_page_writes": "a crash of its machine can damage the database",
+    "synchronous_commit": "a crash of the server can lose the last acknowledged writes",
 }
 _FIXED_IN = (3, 51, 3)
 _FIXED_ALSO = ((3, 44, 6), (3, 50, 7))
@@ -31,12 +31,12 @@ def _risks_of_postgresql(connection: Connection, synchronous: str) -> list[str]:
 def _risks_of_sqlite(connection: Connection, synchronous: str) -> list[str]:
     risks = []
     if synchronous != "FULL":
-        risks.append(f"TASKRUNS_SYNCHRONOUS is {synchronous}: a power cut may lose the last answered writes.")
+        risks.append(f"TASKRUNS_SYNCHRONOUS is {synchronous}: a power failure can lose the last acknowledged writes.")
     version = connection.dialect.server_version_info or ()
     if has_wal_reset_fault(version):
         risks.append(
-            f"SQLite {'.'.join(map(str, version))} has the WAL-reset fault: rarely, two processes that write one file "
-            "damage it. Use a Python with SQLite 3.51.3 or newer, and let nothing but the service write the file."
+            f"SQLite {'.'.join(map(str, version))} has the WAL-reset bug: in rare cases, two processes that write one "
+            f"file damage it. Use a Python with SQLite 3.51.3 or newer, and let only the service write to the file."
         )
     return risks
 

@@ -125,28 +125,28 @@ def leaves_outcome_open(error: BaseException) -> bool:
     return error_kind(error) is ErrorKind.lost
 
 
-NO_ANSWER = "The database does not answer."
+NO_ANSWER = "The database does not respond."
 READ_ONLY = "The database is read-only."
 _EXPLANATIONS = {
-    "08P01": "What stands in front of the database does not reach it.",
+    "08P01": "The proxy in front of the database cannot reach it.",
     "25006": READ_ONLY,
-    "28": "The database refuses the service's user or its password.",
+    "28": "The database rejects the service's user name or password.",
     "3D000": "The database server has no database of this name.",
-    "40": "Other transactions are in the way of this one.",
-    "42501": "The service's user may not do this in the database.",
+    "40": "The transaction conflicts with other transactions.",
+    "42501": "The service's user lacks the database permissions for this.",
     "53100": "The disk of the database is full.",
     "53200": "The database is out of memory.",
-    "53300": "The database has no connection left for the service.",
-    "55P03": "Somebody else holds a lock on what this needs.",
+    "53300": "The database has no free connection for the service.",
+    "55P03": "Another transaction holds a lock that this request needs.",
     "58": "The disk of the database has errors.",
 }
 _EXPLANATIONS_OF_SQLITE = {
-    sqlite3.SQLITE_BUSY: "Somebody else holds the lock of the database file.",
-    sqlite3.SQLITE_LOCKED: "Somebody else holds the lock of the database file.",
+    sqlite3.SQLITE_BUSY: "Another process holds the lock of the database file.",
+    sqlite3.SQLITE_LOCKED: "Another process holds the lock of the database file.",
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
     sqlite3.SQLITE_FULL: "The disk of the database is full.",
     sqlite3.SQLITE_IOERR: "The disk of the database has errors.",
-    sqlite3.SQLITE_PERM: "The database file may not be used.",
+    sqlite3.SQLITE_PERM: "The service has no permission to use the database file.",
     sqlite3.SQLITE_READONLY: "The database file is read-only.",
 }
 

@@ -66,7 +66,8 @@ class any_of(Condition):  # noqa: N801
     lambda column, values, rows: (
         f"({column} IN (SELECT value FROM json_each({values}) UNION ALL SELECT * FROM {rows} AS r))"
     ),
-    # Arrays, since a row that was locked by another meanwhile is checked again: with `unnest` it would be left out.
+    # ARRAY(…), not unnest(): after a lock wait PostgreSQL re-checks the row (EvalPlanQual), and a join with unnest
+    # would lose it.
     lambda column, values, rows: f"({column} = ANY ({values} || ARRAY(SELECT * FROM {rows} AS r)))",
 )
 class any_of_or_in(Condition):  # noqa: N801

@@ -17,7 +17,7 @@ from taskruns_service.storage import private_files
 CHECK_SECONDS = 2.0
 """How long a start may look for damage: some 2 GB of a file that is in memory."""
 COMPLAINTS = 5
-_RESTORE = "Stop whatever uses it, keep the file, and put a backup in its place (docs/operations.md)."
+_RESTORE = "Stop all programs that use it, keep the file, and replace it with a backup (docs/operations.md)."
 
 
 def refuse_damaged(path: Path, seconds: float = CHECK_SECONDS) -> None:
@@ -77,11 +77,11 @@ def back_up(source: Path, target: Path) -> None:
     ConfigurationError if there is nothing to copy, if there is a file already, or if the copy is not right.
     """
     if not source.exists() or source.stat().st_size == 0:
-        raise ConfigurationError(f"There is no database to copy at {source}.")
+        raise ConfigurationError(f"There is no database at {source} to copy.")
     if target.exists() or target.is_symlink():
-        raise ConfigurationError(f"{target} exists, and backups overwrite nothing. Give another name.")
+        raise ConfigurationError(f"{target} exists, and a backup never overwrites a file. Choose another name.")
     if not target.parent.is_dir():
-        raise ConfigurationError(f"There is no folder {target.parent} for a backup.")
+        raise ConfigurationError(f"The folder {target.parent} for the backup does not exist.")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         private_files.create_file(part)
@@ -125,7 +125,9 @@ def _give_name(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        raise ConfigurationError(f"{target} exists by now, and backups overwrite nothing. Give another name.") from None
+        raise ConfigurationError(
+            f"{target} exists by now, and a backup never overwrites a file. Choose another name."
+        ) from None
     except OSError:  # a file system without hard links
         part.rename(target)
 

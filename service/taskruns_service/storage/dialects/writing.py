@@ -195,7 +195,10 @@ def _has_moments(table: Table, name: str) -> bool:
 
 
 def _apart(changes: Sequence[_Change]) -> Iterator[list[_Change]]:
-    """Changes in their order, so many at a time that no table is changed twice at a time: that has no order."""
+    """Splits changes, in order, into groups that touch each table once.
+
+    Data-modifying CTEs on one table run in no defined order.
+    """
     batch: list[_Change] = []
     for change in changes:
         if any(change.table is other.table for other in batch):

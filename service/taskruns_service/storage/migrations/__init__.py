@@ -88,7 +88,7 @@ def _is_newer(connection: Connection, revision: str | None) -> bool:
     if inspect(connection).has_table(schema_use.name):
         oldest = connection.scalar(select(schema_use.c.oldest).where(schema_use.c.revision == revision))
     if oldest is None or oldest > head():
-        needed = f", and only services from {oldest} on may use it" if oldest else ""
+        needed = f", and only services from version {oldest} on can use it" if oldest else ""
         raise ConfigurationError(
             f"The database has the schema {revision}, which is newer than this service ({head()}){needed}. "
             "Update the service."

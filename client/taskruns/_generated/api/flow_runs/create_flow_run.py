@@ -23,21 +23,22 @@ def build(
 ) -> Call[FlowRun]:
     """Create a flow run.
 
-    Create a flow run of a flow, which is made if its name is new.
+    Create a flow run. The flow is created if its name is new.
 
-    If there is one with this `id`, or with this `idempotency_key` for this flow, it is answered instead,
-    provided that it does not differ in what was sent.
+    If a flow run with this `id`, or with this `idempotency_key` for this flow, exists, the response is that
+    flow run, provided that it has the values that were sent.
 
-    With API keys, needs one of scope `write`.
+    If the service requires API keys, use one with the scope `write`.
 
     Args:
-        flow_name: The name of the flow; it is made if it is new.
-        context: The context of the flow run: any JSON.
-        id: An id of your own; not sent: the service makes one.
-        idempotency_key: A second request with this key for this flow finds the same flow run.
-        labels: Labels of the flow run.
-        name: The name of the run; not sent: one is made.
-        parameters: The parameters of the flow run: any JSON.
+        flow_name: The name of the flow, which is created if it is new.
+        context: The context of the flow run: any JSON object.
+        id: An id that you generate. Default: the service generates one.
+        idempotency_key: A key that identifies the flow run: a second request with this key for the same flow
+            returns the same flow run.
+        labels: The labels of the flow run.
+        name: The name of the run. Default: a generated name.
+        parameters: The parameters of the flow run: any JSON object.
 
     Answer: `FlowRun`.
     """

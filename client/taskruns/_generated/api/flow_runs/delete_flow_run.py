@@ -11,13 +11,13 @@ _ANSWERS: Answers[None] = {204: nothing}
 def build(flow_run_id: UUID | str, *, if_match: str | None | Unset = UNSET) -> Call[None]:
     """Delete a flow run.
 
-    Delete a flow run with its task runs and their histories. The results that they refer to are not touched.
+    Delete a flow run with its task runs and their histories. The results that they refer to are not deleted.
 
-    With API keys, needs one of scope `write`.
+    If the service requires API keys, use one with the scope `write`.
 
     Args:
         flow_run_id: The id of the flow run.
-        if_match: Do it only if the run still has this ETag (of a flow run: this sequence).
+        if_match: Apply the change only if the run still has this ETag (for a flow run, this sequence).
 
     Answer: `None`.
     """

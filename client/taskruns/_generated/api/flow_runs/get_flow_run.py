@@ -14,7 +14,7 @@ def build(flow_run_id: UUID | str) -> Call[FlowRun]:
 
     Get one flow run, with the number of its task runs in each state.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
         flow_run_id: The id of the flow run.
@@ -32,11 +32,11 @@ def build_if_changed(flow_run_id: UUID | str, *, if_none_match: str) -> Call[Flo
 
     Get one flow run, with the number of its task runs in each state.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
         flow_run_id: The id of the flow run.
-        if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
+        if_none_match: The ETags that you have; if one of them is current, the status is 304.
 
     Answer: `FlowRun | None`; None if nothing has changed.
     """

@@ -49,51 +49,51 @@ def build(
     limit: int | None | Unset = UNSET,
     cursor: str | None | Unset = UNSET,
 ) -> Call[FlowRunFieldsPage]:
-    """List some members of flow runs.
+    """List selected members of flow runs.
 
     List flow runs with only the members that `fields` names, which makes long lists cheaper.
 
-    Everything else is as in the list of whole flow runs.
+    In all other respects this is the list of complete flow runs.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
-        fields: The members that each item has, with commas between them.
-        state: Only those of which the state is one of these.
-        state_not: Only those of which the state is none of these.
-        state_group: Only those of which the state is in one of these groups.
-        flow_run_id: Only those of which the id is one of these.
-        flow_run_id_prefix: Only those of which the id starts with this.
-        flow_name: Only those of which the flow is one of these.
-        name_contains: Only those of which the name has this text in it.
-        label: Only those of which the labels have one of these.
-        label_all: Only those of which the labels have all of these.
-        start_time_gte: Only those of which the start is this or more.
-        start_time_gt: Only those of which the start is more than this.
-        start_time_lte: Only those of which the start is this or less.
-        start_time_lt: Only those of which the start is less than this.
-        end_time_gte: Only those of which the end is this or more.
-        end_time_gt: Only those of which the end is more than this.
-        end_time_lte: Only those of which the end is this or less.
-        end_time_lt: Only those of which the end is less than this.
-        created_gte: Only those of which the creation is this or more.
-        created_gt: Only those of which the creation is more than this.
-        created_lte: Only those of which the creation is this or less.
-        created_lt: Only those of which the creation is less than this.
-        updated_gte: Only those of which the last change is this or more.
-        updated_gt: Only those of which the last change is more than this.
-        updated_lte: Only those of which the last change is this or less.
-        updated_lt: Only those of which the last change is less than this.
-        duration_gte: Only those of which the duration in seconds is this or more.
-        duration_lte: Only those of which the duration in seconds is this or less.
-        queue_time_gte: Only those of which the time in the queue, in seconds, is this or more.
-        queue_time_lte: Only those of which the time in the queue, in seconds, is this or less.
-        start_time_is_null: Only those of which the start is missing (true) or there (false).
-        end_time_is_null: Only those of which the end is missing (true) or there (false).
-        sort: Keys with commas between them, with `-` in front for descending. The first is one of created,
-            start_time, end_time. Those without a value come last. The server's default is `-created`.
-        limit: How many items a page has at most. The server's default is `100`.
-        cursor: Where the page begins: `next` of the page before, with the same filters.
+        fields: The members that each item has, separated by commas.
+        state: Runs in any of these states.
+        state_not: Runs in none of these states.
+        state_group: Runs in any of these groups of states.
+        flow_run_id: Runs with any of these ids.
+        flow_run_id_prefix: Runs whose id starts with this text.
+        flow_name: Runs of any of these flows.
+        name_contains: Runs whose name contains this text, ignoring case.
+        label: Runs with any of these labels.
+        label_all: Runs with all of these labels.
+        start_time_gte: Started at or after this time.
+        start_time_gt: Started after this time.
+        start_time_lte: Started at or before this time.
+        start_time_lt: Started before this time.
+        end_time_gte: Ended at or after this time.
+        end_time_gt: Ended after this time.
+        end_time_lte: Ended at or before this time.
+        end_time_lt: Ended before this time.
+        created_gte: Created at or after this time.
+        created_gt: Created after this time.
+        created_lte: Created at or before this time.
+        created_lt: Created before this time.
+        updated_gte: Last changed at or after this time.
+        updated_gt: Last changed after this time.
+        updated_lte: Last changed at or before this time.
+        updated_lt: Last changed before this time.
+        duration_gte: Took at least this many seconds.
+        duration_lte: Took at most this many seconds.
+        queue_time_gte: Waited in the queue for at least this many seconds.
+        queue_time_lte: Waited in the queue for at most this many seconds.
+        start_time_is_null: Only runs without a start time (true), or only runs with one (false).
+        end_time_is_null: Only runs without an end time (true), or only runs with one (false).
+        sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
+            created, start_time, end_time. Items without a value come last. The server's default is `-created`.
+        limit: The maximum number of items on a page. The server's default is `100`.
+        cursor: Where the page starts: `next` of the previous page, with the same filters.
 
     Raises:
         ValueError: If a datetime has no time zone.

@@ -16,12 +16,12 @@ _ANSWERS: Answers[TaskRunReceipts] = {
 def build(flow_run_id: UUID | str, *, items: Sequence[TaskRunReport | TaskRunReportDict]) -> Call[TaskRunReceipts]:
     """Report task runs of a flow run.
 
-    Report 1 to 1,000 task runs by task slug and map index: each is created if it is new, then comes to its
+    Report 1 to 1,000 task runs by task slug and map index. Each is created if it is new, and then enters its
     states.
 
-    Every item has an outcome of its own. A report that is repeated with the same state ids changes nothing.
+    Each item has its own outcome. Repeating a report with the same state ids changes nothing.
 
-    With API keys, needs one of scope `write`.
+    If the service requires API keys, use one with the scope `write`.
 
     Args:
         flow_run_id: The id of the flow run.

@@ -7,9 +7,9 @@ _ANSWERS: Answers[str] = {200: text}
 
 
 def build() -> Call[str]:
-    """Read about the API.
+    """Read the API documentation.
 
-    Read the documentation of the API, as a page for people.
+    Get the documentation of the API as an HTML page.
 
     Answer: `str`.
     """
@@ -20,12 +20,12 @@ _ANSWERS_IF_CHANGED: Answers[str | None] = {200: text, 304: nothing}
 
 
 def build_if_changed(*, if_none_match: str) -> Call[str | None]:
-    """Read about the API.
+    """Read the API documentation.
 
-    Read the documentation of the API, as a page for people.
+    Get the documentation of the API as an HTML page.
 
     Args:
-        if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
+        if_none_match: The ETags that you have; if one of them is current, the status is 304.
 
     Answer: `str | None`; None if nothing has changed.
     """

@@ -8,9 +8,11 @@ _ANSWERS: Answers[Health] = {200: Json[Health](Health)}
 
 
 def build() -> Call[Health]:
-    """Tell whether the process is alive.
+    """Check whether the process is alive.
 
-    Tell whether the process answers. It does not ask the database, so that nobody restarts it for that.
+    Check whether the process responds.
+
+    This does not query the database, so that a database failure does not restart the process.
 
     Answer: `Health`.
     """

@@ -27,7 +27,7 @@ def build_if_changed(*, if_none_match: str) -> Call[dict[str, Any] | None]:
     Get the OpenAPI document of this service.
 
     Args:
-        if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
+        if_none_match: The ETags that you have; if one of them is current, the status is 304.
 
     Answer: `dict[str, Any] | None`; None if nothing has changed.
     """

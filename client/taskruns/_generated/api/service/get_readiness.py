@@ -8,12 +8,11 @@ _ANSWERS: Answers[Readiness] = {200: Json[Readiness](Readiness)}
 
 
 def build() -> Call[Readiness]:
-    """Tell whether the service is ready for work.
+    """Check whether the service is ready.
 
-    Tell whether the database answers, takes changes, has no known damage and has a schema that this version can
-    use.
+    Check whether the database responds, accepts changes, has no known damage, and has a supported schema.
 
-    If not, `detail` says why.
+    If not, `detail` gives the reason.
 
     Answer: `Readiness`.
     """

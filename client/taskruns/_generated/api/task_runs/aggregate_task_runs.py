@@ -60,59 +60,60 @@ def build(
 ) -> Call[Aggregate]:
     """Count and measure task runs.
 
-    Count and measure the task runs that the filters leave, in all and by group; always exact.
+    Count and measure the task runs that match the filters, in total and by group. The results are always exact.
 
-    Counts by state, task slug and flow are kept as they change, so they cost the same however many task runs
-    there are.
+    The service maintains the counts by state, task slug, and flow, so they cost the same for any number of task
+    runs.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
-        state: Only those of which the state is one of these.
-        state_not: Only those of which the state is none of these.
-        state_group: Only those of which the state is in one of these groups.
-        task_slug: Only those of which the task slug is one of these.
-        task_slug_prefix: Only those of which the task slug starts with this.
-        name_contains: Only those of which the name has this text in it.
-        task_run_id: Only those of which the id is one of these.
-        task_run_id_prefix: Only those of which the id starts with this.
-        flow_run_id: Only those of which the flow run is one of these.
-        flow_name: Only those of which the flow is one of these.
-        map_index: Only those of which the map index is one of these.
-        tag: Only those of which the tags have one of these.
-        tag_all: Only those of which the tags have all of these.
-        run_count_gte: Only those of which the number of times it ran is this or more.
-        start_time_gte: Only those of which the start is this or more.
-        start_time_gt: Only those of which the start is more than this.
-        start_time_lte: Only those of which the start is this or less.
-        start_time_lt: Only those of which the start is less than this.
-        end_time_gte: Only those of which the end is this or more.
-        end_time_gt: Only those of which the end is more than this.
-        end_time_lte: Only those of which the end is this or less.
-        end_time_lt: Only those of which the end is less than this.
-        created_gte: Only those of which the creation is this or more.
-        created_gt: Only those of which the creation is more than this.
-        created_lte: Only those of which the creation is this or less.
-        created_lt: Only those of which the creation is less than this.
-        updated_gte: Only those of which the last change is this or more.
-        updated_gt: Only those of which the last change is more than this.
-        updated_lte: Only those of which the last change is this or less.
-        updated_lt: Only those of which the last change is less than this.
-        duration_gte: Only those of which the duration in seconds is this or more.
-        duration_lte: Only those of which the duration in seconds is this or less.
-        queue_time_gte: Only those of which the time in the queue, in seconds, is this or more.
-        queue_time_lte: Only those of which the time in the queue, in seconds, is this or less.
-        start_time_is_null: Only those of which the start is missing (true) or there (false).
-        end_time_is_null: Only those of which the end is missing (true) or there (false).
-        is_mapped_parent: Only those of which it is the parent of a map (true) or not (false).
-        is_mapped_child: Only those of which it is the child of a map (true) or not (false).
-        has_result: Only those of which a result was kept (true) or not (false).
-        after_sequence: Only those of which the sequence of the last change is more than this.
-        group_by: Count for each of these separately; up to 3. `hour` and `day` are those of the start (UTC),
-            `map_parent` the mapped task run that children belong to.
-        measure: What to measure besides the count.
-        limit: How many groups to answer at most. The server's default is `1000`.
-        count_limit: Stop counting here: `relation` is `gte` then. Counts that are kept are exact all the same.
+        state: Runs in any of these states.
+        state_not: Runs in none of these states.
+        state_group: Runs in any of these groups of states.
+        task_slug: Runs with any of these task slugs.
+        task_slug_prefix: Runs whose task slug starts with this text.
+        name_contains: Runs whose name contains this text, ignoring case.
+        task_run_id: Runs with any of these ids.
+        task_run_id_prefix: Runs whose id starts with this text.
+        flow_run_id: Runs of any of these flow runs.
+        flow_name: Runs of any of these flows.
+        map_index: Runs with any of these map indexes.
+        tag: Runs with any of these tags.
+        tag_all: Runs with all of these tags.
+        run_count_gte: Ran at least this many times.
+        start_time_gte: Started at or after this time.
+        start_time_gt: Started after this time.
+        start_time_lte: Started at or before this time.
+        start_time_lt: Started before this time.
+        end_time_gte: Ended at or after this time.
+        end_time_gt: Ended after this time.
+        end_time_lte: Ended at or before this time.
+        end_time_lt: Ended before this time.
+        created_gte: Created at or after this time.
+        created_gt: Created after this time.
+        created_lte: Created at or before this time.
+        created_lt: Created before this time.
+        updated_gte: Last changed at or after this time.
+        updated_gt: Last changed after this time.
+        updated_lte: Last changed at or before this time.
+        updated_lt: Last changed before this time.
+        duration_gte: Took at least this many seconds.
+        duration_lte: Took at most this many seconds.
+        queue_time_gte: Waited in the queue for at least this many seconds.
+        queue_time_lte: Waited in the queue for at most this many seconds.
+        start_time_is_null: Only runs without a start time (true), or only runs with one (false).
+        end_time_is_null: Only runs without an end time (true), or only runs with one (false).
+        is_mapped_parent: Only mapped parents (true), or no mapped parents (false).
+        is_mapped_child: Only mapped children (true), or no mapped children (false).
+        has_result: Only runs with a stored result (true), or only runs without one (false).
+        after_sequence: Runs whose last change has a sequence number greater than this.
+        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `map_parent` is
+            the mapped task run that the children belong to.
+        measure: The measures to return in addition to the count.
+        limit: The maximum number of groups to return. The server's default is `1000`.
+        count_limit: Stop counting at this number; `relation` is then `gte`. Counts that the service maintains are
+            exact nevertheless.
 
     Raises:
         ValueError: If a datetime has no time zone.

@@ -12,9 +12,9 @@ _ANSWERS: Answers[TaskRun] = {200: Json[TaskRun](TaskRun)}
 def build(task_run_id: UUID | str) -> Call[TaskRun]:
     """Get a task run.
 
-    Get one task run. A mapped parent is shown with the earliest start and the latest end of its children.
+    Get one task run. A mapped parent shows the earliest start and the latest end of its children.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
         task_run_id: The id of the task run.
@@ -30,13 +30,13 @@ _ANSWERS_IF_CHANGED: Answers[TaskRun | None] = {200: Json[TaskRun](TaskRun), 304
 def build_if_changed(task_run_id: UUID | str, *, if_none_match: str) -> Call[TaskRun | None]:
     """Get a task run.
 
-    Get one task run. A mapped parent is shown with the earliest start and the latest end of its children.
+    Get one task run. A mapped parent shows the earliest start and the latest end of its children.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
         task_run_id: The id of the task run.
-        if_none_match: ETags that you have; if nothing has changed since, the answer is 304.
+        if_none_match: The ETags that you have; if one of them is current, the status is 304.
 
     Answer: `TaskRun | None`; None if nothing has changed.
     """

@@ -12,19 +12,21 @@ _ANSWERS: Answers[TaskRunResult] = {200: Json[TaskRunResult](TaskRunResult)}
 def build(
     task_run_id: UUID | str, *, limit: int | None | Unset = UNSET, cursor: str | None | Unset = UNSET
 ) -> Call[TaskRunResult]:
-    """Look up where a result is.
+    """Get the location of a result.
 
-    Look up where the result of a finished task run is and how it was written; the service never has the result.
+    Get the location of a finished task run's result, and how it was serialized.
 
-    For the parent of a map these are the results of its children, by map index, a page at a time; there are
-    none if it was mapped over nothing.
+    The service never holds the result itself.
 
-    With API keys, needs one of scope `read`.
+    For a mapped parent, the response lists the results of its children by map index, one page at a time. The
+    list is empty if the task was mapped over no items.
+
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
         task_run_id: The id of the task run.
-        limit: How many items a page has at most. The server's default is `100`.
-        cursor: Where the page begins: `next` of the page before, with the same filters.
+        limit: The maximum number of items on a page. The server's default is `100`.
+        cursor: Where the page starts: `next` of the previous page, with the same filters.
 
     Answer: `TaskRunResult`.
     """

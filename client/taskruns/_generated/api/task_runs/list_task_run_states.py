@@ -14,14 +14,14 @@ def build(
 ) -> Call[StatePage]:
     """List the states of a task run.
 
-    List the history of a task run, oldest first, with the states that came too late to count.
+    List the states of a task run, oldest first, including those that arrived too late to take effect.
 
-    With API keys, needs one of scope `read`.
+    If the service requires API keys, use one with the scope `read`.
 
     Args:
         task_run_id: The id of the task run.
-        limit: How many items a page has at most. The server's default is `100`.
-        cursor: Where the page begins: `next` of the page before, with the same filters.
+        limit: The maximum number of items on a page. The server's default is `100`.
+        cursor: Where the page starts: `next` of the previous page, with the same filters.
 
     Answer: `StatePage`.
     """

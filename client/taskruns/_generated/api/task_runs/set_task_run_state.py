@@ -29,44 +29,45 @@ def build(
 ) -> Call[TaskRunStateReceipt]:
     """Report a state of a task run.
 
-    Report a state that a task run has come to.
+    Report a state that a task run has entered.
 
-    With API keys, needs one of scope `write`.
+    If the service requires API keys, use one with the scope `write`.
 
     Args:
         task_run_id: The id of the task run.
-        type: The type of a state. New types may be added: read an unknown one as you would its group.
+        type: The type of a state. Later versions can add types: handle an unknown type by its group.
 
             - `Pending`: Waits to run.
-            - `Scheduled`: Waits for a moment in time to run.
-            - `Paused`: Waits for a person to let it go on.
-            - `Resume`: Was paused and may go on.
-            - `Retrying`: Failed and waits to be tried again.
-            - `Queued`: Waits for a free place.
-            - `Submitted`: Was handed over to be run.
-            - `ClientFailed`: Could not be started by the client that should run it.
+            - `Scheduled`: Waits for its scheduled time.
+            - `Paused`: Waits for a person to resume it.
+            - `Resume`: Was paused and can continue.
+            - `Retrying`: Failed and waits for another attempt.
+            - `Queued`: Waits for a free slot.
+            - `Submitted`: Was submitted for execution.
+            - `ClientFailed`: Could not be started by the client that was to run it.
             - `Running`: Is running.
             - `Cancelling`: Is running and was asked to stop.
             - `Finished`: Ended.
-            - `Success`: Ended well.
-            - `Cached`: Ended well, and its result may be used again.
-            - `Mapped`: Made one child for each item; the children do the work.
+            - `Success`: Ended successfully.
+            - `Cached`: Ended successfully, and its result can be reused.
+            - `Mapped`: Created one child for each item; the children do the work.
             - `Skipped`: Was not needed.
             - `Failed`: Ended with an error.
-            - `TimedOut`: Took longer than it was allowed.
-            - `TriggerFailed`: Never ran, because what it waits for did not end as it needs.
-            - `ValidationFailed`: Made a result that its own check refused.
-            - `Looped`: Ended one turn of a loop.
-            - `Cancelled`: Was stopped before it ended.
-        details: What only some types of state have, such as `start_time` of Scheduled; kept as given. Not sent:
-            `{}`.
-        expected_version: Record it only if the run still has this version; otherwise the answer is 412.
-        force: Record it even if the run is finished and would not be any more. Not sent: `false`.
-        id: An id of your own, new for every state.
-        message: A sentence for people.
-        result: A reference to the result, never the result itself: its `type`, and where and how it is kept.
-        timestamp: When the run came to it, with an offset; not sent: when the report arrives.
-        if_match: Do it only if the run still has this ETag (of a flow run: this sequence).
+            - `TimedOut`: Exceeded its time limit.
+            - `TriggerFailed`: Never ran, because the runs it depends on did not end as it requires.
+            - `ValidationFailed`: Returned a result that failed its own validation.
+            - `Looped`: Ended one iteration of a loop.
+            - `Cancelled`: Was stopped before it finished.
+        details: Data that only some types of state have, such as `start_time` of Scheduled; stored as sent.
+            Default: `{}`.
+        expected_version: Record the state only if the run still has this version; otherwise the status is 412.
+        force: Record the state even if the run is finished and this state would reopen it. Default: `false`.
+        id: An id that you generate, unique for every state.
+        message: A human-readable message.
+        result: A reference to the result, never the result itself: its `type`, where it is stored, and how.
+        timestamp: The time when the run entered the state, with an offset. Default: the time when the report
+            arrives.
+        if_match: Apply the change only if the run still has this ETag (for a flow run, this sequence).
 
     Raises:
         ValueError: If a datetime has no time zone.

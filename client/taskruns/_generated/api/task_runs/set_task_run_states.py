@@ -15,9 +15,9 @@ _ANSWERS: Answers[TaskRunReceipts] = {
 def build(*, items: Sequence[TaskRunStateReport | TaskRunStateReportDict]) -> Call[TaskRunReceipts]:
     """Report states of task runs.
 
-    Report 1 to 1,000 states of any task runs; those of one task run are taken in their order.
+    Report 1 to 1,000 states of any task runs. The states of one task run are applied in the order given.
 
-    With API keys, needs one of scope `write`.
+    If the service requires API keys, use one with the scope `write`.
 
     Args:
         items: The `items`.

@@ -18,18 +18,18 @@ def build(
     tags: Sequence[str] | Unset = UNSET,
     if_match: str | None | Unset = UNSET,
 ) -> Call[TaskRun]:
-    """Change a task run.
+    """Update a task run.
 
-    Change the name or the tags of a task run; what is not sent stays.
+    Change the name or the tags of a task run. Members that are not sent keep their values.
 
-    With API keys, needs one of scope `write`.
+    If the service requires API keys, use one with the scope `write`.
 
     Args:
         task_run_id: The id of the task run.
-        expected_version: Change it only if it still has this version.
-        name: Its name; null takes the name away.
-        tags: All its tags.
-        if_match: Do it only if the run still has this ETag (of a flow run: this sequence).
+        expected_version: Change the task run only if it still has this version.
+        name: The new name; null removes the name.
+        tags: The new tags, which replace all current tags.
+        if_match: Apply the change only if the run still has this ETag (for a flow run, this sequence).
 
     Answer: `TaskRun`.
     """
