@@ -62,7 +62,7 @@ async def test_batch_may_ask_for_no_more_than_one_request_may(graphql: httpx.Asy
     many = "{" + " ".join(f"a{number}: hello" for number in range(30)) + "}"
     answers = (await graphql.post("/graphql", json=[{"query": many}] * 4)).json()
     assert [len(answer.get("errors", ())) for answer in answers] == [0, 0, 0, 20]
-    assert "may ask for 100 things in all" in answers[-1]["errors"][0]["message"]
+    assert "can run at most 100 statements in total" in answers[-1]["errors"][0]["message"]
 
 
 async def test_batch_may_compare_no_more_than_one_request_may(graphql: httpx.AsyncClient) -> None:

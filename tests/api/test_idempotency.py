@@ -50,7 +50,7 @@ async def test_other_flow_run_with_the_same_id_is_refused(client: httpx.AsyncCli
     problem = problem_of(response)
     assert (response.status_code, problem["code"]) == (409, "flow-run-conflict")
     assert problem["errors"] == [
-        {"pointer": f"/{name}", "detail": f"The flow run {request['id']} has another {name}."}
+        {"pointer": f"/{name}", "detail": f"The flow run {request['id']} has a different value in {name}."}
         for name in ("flow_name", "parameters")
     ]
 
@@ -266,7 +266,9 @@ async def test_other_state_with_the_same_id_is_refused(
         response = await client.post(path, json={**state, **changes})
         problem = problem_of(response)
         assert (response.status_code, problem["code"]) == (409, "state-id-conflict")
-        assert problem["errors"] == [{"pointer": f"/{name}", "detail": f"The state {state['id']} has another {name}."}]
+        assert problem["errors"] == [
+            {"pointer": f"/{name}", "detail": f"The state {state['id']} has a different {name}."}
+        ]
         assert (await client.get(path)).content == before
 
 
@@ -299,12 +301,12 @@ async def test_other_states_with_known_ids_are_refused_alone(
         return item["problem"]["errors"]
 
     whose = {"task_run_id": task_run_id}
-    detail = f"The state {state['id']} has another"
+    detail = f"The state {state['id']} has a different"
     assert await refused("/task-runs/states", {**whose, **state}, {**whose, **other}) == [
         {"pointer": f"/items/{int(one_request)}/{name}", "detail": f"{detail} {name}."} for name in ("type", "message")
     ]
     state["id"] = other["id"] = str(uuid4())
-    detail = f"The state {state['id']} has another"
+    detail = f"The state {state['id']} has a different"
     report = {"task_slug": "bulk"}
     errors = await refused(f"{flow_run}/task-runs", {**report, "states": [state]}, {**report, "states": [fresh, other]})
     assert errors == [

@@ -58,7 +58,7 @@ def test_engine_reports_no_place_that_misleads(service: Served, run: str) -> Non
                 {"type": "Submitted", "state": {"type": "Queued", "state": within}},
             ):
                 (error,) = set_state(http, run, run_id, state)["errors"]
-                assert error["message"].startswith("The state was not recorded: `location` of a result may ")
+                assert error["message"].startswith("The state was not recorded: `location` of a result can")
                 assert error["extensions"]["code"] == "BAD_USER_INPUT"
                 assert "secret" not in str(error)
 
@@ -82,5 +82,5 @@ def test_client_of_rest_reports_no_place_that_misleads(service: Served) -> None:
             response = http.post(path, json=state)
             assert response.status_code == 400, place
             (fault,) = problem_of(response)["errors"]
-            assert "`location` of a result may " in fault["detail"]
+            assert "`location` of a result can" in fault["detail"]
             assert "secret" not in response.text

@@ -132,9 +132,9 @@ def test_pickle_with_the_name_of_another_serializer_is_refused_before_it_is_read
     reference = results.LocalResult(folder, location=name).write(canary)
     for serializer in PICKLE_READERS.values():
         renamed = replace(reference, serializer=serializer)
-        with pytest.raises(UntrustedResult, match="is named as"):
+        with pytest.raises(UntrustedResult, match="is named like a"):
             results.load(renamed)
-        with pytest.raises(UntrustedResult, match="is named as"):
+        with pytest.raises(UntrustedResult, match="is named like a"):
             results.LocalResult(folder, serializer=JSONSerializer()).read(renamed)
     assert not canary.executed
     results.load(reference, trust=True)

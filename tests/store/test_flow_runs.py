@@ -145,7 +145,9 @@ async def test_flow_run_with_this_id_that_differs_is_a_conflict(writer: Writer, 
     flow_name, members = DIFFERENT[name]
     with pytest.raises(FlowRunConflict) as refused:
         await ask_for_flow_run(writer, flow_name, id=ID, **members)
-    assert refused.value.faults == (Fault(pointer=f"/{name}", detail=f"The flow run {ID} has another {name}."),)
+    assert refused.value.faults == (
+        Fault(pointer=f"/{name}", detail=f"The flow run {ID} has a different value in {name}."),
+    )
 
 
 async def test_flow_run_with_this_key_that_differs_is_a_conflict(writer: Writer) -> None:
@@ -153,8 +155,8 @@ async def test_flow_run_with_this_key_that_differs_is_a_conflict(writer: Writer)
     with pytest.raises(FlowRunConflict) as refused:
         await ask_for_flow_run(writer, "etl", id=ID, idempotency_key="k", name="weekly")
     assert refused.value.faults == (
-        Fault(pointer="/id", detail=f"The flow run {found} has another id."),
-        Fault(pointer="/name", detail=f"The flow run {found} has another name."),
+        Fault(pointer="/id", detail=f"The flow run {found} has a different value in id."),
+        Fault(pointer="/name", detail=f"The flow run {found} has a different value in name."),
     )
 
 

@@ -129,7 +129,7 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
         .where(or_(_flow_run.c.id == item.id, same_key) if key is not None else _flow_run.c.id == item.id)
     ).all()
     faults = [
-        Fault(pointer=f"/{name}", detail=f"The flow run {row.id} has a different {name}.")
+        Fault(pointer=f"/{name}", detail=f"The flow run {row.id} has a different value in {name}.")
         for row in rows
         for name in ("id", "flow_name", "name", "parameters", "labels", "context", "idempotency_key")
         if (value := getattr(request, name)) is not UNSET and value != getattr(row, name)

@@ -158,7 +158,7 @@ def test_watch_ends_at_its_timeout_with_an_exit_code_of_its_own(scratch: Client,
     scratch.flow_runs.create(flow_name="slow", name="slow")
     done = run("flow-run", "watch", "slow", "--timeout", "0.2", "--interval", "3600", TASKRUNS_URL=url)
     assert (done.code, done.out.count("\n")) == (5, 1)
-    assert done.err == "taskruns flow-run watch: It is Pending after 200ms.\n"
+    assert done.err == "taskruns flow-run watch: The flow run is Pending after 200ms.\n"
 
 
 def test_flow_run_that_is_deleted_meanwhile_is_an_error(scratch: Client, url: str) -> None:

@@ -148,7 +148,7 @@ def test_generator_has_neither_retries_nor_a_time_out(options: dict[str, Any]) -
         with pytest.raises(ValueError, match=r"is a generator, which supports neither max_retries nor a timeout"):
             task(**options)(generating.function)  # type: ignore[attr-defined]
     hidden: Any = task(name="hidden", **options)(lambda: (x for x in "abc"))
-    with flow_run("etl") as run, pytest.raises(TypeError, match="returned a generator, which has neither"):
+    with flow_run("etl") as run, pytest.raises(TypeError, match="returned a generator, which supports neither"):
         hidden()
     assert types(run, "hidden-1") == [PENDING, RUNNING, FAILED]
 

@@ -344,7 +344,7 @@ def test_error_that_can_not_be_pickled_is_told_as_another_one(raising: Any, fork
         raising.submit(1).result()
 
     kind = "Stubborn" if raising is stubborn else "Lossy"
-    assert str(caught.value) == f"A task raised what cannot be pickled: {kind}('no')"
+    assert str(caught.value) == f"A task raised an error that cannot be pickled: {kind}('no')"
     assert "in stubborn" in caught.value.__notes__[0] or "in lossy" in caught.value.__notes__[0]
     assert history(run, f"{raising.name}-1")[-1] == (FAILED, f"Unexpected error: {kind}('no')")
 

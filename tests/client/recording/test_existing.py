@@ -148,9 +148,12 @@ def test_id_without_a_flow_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 def test_flow_run_of_another_flow_or_with_other_parameters_is_an_error() -> None:
     with flow_run("etl", parameters={"day": 1}) as run:
         pass
-    with pytest.raises(FlowRunConflict, match="another flow_name"), flow_run("other", id=run.id):
+    with pytest.raises(FlowRunConflict, match="a different value in flow_name"), flow_run("other", id=run.id):
         pass
-    with pytest.raises(FlowRunConflict, match="another parameters"), flow_run("etl", id=run.id, parameters={"day": 2}):
+    with (
+        pytest.raises(FlowRunConflict, match="a different value in parameters"),
+        flow_run("etl", id=run.id, parameters={"day": 2}),
+    ):
         pass
     with flow_run("etl", id=run.id, parameters={"day": 1}) as again:
         assert again.id == run.id

@@ -350,7 +350,7 @@ def test_folder_that_can_not_be_written_keeps_reports_in_memory_and_says_so(
         box.put(a_report(created.flow_run_id, "inc-1"))
 
     told = [message.split(":")[0] for message in caplog.messages]
-    assert told.count("10001 reports stay in memory, as /dev/null/outbox cannot be written") == 1
+    assert told.count("10001 reports stay in memory, because /dev/null/outbox cannot be written") == 1
     assert told[-1] == "1 reports are lost"
 
 

@@ -32,7 +32,7 @@ def test_calls_that_would_write_to_one_place_are_refused(tmp_path: Path) -> None
         assert inc(1) == 2
         with pytest.raises(ValueError, match=r"^inc-2 would overwrite the result of inc-1 at .*task_slug"):
             inc(2)
-        with pytest.raises(ValueError, match="inc-3 would write"):
+        with pytest.raises(ValueError, match="inc-3 would overwrite"):
             inc.submit(2)
     assert run.view().get_task_run("inc-1").get_result() == 2
 

@@ -338,7 +338,7 @@ UNSUPPORTED = {
                 "serializer": {"type": "CompressedSerializer", "format": "gzip"},
             },
         },
-        "already",
+        "does not compress a compressed",
     ),
 }
 

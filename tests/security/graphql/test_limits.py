@@ -50,7 +50,7 @@ DOCUMENTS: dict[str, tuple[str, str]] = {
         "nested too deeply",
     ),
     "of deep selections": ("{ task_run " + "{ flow_run " * 5_000 + "}" * 5_001, "nested too deeply"),
-    "of many statements": ("{ " + " ".join(f"a{n}: hello" for n in range(101)) + " }", "100 things"),
+    "of many statements": ("{ " + " ".join(f"a{n}: hello" for n in range(101)) + " }", "100 root fields"),
     "of the schema by many names": (
         "{ __schema { " + " ".join(f"a{n}: types {{ name }}" for n in range(400)) + " } }",
         "500 fields",
