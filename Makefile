@@ -48,7 +48,7 @@ test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARG
 	$(PYTEST) -m "not attack" $(ARGS)
 
 coverage: $(DEV) ## Print what the tests of the service's modules and of the store cover
-	$(PYTEST) tests/unit tests/store --cov --cov-report term $(ARGS)
+	$(PYTEST) tests/unit tests/store --timeout 900 --cov --cov-report term $(ARGS)
 
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
