@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Integer, select, text
+from sqlalchemy import Connection, Integer, case, literal, select, text
 
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.states import StateType
@@ -80,6 +80,18 @@ async def test_a_statement_that_stands_with_its_values_has_no_placeholders(datab
         return CompiledValue(select(constant("text")), target_of(connection.engine)).read(connection, 1000)
 
     assert await database.read(compiled) == b"text"
+
+
+async def test_statements_of_one_form_are_read_with_their_own_values(database: Database) -> None:
+    def shown(connection: Connection, bound: str, inline: str, members: list[str]) -> bytes | None:
+        is_member = literal(inline).in_(members)
+        value = case((is_member, literal(bound) + constant(inline)), else_=literal("none"))
+        return CompiledValue(select(value), target_of(connection.engine)).read(connection, 1000)
+
+    assert await database.read(shown, "a", "b", ["b"]) == b"ab"
+    assert await database.read(shown, "c", "d", ["b", "c", "d"]) == b"cd"
+    assert await database.read(shown, "c", "d", []) == b"none"
+    assert await database.read(shown, "a", "b", ["b"]) == b"ab"
 
 
 def test_values_of_a_question_are_those_that_its_form_binds() -> None:
