@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection
 from sqlalchemy.util import greenlet_spawn
 
 from taskruns_service.domain.errors import (
@@ -21,6 +21,7 @@ from taskruns_service.domain.errors import (
 )
 from taskruns_service.storage import dialects, engines, private_files, transactions
 from taskruns_service.storage.attempts import ATTEMPTS, NO_ANSWER_IN_TIME, Attempts
+from taskruns_service.storage.connections import Connections
 from taskruns_service.storage.deadlines import Deadline, Deadlines, current_client
 from taskruns_service.storage.engines import CONNECT_SECONDS, Patience
 from taskruns_service.storage.lanes import Lane, QueryKind, Widths, make_lanes
@@ -60,8 +61,8 @@ class Database:
 
     def __init__(
         self,
-        readers: Engine,
-        writer: Engine,
+        readers: Connections,
+        writer: Connections,
         run_readers: Mapping[QueryKind, Run],
         run_writer: Run,
         lanes: Mapping[QueryKind, Lane],
@@ -80,10 +81,9 @@ class Database:
         self._patience = patience
         self._quick_seconds = quick_seconds
         self._deadlines = Deadlines()
-        self._traits = dialects.capabilities(writer.url)
-        self._renewals = [dialects.Renewal(engine) for engine in (readers, writer) if self._traits.is_async]
-        self._attempts = Attempts(writer.url, attempts, self.renew)
-        liveness = Liveness(writer, self._renewals, patience.connect, self._attempts.note)
+        self._traits = dialects.capabilities(writer.engine.url)
+        self._attempts = Attempts(writer.engine.url, attempts, self.renew)
+        liveness = Liveness(writer.engine, (readers, writer), patience.connect, self._attempts.note)
         self._wait_until_lost = liveness.wait_until_lost if self._traits.is_async else None
         self._refusal: _Refusal | None = None
         self._was_refused = False
@@ -96,7 +96,7 @@ class Database:
     @property
     def target(self) -> dialects.Target:
         """What statements are compiled for."""
-        return dialects.target_of(self._readers)
+        return dialects.target_of(self._readers.engine)
 
     @property
     def writers(self) -> int:
@@ -174,7 +174,7 @@ class Database:
         refusal = self._refusal
         if refusal is not None and time.monotonic() < refusal.until:
             raise DatabaseUnavailable(refusal.reason)
-        work = (self._run_writer, transactions.may_change, self._writer)
+        work = (self._run_writer, self._writer.run, transactions.may_change)
         if not await self._attempts.make(*work, most=2, progress=transactions.Progress()):
             self._was_refused = True
             self.renew()
@@ -198,14 +198,14 @@ class Database:
 
         Nothing is tried again: what the driver raises comes out as it is.
         """
-        connection = await self._run_reader(self._readers.connect)
+        connection = await self._run_reader(self._readers.take)
         try:
             await self._run_reader(connection.exec_driver_sql, self._traits.begin_snapshot)
             yield Session(self._run_reader, connection)
         finally:
             # The pool does not end transactions, and there may be no connection any more to end this one on.
             await self._run_reader(connection.invalidate)
-            await self._run_reader(connection.close)
+            await self._run_reader(self._readers.give_back, connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Session"]:
@@ -213,7 +213,7 @@ class Database:
 
         Nothing is tried again: what the driver raises comes out as it is, and then nothing was written.
         """
-        connection = await self._run_writer(self._writer.connect)
+        connection = await self._run_writer(self._writer.take)
         try:
             transaction = await self._run_writer(connection.begin)
             yield Session(self._run_writer, connection)
@@ -223,17 +223,17 @@ class Database:
                 await self._run_writer(connection.rollback)
             raise
         finally:
-            await self._run_writer(connection.close)
+            await self._run_writer(self._writer.give_back, connection)
 
     def renew(self) -> None:
         """Uses none of the present connections again."""
-        for renewal in self._renewals:
-            renewal.begin()
+        self._readers.renew()
+        self._writer.renew()
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._run_reader(self._readers.dispose)
-        await self._run_writer(self._writer.dispose)
+        await self._run_reader(self._readers.close)
+        await self._run_writer(self._writer.close)
 
     async def answer_in_time(self, kind: QueryKind, query: Query[T]) -> T:
         """Runs a query as `run_query` does, and gives it up when its time is over or its client has gone away."""
@@ -251,7 +251,7 @@ class Database:
             with deadline:
                 return await self.run_query(kind, query)
         finally:
-            if deadline.has_passed and self._renewals:
+            if deadline.has_passed and self._traits.is_async:
                 self._attempts.note(NO_ANSWER_IN_TIME)
                 self.renew()
 
@@ -262,7 +262,7 @@ class Database:
         leave = lane.leave
         try:
             with self._quick_deadline(kind):
-                return await self._attempts.make(self._run_readers[kind], transactions.read, self._readers, query)
+                return await self._attempts.make(self._run_readers[kind], self._readers.run, query)
         except Stuck as stuck:
             # The caller has its answer in time; the slot is taken for as long as the thread is.
             leave = partial(_leave_after, asyncio.get_running_loop(), stuck, lane)
@@ -361,20 +361,22 @@ async def open_database(
         widths = Widths(SQLITE_READERS // 2, SQLITE_READERS // 2, max_scans, capabilities.transactions)
     lanes = make_lanes(widths, max_wait, ahead=0 if capabilities.is_async else AHEAD)
     if capabilities.is_async:
-        reader = engines.asynchronous_reader(url, pool_size + max_scans, patience)
+        readers = Connections(engines.asynchronous_reader(url, pool_size + max_scans, patience))
         transactions = capabilities.writers + widths.transactions + HELD_TRANSACTIONS
-        writer = engines.asynchronous_writer(url, transactions, patience)
+        writer = Connections(engines.asynchronous_writer(url, transactions, patience))
         run_readers: Mapping[QueryKind, Run] = dict.fromkeys(QueryKind, greenlet_spawn)
         run_writer: Run = greenlet_spawn
     else:
         private_files.create_file(Path(str(url.database)))
         reader = engines.threaded_engine(url, patience, threads=widths.questions, writes=False)
         dialects.limit_time(reader, query_timeout)
-        writer = engines.threaded_engine(url, patience, synchronous=synchronous)
-        run_readers = _threads(reader, widths)
-        run_writer = Threads(writer).pool(1, "database-writer")
+        threads = Threads()
+        readers = Connections(reader, threads)
+        writer = Connections(engines.threaded_engine(url, patience, synchronous=synchronous), threads)
+        run_readers = _pools(threads, widths)
+        run_writer = threads.pool(1, "database-writer")
     database = Database(
-        *(reader, writer, run_readers, run_writer, lanes),
+        *(readers, writer, run_readers, run_writer, lanes),
         patience=patience,
         attempts=attempts,
         quick_seconds=quick_seconds,
@@ -385,9 +387,8 @@ async def open_database(
         await database.close()
 
 
-def _threads(engine: Engine, widths: Widths) -> Mapping[QueryKind, Run]:
+def _pools(threads: Threads, widths: Widths) -> Mapping[QueryKind, Run]:
     """A pool of threads for each lane of questions."""
-    threads = Threads(engine)
     look_up = threads.pool(widths.look_ups, "database-look-up")
     return {
         QueryKind.look_up: look_up,

@@ -7,20 +7,21 @@ from sqlalchemy import Engine
 
 from taskruns_service.storage import dialects
 from taskruns_service.storage.attempts import NO_ANSWER_IN_TIME
+from taskruns_service.storage.connections import Connections
 
 
 class Liveness:
     """Asks one server whether it is there, once for all questions that wait for it."""
 
     def __init__(
-        self, engine: Engine, renewals: Sequence[dialects.Renewal], seconds: float, note: Callable[[str], None]
+        self, engine: Engine, connections: Sequence[Connections], seconds: float, note: Callable[[str], None]
     ) -> None:
         """After `seconds` without an answer the server gets so many seconds more to take a connection and answer there.
 
-        `renewals` know the connections that wait for it; `note` writes into the log why they are left.
+        `connections` are all that may wait for it; `note` writes into the log why they are left.
         """
         self._engine = engine
-        self._renewals = renewals
+        self._connections = connections
         self._seconds = seconds
         self._note = note
         self._check: asyncio.Task[bool] | None = None
@@ -38,15 +39,15 @@ class Liveness:
                 return
 
     async def _answers(self) -> bool:
-        waiting = [connection for renewal in self._renewals for connection in renewal.waiting(self._seconds)]
+        waiting = [connection for connections in self._connections for connection in connections.waiting(self._seconds)]
         try:
             silent = await dialects.find_silent(self._engine, waiting, self._seconds)
         except OSError:
             return False
         if silent:
             self._note(NO_ANSWER_IN_TIME)
-            for renewal in self._renewals:
-                renewal.begin()  # the others would be silent as well
+            for connections in self._connections:
+                connections.renew()  # the others would be silent as well
         for connection in silent:
             connection.terminate()
         return True

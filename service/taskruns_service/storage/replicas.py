@@ -62,7 +62,8 @@ class _ReplicaFirst(Database):
         self._position = position
         self._traits = replicas._primary._traits
         self._patience = replicas._primary._patience
-        self._renewals = replicas._primary._renewals
+        self._readers = replicas._primary._readers
+        self._writer = replicas._primary._writer
         self._attempts = replicas._primary._attempts
         self._deadlines = replicas._primary._deadlines
         self._wait_until_lost = None  # each of the servers has its own

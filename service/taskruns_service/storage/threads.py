@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
-
 T = TypeVar("T")
 Run = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -25,12 +23,10 @@ class Stuck(Exception):
 
 
 class Threads:
-    """Threads for the connections of an engine."""
+    """Threads, and which connection each of them uses."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self) -> None:
         self._local = threading.local()
-        event.listen(engine, "checkout", self._note_connection)
-        event.listen(engine, "checkin", self._forget_connection)
 
     def pool(self, count: int, name: str) -> Run:
         """Returns what runs functions in so many threads.
@@ -63,14 +59,15 @@ class Threads:
         self._local.job = job
         return function(*arguments)
 
-    def _note_connection(self, connection: Any, *_: Any) -> None:
+    def hold(self, connection: Any) -> None:
+        """Notes which connection of the driver the present thread uses."""
         self._local.job.connection = connection
 
-    def _forget_connection(self, *_: Any) -> None:
-        if (job := getattr(self._local, "job", None)) is not None:
-            # Under the lock, so that the next question of the connection is not interrupted in place of this one.
-            with job.lock:
-                job.connection = None
+    def release(self) -> None:
+        """Notes that the present thread uses no connection any more."""
+        # Under the lock, so that the next question of the connection is not interrupted in place of this one.
+        with self._local.job.lock:
+            self._local.job.connection = None
 
 
 class _Job:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, Transaction
+from sqlalchemy import Connection, Transaction
 
 from taskruns_service.domain.errors import OutcomeUnknown
 from taskruns_service.storage import dialects
+from taskruns_service.storage.connections import Connections
 from taskruns_service.storage.threads import Run
 
 P = ParamSpec("P")
@@ -25,16 +26,6 @@ class Progress:
     """What the attempt before this one met."""
 
 
-def read(engine: Engine, query: Query[T]) -> T:
-    """Runs a query, each statement of which sees what is committed before it."""
-    with engine.connect() as connection:
-        try:
-            return query(connection)
-        except dialects.DATABASE_ERRORS as error:
-            _leave_if_useless(connection, error)
-            raise
-
-
 def query_snapshot(connection: Connection, begin: str, query: Query[T]) -> T:
     """Runs a query all statements of which see one moment of the database; `begin` is the SQL to begin with."""
     connection.exec_driver_sql(begin)
@@ -42,12 +33,6 @@ def query_snapshot(connection: Connection, begin: str, query: Query[T]) -> T:
         return query(connection)
     finally:
         _end_snapshot(connection)
-
-
-def _leave_if_useless(connection: Connection, error: BaseException) -> None:
-    """Does not use a connection again after an error that tells that it is of no use."""
-    if not connection.invalidated and dialects.error_kind(error).ends_connection:
-        connection.invalidate(error)
 
 
 def _end_snapshot(connection: Connection) -> None:
@@ -60,15 +45,10 @@ def _end_snapshot(connection: Connection) -> None:
         raise
 
 
-def transact(engine: Engine, command: Query[T], progress: Progress) -> T:
+def transact(connections: Connections, command: Query[T], progress: Progress) -> T:
     """Runs a change and commits it. Raises OutcomeUnknown where the database is lost during the commit."""
     progress.is_committing = False
-    with engine.connect() as connection:
-        try:
-            return _commit(connection, command, progress)
-        except dialects.DATABASE_ERRORS as error:
-            _leave_if_useless(connection, error)
-            raise
+    return connections.run(lambda connection: _commit(connection, command, progress))
 
 
 def _commit(connection: Connection, command: Query[T], progress: Progress) -> T:
@@ -100,18 +80,13 @@ def _roll_back(connection: Connection, transaction: Transaction) -> None:
         connection.invalidate()  # SQLite has ended some by itself
 
 
-def may_change(engine: Engine) -> bool:
+def may_change(connection: Connection) -> bool:
     """Whether a transaction of changes can begin; it makes none."""
-    with engine.connect() as connection:
-        try:
-            transaction = connection.begin()
-            try:
-                return dialects.takes_writes(connection)
-            finally:
-                _roll_back(connection, transaction)
-        except dialects.DATABASE_ERRORS as error:
-            _leave_if_useless(connection, error)
-            raise
+    transaction = connection.begin()
+    try:
+        return dialects.takes_writes(connection)
+    finally:
+        _roll_back(connection, transaction)
 
 
 class Session:

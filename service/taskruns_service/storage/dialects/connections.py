@@ -3,15 +3,11 @@
 import asyncio
 import socket
 import sqlite3
-import time
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakSet
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskruns_service.storage.dialects.deadlines import Deadline
 from taskruns_service.storage.dialects.error_kinds import NO_ANSWER, complaint, explanation
@@ -196,37 +192,9 @@ _WAITING_FOR_CLIENTS = """
 """
 
 
-class Renewal:
-    """Leaves the connections of an engine: those that are closed, and all that were made before a moment."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._moment = 0.0
-        self._entries: WeakSet[ConnectionPoolEntry] = WeakSet()
-        event.listen(engine, "connect", self._note)
-        event.listen(engine, "checkout", self._check)
-
-    def begin(self) -> None:
-        """Leaves all connections that there are: the server that they lead to is not the right one any more."""
-        self._moment = time.monotonic()
-
-    def waiting(self, seconds: float) -> Sequence[asyncpg.Connection]:
-        """The connections that have been in use for so long without a break."""
-        since = time.monotonic() - seconds
-        return [
-            entry.driver_connection
-            for entry in self._entries
-            if entry.in_use and entry.driver_connection is not None and entry.info.get("out", since) < since
-        ]
-
-    def _note(self, connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["made"] = time.monotonic()
-        self._entries.add(record)
-
-    def _check(self, connection: Any, record: Any, *_: Any) -> None:
-        record.info["out"] = time.monotonic()
-        # After a restart of the server all of a pool is closed: it is not for a question to find out one by one.
-        if record.info["made"] < self._moment or connection.driver_connection.is_closed():
-            raise InvalidatePoolError
+def is_closed(connection: Connection) -> bool:
+    """Whether the server has closed a connection, which is known without asking it."""
+    return connection.dialect.is_async and connection.connection.driver_connection.is_closed()  # type: ignore[union-attr]
 
 
 def limit_time(engine: Engine, seconds: float) -> None:
