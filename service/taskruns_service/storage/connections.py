@@ -25,6 +25,8 @@ class Connections:
         self._threads = threads
         self._idle: list[Connection] = []
         self._in_use: dict[Connection, float] = {}
+        # One for each function that waits for the pool; other than a number, threads may change it at any time.
+        self._pool_waits: list[None] = []
         self._renewal = 0.0
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -44,18 +46,22 @@ class Connections:
 
     def take(self) -> Connection:
         """Takes a connection that `give_back` takes again; raises what the driver raises where none is made."""
-        connection = self._take_idle() or self._connect()
+        connection = self._next()
+        while connection.info["made"] < self._renewal or dialects.is_closed(connection):
+            connection.invalidate()
+            connection.close()
+            connection = self._next()
         self._in_use[connection] = time.monotonic()
         if self._threads is not None:
             self._threads.hold(connection.connection.driver_connection)
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        """Keeps a connection for the next use, unless it is lost or its transaction is open."""
+        """Keeps a connection for the next use, unless it is lost, in a transaction, or somebody waits at the pool."""
         if self._threads is not None:
             self._threads.release()
         del self._in_use[connection]
-        if connection.invalidated or connection.in_transaction():
+        if connection.invalidated or connection.in_transaction() or self._pool_waits:
             connection.close()
         else:
             self._idle.append(connection)
@@ -79,20 +85,18 @@ class Connections:
             self._idle.pop().close()
         self.engine.dispose()
 
-    def _take_idle(self) -> Connection | None:
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread was quicker
-                break
-            if connection.info["made"] >= self._renewal and not dialects.is_closed(connection):
-                return connection
-            connection.invalidate()
-            connection.close()
-        return None
+    def _next(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
 
     def _connect(self) -> Connection:
-        made = time.monotonic()
-        connection = self.engine.connect()
-        connection.info["made"] = made
+        self._pool_waits.append(None)
+        try:
+            made = time.monotonic()
+            connection = self.engine.connect()
+        finally:
+            self._pool_waits.pop()
+        connection.info.setdefault("made", made)
         return connection

@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import Connection
@@ -22,27 +22,43 @@ LENGTH_LEAST = 16 * 1024 * 1024
 LENGTH_MOST = 1_000_000_000  # SQLite's own
 
 
-def fetch(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[Row]:
-    """The rows of a statement, as the driver gives them."""
-    return _send(connection, "fetch", sql, values)  # type: ignore[no-any-return]
+def fetch(connection: Connection, sql: str, values: Sequence[Any], *, planned: bool = False) -> Sequence[Row]:
+    """The rows of a statement, as the driver gives them.
 
-
-def fetch_planned(connection: Connection, sql: str, values: Sequence[Any]) -> Sequence[Row]:
-    """The rows of a statement that is planned for these values, at the price of a round trip.
-
-    PostgreSQL keeps the plan of a statement that it has met some times, for whatever values come then.
+    PostgreSQL keeps the plan of a statement that it has met some times, for whatever values come then, unless it is
+    `planned` for these, at the price of a round trip; SQLite plans for any values, always.
     """
-    return _send(connection, "fetch_planned", sql, values)  # type: ignore[no-any-return]
+    driver = _announce(connection, sql, values)
+    try:
+        if not connection.dialect.is_async:
+            return driver.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+        return await_(_plan_and_fetch(driver, sql, values) if planned else driver.fetch(sql, *values))
+    except BaseException as error:
+        _raise(connection, driver, sql, error)
 
 
 def execute(connection: Connection, sql: str) -> None:
     """Runs a statement without values."""
-    _send(connection, "execute", sql, ())
+    driver = _announce(connection, sql, ())
+    try:
+        if connection.dialect.is_async:
+            await_(driver.execute(sql))
+        else:
+            driver.execute(sql)
+    except BaseException as error:
+        _raise(connection, driver, sql, error)
 
 
 def execute_many(connection: Connection, sql: str, records: Sequence[Row]) -> None:
     """Runs a statement once for each record of values, all of them in one go."""
-    _send(connection, "execute_many", sql, records)
+    driver = _announce(connection, sql, records, many=True)
+    try:
+        if connection.dialect.is_async:
+            await_(driver.executemany(sql, records))
+        else:
+            driver.executemany(sql, records)
+    except BaseException as error:
+        _raise(connection, driver, sql, error)
 
 
 def limit_length(connection: Connection, length: int | None) -> None:
@@ -64,33 +80,11 @@ def aside(connection: Connection, function: Callable[..., T], *arguments: Any) -
     return result
 
 
-def _send(connection: Connection, mode: str, sql: str, values: Sequence[Any]) -> Any:
-    for hear in connection.engine.dispatch.before_cursor_execute:
-        hear(connection, None, sql, values, None, mode == "execute_many")
-    return _WAYS[connection.dialect.name, mode](connection, connection.connection.driver_connection, sql, values)
-
-
-def _of_asyncpg(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., Any]:
-    def send(connection: Connection, driver: Any, sql: str, values: Sequence[Any]) -> Any:
-        try:
-            return await_(ask(driver, sql, values))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            raise _as_sqlalchemy(connection, sql, error, lost=driver.is_closed()) from error
-        except BaseException:
-            connection.invalidate()  # an answer may still be on its way
-            raise
-
-    return send
-
-
-def _of_sqlite(ask: Callable[[Any, str, Sequence[Any]], Any]) -> Callable[..., Any]:
-    def send(connection: Connection, driver: Any, sql: str, values: Sequence[Any]) -> Any:
-        try:
-            return ask(driver, sql, values)
-        except sqlite3.Error as error:
-            raise _as_sqlalchemy(connection, sql, error, lost=False) from error
-
-    return send
+def _announce(connection: Connection, sql: str, values: Sequence[Any], *, many: bool = False) -> Any:
+    """Tells SQLAlchemy's listeners of a statement; gives the driver's connection, which runs it."""
+    for listen in connection.engine.dispatch.before_cursor_execute:
+        listen(connection, None, sql, values, None, many)
+    return connection.connection.driver_connection
 
 
 async def _plan_and_fetch(driver: Any, sql: str, values: Sequence[Any]) -> Any:
@@ -98,20 +92,22 @@ async def _plan_and_fetch(driver: Any, sql: str, values: Sequence[Any]) -> Any:
     return await (await driver.prepare(sql, name="")).fetch(*values)
 
 
-_fetch_of_sqlite = _of_sqlite(lambda driver, sql, values: driver.execute(sql, values).fetchall())
-_WAYS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("postgresql", "fetch"): _of_asyncpg(lambda driver, sql, values: driver.fetch(sql, *values)),
-    ("postgresql", "fetch_planned"): _of_asyncpg(_plan_and_fetch),
-    ("postgresql", "execute"): _of_asyncpg(lambda driver, sql, _: driver.execute(sql)),
-    ("postgresql", "execute_many"): _of_asyncpg(lambda driver, sql, records: driver.executemany(sql, records)),
-    ("sqlite", "fetch"): _fetch_of_sqlite,
-    ("sqlite", "fetch_planned"): _fetch_of_sqlite,  # SQLite plans for any values, always
-    ("sqlite", "execute"): _of_sqlite(lambda driver, sql, _: driver.execute(sql)),
-    ("sqlite", "execute_many"): _of_sqlite(lambda driver, sql, records: driver.executemany(sql, records)),
-}
+def _raise(connection: Connection, driver: Any, sql: str, error: BaseException) -> NoReturn:
+    """Raises an error of the driver as SQLAlchemy does, and any other as it is."""
+    if not connection.dialect.is_async:
+        if isinstance(error, sqlite3.Error):
+            raise _as_sqlalchemy(sql, error, lost=False) from error
+    elif isinstance(error, _ASYNCPG_ERRORS):
+        if lost := driver.is_closed():
+            connection.invalidate(error)
+        raise _as_sqlalchemy(sql, error, lost=lost) from error
+    else:
+        connection.invalidate()  # an answer may still be on its way
+    raise error
 
 
-def _as_sqlalchemy(connection: Connection, sql: str, error: Exception, *, lost: bool) -> DBAPIError:
-    if lost:
-        connection.invalidate(error)
+_ASYNCPG_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+
+def _as_sqlalchemy(sql: str, error: Exception, *, lost: bool) -> DBAPIError:
     return DBAPIError(sql, None, error, hide_parameters=True, connection_invalidated=lost)

@@ -5,7 +5,7 @@ docs/decisions/0026-what-goes-past-sqlalchemy.md.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -14,8 +14,6 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Engine,
-    Float,
-    Numeric,
     SelectBase,
     String,
     bindparam,
@@ -28,11 +26,10 @@ from sqlalchemy.types import TypeEngine
 
 from taskruns_service.storage.dialects import driver
 from taskruns_service.storage.dialects.driver import Row
+from taskruns_service.storage.dialects.types import Convert, binding, reading
 
 STATEMENTS_MOST = 200
 """Forms of questions whose statements are kept, at 50 KB each: more than people and programs ask in turn."""
-
-_Convert = Callable[[Any], Any] | None
 
 
 def placeholder(name: str, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
@@ -55,7 +52,7 @@ class Prepared:
     def __init__(self, statement: SelectBase | ReturningInsert[Any], *, planned: bool = False) -> None:
         self.statement = statement
         self.names = names_in(statement)
-        self._fetch = driver.fetch_planned if planned else driver.fetch
+        self._is_planned = planned
         self._texts: dict[str, _Text] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
@@ -67,7 +64,8 @@ class Prepared:
         name = connection.dialect.name
         if (text := self._texts.get(name)) is None:
             text = self._texts[name] = _Text(self.statement, connection.dialect)
-        return text.read(self._fetch(connection, text.sql, text.bind(values)))
+        rows = driver.fetch(connection, text.sql, text.bind(values), planned=self._is_planned)
+        return converted(rows, text.columns)
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
         """The first row, None if there is none. Raises as `rows` does."""
@@ -108,12 +106,13 @@ class CompiledValue:
         compiled, binds = _compile(statement, target)
         parameters = compiled.construct_params(extracted_parameters=binds, _no_postcompile=True)
         state = compiled._process_parameters_for_postcompile(parameters)
-        converts: dict[str, _Convert] = {name: _binding(bind.type, target) for name, bind in compiled.binds.items()}
+        converts: dict[str, Convert] = {name: binding(bind.type, target) for name, bind in compiled.binds.items()}
         converts.update(state.processors)
         self._sql = state.statement
         self._values = [
-            convert(state.parameters[name]) if (convert := converts.get(name)) else state.parameters[name]
+            convert(value) if (convert := converts.get(name)) and value is not None else value
             for name in state.positiontup or ()
+            for value in (state.parameters[name],)
         ]
 
     def read(self, connection: Connection, bytes_most: int) -> bytes | None:
@@ -157,37 +156,27 @@ class _Text:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         names = compiled.positiontup or []
-        self._values = [(compiled.binds[name], _binding(compiled.binds[name].type, dialect)) for name in names]
-        self._columns = [reading(column.type, dialect) for column in statement.exported_columns]
+        self._values = [(compiled.binds[name], binding(compiled.binds[name].type, dialect)) for name in names]
+        self.columns = [reading(column.type, dialect) for column in statement.exported_columns]
+        """What makes the driver's values those of each column."""
 
     def bind(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the order of the text."""
         bound = []
         for bind, convert in self._values:
             value = bind.value if bind.unique else values[bind.key]
-            bound.append(value if convert is None else convert(value))
+            bound.append(value if convert is None or value is None else convert(value))
         return bound
 
-    def read(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Rows of the driver with the values that SQLAlchemy would give."""
-        return converted(rows, self._columns)
 
-
-def _binding(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
-    return type_.dialect_impl(dialect).bind_processor(dialect)
-
-
-def converted(rows: Sequence[Row], columns: Sequence[_Convert]) -> Sequence[Row]:
+def converted(rows: Sequence[Row], columns: Sequence[Convert]) -> Sequence[Row]:
     """Rows of the driver with the values that SQLAlchemy would give, by what is `reading` each column."""
     if not any(columns):
         return rows
     return [
-        [value if convert is None else convert(value) for value, convert in zip(row, columns, strict=True)]
+        [
+            value if convert is None or value is None else convert(value)
+            for value, convert in zip(row, columns, strict=True)
+        ]
         for row in rows
     ]
-
-
-def reading(type_: TypeEngine[Any], dialect: Dialect) -> _Convert:
-    """What makes a value of the driver one of a type; None where it is that already."""
-    # Both drivers give numbers as numbers; only SQLAlchemy's cursor knows of which kind they are.
-    return None if isinstance(type_, Numeric | Float) else type_.dialect_impl(dialect).result_processor(dialect, None)

@@ -9,11 +9,11 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import TIMESTAMP, Boolean, Connection, Dialect, String, Table
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import TIMESTAMP, Connection, Dialect, String, Table
 
 from taskruns_service.storage.dialects import driver
-from taskruns_service.storage.dialects.prepared import converted, reading
+from taskruns_service.storage.dialects.prepared import converted
+from taskruns_service.storage.dialects.types import Convert, binding, reading
 
 Rows = Sequence[dict[str, Any]]
 """Rows that all have the same members, in the same order."""
@@ -97,8 +97,7 @@ _Form = tuple[str | Merge, Table, tuple[str, ...], bool]
 
 
 class _Column(NamedTuple):
-    bind: Callable[[Any], Any] | None
-    """What makes a value one of the driver."""
+    bind: Convert
     is_moment: bool
 
 
@@ -108,12 +107,7 @@ def _columns(dialect: Dialect, table: Table, names: tuple[str, ...]) -> list[_Co
     if unknown := set(names).difference(table.c.keys()):
         raise TypeError(f"{table.name} has no column {', '.join(sorted(unknown))}.")
     types = [table.c[name].type for name in names]
-    return [_Column(_processor(dialect, type_), isinstance(type_, TIMESTAMP)) for type_ in types]
-
-
-def _processor(dialect: Dialect, type_: TypeEngine[Any]) -> Callable[[Any], Any] | None:
-    # The drivers take truth values as they are; to have each looked at took a twentieth of the time of bulk reports.
-    return None if isinstance(type_, Boolean) else type_.dialect_impl(dialect).bind_processor(dialect)
+    return [_Column(binding(type_, dialect), isinstance(type_, TIMESTAMP)) for type_ in types]
 
 
 def check_members(dialect: Dialect, table: Table, rows: Rows) -> None:
@@ -243,7 +237,7 @@ def _of_arrays(dialect: Dialect, form: _Form, numbers: Iterator[int]) -> str:
 
 
 @lru_cache
-def _readings(dialect: Dialect, merge: Merge) -> list[Callable[[Any], Any] | None]:
+def _readings(dialect: Dialect, merge: Merge) -> list[Convert]:
     """What makes values of the driver those of the columns that a merge returns."""
     return [reading(merge.table.c[name].type, dialect) for name in merge.returned]
 
