@@ -208,6 +208,19 @@ async def test_report_of_a_child_takes_no_more_statements_than_that_of_another_t
     assert (await database.read(rows_of, tables.task_run))[0] == parent
 
 
+async def test_child_that_starts_later_leaves_the_map_as_it_is(database: Database, writer: Writer) -> None:
+    """Nothing is written for it: who writes the row notes the start before."""
+    flow_run_id, _ = await mapped(writer, [("Pending", 1)], [("Pending", 1)])
+    starts = []
+    for index, seconds in ((0, 2), (1, 3)):
+        await report_task_run(writer, flow_run_id, "map-1", state("Running", seconds), map_index=index)
+        starts += [
+            (row.start_time, row.previous_start_time) for row in await database.read(rows_of, tables.task_run_map)
+        ]
+    assert starts == [(at(2), None)] * 2
+    await check(database)
+
+
 async def test_batch_of_children_of_several_maps_changes_each_of_them(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     slugs = [f"map-{number}" for number in range(3)]

@@ -33,8 +33,9 @@ MERGE = Merge(
         ("is_exact", f"CASE WHEN {_IS_LAST} THEN true ELSE task_run_map.is_exact AND new.is_exact END"),
         ("previous_start_time", "task_run_map.start_time"),
     ),
+    condition=f"(new.open_children <> 0 OR new.last_end_time IS NOT NULL OR NOT new.is_exact OR {_IS_FIRST})",
 )
-"""Adds what has changed with some children to the maps that there are."""
+"""Adds what has changed with some children to the maps that there are; a child that starts later changes none."""
 
 
 class Times(NamedTuple):

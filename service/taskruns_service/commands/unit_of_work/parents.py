@@ -29,11 +29,11 @@ def times_of(changes: Mapping[MapKey, Change], merged: Sequence[Any]) -> dict[Ma
     times: dict[MapKey, Times | None] = {}
     for flow_run_id, task_slug, *values, previous_start in merged:
         children, change = Children(*values), changes[flow_run_id, task_slug]
-        if change.starts_later or not children.is_known:
+        if not children.is_known:
             times[flow_run_id, task_slug] = None
         elif children.open in (0, change.opened) or children.start_time != previous_start:
             times[flow_run_id, task_slug] = children.times
-    return times
+    return times | {key: None for key, change in changes.items() if change.starts_later}
 
 
 def _has_other_times(child: TaskRunEntry) -> bool:

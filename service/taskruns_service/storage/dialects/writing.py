@@ -20,14 +20,16 @@ Rows = Sequence[dict[str, Any]]
 
 
 class Merge(NamedTuple):
-    """How rows of a table are changed by `new` rows that have the same key; a new row without one changes nothing.
+    """How rows of a table are changed by `new` rows that have the same key and meet a condition.
 
-    Each of the `values` is a column and the SQL of its value, of columns of the table and of `new`.
+    Each of the `values` is a column and the SQL of its value, of columns of the table and of `new`, of which the
+    condition is, too. What does not meet it is neither written nor returned.
     """
 
     table: Table
     key: tuple[str, ...]
     values: tuple[tuple[str, str], ...]
+    condition: str
 
     @property
     def returned(self) -> tuple[str, ...]:
@@ -248,7 +250,7 @@ def _merged(merge: Merge, rows: str) -> str:
     changed = ", ".join(f"{column} = {value}" for column, value in merge.values)
     same = " AND ".join(f"{name}.{column} = new.{column}" for column in merge.key)
     returned = ", ".join(f"{name}.{column}" for column in merge.returned)
-    return f"UPDATE {name} SET {changed} FROM {rows} WHERE {same} RETURNING {returned}"
+    return f"UPDATE {name} SET {changed} FROM {rows} WHERE {same} AND {merge.condition} RETURNING {returned}"
 
 
 def _type(dialect: Dialect, table: Table, name: str) -> str:
