@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET, Struct
@@ -36,7 +35,7 @@ class CreateFlowRun(Command[CreatedFlowRun], frozen=True):
     request: FlowRunCreate
 
     @staticmethod
-    def execute(connection: Connection, commands: Sequence["CreateFlowRun"], now: datetime) -> list[Any]:
+    def execute(connection: Connection, commands: Sequence["CreateFlowRun"], now: datetime) -> list[object]:
         """Returns for each a CreatedFlowRun or FlowRunConflict."""
         return _create_flow_runs(connection, commands, now)
 
@@ -53,21 +52,24 @@ class DeleteFlowRun(Command[None], frozen=True):
     weight: int = 1
 
     @staticmethod
-    def execute(connection: Connection, commands: Sequence["DeleteFlowRun"], now: datetime) -> list[Any]:
+    def execute(connection: Connection, commands: Sequence["DeleteFlowRun"], now: datetime) -> list[object]:
         """Returns for each None, FlowRunNotFound or VersionConflict."""
         return _delete_flow_runs(connection, commands, now)
 
 
-def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[Any]:
+def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], now: datetime) -> list[object]:
     flows = newest_flows(connection, {item.request.flow_name for item in items}, now)
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
-    outcomes: list[Any] = [None] * len(items)
+    outcomes: list[object] = [None] * len(items)
     pending = list(range(len(items)))
     while pending:
         # One row of an id at a time: what is inserted is then that item's, and the next one with the id finds it.
         tried = {items[index].id: index for index in reversed(pending)}
-        rows = (_new_flow_run(items[index], flows[items[index].request.flow_name], now) for index in tried.values())
-        inserted = set(connection.scalars(insert, sorted(rows, key=lambda row: row["id"])))
+        rows = [
+            _new_flow_run(items[index], flows[items[index].request.flow_name], now)
+            for _, index in sorted(tried.items())
+        ]
+        inserted = set(connection.scalars(insert, rows))
         for identifier, index in tried.items():
             outcomes[index] = _found_flow_run(connection, items[index], flows, created=identifier in inserted)
         # None: what was in the way is deleted by now.
@@ -87,7 +89,7 @@ def _found_flow_run(
     return None if existing is None else CreatedFlowRun(existing, created=False)
 
 
-def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str, Any]:
+def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str, object]:
     request = item.request
     members = {
         name: value
@@ -97,7 +99,7 @@ def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str
     return new_row(item.id, flow_id, request.flow_name, now) | members
 
 
-def new_row(identifier: UUID, flow_id: UUID, flow_name: str, now: datetime) -> dict[str, Any]:
+def new_row(identifier: UUID, flow_id: UUID, flow_name: str, now: datetime) -> dict[str, object]:
     """A flow run that nothing has happened to, as a row, with a name made of its flow's."""
     run = Run()
     return {
@@ -139,10 +141,10 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
     return rows[0].id if rows else None
 
 
-def _delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[Any]:
+def _delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[object]:
     unit_of_work = UnitOfWork(connection, now)
     unit_of_work.lock({item.flow_run_id for item in items})
-    outcomes: list[Any] = []
+    outcomes: list[object] = []
     for item in items:
         if (entry := unit_of_work.flow_runs.get(item.flow_run_id)) is None:
             outcomes.append(FlowRunNotFound())

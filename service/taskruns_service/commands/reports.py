@@ -43,7 +43,7 @@ class Change(Command[ReportOutcome], frozen=True):
     stage = Stage.change
 
     @staticmethod
-    def execute(connection: Connection, commands: Sequence["Change"], now: datetime) -> list[Any]:
+    def execute(connection: Connection, commands: Sequence["Change"], now: datetime) -> list[object]:
         """Returns for each a Reported or a ServiceError."""
         return _make_changes(connection, commands, now)
 
@@ -256,7 +256,7 @@ class UpdateTaskRun(OfTaskRun, frozen=True):
         return reported(entry, "recorded")
 
 
-def _make_changes(connection: Connection, items: Sequence[Change], now: datetime) -> list[Any]:
+def _make_changes(connection: Connection, items: Sequence[Change], now: datetime) -> list[object]:
     unit_of_work = UnitOfWork(connection, now)
     task_run_ids = [identifier for item in items for identifier in item.task_run_ids]
     unit_of_work.lock({identifier for item in items for identifier in item.flow_run_ids}, task_run_ids)
@@ -265,7 +265,7 @@ def _make_changes(connection: Connection, items: Sequence[Change], now: datetime
         [report for item in items for report in item.task_run_reports],
         [report for item in items for report in item.flow_run_reports],
     )
-    outcomes: list[Any] = []
+    outcomes: list[object] = []
     for item in items:
         try:
             outcomes.append(item.make(unit_of_work))

@@ -9,6 +9,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
+    FromClause,
     Integer,
     Select,
     SelectBase,
@@ -26,7 +27,7 @@ from taskruns_service import schemas
 from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.states import GROUPS, StateType
 from taskruns_service.queries import filters
-from taskruns_service.queries.filters import Form, Where
+from taskruns_service.queries.filters import Column, Form, Where
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.dialects import (
@@ -49,7 +50,7 @@ _task_run, _flow = tables.task_run, tables.flow
 _parent = tables.task_run.alias("parent")
 
 
-_STATISTICS: dict[str, Callable[[ColumnElement[float]], ColumnElement[Any]]] = {
+_STATISTICS: dict[str, Callable[[ColumnElement[float]], Column]] = {
     "sum": func.sum,
     "avg": func.avg,
     "min": func.min,
@@ -64,7 +65,7 @@ class Measure(NamedTuple):
     """A number or a moment of many task runs: what is made of which of their columns."""
 
     column: str
-    function: Callable[[ColumnElement[Any]], ColumnElement[Any]]
+    function: Callable[[Column], Column]
 
 
 MEASURES: dict[str, Measure] = {
@@ -73,7 +74,7 @@ MEASURES: dict[str, Measure] = {
     for statistic, function in _STATISTICS.items()
 } | {"first_start_time": Measure("start_time", func.min), "last_end_time": Measure("end_time", func.max)}
 
-GROUP_BY: dict[str, ColumnElement[Any]] = {
+GROUP_BY: dict[str, Column] = {
     "state": _task_run.c.state,
     "task_slug": _task_run.c.task_slug,
     "flow_run_id": _task_run.c.flow_run_id,
@@ -83,7 +84,7 @@ GROUP_BY: dict[str, ColumnElement[Any]] = {
     "day": day_of(_task_run.c.start_time),
 }
 
-_TEXTS: dict[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {"hour": hour_text, "day": day_text}
+_TEXTS: dict[str, Callable[[Column], Column]] = {"hour": hour_text, "day": day_text}
 """What people read of the keys that are grouped by another value."""
 
 
@@ -174,7 +175,7 @@ class _Source(NamedTuple):
 
     rows: Select[Any]
     counted: ColumnElement[int]
-    group_by: Mapping[str, ColumnElement[Any]]
+    group_by: Mapping[str, Column]
 
 
 @lru_cache(STATEMENTS_MOST)
@@ -191,7 +192,7 @@ def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
         return select(func.count(limited.c.one), _ONE)
     measures = [MEASURES[name] for name in form.measures]
     if not form.group_by:
-        return source.rows.add_columns(source.counted, *_measured(measures, _task_run.c), _ONE)
+        return source.rows.add_columns(source.counted, *_measured(measures, _task_run), _ONE)
     keys = [source.group_by[name].label(f"key_{place}") for place, name in enumerate(form.group_by)]
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
@@ -199,7 +200,7 @@ def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
         # A median of all cannot be made of the medians of groups.
         columns = {measure.column: _task_run.c[measure.column] for measure in measures}
         matching = read_twice(source.rows.add_columns(*keys, *columns.values()), "matching")
-        counted = _measured(measures, matching.c)
+        counted = _measured(measures, matching)
         groups = select(*_shown(form.group_by, matching), func.count(_ONE), *counted)
         groups = groups.group_by(*(matching.c[key.name] for key in keys))
         everything = select(*(null() for _ in keys), func.count(_ONE), *counted).select_from(matching)
@@ -214,7 +215,7 @@ def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
     return parts.order_by(*map(text, order)).limit(literal_column(str(form.limit + 2)))
 
 
-def _shown(names: Sequence[str], matching: CTE) -> list[ColumnElement[Any]]:
+def _shown(names: Sequence[str], matching: CTE) -> list[Column]:
     """The keys of groups as they are shown."""
     keys = [matching.c[f"key_{place}"] for place, _ in enumerate(names)]
     return [_TEXTS[name](key) if name in _TEXTS else key for name, key in zip(names, keys, strict=True)]
@@ -223,8 +224,8 @@ def _shown(names: Sequence[str], matching: CTE) -> list[ColumnElement[Any]]:
 _ONE: ColumnElement[int] = literal_column("1", Integer)
 
 
-def _measured(measures: Sequence[Measure], columns: Any) -> list[ColumnElement[Any]]:
-    return [measure.function(columns[measure.column]) for measure in measures]
+def _measured(measures: Sequence[Measure], rows: FromClause) -> list[Column]:
+    return [measure.function(rows.c[measure.column]) for measure in measures]
 
 
 _STATE_FILTERS = ("state", "state_not", "state_group")
@@ -232,7 +233,7 @@ _FLOW_RUN_COVERS = {*_STATE_FILTERS, "flow_run_id"}
 
 
 _cell = tally.cells.c
-_TALLY_COLUMNS: dict[str, ColumnElement[Any]] = {
+_TALLY_COLUMNS: dict[str, Column] = {
     **dict.fromkeys(_STATE_FILTERS, _cell.state),
     **dict.fromkeys(("task_slug", "task_slug_prefix"), _cell.task_slug),
     "flow_name": _cell.flow_id,
@@ -252,7 +253,7 @@ def _tally(where: Where, group_by: Container[str]) -> _Source:
 
 def _rows(where: Where, group_by: Container[str]) -> _Source:
     """From the task runs themselves, through an index where a filter has one."""
-    source: Any = _task_run
+    source: FromClause = _task_run
     if "flow_name" in group_by:
         source = source.join(_flow, _flow.c.id == _task_run.c.flow_id)
     if "map_parent" in group_by:

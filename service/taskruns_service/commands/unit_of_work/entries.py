@@ -1,9 +1,7 @@
 """Entries: a flow run and a task run in the unit of work, as they were read and as they have become."""
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -12,6 +10,7 @@ from taskruns_service.domain.history import History
 from taskruns_service.domain.runs import PastState, Run
 from taskruns_service.domain.states import StateType
 from taskruns_service.schemas import CurrentState
+from taskruns_service.storage.dialects import Row
 from taskruns_service.storage.maps import NO_TIMES, MapKey, Times, is_mapped_parent, shown
 
 NaturalKey = tuple[UUID, str, int]
@@ -42,7 +41,7 @@ class RunEntry:
         self.new_states: list[PastState] = []
         """What is added to the history before that is read."""
         self.updated: datetime | None = None
-        self.changed: dict[str, Any] = {}
+        self.changed: dict[str, object] = {}
         self.has_new_state = False
         self.has_new_times = False
 
@@ -57,7 +56,7 @@ class RunEntry:
 class FlowRunEntry(RunEntry):
     """A flow run in the unit of work, locked."""
 
-    def __init__(self, row: Sequence[Any]) -> None:
+    def __init__(self, row: Row) -> None:
         identifier, flow_id, sequence, state_counts, *run = row
         super().__init__(identifier, read_run(run), sequence)
         self.flow_id: UUID = flow_id
@@ -90,7 +89,7 @@ class TaskRunEntry(RunEntry):
         """Whether it was the parent of a map when it was read."""
         self.times = NO_TIMES
         """Those of its children, with which a mapped parent is shown."""
-        self.created: dict[str, Any] | None = None
+        self.created: dict[str, object] | None = None
 
     @property
     def key(self) -> NaturalKey:
@@ -116,7 +115,7 @@ class TaskRunEntry(RunEntry):
 Entry = FlowRunEntry | TaskRunEntry
 
 
-def read_task_run(flow_run: FlowRunEntry, row: Sequence[Any]) -> TaskRunEntry:
+def read_task_run(flow_run: FlowRunEntry, row: Row) -> TaskRunEntry:
     """A task run of its id, flow run, slug, map index, sequence and RUN_COLUMNS."""
     identifier, _, task_slug, map_index, sequence, *values = row
     run = read_run(values)
@@ -130,7 +129,7 @@ def read_task_run(flow_run: FlowRunEntry, row: Sequence[Any]) -> TaskRunEntry:
     return entry
 
 
-def read_run(values: Sequence[Any]) -> Run:
+def read_run(values: Row) -> Run:
     """A run of the values of RUN_COLUMNS."""
     version, state, state_id, state_timestamp, run_count, first_timestamp, start_time, end_time = values
     return Run(

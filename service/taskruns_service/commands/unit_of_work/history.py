@@ -1,7 +1,7 @@
 """Histories: which states runs have had already, read where they decide something, and those that are added."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -29,8 +29,8 @@ class Histories:
         self._statements = statements
         self._entries = entries
         self._known: dict[UUID, KnownState] = {}
-        self._new: dict[UUID, dict[str, Any]] = {}
-        self._accepted: list[dict[str, Any]] = []
+        self._new: dict[UUID, dict[str, object]] = {}
+        self._accepted: dict[UUID, dict[str, object]] = {}
 
     def read_known(self, reports: Sequence[Report]) -> None:
         """Reads which of these states are in a history already."""
@@ -46,7 +46,7 @@ class Histories:
         """Whether a state is in the history of a run already; raises StateIdConflict for another one with its id."""
         known = self._known.get(report.id)
         if known is None and (new := self._new.get(report.id)) is not None:
-            known = KnownState(new[self._owner], *(new[name] for name in KnownState._fields[1:]))
+            known = KnownState._make(new[name] for name in (self._owner, *KnownState._fields[1:]))
         if known is None:
             return False
         known.refuse_others(entry, report)
@@ -65,17 +65,17 @@ class Histories:
         assert entry.history is not None
         return entry.history
 
-    def add(self, entry: Entry, row: dict[str, Any]) -> None:
+    def add(self, entry: Entry, state_id: UUID, row: dict[str, object]) -> None:
         """Adds a state to the history of a run."""
-        self._new[row["id"]] = row | {self._owner: entry.id}
+        self._new[state_id] = row | {self._owner: entry.id, "id": state_id}
 
     def promote(self, run: Run) -> Run:
         """Makes an earlier state of the history the current one; gives the run with its message and result."""
-        accepted = {"accepted": True, "version": run.version}
-        new = self._new.get(run.state_id) if run.state_id else None
-        if new is None:
+        accepted: dict[str, object] = {"accepted": True, "version": run.version}
+        assert run.state_id is not None
+        if (new := self._new.get(run.state_id)) is None:
             message, start_time, result = self._statements.state.rows(self._connection, {"id": run.state_id})[0]
-            self._accepted.append({**accepted, "id": run.state_id})
+            self._accepted[run.state_id] = accepted | {"id": run.state_id}
         else:
             new |= accepted
             message, start_time, result = new["message"], new["start_time"], new["result"]
@@ -83,8 +83,8 @@ class Histories:
 
     def write(self, writes: Writes) -> None:
         """Writes what was added, in the order of ids."""
-        writes.insert(self._table, sorted(self._new.values(), key=lambda row: row["id"].int))
-        writes.update(self._table, sorted(self._accepted, key=lambda row: row["id"].int))
+        writes.insert(self._table, [row for _, row in sorted(self._new.items())])
+        writes.update(self._table, [row for _, row in sorted(self._accepted.items())])
 
 
 class Statements(NamedTuple):

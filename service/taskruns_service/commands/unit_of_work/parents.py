@@ -1,9 +1,9 @@
 """Parents: those of maps, brought up to date with the children that have changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from taskruns_service.commands.unit_of_work.entries import NaturalKey, TaskRunEntry
+from taskruns_service.storage.dialects import Row
 from taskruns_service.storage.maps import Change, Children, MapKey, Times
 
 
@@ -21,7 +21,7 @@ def changes_of(task_runs: Iterable[TaskRunEntry]) -> dict[MapKey, Change]:
     return changes
 
 
-def times_of(changes: Mapping[MapKey, Change], merged: Sequence[Any]) -> dict[MapKey, Times | None]:
+def times_of(changes: Mapping[MapKey, Change], merged: Sequence[Row]) -> dict[MapKey, Times | None]:
     """The times of those maps that may have others now, of rows with the columns that a merge of the changes returns.
 
     They are None where the children have to be counted again.

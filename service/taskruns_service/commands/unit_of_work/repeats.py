@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,8 +19,8 @@ class KnownState(NamedTuple):
     type: str
     timestamp: datetime
     message: str | None
-    result: dict[str, Any] | None
-    details: dict[str, Any] | None
+    result: dict[str, object] | None
+    details: dict[str, object] | None
 
     def refuse_others(self, entry: Entry, report: Report) -> None:
         """Raises StateIdConflict for a report with the id of this state that is of another run, or of another state."""
@@ -47,6 +47,6 @@ class KnownState(NamedTuple):
         return [name for name, is_same in same.items() if not is_same]
 
 
-def _encode(value: dict[str, Any] | None) -> bytes:
+def _encode(value: dict[str, object] | None) -> bytes:
     """The JSON of a value, in which the order of members does not count; to Python 1, 1.0 and true are the same."""
     return msgspec.json.encode(value, order="deterministic")

@@ -28,7 +28,7 @@ def write_changed(
     writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry], now: datetime
 ) -> None:
     """Updates runs, those that have changed alike together."""
-    changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, Any]], Iterable[Entry]], ...] = (
+    changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, object]], Iterable[Entry]], ...] = (
         (_task_run, _state_columns, (entry for entry in task_runs if entry.has_new_state)),
         (_flow_run, _state_columns, (entry for entry in flow_runs if entry.has_new_state)),
         (_flow_run, _sequence_columns, (entry for entry in flow_runs if not entry.has_new_times)),
@@ -46,7 +46,7 @@ def write_times(writes: Writes, parents: Sequence[TaskRunEntry], now: datetime) 
     writes.update(_flow_run, [{**_sequence_columns(entry, now), "id": entry.id} for entry in flow_runs.values()])
 
 
-def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, Any]:
+def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, object]:
     created = entry.created or {}
     return {
         **_state_columns(entry, now),
@@ -63,12 +63,12 @@ def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, Any]:
     }
 
 
-def _sequence_columns(entry: FlowRunEntry, now: datetime) -> dict[str, Any]:
+def _sequence_columns(entry: FlowRunEntry, now: datetime) -> dict[str, object]:
     counted = {state: count for state, count in entry.state_counts.items() if count}
     return {"sequence": entry.sequence, "state_counts": counted, "updated": entry.updated or now}
 
 
-def _times(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
+def _times(entry: TaskRunEntry, now: datetime) -> dict[str, object]:
     run = entry.shown
     return {
         "start_time": run.start_time,
@@ -80,11 +80,11 @@ def _times(entry: TaskRunEntry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _time_columns(entry: Entry, now: datetime) -> dict[str, Any]:
+def _time_columns(entry: Entry, now: datetime) -> dict[str, object]:
     return _time_columns_of(entry, entry.shown, now)
 
 
-def _time_columns_of(entry: Entry, run: Run, now: datetime) -> dict[str, Any]:
+def _time_columns_of(entry: Entry, run: Run, now: datetime) -> dict[str, object]:
     return {
         **(_sequence_columns(entry, now) if isinstance(entry, FlowRunEntry) else {}),
         "version": run.version,
@@ -98,7 +98,7 @@ def _time_columns_of(entry: Entry, run: Run, now: datetime) -> dict[str, Any]:
     }
 
 
-def _state_columns(entry: Entry, now: datetime) -> dict[str, Any]:
+def _state_columns(entry: Entry, now: datetime) -> dict[str, object]:
     run = entry.shown
     columns = {
         **_time_columns_of(entry, run, now),

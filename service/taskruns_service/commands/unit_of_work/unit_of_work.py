@@ -1,10 +1,9 @@
 """The unit of work itself: locks, reads, changes and writes the runs of one transaction."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -33,6 +32,7 @@ from taskruns_service.storage import maps, tables, tally
 from taskruns_service.storage.dialects import (
     ListOfIds,
     Prepared,
+    Row,
     RowsParameter,
     Writes,
     any_of,
@@ -62,7 +62,7 @@ class UnitOfWork:
         self.by_key: dict[NaturalKey, TaskRunEntry] = {}
         self._task_run_histories = task_run_histories(connection, self.task_runs)
         self._flow_run_histories = flow_run_histories(connection, self.flow_runs)
-        self._settings: dict[UUID, dict[str, Any]] = {}
+        self._settings: dict[UUID, dict[str, object]] = {}
         self._deltas: Deltas = Counter()
 
     def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
@@ -114,7 +114,7 @@ class UnitOfWork:
         self._count(entry, entry.run.state, 1)
         return entry
 
-    def change(self, entry: Entry, changes: dict[str, Any]) -> None:
+    def change(self, entry: Entry, changes: Mapping[str, object]) -> None:
         """Changes columns that states have nothing to do with: the run keeps its version, which counts states.
 
         What a run has already is no change, so that nobody reads again what is the same.
@@ -176,8 +176,7 @@ class UnitOfWork:
         if isinstance(entry, TaskRunEntry) and run.state != before.state:
             self._count(entry, before.state, -1)
             self._count(entry, run.state, 1)
-        row = {
-            "id": report.id,
+        row: dict[str, object] = {
             "start_time": report.start_time,
             "sequence": entry.flow_run.sequence,
             "version": run.version if accepted else None,
@@ -190,7 +189,7 @@ class UnitOfWork:
             "details": report.details or None,
             "accepted": accepted,
         }
-        histories.add(entry, row)
+        histories.add(entry, report.id, row)
         return kind
 
     def write(self) -> None:
@@ -237,7 +236,7 @@ class UnitOfWork:
             history = self._task_run_histories.read(parent)
             parent.run = replace(parent.run, start_time=history.run.start_time)
 
-    def _keep_rows(self, rows: Iterable[Sequence[Any]]) -> None:
+    def _keep_rows(self, rows: Iterable[Row]) -> None:
         for row in rows:
             identifier, flow_run_id = row[:2]
             if identifier not in self.task_runs and flow_run_id in self.flow_runs:

@@ -36,7 +36,7 @@ from taskruns_service.storage.dialects.documents import (
     row_of,
     state_document,
 )
-from taskruns_service.storage.dialects.driver import aside, execute
+from taskruns_service.storage.dialects.driver import Row, aside, execute
 from taskruns_service.storage.dialects.durability import durability_risks, has_wal_reset_fault
 from taskruns_service.storage.dialects.error_kinds import (
     DATABASE_ERRORS,
@@ -124,6 +124,7 @@ __all__ = [
     "Merge",
     "Name",
     "Prepared",
+    "Row",
     "RowsParameter",
     "Target",
     "Timestamp",
