@@ -16,7 +16,7 @@ class Proxy:
         self.port = 0
         self._open = asyncio.Event()
         self._open.set()
-        self._marker: bytes | None = None
+        self._markers: tuple[bytes, ...] = ()
         self._answer: bytes | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -25,9 +25,9 @@ class Proxy:
         """Is a black hole from now on: takes everything, forwards nothing and closes nothing."""
         self._open.clear()
 
-    def swallow_after(self, marker: bytes) -> None:
-        """Is a black hole from the moment when the service sends bytes with this in them, which still arrive."""
-        self._marker = marker
+    def swallow_after(self, *markers: bytes) -> None:
+        """Is a black hole once the service has sent these on one connection, one after another; they still arrive."""
+        self._markers = markers
 
     def forward(self) -> None:
         """Forwards again, what came meanwhile first."""
@@ -59,6 +59,7 @@ class Proxy:
                 end.transport.abort()
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
+        passed = 0
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK):
                 await self._open.wait()
@@ -66,8 +67,10 @@ class Proxy:
                     writer.write(self._answer)
                     break
                 writer.write(chunk)
-                if self._marker is not None and self._marker in chunk:
-                    self.swallow()
+                if passed < len(self._markers) and self._markers[passed] in chunk:
+                    passed += 1
+                    if passed == len(self._markers):
+                        self.swallow()
                 await writer.drain()
         writer.close()
 

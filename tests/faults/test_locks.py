@@ -138,13 +138,51 @@ async def test_answers_of_a_batch_are_given_though_a_later_request_of_it_waits_f
             assert changed["data"]["set_flow_run_states"]["states"] == [{"id": first}]
             for given_up, message in ((waited, HELD), (left, "An earlier request of the batch was abandoned")):
                 (error,) = given_up["errors"]
-                assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
+                assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE", "status": 503, "retry_after": 1}
                 assert error["message"].startswith(message)
             assert (await http.get(f"/flow-runs/{last}")).json()["state"] == "Pending"
             # Where nothing was done, the batch is repeated as a whole.
             refused = await http.post("/graphql", json=[request(locked), request(last)])
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
             assert (await http.get(f"/flow-runs/{last}")).json()["state"] == "Pending"
+
+
+def change_of(alias: str, flow_run: str) -> str:
+    """A mutation that brings a flow run to Running."""
+    states = f'[{{flow_run_id: "{flow_run}", state: {{type: "Running", message: ""}}}}]'
+    return f"{alias}: set_flow_run_states(input: {{states: {states}}}) {{ states {{ id }} }}"
+
+
+async def test_mutations_of_a_document_are_answered_though_a_later_one_waits_for_a_lock(url: str) -> None:
+    async with running(create_app(settings_of(url, write_timeout=2))) as http:
+        locked, first, last = [await create(http) for _ in range(3)]
+        half = " ".join(map(change_of, ("first", "locked", "last"), (first, locked, last)))
+        none = " ".join(map(change_of, ("locked", "last"), (locked, last)))
+        async with held(url, LOCK_OF_RUN, locked):
+            batch = [{"query": f"mutation {{ {mutations} }}"} for mutations in (half, change_of("next", last))]
+            answer = await http.post("/graphql", json=batch)
+            assert answer.status_code == 200
+            done, left = answer.json()
+            assert done["data"] == {"first": {"states": [{"id": first}]}, "locked": None, "last": None}
+            assert [error["path"] for error in done["errors"]] == [["locked"], ["last"]]
+            for error in (*done["errors"], *left["errors"]):
+                assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE", "status": 503, "retry_after": 1}
+            assert done["errors"][0]["message"] == HELD
+            refused = await http.post("/graphql", json={"query": f"mutation {{ {none} }}"})
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert (await http.get(f"/flow-runs/{first}")).json()["state"] == "Running"
+            assert (await http.get(f"/flow-runs/{last}")).json()["state"] == "Pending"
+
+
+async def test_queries_of_a_document_are_refused_as_a_whole(url: str) -> None:
+    async with running(create_app(settings_of(url, write_timeout=2))) as http:
+        await create(http)
+        async with held(url, "LOCK TABLE flow_run IN ACCESS EXCLUSIVE MODE"):
+            answer = await http.post(
+                "/graphql", json={"query": "{ first: flow { id } flow_run { id } last: flow { id } }"}
+            )
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert (problem_of(answer)["code"], answer.json()["detail"]) == ("database-unavailable", HELD)
 
 
 async def test_locked_file_is_refused_and_read_meanwhile(sqlite_file: Path) -> None:

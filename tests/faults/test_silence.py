@@ -108,6 +108,28 @@ async def test_silence_during_a_commit_leaves_the_outcome_open(url: str, server:
         assert "retry-after" not in answer.headers
 
 
+async def test_silence_during_the_commit_of_a_mutation_tells_which_ones_were_carried_out(
+    url: str, server: PostgresServer
+) -> None:
+    async with behind_proxy(url, server, write_timeout=1) as (http, proxy):
+        names = ("first", "second", "third")
+        mutations = " ".join(
+            f'{name}: create_tenant(input: {{name: "{name}", slug: "{name}"}}) {{ id }}' for name in names
+        )
+        proxy.swallow_after(b"second", b"COMMIT")
+        answer = await http.post("/graphql", json={"query": f"mutation {{ {mutations} }}"})
+        proxy.forward()
+        assert answer.status_code == 200
+        body = answer.json()
+        assert body["data"]["first"]["id"]
+        assert (body["data"]["second"], body["data"]["third"]) == (None, None)
+        assert [error["path"] for error in body["errors"]] == [["second"], ["third"]]
+        assert [error["extensions"] for error in body["errors"]] == [
+            {"code": "OUTCOME_UNKNOWN", "status": 503},
+            {"code": "DATABASE_UNAVAILABLE", "status": 503, "retry_after": 1},
+        ]
+
+
 async def test_changes_that_wait_for_a_silent_transaction_are_answered_with_it(
     url: str, server: PostgresServer
 ) -> None:

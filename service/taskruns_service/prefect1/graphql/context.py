@@ -8,7 +8,7 @@ from uuid import UUID
 from graphql import GraphQLResolveInfo
 from msgspec import Raw
 
-from taskruns_service.domain.errors import InvalidRequest, QueryTimeout
+from taskruns_service.domain.errors import DatabaseUnavailable, InvalidRequest, QueryTimeout
 from taskruns_service.prefect1.graph.choices import Choice, Selected
 from taskruns_service.prefect1.graph.conditions import Survey
 from taskruns_service.prefect1.graph.entities import ENTITIES
@@ -38,6 +38,7 @@ class Budget:
         self._values = VALUES_MOST
         self._order_terms = ORDER_TERMS_MOST
         self._statements = STATEMENTS_MOST
+        self._stopped: str | None = None
 
     def spend_condition(self, survey: Survey) -> None:
         """Takes off what a condition has; raises InvalidRequest when the request has too much."""
@@ -62,13 +63,19 @@ class Budget:
     def spend_statement(self) -> None:
         """Takes off one; raises InvalidRequest when the request has too many.
 
-        A document alone has been measured: these are of a batch.
+        A document alone has been measured: these are of a batch. Raises DatabaseUnavailable after `stop`.
         """
+        if self._stopped is not None:
+            raise DatabaseUnavailable(self._stopped)
         self._statements -= 1
         if self._statements < 0:
             raise InvalidRequest(
                 f"The requests of a batch can run at most {STATEMENTS_MOST} statements in total. Send several batches."
             )
+
+    def stop(self, reason: str) -> None:
+        """Refuses all statements from now on, for a reason that is a sentence."""
+        self._stopped = reason
 
     def check(self) -> None:
         """Raises AnswerTooLarge or QueryTimeout when the statements before this one have taken all bytes or time."""

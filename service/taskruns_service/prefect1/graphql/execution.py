@@ -84,6 +84,8 @@ class Answer(NamedTuple):
 
     body: bytes
     status: HTTPStatus = HTTPStatus.OK
+    is_incomplete: bool = False
+    """Whether a temporary condition stopped the request, so that what follows it is not executed."""
 
 
 class _TooMuchSchema(BaseException):
@@ -101,6 +103,13 @@ class _Executor(Executor[Any]):
         if isinstance(result, Raw):
             return result
         return super().complete_value(return_type, field_details_list, info, path, result, *rest)
+
+    def handle_field_error(self, raw_error: Exception, *rest: Any) -> None:
+        if isinstance(raw_error, PASSING_ERRORS):
+            self.context_value.budget.stop(
+                "An earlier field of the request was abandoned, so this one was not executed."
+            )
+        super().handle_field_error(raw_error, *rest)
 
     def execute_field(self, parent_type: Any, *rest: Any) -> Any:
         if parent_type.name.startswith("__"):
@@ -171,7 +180,8 @@ def read_operation(raw: bytes) -> Operation:
 async def carry_out(operation: Operation, context: Context) -> Answer:
     """Answers an operation; errors of the client are in the answer.
 
-    Raises those that pass: Overloaded, or a database that is not there or may have lost a change.
+    Raises those that pass (Overloaded, DatabaseUnavailable, OutcomeUnknown), unless a mutation before it was carried
+    out: to repeat the whole request would do that again.
     """
     if operation.schema_key and (body := _schema_answers.find(operation.schema_key)):
         return Answer(body)
@@ -195,16 +205,28 @@ async def _carry_out(operation: Operation, context: Context) -> Answer:
     except RecursionError:
         return answer_errors("BAD_USER_INPUT", [GraphQLError("The request is nested too deeply.")])
     errors = result.errors or []
+    is_incomplete = False
     for error in errors:
         if isinstance(error.original_error, (ClientGone, *PASSING_ERRORS)):
-            raise error.original_error
+            is_incomplete = operation.writes and _has_answers(result)
+            if not is_incomplete or isinstance(error.original_error, ClientGone):
+                raise error.original_error
     if result.data is None and all(error.path is None for error in errors):
         return answer_errors("BAD_USER_INPUT", errors)
     messages = [_error_of(error) for error in errors]
     body = _encode(_Body(data=result.data, errors=messages or UNSET))
     if operation.schema_key and not messages:
         _schema_answers.keep(operation.schema_key, body)
-    return Answer(body)
+    return Answer(body, is_incomplete=is_incomplete)
+
+
+def _has_answers(result: ExecutionResult) -> bool:
+    """Whether a mutation was carried out: all of them answer with objects, or with null beside an error."""
+    failed = {error.path[0] for error in result.errors or () if error.path}
+    return any(
+        isinstance(answer, Mapping) or (answer is None and name not in failed)
+        for name, answer in (result.data or {}).items()
+    )
 
 
 def answer_batch(answers: Sequence[Answer]) -> Answer:
@@ -227,7 +249,8 @@ def answer_errors(code: str, errors: list[GraphQLError]) -> Answer:
 
 def answer_error(error: ServiceError, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     """The answer to a request that was refused as a whole."""
-    return Answer(_encode(_Body(errors=[_Error(message=error.detail, extensions={"code": code_of(error)})])), status)
+    body = _encode(_Body(errors=[_Error(message=error.detail, extensions=_extensions(error))]))
+    return Answer(body, status, is_incomplete=isinstance(error, PASSING_ERRORS))
 
 
 def code_of(error: ServiceError) -> str:
@@ -237,9 +260,19 @@ def code_of(error: ServiceError) -> str:
     )
 
 
+def _extensions(error: ServiceError) -> dict[str, str | int]:
+    """The code; of an error that passes also the status and Retry-After with which it would be answered alone."""
+    extensions: dict[str, str | int] = {"code": code_of(error)}
+    if isinstance(error, PASSING_ERRORS):
+        extensions["status"] = error.status
+        if "retry_after" in error.members:
+            extensions["retry_after"] = error.members["retry_after"]
+    return extensions
+
+
 class _Error(Struct, omit_defaults=True):
     message: str
-    extensions: Mapping[str, str]
+    extensions: Mapping[str, str | int]
     path: list[str | int] | msgspec.UnsetType = UNSET
     locations: list[dict[str, int]] | msgspec.UnsetType = UNSET
 
@@ -256,7 +289,7 @@ def _error_of(error: GraphQLError) -> _Error:
     cause = error.original_error
     path = error.path or []
     if isinstance(cause, ServiceError):
-        return _Error(message=cause.detail, path=path, extensions={"code": code_of(cause)})
+        return _Error(message=cause.detail, path=path, extensions=_extensions(cause))
     if cause is None:
         return _Error(message=error.message, path=path, extensions={"code": "BAD_USER_INPUT"})
     log.error("field failed", path=path, error=type(cause).__name__, exc_info=cause)

@@ -61,12 +61,15 @@ async def _answer_each(request: ApiRequest, batch: Sequence[bytes], budget: Budg
     answers: list[Answer] = []
     for part in batch:
         try:
-            answers.append(await _answer_one(request, part, budget, in_batch=True))
+            answer = await _answer_one(request, part, budget, in_batch=True)
         except execution.PASSING_ERRORS as error:
             if not answers:
                 raise
-            remaining = len(batch) - len(answers) - 1
-            return [*answers, execution.answer_error(error), *[execution.answer_error(_NOT_CARRIED_OUT)] * remaining]
+            answer = execution.answer_error(error)
+        answers.append(answer)
+        if answer.is_incomplete:
+            remaining = len(batch) - len(answers)
+            return [*answers, *[execution.answer_error(_NOT_CARRIED_OUT)] * remaining]
     return answers
 
 
