@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection
 
 from taskruns_service.domain.states import StateType
-from taskruns_service.prefect1.graph import selections
-from taskruns_service.prefect1.graph.choices import Choice, Selected
+from taskruns_service.prefect1.graph import statements
 from taskruns_service.prefect1.graph.entities import ENTITIES
-from taskruns_service.prefect1.graph.selections import Bounds
+from taskruns_service.prefect1.graph.selections import RowQuery, Selection
+from taskruns_service.prefect1.graph.statements import Bounds
 from taskruns_service.queries import aggregates, runs
 from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.queries.filters import Where
@@ -153,24 +153,24 @@ def sqlite_mapped_url(filled: Callable[[str, Any], str]) -> str:
     return filled("sqlite", mapped.fill)
 
 
-PLAIN = Selected({name: name for name in ("id", "map_index", "state", "duration", "start_time")})
+PLAIN = Selection({name: name for name in ("id", "map_index", "state", "duration", "start_time")})
 OF_FLOW_RUN = {"flow_run_id": {"_eq": str(FLOW_RUN_ID)}}
 TASK_ID = str(TASK_IDS[SLUG])
 CHOICES = {
     "by task and map index": (
-        Choice(where={**OF_FLOW_RUN, "task_id": {"_eq": TASK_ID}, "map_index": {"_eq": 7000}}),
+        RowQuery(where={**OF_FLOW_RUN, "task_id": {"_eq": TASK_ID}, "map_index": {"_eq": 7000}}),
         1,
     ),
     "by task as a relation": (
-        Choice(where={**OF_FLOW_RUN, "task": {"id": {"_eq": TASK_ID}}, "map_index": {"_eq": 7000}}),
+        RowQuery(where={**OF_FLOW_RUN, "task": {"id": {"_eq": TASK_ID}}, "map_index": {"_eq": 7000}}),
         1,
     ),
     "by slug and map index": (
-        Choice(where={**OF_FLOW_RUN, "task": {"slug": {"_eq": SLUG}}, "map_index": {"_eq": 7000}}),
+        RowQuery(where={**OF_FLOW_RUN, "task": {"slug": {"_eq": SLUG}}, "map_index": {"_eq": 7000}}),
         1,
     ),
     "children by map index": (
-        Choice(where={**OF_FLOW_RUN, "task_id": {"_eq": TASK_ID}}, order_by=[{"map_index": "asc"}], limit=100),
+        RowQuery(where={**OF_FLOW_RUN, "task_id": {"_eq": TASK_ID}}, order_by=[{"map_index": "asc"}], limit=100),
         100,
     ),
 }
@@ -178,11 +178,11 @@ CHOICES = {
 
 @pytest.mark.parametrize("name", CHOICES)
 async def test_graphql_finds_task_runs_by_task_and_map_index(database_kind: str, mapped_url: str, name: str) -> None:
-    choice, count = CHOICES[name]
+    row_query, count = CHOICES[name]
 
     def ask(connection: Connection, target: Target) -> tuple[int, int]:
         found: list[bytes] = []
-        question = selections.list_entities(Bounds(target, 10_000_000), ENTITIES["task_run"], choice, PLAIN)
+        question = statements.list_entities(Bounds(target, 10_000_000), ENTITIES["task_run"], row_query, PLAIN)
         read = ROWS_READ[database_kind](connection, lambda: found.append(question(connection)))
         return found[0].count(b'"id"'), read
 
@@ -194,11 +194,11 @@ async def test_graphql_finds_task_runs_by_task_and_map_index(database_kind: str,
 
 async def test_sqlite_sorts_what_graphql_asks_for_before_it_reads_it(sqlite_mapped_url: str) -> None:
     names = ("id", "state_message", "start_time", "end_time", "tags", "serialized_state", "created", "updated")
-    choice = Choice(where=OF_FLOW_RUN, order_by=[{"start_time": "desc"}], limit=100)
+    row_query = RowQuery(where=OF_FLOW_RUN, order_by=[{"start_time": "desc"}], limit=100)
 
     def ask(connection: Connection, target: Target) -> int:
-        selected = Selected({name: name for name in names})
-        question = selections.list_entities(Bounds(target, 10_000_000), ENTITIES["task_run"], choice, selected)
+        selection = Selection({name: name for name in names})
+        question = statements.list_entities(Bounds(target, 10_000_000), ENTITIES["task_run"], row_query, selection)
         return ROWS_READ["sqlite"](connection, lambda: question(connection))
 
     async with opened(sqlite_mapped_url) as database:

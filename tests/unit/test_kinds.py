@@ -4,18 +4,27 @@ from typing import Any
 
 import pytest
 
-from taskruns_service.prefect1.graph.choices import Aggregated, Choice, Count, Many, Measured, One, Selected
 from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.selections import (
+    Aggregates,
+    AggregateSelection,
+    Count,
+    RowQuery,
+    Selection,
+    ToMany,
+    ToOne,
+)
+from taskruns_service.prefect1.graph.tallied import tally_query
 from taskruns_service.prefect1.graphql.costs import kind_of_aggregate, kind_of_list
 from taskruns_service.queries import aggregates, paging, plans
 from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.storage import tables
 from taskruns_service.storage.lanes import QueryKind
 
-NAME = Selected({"name": "name"})
-TASK_RUNS = Selected({"task_runs": Many("task_runs", Choice(), NAME)})
-STATES = Selected({"states": Many("states", Choice(), Selected({"state": "state"}))})
-COUNT = {"aggregate": Measured({"count": Count()})}
+NAME = Selection({"name": "name"})
+TASK_RUNS = Selection({"task_runs": ToMany("task_runs", RowQuery(), NAME)})
+STATES = Selection({"states": ToMany("states", RowQuery(), Selection({"state": "state"}))})
+COUNT = {"aggregate": Aggregates({"count": Count()})}
 
 
 @pytest.mark.parametrize(
@@ -51,12 +60,12 @@ def test_aggregate_scans_where_no_counts_are_kept(question: dict[str, Any], scan
 
 
 @pytest.mark.parametrize(
-    ("where", "selected", "kind"),
+    ("where", "selection", "kind"),
     [
         ({"id": {"_eq": "1"}}, NAME, "look_up"),
-        ({"id": {"_in": ["1"]}, "_or": []}, Selected({"flow_run": One("flow_run", NAME)}), "look_up"),
+        ({"id": {"_in": ["1"]}, "_or": []}, Selection({"flow_run": ToOne("flow_run", NAME)}), "look_up"),
         ({"id": {"_eq": "1"}}, STATES, "read"),
-        ({"id": {"_eq": "1"}}, Selected({"flow_run": One("flow_run", TASK_RUNS)}), "read"),
+        ({"id": {"_eq": "1"}}, Selection({"flow_run": ToOne("flow_run", TASK_RUNS)}), "read"),
         ({"flow_run_id": {"_eq": "1"}}, NAME, "read"),
         ({"cache_key": {"_eq": "1"}, "state": {"_eq": "Cached"}}, NAME, "read"),
         ({"id": {"_neq": "1"}}, NAME, "scan"),
@@ -64,8 +73,8 @@ def test_aggregate_scans_where_no_counts_are_kept(question: dict[str, Any], scan
         ({}, NAME, "scan"),
     ],
 )
-def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selected: Selected, kind: str) -> None:
-    assert kind_of_list(ENTITIES["task_run"], Choice(where=where), selected) is QueryKind[kind]
+def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selection: Selection, kind: str) -> None:
+    assert kind_of_list(ENTITIES["task_run"], RowQuery(where=where), selection) is QueryKind[kind]
 
 
 @pytest.mark.parametrize(
@@ -73,22 +82,30 @@ def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selected
     [({}, "read"), ({"flow_run_id": {"_eq": "019064f2-5a3c-7e1d-9a26-72754b7ea174"}}, "read"), ({"name": {}}, "scan")],
 )
 def test_aggregate_of_graphql_scans_where_no_counts_are_kept(where: dict[str, Any], kind: str) -> None:
-    assert kind_of_aggregate(ENTITIES["task_run"], Aggregated(Choice(where=where), COUNT)) is QueryKind[kind]
+    assert kind_of_aggregate(ENTITIES["task_run"], AggregateSelection(RowQuery(where=where), COUNT)) is QueryKind[kind]
 
 
 BY_ID: dict[str, Any] = {"id": {"_eq": "1"}}
 
 
+def test_tally_answers_conditions_on_one_field_only_once() -> None:
+    slug, other = {"_eq": "a"}, {"_eq": "b"}
+    both = AggregateSelection(RowQuery(where={"task_slug": slug, "task": {"slug": other}}), COUNT)
+    assert tally_query(both) is None
+    by_task = AggregateSelection(RowQuery(where={"task": {"slug": slug}}), COUNT)
+    assert tally_query(by_task) == AggregateQuestion(where={"task_slug": ["a"]})
+
+
 @pytest.mark.parametrize(
-    ("entity", "choice", "selected"),
+    ("entity", "row_query", "selection"),
     [
-        ("agent", Choice(where=BY_ID), Selected({"runs": Many("flow_runs", Choice(), NAME)})),
-        ("agent", Choice(where=BY_ID), Selected({"count": Aggregated(Choice(), COUNT, "flow_runs")})),
-        ("agent", Choice(where={**BY_ID, "_or": [{"flow_runs": {"name": {"_eq": "a"}}}]}), NAME),
-        ("agent", Choice(where=BY_ID, order_by=[{"flow_runs_aggregate": {"count": "asc"}}]), NAME),
-        ("flow_run", Choice(where={**BY_ID, "agent": {"flow_runs": {}}}), NAME),
+        ("agent", RowQuery(where=BY_ID), Selection({"runs": ToMany("flow_runs", RowQuery(), NAME)})),
+        ("agent", RowQuery(where=BY_ID), Selection({"count": AggregateSelection(RowQuery(), COUNT, "flow_runs")})),
+        ("agent", RowQuery(where={**BY_ID, "_or": [{"flow_runs": {"name": {"_eq": "a"}}}]}), NAME),
+        ("agent", RowQuery(where=BY_ID, order_by=[{"flow_runs_aggregate": {"count": "asc"}}]), NAME),
+        ("flow_run", RowQuery(where={**BY_ID, "agent": {"flow_runs": {}}}), NAME),
     ],
 )
-def test_relation_without_an_index_is_scanned(entity: str, choice: Choice, selected: Selected) -> None:
-    assert kind_of_list(ENTITIES[entity], choice, selected) is QueryKind.scan
-    assert kind_of_aggregate(ENTITIES[entity], Aggregated(choice, {"nodes": selected})) is QueryKind.scan
+def test_relation_without_an_index_is_scanned(entity: str, row_query: RowQuery, selection: Selection) -> None:
+    assert kind_of_list(ENTITIES[entity], row_query, selection) is QueryKind.scan
+    assert kind_of_aggregate(ENTITIES[entity], AggregateSelection(row_query, {"nodes": selection})) is QueryKind.scan

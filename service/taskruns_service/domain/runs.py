@@ -1,12 +1,13 @@
 """Runs: what states make of a task run or a flow run, and the states that are reported of it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from taskruns_service.domain.states import PLACES, StateType
+from taskruns_service.domain.times import read_time
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +32,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             return None
         text = self.details.get("start_time")
         try:
-            due = datetime.fromisoformat(text) if isinstance(text, str) else None
-            return due and (due if due.tzinfo else due.replace(tzinfo=UTC)).astimezone(UTC)
+            return read_time(text) if isinstance(text, str) else None
         except (ValueError, OverflowError):
             return None
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, not_, select, update
@@ -11,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from taskruns_service.commands.flows import DEFAULT_PROJECT
 from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.prefect1.types import Row
 from taskruns_service.storage import tables
 
 _tenant, _project, _flow, _flow_group = tables.tenant, tables.project, tables.flow, tables.flow_group
@@ -99,7 +99,7 @@ def delete_flow_group(connection: Connection, flow_group_id: UUID) -> bool:
     return _delete(connection, _flow_group, flow_group_id) or had_flows
 
 
-def change_flow_group(connection: Connection, flow_group_id: UUID, changes: Mapping[str, Any]) -> bool:
+def change_flow_group(connection: Connection, flow_group_id: UUID, changes: Mapping[str, object]) -> bool:
     """Changes what a flow group gives its flow runs (labels, run_config, default_parameters); whether there is one."""
     return _change(connection, _flow_group, flow_group_id, changes)
 
@@ -124,14 +124,14 @@ def _delete_flows(connection: Connection, condition: ColumnElement[bool], owner:
     return bool(flows)
 
 
-def _locked_project(connection: Connection, project_id: UUID) -> Any:
+def _locked_project(connection: Connection, project_id: UUID) -> Row:
     row = connection.execute(select(_project).where(_project.c.id == project_id).with_for_update()).first()
     if row is None:
         raise InvalidRequest(f"There is no project {project_id}.")
     return row
 
 
-def _change(connection: Connection, table: Table, identifier: UUID, changes: Mapping[str, Any]) -> bool:
+def _change(connection: Connection, table: Table, identifier: UUID, changes: Mapping[str, object]) -> bool:
     changed = update(table).where(table.c.id == identifier).values(updated=datetime.now(UTC), **changes)
     return bool(connection.execute(changed).rowcount)
 

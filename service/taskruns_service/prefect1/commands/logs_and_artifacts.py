@@ -1,8 +1,7 @@
-"""Notes: what runs say in their logs, and the artifacts that task runs show to people."""
+"""Logs and artifacts: what runs say in their logs, and what task runs show to people."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from taskruns_service.domain.errors import InvalidRequest
 from taskruns_service.domain.ids import id_of
+from taskruns_service.prefect1.types import Columns
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import ListOfIds, any_of, batches, insert_for
 
@@ -26,13 +26,10 @@ class LogLine(Struct, frozen=True, kw_only=True):
     name: str | None = None
     level: str = "INFO"
     message: str | None = None
-    info: Any = None
+    info: object = None
 
 
-Row = dict[str, Any]
-
-
-def read_lines(lines: Iterable[LogLine]) -> list[Row]:
+def read_lines(lines: Iterable[LogLine]) -> list[Columns]:
     """Lines of logs as rows, ahead of the transaction that keeps them."""
     now = datetime.now(UTC)
     return [
@@ -41,7 +38,7 @@ def read_lines(lines: Iterable[LogLine]) -> list[Row]:
     ]
 
 
-def write_logs(connection: Connection, rows: Sequence[Row]) -> None:
+def write_logs(connection: Connection, rows: Sequence[Columns]) -> None:
     """Keeps lines of logs; those of flow runs that are not there are left out, and what is there is not kept twice."""
     named = list({row["flow_run_id"] for row in rows})
     known = set(connection.scalars(_known_flow_runs, {"ids": named}))
@@ -50,7 +47,7 @@ def write_logs(connection: Connection, rows: Sequence[Row]) -> None:
         connection.execute(insert, batch)
 
 
-def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: Any) -> UUID:
+def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: object) -> UUID:
     """Keeps an artifact of a task run and gives its id; the same one is kept once. Raises InvalidRequest."""
     created = connection.scalar(select(_task_run.c.created).where(_task_run.c.id == task_run_id))
     if created is None:
@@ -62,7 +59,7 @@ def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: 
     return identifier
 
 
-def update_artifact(connection: Connection, identifier: UUID, data: Any) -> bool:
+def update_artifact(connection: Connection, identifier: UUID, data: object) -> bool:
     """Replaces what an artifact shows; whether there is such a one."""
     changed = update(_artifact).where(_artifact.c.id == identifier).values(data=data, updated=datetime.now(UTC))
     return bool(connection.execute(changed).rowcount)

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, literal, select, update
+from sqlalchemy import Connection, Table, func, insert, literal, select, update
 
 from taskruns_service.commands.flows import new_group
 from taskruns_service.domain.errors import InvalidRequest
@@ -20,6 +19,7 @@ from taskruns_service.prefect1.commands.serialized import (
     references_of,
     slug_of,
 )
+from taskruns_service.prefect1.types import Columns, JsonObject, Row
 from taskruns_service.schemas import NAME_LENGTH
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import aside, batches, comparable, encoded_json, insert_for
@@ -48,7 +48,7 @@ def create_project(connection: Connection, tenant_id: UUID, name: str, descripti
     return _insert_new(connection, tables.project, row)
 
 
-def _insert_new(connection: Connection, table: Any, row: dict[str, Any]) -> UUID:
+def _insert_new(connection: Connection, table: Table, row: Columns) -> UUID:
     statement = insert_for(connection, table).on_conflict_do_nothing().returning(table.c.id)
     identifier = connection.scalar(statement, {"id": new_id(), **row})
     if identifier is None:
@@ -106,7 +106,7 @@ def create_flow(connection: Connection, new: NewFlow) -> UUID:
     return identifier
 
 
-def _newest(connection: Connection, project: str, name: str, version_group_id: str | None) -> Row[Any] | None:
+def _newest(connection: Connection, project: str, name: str, version_group_id: str | None) -> Row | None:
     known = (
         (_flow.c.project == project, _flow.c.name == name)
         if version_group_id is None
@@ -115,7 +115,7 @@ def _newest(connection: Connection, project: str, name: str, version_group_id: s
     return connection.execute(select(*_FLOW).where(*known).order_by(_flow.c.version.desc()).limit(1)).first()
 
 
-def _is_again(connection: Connection, new: NewFlow, newest: Row[Any]) -> bool:
+def _is_again(connection: Connection, new: NewFlow, newest: Row) -> bool:
     if newest.archived:
         return False
     if new.idempotency_key is not None:
@@ -142,7 +142,7 @@ def register_tasks(connection: Connection, flow_id: UUID, tasks: Sequence[NewTas
     _place(connection, flow_id)
 
 
-def _task_rows(flow: Row[Any], tasks: Iterable[NewTask]) -> list[dict[str, Any]]:
+def _task_rows(flow: Row, tasks: Iterable[NewTask]) -> list[Columns]:
     now = datetime.now(UTC)
     references = references_of(flow.serialized)
     rows = {
@@ -180,7 +180,7 @@ def register_edges(connection: Connection, flow_id: UUID, edges: Sequence[NewEdg
     _place(connection, flow_id)
 
 
-def _edge_rows(flow_id: UUID, edges: Iterable[NewEdge], tasks: dict[str, UUID]) -> list[dict[str, Any]]:
+def _edge_rows(flow_id: UUID, edges: Iterable[NewEdge], tasks: dict[str, UUID]) -> list[Columns]:
     now = datetime.now(UTC)
     rows = []
     for edge in (new.edge for new in edges):
@@ -194,7 +194,7 @@ def _edge_rows(flow_id: UUID, edges: Iterable[NewEdge], tasks: dict[str, UUID]) 
 
 
 def _merge(
-    connection: Connection, flow: Row[Any], member: str, added: Sequence[Any], name: Callable[[Any], Any]
+    connection: Connection, flow: Row, member: str, added: Sequence[JsonObject], name: Callable[[JsonObject], object]
 ) -> None:
     """Keeps what was registered apart in the serialized flow as well, so that the flow can be built of it."""
     merged = aside(connection, merge, flow.serialized, member, added, name)
@@ -247,7 +247,7 @@ def change_setting(connection: Connection, flow_id: UUID, name: str, *, value: b
     _set(connection, _locked(connection, flow_id).flow_group_id, name, value)
 
 
-def _set(connection: Connection, group_id: UUID, name: str, value: Any) -> None:
+def _set(connection: Connection, group_id: UUID, name: str, value: object) -> None:
     read = select(_flow_group.c.settings).where(_flow_group.c.id == group_id).with_for_update()
     settings = {**(connection.scalar(read) or {}), name: value}
     if value is None:
@@ -256,14 +256,14 @@ def _set(connection: Connection, group_id: UUID, name: str, value: Any) -> None:
     connection.execute(update(_flow_group).where(_flow_group.c.id == group_id).values(changed))
 
 
-def _locked(connection: Connection, flow_id: UUID) -> Row[Any]:
+def _locked(connection: Connection, flow_id: UUID) -> Row:
     flow = connection.execute(select(*_FLOW).where(_flow.c.id == flow_id).with_for_update()).first()
     if flow is None:
         raise InvalidRequest(f"Flow {flow_id} not found")
     return flow
 
 
-def _named(value: Any, subject: str) -> str:
+def _named(value: object, subject: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= NAME_LENGTH:
         raise InvalidRequest(f"{subject} needs a name of 1 to {NAME_LENGTH} characters.")
     return value

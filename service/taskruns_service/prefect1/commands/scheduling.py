@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from taskruns_service.commands.flow_runs import CreatedFlowRun, new_row
 from taskruns_service.commands.unit_of_work import UnitOfWork
@@ -13,11 +12,14 @@ from taskruns_service.domain.errors import InvalidRequest, ServiceError
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
+from taskruns_service.prefect1.types import Columns, JsonObject, Row
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import Command, Stage
 from taskruns_service.storage.dialects import batches, insert_for
 
 _flow, _flow_group, _flow_run, _task = tables.flow, tables.flow_group, tables.flow_run, tables.task
+
+_Outcome = CreatedFlowRun | ServiceError
 
 
 class ScheduleFlowRun(Command[CreatedFlowRun], frozen=True, kw_only=True):
@@ -31,22 +33,22 @@ class ScheduleFlowRun(Command[CreatedFlowRun], frozen=True, kw_only=True):
     flow_id: UUID | None
     version_group_id: str | None = None
     name: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: JsonObject = {}
     labels: list[str] | None = None
-    context: dict[str, Any] = {}
-    run_config: dict[str, Any] | None = None
+    context: JsonObject = {}
+    run_config: JsonObject | None = None
     scheduled_start_time: datetime | None = None
     idempotency_key: str | None = None
 
     @staticmethod
-    def execute(connection: Connection, commands: Sequence["ScheduleFlowRun"], now: datetime) -> list[Any]:
+    def execute(connection: Connection, commands: Sequence["ScheduleFlowRun"], now: datetime) -> list[_Outcome]:
         """Returns for each a CreatedFlowRun or InvalidRequest."""
         return _schedule_flow_runs(connection, commands, now)
 
 
-def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun], now: datetime) -> list[Any]:
-    outcomes: list[Any] = []
-    created: list[Row[Any]] = []
+def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun], now: datetime) -> list[_Outcome]:
+    outcomes: list[_Outcome] = []
+    created: list[Row] = []
     insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run)
     for item in items:
         try:
@@ -68,9 +70,9 @@ def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun]
     return outcomes
 
 
-def _begin(connection: Connection, rows: Iterable[Row[Any]], now: datetime) -> None:
+def _begin(connection: Connection, rows: Iterable[Row], now: datetime) -> None:
     """Brings new flow runs to Scheduled, and makes their task runs."""
-    flow_runs: dict[UUID, Row[Any]] = {row.id: row for row in rows}
+    flow_runs: dict[UUID, Row] = {row.id: row for row in rows}
     read_tasks = select(_task.c.flow_id, _task.c.slug, _task.c.name).order_by(_task.c.id)
     flow_ids = {row.flow_id for row in flow_runs.values()}
     tasks = connection.execute(read_tasks.where(_task.c.flow_id.in_(flow_ids))).all()
@@ -94,12 +96,12 @@ def _begin(connection: Connection, rows: Iterable[Row[Any]], now: datetime) -> N
         unit_of_work.write()
 
 
-def first_state(flow_run_id: UUID, type_: StateType, message: str, **details: Any) -> Report:
+def first_state(flow_run_id: UUID, type_: StateType, message: str, **details: object) -> Report:
     """The state in which the service makes a run of a flow run."""
     return Report(id=new_id(flow_run_id), id_is_new=True, type=type_, timestamp=None, message=message, details=details)
 
 
-def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
+def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row:
     """The flow and what its group gives its runs; raises InvalidRequest."""
     of_group = [_flow_group.c[name].label(f"group_{name}") for name in ("labels", "default_parameters", "run_config")]
     # Not what it was serialized as, which may be megabytes.
@@ -121,7 +123,7 @@ def _find_flow(connection: Connection, item: ScheduleFlowRun) -> Row[Any]:
     return flow
 
 
-def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]:
+def _row(item: ScheduleFlowRun, flow: Row, now: datetime) -> Columns:
     """The row of a new flow run; raises InvalidRequest where a required parameter is missing."""
     parameters = {**(flow.group_default_parameters or {}), **item.parameters}
     # As they were registered, which may have been before they were checked.
@@ -149,10 +151,10 @@ def _row(item: ScheduleFlowRun, flow: Row[Any], now: datetime) -> dict[str, Any]
     return new_row(item.id, flow.id, flow.name, now) | members | named
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
+def _dicts(value: object) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _labels_of(config: Any) -> list[str]:
+def _labels_of(config: object) -> list[str]:
     labels = config.get("labels") if isinstance(config, dict) else None
     return [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else []

@@ -1,13 +1,14 @@
 """Serialized flows, tasks and edges as Prefect 1 writes them: what is read of them, and checked for that."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypedDict, TypeVar, Unpack
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.prefect1.types import JsonObject
 from taskruns_service.schemas import NAME_LENGTH
 from taskruns_service.storage.dialects import decode_json, encode_json
 
@@ -45,11 +46,11 @@ class SerializedFlow(Struct):
     core_version: _UpToName | None = field(name="__version__", default=None)
     environment: _Labelled | None = None
     run_config: _Labelled | None = None
-    storage: dict[str, Any] | None = None
+    storage: JsonObject | None = None
     parameters: list[_Parameter] | None = None
     reference_tasks: list[_TaskName] | None = None
-    tasks: list[dict[str, Any]] | None = None
-    edges: list[dict[str, Any]] | None = None
+    tasks: list[JsonObject] | None = None
+    edges: list[JsonObject] | None = None
 
 
 class SerializedTask(Struct):
@@ -80,14 +81,14 @@ class NewTask(NamedTuple):
     """A task to register, and as it was written."""
 
     task: SerializedTask
-    serialized: dict[str, Any]
+    serialized: JsonObject
 
 
 class NewEdge(NamedTuple):
     """An edge to register, and as it was written."""
 
     edge: SerializedEdge
-    serialized: dict[str, Any]
+    serialized: JsonObject
 
 
 class NewFlow(Struct, frozen=True, kw_only=True):
@@ -96,7 +97,7 @@ class NewFlow(Struct, frozen=True, kw_only=True):
     project_id: UUID
     flow: SerializedFlow
     text: str
-    members: dict[str, Any]
+    members: JsonObject
     """What the flow's row has as it was written."""
     tasks: Sequence[NewTask] = ()
     edges: Sequence[NewEdge] = ()
@@ -106,7 +107,15 @@ class NewFlow(Struct, frozen=True, kw_only=True):
     is_schedule_active: bool | None = None
 
 
-def read_flow(serialized: dict[str, Any], **members: Any) -> NewFlow:
+class _Members(TypedDict):
+    project_id: UUID
+    version_group_id: str | None
+    description: str | None
+    idempotency_key: str | None
+    is_schedule_active: bool | None
+
+
+def read_flow(serialized: JsonObject, **members: Unpack[_Members]) -> NewFlow:
     """A flow to register; raises InvalidRequest for one that Prefect 1 would not write."""
     flow = _read(serialized, SerializedFlow, "serialized_flow")
     names = ("environment", "storage", "run_config", "parameters")
@@ -120,24 +129,24 @@ def read_flow(serialized: dict[str, Any], **members: Any) -> NewFlow:
     )
 
 
-def read_tasks(serialized: Iterable[Any]) -> list[NewTask]:
+def read_tasks(serialized: Iterable[JsonObject]) -> list[NewTask]:
     """Tasks to register; raises InvalidRequest."""
     return [NewTask(_read(task, SerializedTask, "serialized_tasks"), task) for task in serialized]
 
 
-def read_edges(serialized: Iterable[Any]) -> list[NewEdge]:
+def read_edges(serialized: Iterable[JsonObject]) -> list[NewEdge]:
     """Edges to register; raises InvalidRequest."""
     return [NewEdge(_read(edge, SerializedEdge, "serialized_edges"), edge) for edge in serialized]
 
 
-def _read(value: Any, type_: type[S], name: str) -> S:
+def _read(value: object, type_: type[S], name: str) -> S:
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"`{name}` does not have the form that Prefect 1 writes: {error}.") from None
 
 
-def merge(text: str | None, member: str, added: Sequence[Any], name: Callable[[Any], Any]) -> str:
+def merge(text: str | None, member: str, added: Sequence[JsonObject], name: Callable[[JsonObject], object]) -> str:
     """The text of a serialized flow with what is added to a member; what has the name of another stands for it."""
     serialized = decode_json(text) if text else {}
     merged = {name(item): item for item in [*(serialized.get(member) or ()), *added]}
@@ -153,11 +162,11 @@ def references_of(text: str | None) -> set[str]:
     return {slug_of(task) for task in serialized.get("reference_tasks") or ()}
 
 
-def slug_of(task: Any) -> str:
+def slug_of(task: JsonObject) -> str:
     """The slug of a serialized task."""
     return str(task["slug"])
 
 
-def edge_of(edge: Any) -> tuple[str, str, str | None]:
+def edge_of(edge: JsonObject) -> tuple[str, str, str | None]:
     """What a serialized edge is known by."""
     return slug_of(edge["upstream_task"]), slug_of(edge["downstream_task"]), edge.get("key")

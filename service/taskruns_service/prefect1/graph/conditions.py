@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, and_, exists, false, literal, not_, or_, true
+from sqlalchemy import Boolean, and_, exists, false, literal, not_, or_, true
 
 from taskruns_service.domain.errors import InvalidRequest
-from taskruns_service.prefect1.graph.entities import ENTITIES, Entity, Here
-from taskruns_service.queries.filters import BOUNDS, OPERATORS
+from taskruns_service.domain.times import read_time
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.entity import Alias, Clause, Entity
+from taskruns_service.prefect1.graph.selections import Expression
+from taskruns_service.queries.filters import BOUNDS, OPERATORS, Column
 from taskruns_service.storage.dialects import any_of, comparable, encode_json, list_for
 
-Expression = Mapping[str, Any]
-"""`{field: {_operator: value}, relation: {…}, _and: […], _or: […], _not: {…}}`; null and {} restrict nothing."""
+T = TypeVar("T")
 
 NESTED_MOST = 20
 LISTED_MOST = 100
@@ -93,7 +95,7 @@ class Survey:
         self.comparisons += 1
         for name, value in where.items():
             if name in _CONNECTIVES:
-                for inner in _listed(value):
+                for inner in listed(value):
                     self._look(entity, inner, depth + 1, relations)
             elif isinstance(value, Mapping):
                 if (relation := entity.relations.get(name)) is None:
@@ -103,7 +105,7 @@ class Survey:
                     self.relations = max(self.relations, relations + 1 + relation.nests)
                     self._look(ENTITIES[relation.target], value, depth + 1, relations + 1)
 
-    def _count(self, comparisons: Mapping[str, Any]) -> None:
+    def _count(self, comparisons: Mapping[str, object]) -> None:
         self.comparisons += len(comparisons)
         for name, value in comparisons.items():
             if isinstance(value, list):
@@ -112,14 +114,14 @@ class Survey:
                 self.patterns.append((operator := _PATTERNS[name].operator, _pattern(operator, value)))
 
 
-def condition(entity: Entity, alias: Here, where: Expression) -> ColumnElement[bool]:
+def condition(entity: Entity, alias: Alias, where: Expression) -> Clause:
     """An expression, which was surveyed, as SQL with SQL's rules for null; raises InvalidValue."""
-    parts: list[ColumnElement[bool]] = []
+    parts: list[Clause] = []
     for name, value in where.items():
         if value is None:
             continue
         if name in _CONNECTIVES:
-            inner = [condition(entity, alias, expression) for expression in _listed(value)]
+            inner = [condition(entity, alias, expression) for expression in listed(value)]
             parts.append(_CONNECTIVES[name](inner))
         elif name in entity.relations:
             parts.append(_related(entity, alias, name, value))
@@ -127,41 +129,43 @@ def condition(entity: Entity, alias: Here, where: Expression) -> ColumnElement[b
             field = entity.fields[name]
             parts += _compared(field.scalar, field.column_of(alias), value)
             if name in entity.implied and value.get("_eq") is not None:
-                parts.append(entity.implied[name](alias, _value(field.scalar, value["_eq"])))
+                parts.append(entity.implied[name](alias, read_value(field.scalar, value["_eq"])))
     return and_(true(), *parts)
 
 
-_CONNECTIVES: dict[str, Callable[[Sequence[ColumnElement[bool]]], ColumnElement[bool]]] = {
+_CONNECTIVES: dict[str, Callable[[Sequence[Clause]], Clause]] = {
     "_and": lambda inner: and_(true(), *inner),
     "_or": lambda inner: or_(false(), *inner),
     "_not": lambda inner: not_(and_(true(), *inner)),
 }
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: T | list[T] | None) -> list[T]:
+    """The values of a list that may stand for itself, or be null."""
     return [item for item in (value if isinstance(value, list) else [value]) if item is not None]
 
 
-def _related(entity: Entity, alias: Here, name: str, where: Expression) -> ColumnElement[bool]:
+def _related(entity: Entity, alias: Alias, name: str, where: Expression) -> Clause:
     relation = entity.relations[name]
     if where and relation.copies.keys() >= where.keys():
         copied = {relation.copies[field]: comparisons for field, comparisons in where.items()}
         return condition(entity, alias, copied)
     target = ENTITIES[relation.target]
-    there = target.table.alias()
-    return exists().where(relation.on(alias, there), condition(target, there, where)).correlate(alias)
+    other = target.table.alias()
+    related = exists().where(relation.on(alias, other), condition(target, other, where))
+    return related.correlate(alias)
 
 
-def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str, Any]) -> list[ColumnElement[bool]]:
-    clauses: list[ColumnElement[bool]] = []
+def _compared(scalar: str, column: Column, comparisons: Mapping[str, object]) -> list[Clause]:
+    clauses: list[Clause] = []
     for name, argument in comparisons.items():
         if argument is None:
             continue
         comparison = COMPARISONS[scalar][name]
         value = _values(scalar, comparison, argument)
-        if comparison.value == "many" and len(value) > LISTED_MOST:
-            listed = any_of(column, literal(value, list_for(column)))
-            clauses.append(not_(listed) if comparison.operator == "not_in" else listed)
+        if comparison.value == "many" and isinstance(value, list) and len(value) > LISTED_MOST:
+            is_listed = any_of(column, literal(value, list_for(column)))
+            clauses.append(not_(is_listed) if comparison.operator == "not_in" else is_listed)
             continue
         if comparison.value in ("many", "jsons") and not value:
             # `_in: []` matches no row; `_nin: []` matches every row, nulls included.
@@ -174,36 +178,40 @@ def _compared(scalar: str, column: ColumnElement[Any], comparisons: Mapping[str,
     return clauses
 
 
-def _values(scalar: str, comparison: Comparison, operand: Any) -> Any:
+def _values(scalar: str, comparison: Comparison, operand: object) -> object:
     match comparison.value:
         case "many":
-            return [_value(scalar, item) for item in _listed(operand)]
+            return [read_value(scalar, item) for item in listed(operand)]
         case "pattern":
-            return _pattern(comparison.operator, _value(scalar, operand))
+            return _pattern(comparison.operator, _read(_text, "text", operand))
         case "json":
             return _wanted(operand)
         case "jsons":
-            return _wanted(_listed(operand))
+            return _wanted(listed(operand))
         case "key":
             return _key(operand)
         case "keys":
             return [_key(item) for item in _wanted(operand if isinstance(operand, list) else [operand])]
         case "boolean":
             return operand
-    value = _value(scalar, operand)
+    value = read_value(scalar, operand)
     # To SQLAlchemy a bare boolean is a constant, which cannot be less than anything.
     return literal(value, Boolean()) if scalar == "Boolean" else value
 
 
-def _value(scalar: str, operand: Any) -> Any:
-    read, name = _READ[scalar]
+def read_value(scalar: str, operand: object) -> object:
+    """A value of a scalar, as databases take it; raises InvalidValue."""
+    return _read(*_READERS[scalar], operand)
+
+
+def _read(reader: Callable[[object], T], name: str, operand: object) -> T:
     try:
-        return read(operand)
-    except (ValueError, TypeError, OverflowError, AttributeError):
+        return reader(operand)
+    except (ValueError, TypeError, OverflowError):
         raise InvalidValue(f'invalid input syntax for type {name}: "{_shown(operand)}"') from None
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """The beginning of a value, for a message."""
     return (value if isinstance(value, str) else encode_json(value))[:200]
 
@@ -217,7 +225,7 @@ def _pattern(operator: str, pattern: str) -> str:
     return pattern
 
 
-def _wanted(value: Any) -> Any:
+def _wanted(value: T) -> T:
     """JSON to look for. A database looks for each value in each row, and does not stop within a row."""
     count = _count(value)
     if count > WANTED_VALUES or len(encode_json(value)) > WANTED_BYTES:
@@ -228,7 +236,7 @@ def _wanted(value: Any) -> Any:
     return value
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     match value:
         case dict():
             return 1 + sum(map(_count, value.values()))
@@ -237,52 +245,63 @@ def _count(value: Any) -> int:
     return 1
 
 
-def _key(value: Any) -> str:
+def _key(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidValue(f'A key must be text, but this is "{_shown(value)}".')
     return _text(value)
 
 
-def _moment(value: str) -> datetime:
-    moment = datetime.fromisoformat(value)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+def _uuid(value: object) -> UUID:
+    if not isinstance(value, str):
+        raise TypeError
+    return UUID(value)
 
 
-def _text(value: Any) -> str:
+def _time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise TypeError
+    return read_time(value)
+
+
+def _text(value: object) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError
     return value
 
 
-def _boolean(value: Any) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError
     return value
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError
     number = float(value)
-    if isinstance(value, bool) or not math.isfinite(number):
+    if not math.isfinite(number):
         raise ValueError
     return number
 
 
-def _integer(bits: int) -> Callable[[Any], int]:
+def _integer(bits: int) -> Callable[[object], int]:
     """Reads integers of so many bits: a database does not compare a column with any that it could not have."""
 
-    def read(value: Any) -> int:
+    def read(value: object) -> int:
         # A bigint may be sent as text, since it may be longer than what JavaScript can count to.
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise TypeError
         number = int(value)
-        if isinstance(value, bool | float) or not -(1 << bits - 1) <= number < 1 << bits - 1:
+        if not -(1 << bits - 1) <= number < 1 << bits - 1:
             raise ValueError
         return number
 
     return read
 
 
-_READ: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "uuid": (UUID, "uuid"),
-    "timestamptz": (_moment, "timestamp with time zone"),
+_READERS: dict[str, tuple[Callable[[object], object], str]] = {
+    "uuid": (_uuid, "uuid"),
+    "timestamptz": (_time, "timestamp with time zone"),
     "String": (_text, "text"),
     "Int": (_integer(32), "integer"),
     "bigint": (_integer(64), "bigint"),
@@ -292,22 +311,24 @@ _READ: dict[str, tuple[Callable[[Any], Any], str]] = {
 """How each scalar is read, and what PostgreSQL calls it."""
 
 
-def read_id(value: Any) -> UUID:
+def read_id(value: object) -> UUID:
     """A UUID as it was sent; raises InvalidValue."""
-    identifier: UUID = _value("uuid", value)
-    return identifier
+    return _read(_uuid, "uuid", value)
 
 
-def read_ids(value: Any) -> list[UUID]:
+def read_ids(value: object) -> list[UUID]:
     """UUIDs as a list, or as PostgreSQL writes one: `{a,b}`; raises InvalidValue."""
     if isinstance(value, str):
         if not (value.startswith("{") and value.endswith("}")):
             raise InvalidValue(f'malformed array literal: "{_shown(value)}"')
-        value = [item.strip().strip('"') for item in value[1:-1].split(",")] if value[1:-1].strip() else []
-    return [read_id(item) for item in (value if isinstance(value, list) else [value])]
+        items: Sequence[object] = (
+            [item.strip().strip('"') for item in value[1:-1].split(",")] if value[1:-1].strip() else []
+        )
+    else:
+        items = value if isinstance(value, list) else [value]
+    return [read_id(item) for item in items]
 
 
-def read_moment(value: Any) -> datetime:
+def read_moment(value: object) -> datetime:
     """A moment as it was sent, in UTC where it does not say; raises InvalidValue."""
-    moment: datetime = _value("timestamptz", value)
-    return moment
+    return _read(_time, "timestamp with time zone", value)

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import func, literal, literal_column, select
 
-from taskruns_service.prefect1.graph.entities import ENTITIES, Entity
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.entity import Entity
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import ListOfIds, any_of
 

@@ -9,10 +9,10 @@ from graphql import GraphQLResolveInfo
 from msgspec import Raw
 
 from taskruns_service.domain.errors import DatabaseUnavailable, InvalidRequest, QueryTimeout
-from taskruns_service.prefect1.graph.choices import Choice, Selected
 from taskruns_service.prefect1.graph.conditions import Survey
 from taskruns_service.prefect1.graph.entities import ENTITIES
-from taskruns_service.prefect1.graph.selections import AnswerTooLarge, Bounds, Question, get_entity
+from taskruns_service.prefect1.graph.selections import RowQuery, Selection
+from taskruns_service.prefect1.graph.statements import AnswerTooLarge, Bounds, Question, get_entity
 from taskruns_service.prefect1.graphql.background import Background
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.lanes import QueryKind
@@ -20,6 +20,9 @@ from taskruns_service.storage.writer import Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Arguments = Mapping[str, Any]
+"""The arguments of a field by name, as the schema has read them."""
 
 CONDITIONS_MOST = 800
 VALUES_MOST = 50_000
@@ -104,7 +107,7 @@ class Context(NamedTuple):
     writer: Writer
     background: Background
     budget: Budget
-    variables: Mapping[str, Any]
+    variables: Arguments
     is_heavy: bool = False
     """Whether the request is so large that reading it would keep the event loop busy."""
     agent_id: UUID | None = None
@@ -122,10 +125,10 @@ class Context(NamedTuple):
         self.budget.bytes -= len(body)
         return body
 
-    async def ask_for(self, name: str, choice: Choice, selected: Selected) -> Raw:
+    async def ask_for(self, name: str, row_query: RowQuery, selection: Selection) -> Raw:
         """The first of an entity that is chosen, or `null`."""
         return Raw(
-            await self.ask(lambda bounds: (QueryKind.look_up, get_entity(bounds, ENTITIES[name], choice, selected)))
+            await self.ask(lambda bounds: (QueryKind.look_up, get_entity(bounds, ENTITIES[name], row_query, selection)))
         )
 
     async def prepare(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

@@ -1,12 +1,19 @@
 """Costs: the kind of work that a field of a query is for the database."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from taskruns_service.prefect1.graph.choices import Aggregated, Choice, Many, One, Selected
-from taskruns_service.prefect1.graph.conditions import Expression
-from taskruns_service.prefect1.graph.entities import ENTITIES, Entity
-from taskruns_service.prefect1.graph.selections import kept_count
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.entity import Entity
+from taskruns_service.prefect1.graph.selections import (
+    AggregateSelection,
+    Expression,
+    Part,
+    RowQuery,
+    Selection,
+    ToMany,
+    ToOne,
+)
+from taskruns_service.prefect1.graph.tallied import tally_query
 from taskruns_service.storage.lanes import QueryKind
 
 _NARROW = ({"id"}, {"flow_run_id"}, {"task_run_id"}, {"cache_key", "state"}, {"task_id", "state"})
@@ -14,22 +21,26 @@ _NARROW = ({"id"}, {"flow_run_id"}, {"task_run_id"}, {"cache_key", "state"}, {"t
 _EQUALITIES = {"_eq", "_in"}
 
 
-def kind_of_list(entity: Entity, choice: Choice, selected: Selected) -> QueryKind:
+def kind_of_list(entity: Entity, row_query: RowQuery, selection: Selection) -> QueryKind:
     """What it is to read rows: by id a look-up, unless lists of others are read with them."""
-    if _scans(entity, choice, [selected]):
+    if _scans(entity, row_query, [selection]):
         return QueryKind.scan
-    fields = _equal_fields(choice.where)
-    if "id" in fields and not _has_lists(selected):
+    fields = _equal_fields(row_query.where)
+    if "id" in fields and not _has_lists(selection):
         return QueryKind.look_up
     return QueryKind.read if _is_narrow(fields) else QueryKind.scan
 
 
-def kind_of_aggregate(entity: Entity, aggregated: Aggregated) -> QueryKind:
+def kind_of_aggregate(entity: Entity, aggregate_selection: AggregateSelection) -> QueryKind:
     """What it is to put rows together."""
-    if _scans(entity, aggregated.choice, aggregated.parts.values()):
+    if _scans(entity, aggregate_selection.row_query, aggregate_selection.parts.values()):
         return QueryKind.scan
-    is_kept = entity is ENTITIES["task_run"] and kept_count(aggregated) is not None
-    return QueryKind.read if is_kept or _is_narrow(_equal_fields(aggregated.choice.where)) else QueryKind.scan
+    is_tallied = entity is ENTITIES["task_run"] and tally_query(aggregate_selection) is not None
+    return (
+        QueryKind.read
+        if is_tallied or _is_narrow(_equal_fields(aggregate_selection.row_query.where))
+        else QueryKind.scan
+    )
 
 
 def _equal_fields(where: Expression) -> set[str]:
@@ -40,22 +51,22 @@ def _is_narrow(fields: set[str]) -> bool:
     return any(narrow <= fields for narrow in _NARROW)
 
 
-def _scans(entity: Entity, choice: Choice, parts: Iterable[Any]) -> bool:
+def _scans(entity: Entity, row_query: RowQuery, parts: Iterable[Part]) -> bool:
     """Whether a relation without an index is gone along, to choose rows or to read others with them."""
-    if any(_names_scan(entity, names) for names in (choice.where, *choice.order_by)):
+    if any(_names_scan(entity, names) for names in (row_query.where, *row_query.order_by)):
         return True
-    members = [member for part in parts if isinstance(part, Selected) for member in part.members.values()]
+    members = [member for part in parts if isinstance(part, Selection) for member in part.members.values()]
     for member in members:
-        if isinstance(member, One | Many | Aggregated) and member.relation is not None:
+        if isinstance(member, ToOne | ToMany | AggregateSelection) and member.relation is not None:
             relation = entity.relations[member.relation]
-            inner = member.parts.values() if isinstance(member, Aggregated) else [member.selected]
-            inner_choice = Choice() if isinstance(member, One) else member.choice
-            if relation.scans or _scans(ENTITIES[relation.target], inner_choice, inner):
+            inner = member.parts.values() if isinstance(member, AggregateSelection) else [member.selection]
+            inner_query = RowQuery() if isinstance(member, ToOne) else member.row_query
+            if relation.scans or _scans(ENTITIES[relation.target], inner_query, inner):
                 return True
     return False
 
 
-def _names_scan(entity: Entity, names: Mapping[str, Any]) -> bool:
+def _names_scan(entity: Entity, names: Mapping[str, object]) -> bool:
     """Whether a condition or a term of an order names a relation without an index."""
     for name, value in names.items():
         relation = entity.relations.get(name.removesuffix("_aggregate"))
@@ -68,9 +79,8 @@ def _names_scan(entity: Entity, names: Mapping[str, Any]) -> bool:
     return False
 
 
-def _has_lists(selected: Selected) -> bool:
-    members: list[Any] = list(selected.members.values())
+def _has_lists(selection: Selection) -> bool:
     return any(
-        isinstance(member, Many | Aggregated) or (isinstance(member, One) and _has_lists(member.selected))
-        for member in members
+        isinstance(member, ToMany | AggregateSelection) or (isinstance(member, ToOne) and _has_lists(member.selection))
+        for member in selection.members.values()
     )

@@ -4,13 +4,22 @@ import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from inspect import isawaitable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import structlog
-from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql import (
+    ExecutionResult,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    OperationType,
+)
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.executor import Executor
+from graphql.pyutils import AwaitableOrValue, Path
 from msgspec import UNSET, Raw, Struct
+from msgspec.json import Decoder
 
 from taskruns_service.domain.errors import (
     ClientGone,
@@ -25,10 +34,11 @@ from taskruns_service.domain.errors import (
 from taskruns_service.prefect1.graph.conditions import InvalidValue
 from taskruns_service.prefect1.graphql.background import Background
 from taskruns_service.prefect1.graphql.caches import BoundedCache
-from taskruns_service.prefect1.graphql.context import Context
+from taskruns_service.prefect1.graphql.context import Context, Info
 from taskruns_service.prefect1.graphql.documents import BadDocument, find_operation, read_document
 from taskruns_service.prefect1.graphql.inputs import read_json
 from taskruns_service.prefect1.graphql.schema import make_schema
+from taskruns_service.prefect1.types import JsonObject
 
 log = structlog.get_logger()
 
@@ -59,15 +69,20 @@ class GraphQLRequest(Struct):
     """What is sent to a GraphQL service. `variables` are an object, or text that holds one, as Prefect 1 sends them."""
 
     query: str
-    variables: dict[str, Any] | str | None = None
+    variables: JsonObject | str | None = None
     operationName: str | None = None  # noqa: N815 - the name in the protocol
+
+
+_BODY = Decoder(GraphQLRequest)
+_BATCH_BODY = Decoder(list[Raw])
+_VARIABLES: Decoder[JsonObject | None] = Decoder(JsonObject | None)
 
 
 class Operation(NamedTuple):
     """An operation that can be carried out, with its variables as they were sent."""
 
-    executor: "_Executor"
-    variables: dict[str, Any]
+    executor: Executor[None]
+    variables: JsonObject
     is_heavy: bool
     """Whether it is so large that to read its parts would keep the event loop busy, or asks for the schema."""
     schema_key: bytes | None
@@ -92,31 +107,46 @@ class _TooMuchSchema(BaseException):
     """More is asked of the schema than is answered. It passes by what turns exceptions into errors of fields."""
 
 
-class _Executor(Executor[Any]):
+class _Executor(Executor[None]):
     """Passes on JSON that the database made, as it is: it has the fields that are selected, in their order."""
 
     _schema_fields = 0
 
     def complete_value(
-        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, *rest: Any
-    ) -> Any:
+        self,
+        return_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: Info,
+        path: Path,
+        result: object,
+        *rest: None,
+    ) -> AwaitableOrValue[object]:
         if isinstance(result, Raw):
             return result
         return super().complete_value(return_type, field_details_list, info, path, result, *rest)
 
-    def handle_field_error(self, raw_error: Exception, *rest: Any) -> None:
+    def handle_field_error(
+        self, raw_error: Exception, return_type: GraphQLOutputType, field_details_list: FieldDetailsList, path: Path
+    ) -> None:
         if isinstance(raw_error, PASSING_ERRORS):
             self.context_value.budget.stop(
                 "An earlier field of the request was abandoned, so this one was not executed."
             )
-        super().handle_field_error(raw_error, *rest)
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
 
-    def execute_field(self, parent_type: Any, *rest: Any) -> Any:
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: object,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: None,
+    ) -> AwaitableOrValue[object]:
         if parent_type.name.startswith("__"):
             self._schema_fields += 1
             if self._schema_fields > SCHEMA_FIELDS_MOST:
                 raise _TooMuchSchema
-        return super().execute_field(parent_type, *rest)
+        return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
 
 def is_batch(raw: bytes) -> bool:
@@ -132,7 +162,7 @@ async def receive_batch(raw: bytes, background: Background) -> list[bytes]:
 
 
 def _read_batch(raw: bytes) -> list[bytes]:
-    batch = read_json(raw, list[Raw])
+    batch = read_json(raw, _BATCH_BODY)
     if not 1 <= len(batch) <= BATCH_MOST:
         raise InvalidRequest(f"A batch can have 1 to {BATCH_MOST} requests; this one has {len(batch)}.")
     return [bytes(part) for part in batch]
@@ -150,15 +180,15 @@ async def receive_operation(raw: bytes, background: Background, *, in_batch: boo
 
 def read_operation(raw: bytes) -> Operation:
     """Reads the body of a request; raises BadDocument, and InvalidRequest if it is not such a body."""
-    request = read_json(raw, GraphQLRequest)
+    request = read_json(raw, _BODY)
     raw_variables = request.variables
     if isinstance(raw_variables, str):
-        raw_variables = read_json(raw_variables.encode(), dict[str, Any] | None)
+        raw_variables = read_json(raw_variables.encode(), _VARIABLES)
     variables = raw_variables or {}
     document = read_document(request.query)
     definition = find_operation(document.node, request.operationName)
     try:
-        executor: Any = _Executor.build(
+        executor = _Executor.build(
             make_schema(),
             document.node,
             raw_variable_values=variables,
@@ -166,7 +196,7 @@ def read_operation(raw: bytes) -> Operation:
         )
     except RecursionError:
         raise InvalidRequest("The variables are nested too deeply.") from None
-    if not isinstance(executor, _Executor):
+    if isinstance(executor, list):
         raise BadDocument("BAD_USER_INPUT", executor)
     introspects = document.introspects(definition)
     return Operation(
@@ -197,8 +227,9 @@ async def _carry_out(operation: Operation, context: Context) -> Answer:
     executor.context_value = context
     try:
         # One statement after another, so that it is known what the next one may still answer.
-        done: Any = await context.prepare(executor.execute_operation, serially=True)
-        result: ExecutionResult = await done if isawaitable(done) else done
+        done = await context.prepare(executor.execute_operation, serially=True)
+        result = await done if isawaitable(done) else done
+        assert isinstance(result, ExecutionResult)  # the schema has no @defer and @stream
     except _TooMuchSchema:
         message = f"An introspection query can return at most {SCHEMA_FIELDS_MOST} fields; this one returns more."
         return answer_errors("GRAPHQL_VALIDATION_FAILED", [GraphQLError(message)])
@@ -279,7 +310,7 @@ class _Error(Struct, omit_defaults=True):
 
 class _Body(Struct):
     errors: list[_Error] | msgspec.UnsetType = UNSET
-    data: dict[str, Any] | None | msgspec.UnsetType = UNSET
+    data: JsonObject | None | msgspec.UnsetType = UNSET
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

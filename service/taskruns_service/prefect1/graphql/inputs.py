@@ -6,12 +6,16 @@ import re
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 import msgspec
+from msgspec.json import Decoder
 
 from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.prefect1.types import JsonObject
 from taskruns_service.schemas import JSON_DEPTH, NAME_LENGTH, check_depth
+
+T = TypeVar("T")
 
 FLOW_BYTES = 8 * 1024 * 1024
 DOCUMENT_BYTES = 1_000_000
@@ -33,7 +37,10 @@ _NO_TEXT = b"\xff"
 _OTHERS = bytes(set(range(256)) - set(b'"{['))
 
 
-def read_json(raw: bytes, type_: Any = Any) -> Any:
+_ANY: Decoder[object] = Decoder()
+
+
+def read_json(raw: bytes, decoder: Decoder[T]) -> T:
     """Reads a body, or JSON that it has as text; the character U+0000 is replaced, since databases do not take it.
 
     Raises InvalidRequest.
@@ -41,7 +48,7 @@ def read_json(raw: bytes, type_: Any = Any) -> Any:
     if _nested(raw) > NESTED_VALUES:
         raise InvalidRequest(f"The body can have at most {NESTED_VALUES} objects and lists. Send several requests.")
     try:
-        return msgspec.json.decode(_replace_nul(raw) if _NUL in raw else raw, type=type_)
+        return decoder.decode(_replace_nul(raw) if _NUL in raw else raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The body must be a GraphQL request as JSON: {error}.") from None
 
@@ -68,7 +75,7 @@ def _replace_nul(raw: bytes) -> bytes:
     return raw.replace(rb"\\", _NO_TEXT).replace(_NUL, rb"\ufffd").replace(_NO_TEXT, rb"\\")
 
 
-def unpack_flow(text: str) -> Any:
+def unpack_flow(text: str) -> object:
     """What base64 of gzip of JSON holds; raises InvalidRequest."""
     try:
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -79,10 +86,10 @@ def unpack_flow(text: str) -> Any:
         ) from None
     if not unpacker.eof:
         raise InvalidRequest(f"The flow is truncated, or larger than {FLOW_BYTES} bytes.")
-    return read_json(raw)
+    return read_json(raw, _ANY)
 
 
-def read_document(value: Any, name: str, bytes_most: int = DOCUMENT_BYTES) -> Any:
+def read_document(value: T, name: str, bytes_most: int = DOCUMENT_BYTES) -> T:
     """JSON that is kept as it is; raises InvalidRequest for what is too deep or too large."""
     try:
         if isinstance(value, dict | list):
@@ -94,12 +101,11 @@ def read_document(value: Any, name: str, bytes_most: int = DOCUMENT_BYTES) -> An
     return value
 
 
-def read_object(value: Any, name: str, bytes_most: int = DOCUMENT_BYTES) -> dict[str, Any]:
+def read_object(value: object, name: str, bytes_most: int = DOCUMENT_BYTES) -> JsonObject:
     """A JSON object that is kept as it is; raises InvalidRequest."""
     if not isinstance(value, dict):
         raise InvalidRequest(f"`{name}` must be a JSON object.")
-    checked: dict[str, Any] = read_document(value, name, bytes_most)
-    return checked
+    return read_document(value, name, bytes_most)
 
 
 def read_name(value: str, name: str = "name", length: int = NAME_LENGTH) -> str:
@@ -138,7 +144,7 @@ def read_moment(value: datetime | None, name: str) -> datetime | None:
     return value
 
 
-def read_list(values: Sequence[Any], name: str, most: int) -> Sequence[Any]:
+def read_list(values: Sequence[T], name: str, most: int) -> Sequence[T]:
     """A list of at most so many; raises InvalidRequest."""
     if len(values) > most:
         raise InvalidRequest(f"`{name}` can have at most {most} items; this has {len(values)}. Send several requests.")

@@ -1,6 +1,6 @@
 """Measures: how large a document is where its fragments are put in, found in a time that grows with its text only."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -8,7 +8,9 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    Node,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
 )
 from graphql.language import ExecutableDefinitionNode
@@ -27,7 +29,7 @@ _COUNT_MOST = 1_000_000  # fragments that use one another can double it 60 times
 class TooLarge(Exception):
     """A document is larger than a limit; the message says which."""
 
-    def __init__(self, message: str, node: Any = None) -> None:
+    def __init__(self, message: str, node: Node | None = None) -> None:
         super().__init__(message)
         self.node = node
 
@@ -93,7 +95,7 @@ class Measure:
             size = size.beside(self._selection(node))
         return size
 
-    def _selection(self, node: Any) -> _Size:
+    def _selection(self, node: SelectionNode) -> _Size:
         match node:
             case FieldNode():
                 self._written += 1

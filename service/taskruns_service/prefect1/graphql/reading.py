@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from graphql import (
     FieldNode,
@@ -10,28 +9,34 @@ from graphql import (
     GraphQLIncludeDirective,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    SelectionNode,
     SelectionSetNode,
     get_directive_values,
     value_from_ast_untyped,
 )
+from sqlalchemy import Connection
 
 from taskruns_service.domain.errors import InvalidRequest
-from taskruns_service.prefect1.graph.choices import (
-    Aggregated,
-    Choice,
+from taskruns_service.prefect1.graph.conditions import InvalidValue, Survey, listed
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.entity import Entity
+from taskruns_service.prefect1.graph.selections import (
+    Aggregates,
+    AggregateSelection,
     Constant,
     Count,
-    Many,
-    Measured,
-    One,
-    Selected,
+    Measure,
+    Order,
+    Part,
+    RowQuery,
+    Selection,
     Statistic,
+    ToMany,
+    ToOne,
     Within,
 )
-from taskruns_service.prefect1.graph.conditions import InvalidValue, Survey
-from taskruns_service.prefect1.graph.entities import ENTITIES, Entity
-from taskruns_service.prefect1.graph.selections import Question
-from taskruns_service.prefect1.graphql.context import Info
+from taskruns_service.prefect1.graph.statements import Question
+from taskruns_service.prefect1.graphql.context import Arguments, Info
 from taskruns_service.prefect1.graphql.inputs import read_path
 from taskruns_service.storage.dialects import check_patterns
 
@@ -61,13 +66,13 @@ class Reader:
         """
         return partial(_check_and_ask, self._patterns, question) if self._patterns else question
 
-    def selected(self, name: str, nodes: Nodes, level: int = 1) -> Selected:
+    def selection(self, name: str, nodes: Nodes, level: int = 1) -> Selection:
         """What is read of each row of an entity, so many levels down."""
         entity = ENTITIES[name]
         fields = self._fields(nodes)
-        return Selected({key: self._member(name, entity, inner, level) for key, inner in fields.items()})
+        return Selection({key: self._member(name, entity, inner, level) for key, inner in fields.items()})
 
-    def choice(self, name: str, nodes: Nodes, level: int = 1, times: int = 1) -> Choice:
+    def row_query(self, name: str, nodes: Nodes, level: int = 1, times: int = 1) -> RowQuery:
         """The arguments that choose rows; raises InvalidRequest for what the schema cannot check.
 
         The conditions stand in the statement so many times.
@@ -77,19 +82,19 @@ class Reader:
         for argument, number in (("limit", limit), ("offset", offset)):
             if number is not None and number < 0:
                 raise InvalidRequest(f"`{argument}` must not be negative.")
-        choice = Choice(
+        row_query = RowQuery(
             where=arguments.get("where") or {},
-            order_by=_listed(arguments.get("order_by")),
-            distinct_on=list(dict.fromkeys(_listed(arguments.get("distinct_on")))),
+            order_by=listed(arguments.get("order_by")),
+            distinct_on=list(dict.fromkeys(listed(arguments.get("distinct_on")))),
             limit=limit and int(limit),
             offset=int(offset),
         )
-        self._spend(ENTITIES[name], choice, level, times)
-        return choice
+        self._spend(ENTITIES[name], row_query, level, times)
+        return row_query
 
-    def _spend(self, entity: Entity, choice: Choice, level: int, times: int) -> None:
-        survey = Survey(entity, choice.where)
-        terms, relations = _terms(entity, choice.order_by)
+    def _spend(self, entity: Entity, row_query: RowQuery, level: int, times: int) -> None:
+        survey = Survey(entity, row_query.where)
+        terms, relations = _terms(entity, row_query.order_by)
         if level + max(survey.relations, relations) > LEVELS_MOST:
             raise InvalidRequest(
                 f"Conditions and orders can be at most {LEVELS_MOST} levels deep, including the levels of their list: "
@@ -101,20 +106,22 @@ class Reader:
             budget.spend_order(terms)
         self._patterns += survey.patterns
 
-    def aggregated(self, name: str, nodes: Nodes, relation: str | None = None, level: int = 1) -> Aggregated:
+    def aggregate_selection(
+        self, name: str, nodes: Nodes, relation: str | None = None, level: int = 1
+    ) -> AggregateSelection:
         """Rows put together, of an entity or of those that a relation leads to."""
-        parts: dict[str, Measured | Selected | Constant] = {}
+        parts: dict[str, Part] = {}
         for key, inner in self._fields(nodes).items():
             match inner[0].name.value:
                 case "aggregate":
                     parts[key] = self._measured(name, inner)
                 case "nodes":
-                    parts[key] = self.selected(name, inner, level + 1)
+                    parts[key] = self.selection(name, inner, level + 1)
                 case _:
                     parts[key] = Constant(f"{name}_aggregate")
-        return Aggregated(self.choice(name, nodes, level, len(parts)), parts, relation)
+        return AggregateSelection(self.row_query(name, nodes, level, len(parts)), parts, relation)
 
-    def arguments(self, nodes: Nodes) -> dict[str, Any]:
+    def arguments(self, nodes: Nodes) -> Arguments:
         """The arguments as they were written, with variables put in."""
         return {
             argument.name.value: value_from_ast_untyped(argument.value, self._variables)
@@ -123,7 +130,7 @@ class Reader:
 
     def _member(
         self, name: str, entity: Entity, nodes: Nodes, level: int
-    ) -> str | Within | Constant | One | Many | Aggregated:
+    ) -> str | Within | Constant | ToOne | ToMany | AggregateSelection:
         field = nodes[0].name.value
         if field == "__typename":
             return Constant(name)
@@ -134,23 +141,23 @@ class Reader:
         relation = entity.relations.get(field)
         if relation is None:
             of_many = field.removesuffix("_aggregate")
-            return self.aggregated(entity.relations[of_many].target, nodes, of_many, level + 1)
-        selected = self.selected(relation.target, nodes, level + 1)
+            return self.aggregate_selection(entity.relations[of_many].target, nodes, of_many, level + 1)
+        selection = self.selection(relation.target, nodes, level + 1)
         return (
-            Many(field, self.choice(relation.target, nodes, level + 1), selected)
+            ToMany(field, self.row_query(relation.target, nodes, level + 1), selection)
             if relation.many
-            else One(field, selected)
+            else ToOne(field, selection)
         )
 
-    def _measured(self, name: str, nodes: Nodes) -> Measured:
-        measures: dict[str, Count | Statistic | Constant] = {}
+    def _measured(self, name: str, nodes: Nodes) -> Aggregates:
+        measures: dict[str, Measure] = {}
         for key, inner in self._fields(nodes).items():
             statistic = inner[0].name.value
             if statistic == "__typename":
                 measures[key] = Constant(f"{name}_aggregate_fields")
             elif statistic == "count":
                 arguments = self.arguments(inner)
-                columns = list(dict.fromkeys(_listed(arguments.get("columns"))))
+                columns = list(dict.fromkeys(listed(arguments.get("columns"))))
                 measures[key] = Count(columns, bool(arguments.get("distinct")))
             else:
                 type_name = Constant(f"{name}_{statistic}_fields")
@@ -158,7 +165,7 @@ class Reader:
                 measures[key] = Statistic(
                     statistic, {key: type_name if field == "__typename" else field for key, field in fields.items()}
                 )
-        return Measured(measures)
+        return Aggregates(measures)
 
     def _fields(self, nodes: Nodes) -> dict[str, Nodes]:
         """What is selected of a field, by the names that the answer has for it, in their order."""
@@ -181,20 +188,14 @@ class Reader:
             elif isinstance(node, FragmentSpreadNode):
                 yield from self._flat(self._info.fragments[node.name.value].selection_set)
 
-    def _is_included(self, node: Any) -> bool:
+    def _is_included(self, node: SelectionNode) -> bool:
         values = self._info.variable_values
         skip = get_directive_values(GraphQLSkipDirective, node, values)
         include = get_directive_values(GraphQLIncludeDirective, node, values)
         return not (skip and skip["if"]) and not (include and not include["if"])
 
 
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return [item for item in value if item is not None] if isinstance(value, list) else [value]
-
-
-def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, connection: Any) -> bytes:
+def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, connection: Connection) -> bytes:
     try:
         check_patterns(connection, patterns)
     except ValueError as error:
@@ -202,7 +203,7 @@ def _check_and_ask(patterns: Sequence[tuple[str, str]], question: Question, conn
     return question(connection)
 
 
-def _terms(entity: Entity, order_by: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+def _terms(entity: Entity, order_by: Iterable[Order]) -> tuple[int, int]:
     """How many terms an order has, and through how many relations they go; what nests counts as one more."""
     terms, depth = 0, 0
     for order in order_by:

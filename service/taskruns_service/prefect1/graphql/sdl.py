@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from taskruns_service.prefect1.graph.conditions import COMPARISONS
-from taskruns_service.prefect1.graph.entities import ENTITIES, Entity
-from taskruns_service.prefect1.graph.selections import STATISTICS
+from taskruns_service.prefect1.graph.entities import ENTITIES
+from taskruns_service.prefect1.graph.entity import Entity
+from taskruns_service.prefect1.graph.statistics import STATISTICS
 
 _ROWS = "where: {0}_bool_exp, order_by: [{0}_order_by], distinct_on: [{0}_select_column!], limit: Int, offset: Int"
 _FILES = ("writes.graphql", "administration.graphql")

@@ -1,7 +1,6 @@
 """A state as Prefect 1 writes it, read as a report."""
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,12 +10,11 @@ from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.results import check_places
 from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
-from taskruns_service.schemas import JSON_DEPTH, check_depth
+from taskruns_service.prefect1.types import JsonObject
+from taskruns_service.schemas import JSON_DEPTH, STATE_BYTES, check_depth
 
-STATE_BYTES = 1_000_000
 
-
-def read_state(value: Any, run_id: UUID) -> Report:
+def read_state(value: object, run_id: UUID) -> Report:
     """A report of the state as of its arrival. All that it has is kept as it is; raises InvalidRequest.
 
     It insists, since in Prefect 1 no state is final. Its id tells what is in it, so that it is known when it is sent
@@ -54,7 +52,7 @@ def read_state(value: Any, run_id: UUID) -> Report:
     )
 
 
-def _references(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _references(state: JsonObject) -> Iterator[JsonObject]:
     """The references in a state: to its result, to cached inputs, and those of the state within it."""
     inputs = state.get("cached_inputs")
     for reference in (state.get("_result"), *(inputs.values() if isinstance(inputs, dict) else ())):

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Table, select
 
 from taskruns_service.commands.flows import DEFAULT_PROJECT
 from taskruns_service.prefect1.importing.source import Rows, Source
-from taskruns_service.prefect1.importing.values import NAME_LENGTH, created_of, json_of, name_of, seconds_of, texts_of
+from taskruns_service.prefect1.importing.values import created_of, json_of, name_of, seconds_of, texts_of
+from taskruns_service.prefect1.types import Columns, Row
+from taskruns_service.schemas import NAME_LENGTH
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import insert_for
@@ -40,7 +42,7 @@ class Placed(NamedTuple):
     notes: list[str]
 
 
-def insert_new(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> int:
+def insert_new(connection: Connection, table: Table, rows: Iterable[Columns]) -> int:
     """Inserts the rows that are not there yet; how many these were."""
     listed = sorted(rows, key=lambda row: row["id"])
     if not listed:
@@ -49,7 +51,7 @@ def insert_new(connection: Connection, table: Table, rows: Iterable[dict[str, An
     return len(connection.scalars(insert, listed).all())
 
 
-def heads(connection: Connection, table: Table, *names: str) -> list[Row[Any]]:
+def heads(connection: Connection, table: Table, *names: str) -> list[Row]:
     """All rows of a table of the service, of some columns."""
     return list(connection.execute(select(*(table.c[name] for name in names))))
 
@@ -69,7 +71,7 @@ def place_tenants(connection: Connection, rows: Rows) -> tuple[dict[UUID, UUID],
     return ids, insert_new(connection, tables.tenant, new_rows)
 
 
-def _slug(row: Row[Any]) -> str:
+def _slug(row: Row) -> str:
     return str(name_of(row.slug, row.name or row.id))
 
 
@@ -137,11 +139,11 @@ def place_flows(connection: Connection, rows: Rows, projects: Mapping[UUID, str]
     return Placed(names, notes)
 
 
-def _group(row: Row[Any]) -> str:
+def _group(row: Row) -> str:
     return str(row.version_group_id or row.id)
 
 
-def _version(row: Row[Any]) -> int:
+def _version(row: Row) -> int:
     number: int | None = row.version
     return 1 if number is None else number
 
@@ -152,11 +154,11 @@ def _behind(name: str, addition: str) -> str:
     return name[: NAME_LENGTH - len(addition)] + addition
 
 
-def _creation_times(row: Row[Any]) -> dict[str, Any]:
+def _creation_times(row: Row) -> Columns:
     return {"id": row.id, "created": created_of(row), "updated": row.updated or created_of(row)}
 
 
-def _flow(row: Row[Any], name: str, project: str) -> dict[str, Any]:
+def _flow(row: Row, name: str, project: str) -> Columns:
     return {
         "id": row.id,
         "project": project,
@@ -173,7 +175,7 @@ def _flow(row: Row[Any], name: str, project: str) -> dict[str, Any]:
     }
 
 
-def _task(row: Row[Any]) -> dict[str, Any]:
+def _task(row: Row) -> Columns:
     return {
         **{name: getattr(row, name) for name in _TASK},
         "created": created_of(row),
@@ -184,7 +186,7 @@ def _task(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _edge(row: Row[Any]) -> dict[str, Any]:
+def _edge(row: Row) -> Columns:
     return {
         **{name: getattr(row, name) for name in _EDGE},
         "created": created_of(row),
@@ -193,7 +195,7 @@ def _edge(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _flow_group(row: Row[Any]) -> dict[str, Any]:
+def _flow_group(row: Row) -> Columns:
     return {
         **_creation_times(row),
         "name": name_of(row.name, row.id),
@@ -204,7 +206,7 @@ def _flow_group(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _agent(row: Row[Any], tenants: Mapping[UUID, UUID]) -> dict[str, Any]:
+def _agent(row: Row, tenants: Mapping[UUID, UUID]) -> Columns:
     return {
         **_creation_times(row),
         "tenant_id": tenants.get(row.tenant_id, row.tenant_id),
@@ -214,7 +216,7 @@ def _agent(row: Row[Any], tenants: Mapping[UUID, UUID]) -> dict[str, Any]:
     }
 
 
-def _insert_flows(connection: Connection, flows: list[dict[str, Any]], rest: tuple[Rows, Rows]) -> Counter[str]:
+def _insert_flows(connection: Connection, flows: list[Columns], rest: tuple[Rows, Rows]) -> Counter[str]:
     tasks, edges = rest
     return Counter(
         {

@@ -4,12 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, Row, Table, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, select
 
 from taskruns_service.domain import results
 from taskruns_service.domain.history import replay
@@ -29,6 +29,7 @@ from taskruns_service.prefect1.importing.values import (
     without_link,
     without_places,
 )
+from taskruns_service.prefect1.types import Columns, Row
 from taskruns_service.storage import maps, tables, tally
 from taskruns_service.storage.dialects import ListOfIds, ListOfTexts, Writes, any_of, insert_for, insert_many
 from taskruns_service.storage.tally import Cell, Deltas
@@ -41,11 +42,18 @@ class _Entry(NamedTuple):
 
     type: StateType
     timestamp: datetime
-    columns: dict[str, Any]
+    columns: Columns
 
 
 _History = Sequence[_Entry]
 _Histories = dict[UUID, list[_Entry]]
+
+
+class _Task(NamedTuple):
+    """What task runs have of their task."""
+
+    slug: str
+    tags: list[str] | None
 
 
 class Group:
@@ -70,7 +78,7 @@ class Group:
                 flow_run_id: history for flow_run_id, history in of_flow_runs.items() if flow_run_id in self._flow_ids
             }
         task_ids = {"ids": list({row.task_id for row in piece.task_runs})}
-        tasks: dict[UUID, Any] = {row.id: row for row in connection.execute(_find_tasks, task_ids)}
+        tasks = {task_id: _Task(slug, tags) for task_id, slug, tags in connection.execute(_find_tasks, task_ids)}
         task_runs = [row for row in piece.task_runs if row.flow_run_id in self._flow_ids and row.task_id in tasks]
         self.copied["task runs left out"] += len(piece.task_runs) - len(task_runs)
         histories = self._histories(piece.task_run_states, "task_run_id")
@@ -93,7 +101,7 @@ class Group:
         if piece.ends:
             self._count(connection)
 
-    def _artifact(self, row: Row[Any]) -> dict[str, Any]:
+    def _artifact(self, row: Row) -> Columns:
         data = row.data
         if not has_fit_link(data):
             data = without_link(data)
@@ -121,9 +129,7 @@ class Group:
         self.copied["flow runs"] += len(self._flow_ids)
         self.copied["flow runs left out"] += len(rows) - len(self._flow_ids)
 
-    def _number(
-        self, task_runs: Sequence[Row[Any]], histories: _Histories, of_flow_runs: _Histories
-    ) -> dict[UUID, int]:
+    def _number(self, task_runs: Sequence[Row], histories: _Histories, of_flow_runs: _Histories) -> dict[UUID, int]:
         """Gives each state the next number of its flow run, in the order of time; the last number of each task run.
 
         A task run without states takes a number for having been made.
@@ -131,7 +137,7 @@ class Group:
         changes: defaultdict[UUID, list[_Entry]] = defaultdict(list)
         for flow_run_id, history in of_flow_runs.items():
             changes[flow_run_id] += history
-        numbered: dict[UUID, dict[str, Any]] = {}
+        numbered: dict[UUID, Columns] = {}
         for row in task_runs:
             if row.id in histories:
                 changes[row.flow_run_id] += histories[row.id]
@@ -150,7 +156,7 @@ class Group:
             if row.id in histories
         }
 
-    def _histories(self, rows: Iterable[Any], owner: str) -> _Histories:
+    def _histories(self, rows: Iterable[Row], owner: str) -> _Histories:
         """Histories by run, each from its first state to the current one, as they are read."""
         histories: _Histories = {}
         # Most of what is copied comes through here: to unpack a row takes half the time of asking for its members.
@@ -177,7 +183,7 @@ class Group:
             histories.setdefault(run_id, []).append(_Entry(type_, timestamp, columns))
         return histories
 
-    def _task_run_row(self, row: Row[Any], history: _History, task: Row[Any], sequence: int) -> dict[str, Any]:
+    def _task_run_row(self, row: Row, history: _History, task: _Task, sequence: int) -> Columns:
         columns = _run_columns(row, history)
         flow_id, state = self._flow_ids[row.flow_run_id], columns["state"]
         self._state_counts[row.flow_run_id][state] += 1
@@ -198,7 +204,7 @@ class Group:
             "cache_key": row.cache_key,
         }
 
-    def _insert(self, connection: Connection, name: str, table: Table, rows: list[dict[str, Any]]) -> None:
+    def _insert(self, connection: Connection, name: str, table: Table, rows: list[Columns]) -> None:
         insert_many(connection, table, rows)
         self.copied[name] += len(rows)
 
@@ -221,9 +227,9 @@ def _with_type(details: str | None, type_: str | None) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode({**members, "original_type": type_}))
 
 
-def _run_columns(row: Row[Any], history: _History) -> dict[str, Any]:
+def _run_columns(row: Row, history: _History) -> Columns:
     """What a run's history makes of it. Where it is lost, what the server kept of the current state has to do."""
-    current: dict[str, Any] = {}
+    current: Columns = {}
     if history:
         numbers = [state.columns["version"] or 0 for state in history]
         run = replay([state[:2] for state in history], version=max(row.version or 0, *numbers))
@@ -255,7 +261,7 @@ def _run_columns(row: Row[Any], history: _History) -> dict[str, Any]:
     }
 
 
-def _flow_run_row(row: Row[Any], history: _History, used_keys: set[tuple[UUID, str]]) -> dict[str, Any]:
+def _flow_run_row(row: Row, history: _History, used_keys: set[tuple[UUID, str]]) -> Columns:
     key = name_of(row.idempotency_key)
     return {
         **_run_columns(row, history),
@@ -275,7 +281,7 @@ def _flow_run_row(row: Row[Any], history: _History, used_keys: set[tuple[UUID, s
     }
 
 
-def _log(row: Row[Any]) -> dict[str, Any]:
+def _log(row: Row) -> Columns:
     timestamp = row.timestamp or created_of(row)
     return {
         "id": row.id,
@@ -295,7 +301,7 @@ def known_flow_runs(connection: Connection, ids: list[UUID]) -> set[UUID]:
     return set(connection.scalars(_find_flow_runs, {"ids": ids}))
 
 
-def _is_one_of(column: Any) -> Any:
+def _is_one_of(column: ColumnElement[UUID]) -> ColumnElement[bool]:
     return any_of(column, bindparam("ids", type_=ListOfIds))
 
 

@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import URL, Connection, Row, text
+from sqlalchemy import URL, Connection, text
 
 from taskruns_service.domain.errors import ConfigurationError
+from taskruns_service.prefect1.types import Row
 from taskruns_service.storage import dialects
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.transactions import Session
 
-Rows = Sequence[Row[Any]]
+Rows = Sequence[Row]
 
 PAGE = 200
 """Flow runs that are looked at together."""
@@ -55,7 +56,7 @@ class Source:
         """Whether this server has a table, with a column."""
         return column in self._columns.get(table, {})
 
-    async def rows(self, table: str, names: Iterable[str], rest: str, **values: Any) -> Rows:
+    async def rows(self, table: str, names: Iterable[str], rest: str, **values: object) -> Rows:
         """Rows of a table `t`: columns that this server lacks are null, a table that it lacks has no rows."""
         if not self.has(table):
             return []
@@ -120,12 +121,12 @@ class Source:
             case _:
                 return f"t.{name}"
 
-    async def _run(self, statement: str, values: dict[str, Any]) -> Rows:
+    async def _run(self, statement: str, values: dict[str, object]) -> Rows:
         with _explained():
             return await self._session.run(_rows, statement, values)
 
 
-def _rows(connection: Connection, statement: str, values: dict[str, Any]) -> Rows:
+def _rows(connection: Connection, statement: str, values: dict[str, object]) -> Rows:
     bound = text(statement)
     dialects.check_values(dialects.names_in(bound), values)
     return connection.execute(bound, values).all()

@@ -3,25 +3,26 @@
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
 
 import msgspec
 
 from taskruns_service.domain import results
 from taskruns_service.domain.states import StateType
+from taskruns_service.domain.times import read_time
+from taskruns_service.prefect1.types import Row
+from taskruns_service.schemas import NAME_LENGTH
 
-NAME_LENGTH = 255
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a time that a server does not have."""
 
 
-def created_of(row: Any) -> datetime:
+def created_of(row: Row) -> datetime:
     """When a row was made: the service always knows."""
     moment: datetime | None = row.created
     return moment or EPOCH
 
 
-def name_of(text: Any, otherwise: Any = None) -> str | None:
+def name_of(text: object, otherwise: object = None) -> str | None:
     """A name that is not longer than names may be."""
     chosen = text or otherwise
     return None if chosen is None else str(chosen)[:NAME_LENGTH]
@@ -84,10 +85,9 @@ def seconds_of(interval: timedelta | None) -> float | None:
 def moment_of(text: str | None) -> datetime | None:
     """A moment in a serialized state; one that cannot be read is none."""
     try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
+        return read_time(text) if text else None
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 @cache
