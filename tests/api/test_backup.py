@@ -136,6 +136,22 @@ def test_what_can_not_be_copied_is_said(sqlite_url: str, postgres_url: str, tmp_
     assert not (tmp_path / "a").exists()
 
 
+def test_copy_that_is_damaged_gets_no_name(tmp_path: Path) -> None:
+    """A value that its table does not allow is copied as it is: only the check of the copy sees it."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    source = tmp_path / "source.db"
+    with closing(sqlite3.connect(source)) as database, database:
+        database.execute("CREATE TABLE positive (number INTEGER CHECK (number > 0))")
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        database.execute("INSERT INTO positive VALUES (-1)")
+    done = backup(f"sqlite:///{source}", folder / "copy.db")
+    assert done.returncode == 2
+    damage = "CHECK constraint failed in positive"
+    assert f"{source} was not copied: the copy would be damaged: {damage}" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
 def test_disk_that_is_full_leaves_no_part(sqlite_url: str, tmp_path: Path) -> None:
     with served(sqlite_url, tmp_path) as service, service.client() as http:
         for number in range(5):

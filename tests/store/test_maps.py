@@ -170,6 +170,28 @@ async def test_parent_takes_a_sequence_only_when_it_is_shown_otherwise(database:
     assert found.sequence == max(row.sequence for row in rows)
 
 
+@pytest.mark.parametrize("existed", [False, True])
+async def test_parent_that_is_mapped_with_its_children_takes_no_sequence_for_their_times(
+    database: Database, writer: Writer, *, existed: bool
+) -> None:
+    flow_run_id = await create_flow_run(writer)
+    if existed:
+        await report_task_run(writer, flow_run_id, "map-1", state("Pending", 0))
+    (before,) = await database.read(rows_of, tables.flow_run)
+    parent, child = [state("Mapped", 1)], [state("Running", 2), state("Success", 3)]
+    await report_task_runs(
+        writer,
+        [
+            task_run_item(flow_run_id, "map-1", *parent),
+            task_run_item(flow_run_id, "map-1", *child, map_index=0),
+        ],
+    )
+    (after,) = await database.read(rows_of, tables.flow_run)
+    created = 1 if existed else 2
+    assert after.sequence - before.sequence == created + len(parent + child)
+    await check(database)
+
+
 async def test_parent_that_is_renamed_keeps_the_times_of_its_children(database: Database, writer: Writer) -> None:
     _, parent = await mapped(writer, [("Running", 2), ("Success", 5)])
     await update_task_run(writer, parent, name="new")
