@@ -1,6 +1,7 @@
 """Walks: which functions and modules of the service a request passes. `python -m tests.walks` prints a table.
 
-A move is an entered function whose module is not that of the function entered before it.
+A move is an entered function whose module is not that of the function entered before it. The table has the whole
+request, and what lies between its handler and its last statement: without what admits requests and sends answers.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from taskruns_service.logs import configure_logs
 from taskruns_service.settings import read_settings
 
 ROOT = str(Path(taskruns_service.__file__).parent)
+HANDLERS = f"{ROOT}/api/task_runs.py"
+DRIVER = f"{ROOT}/storage/dialects/driver.py"
 CLIENT = ("127.0.0.1", 50_000)
 SERVER = ("127.0.0.1", 4200)
 
@@ -43,6 +46,12 @@ class Walk(NamedTuple):
         """How often the next function is in another module."""
         files = [file for file, _ in self.functions]
         return sum(file != following for file, following in pairwise(files))
+
+    @property
+    def to_the_statement(self) -> "Walk":
+        """From the handler to its last statement."""
+        files = [file for file, _ in self.functions]
+        return Walk(self.functions[files.index(HANDLERS) : len(files) - files[::-1].index(DRIVER)])
 
 
 async def call(app: App, method: str, path: str, body: Any = None) -> Any:
@@ -136,7 +145,7 @@ async def run(url: str) -> None:
     flow_run = (await call(app, "POST", "/flow-runs", {"flow_name": "walk"}))["id"]
     report = {"items": [{"task_slug": slug, "states": [{"type": "Pending"}]} for slug in ("warm-up", "measured")]}
     receipts = (await call(app, "POST", f"/flow-runs/{flow_run}/task-runs", report))["items"]
-    lines = ["| request | functions | modules | moves |", "|---|---|---|---|"]
+    lines = ["| request | functions | modules | moves | to the statement | modules | moves |", "|---" * 7 + "|"]
     for method, template, body in (
         ("GET", "/task-runs/{task_run_id}", None),
         ("POST", "/task-runs/{task_run_id}/states", {"type": "Running"}),
@@ -145,7 +154,12 @@ async def run(url: str) -> None:
         for receipt in receipts:
             path = template.format(task_run_id=receipt["task_run_id"])
             walked = await recorder.walk(app, method, path, body)
-        lines.append(f"| {method} {template} | {len(walked.functions)} | {walked.modules} | {walked.moves} |")
+        counts = (
+            count
+            for walk in (walked, walked.to_the_statement)
+            for count in (len(walk.functions), walk.modules, walk.moves)
+        )
+        lines.append(f"| {method} {template} | {' | '.join(map(str, counts))} |")
         if "--list" in sys.argv:
             lines += [f"  {file.removeprefix(ROOT)} {name}" for file, name in walked.functions]
     sys.stdout.write("\n".join(lines) + "\n")
