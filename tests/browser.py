@@ -39,8 +39,8 @@ def browsing(url: str, **names: str) -> Iterator[None]:
             *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
             *(f"--user-data-dir={profile}", f"--host-resolver-rules={rules}", "--remote-debugging-port=0", url),
         ]
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, **quiet)
+        nowhere = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
         try:
             yield
         finally:

@@ -90,7 +90,7 @@ class PostgresServer:
 
     def is_ready(self) -> bool:
         """Tells whether the server takes connections by now."""
-        command = [self._programs / "pg_isready", "--quiet"]
+        command: list[str | Path] = [self._programs / "pg_isready", "--quiet"]
         return subprocess.run(command, check=False, env=self.environment).returncode == 0
 
 
@@ -129,8 +129,14 @@ def running_standby(primary: PostgresServer, **settings: str) -> Iterator[Postgr
             shutil.chown(home, user)
         programs = programs_for(user, find_programs(), home)
         as_user: dict[str, Any] = {"user": user, "cwd": home}
-        copy = [programs / "pg_basebackup", "-D", home / "data", "--write-recovery-conf", "--checkpoint=fast"]
-        run([*copy, "--no-sync"], env=primary.environment, **as_user)
+        command: list[str | Path] = [
+            programs / "pg_basebackup",
+            "-D",
+            home / "data",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+        ]
+        run([*command, "--no-sync"], env=primary.environment, **as_user)
         with _started(programs, home, primary.password, settings, as_user) as server:
             yield server
 
@@ -145,7 +151,7 @@ def _started(
 
     def start() -> None:
         with log_file.open("ab") as log:
-            command = [programs / "postgres", "-D", data, *options]
+            command: list[str | Path] = [programs / "postgres", "-D", data, *options]
             server.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user)
         deadline = time.monotonic() + START_SECONDS
         while not server.is_ready():
@@ -244,8 +250,8 @@ def programs_for(user: str | None, programs: Path, home: Path) -> Path:
 def run(command: list[str | Path], **options: Any) -> str:
     """Runs a command to its end and returns what it printed; raises with that when it fails."""
     # Into one pipe, so that what went wrong stands where it went wrong.
-    options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, check=False, **options)
+    options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, check=False, text=True, **options)
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
     return done.stdout

@@ -269,6 +269,6 @@ async def test_what_a_run_has_already_is_no_change(client: httpx.AsyncClient, fl
             assert (answer.content, answer.headers["etag"]) == (seen.content, seen.headers["etag"])
     # One of two is another.
     await client.patch(child, json={"name": "first", "tags": ["a"]})
-    seen = (await client.get(child)).headers["etag"]
+    etag = (await client.get(child)).headers["etag"]
     await client.patch(child, json={"name": "first", "tags": ["b"]})
-    assert (await client.get(child)).headers["etag"] != seen
+    assert (await client.get(child)).headers["etag"] != etag

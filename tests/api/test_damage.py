@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 import pytest
 
 from taskruns_service.storage.database import open_database
@@ -107,7 +108,7 @@ def careful_postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-def warnings_of(url: str, folder: Path, **settings: str) -> list[str]:
+def warnings_of(url: str, folder: Path, **settings: Any) -> list[str]:
     """The warnings of a service, which are printed at its start and stand in `/ready`."""
     with served(url, folder, **settings) as service, service.client() as http:
         warnings: list[str] = http.get("/ready").json()["warnings"]

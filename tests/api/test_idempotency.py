@@ -216,7 +216,7 @@ async def test_unknown_task_run_is_refused_alone(client: httpx.AsyncClient, task
     )
 
 
-STATE = {
+STATE: dict[str, Any] = {
     "type": "Success",
     "timestamp": "2021-05-12T18:00:00.5Z",
     "message": "All fine.",

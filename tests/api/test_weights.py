@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def mutation(name: str, result: str, **sent: Any) -> dict[str, Any]:
     return {"query": query, "variables": {"input": sent}}
 
 
-Send = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
+Send = Callable[[httpx.AsyncClient, str], Coroutine[Any, Any, httpx.Response]]
 CANCELLED = {"type": "Cancelled", "message": ""}
 CHANGES: dict[str, Send] = {
     "delete": lambda http, run: http.delete(f"/flow-runs/{run}"),

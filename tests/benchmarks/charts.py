@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 
 from tests.benchmarks.load import Rate
 from tests.benchmarks.report import Row
@@ -27,7 +28,7 @@ def ratios(rows: Sequence[Row], path: Path, label: str) -> None:
         [max(ratio) - ratio.median for ratio in ratios],
     ]
     axes.barh([row.question for row in rows], medians, xerr=spread, color=OURS, height=0.6, ecolor="#777")
-    axes.plot([row.least for row in rows], range(len(rows)), "|", color=MARK, markersize=16, label="has to reach")
+    axes.plot([row.least or 0 for row in rows], range(len(rows)), "|", color=MARK, markersize=16, label="has to reach")
     axes.set_xlabel(label)
     axes.legend(loc="lower right", frameon=False)
     _save(figure, path)
@@ -46,7 +47,7 @@ def growth(sizes: Sequence[int], figures: Mapping[str, Sequence[Rate]], path: Pa
     _save(figure, path)
 
 
-def _save(figure: pyplot.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -79,8 +79,8 @@ def rate(url: str, asks: Sequence[Ask], seconds: int, *, connections: int = CONN
                 raw = ask.to_bytes(host)
                 file.write(f"{len(raw)}\n".encode() + raw)
         script.write_text(_SCRIPT.format(path=known))
-        command = [require_wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=60s", "--script", script, url]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=60s", "--script", str(script)]
+        output = subprocess.run([require_wrk(), *options, url], check=True, capture_output=True, text=True).stdout
     found = re.search(r"(\d+) requests in [^$]*Requests/sec:\s+([\d.]+)", output)
     if "Non-2xx" in output or "Socket errors" in output or found is None:
         raise RuntimeError(f"{url}{asks[0].path}: {output}")

@@ -1,6 +1,7 @@
 """Large flow runs: how long it takes to find and to measure some of the children of a map of 100,000."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks import data, servers, world
@@ -44,9 +45,7 @@ def measure(url: str, path: Path, timing: Timing) -> Table:
         asked: dict[str, Callable[[], float]] = {}
         for name, (asks, _) in QUESTIONS.items():
             for kind, running in (("PostgreSQL", on_postgresql), ("SQLite", on_sqlite)):
-                asked[f"{name} {kind}"] = lambda url=running.url, asks=asks: rate(
-                    url, asks, timing.seconds, connections=1
-                )
+                asked[f"{name} {kind}"] = partial(rate, running.url, asks, timing.seconds, connections=1)
         found = in_turn(timing.rounds, asked)
     rows = []
     for name, (_, most) in QUESTIONS.items():

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -43,7 +43,7 @@ def migrated(url: str) -> str:
 
 
 @contextmanager
-def service(url: str, **settings: object) -> Iterator[Served]:
+def service(url: str, **settings: Any) -> Iterator[Served]:
     """The service as an operator starts it, in one process unless told otherwise."""
     with tempfile.TemporaryDirectory() as folder, served(url, Path(folder), log_level="warning", **settings) as running:
         yield running

@@ -87,16 +87,19 @@ async def test_dicts_of_the_caller_stay_as_they_were(connect: Callable[..., Ask]
     assert bodies[0]["items"][1] == {"task_slug": "b", "states": [{"type": "Running", "id": str(ID)}]}
 
 
-async def test_misspelt_members_of_dicts_are_named(ask: Ask) -> None:
-    flow_run = await ask(lambda client: client.flow_runs.create(flow_name="dicts"))
-    for report, pointer in (
+@pytest.mark.parametrize(
+    ("report", "pointer"),
+    [
         ({"task_slg": "a"}, "/items/0"),
         ({"task_slug": "a", "states": [{"typ": "Running"}]}, "/items/0/states/0"),
         ({"task_slug": "a", "states": "Running"}, "/items/0/states"),
-    ):
-        with pytest.raises(InvalidRequest) as raised:
-            await ask(lambda client, report=report: client.flow_runs.report(flow_run.id, items=[report]))
-        assert [str(fault.pointer).startswith(pointer) for fault in raised.value.problem.errors or []] == [True]
+    ],
+)
+async def test_misspelt_members_of_dicts_are_named(ask: Ask, report: dict[str, Any], pointer: str) -> None:
+    flow_run = await ask(lambda client: client.flow_runs.create(flow_name="dicts"))
+    with pytest.raises(InvalidRequest) as raised:
+        await ask(lambda client: client.flow_runs.report(flow_run.id, items=[report]))
+    assert [str(fault.pointer).startswith(pointer) for fault in raised.value.problem.errors or []] == [True]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -42,7 +42,10 @@ from taskruns_service.domain.errors import ServiceError
 PAGE_OF_PROXY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\xff\x1b[31mnginx</body></html>"
 
 
-def classes_below(kind: type) -> Iterator[type]:
+T = TypeVar("T")
+
+
+def classes_below(kind: type[T]) -> Iterator[type[T]]:
     """A class and all below it."""
     yield kind
     for below in kind.__subclasses__():
@@ -69,7 +72,7 @@ def raised_for(status: int, **members: Any) -> ProblemError:
 
 
 def test_each_code_of_the_service_is_one_class() -> None:
-    codes = [kind.of_code for kind in OURS if vars(kind).get("of_code")]
+    codes = [code for kind in OURS if (code := vars(kind).get("of_code"))]
     assert sorted(codes) == sorted(OF_SERVICE)
 
 

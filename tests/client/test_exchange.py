@@ -248,7 +248,7 @@ async def test_what_was_never_sent_is_sent_again(answer: type[httpx.RequestError
     assert len(answers.requests) == 3
 
 
-FAILURES = {
+FAILURES: dict[type[httpx.RequestError], tuple[type[ConnectionFailed], str]] = {
     httpx.ConnectError: (ConnectionFailed, "No response from"),
     httpx.ReadError: (ConnectionFailed, "No response from"),
     httpx.RemoteProtocolError: (ConnectionFailed, "No response from"),

@@ -99,7 +99,7 @@ def test_page_is_no_iterator_and_iterating_makes_one(book: Book) -> None:
 
 
 def test_listing_asks_nothing_by_itself(book: Book) -> None:
-    book.listing()
+    _ = book.listing()
     assert book.asked == []
 
 

@@ -452,7 +452,8 @@ async def test_async_views_do_the_same(client: Client, async_client: AsyncClient
     assert [run.task_slug for run in runs] == ["a-1", *["inc-1"] * 6]
     assert await view.get_task_run_ids() == [run.task_run_id for run in runs]
     parent = await view.get_task_run("inc-1")
-    assert await asyncio.gather(parent.get_result(), parent.get_result()) == [[0, 1, 2, 3, 4]] * 2
+    results = await asyncio.gather(parent.get_result(), parent.get_result())
+    assert list(results) == [[0, 1, 2, 3, 4]] * 2
     assert [child.map_index async for child in parent.iter_mapped()] == [0, 1, 2, 3, 4]
     assert await (await view.get_task_run("inc-1", map_index=3)).get_result() == 3
     assert (await parent.get_latest()) == parent

@@ -8,7 +8,7 @@ import pytest
 
 DOCUMENT = Path(__file__).parents[2] / "openapi.json"
 NPM = Path(__file__).parent / "npm"
-LINTERS = {
+LINTERS: dict[str, list[str | Path]] = {
     "spectral": ["lint", "--ruleset", NPM / ".spectral.yaml", "--fail-severity", "warn"],
     "redocly": ["lint", "--config", NPM / "redocly.yaml"],
 }
@@ -17,8 +17,9 @@ LINTERS = {
 @pytest.mark.timeout(600)  # the first one waits for npm
 @pytest.mark.parametrize("linter", LINTERS)
 def test_document_satisfies_linter(linter: str, npm_programs: Path) -> None:
+    command = [npm_programs / linter, *LINTERS[linter], DOCUMENT]
     done = subprocess.run(
-        [npm_programs / linter, *LINTERS[linter], DOCUMENT],
+        command,
         check=False,
         env=os.environ | {"REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"},
         stdin=subprocess.DEVNULL,

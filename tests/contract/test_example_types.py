@@ -84,8 +84,12 @@ def test_pyright_has_nothing_to_say_of_a_flow_of_prefect_1(
     prefect1_programs: Path, mode: str, npm_programs: Path
 ) -> None:
     # What prefect declares is partially unknown itself, which strict checks would blame on the example.
-    config = {"typeCheckingMode": mode, "reportUnknownVariableType": False, "reportUnknownMemberType": False}
-    assert complaints_of_pyright(npm_programs, prefect1_programs, find_python(), **config) == []
+    config: dict[str, Any] = {
+        "typeCheckingMode": mode,
+        "reportUnknownVariableType": False,
+        "reportUnknownMemberType": False,
+    }
+    assert complaints_of_pyright(npm_programs, prefect1_programs, find_python(), typeCheckingMode=mode, **config) == []
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)], ids=["default", "strict"])

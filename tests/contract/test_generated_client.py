@@ -368,7 +368,7 @@ def test_state_of_the_future_is_read() -> None:
     assert msgspec.json.decode(b'"Sleeping"', type=models.StateType) == "Sleeping"
 
 
-COMMON = {"location": "x", "uri": None, "serializer": None, "size": None, "digest": None}
+COMMON: dict[str, Any] = {"location": "x", "uri": None, "serializer": None, "size": None, "digest": None}
 ZIP = {"type": "Zip", "level": 3}
 ZIP_READ = models.CustomSerializer(name="Zip", given=ZIP)
 

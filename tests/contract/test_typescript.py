@@ -19,10 +19,11 @@ def test_typescript_knows_what_people_write(npm_programs: Path, tmp_path: Path) 
     (tmp_path / "package.json").write_text(json.dumps({"type": "module"}))
     (tmp_path / USER.name).write_bytes(USER.read_bytes())
     (tmp_path / "node_modules").symlink_to(npm_programs.parent)
-    for command in (
+    commands: list[list[str | Path]] = [
         [npm_programs / "openapi-typescript", DOCUMENT, "--output", "openapi.d.ts"],
         [npm_programs / "tsc", "--project", "."],
-    ):
+    ]
+    for command in commands:
         done = subprocess.run(
             command,
             check=False,

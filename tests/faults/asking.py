@@ -9,6 +9,8 @@ import httpx
 
 from tests.service import problem_of
 
+Request = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
+"""Sends a request with the client that it is called with."""
 ANSWER_SECONDS = 12.0
 """No request waits longer for its answer, whatever the database does."""
 READY_SECONDS = 2.0
@@ -30,7 +32,7 @@ async def report(http: httpx.AsyncClient, flow_run: str, *slugs: str) -> httpx.R
     return await http.post(f"/flow-runs/{flow_run}/task-runs", json={"items": items})
 
 
-def reads(flow_run: str) -> Mapping[str, Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]]:
+def reads(flow_run: str) -> Mapping[str, Request]:
     """Questions of each kind, by name."""
     graphql = {"query": "{ flow_run(limit: 1) { id name } }"}
     return {
@@ -41,7 +43,7 @@ def reads(flow_run: str) -> Mapping[str, Callable[[httpx.AsyncClient], Awaitable
     }
 
 
-def writes(flow_run: str) -> Mapping[str, Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]]:
+def writes(flow_run: str) -> Mapping[str, Request]:
     """Changes of each kind, by name: single and bulk, over REST and GraphQL, through the writer and beside it."""
     state = {"type": "Running", "message": ""}
     set_state = {
@@ -63,7 +65,7 @@ def writes(flow_run: str) -> Mapping[str, Callable[[httpx.AsyncClient], Awaitabl
 
 async def refusals(
     http: httpx.AsyncClient,
-    requests: Mapping[str, Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]],
+    requests: Mapping[str, Request],
     seconds: float = ANSWER_SECONDS,
 ) -> dict[str, tuple[int, str, str | None]]:
     """Sends all requests at once; returns for each the status, the code and Retry-After. All are answered in time."""

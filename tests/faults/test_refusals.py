@@ -18,7 +18,17 @@ import pytest
 from sqlalchemy import Engine, event
 
 from taskruns_service.app import create_app
-from tests.faults.asking import UNAVAILABLE, create, reads, reason_against, refusals, report, until_ready, writes
+from tests.faults.asking import (
+    UNAVAILABLE,
+    Request,
+    create,
+    reads,
+    reason_against,
+    refusals,
+    report,
+    until_ready,
+    writes,
+)
 from tests.faults.proxy import proxied
 from tests.postgres import PostgresServer, children_of, database_name, running_standby, unprivileged_user
 from tests.service import call_command, problem_of, running, served, settings_of
@@ -220,7 +230,8 @@ def small_disk(folder: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip("This user may not mount a disk.")
     try:
-        shutil.chown(folder, unprivileged_user())
+        if user := unprivileged_user():
+            shutil.chown(folder, user)
         for above in folder.parents[:-2]:
             above.chmod(above.stat().st_mode | 0o011)  # for the server's user
         yield folder
@@ -237,11 +248,14 @@ async def test_full_disk_of_the_server_is_unavailable_until_there_is_room(url: s
             async with running(create_app(settings_of(url))) as http:
                 flow_run = await create(http)
                 await fill(http, flow_run)
-                large = {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+                large: dict[str, Request] = {
+                    "bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))
+                }
                 assert await refusals(http, large) == {"bulk": UNAVAILABLE}
                 assert await reason_against(http) == DISK_FULL
                 assert {status for status, *_ in (await refusals(http, reads(flow_run))).values()} == {200}
-                await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,size=200M", disk], check=True)
+                command = ["mount", "-o", "remount,size=200M", str(disk)]
+                await asyncio.to_thread(lambda: subprocess.run(command, check=True))
                 answer = await large["bulk"](http)
                 assert answer.status_code == 200
                 assert {item["outcome"] for item in answer.json()["items"]} == {"created"}
@@ -254,12 +268,15 @@ async def test_full_disk_of_the_server_is_unavailable_until_there_is_room(url: s
 async def test_full_disk_of_a_file_is_unavailable_until_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk:
         url = f"sqlite:///{disk / 'taskruns.db'}"
-        assert await asyncio.to_thread(call_command, "migrate", TASKRUNS_DATABASE_URL=url)
+        migrated = await asyncio.to_thread(call_command, "migrate", TASKRUNS_DATABASE_URL=url)
+        assert migrated.returncode == 0, migrated.stderr
         async with running(create_app(settings_of(url))) as http:
             flow_run = await create(http)
             (disk / "other").write_bytes(bytes(20 * 2**20))
             await fill(http, flow_run)
-            large = {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+            large: dict[str, Request] = {
+                "bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))
+            }
             assert await refusals(http, large) == {"bulk": UNAVAILABLE}
             assert await reason_against(http) in (DISK_FULL, DISK_ERRORS)
             (disk / "other").unlink()
@@ -333,6 +350,11 @@ async def fill(http: httpx.AsyncClient, flow_run: str) -> None:
     pytest.fail("There was always room.")
 
 
+def large_report(flow_run: str) -> dict[str, Request]:
+    """A report of a thousand task runs, by name, as `refusals` takes it."""
+    return {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+
+
 async def test_full_file_is_unavailable_until_there_is_room(sqlite_file: Path) -> None:
     with closing(sqlite3.connect(sqlite_file)) as connection:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -341,7 +363,9 @@ async def test_full_file_is_unavailable_until_there_is_room(sqlite_file: Path) -
         async with running(create_app(settings_of(f"sqlite:///{sqlite_file}"))) as http:
             flow_run = await create(http)
             await fill(http, flow_run)
-            large = {"bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))}
+            large: dict[str, Request] = {
+                "bulk": lambda http: report(http, flow_run, *(f"t{number}" for number in range(1000)))
+            }
             assert await refusals(http, large) == {"bulk": UNAVAILABLE}
             assert await reason_against(http) == DISK_FULL
             # Several at a time share a transaction, and none of them has an item that is refused for good.

@@ -57,7 +57,7 @@ class Prefect1:
         self.home = home
         self._python = find_python()
 
-    def see(self, scenario: str, /, environment: dict[str, str] | None = None, **arguments: Any) -> Any:
+    def see(self, scenario: str, environment: dict[str, str] | None = None, /, **arguments: Any) -> Any:
         """Runs a scenario, `module.function` in the folder `original`, and returns what it told."""
         told = self.home / "told.json"
         told.unlink(missing_ok=True)

@@ -289,8 +289,12 @@ async def iterate(listed: Any) -> None:
 async def test_pages_that_lead_in_a_circle_end_with_an_error(name: str, length: int, connect: Connect) -> None:
     with answering(circle(length)) as url:
         clients: list[Any] = []
-        ask = connect(url)
-        page = await ask(lambda client: (clients.append(client), LISTS[name](client))[1])
-        for turn in (lambda: iterate(LISTS[name](clients[0])), lambda: iterate(page), lambda: turn_by_hand(page)):
+
+        def first_page(client: Any) -> Any:
+            clients.append(client)
+            return LISTS[name](client)
+
+        page = await connect(url)(first_page)
+        for turning in (iterate(LISTS[name](clients[0])), iterate(page), turn_by_hand(page)):
             with pytest.raises(InvalidAnswer, match="form a cycle"):
-                await turn()
+                await turning

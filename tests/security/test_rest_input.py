@@ -109,9 +109,9 @@ def test_body_that_breaks_off_is_the_fault_of_its_sender(quiet_service: Served, 
 def test_client_that_goes_away_is_no_error(serve: Serve) -> None:
     with serve() as service, without_errors(service):
         for operation in BODIED:
-            for headers, body in ([[b"Content-Length: 100000"], b"{" * 70_000], [[CHUNKED], b"ff\r\n{"]):
+            for header, body in ((b"Content-Length: 100000", b"{" * 70_000), (CHUNKED, b"ff\r\n{")):
                 with connect(service) as connection:
-                    connection.sendall(message(f"{operation} HTTP/1.1".encode(), JSON, *headers, body=body))
+                    connection.sendall(message(f"{operation} HTTP/1.1".encode(), JSON, header, body=body))
         # Every request ends in a line of the log.
         deadline = time.monotonic() + WAIT_SECONDS
         while service.output().count('"method":"P') < 2 * len(BODIED):
@@ -210,7 +210,7 @@ async def test_position_that_is_none_is_refused(migrated_url: str) -> None:
     async with running(create_app(settings_of(migrated_url, read_database_url=migrated_url))) as client:
         for position in POSITIONS:
             for path in ("/task-runs", f"/flow-runs/{NOBODY}"):
-                response = await client.get(path, headers={"X-Taskruns-Position": position.encode("latin-1")})
+                response = await client.get(path, headers={b"X-Taskruns-Position": position.encode("latin-1")})
                 assert response.status_code == 400, position
                 (fault,) = problem_of(response)["errors"]
                 assert fault["header"] == "X-Taskruns-Position"
@@ -223,7 +223,7 @@ TEXTS = [
     *("9999-12-31T23:59:59-23:59", "0002-01-01T00:00:00%2B23:59", "9998-12-31T23:59:59-23:59", "2021-05-12T18:00:60Z"),
     *("00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff", "{" + NOBODY + "}"),
 ]
-VALUES = [
+VALUES: list[Any] = [
     *(None, True, 0, -1, 1.5, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**400, 1e308, "", "\0", "x" * 70_000, [], {}),
     *(
         [[]],

@@ -52,7 +52,7 @@ def gather(connection: Connection) -> None:
 
 
 def _flow_run(identifier: UUID) -> dict[str, Any]:
-    documents = {"parameters": {}, "labels": [], "context": {}, "state_counts": {}}
+    documents: dict[str, Any] = {"parameters": {}, "labels": [], "context": {}, "state_counts": {}}
     return {"id": identifier, "flow_id": _FLOW_ID, "name": "run", **documents, **_run(0, "Success")}
 
 

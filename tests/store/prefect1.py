@@ -70,8 +70,10 @@ TABLES = {
     """,
 }
 INDEXES = ("task_run_state (task_run_id)", "flow_run_state (flow_run_id)", "log (flow_run_id)", "flow_run (flow_id)")
-JSON = ("info", "settings", "labels", "default_parameters", "schedule", "run_config", "environment", "storage", "tags")
-JSON += ("parameters", "serialized_flow", "context", "serialized_state", "state_result", "result", "data")
+JSON = (
+    *("info", "settings", "labels", "default_parameters", "schedule", "run_config", "environment", "storage", "tags"),
+    *("parameters", "serialized_flow", "context", "serialized_state", "state_result", "result", "data"),
+)
 
 
 class PrefectServer:
@@ -168,7 +170,13 @@ def state_row(version: int, state: tuple[str, float] | dict[str, Any]) -> dict[s
     if isinstance(state, dict):
         return {"version": version, **state}
     type_, seconds = state
-    document = {"type": type_, "message": f"{type_}.", "_result": None, "context": {"tags": []}, "__version__": "1.4.1"}
+    document: dict[str, Any] = {
+        "type": type_,
+        "message": f"{type_}.",
+        "_result": None,
+        "context": {"tags": []},
+        "__version__": "1.4.1",
+    }
     moment = at(seconds)
     return {
         "version": version,

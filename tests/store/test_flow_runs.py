@@ -24,7 +24,7 @@ from taskruns_service.domain.states import StateType
 from taskruns_service.queries import runs
 from taskruns_service.schemas import CurrentState
 from taskruns_service.storage import tables
-from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.command import Command, execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.store.making import (
@@ -358,7 +358,7 @@ async def test_deleted_flow_run_may_be_created_again(writer: Writer) -> None:
 
 async def test_batch_creates_then_reports_then_deletes(database: Database, writer: Writer) -> None:
     created, gone = flow_run_item(id=new_id()), flow_run_item(id=new_id())
-    items = [
+    items: list[Command[Any]] = [
         DeleteFlowRun(gone.id),
         SetFlowRunState(created.id, state("Running", 1)),
         SetFlowRunState(gone.id, state("Running", 1)),

@@ -63,7 +63,7 @@ FEW: dict[str, tuple[dict[str, Any], str, int]] = {
     "the last changes, by creation": ({"after_sequence": 3 * TASK_RUNS - 30}, "created", 10),
 }
 
-FEW_ON_SQLITE = {
+FEW_ON_SQLITE: dict[str, tuple[dict[str, Any], str, int]] = {
     "what is not mapped, by duration": ({"map_index": [PARENT]}, "-duration", len(SINGLES) + 1),
     "a slug of few": ({"task_slug": [SINGLES[0]]}, "-created", 1),
     "two slugs of few": ({"task_slug": SINGLES[:2]}, "-created", 2),

@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from taskruns_service import schemas
 from taskruns_service.commands.flow_runs import DeleteFlowRun
+from taskruns_service.commands.reports import ReportOutcome
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.commands.engine_states import CancelFlowRun, ForceTaskRunState
@@ -21,6 +22,7 @@ from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.queries.filters import TASK_RUN_FILTERS
 from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_sort
 from taskruns_service.storage import tables
+from taskruns_service.storage.command import Command
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.store.making import (
@@ -100,7 +102,7 @@ async def test_parents_keep_up_with_whatever_happens(database: Database, writer:
     flow_runs = [await create_flow_run(writer) for _ in range(2)]
     ids: list[UUID] = []
     for _ in range(25):
-        items = []
+        items: list[Command[ReportOutcome]] = []
         for _ in range(chance.choice((1, 1, 3, 8))):
             slug, index = chance.choice(("a-1", "b-1")), chance.randrange(-1, 4)
             types = ("Pending", "Running", "Mapped", "Mapped", "Success") if index < 0 else TYPES
@@ -283,12 +285,13 @@ async def test_deleted_flow_run_takes_its_maps_along(database: Database, writer:
 async def shown(database: Database, writer: Writer) -> list[schemas.TaskRun]:
     """The task runs of a flow run with maps that have ended, are running, wait and have no children."""
     flow_run_id, _ = await mapped(writer, [("Running", 2), ("Success", 40)], [("Running", 4), ("Success", 62)])
-    for slug, children in {
+    maps: dict[str, list[list[tuple[str, float]]]] = {
         "running": [[("Running", 3), ("Success", 5)], [("Running", 2.5)]],
         "waiting": [[("Pending", 6)]],
         "empty": [],
         "skipped": [[("Skipped", 7)]],
-    }.items():
+    }
+    for slug, children in maps.items():
         await mapped(writer, *children, flow_run_id=flow_run_id, slug=slug)
     await report_task_run(writer, flow_run_id, "plain", state("Running", 10), state("Success", 45))
     return await listed(database, flow_run_id)
@@ -304,7 +307,7 @@ def meets(value: Any, name: str, wanted: Any) -> bool:
     """Whether what is shown meets a filter."""
     operator = name.rpartition("_")[2]
     if operator == "null":
-        return (value is None) == wanted
+        return (value is None) is bool(wanted)
     comparisons = {"gte": "__ge__", "gt": "__gt__", "lte": "__le__", "lt": "__lt__"}
     return value is not None and bool(getattr(value, comparisons[operator])(wanted))
 
@@ -312,7 +315,7 @@ def meets(value: Any, name: str, wanted: Any) -> bool:
 @pytest.mark.parametrize("name", FILTERS)
 async def test_filter_finds_what_is_shown(database: Database, shown: list[schemas.TaskRun], name: str) -> None:
     field = next(one for one in TIMES if name.startswith(one))
-    values = [True, False] if name.endswith("_is_null") else [at(2), at(5), at(62), at(70)]
+    values: list[Any] = [True, False] if name.endswith("_is_null") else [at(2), at(5), at(62), at(70)]
     if field in ("duration", "queue_time"):
         values = [0, 2.0, 35.0, 60.0, 61.0]
     for wanted in values:

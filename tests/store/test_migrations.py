@@ -65,7 +65,7 @@ async def test_every_index_and_constraint_is_there_by_its_name(database: Databas
         constraint.name
         for table in tables.metadata.tables.values()
         for constraint in table.constraints
-        if constraint.name and not constraint.name.startswith("pk_")
+        if isinstance(constraint.name, str) and not constraint.name.startswith("pk_")
     }
     assert indexes | constraints <= await database.transact(named)
 
@@ -132,7 +132,8 @@ async def test_mapped_parents_of_an_older_database_get_the_times_of_their_childr
         await database.transact(migrations.upgrade)
         async with Writer(database, execute_commands, capacity=1000).running() as writer:
             flow_run_id = await create_flow_run(writer)
-            for slug, ends in {"ended": [5.25, 9.5], "running": [5, None], "empty": []}.items():
+            maps_ends: dict[str, list[float | None]] = {"ended": [5.25, 9.5], "running": [5, None], "empty": []}
+            for slug, ends in maps_ends.items():
                 await report_task_run(writer, flow_run_id, slug, state("Pending", 1), state("Mapped", 1))
                 for index, end in enumerate(ends):
                     reports = [state("Running", 2 + index), *([state("Success", end)] if end else [])]
@@ -141,8 +142,8 @@ async def test_mapped_parents_of_an_older_database_get_the_times_of_their_childr
         before = await database.read(rows_of, tables.task_run)
         await database.transact(lambda connection: command.downgrade(migrations.config(connection), "0004"))
     async with opened(empty_database_url) as database:
-        ends = select(tables.task_run.c.end_time).where(tables.task_run.c.state == "Mapped")
-        assert set(await database.read(lambda connection: connection.scalars(ends).all())) == {at(1)}
+        end_times = select(tables.task_run.c.end_time).where(tables.task_run.c.state == "Mapped")
+        assert set(await database.read(lambda connection: connection.scalars(end_times).all())) == {at(1)}
         await database.transact(migrations.upgrade)
     async with opened(empty_database_url) as database:
         assert await database.read(rows_of, tables.task_run) == before

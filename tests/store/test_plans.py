@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -77,10 +78,11 @@ def generic_plan(connection: Connection, statement: str, parameters: int) -> dic
 def plan_of(connection: Connection, prepared: Prepared) -> list[str]:
     """A line for each step of the plan."""
     compiled = prepared.statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    names = compiled.positiontup or []
     if connection.dialect.name == "postgresql":
-        plan = generic_plan(connection, str(compiled), len(compiled.positiontup))
+        plan = generic_plan(connection, str(compiled), len(names))
         return [" on ".join(map(str, (node["Node Type"], node.get("Relation Name")))) for node in nodes(plan)]
-    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", ("[]",) * len(compiled.positiontup)).all()
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", ("[]",) * len(names)).all()
     return [row[3] for row in rows]
 
 
@@ -285,9 +287,7 @@ async def test_page_in_the_middle_does_not_read_what_is_before(
     def judge(connection: Connection) -> dict[str, int]:
         asked = {one.name: HAVE_PAGES[one.name] for one in listed.filters if one.name in HAVE_PAGES}
         read = {
-            name: ROWS_READ[database_kind](
-                connection, lambda where={name: [value]}: listed.question(connection, where, page)
-            )
+            name: ROWS_READ[database_kind](connection, partial(listed.question, connection, {name: [value]}, page))
             for name, value in asked.items()
         }
         return {name: rows for name, rows in read.items() if rows >= listed.rows / 40}

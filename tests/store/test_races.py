@@ -1,7 +1,9 @@
 """Races: two writers, each with its own connections as a process has, make one row of one key and lose no change."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, event
@@ -178,7 +180,7 @@ async def test_reports_about_a_flow_run_that_is_being_deleted_leave_nothing(
     flow_run_id = await create_flow_run(writer)
     task_run_id = (await report_task_run(writer, flow_run_id, "extract-1")).run_id
     writers = in_turn(writer, second_writer)
-    calls = [
+    calls: list[Coroutine[Any, Any, Any]] = [
         report_task_run(one, flow_run_id, f"task-{number}", state("Running", 1)) for number, one in enumerate(writers)
     ]
     calls += [report_state(one, task_run_id, state("Running", number)) for number, one in enumerate(writers)]
@@ -213,7 +215,7 @@ async def test_flow_run_that_is_deleted_while_it_is_looked_for_is_made_again(
 ) -> None:
     taken = await create_flow_run(writer, "etl", idempotency_key="k")
     item = flow_run_item("etl", idempotency_key="k")
-    deleted = []
+    deleted: list[UUID] = []
 
     def create(connection: Connection) -> Any:
         def delete_it(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

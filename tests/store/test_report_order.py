@@ -35,7 +35,7 @@ async def test_item_with_the_state_of_another_run_creates_nothing(database: Data
     assert [one.id for one in await list_states(database, other)] == [used.id]
 
 
-SETS = {
+SETS: dict[str, list[tuple[str, float]]] = {
     "ties": [("Pending", 1), ("Running", 1), ("Success", 1)],
     "an end of another clock": [("Pending", 9), ("Running", 10), ("Success", 9.5)],
     "a failure of another clock": [("Pending", 9), ("Running", 10), ("Failed", 9.5)],

@@ -108,9 +108,9 @@ async def test_folding_changes_no_count_and_leaves_nothing_to_fold(database: Dat
     assert await database.read(rows_of, tables.task_run_tally_delta) == []
     assert await database.transact(tally.fold) == 0
     tallied = {
-        (row.task_slug, row.state): row.count
-        for row in await database.read(rows_of, tables.task_run_tally)
-        if row.count
+        (row["task_slug"], row["state"]): row["count"]
+        for row in (row._mapping for row in await database.read(rows_of, tables.task_run_tally))
+        if row["count"]
     }
     assert tallied == {(slug, "Success"): 1 for slug in SLUGS}
     await check(database)

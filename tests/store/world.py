@@ -45,8 +45,8 @@ CHAINS: tuple[tuple[str, ...], ...] = (
 )
 SLUGS = ("extract-1", "extract-10", "extract-2", "Extract-1", "load_1", "load%1", "größe-1", "z")
 NAMES = (None, "Extract 100%", "extract_a", "EXTRACT", "größe", "GRÖSSE", "a", "back\\slash")
-TAGS = ([], ["etl"], ["etl", "daily"], ["Etl"], ["daily", "größe", "100%"])
-LABELS = ([], ["prod"], ["prod", "eu"], ["Prod"])
+TAGS: tuple[list[str], ...] = ([], ["etl"], ["etl", "daily"], ["Etl"], ["daily", "größe", "100%"])
+LABELS: tuple[list[str], ...] = ([], ["prod"], ["prod", "eu"], ["Prod"])
 RESULTS = (None, {"type": "S3Result", "bucket": "b", "location": "k"}, {"type": "S3Result"}, {"type": "NoResultType"})
 
 

@@ -5,16 +5,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Dialect, column, select
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy import Dialect, column, make_url, select
 
 from taskruns_service.domain.states import StateGroup, StateType
 from taskruns_service.prefect1.graph.conditions import COMPARISONS
 from taskruns_service.queries import parameters
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, OPERATORS, TASK_RUN_FILTERS, Filter, chosen, clauses
 
-DIALECTS: dict[str, Dialect] = {"sqlite": sqlite.dialect(), "postgresql": asyncpg.dialect()}
+DIALECTS: dict[str, Dialect] = {
+    "sqlite": make_url("sqlite://").get_dialect()(),
+    "postgresql": make_url("postgresql+asyncpg://").get_dialect()(),
+}
 TIMES = [
     f"{field}_{operator}"
     for field in ("start_time", "end_time", "created", "updated")

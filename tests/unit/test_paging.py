@@ -1,6 +1,7 @@
 """Pages: reading a sort, and cursors that are read as they were written, and only for the same question."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -47,7 +48,7 @@ def rows(draw: st.DrawFn) -> tuple[Types, tuple[Any, ...]]:
     return types, tuple(values)
 
 
-def names(orders: list[Order]) -> list[str]:
+def names(orders: Iterable[Order]) -> list[str]:
     return ["-" * order.descending + order.name for order in orders]
 
 

@@ -13,7 +13,7 @@ import pytest
 from taskruns.cli.demo import FLOW_RUNS
 from taskruns.client import Client
 from taskruns.errors import FlowRunNotFound
-from taskruns.models import StateCreate
+from taskruns.models import StateCreate, StateType
 from taskruns.recording.outbox import Outbox
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report
 from tests.client.cli.running import COMMAND, Ran, opened_terminal, run
@@ -90,7 +90,7 @@ def flushed(folder: Path, url: str, *options: str) -> Ran:
 
 def test_reports_that_were_left_are_sent(scratch: Client, url: str, tmp_path: Path) -> None:
     id = uuid4()
-    running = StateCreate(type="Running", id=uuid4())
+    running = StateCreate(type=StateType.RUNNING, id=uuid4())
     leave(tmp_path, FlowRunCreated(flow_run_id=id, flow_name="left"), FlowRunState(flow_run_id=id, state=running))
     done = flushed(tmp_path, AWAY)
     assert (done.code, done.out) == (1, "Reports: 0 sent, 0 refused. Files left: 1.\n")
@@ -125,7 +125,7 @@ def test_reports_that_were_left_are_sent_without_the_extra(scratch: Client, url:
 
 
 def test_reports_that_are_refused_are_a_failure(url: str, tmp_path: Path) -> None:
-    leave(tmp_path, FlowRunState(flow_run_id=uuid4(), state=StateCreate(type="Running", id=uuid4())))
+    leave(tmp_path, FlowRunState(flow_run_id=uuid4(), state=StateCreate(type=StateType.RUNNING, id=uuid4())))
     done = flushed(tmp_path, url, "--json")
     assert done.code == 1
     told = json.loads(done.out)

@@ -354,12 +354,12 @@ def test_items_are_written_as_they_come() -> None:
 
     def items() -> Iterator[dict[str, int]]:
         yield {"n": 1}
-        assert b'{"n":1}' in out.buffer.getvalue()  # type: ignore[attr-defined]
+        assert b'{"n":1}' in out.buffer.getvalue()
         yield {"n": 2}
 
     with redirect_stdout(out):
         output.write_json_list(items())
-    assert out.buffer.getvalue() == b'[\n{"n":1},\n{"n":2}\n]\n'  # type: ignore[attr-defined]
+    assert out.buffer.getvalue() == b'[\n{"n":1},\n{"n":2}\n]\n'
 
 
 def test_verbose_tells_what_is_asked(world: World) -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from taskruns.cli.demo import FLOW_RUNS, record
 from taskruns.client import Client
-from taskruns.models import StateCreate, TaskRunReport
+from taskruns.models import StateCreate, StateType, TaskRunReport
 
 BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 HOSTILE = "e\x1b[31mvil\r\n\u202eeman"
@@ -78,8 +78,10 @@ class World:
 def task(slug: str, *states: tuple[str, float], message: str | None = None, result: Any = None, **members: Any) -> Any:
     """A task run to report; the last state has the message and the result."""
     made = [
-        StateCreate(type=type, timestamp=BEGIN + timedelta(seconds=seconds), id=uuid4()) for type, seconds in states
+        StateCreate(type=StateType(type), timestamp=BEGIN + timedelta(seconds=seconds), id=uuid4())
+        for type, seconds in states
     ]
-    last = {name: value for name, value in (("message", message), ("result", result)) if value is not None}
+    members_of_last = {"message": message, "result": result}
+    last: dict[str, Any] = {name: value for name, value in members_of_last.items() if value is not None}
     made[-1] = StateCreate(type=made[-1].type, timestamp=made[-1].timestamp, id=made[-1].id, **last)
     return TaskRunReport(task_slug=slug, states=made, **members)

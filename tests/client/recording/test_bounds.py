@@ -3,7 +3,6 @@
 import enum
 import math
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,7 +29,10 @@ class Level(enum.Enum):
 
 def nested(levels: int) -> Any:
     """Lists in lists, so many of them."""
-    return reduce(lambda inner, _: [inner], range(levels - 1), [])
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Caller:
         return await work(*args)
 
 
-DEFERRED = {
+DEFERRED: dict[str, Any] = {
     "wrapper": wrapped(work),
     "object": Caller(),
     "lambda": lambda error=None: work(error),
@@ -70,7 +70,7 @@ async def test_function_that_returns_a_coroutine_has_retries_and_time_outs() -> 
         return "done"
 
     async with flow_run("etl") as run:
-        assert await slow() == "done"  # type: ignore[misc]
+        assert await slow() == "done"
         slow_for_ever: Any = task(timeout=0.05, name="ever")(wrapped(functools.partial(asyncio.sleep, 30)))
         with pytest.raises(TaskTimedOut):
             await slow_for_ever()
@@ -146,7 +146,7 @@ def test_generator_takes_what_is_sent_and_thrown() -> None:
 def test_generator_has_neither_retries_nor_a_time_out(options: dict[str, Any]) -> None:
     for generating in (count, count_async):
         with pytest.raises(ValueError, match=r"is a generator, which supports neither max_retries nor a timeout"):
-            task(**options)(generating.function)  # type: ignore[attr-defined]
+            task(**options)(generating.function)
     hidden: Any = task(name="hidden", **options)(lambda: (x for x in "abc"))
     with flow_run("etl") as run, pytest.raises(TypeError, match="returned a generator, which supports neither"):
         hidden()

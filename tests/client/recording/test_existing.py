@@ -288,7 +288,7 @@ def check_links(ids: str, run: FlowRunRecorder, task_slug: str, client: Client, 
     [
         (nested, "nested-1"),
         (nested_in_time, "nested_in_time-1"),
-        (lambda x: asyncio.run(nested_async(x)), "nested_async-1"),  # type: ignore[arg-type]
+        (lambda x: asyncio.run(nested_async(x)), "nested_async-1"),
         (lambda x: next(iter(nested_items(x))), "nested_items-1"),
     ],
     ids=["task", "time-out", "async", "generator"],

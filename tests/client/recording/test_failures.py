@@ -86,6 +86,7 @@ def test_retry_waits_as_long_as_it_is_told_and_says_until_when() -> None:
     found = task_run(run, "failing-1")
     states = list(run._client.task_runs.states(found.id))
     retrying, again = states[2], states[3]
+    assert retrying.details is not None
     start = datetime.fromisoformat(retrying.details["start_time"])
     assert 0 < (start - retrying.timestamp).total_seconds() < 0.3
     assert again.timestamp >= start
@@ -102,7 +103,7 @@ def test_task_that_takes_too_long_timed_out(use: str) -> None:
         await asyncio.sleep(0.5)
 
     with flow_run("etl") as run, pytest.raises(TaskTimedOut, match=r"^Task run took longer than 0\.05 s\.$") as caught:
-        sync() if use == "sync" else asyncio.run(asynchronous())  # type: ignore[arg-type]
+        sync() if use == "sync" else asyncio.run(asynchronous())
 
     assert isinstance(caught.value, TimeoutError)
     slug = "sync-1" if use == "sync" else "asynchronous-1"

@@ -31,7 +31,7 @@ class Source(ABC):
 
 class Numbers(Source):
     factor = 2
-    magnitude = task(abs, name="magnitude")
+    magnitude = task(name="magnitude")(abs)
 
     def __init__(self, *numbers: int) -> None:
         self.numbers = numbers
@@ -163,7 +163,8 @@ def test_method_calls_that_of_its_base_class() -> None:
 
 def test_bound_task_is_a_task_with_the_signature_of_its_method() -> None:
     assert isinstance(numbers.add, Task)
-    assert (numbers.add.__name__, numbers.add.__doc__, numbers.add.max_retries) == ("add", "Adds a number.", 1)
+    add: Any = numbers.add
+    assert (add.__name__, add.__doc__, add.max_retries) == ("add", "Adds a number.", 1)
     assert str(inspect.signature(numbers.add)) == "(x: int, by: int = 1) -> int"
     assert str(inspect.signature(Numbers.add)) == "(self, x: int, by: int = 1) -> int"
     assert Numbers.add is inspect.getattr_static(Numbers, "add")
@@ -178,7 +179,7 @@ def test_bound_task_is_pickled_with_its_object() -> None:
 
 def test_task_is_not_made_of_what_cannot_be_called() -> None:
     with pytest.raises(TypeError, match=r"^task takes a function or a method, but this is a property\.$"):
-        task(property(lambda self: 1))  # type: ignore[type-var]
+        task(property(lambda self: 1))  # type: ignore[call-overload]
 
 
 def test_methods_of_a_program_run_in_processes(scripts: Scripts) -> None:

@@ -138,7 +138,8 @@ def test_flow_run_of_a_child_process_is_recorded_to_its_end(method: str, scripts
     assert err == ""
     for flow_run_id, name in zip(out.split(), ("parent", "child"), strict=True):
         view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
-        assert (view.flow_name, view.state) == (name, "Success")
+        assert view.flow_name == name
+        assert view.state == "Success"
         assert [one.state for one in view.get_all_task_runs()] == ["Success"]
 
 

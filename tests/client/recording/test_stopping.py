@@ -108,7 +108,7 @@ class Program:
 
     def stop(self, number: int) -> None:
         """Sends a signal once something runs in the flow."""
-        eventually(lambda: self.states()[1:] and {"Running", "Retrying"} & {str(one) for one in self.states()[1:]})
+        eventually(lambda: not {"Running", "Retrying"}.isdisjoint(map(str, self.states()[1:])))
         self.process.send_signal(number)
 
     def output(self) -> tuple[str, str]:
@@ -283,8 +283,9 @@ def test_handler_of_sigterm_is_there_only_in_flow_runs_of_the_main_thread(script
 def test_sigterm_after_the_flow_run_ends_the_program_at_once(scripts: Scripts, client: Client) -> None:
     flow = "record(lambda: None)\n    print('after', flush=True)\n    until.function()"
     with started(scripts, client, flow) as program:
-        assert program.process.stdout is not None
-        eventually(lambda: program.process.stdout and program.process.stdout.readline() == "after\n")
+        stdout = program.process.stdout
+        assert stdout is not None
+        eventually(lambda: stdout.readline() == "after\n")
         program.process.send_signal(signal.SIGTERM)
         assert program.output() == ("", "")
     assert program.process.returncode == -signal.SIGTERM

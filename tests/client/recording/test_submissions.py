@@ -35,7 +35,7 @@ async def fail() -> None:
 
 async def test_submitted_coroutine_that_failed_and_nobody_looked_at_fails_the_flow_run() -> None:
     async with flow_run("etl") as run:
-        fail.submit()
+        fail.submit()  # type: ignore[unused-awaitable]
     assert run.view().state.message == "1 submitted tasks failed, and their errors were not retrieved."
     assert run.view().state == FAILED
 
@@ -59,7 +59,7 @@ async def test_submitted_coroutine_that_somebody_looked_at_does_not_fail_the_flo
 
 async def test_flow_run_ends_after_submitted_coroutines() -> None:
     async with flow_run("etl") as run:
-        nap.submit(0.2)
+        nap.submit(0.2)  # type: ignore[unused-awaitable]
     assert task_runs(run) == {("nap-1", -1): SUCCESS}
     assert run.view().state == SUCCESS
 
@@ -77,9 +77,9 @@ async def test_flow_run_of_a_plain_block_ends_after_submitted_coroutines() -> No
 async def test_error_takes_back_coroutines_that_have_not_begun() -> None:
     with suppress(ZeroDivisionError):
         async with flow_run("etl") as run:
-            nap.submit(0.1)
+            nap.submit(0.1)  # type: ignore[unused-awaitable]
             await asyncio.sleep(0)
-            nap.submit(30)
+            nap.submit(30)  # type: ignore[unused-awaitable]
             raise ZeroDivisionError
     assert types(run, "nap-1") == [PENDING, RUNNING, SUCCESS]
     assert types(run, "nap-2") == [PENDING, CANCELLED]
@@ -91,7 +91,7 @@ async def test_cancelled_flow_run_cancels_submitted_coroutines() -> None:
     async def flow() -> None:
         async with flow_run("etl") as run:
             runs.append(run)
-            nap.submit(30)
+            nap.submit(30)  # type: ignore[unused-awaitable]
 
     flowing = asyncio.ensure_future(flow())
     await asyncio.sleep(0.1)

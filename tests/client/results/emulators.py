@@ -66,9 +66,9 @@ def azure(folder: Path) -> Iterator[dict[str, str]]:
     """Yields the environment with which a new storage with one container is found; it runs in a folder of its own."""
     from azure.storage.blob import BlobServiceClient
 
-    command = [_azurite(), "--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    options = ["--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--blobPort", "0"]
     with subprocess.Popen(
-        [*command, "--blobPort", "0"],
+        [_azurite(), *options],
         cwd=folder,
         env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},
         stdout=subprocess.PIPE,

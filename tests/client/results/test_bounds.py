@@ -198,4 +198,4 @@ def test_compression_is_of_what_the_inner_serializer_writes(tmp_path: Path) -> N
     for name, read in {"bz2": bz2, "gzip": gzip, "lzma": lzma, "zlib": zlib}.items():
         reference = results.LocalResult(tmp_path, serializer=CompressedSerializer(JSONSerializer(), name)).write([1])
         assert isinstance(reference, models.LocalResult)
-        assert read.decompress(Path(tmp_path, str(reference.location)).read_bytes()) == b"[1]"  # type: ignore[attr-defined]
+        assert read.decompress(Path(tmp_path, str(reference.location)).read_bytes()) == b"[1]"

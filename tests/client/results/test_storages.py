@@ -313,7 +313,7 @@ def test_inline_storages_read_nothing_else() -> None:
 # What is not for this package
 
 
-UNSUPPORTED = {
+UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "a secret": ({"type": "SecretResult", "location": "TOKEN"}, "secret 'TOKEN'"),
     "a result type of the user's own": ({"type": "MyResult", "location": "k"}, r"MyResult.*reference\.given"),
     "a serializer of the user's own": (

@@ -163,7 +163,7 @@ async def read_async(client: AsyncClient, id: UUID) -> None:
     assert_type(await client.task_runs.get(id), TaskRun)
     assert_type(await client.task_runs.get_if_changed(id, if_none_match='"3"'), TaskRun | None)
     listing = client.task_runs.list(state=["Failed"])
-    assert_type(listing, AsyncListing[TaskRun])
+    _ = assert_type(listing, AsyncListing[TaskRun])
     assert_type(await listing, AsyncPage[TaskRun])
     async for task_run in listing:
         assert_type(task_run, TaskRun)
@@ -200,7 +200,7 @@ async def run_tasks() -> None:
     assert_type(inc.submit(1), Future[int])
     assert_type(await fetch("a"), bytes)
     assert_type(await fetch.map(["a"]), list[bytes])
-    assert_type(fetch.submit("a"), asyncio.Task[bytes])
+    _ = assert_type(fetch.submit("a"), asyncio.Task[bytes])
     assert_type(await fetch.submit("a"), bytes)
     load.map(["a"])
     load.submit("a")

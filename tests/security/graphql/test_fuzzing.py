@@ -82,7 +82,7 @@ def mutations() -> dict[str, GraphQLInputObjectType]:
     """The type of the input of each mutation."""
     mutation_type = make_schema().mutation_type
     assert mutation_type is not None
-    return {name: field.args["input"].type.of_type for name, field in mutation_type.fields.items()}  # type: ignore[union-attr]
+    return {name: field.args["input"].type.of_type for name, field in mutation_type.fields.items()}
 
 
 def _regular(kind: GraphQLInputObjectType, ids: dict[str, str]) -> dict[str, Any]:

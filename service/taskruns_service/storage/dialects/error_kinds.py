@@ -4,7 +4,7 @@ import re
 import sqlite3
 from enum import Enum, auto
 
-from asyncpg import (  # type: ignore[import-untyped]
+from asyncpg import (
     InterfaceError,
     InternalClientError,
     PostgresError,
