@@ -12,7 +12,9 @@ EDGES = [("extract", "clean"), ("clean", "load"), ("extract", "load")]
 
 def flow(name: str, **members: Any) -> dict[str, Any]:
     """A flow of four tasks, of which three depend on one another, as Prefect 1 writes it."""
-    edges = [{"upstream_task": {"slug": one}, "downstream_task": {"slug": two}} for one, two in EDGES]
+    edges = [
+        {"upstream_task": {"slug": upstream}, "downstream_task": {"slug": downstream}} for upstream, downstream in EDGES
+    ]
     return {"name": name, "tasks": [{"slug": slug, "name": slug} for slug in SLUGS], "edges": edges, **members}
 
 
@@ -21,17 +23,17 @@ async def register(service: GraphQL) -> None:
 
     `service` knows their ids, those of the tenant, of both projects, of the tasks of `etl`, and of its runs.
     """
-    found = await service.data("{ tenant { id } project { id } }")
+    rows = await service.data("{ tenant { id } project { id } }")
     ids = service.ids
-    ids |= {"tenant": found["tenant"][0]["id"], "project": found["project"][0]["id"]}
-    made = await service.change("create_project", "{ id }", name="reports", tenant_id=ids["tenant"])
-    ids["reports"] = made["id"]
+    ids |= {"tenant": rows["tenant"][0]["id"], "project": rows["project"][0]["id"]}
+    answer = await service.change("create_project", "{ id }", name="reports", tenant_id=ids["tenant"])
+    ids["reports"] = answer["id"]
     for name, project, members in (("etl", "project", {}), ("report", "reports", {"schedule": SCHEDULE})):
         new = flow(name, **members)
-        made = await service.change("create_flow", "{ id }", project_id=ids[project], serialized_flow=new)
-        ids[name] = made["id"]
+        answer = await service.change("create_flow", "{ id }", project_id=ids[project], serialized_flow=new)
+        ids[name] = answer["id"]
     for number, parameters in enumerate(PARAMETERS):
-        made = await service.change(
+        answer = await service.change(
             "create_flow_run",
             "{ id }",
             flow_id=ids["etl"],
@@ -39,6 +41,6 @@ async def register(service: GraphQL) -> None:
             parameters=parameters,
             labels=["a", "b"][:number],
         )
-        ids[f"run-{number}"] = made["id"]
+        ids[f"run-{number}"] = answer["id"]
     tasks = await service.data("query($id: uuid) { task(where: {flow_id: {_eq: $id}}) { id slug } }", id=ids["etl"])
     ids |= {task["slug"]: task["id"] for task in tasks["task"]}

@@ -26,14 +26,14 @@ def examples(page: Path) -> list[Example]:
     """The examples of a page, in their order."""
     text = page.read_text()
     blocks = list(FENCE.finditer(text))
-    found = []
+    page_examples = []
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         if block["kind"].split()[:1] == ["python"]:
             has_output = following and following["kind"] == "text" and not text[block.end() : following.start()].strip()
             output = following["text"] if following and has_output else None
             line = text[: block.start()].count("\n") + 2
-            found.append(Example(block["kind"], line, block["text"], output, shown(block["text"], line)))
-    return found
+            page_examples.append(Example(block["kind"], line, block["text"], output, shown(block["text"], line)))
+    return page_examples
 
 
 def commented(text: str) -> list[tuple[ast.Expr, str]]:
@@ -46,19 +46,19 @@ def commented(text: str) -> list[tuple[ast.Expr, str]]:
 
 def shown(text: str, first: int) -> dict[int, str]:
     """What the comments after expressions say of them."""
-    return {first + node.lineno - 1: told for node, told in commented(text)}
+    return {first + node.lineno - 1: comment for node, comment in commented(text)}
 
 
-def program(found: list[Example], show: str, end: str = "") -> str:
+def program(page_examples: list[Example], show: str, end: str = "") -> str:
     """The examples as one program, in which each line is where it is in the page.
 
     Args:
-        found: The examples of a page.
+        page_examples: The examples of a page.
         show: What is done with an expression that has a comment after it: a format with its `value` and its `line`.
         end: A statement after each example.
     """
     lines: list[str] = []
-    for example in found:
+    for example in page_examples:
         tree = commented(example.text)
         own = example.text.splitlines()
         for node, _ in tree:

@@ -26,15 +26,15 @@ LACKING: Final = {
     "two changes of a table at once": rf"(?s)\b{_CHANGE}\s+(\w+)\b.*\b{_CHANGE}\s+\1\b",
     "several groupings at once": r"\bGROUPING\s+SETS\b|\b(ROLLUP|CUBE)\s*\(",
 }
-_LACKING = {what: re.compile(pattern, re.IGNORECASE) for what, pattern in LACKING.items()}
+_LACKING = {feature: re.compile(pattern, re.IGNORECASE) for feature, pattern in LACKING.items()}
 
 
 def lacking(statement: str) -> list[str]:
     """What of a statement a distributed engine would refuse."""
-    return [what for what, pattern in _LACKING.items() if pattern.search(statement)]
+    return [feature for feature, pattern in _LACKING.items() if pattern.search(statement)]
 
 
 def refuse(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
     """Fails the test that sends such a statement to PostgreSQL; a listener of SQLAlchemy's `before_cursor_execute`."""
-    if connection.dialect.name == "postgresql" and (found := lacking(statement)):
-        raise AssertionError(f"Distributed engines lack {', '.join(found)}: {statement}")
+    if connection.dialect.name == "postgresql" and (features := lacking(statement)):
+        raise AssertionError(f"Distributed engines lack {', '.join(features)}: {statement}")

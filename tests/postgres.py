@@ -214,8 +214,8 @@ def newest_first(folders: Iterable[Path]) -> list[Path]:
     """Sorts `bin` folders by the number that ends their parent's name: `18/bin` before `9.6/bin`."""
 
     def version(folder: Path) -> float:
-        found = re.search(r"[\d.]+$", folder.parent.name)
-        return float(found[0]) if found else 0
+        version_number = re.search(r"[\d.]+$", folder.parent.name)
+        return float(version_number[0]) if version_number else 0
 
     return sorted(folders, key=version, reverse=True)
 

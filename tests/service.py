@@ -158,9 +158,9 @@ def call_command(*arguments: str, **environment: Any) -> subprocess.CompletedPro
     """Does what `run_command` does in the test's own process, which is quicker, but not where a loop is running."""
     out, err = io.StringIO(), io.StringIO()
     own = patch.dict(os.environ, environment_of(**environment), clear=True)
-    asked = patch.object(sys, "argv", [PROGRAM.name, *arguments])
+    command_line = patch.object(sys, "argv", [PROGRAM.name, *arguments])
     code = 0
-    with own, asked, redirect_stdout(out), redirect_stderr(err):
+    with own, command_line, redirect_stdout(out), redirect_stderr(err):
         try:
             main()
         except SystemExit as end:

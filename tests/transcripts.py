@@ -74,14 +74,14 @@ def _statements(text: str) -> Iterator[str]:
     assert not statement, statement
 
 
-def type_along(found: list[Command], folder: Path, home: Path, **environment: Any) -> Iterator[Typed]:
+def type_along(commands: list[Command], folder: Path, home: Path, **environment: Any) -> Iterator[Typed]:
     """Types commands into a shell that begins in a folder; yields each with its output and its exit code."""
     script = home / "typed.sh"
-    ends = (f"{command.text}\nprintf '\\036%d\\036' $?\n" for command in found)
+    ends = (f"{command.text}\nprintf '\\036%d\\036' $?\n" for command in commands)
     script.write_text(f"cd '{folder}'\n" + "".join(ends))
     with opened_terminal(["/bin/bash", str(script)], COLUMNS, HOME=home, NO_COLOR=1, **environment) as terminal:
         begin = 0
-        for command in found:
+        for command in commands:
             terminal.read_until(lambda seen: END.search(seen, begin) is not None, SECONDS)  # noqa: B023
             end = END.search(terminal.seen, begin)
             assert end is not None
@@ -107,12 +107,12 @@ def is_as_shown(typed: Typed) -> bool:
         return _normal(output) == _normal(shown)
 
 
-def _fits(shown: Any, given: Any) -> bool:
+def _fits(shown: Any, output: Any) -> bool:
     if isinstance(shown, dict):
-        return shown.keys() == given.keys() and all(_fits(value, given[name]) for name, value in shown.items())
+        return shown.keys() == output.keys() and all(_fits(value, output[name]) for name, value in shown.items())
     if isinstance(shown, list):
-        return len(shown) == len(given) and all(map(_fits, shown, given))
-    return shown in ("…", given)
+        return len(shown) == len(output) and all(map(_fits, shown, output))
+    return shown in ("…", output)
 
 
 def _normal(text: str) -> str:

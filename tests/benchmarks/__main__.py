@@ -8,11 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import charts, client, data, growth, limit, load, maps, servers, versus, world
+from tests.benchmarks import charts, client, data, dataset, growth, limit, load, maps, servers, versus
+from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
 from tests.benchmarks.report import Row, Table
-from tests.benchmarks.world import World
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
@@ -45,21 +45,21 @@ def measure(
     server: PostgresServer, databases: dict[int, str], parts: list[str], timing: Timing, *, images: Path
 ) -> list[Table]:
     """The tables of the parts; each part's chart is written into the folder `images`."""
-    worlds = {size: asyncio.run(world.look(url, size)) for size, url in databases.items()}
+    datasets = {size: asyncio.run(dataset.look(url, size)) for size, url in databases.items()}
     compared = min(databases, key=lambda size: abs(size - COMPARED))
     tables: list[Table] = []
     if "sqlite" in parts:  # first: the other parts write into the databases that it copies
-        tables.append(of_sqlite(databases, worlds, (min(databases), compared), timing))
+        tables.append(of_sqlite(databases, datasets, (min(databases), compared), timing))
     if "prefect" in parts:
-        versus_table = versus.measure(server, databases[compared], worlds[compared], timing)
+        versus_table = versus.measure(server, databases[compared], datasets[compared], timing)
         charts.ratios(versus_table.rows, images / "prefect.svg", "times as many a second as Prefect 3")
         tables.insert(0, versus_table)
     if "limit" in parts:
-        limit_tables = limit.measure(databases[compared], worlds[compared], timing)
+        limit_tables = limit.measure(databases[compared], datasets[compared], timing)
         charts.ratios(limit_tables[0].rows, images / "limit.svg", "of what it is compared with")
         tables = [*limit_tables, *tables]
     if "growth" in parts:
-        table, figures = growth.measure({url: worlds[size] for size, url in databases.items()}, timing)
+        table, figures = growth.measure({url: datasets[size] for size, url in databases.items()}, timing)
         charts.growth(list(databases), figures, images / "growth.svg")
         tables.append(table)
     if "maps" in parts:
@@ -76,14 +76,14 @@ def filled(server: PostgresServer, task_runs: int) -> str:
     return url
 
 
-def of_sqlite(databases: dict[int, str], worlds: dict[int, World], sizes: tuple[int, int], timing: Timing) -> Table:
+def of_sqlite(databases: dict[int, str], datasets: dict[int, Dataset], sizes: tuple[int, int], timing: Timing) -> Table:
     """The figures of SQLite, on copies of two of the databases."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{size}.db" for size in sizes]
         for path, size in zip(paths, sizes, strict=True):
             servers.migrated(f"sqlite:///{path}")
             asyncio.run(data.copy_to_sqlite(databases[size], str(path)))
-        return growth.on_sqlite(paths[1], paths[0], (worlds[sizes[0]], worlds[sizes[1]]), timing)
+        return growth.on_sqlite(paths[1], paths[0], (datasets[sizes[0]], datasets[sizes[1]]), timing)
 
 
 def of_maps(server: PostgresServer, timing: Timing) -> Table:

@@ -38,7 +38,7 @@ async def no_op() -> Response[bytes]:
 
 
 @get("/task-runs/{task_run_id:uuid}")
-async def one(task_run_id: FromPath[UUID], state: State) -> Response[bytes]:
+async def task_run(task_run_id: FromPath[UUID], state: State) -> Response[bytes]:
     """One task run."""
     return _json((await state.pool.fetchval(ONE, task_run_id)).encode())
 
@@ -72,7 +72,7 @@ def bare() -> Litestar:
             app.state.pool = pool
             yield
 
-    return Litestar([no_op, one, listed, slugs], lifespan=[run], openapi_config=None, logging_config=None)
+    return Litestar([no_op, task_run, listed, slugs], lifespan=[run], openapi_config=None, logging_config=None)
 
 
 def uncounted() -> RequestMiddleware:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.benchmarks import servers, world
+from tests.benchmarks import dataset, servers
+from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.limit import Timing, bulk
 from tests.benchmarks.load import Ask, Rate, in_turn, rate
 from tests.benchmarks.report import Row, Table
-from tests.benchmarks.world import World
 
 Questions = Mapping[str, Callable[[], float]]
 
@@ -28,10 +28,10 @@ MOST = {
 }
 
 
-def measure(databases: Mapping[str, World], timing: Timing) -> tuple[Table, dict[str, list[Rate]]]:
+def measure(databases: Mapping[str, Dataset], timing: Timing) -> tuple[Table, dict[str, list[Rate]]]:
     """The same questions to one service for each size, in turn; and the figures for the chart."""
     with ExitStack() as stack:
-        asked: dict[str, Callable[[], float]] = {}
+        calls: dict[str, Callable[[], float]] = {}
         by_size = {}
         for url, known in databases.items():
             running = stack.enter_context(servers.service(url))
@@ -39,11 +39,11 @@ def measure(databases: Mapping[str, World], timing: Timing) -> tuple[Table, dict
         # Size by size within a question, so that what is compared was measured side by side.
         for name in MOST:
             for size, own in by_size.items():
-                asked[f"{name} {size}"] = own[name]
-        for ask in asked.values():  # warm
+                calls[f"{name} {size}"] = own[name]
+        for ask in calls.values():  # warm
             ask()
-        found = in_turn(timing.rounds, asked)
-    figures = {name: [found[f"{name} {size}"] for size in by_size] for name in MOST}
+        rates = in_turn(timing.rounds, calls)
+    figures = {name: [rates[f"{name} {size}"] for size in by_size] for name in MOST}
     rows = [
         Row(name, rates, rates[0].over(rates[-1]) if len(rates) > 1 else None, most=MOST[name])
         for name, rates in figures.items()
@@ -53,64 +53,64 @@ def measure(databases: Mapping[str, World], timing: Timing) -> tuple[Table, dict
     return Table("Against growth", text, [f"{size:,}" for size in by_size], rows, "growth.svg"), figures
 
 
-def questions(url: str, known: World, seconds: int) -> Questions:
+def questions(url: str, known: Dataset, seconds: int) -> Questions:
     """What is asked at every size."""
 
     def ask(asks: list[Ask]) -> Callable[[], float]:
         return lambda: rate(url, asks, seconds)
 
     def count(**parameters: str) -> Callable[[], float]:
-        return ask([world.query("/task-runs/aggregate", **parameters)])
+        return ask([dataset.query("/task-runs/aggregate", **parameters)])
 
     return {
-        "one task run by id": ask(world.one(known)),
-        "the 100 task runs of a flow run": ask(world.of_flow_run(known)),
-        "first page of those in a state": ask([world.query("/task-runs", state="Success")]),
-        "a deep page of those in a state": ask(world.successful(known, known.deep_page)),
+        "one task run by id": ask(dataset.by_id(known)),
+        "the 100 task runs of a flow run": ask(dataset.of_flow_run(known)),
+        "first page of those in a state": ask([dataset.query("/task-runs", state="Success")]),
+        "a deep page of those in a state": ask(dataset.successful(known, known.deep_page)),
         "count by state": count(state="Success"),
         "counts by state, all states": count(group_by="state"),
         "counts by task slug": count(group_by="task_slug"),
         "counts by flow": count(group_by="flow_name"),
         "counts of one flow run": count(group_by="state", flow_run_id=known.flow_run_ids[0]),
         "register a task run": lambda: rate(url, known.new.take(int(8000 * (seconds + 1))), seconds, again=False),
-        "one transition a request": ask(world.transitions(known, 1)),
+        "one transition a request": ask(dataset.transitions(known, 1)),
         "1,000 transitions a request, transitions/s": lambda: bulk(url, known, seconds),
     }
 
 
-def on_sqlite(path: Path, small: Path, known: tuple[World, World], timing: Timing) -> Table:
+def on_sqlite(path: Path, small: Path, known: tuple[Dataset, Dataset], timing: Timing) -> Table:
     """SQLite at two sizes: of the no-op's rate, and how much it costs that there is more."""
     with (
         servers.service(f"sqlite:///{path}") as large,
         servers.service(f"sqlite:///{small}") as little,
     ):
-        asked: dict[str, Callable[[], float]] = {"no-op": lambda: rate(large.url, [Ask("/health")], timing.seconds)}
+        calls: dict[str, Callable[[], float]] = {"no-op": lambda: rate(large.url, [Ask("/health")], timing.seconds)}
         at = [
             questions(little.url, known[0], timing.seconds),
             questions(large.url, known[1], timing.seconds),
         ]
         for name in MOST:
-            asked |= {f"{name} {place}": own[name] for place, own in enumerate(at)}
-        found = in_turn(timing.rounds, asked)
+            calls |= {f"{name} {place}": own[name] for place, own in enumerate(at)}
+        rates = in_turn(timing.rounds, calls)
         memory = Rate([servers.memory_of(large.process.pid).proportional])
-    no_op = found["no-op"]
+    no_op = rates["no-op"]
     rows = []
     for name, most in MOST.items():
-        small_rate, large_rate = found[f"{name} 0"], found[f"{name} 1"]
+        small_rate, large_rate = rates[f"{name} 0"], rates[f"{name} 1"]
         rows.append(Row(name, [small_rate, large_rate], small_rate.over(large_rate), most=most))
-    by_id, page = found["one task run by id 1"], found["the 100 task runs of a flow run 1"]
+    by_id, page = rates["one task run by id 1"], rates["the 100 task runs of a flow run 1"]
     rows += [
         Row("one task run by id, of the no-op", [by_id, no_op], by_id.over(no_op), 0.15),
         Row("the 100 task runs of a flow run, of the no-op", [page, no_op], page.over(no_op), 0.05),
         Row(
             "one transition a request",
-            ["", found["one transition a request 1"]],
-            found["one transition a request 1"],
+            ["", rates["one transition a request 1"]],
+            rates["one transition a request 1"],
             2000,
         ),
         Row("memory after all of this, MB", ["", memory]),
     ]
-    sizes = [f"{one.task_runs:,}" for one in known]
+    sizes = [f"{database.task_runs:,}" for database in known]
     return Table("SQLite, synchronous=FULL", SQLITE, sizes, rows)
 
 

@@ -81,14 +81,14 @@ def rate(url: str, asks: Sequence[Ask], seconds: int, *, connections: int = CONN
         script.write_text(_SCRIPT.format(path=known))
         options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=60s", "--script", str(script)]
         output = subprocess.run([require_wrk(), *options, url], check=True, capture_output=True, text=True).stdout
-    found = re.search(r"(\d+) requests in [^$]*Requests/sec:\s+([\d.]+)", output)
-    if "Non-2xx" in output or "Socket errors" in output or found is None:
+    summary = re.search(r"(\d+) requests in [^$]*Requests/sec:\s+([\d.]+)", output)
+    if "Non-2xx" in output or "Socket errors" in output or summary is None:
         raise RuntimeError(f"{url}{asks[0].path}: {output}")
-    if not again and int(found[1]) + connections > len(asks):
-        raise RuntimeError(f"{url}{asks[0].path}: {found[1]} requests, and there were only {len(asks)} to send.")
-    if found[1] == "0":  # so slow that more time has to be taken for one answer
+    if not again and int(summary[1]) + connections > len(asks):
+        raise RuntimeError(f"{url}{asks[0].path}: {summary[1]} requests, and there were only {len(asks)} to send.")
+    if summary[1] == "0":  # so slow that more time has to be taken for one answer
         return rate(url, asks, 5 * seconds, connections=connections, again=again)
-    return float(found[2])
+    return float(summary[2])
 
 
 def in_turn(rounds: int, questions: Mapping[str, Callable[[], float]]) -> dict[str, Rate]:
@@ -96,9 +96,9 @@ def in_turn(rounds: int, questions: Mapping[str, Callable[[], float]]) -> dict[s
     rates = {name: Rate() for name in questions}
     for number in range(1, rounds + 1):
         for name, ask in questions.items():
-            found = ask()
-            rates[name].append(found)
-            sys.stderr.write(f"round {number} of {rounds}: {name} {found:,.0f}/s\n")
+            figure = ask()
+            rates[name].append(figure)
+            sys.stderr.write(f"round {number} of {rounds}: {name} {figure:,.0f}/s\n")
     return rates
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import data, servers, world
+from tests.benchmarks import data, dataset, servers
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Ask, Rate, in_turn, rate
 from tests.benchmarks.report import Row, Table
@@ -15,21 +15,21 @@ _FIELDS = "id,map_index,state,start_time,duration"
 _LIST = f"/flow-runs/{data.MAP_FLOW_RUN_ID}/task-runs"
 QUESTIONS: Mapping[str, tuple[list[Ask], float]] = {
     "one task run by its natural key": (
-        [world.query(_LIST, task_slug="map-0", map_index=place) for place in range(0, WIDTH, WIDTH // 100)],
+        [dataset.query(_LIST, task_slug="map-0", map_index=place) for place in range(0, WIDTH, WIDTH // 100)],
         5,
     ),
     "task runs that are not mapped (`map_index=-1`)": (
-        [world.query(_LIST, map_index=-1, fields="id,task_slug,state")],
+        [dataset.query(_LIST, map_index=-1, fields="id,task_slug,state")],
         10,
     ),
     "1,000 children by map index": (
-        [world.query(_LIST, task_slug="map-0", is_mapped_child="true", sort="map_index", limit=1000, fields=_FIELDS)],
+        [dataset.query(_LIST, task_slug="map-0", is_mapped_child="true", sort="map_index", limit=1000, fields=_FIELDS)],
         80,
     ),
-    "the 100 longest task runs": ([world.query(_LIST, sort="-duration", limit=100)], 300),
+    "the 100 longest task runs": ([dataset.query(_LIST, sort="-duration", limit=100)], 300),
     "p50 and p95 of a task slug by hour": (
         [
-            world.query(
+            dataset.query(
                 "/task-runs/aggregate", task_slug="map-0", group_by="hour", measure=["p50_duration", "p95_duration"]
             )
         ],
@@ -42,14 +42,16 @@ QUESTIONS: Mapping[str, tuple[list[Ask], float]] = {
 def measure(url: str, path: Path, timing: Timing) -> Table:
     """The questions to a service on PostgreSQL and to one on a file, with the same rows."""
     with servers.service(url) as on_postgresql, servers.service(f"sqlite:///{path}") as on_sqlite:
-        asked: dict[str, Callable[[], float]] = {}
+        questions: dict[str, Callable[[], float]] = {}
         for name, (asks, _) in QUESTIONS.items():
             for kind, running in (("PostgreSQL", on_postgresql), ("SQLite", on_sqlite)):
-                asked[f"{name} {kind}"] = partial(rate, running.url, asks, timing.seconds, connections=1)
-        found = in_turn(timing.rounds, asked)
+                questions[f"{name} {kind}"] = partial(rate, running.url, asks, timing.seconds, connections=1)
+        rates = in_turn(timing.rounds, questions)
     rows = []
     for name, (_, most) in QUESTIONS.items():
-        figures = [Rate(1000 / one for one in found[f"{name} {kind}"]) for kind in ("PostgreSQL", "SQLite")]
+        figures = [
+            Rate(1000 / per_second for per_second in rates[f"{name} {kind}"]) for kind in ("PostgreSQL", "SQLite")
+        ]
         rows.append(Row(name, figures, max(figures, key=lambda figure: figure.median), most=most))
     return Table("A map of 100,000", INTRODUCTION, ["PostgreSQL", "SQLite"], rows)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 
-from tests.benchmarks import data, prefect, servers, world
+from tests.benchmarks import data, dataset, prefect, servers
+from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Ask, Batches, Rate, in_turn, rate
 from tests.benchmarks.report import Row, Table
-from tests.benchmarks.world import World
 from tests.postgres import PostgresServer
 
 API = "/api/task_runs"
@@ -25,7 +25,7 @@ LEAST = {
 }
 
 
-def measure(server: PostgresServer, url: str, known: World, timing: Timing) -> Table:
+def measure(server: PostgresServer, url: str, known: Dataset, timing: Timing) -> Table:
     """Both servers side by side, asked in turn."""
     theirs_url = server.create_database()
     with prefect.running(theirs_url):
@@ -45,7 +45,7 @@ def measure(server: PostgresServer, url: str, known: World, timing: Timing) -> T
             return ask(address, batches.take(int(most * (timing.seconds + 1))), again=False)
 
         mine = our_questions(known)
-        asked = their_questions(known)
+        requests = their_questions(known)
         questions: dict[str, Any] = {}
         for name in LEAST:
             if name == "register a task run":
@@ -53,69 +53,71 @@ def measure(server: PostgresServer, url: str, known: World, timing: Timing) -> T
                 questions[f"Prefect: {name}"] = lambda: register(theirs, registered, 1000)
             else:
                 questions[name] = lambda asks=mine[name]: ask(ours.url, asks)
-                questions[f"Prefect: {name}"] = lambda asks=asked[name]: ask(theirs, asks)
+                questions[f"Prefect: {name}"] = lambda asks=requests[name]: ask(theirs, asks)
         for question in questions.values():  # warm
             question()
-        found = in_turn(timing.rounds, questions)
-    return table(found, known)
+        rates = in_turn(timing.rounds, questions)
+    return table(rates, known)
 
 
-def our_questions(known: World) -> dict[str, list[Ask]]:
+def our_questions(known: Dataset) -> dict[str, list[Ask]]:
     """What the service is asked."""
     return {
-        "one task run by id": world.one(known),
-        "the 100 task runs of a flow run": world.of_flow_run(known),
-        "count by state": [world.query("/task-runs/aggregate", state="Success")],
-        "second page of those in a state": world.successful(known, known.second_page),
-        "a deep page of those in a state": world.successful(known, known.deep_page),
-        "set a state": world.transitions(known, 1),
+        "one task run by id": dataset.by_id(known),
+        "the 100 task runs of a flow run": dataset.of_flow_run(known),
+        "count by state": [dataset.query("/task-runs/aggregate", state="Success")],
+        "second page of those in a state": dataset.successful(known, known.second_page),
+        "a deep page of those in a state": dataset.successful(known, known.deep_page),
+        "set a state": dataset.transitions(known, 1),
     }
 
 
-def their_questions(known: World) -> dict[str, list[Ask]]:
+def their_questions(known: Dataset) -> dict[str, list[Ask]]:
     """The same as Prefect asks it."""
     completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
-    newest = {"task_runs": completed, "sort": "EXPECTED_START_TIME_DESC", "limit": world.PAGE}
+    newest = {"task_runs": completed, "sort": "EXPECTED_START_TIME_DESC", "limit": dataset.PAGE}
     done = {"state": {"type": "COMPLETED", "message": "Task run succeeded."}, "force": True}
     return {
         "one task run by id": [Ask(f"{API}/{identifier}") for identifier in known.task_run_ids],
         "the 100 task runs of a flow run": [
-            Ask(f"{API}/filter", {"flow_runs": {"id": {"any_": [identifier]}}, "limit": world.PAGE})
+            Ask(f"{API}/filter", {"flow_runs": {"id": {"any_": [identifier]}}, "limit": dataset.PAGE})
             for identifier in known.flow_run_ids
         ],
         "count by state": [Ask(f"{API}/count", {"task_runs": completed})],
-        "second page of those in a state": [Ask(f"{API}/filter", {**newest, "offset": world.PAGE})],
-        "a deep page of those in a state": [Ask(f"{API}/filter", {**newest, "offset": (known.deep - 1) * world.PAGE})],
+        "second page of those in a state": [Ask(f"{API}/filter", {**newest, "offset": dataset.PAGE})],
+        "a deep page of those in a state": [
+            Ask(f"{API}/filter", {**newest, "offset": (known.deep - 1) * dataset.PAGE})
+        ],
         "set a state": [Ask(f"{API}/{identifier}/set_state", done) for identifier in known.task_run_ids],
     }
 
 
-def their_new(known: World, number: int) -> Ask:
+def their_new(known: Dataset, number: int) -> Ask:
     """A request that registers a task run with Prefect."""
     flow_run_id = known.flow_run_ids[number % len(known.flow_run_ids)]
     return Ask(f"{API}/", {"flow_run_id": flow_run_id, "task_key": "new", "dynamic_key": f"new-{number}"})
 
 
-def check(ours: str, theirs: str, known: World) -> None:
+def check(ours: str, theirs: str, known: Dataset) -> None:
     """Raises where the two do not answer the same, or a page is not as long."""
-    mine, asked = our_questions(known), their_questions(known)
+    mine, requests = our_questions(known), their_questions(known)
 
     def answers(name: str) -> tuple[Any, Any]:
-        return answer(ours, mine[name][0]), answer(theirs, asked[name][0])
+        return answer(ours, mine[name][0]), answer(theirs, requests[name][0])
 
     first, second = answers("one task run by id")
     assert first["id"] == second["id"], "one task run"
     assert first["flow_run_id"] == second["flow_run_id"], "one task run"
     page, other = answers("the 100 task runs of a flow run")
-    assert {one["id"] for one in page["items"]} == {one["id"] for one in other}, "those of a flow run"
+    assert {item["id"] for item in page["items"]} == {item["id"] for item in other}, "those of a flow run"
     count, number = answers("count by state")
     assert count["count"] == number, "count by state"
     for name in ("second page of those in a state", "a deep page of those in a state"):
         page, other = answers(name)
-        assert [len(page["items"]), len(page["items"])] == [len(other), world.PAGE], name
-        assert {one["state_type"] for one in other} == {"COMPLETED"}, name
+        assert [len(page["items"]), len(page["items"])] == [len(other), dataset.PAGE], name
+        assert {item["state_type"] for item in other} == {"COMPLETED"}, name
         # Task runs of one flow run begin in one moment here, and Prefect leaves their order open.
-        assert {one["flow_run_id"] for one in page["items"]} & {one["flow_run_id"] for one in other}, name
+        assert {item["flow_run_id"] for item in page["items"]} & {item["flow_run_id"] for item in other}, name
 
 
 def answer(url: str, ask: Ask) -> Any:
@@ -124,11 +126,11 @@ def answer(url: str, ask: Ask) -> Any:
     return httpx.request(method, url + ask.path, json=ask.body, timeout=120).raise_for_status().json()
 
 
-def table(found: dict[str, Rate], known: World) -> Table:
+def table(rates: dict[str, Rate], known: Dataset) -> Table:
     """The figures side by side."""
     rows = []
     for name, least in LEAST.items():
-        mine, theirs = found[name], found[f"Prefect: {name}"]
+        mine, theirs = rates[name], rates[f"Prefect: {name}"]
         text = f"page {known.deep:,} of those in a state" if name.startswith("a deep") else name
         rows.append(Row(text, [mine, theirs], mine.over(theirs), least))
     return Table(

@@ -64,22 +64,22 @@ def within(module: str, room: str) -> bool:
 
 def violations(package: Package, rules: Rules) -> list[str]:
     """A sentence for each import that the rules forbid, and for each module that no rule governs."""
-    found = []
+    violations = []
     for module in package.modules:
         room = room_of(module, rules)
         if room is None:
-            found.append(f"{module or '__init__'} is governed by no rule.")
+            violations.append(f"{module or '__init__'} is governed by no rule.")
             continue
         allowed = (room, *rules.own[room])
         if "*" not in allowed:
-            found += [
+            violations += [
                 f"{module} imports {name}."
                 for name in sorted(package.own(module))
                 if not any(within(name, other) for other in allowed)
             ]
-        found += [
+        violations += [
             f"{module} imports {library}."
             for library in sorted(package.libraries(module) & rules.libraries.keys())
             if not any(within(module, other) for other in rules.libraries[library])
         ]
-    return found
+    return violations

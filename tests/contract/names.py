@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "service" / "taskruns_service", ROOT / "client" / "taskruns")
+PACKAGES = (ROOT / "service" / "taskruns_service", ROOT / "client" / "taskruns")
+TESTS = ROOT / "tests"
 WORDS = {
     *("one", "what", "how", "of", "here", "more", "some"),
     *("given", "sent", "made", "found", "asked", "told", "kept", "taken", "left"),
@@ -27,8 +28,10 @@ class Name(NamedTuple):
 
     @property
     def package(self) -> str:
-        """The package that the module is in, two deep at most, such as `taskruns_service.api`."""
-        (folder,) = (folder for folder in FOLDERS if self.file.is_relative_to(folder))
+        """The package of the module, two deep at most, such as `taskruns_service.api`; `tests` is one package."""
+        if self.file.is_relative_to(TESTS):
+            return TESTS.name
+        (folder,) = (folder for folder in PACKAGES if self.file.is_relative_to(folder))
         return ".".join([folder.name, *self.file.relative_to(folder).parent.parts[:1]])
 
     @property
@@ -55,8 +58,12 @@ def bound_names(file: Path) -> Iterator[Name]:
 
 
 def names_by_package() -> dict[str, list[Name]]:
-    """The names of each package, without the generated client and without migrations, which stay as released."""
-    files = [file for folder in FOLDERS for file in sorted(folder.rglob("*.py"))]
+    """The names of each package, without the generated client and without migrations, which stay as released.
+
+    Of the tests, they are those of the modules that tests share.
+    """
+    files = [file for folder in PACKAGES for file in sorted(folder.rglob("*.py"))]
+    files += [file for file in sorted(TESTS.rglob("*.py")) if not file.name.startswith("test_")]
     names = [name for file in files if not {"_generated", "versions"} & {*file.parts} for name in bound_names(file)]
     names.sort(key=lambda name: name.package)
     return {package: list(members) for package, members in groupby(names, lambda name: name.package)}

@@ -36,9 +36,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     if case.method.upper() == "DELETE" or (case.meta and case.meta.phase.name == "stateful"):
         return
     for name, recorded in RECORDED.items():
-        given = (case.path_parameters or {}).get(name)
-        if is_uuid(given):
-            number = UUID(str(given)).int
+        value = (case.path_parameters or {}).get(name)
+        if is_uuid(value):
+            number = UUID(str(value)).int
             if number % 4:
                 case.path_parameters[name] = recorded[number // 4 % len(recorded)]
 

@@ -19,10 +19,10 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def url(server: PostgresServer) -> Iterator[str]:
     """The URL of a migrated database on it."""
-    made = server.create_database()
-    assert call_command("migrate", TASKRUNS_DATABASE_URL=made).returncode == 0
-    yield made
-    server.drop(made)
+    url = server.create_database()
+    assert call_command("migrate", TASKRUNS_DATABASE_URL=url).returncode == 0
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

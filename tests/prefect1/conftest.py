@@ -47,8 +47,8 @@ def prefect1(service: Served, tmp_path_factory: pytest.TempPathFactory) -> Prefe
 @pytest.fixture(scope="session")
 def main_flow(prefect1: Prefect1) -> dict[str, Any]:
     """What the engine told of two runs of the main flow: `flow_id`, `first` and `second`."""
-    told: dict[str, Any] = prefect1.see("running.run_twice", folder=str(prefect1.home / "kept"))
-    return told
+    answers: dict[str, Any] = prefect1.see("running.run_twice", folder=str(prefect1.home / "kept"))
+    return answers
 
 
 @pytest.fixture(scope="session")

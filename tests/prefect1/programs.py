@@ -59,10 +59,10 @@ class Prefect1:
 
     def see(self, scenario: str, environment: dict[str, str] | None = None, /, **arguments: Any) -> Any:
         """Runs a scenario, `module.function` in the folder `original`, and returns what it told."""
-        told = self.home / "told.json"
-        told.unlink(missing_ok=True)
-        self.run([str(SCENARIOS), scenario, json.dumps(arguments), str(told)], environment)
-        return json.loads(told.read_bytes())
+        output = self.home / "output.json"
+        output.unlink(missing_ok=True)
+        self.run([str(SCENARIOS), scenario, json.dumps(arguments), str(output)], environment)
+        return json.loads(output.read_bytes())
 
     def run(self, arguments: Sequence[str], environment: dict[str, str] | None = None) -> str:
         """Runs its Python with these arguments to a good end, and returns what that printed."""

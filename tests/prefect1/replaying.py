@@ -11,7 +11,8 @@ from uuid import uuid4
 import httpx
 
 RECORDED = {
-    one["number"]: one for one in map(json.loads, Path(__file__).with_name("recordings.jsonl").read_text().splitlines())
+    exchange["number"]: exchange
+    for exchange in map(json.loads, Path(__file__).with_name("recordings.jsonl").read_text().splitlines())
 }
 """What was sent and answered, each operation once, in the order in which it was first seen.
 
@@ -45,16 +46,16 @@ class Replay:
 
     def play(self, number: str) -> list[Difference]:
         """Sends a recorded request, and compares the answers."""
-        one = RECORDED[number]
-        status, answer = self.send(one["query"], one["variables"], **one.get("headers", {}))
-        if status != one["status"]:
-            return [Difference(number, "status", one["status"], (status, answer))]
-        return [Difference(number, *found) for found in self._differences("", one["answer"], answer)]
+        exchange = RECORDED[number]
+        status, answer = self.send(exchange["query"], exchange["variables"], **exchange.get("headers", {}))
+        if status != exchange["status"]:
+            return [Difference(number, "status", exchange["status"], (status, answer))]
+        return [Difference(number, *difference) for difference in self._differences("", exchange["answer"], answer)]
 
     def again(self, number: str, **variables: Any) -> None:
         """Sends a recorded request with another input, which has to succeed; the ids of its answer are learnt."""
-        one = RECORDED[number]
-        self.ask(one["query"], one["answer"], input=variables)
+        exchange = RECORDED[number]
+        self.ask(exchange["query"], exchange["answer"], input=variables)
 
     def ask(self, query: str, answer: dict[str, Any] | None = None, /, **variables: Any) -> Any:
         """Sends a request that is not in the recording and returns its data; `answer` has the ids that it had then."""
@@ -68,7 +69,7 @@ class Replay:
     def send(self, query: str, variables: Any, **headers: str) -> tuple[int, Any]:
         """Sends a request in the words of the recording, as prefect does: the variables as text, if they were that."""
         body = json.loads(self._ours(json.dumps({"query": query, "variables": variables})))
-        headers = {"X-PREFECT-CORE-VERSION": "1.4.1", **{name: self._ours(told) for name, told in headers.items()}}
+        headers = {"X-PREFECT-CORE-VERSION": "1.4.1", **{name: self._ours(value) for name, value in headers.items()}}
         answer = self._http.post("/graphql", json=body, headers=headers)
         return answer.status_code, answer.json()
 
@@ -79,11 +80,11 @@ class Replay:
     def _ours(self, text: str) -> str:
         """What the recording says, with our ids, and in our time."""
 
-        def moment(found: re.Match[str]) -> str:
-            told = datetime.fromisoformat(found[0])
-            return (told + self._later).isoformat()
+        def moment(match: re.Match[str]) -> str:
+            time = datetime.fromisoformat(match[0])
+            return (time + self._later).isoformat()
 
-        return MOMENT.sub(moment, ID.sub(lambda found: self.ids.get(found[0], found[0]), text))
+        return MOMENT.sub(moment, ID.sub(lambda match: self.ids.get(match[0], match[0]), text))
 
     def _differences(self, path: str, recorded: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
         """Tells where two values differ in more than ids, moments and made-up names, and learns the ids."""
@@ -96,12 +97,12 @@ class Replay:
                     else:
                         yield from self._differences(below, recorded[name], ours[name])
             case list(), list():
-                more = recorded[-1].get("more", 0) if recorded and isinstance(recorded[-1], dict) else 0
-                kept = recorded[:-1] if more else recorded
-                if len(kept) + more != len(ours):
-                    yield f"{path}.length", len(kept) + more, len(ours)
-                for one, two in self._paired(kept, ours):
-                    yield from self._differences(f"{path}[]", one, two)
+                omitted = recorded[-1].get("more", 0) if recorded and isinstance(recorded[-1], dict) else 0
+                items = recorded[:-1] if omitted else recorded
+                if len(items) + omitted != len(ours):
+                    yield f"{path}.length", len(items) + omitted, len(ours)
+                for recorded_item, our_item in self._paired(items, ours):
+                    yield from self._differences(f"{path}[]", recorded_item, our_item)
             case str(), str():
                 if not self._same(recorded, ours):
                     yield path, recorded, ours
@@ -119,16 +120,18 @@ class Replay:
 
     def _paired(self, recorded: list[Any], ours: list[Any]) -> Iterator[tuple[Any, Any]]:
         """Finds for each item the one of ours that it is: by its id, else by what names it, else by where it stands."""
-        left = list(ours)
+        rest = list(ours)
         for item in recorded[: len(ours)]:
-            found = left[0]
-            for told in (_id, _name):
-                name = self._ours(json.dumps(told(item)))
-                if told(item) is not None and (same := [one for one in left if json.dumps(told(one)) == name]):
-                    found = same[0]
+            partner = rest[0]
+            for key in (_id, _name):
+                name = self._ours(json.dumps(key(item)))
+                if key(item) is not None and (
+                    same := [candidate for candidate in rest if json.dumps(key(candidate)) == name]
+                ):
+                    partner = same[0]
                     break
-            left.remove(found)
-            yield item, found
+            rest.remove(partner)
+            yield item, partner
 
 
 def _id(item: Any) -> Any:

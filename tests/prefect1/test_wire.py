@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.prefect1.conftest import DATABASES, serving
+from tests.prefect1.replay_setup import ReplaySetup
 from tests.prefect1.replaying import RECORDED, Difference, Replay
-from tests.prefect1.story import Story
 
 SETTINGS = ("heartbeat_enabled", "lazarus_enabled", "version_locking_enabled")
 OF_STATES = ("__version__", "_result", "cached_inputs", "context")
@@ -77,9 +77,9 @@ def test_recorded_requests_are_answered_as_they_were(
     differences: list[Difference] = []
     with serving(database, request, tmp_path) as service, service.client() as http:
         replay = Replay(http)
-        story = Story(replay)
+        setup = ReplaySetup(replay)
         for number in RECORDED:
-            story.before(number)
+            setup.before(number)
             differences += replay.play(number)
     explained = set().union(*OURS.values())
     assert [one for one in differences if (one.number, one.path) not in explained] == []

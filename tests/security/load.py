@@ -11,14 +11,14 @@ class Answer(NamedTuple):
     """The status of an answer, when its request was sent, and after how many seconds it was there."""
 
     status: int
-    sent: float
+    sent_at: float
     seconds: float
 
 
 async def get(url: str, path: str) -> Answer:
     """Sends one request over a connection of its own."""
     parts = urlsplit(url)
-    sent = time.monotonic()
+    sent_at = time.monotonic()
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -26,7 +26,7 @@ async def get(url: str, path: str) -> Answer:
     finally:
         writer.close()
         await writer.wait_closed()
-    return Answer(int(answer.split(maxsplit=2)[1]), sent, time.monotonic() - sent)
+    return Answer(int(answer.split(maxsplit=2)[1]), sent_at, time.monotonic() - sent_at)
 
 
 async def capacity(url: str, path: str, *, clients: int, seconds: float) -> float:
@@ -48,11 +48,11 @@ async def open_load(url: str, path: str, *, per_second: float, seconds: float) -
     """Sends so many requests per second, evenly, and returns all answers once they are there."""
     began = time.monotonic()
     async with asyncio.TaskGroup() as tasks:
-        sent = []
+        requests = []
         for number in range(int(per_second * seconds)):
             await asyncio.sleep(max(0, began + number / per_second - time.monotonic()))
-            sent.append(tasks.create_task(get(url, path)))
-    return [task.result() for task in sent]
+            requests.append(tasks.create_task(get(url, path)))
+    return [task.result() for task in requests]
 
 
 def p99(answers: Sequence[Answer]) -> float:

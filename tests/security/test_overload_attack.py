@@ -93,7 +93,7 @@ async def overload(url: str, path: str, look_up: str) -> None:
     answered = [one for one in answers if one.status == 200]
     refused = [one for one in answers if one.status == 503]
     assert len(answered) + len(refused) == len(answers)
-    good = [one for one in answered if one.sent + one.seconds < began + LOAD_SECONDS]
+    good = [one for one in answered if one.sent_at + one.seconds < began + LOAD_SECONDS]
     until_normal = await time_until_normal(url, path, began + LOAD_SECONDS)
     # Measured again, since others may use the machine by now.
     least = min(per_second, await capacity(url, path, clients=4, seconds=5))
@@ -122,7 +122,7 @@ async def time_until_normal(url: str, path: str, end: float) -> float:
     answer = Answer(0, 0, 1e9)
     while answer.status != 200 or answer.seconds > 2 * usual + 0.1:
         answer = await get(url, path)
-    return max(0, answer.sent - end)
+    return max(0, answer.sent_at - end)
 
 
 def test_bulk_request_of_many_states_does_not_hold_up_single_ones(serve: Serve) -> None:

@@ -15,10 +15,10 @@ from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
-from tests.store import crowd
-from tests.store.elsewhere import WriterElsewhere, writers_elsewhere
-from tests.store.making import delete_rows, opened
-from tests.store.world import World, populate, read_world
+from tests.store import large_dataset
+from tests.store.dataset import Dataset, populate, read_dataset
+from tests.store.factories import delete_rows, opened
+from tests.store.remote_writer import RemoteWriter, remote_writers
 
 
 async def migrate(url: str) -> None:
@@ -120,32 +120,32 @@ def quiet() -> Iterator[None]:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database of the test's own."""
-    async with opened(database_url) as made:
-        yield made
+    async with opened(database_url) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")
 def sockets(postgres_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
     """Where the two processes are to be reached that write into the database of the replicas."""
-    with writers_elsewhere(postgres_database, tmp_path_factory.mktemp("elsewhere")) as made:
-        yield made
+    with remote_writers(postgres_database, tmp_path_factory.mktemp("remote-writers")) as sockets:
+        yield sockets
 
 
 @pytest.fixture
 async def writer(request: pytest.FixtureRequest, database: Database, database_kind: str) -> AsyncIterator[Writer]:
     """The writer of `database`."""
     if database_kind == REPLICAS:
-        yield WriterElsewhere(database, execute_commands, request.getfixturevalue("sockets"))
+        yield RemoteWriter(database, execute_commands, request.getfixturevalue("sockets"))
     else:
-        async with Writer(database, execute_commands, capacity=10_000).running() as made:
-            yield made
+        async with Writer(database, execute_commands, capacity=10_000).running() as writer:
+            yield writer
 
 
 @pytest.fixture
 async def second_writer(database_url: str) -> AsyncIterator[Writer]:
     """A writer with connections of its own, as another process has."""
-    async with opened(database_url) as other, Writer(other, execute_commands, capacity=10_000).running() as made:
-        yield made
+    async with opened(database_url) as other, Writer(other, execute_commands, capacity=10_000).running() as writer:
+        yield writer
 
 
 @pytest.fixture(scope="session")
@@ -170,19 +170,19 @@ def filled(
 
 
 @pytest.fixture
-def world_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
-    """The URL of the small world."""
+def dataset_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
+    """The URL of the small dataset."""
     return filled(database_kind, populate)
 
 
 @pytest.fixture
-async def world(world_url: str) -> AsyncIterator[World]:
-    """The small world, and what is in its tables."""
-    async with opened(world_url) as database:
-        yield World(database, await database.read_snapshot(read_world))
+async def dataset(dataset_url: str) -> AsyncIterator[Dataset]:
+    """The small dataset, and what is in its tables."""
+    async with opened(dataset_url) as database:
+        yield Dataset(database, await database.read_snapshot(read_dataset))
 
 
 @pytest.fixture
-def crowd_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
-    """The URL of the crowd."""
-    return filled(database_kind, crowd.fill)
+def large_dataset_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
+    """The URL of the large_dataset."""
+    return filled(database_kind, large_dataset.fill)

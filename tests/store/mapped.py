@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from taskruns_service.domain.ids import id_of
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import insert_many, read_url
-from tests.store.making import at, opened, run_on
+from tests.store.factories import at, opened, run_on
 
 CHILDREN = 8000
 SLUG = "map"
@@ -42,7 +42,7 @@ def gather(connection: Connection) -> None:
     ]
     insert_many(connection, tables.task, tasks)
     flow_run_ids = [FLOW_RUN_ID, *(id_of(at(number), f"flow run {number}".encode()) for number in range(OTHERS))]
-    insert_many(connection, tables.flow_run, [_flow_run(one) for one in flow_run_ids])
+    insert_many(connection, tables.flow_run, [_flow_run(flow_run_id) for flow_run_id in flow_run_ids])
     singles = [(slug, -1) for slug in SINGLES]
     mapped = [(SLUG, index) for index in range(-1, CHILDREN)]
     for number, flow_run_id in enumerate(flow_run_ids):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from taskruns_service.storage.dialects import encode_json
-from tests.store.making import at
+from tests.store.factories import at
 
 _ID = "id uuid PRIMARY KEY DEFAULT gen_random_uuid()"
 _MADE = f"{_ID}, created timestamptz NOT NULL DEFAULT now(), updated timestamptz NOT NULL DEFAULT now()"
@@ -104,7 +104,9 @@ class PrefectServer:
         """Inserts a row; its id."""
         members = {"id": uuid4(), **members}
         columns = ", ".join(members)
-        places = ", ".join(f"CAST(CAST(:{one} AS text) AS jsonb)" if one in JSON else f":{one}" for one in members)
+        places = ", ".join(
+            f"CAST(CAST(:{member} AS text) AS jsonb)" if member in JSON else f":{member}" for member in members
+        )
         values = {name: encode_json(value) if name in JSON else value for name, value in members.items()}
         async with self._engine.begin() as connection:
             await connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({places})"), values)
@@ -133,29 +135,29 @@ class PrefectServer:
 
     async def flow_run(self, flow_id: UUID, *states: tuple[str, float] | dict[str, Any], **members: Any) -> UUID:
         """Makes a flow run with a history."""
-        given = {"name": "calm-heron", "flow_id": flow_id, "created": at(0), "updated": at(99)}
-        return await self._with_history("flow_run", states, {**given, **members})
+        defaults = {"name": "calm-heron", "flow_id": flow_id, "created": at(0), "updated": at(99)}
+        return await self._with_history("flow_run", states, {**defaults, **members})
 
     async def task_run(
         self, flow_run_id: UUID, task_id: UUID, *states: tuple[str, float] | dict[str, Any], **members: Any
     ) -> UUID:
         """Makes a task run with a history."""
-        given = {"flow_run_id": flow_run_id, "task_id": task_id, "created": at(0), "updated": at(99)}
-        return await self._with_history("task_run", states, {**given, **members})
+        defaults = {"flow_run_id": flow_run_id, "task_id": task_id, "created": at(0), "updated": at(99)}
+        return await self._with_history("task_run", states, {**defaults, **members})
 
     async def _with_history(
         self, table: str, states: Iterable[tuple[str, float] | dict[str, Any]], members: dict[str, Any]
     ) -> UUID:
         history = [state_row(version, state) for version, state in enumerate(states, 1)]
         current = history[-1] if history else {}
-        kept = {
+        row = {
             "version": current.get("version", 0),
             "state": current.get("state"),
             "state_timestamp": current.get("timestamp"),
             "state_message": current.get("message"),
             "serialized_state": current.get("serialized_state"),
         }
-        identifier = await self.insert(table, **{**kept, **members})
+        identifier = await self.insert(table, **{**row, **members})
         for row in history:
             await self.insert(f"{table}_state", **{f"{table}_id": identifier, **row})
         return identifier

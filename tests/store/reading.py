@@ -16,17 +16,17 @@ def rows_by_plan(connection: Connection, ask: Callable[[], Any]) -> int:
 
 def plans(connection: Connection, ask: Callable[[], Any]) -> Iterator[dict[str, Any]]:
     """PostgreSQL's plans of the statements of a question, with the rows that were taken."""
-    sent: list[tuple[str, Any]] = []
+    statements: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        sent.append((statement, values))
+        statements.append((statement, values))
 
     event.listen(Engine, "before_cursor_execute", see)
     try:
         ask()
     finally:
         event.remove(Engine, "before_cursor_execute", see)
-    for statement, values in sent:
+    for statement, values in statements:
         explain = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}"
         (explained,) = connection.exec_driver_sql(explain, tuple(values)).scalar_one()
         yield explained["Plan"]

@@ -19,7 +19,8 @@ from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.schemas import Aggregate, AggregateGroup, GroupKey, Measures
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.dataset import Dataset
+from tests.store.factories import (
     at,
     create_flow_run,
     report_task_run,
@@ -28,7 +29,6 @@ from tests.store.making import (
     statements_seen,
     task_run_item,
 )
-from tests.store.world import World
 
 T = StateType
 Where = dict[str, Any]
@@ -72,11 +72,11 @@ def measured(rows: list[Row[Any]], names: Any) -> Measures:
     return Measures(**{name: measure(rows, name) for name in names})
 
 
-def key_of(world: World, row: Row[Any], name: str) -> Any:
+def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
     if name == "flow_name":
-        return world.flow_names[row.flow_id]
+        return dataset.flow_names[row.flow_id]
     if name == "map_parent":
-        parents = {(one.flow_run_id, one.task_slug): one.id for one in world.task_runs if one.map_index == -1}
+        parents = {(one.flow_run_id, one.task_slug): one.id for one in dataset.task_runs if one.map_index == -1}
         return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
     if name in ("hour", "day"):
         cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({"hour": 0} if name == "day" else {})
@@ -84,11 +84,11 @@ def key_of(world: World, row: Row[Any], name: str) -> Any:
     return getattr(row, name)
 
 
-def counted(world: World, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
+def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
     """What the answer should be; groups are in the order of their keys, those without one last."""
     groups: dict[tuple[Any, ...], list[Row[Any]]] = defaultdict(list)
     for row in rows:
-        groups[tuple(key_of(world, row, name) for name in group_by)].append(row)
+        groups[tuple(key_of(dataset, row, name) for name in group_by)].append(row)
     ordered = sorted(groups, key=lambda key: [(one is None, one or 0) for one in key])
     return Aggregate(
         count=len(rows),
@@ -108,20 +108,20 @@ def counted(world: World, rows: list[Row[Any]], group_by: tuple[str, ...], measu
     )
 
 
-PREDICATES: dict[str, Callable[[World, Row[Any], Any], bool]] = {
+PREDICATES: dict[str, Callable[[Dataset, Row[Any], Any], bool]] = {
     "state": lambda _, row, values: row.state in values,
     "state_not": lambda _, row, values: row.state not in values,
     "state_group": lambda _, row, values: any(row.state in GROUPS[group] for group in values),
     "task_slug": lambda _, row, values: row.task_slug in values,
     "task_slug_prefix": lambda _, row, value: row.task_slug.startswith(value),
-    "flow_name": lambda world, row, values: world.flow_names[row.flow_id] in values,
+    "flow_name": lambda dataset, row, values: dataset.flow_names[row.flow_id] in values,
     "flow_run_id": lambda _, row, values: row.flow_run_id in values,
     "run_count_gte": lambda _, row, value: row.run_count >= value,
 }
 
 
-def met(world: World, where: Where) -> list[Row[Any]]:
-    return [row for row in world.task_runs if all(PREDICATES[name](world, row, one) for name, one in where.items())]
+def met(dataset: Dataset, where: Where) -> list[Row[Any]]:
+    return [row for row in dataset.task_runs if all(PREDICATES[name](dataset, row, one) for name, one in where.items())]
 
 
 # Counting
@@ -159,11 +159,11 @@ ALL_GROUPS: list[tuple[str, ...]] = [
 @pytest.mark.parametrize("group_by", TALLIED_GROUPS, ids=" ".join)
 @pytest.mark.parametrize("where", TALLIED.values(), ids=TALLIED)
 async def test_tally_counts_what_the_rows_are_and_does_not_read_them(
-    world: World, where: Where, group_by: tuple[str, ...]
+    dataset: Dataset, where: Where, group_by: tuple[str, ...]
 ) -> None:
     with statements_seen() as seen:
-        found = await ask(world.database, where=where, group_by=group_by)
-    assert found == counted(world, met(world, where), group_by)
+        found = await ask(dataset.database, where=where, group_by=group_by)
+    assert found == counted(dataset, met(dataset, where), group_by)
     assert not [statement for statement in seen if re.search(r"\btask_run\b", statement)]
 
 
@@ -171,41 +171,45 @@ async def test_tally_counts_what_the_rows_are_and_does_not_read_them(
 @pytest.mark.parametrize(
     "where", [{}, {"state": [T.Success]}, {"state_not": [T.Success], "state_group": [StateGroup.failed]}], ids=" ".join
 )
-async def test_one_flow_run_is_counted_by_its_own_row(world: World, where: Where, group_by: tuple[str, ...]) -> None:
-    for flow_run in world.flow_runs:
+async def test_one_flow_run_is_counted_by_its_own_row(
+    dataset: Dataset, where: Where, group_by: tuple[str, ...]
+) -> None:
+    for flow_run in dataset.flow_runs:
         asked = {**where, "flow_run_id": [flow_run.id]}
         with statements_seen() as seen:
-            found = await ask(world.database, where=asked, group_by=group_by)
-        assert found == counted(world, met(world, asked), group_by)
+            found = await ask(dataset.database, where=asked, group_by=group_by)
+        assert found == counted(dataset, met(dataset, asked), group_by)
         assert not [statement for statement in seen if re.search(r"\btask_run(_tally\w*)?\b", statement)]
 
 
-async def test_flow_run_that_is_not_there_has_no_task_runs(world: World) -> None:
-    found = await ask(world.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
+async def test_flow_run_that_is_not_there_has_no_task_runs(dataset: Dataset) -> None:
+    found = await ask(dataset.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
     assert found == Aggregate(count=0, relation="eq", measures=Measures(), groups=[], truncated=False)
 
 
 @pytest.mark.parametrize("where", [{}, {"run_count_gte": 1}, {"flow_name": ["etl"]}], ids=" ".join)
 @pytest.mark.parametrize("group_by", ALL_GROUPS, ids=" ".join)
-async def test_rows_are_counted_in_every_group(world: World, where: Where, group_by: tuple[str, ...]) -> None:
-    assert await ask(world.database, where=where, group_by=group_by) == counted(world, met(world, where), group_by)
+async def test_rows_are_counted_in_every_group(dataset: Dataset, where: Where, group_by: tuple[str, ...]) -> None:
+    assert await ask(dataset.database, where=where, group_by=group_by) == counted(
+        dataset, met(dataset, where), group_by
+    )
 
 
 @pytest.mark.parametrize("group_by", [(), *ALL_GROUPS], ids=" ".join)
-async def test_every_measure_is_that_of_the_rows_in_every_group(world: World, group_by: tuple[str, ...]) -> None:
-    found = await ask(world.database, group_by=group_by, measures=tuple(aggregates.MEASURES))
-    assert found == counted(world, world.task_runs, group_by, aggregates.MEASURES)
+async def test_every_measure_is_that_of_the_rows_in_every_group(dataset: Dataset, group_by: tuple[str, ...]) -> None:
+    found = await ask(dataset.database, group_by=group_by, measures=tuple(aggregates.MEASURES))
+    assert found == counted(dataset, dataset.task_runs, group_by, aggregates.MEASURES)
 
 
 @pytest.mark.parametrize("name", aggregates.MEASURES)
-async def test_measure_may_be_asked_for_alone(world: World, name: str) -> None:
+async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> None:
     where = {"state_group": [StateGroup.finished]}
-    found = await ask(world.database, where=where, measures=(name,))
-    assert found == counted(world, met(world, where), (), (name,))
+    found = await ask(dataset.database, where=where, measures=(name,))
+    assert found == counted(dataset, met(dataset, where), (), (name,))
 
 
-async def test_measures_of_nothing_are_null(world: World) -> None:
-    found = await ask(world.database, where={"state": [T.Submitted]}, measures=tuple(aggregates.MEASURES))
+async def test_measures_of_nothing_are_null(dataset: Dataset) -> None:
+    found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(aggregates.MEASURES))
     nothing = Measures(**dict.fromkeys(aggregates.MEASURES))
     assert found == Aggregate(count=0, relation="eq", measures=nothing, groups=None, truncated=False)
 
@@ -236,13 +240,13 @@ async def test_numbers_are_the_same_on_both_databases(database: Database, writer
 # Bounds
 
 
-async def test_groups_beyond_the_limit_are_left_out(world: World) -> None:
+async def test_groups_beyond_the_limit_are_left_out(dataset: Dataset) -> None:
     for where, group_by in (({}, ("task_slug",)), ({"run_count_gte": 0}, ("task_slug",))):
-        whole = await ask(world.database, where=where, group_by=group_by)
+        whole = await ask(dataset.database, where=where, group_by=group_by)
         assert whole.groups is not None
         size = len(whole.groups)
         for limit, truncated in ((1, True), (size - 1, True), (size, False)):
-            found = await ask(world.database, where=where, group_by=group_by, limit=limit)
+            found = await ask(dataset.database, where=where, group_by=group_by, limit=limit)
             expected = Aggregate(
                 count=whole.count,
                 relation="eq",
@@ -253,25 +257,25 @@ async def test_groups_beyond_the_limit_are_left_out(world: World) -> None:
             assert found == expected
 
 
-async def test_groups_of_one_flow_run_beyond_the_limit_are_left_out(world: World) -> None:
-    where = {"flow_run_id": [world.flow_runs[0].id]}
-    whole = counted(world, met(world, where), ("state",))
-    found = await ask(world.database, where=where, group_by=("state",), limit=2)
+async def test_groups_of_one_flow_run_beyond_the_limit_are_left_out(dataset: Dataset) -> None:
+    where = {"flow_run_id": [dataset.flow_runs[0].id]}
+    whole = counted(dataset, met(dataset, where), ("state",))
+    found = await ask(dataset.database, where=where, group_by=("state",), limit=2)
     assert whole.groups is not None
     assert (found.count, found.groups, found.truncated) == (whole.count, whole.groups[:2], True)
 
 
-async def test_bounded_count_stops_and_says_so(world: World) -> None:
+async def test_bounded_count_stops_and_says_so(dataset: Dataset) -> None:
     where = {"run_count_gte": 1}
-    size = len(met(world, where))
+    size = len(met(dataset, where))
     for limit, count, relation in ((1, 1, "gte"), (size - 1, size - 1, "gte"), (size + 1, size, "eq")):
-        found = await ask(world.database, where=where, count_limit=limit)
+        found = await ask(dataset.database, where=where, count_limit=limit)
         assert found == Aggregate(count=count, relation=relation, measures=Measures(), groups=None, truncated=False)
 
 
-async def test_count_that_is_kept_is_exact_whatever_its_bound(world: World) -> None:
-    found = await ask(world.database, count_limit=1)
-    assert (found.count, found.relation) == (len(world.task_runs), "eq")
+async def test_count_that_is_kept_is_exact_whatever_its_bound(dataset: Dataset) -> None:
+    found = await ask(dataset.database, count_limit=1)
+    assert (found.count, found.relation) == (len(dataset.task_runs), "eq")
 
 
 REFUSED: dict[str, dict[str, Any]] = {

@@ -14,10 +14,10 @@ from taskruns_service.queries import runs
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
 from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, read_sort
 from taskruns_service.storage import tables
-from tests.store.making import at
-from tests.store.world import World
+from tests.store.dataset import Dataset
+from tests.store.factories import at
 
-Predicate = Callable[[World, Row[Any], Any], bool]
+Predicate = Callable[[Dataset, Row[Any], Any], bool]
 TYPES, GROUP = StateType, StateGroup
 COMPARISONS = {"gte": ge, "gt": gt, "lte": le, "lt": lt}
 
@@ -37,7 +37,7 @@ STATES: dict[str, Predicate] = {
     "state_group": lambda _, row, values: any(row.state in GROUPS[group] for group in values),
     "start_time_is_null": lambda _, row, value: (row.start_time is None) == value,
     "end_time_is_null": lambda _, row, value: (row.end_time is None) == value,
-    "flow_name": lambda world, row, values: world.flow_names[row.flow_id] in values,
+    "flow_name": lambda dataset, row, values: dataset.flow_names[row.flow_id] in values,
     "name_contains": lambda _, row, value: row.name is not None and value.casefold() in row.name.casefold(),
 }
 OF_TASK_RUNS: dict[str, Predicate] = {
@@ -100,33 +100,33 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
     return values.get(name, [True, False])
 
 
-async def found(world: World, name: str, where: dict[str, Any]) -> list[UUID]:
+async def found(dataset: Dataset, name: str, where: dict[str, Any]) -> list[UUID]:
     """The ids of what is found, in the order of creation."""
     if name == "task run":
         orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-        page = await world.database.read(runs.list_task_runs, where, Page(orders=orders, limit=1000), ["id"])
+        page = await dataset.database.read(runs.list_task_runs, where, Page(orders=orders, limit=1000), ["id"])
     else:
         orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-        page = await world.database.read(runs.list_flow_runs, where, Page(orders=orders, limit=1000), ["id"])
+        page = await dataset.database.read(runs.list_flow_runs, where, Page(orders=orders, limit=1000), ["id"])
     assert page.next is None
     return [UUID(item["id"]) for item in msgspec.json.decode(page.items)]
 
 
 @pytest.mark.parametrize("name", [one.name for one in TASK_RUN_FILTERS])
-async def test_filter_finds_the_task_runs_that_meet_it(world: World, name: str) -> None:
-    await check(world, "task run", name, OF_TASK_RUNS[name], world.task_runs)
+async def test_filter_finds_the_task_runs_that_meet_it(dataset: Dataset, name: str) -> None:
+    await check(dataset, "task run", name, OF_TASK_RUNS[name], dataset.task_runs)
 
 
 @pytest.mark.parametrize("name", [one.name for one in FLOW_RUN_FILTERS])
-async def test_filter_finds_the_flow_runs_that_meet_it(world: World, name: str) -> None:
-    await check(world, "flow run", name, OF_FLOW_RUNS[name], world.flow_runs)
+async def test_filter_finds_the_flow_runs_that_meet_it(dataset: Dataset, name: str) -> None:
+    await check(dataset, "flow run", name, OF_FLOW_RUNS[name], dataset.flow_runs)
 
 
-async def check(world: World, of: str, name: str, predicate: Predicate, rows: list[Row[Any]]) -> None:
+async def check(dataset: Dataset, of: str, name: str, predicate: Predicate, rows: list[Row[Any]]) -> None:
     sizes = set()
     for value in values_of(name, rows):
-        expected = [row.id for row in rows if predicate(world, row, value)]
-        assert sorted(await found(world, of, {name: value})) == expected, value
+        expected = [row.id for row in rows if predicate(dataset, row, value)]
+        assert sorted(await found(dataset, of, {name: value})) == expected, value
         sizes.add(len(expected))
     assert len(sizes) > 1, "each filter is to find more for one value than for another"
 
@@ -142,8 +142,10 @@ COMBINED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("where", COMBINED, ids=" ".join)
-async def test_filters_combine_with_and(world: World, where: dict[str, Any]) -> None:
+async def test_filters_combine_with_and(dataset: Dataset, where: dict[str, Any]) -> None:
     expected = [
-        row.id for row in world.task_runs if all(OF_TASK_RUNS[name](world, row, value) for name, value in where.items())
+        row.id
+        for row in dataset.task_runs
+        if all(OF_TASK_RUNS[name](dataset, row, value) for name, value in where.items())
     ]
-    assert sorted(await found(world, "task run", where)) == expected
+    assert sorted(await found(dataset, "task run", where)) == expected

@@ -27,7 +27,7 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.command import Command, execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     ask_for_flow_run,
     at,
     create_flow_run,

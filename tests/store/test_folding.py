@@ -15,7 +15,7 @@ from taskruns_service.storage import migrations, tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import has_text, text_matches
 from tests.postgres import PostgresServer
-from tests.store.making import at, opened
+from tests.store.factories import at, opened
 
 LOCALES = {
     "PostgreSQL in C": ["--locale=C"],

@@ -22,7 +22,7 @@ from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
 from tests.service import call_command
-from tests.store.making import (
+from tests.store.factories import (
     at,
     create_flow_run,
     delete_flow_run,

@@ -17,7 +17,7 @@ from taskruns_service.queries import integrity
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     create_flow_run,
     findings_of,
     report_flow_run,

@@ -10,7 +10,7 @@ from taskruns_service.api.key_ring import KeyRing
 from taskruns_service.commands import keys
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
-from tests.store.making import rows_of, statements_seen
+from tests.store.factories import rows_of, statements_seen
 
 
 def parts(token: str) -> tuple[str, str, str]:

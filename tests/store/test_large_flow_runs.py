@@ -18,7 +18,7 @@ from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_cursor, re
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Target
 from tests.store import mapped
-from tests.store.making import opened
+from tests.store.factories import opened
 from tests.store.mapped import CHILDREN, FLOW_RUN_ID, SINGLES, SLUG, TASK_IDS, TASK_RUNS
 from tests.store.reading import ROWS_READ, nodes, plans
 

@@ -14,7 +14,8 @@ from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, 
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.dataset import Dataset
+from tests.store.factories import (
     at,
     create_flow_run,
     get_flow_run,
@@ -26,7 +27,6 @@ from tests.store.making import (
     statements_seen,
     task_run_item,
 )
-from tests.store.world import World
 
 OF: dict[str, Any] = {
     "task run": (runs.list_task_runs, TASK_RUN_KEYS, tables.task_run.c.id),
@@ -91,34 +91,34 @@ LONGER = [
 
 
 @pytest.mark.parametrize("sort", [*EVERYWHERE, "start_time,-end_time", "-end_time,start_time", "-start_time,name"])
-async def test_list_across_flow_runs_has_every_task_run_once_in_order(world: World, sort: str) -> None:
-    expected = in_order(world.task_runs, sort)
+async def test_list_across_flow_runs_has_every_task_run_once_in_order(dataset: Dataset, sort: str) -> None:
+    expected = in_order(dataset.task_runs, sort)
     for limit in (13, len(expected), 1000):
-        found = await pages(world.database, sort, limit, everywhere=True)
+        found = await pages(dataset.database, sort, limit, everywhere=True)
         assert [item["id"] for item in chain.from_iterable(found)] == expected
         assert all(len(page) == limit for page in found[:-1])
         assert found[-1] or len(found) == 1
 
 
 @pytest.mark.parametrize("sort", both_ways(*TASK_RUN_KEYS) + PAIRS + LONGER)
-async def test_list_of_a_flow_run_has_every_task_run_once_in_order(world: World, sort: str) -> None:
-    flow_run_id = world.flow_runs[3].id
-    expected = in_order([row for row in world.task_runs if row.flow_run_id == flow_run_id], sort)
+async def test_list_of_a_flow_run_has_every_task_run_once_in_order(dataset: Dataset, sort: str) -> None:
+    flow_run_id = dataset.flow_runs[3].id
+    expected = in_order([row for row in dataset.task_runs if row.flow_run_id == flow_run_id], sort)
     for limit in (1, 7, 1000):
-        found = await pages(world.database, sort, limit, where={"flow_run_id": [flow_run_id]})
+        found = await pages(dataset.database, sort, limit, where={"flow_run_id": [flow_run_id]})
         assert [item["id"] for item in chain.from_iterable(found)] == expected
 
 
 @pytest.mark.parametrize("sort", [*both_ways(*FLOW_RUN_KEYS), "start_time,end_time", "-end_time,-start_time"])
-async def test_list_has_every_flow_run_once_in_order(world: World, sort: str) -> None:
-    expected = in_order(world.flow_runs, sort, of="flow run")
+async def test_list_has_every_flow_run_once_in_order(dataset: Dataset, sort: str) -> None:
+    expected = in_order(dataset.flow_runs, sort, of="flow run")
     for limit in (1, 3, len(expected), 1000):
-        found = await pages(world.database, sort, limit, of="flow run", everywhere=True)
+        found = await pages(dataset.database, sort, limit, of="flow run", everywhere=True)
         assert [item["id"] for item in chain.from_iterable(found)] == expected
 
 
-async def test_list_of_nothing_is_one_empty_page(world: World) -> None:
-    assert await pages(world.database, "-created", 10, where={"task_slug": ["nothing"]}) == [[]]
+async def test_list_of_nothing_is_one_empty_page(dataset: Dataset) -> None:
+    assert await pages(dataset.database, "-created", 10, where={"task_slug": ["nothing"]}) == [[]]
 
 
 async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_between(
@@ -140,36 +140,36 @@ async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_betwe
 # Members
 
 
-async def test_task_runs_of_a_list_are_as_they_are_alone(world: World) -> None:
+async def test_task_runs_of_a_list_are_as_they_are_alone(dataset: Dataset) -> None:
     orders = read_sort("-created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-    page = await world.database.read(runs.list_task_runs, {}, Page(orders=orders, limit=60), None)
+    page = await dataset.database.read(runs.list_task_runs, {}, Page(orders=orders, limit=60), None)
     listed = msgspec.json.decode(page.items, type=list[schemas.TaskRun])
-    assert listed == [await get_task_run(world.database, one.id) for one in listed]
+    assert listed == [await get_task_run(dataset.database, one.id) for one in listed]
 
 
-async def test_flow_runs_of_a_list_are_as_they_are_alone(world: World) -> None:
+async def test_flow_runs_of_a_list_are_as_they_are_alone(dataset: Dataset) -> None:
     orders = read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-    page = await world.database.read(runs.list_flow_runs, {}, Page(orders=orders), None)
+    page = await dataset.database.read(runs.list_flow_runs, {}, Page(orders=orders), None)
     listed = msgspec.json.decode(page.items, type=list[schemas.FlowRunSummary])
-    alone = [await get_flow_run(world.database, one.id) for one in listed]
+    alone = [await get_flow_run(dataset.database, one.id) for one in listed]
     assert listed == [msgspec.convert(one, schemas.FlowRunSummary, from_attributes=True) for one in alone]
     extra = schemas.FlowRun.__struct_fields__[len(schemas.FlowRunSummary.__struct_fields__) :]
     assert not set(extra) & msgspec.json.decode(page.items)[0].keys()
 
 
 @pytest.mark.parametrize("name", runs.TASK_RUN_MEMBERS)
-async def test_member_is_the_same_when_it_is_asked_for_alone(world: World, name: str) -> None:
+async def test_member_is_the_same_when_it_is_asked_for_alone(dataset: Dataset, name: str) -> None:
     orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
     page = Page(orders=orders, limit=30)
-    whole = await world.database.read(runs.list_task_runs, {}, page, None)
-    alone = await world.database.read(runs.list_task_runs, {}, page, [name])
+    whole = await dataset.database.read(runs.list_task_runs, {}, page, None)
+    alone = await dataset.database.read(runs.list_task_runs, {}, page, [name])
     decoded = msgspec.json.decode(whole.items)
     assert msgspec.json.decode(alone.items) == [{name: item[name]} for item in decoded]
 
 
-async def test_members_come_in_their_order_once(world: World) -> None:
+async def test_members_come_in_their_order_once(dataset: Dataset) -> None:
     orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-    found = await world.database.read(
+    found = await dataset.database.read(
         runs.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"]
     )
     assert [list(item) for item in msgspec.json.decode(found.items)] == [["id", "flow_name", "state"]] * 7
@@ -181,9 +181,9 @@ def test_task_run_has_all_its_members() -> None:
     assert set(runs.FLOW_RUN_SUMMARY_MEMBERS) == set(schemas.FlowRunSummary.__struct_fields__)
 
 
-async def test_page_is_read_with_one_statement(world: World) -> None:
+async def test_page_is_read_with_one_statement(dataset: Dataset) -> None:
     with statements_seen() as seen:
-        await pages(world.database, "-created", 1000, everywhere=True)
+        await pages(dataset.database, "-created", 1000, everywhere=True)
     assert len([statement for statement in seen if "SELECT" in statement]) == 1
 
 

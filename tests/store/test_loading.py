@@ -9,7 +9,7 @@ from taskruns_service.domain.ids import new_id
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import expect_many_rows, insert_many
-from tests.store.making import at, insert_rows, rows_of
+from tests.store.factories import at, insert_rows, rows_of
 
 
 def agents(number: int) -> list[dict[str, Any]]:

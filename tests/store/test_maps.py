@@ -25,7 +25,7 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.command import Command
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     at,
     create_flow_run,
     findings_of,

@@ -18,7 +18,7 @@ from taskruns_service.storage import migrations, tables
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import at, create_flow_run, findings_of, opened, report_task_run, rows_of, run_on, state
+from tests.store.factories import at, create_flow_run, findings_of, opened, report_task_run, rows_of, run_on, state
 
 
 def table_names(connection: Connection) -> set[str]:

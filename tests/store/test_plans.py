@@ -22,8 +22,8 @@ from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import Prepared
 from taskruns_service.storage.writer import Writer
-from tests.store import crowd
-from tests.store.making import (
+from tests.store import large_dataset
+from tests.store.factories import (
     at,
     create_flow_run,
     opened,
@@ -158,7 +158,7 @@ async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -
         assert await database.read(kept, {"task_slug": ["extract-1"]}) == 1
 
 
-LAST = (crowd.FLOW_RUNS - 1) * crowd.APART
+LAST = (large_dataset.FLOW_RUNS - 1) * large_dataset.APART
 EARLY, LATE = at(LAST * 0.02), at(LAST * 0.98)
 # Of each filter what most meet, and then what few do, or none, where an index has those.
 VALUES: dict[str, list[Any]] = {
@@ -168,10 +168,10 @@ VALUES: dict[str, list[Any]] = {
     "task_slug": [["task-0"], ["task-1", "task-2"], ["unknown"]],
     "task_slug_prefix": ["task-", "task-19", "unknown"],
     "name_contains": ["RUN-"],
-    "task_run_id": [[crowd.TASK_RUN_ID], [crowd.TASK_RUN_ID, UUID(int=1)]],
-    "task_run_id_prefix": [str(crowd.TASK_RUN_ID)[:4], str(crowd.TASK_RUN_ID)[:13], "ffff"],
-    "flow_run_id_prefix": [str(crowd.FLOW_RUN_ID)[:4], str(crowd.FLOW_RUN_ID)[:13], "ffff"],
-    "flow_run_id": [[crowd.FLOW_RUN_ID], [crowd.FLOW_RUN_ID, UUID(int=1)]],
+    "task_run_id": [[large_dataset.TASK_RUN_ID], [large_dataset.TASK_RUN_ID, UUID(int=1)]],
+    "task_run_id_prefix": [str(large_dataset.TASK_RUN_ID)[:4], str(large_dataset.TASK_RUN_ID)[:13], "ffff"],
+    "flow_run_id_prefix": [str(large_dataset.FLOW_RUN_ID)[:4], str(large_dataset.FLOW_RUN_ID)[:13], "ffff"],
+    "flow_run_id": [[large_dataset.FLOW_RUN_ID], [large_dataset.FLOW_RUN_ID, UUID(int=1)]],
     "flow_name": [["daily"], ["daily", "weekly"], ["seldom"], ["unknown"]],
     "map_index": [[1]],
     "tag": [["etl"]],
@@ -213,17 +213,17 @@ FIELDS = ["id"]
 LISTS = {
     "task runs": Listing(
         lambda connection, where, page: runs.list_task_runs(connection, where, page, FIELDS),
-        *(TASK_RUN_FILTERS, TASK_RUN_KEYS, True, tables.task_run.c.id, crowd.TASK_RUNS),
+        *(TASK_RUN_FILTERS, TASK_RUN_KEYS, True, tables.task_run.c.id, large_dataset.TASK_RUNS),
     ),
     "task runs of a flow run": Listing(
         lambda connection, where, page: runs.list_flow_run_task_runs(
-            connection, crowd.FLOW_RUN_ID, where, page, FIELDS, known=None
+            connection, large_dataset.FLOW_RUN_ID, where, page, FIELDS, known=None
         ),
-        *(TASK_RUN_FILTERS, TASK_RUN_KEYS, False, tables.task_run.c.id, crowd.TASK_RUNS),
+        *(TASK_RUN_FILTERS, TASK_RUN_KEYS, False, tables.task_run.c.id, large_dataset.TASK_RUNS),
     ),
     "flow runs": Listing(
         lambda connection, where, page: runs.list_flow_runs(connection, where, page, FIELDS),
-        *(FLOW_RUN_FILTERS, FLOW_RUN_KEYS, True, tables.flow_run.c.id, crowd.FLOW_RUNS),
+        *(FLOW_RUN_FILTERS, FLOW_RUN_KEYS, True, tables.flow_run.c.id, large_dataset.FLOW_RUNS),
     ),
 }
 
@@ -231,15 +231,15 @@ LISTS = {
 HAVE_PAGES = {"state": StateType.Success, "task_slug": "task-0", "flow_name": "daily"}
 """Of each filter whose index has the rows with one value in the order of their creation, what most meet."""
 MIDDLE = {
-    "task runs": (crowd.TASK_RUN_ID,),
-    "flow runs": (at(LAST / 2), crowd.FLOW_RUN_ID),
+    "task runs": (large_dataset.TASK_RUN_ID,),
+    "flow runs": (at(LAST / 2), large_dataset.FLOW_RUN_ID),
 }
 """The values of the sort keys of a row in the middle."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("of", LISTS)
-async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, of: str) -> None:
+async def test_page_does_not_read_the_table(database_kind: str, large_dataset_url: str, of: str) -> None:
     """For a page of 100 less than a quarter of a large table is read, or of an index, and no more is sorted.
 
     So it is for each filter with each sort. Where an index has the very page it is less than a 40th, though the newest
@@ -271,7 +271,7 @@ async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, 
             if reads_much(connection, one.name, value, way + sort)
         }
 
-    async with opened(crowd_url) as database:
+    async with opened(large_dataset_url) as database:
         assert await database.read(judge) == set()
 
 
@@ -279,7 +279,7 @@ async def test_page_does_not_read_the_table(database_kind: str, crowd_url: str, 
 @pytest.mark.parametrize("way", ["", "-"])
 @pytest.mark.parametrize("of", MIDDLE)
 async def test_page_in_the_middle_does_not_read_what_is_before(
-    database_kind: str, crowd_url: str, of: str, way: str
+    database_kind: str, large_dataset_url: str, of: str, way: str
 ) -> None:
     listed = LISTS[of]
     page = listed.page(f"{way}created", MIDDLE[of])
@@ -292,5 +292,5 @@ async def test_page_in_the_middle_does_not_read_what_is_before(
         }
         return {name: rows for name, rows in read.items() if rows >= listed.rows / 40}
 
-    async with opened(crowd_url) as database:
+    async with opened(large_dataset_url) as database:
         assert await database.read(judge) == {}

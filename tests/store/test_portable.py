@@ -6,7 +6,7 @@ from sqlalchemy import text
 from taskruns_service.storage import migrations
 from tests.portable import LACKING, lacking
 from tests.postgres import PostgresServer
-from tests.store.making import opened, run_on, statements_seen
+from tests.store.factories import opened, run_on, statements_seen
 
 EXAMPLES = {
     "advisory locks": "SELECT pg_advisory_xact_lock(1)",

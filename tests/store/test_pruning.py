@@ -12,7 +12,7 @@ from taskruns_service.prefect1.commands.logs_and_artifacts import LogLine, creat
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     BEGIN,
     at,
     create_flow_run,

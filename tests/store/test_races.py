@@ -16,7 +16,7 @@ from taskruns_service.storage import tables, tally
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     ask_for_flow_run,
     create_flow_run,
     create_task_run,

@@ -9,7 +9,7 @@ import pytest
 from taskruns_service.domain.errors import StateIdConflict, TerminalState
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     at,
     create_flow_run,
     create_task_run,

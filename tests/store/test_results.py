@@ -15,7 +15,7 @@ from taskruns_service.schemas import ChildResult, TaskRunResult
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     create_flow_run,
     create_task_run,
     insert_rows,

@@ -17,7 +17,7 @@ from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.tally import Drift
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     create_flow_run,
     delete_flow_run,
     findings_of,

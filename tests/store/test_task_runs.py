@@ -26,7 +26,7 @@ from taskruns_service.schemas import CurrentState, TaskRunUpdate
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     at,
     create_flow_run,
     create_task_run,

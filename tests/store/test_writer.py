@@ -20,7 +20,7 @@ from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import BATCH_WEIGHT, Writer, weight_of
 from tests.postgres import free_port
-from tests.store.making import (
+from tests.store.factories import (
     ask_for_flow_run,
     create_flow_run,
     flow_run_item,

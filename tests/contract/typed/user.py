@@ -127,10 +127,10 @@ def write(client: Client, id: UUID) -> None:
 
 def read_results(client: Client, id: UUID) -> str | None:
     """Takes a reference apart."""
-    found = client.task_runs.result(id)
-    assert_type(found, TaskRunResult)
-    assert_type(found.reference, ResultReference | None)
-    match found.reference:
+    result = client.task_runs.result(id)
+    assert_type(result, TaskRunResult)
+    assert_type(result.reference, ResultReference | None)
+    match result.reference:
         case S3Result(bucket=bucket):
             assert_type(bucket, str | None)
             return bucket

@@ -10,5 +10,5 @@ from pathlib import Path
 if __name__ == "__main__":
     name, arguments, path = sys.argv[1:]
     module, _, function = name.partition(".")
-    told = getattr(import_module(module), function)(**json.loads(arguments))
-    Path(path).write_text(json.dumps(told))
+    answers = getattr(import_module(module), function)(**json.loads(arguments))
+    Path(path).write_text(json.dumps(answers))

@@ -10,7 +10,7 @@ from typing import Any
 import flows
 import pendulum
 import prefect
-import telling
+import serialize
 from prefect.agent.local import LocalAgent
 from prefect.backend import FlowRunView
 from prefect.backend.execution import execute_flow_run, execute_flow_run_in_subprocess
@@ -34,27 +34,27 @@ def agent() -> dict[str, Any]:
         client.create_flow_run(flow_id=flow_id, labels=["one", "three"]),
         client.create_flow_run(flow_id=flow_id, labels=["one"], scheduled_start_time=soon.add(hours=1)),
     ]
-    told: dict[str, Any] = {"before": check_for_compatible_agents(["one"]).partition(".")[0]}
+    answers: dict[str, Any] = {"before": check_for_compatible_agents(["one"]).partition(".")[0]}
     local = LocalAgent(name="tester", labels=["two", "one"], hostname_label=False, max_polls=8)
     local._loop_intervals = OFTEN
     with ThreadPoolExecutor() as pool:
         watched = pool.submit(lambda: [shown(log) for log in watch_flow_run(wanted)])
         local.start()
-        told["watched"] = watched.result()
+        answers["watched"] = watched.result()
     agent_id = local.client._attached_headers["X-PREFECT-AGENT-ID"]
-    asked = client.graphql(
+    answer = client.graphql(
         "query { agent { id name type labels core_version last_queried } flow_run_by_pk(id: "
         f'"{wanted}") {{ agent_id }} }}'
     )
     view = FlowRunView.from_flow_run_id(wanted)
     return {
-        **told,
-        "flow_run": telling.flow_run(view),
+        **answers,
+        "flow_run": serialize.flow_run(view),
         "result": view.get_task_run("small-1").get_result(),
         "others": [type(client.get_flow_run_state(other)).__name__ for other in others],
-        "agents": [[one.name, one.type, one.labels, one.core_version] for one in asked.data.agent],
-        "last queried": pendulum.parse(asked.data.agent[0].last_queried) > soon,
-        "its agent": asked.data.flow_run_by_pk.agent_id == agent_id == asked.data.agent[0].id,
+        "agents": [[agent.name, agent.type, agent.labels, agent.core_version] for agent in answer.data.agent],
+        "last queried": pendulum.parse(answer.data.agent[0].last_queried) > soon,
+        "its agent": answer.data.flow_run_by_pk.agent_id == agent_id == answer.data.agent[0].id,
         "registered again": LocalAgent(name="tester", labels=["one", "two"], hostname_label=False)._register_agent()
         == agent_id,
         "compatible": "It should deploy your flow run." in check_for_compatible_agents(["one"]),
@@ -66,9 +66,9 @@ def subprocess() -> dict[str, Any]:
     flow_run_id = create_flow_run.run(flow_id=register(flows.short()), labels=["nobody"], run_name="alone")
     view = execute_flow_run_in_subprocess(flow_run_id)
     return {
-        "flow_run": telling.flow_run(view),
+        "flow_run": serialize.flow_run(view),
         "result": get_task_run_result.run(flow_run_id, "small-1"),
-        "again": telling.failure(execute_flow_run_in_subprocess, flow_run_id),
+        "again": serialize.failure(execute_flow_run_in_subprocess, flow_run_id),
         "by name": isinstance(create_flow_run.run(flow_name="short", project_name=PROJECT), str),
     }
 
@@ -77,12 +77,12 @@ def cancelled() -> dict[str, Any]:
     """Cancels a flow run while the engine runs it."""
     flow = flows.lasting()
     flow_run_id = prefect.Client().create_flow_run(flow_id=register(flow))
-    told: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
 
     def cancel() -> None:
         while not FlowRunView.from_flow_run_id(flow_run_id).get_task_run("endless-1").state.is_running():
             time.sleep(0.05)
-        told["answer"] = prefect.Client().cancel_flow_run(flow_run_id)
+        answers["answer"] = prefect.Client().cancel_flow_run(flow_run_id)
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
@@ -91,8 +91,8 @@ def cancelled() -> dict[str, Any]:
     canceller.join()
     LOG_MANAGER.stop()
     return {
-        **told,
+        **answers,
         "in time": time.monotonic() - begin < 20,
-        "flow_run": telling.flow_run(view),
-        "task_runs": telling.states(view.get_all_task_runs()),
+        "flow_run": serialize.flow_run(view),
+        "task_runs": serialize.states(view.get_all_task_runs()),
     }

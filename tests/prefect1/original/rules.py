@@ -9,7 +9,7 @@ from uuid import uuid4
 import flows
 import pendulum
 import prefect
-import telling
+import serialize
 from prefect.backend import FlowRunView, FlowView, TaskRunView
 from prefect.backend.execution import _get_next_task_run_start_time
 from prefect.engine import state as states
@@ -35,28 +35,28 @@ def every_state(folder: str) -> dict[str, Any]:
     ]
     changed = []
     for number, kind in enumerate(kinds):
-        sent = kind(f"{kind.__name__} ☃", result=results[number % len(results)], context={"a": [1, None]})
-        fill(sent)
-        client.set_task_run_state(task_run_id, sent)
-        told = client.get_task_run_state(task_run_id)
+        state = kind(f"{kind.__name__} ☃", result=results[number % len(results)], context={"a": [1, None]})
+        fill(state)
+        client.set_task_run_state(task_run_id, state)
+        answers = client.get_task_run_state(task_run_id)
         viewed = TaskRunView.from_task_run_id(task_run_id).state
-        if not sent.serialize() == told.serialize() == viewed.serialize():
-            changed.append([sent.serialize(), told.serialize(), viewed.serialize()])
+        if not state.serialize() == answers.serialize() == viewed.serialize():
+            changed.append([state.serialize(), answers.serialize(), viewed.serialize()])
     passed = client.graphql(
         f'query {{ task_run_by_pk(id: "{task_run_id}") {{ states(order_by: {{version: asc}}) {{ state }} }} }}'
     )
     return {
         "kinds": [kind.__name__ for kind in kinds],
         "changed": changed,
-        "passed": [one.state for one in passed.data.task_run_by_pk.states],
+        "passed": [state.state for state in passed.data.task_run_by_pk.states],
         "minimal": {kind.__name__: minimal(task_run_id, {"type": kind.__name__}) for kind in kinds},
-        "no type": telling.failure(minimal, task_run_id, {"message": "no type"}),
-        "unknown type": telling.failure(minimal, task_run_id, {"type": "Nonsense"}),
+        "no type": serialize.failure(minimal, task_run_id, {"message": "no type"}),
+        "unknown type": serialize.failure(minimal, task_run_id, {"type": "Nonsense"}),
         "unknown keys": minimal(
             task_run_id, {"type": "Success", "future": [1], "_result": {"type": "OurResult", "location": "x"}}
         ),
-        "1 MB": telling.failure(client.set_task_run_state, task_run_id, Success("x" * 1_000_000)),
-        "after that": telling.state(client.get_task_run_state(task_run_id)),
+        "1 MB": serialize.failure(client.set_task_run_state, task_run_id, Success("x" * 1_000_000)),
+        "after that": serialize.state(client.get_task_run_state(task_run_id)),
     }
 
 
@@ -83,7 +83,7 @@ def minimal(task_run_id: str, state: dict[str, Any]) -> list[Any]:
         "mutation($input: set_task_run_states_input!)": {"set_task_run_states(input: $input)": {"states": {"status"}}}
     }
     client.graphql(mutation, variables={"input": {"states": [{"task_run_id": task_run_id, "state": state}]}})
-    return telling.state(client.get_task_run_state(task_run_id))
+    return serialize.state(client.get_task_run_state(task_run_id))
 
 
 def refusals() -> dict[str, Any]:
@@ -94,20 +94,20 @@ def refusals() -> dict[str, Any]:
     unknown = str(uuid4())
     return {
         "ids": {"flow": flow_id, "flow_run": flow_run_id, "task_run": task_run_id, "unknown": unknown},
-        "running too early": telling.failure(client.set_task_run_state, task_run_id, Running()),
-        "unknown task run": telling.failure(client.set_task_run_state, unknown, Success()),
-        "unknown flow run": telling.failure(client.set_flow_run_state, unknown, Success()),
-        "unknown flow": telling.failure(client.create_flow_run, flow_id=unknown),
-        "unknown task": telling.failure(client.get_task_run_info, flow_run_id, unknown),
-        "unknown to look up": telling.failure(client.get_flow_run_info, unknown),
-        "unknown to cancel": telling.failure(client.cancel_flow_run, unknown),
-        "unknown artifact's run": telling.failure(client.create_task_run_artifact, unknown, "link", {"link": "x"}),
+        "running too early": serialize.failure(client.set_task_run_state, task_run_id, Running()),
+        "unknown task run": serialize.failure(client.set_task_run_state, unknown, Success()),
+        "unknown flow run": serialize.failure(client.set_flow_run_state, unknown, Success()),
+        "unknown flow": serialize.failure(client.create_flow_run, flow_id=unknown),
+        "unknown task": serialize.failure(client.get_task_run_info, flow_run_id, unknown),
+        "unknown to look up": serialize.failure(client.get_flow_run_info, unknown),
+        "unknown to cancel": serialize.failure(client.cancel_flow_run, unknown),
+        "unknown artifact's run": serialize.failure(client.create_task_run_artifact, unknown, "link", {"link": "x"}),
         "project again": client.create_project("another") == client.create_project("another"),
-        "no such query": telling.failure(client.graphql, "query { nonsense }"),
-        "no such field": telling.failure(client.graphql, "query { task_run { nonsense } }"),
-        "no GraphQL": telling.failure(client.graphql, "query {"),
-        "bad id": telling.failure(client.cancel_flow_run, "not-a-uuid"),
-        "missing": telling.failure(client.graphql, "mutation { cancel_flow_run(input: {}) { state } }"),
+        "no such query": serialize.failure(client.graphql, "query { nonsense }"),
+        "no such field": serialize.failure(client.graphql, "query { task_run { nonsense } }"),
+        "no GraphQL": serialize.failure(client.graphql, "query {"),
+        "bad id": serialize.failure(client.cancel_flow_run, "not-a-uuid"),
+        "missing": serialize.failure(client.graphql, "mutation { cancel_flow_run(input: {}) { state } }"),
     }
 
 
@@ -131,12 +131,12 @@ def flow_versions() -> dict[str, Any]:
         "ids": {"first": first},
         "second is another": first != second,
         "third is the second": second == third,
-        "versions": [[one.version, one.archived] for one in versions.data.flow],
+        "versions": [[version.version, version.archived] for version in versions.data.flow],
         "one run": once == twice,
         "of the group": FlowRunView.from_flow_run_id(of_group).flow_id == second,
-        "waiting": telling.state(client.get_flow_run_state(waiting)),
-        "archived": telling.failure(client.create_flow_run, flow_id=first, parameters={"needed": 1}),
-        "needed": telling.failure(client.create_flow_run, flow_id=second),
+        "waiting": serialize.state(client.get_flow_run_state(waiting)),
+        "archived": serialize.failure(client.create_flow_run, flow_id=first, parameters={"needed": 1}),
+        "needed": serialize.failure(client.create_flow_run, flow_id=second),
         "latest": FlowView.from_flow_name("versions", project_name=PROJECT).flow_id == second,
     }
 
@@ -151,28 +151,30 @@ def locking() -> dict[str, Any]:
     client.graphql(f'mutation {{ enable_flow_version_lock(input: {{flow_id: "{flow_id}"}}) {{ success }} }}')
     locked = client.create_flow_run(flow_id=flow_id)
     before = client.get_flow_run_info(locked)
-    told: dict[str, Any] = {
+    answers: dict[str, Any] = {
         "settings": FlowView.from_flow_id(flow_id).settings["version_locking_enabled"],
-        "free": telling.failure(client.set_flow_run_state, free, Running(), version=7),
+        "free": serialize.failure(client.set_flow_run_state, free, Running(), version=7),
         "stale": told_lock(client.set_flow_run_state, locked, Running(), version=before.version + 1),
-        "kept": telling.state(client.get_flow_run_state(locked)),
-        "right": telling.failure(client.set_flow_run_state, locked, Running("right"), version=before.version),
-        "without": telling.failure(client.set_flow_run_state, locked, Running("without")),
+        "kept": serialize.state(client.get_flow_run_state(locked)),
+        "right": serialize.failure(client.set_flow_run_state, locked, Running("right"), version=before.version),
+        "without": serialize.failure(client.set_flow_run_state, locked, Running("without")),
         "versions": client.get_flow_run_info(locked).version - before.version,
     }
     task_run = before.task_runs[0]
-    told["task: stale"] = told_lock(client.set_task_run_state, task_run.id, Running(), version=task_run.version + 1)
-    told["task: right"] = telling.failure(client.set_task_run_state, task_run.id, Running(), version=task_run.version)
-    told["task: again"] = told_lock(client.set_task_run_state, task_run.id, Running(), version=task_run.version)
-    told["task: kept"] = telling.state(client.get_task_run_state(task_run.id))
+    answers["task: stale"] = told_lock(client.set_task_run_state, task_run.id, Running(), version=task_run.version + 1)
+    answers["task: right"] = serialize.failure(
+        client.set_task_run_state, task_run.id, Running(), version=task_run.version
+    )
+    answers["task: again"] = told_lock(client.set_task_run_state, task_run.id, Running(), version=task_run.version)
+    answers["task: kept"] = serialize.state(client.get_task_run_state(task_run.id))
     client.graphql(f'mutation {{ disable_flow_version_lock(input: {{flow_id: "{flow_id}"}}) {{ success }} }}')
-    told["opened"] = telling.failure(client.set_task_run_state, task_run.id, Running(), version=task_run.version)
-    return told
+    answers["opened"] = serialize.failure(client.set_task_run_state, task_run.id, Running(), version=task_run.version)
+    return answers
 
 
 def told_lock(*call: Any, **options: Any) -> str:
     """The kind of the error that a call ends in."""
-    return telling.failure(*call, **options).partition(":")[0]
+    return serialize.failure(*call, **options).partition(":")[0]
 
 
 def cancelling() -> dict[str, Any]:
@@ -185,43 +187,49 @@ def cancelling() -> dict[str, Any]:
     client.set_task_run_state(begun, Running())
     client.set_flow_run_state(finished, Success())
     client.set_task_run_state(ended, Success())
-    told: dict[str, Any] = {
+    answers: dict[str, Any] = {
         "cancelled": [client.cancel_flow_run(flow_run_id) for flow_run_id in (scheduled, running, finished)],
         "again": [client.cancel_flow_run(flow_run_id) for flow_run_id in (scheduled, running, finished)],
-        "too late": telling.failure(client.set_task_run_state, begun, Running()),
-        "still going": telling.state(client.get_task_run_state(begun)),
+        "too late": serialize.failure(client.set_task_run_state, begun, Running()),
+        "still going": serialize.state(client.get_task_run_state(begun)),
     }
     client.set_flow_run_state(running, states.Cancelled("Flow run is cancelled"))
-    told["flow runs"] = [telling.state(client.get_flow_run_state(one)) for one in (scheduled, running, finished)]
-    told["task runs"] = [telling.state(client.get_task_run_state(one)) for one in (waiting, begun, ended)]
-    return told
+    answers["flow runs"] = [
+        serialize.state(client.get_flow_run_state(run_id)) for run_id in (scheduled, running, finished)
+    ]
+    answers["task runs"] = [serialize.state(client.get_task_run_state(run_id)) for run_id in (waiting, begun, ended)]
+    return answers
 
 
 def names_and_notes() -> dict[str, Any]:
     """Names runs, writes artifacts, logs and heartbeats."""
     client = prefect.Client()
     flow_run_id, task_run_id = new_task_run()
-    told: dict[str, Any] = {
+    answers: dict[str, Any] = {
         "named": [client.set_flow_run_name(flow_run_id, "ünï"), client.set_task_run_name(task_run_id, "☃")],
         "names": [FlowRunView.from_flow_run_id(flow_run_id).name, TaskRunView.from_task_run_id(task_run_id).name],
     }
-    kept = client.create_task_run_artifact(task_run_id, "link", {"link": "one"})
+    artifact_id = client.create_task_run_artifact(task_run_id, "link", {"link": "one"})
     dropped = client.create_task_run_artifact(task_run_id, "markdown", {"markdown": "two"})
-    client.update_task_run_artifact(kept, {"link": "three"})
+    client.update_task_run_artifact(artifact_id, {"link": "three"})
     client.delete_task_run_artifact(dropped)
-    asked = client.graphql(
+    answer = client.graphql(
         f'query {{ task_run_artifact(where: {{task_run_id: {{_eq: "{task_run_id}"}}}}) {{ id kind data }} }}'
     )
-    told["artifacts"] = [[one.id == kept, one.kind, dict(one.data)] for one in asked.data.task_run_artifact]
+    answers["artifacts"] = [
+        [artifact.id == artifact_id, artifact.kind, dict(artifact.data)] for artifact in answer.data.task_run_artifact
+    ]
     log = {"flow_run_id": flow_run_id, "name": "agent", "level": "INFO", "message": "one"}
     client.write_run_logs([log, {**log, "level": "ERROR", "message": "two"}])
     client.write_run_logs({**log, "message": "three, alone"})  # as `prefect execute flow-run` does
     client.update_flow_run_heartbeat(flow_run_id)
-    asked = client.graphql(f'query {{ flow_run_by_pk(id: "{flow_run_id}") {{ heartbeat }} }}')
-    told["heartbeat"] = pendulum.parse(asked.data.flow_run_by_pk.heartbeat) > pendulum.now("utc").subtract(minutes=1)
+    answer = client.graphql(f'query {{ flow_run_by_pk(id: "{flow_run_id}") {{ heartbeat }} }}')
+    answers["heartbeat"] = pendulum.parse(answer.data.flow_run_by_pk.heartbeat) > pendulum.now("utc").subtract(
+        minutes=1
+    )
     logs = FlowRunView.from_flow_run_id(flow_run_id).get_logs(end_time=pendulum.now("utc").add(minutes=1))
-    told["logs"] = sorted([one.level, one.message] for one in logs)
-    return told
+    answers["logs"] = sorted([log_line.level, log_line.message] for log_line in logs)
+    return answers
 
 
 def deleting() -> dict[str, Any]:
@@ -231,8 +239,8 @@ def deleting() -> dict[str, Any]:
     mutation = f'mutation {{ delete_flow_run(input: {{flow_run_id: "{flow_run_id}"}}) {{ success }} }}'
     return {
         "deleted": [client.graphql(mutation).data.delete_flow_run.success for _ in range(2)],
-        "flow run": telling.failure(client.get_flow_run_state, flow_run_id).partition(":")[0],
-        "task run": telling.failure(TaskRunView.from_task_run_id, task_run_id).partition(":")[0],
+        "flow run": serialize.failure(client.get_flow_run_state, flow_run_id).partition(":")[0],
+        "task run": serialize.failure(TaskRunView.from_task_run_id, task_run_id).partition(":")[0],
     }
 
 
@@ -260,11 +268,11 @@ def queue(labels: list[str]) -> list[str]:
     client = prefect.Client()
     mutation = {"mutation($input: get_runs_in_queue_input!)": {"get_runs_in_queue(input: $input)": {"flow_run_ids"}}}
     before = pendulum.now("utc").add(seconds=10).isoformat()
-    asked = client.graphql(
+    answer = client.graphql(
         mutation, variables={"input": {"before": before, "labels": labels, "tenant_id": client.tenant_id}}
     )
-    found: list[str] = asked.data.get_runs_in_queue.flow_run_ids.to_list()
-    return found
+    flow_run_ids: list[str] = answer.data.get_runs_in_queue.flow_run_ids.to_list()
+    return flow_run_ids
 
 
 def at_once() -> dict[str, Any]:
@@ -273,8 +281,8 @@ def at_once() -> dict[str, Any]:
     task_id = TaskRunView.from_task_run_id(task_run_id).task_id
 
     def child(index: int) -> str:
-        found: str = prefect.Client().get_task_run_info(flow_run_id, task_id, map_index=index % 2).id
-        return found
+        child_id: str = prefect.Client().get_task_run_info(flow_run_id, task_id, map_index=index % 2).id
+        return child_id
 
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(child, range(16)))
@@ -284,7 +292,9 @@ def at_once() -> dict[str, Any]:
 def new_task_run(**options: Any) -> tuple[str, str]:
     """Makes a flow run of one task, and returns its id and that of the task run."""
     client = prefect.Client()
-    found = client.graphql('query { flow(where: {name: {_eq: "short"}, archived: {_eq: false}}) { id } }').data.flow
-    flow_id = found[0].id if found else register(flows.short())
+    flows_by_name = client.graphql(
+        'query { flow(where: {name: {_eq: "short"}, archived: {_eq: false}}) { id } }'
+    ).data.flow
+    flow_id = flows_by_name[0].id if flows_by_name else register(flows.short())
     flow_run_id = client.create_flow_run(flow_id=flow_id, **options)
     return flow_run_id, TaskRunView.from_task_slug("small-1", flow_run_id).task_run_id

@@ -7,7 +7,7 @@ from typing import Any
 
 import flows
 import prefect
-import telling
+import serialize
 from prefect import Flow
 from prefect.backend import FlowRunView
 from prefect.backend.execution import execute_flow_run
@@ -35,16 +35,16 @@ def run(flow: Flow, flow_id: str, **options: Any) -> FlowRunView:
 def run_twice(folder: str) -> dict[str, Any]:
     """Runs the main flow, and once more, when what it remembers is there."""
     flow = flows.everything(folder)
-    told: dict[str, Any] = {"flow_id": register(flow)}
+    answers: dict[str, Any] = {"flow_id": register(flow)}
     first = {"labels": ["b", "a"], "context": {"why": "a test"}, "run_config": LocalRun(env={"A": "1"})}
     for name, options in {"first": first, "second": {"parameters": {"n": 3}}}.items():
-        view = run(flow, told["flow_id"], run_name=name, **options)
-        told[name] = {
+        view = run(flow, answers["flow_id"], run_name=name, **options)
+        answers[name] = {
             "flow_run_id": view.flow_run_id,
-            "flow_run": telling.flow_run(view),
-            "states": telling.states(view.get_all_task_runs()),
+            "flow_run": serialize.flow_run(view),
+            "states": serialize.states(view.get_all_task_runs()),
         }
-    return told
+    return answers
 
 
 def run_wide(folder: str, width: int) -> dict[str, Any]:
@@ -56,14 +56,14 @@ def run_wide(folder: str, width: int) -> dict[str, Any]:
     values = view.get_task_run("inc-1").get_result()
     loaded = time.perf_counter()
     return {
-        "state": telling.state(view.state),
+        "state": serialize.state(view.state),
         "values": values,
         "task_run_ids": len(view.get_task_run_ids()),
-        "all": telling.failure(view.get_all_task_runs),
+        "all": serialize.failure(view.get_all_task_runs),
         "seconds": {"to run": round(ran - begin, 1), "to load": round(loaded - ran, 1)},
     }
 
 
 def register_without_a_key() -> str:
     """What somebody is told who has no key."""
-    return telling.failure(lambda: register(flows.wide("", 1)))
+    return serialize.failure(lambda: register(flows.wide("", 1)))

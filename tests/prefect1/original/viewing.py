@@ -12,7 +12,7 @@ from uuid import uuid4
 import flows
 import pendulum
 import prefect
-import telling
+import serialize
 from prefect.backend import FlowRunView, FlowView, TaskRunView, TenantView
 from prefect.backend.flow_run import FlowRunLog, stream_flow_run_logs, watch_flow_run
 from prefect.engine.state import Mapped, Running, Success
@@ -31,8 +31,8 @@ def task_runs(first: str, second: str) -> dict[str, Any]:
     remembering = ["remembered-1", "shared-1"]
     unloadable = ["nothing-1", "skipped-1", "after_skipped-1", "boom-1", "after_boom-1"]
     return {
-        "parent": telling.task_run(parent),
-        "child": telling.task_run(child),
+        "parent": serialize.task_run(parent),
+        "child": serialize.task_run(child),
         "by id": TaskRunView.from_task_run_id(child.task_run_id) == child,
         "latest": child.get_latest() == child,
         "of another": child == parent,
@@ -43,13 +43,13 @@ def task_runs(first: str, second: str) -> dict[str, Any]:
         "task_id": child.task_id == parent.task_id,
         "results": {slug: of_first(slug).get_result() for slug in slugs},
         "remembered": {slug: TaskRunView.from_task_slug(slug, second).get_result() for slug in remembering},
-        "unloadable": {slug: telling.failure(of_first(slug).get_result) for slug in unloadable},
-        "not mapped": telling.failure(lambda: list(child.iter_mapped())),
-        "no id": telling.failure(TaskRunView.from_task_run_id, 5),
-        "bad id": telling.failure(TaskRunView.from_task_run_id, "not-a-uuid"),
-        "unknown id": telling.failure(TaskRunView.from_task_run_id, second),
-        "unknown slug": telling.failure(TaskRunView.from_task_slug, "no-1", first),
-        "unknown index": telling.failure(TaskRunView.from_task_slug, "inc-1", second, 3),
+        "unloadable": {slug: serialize.failure(of_first(slug).get_result) for slug in unloadable},
+        "not mapped": serialize.failure(lambda: list(child.iter_mapped())),
+        "no id": serialize.failure(TaskRunView.from_task_run_id, 5),
+        "bad id": serialize.failure(TaskRunView.from_task_run_id, "not-a-uuid"),
+        "unknown id": serialize.failure(TaskRunView.from_task_run_id, second),
+        "unknown slug": serialize.failure(TaskRunView.from_task_slug, "no-1", first),
+        "unknown index": serialize.failure(TaskRunView.from_task_slug, "inc-1", second, 3),
     }
 
 
@@ -57,22 +57,22 @@ def unfinished(folder: str) -> dict[str, Any]:
     """What it says of a task run that has not ended, and of a mapped one whose children have not."""
     client = prefect.Client()
     flow_run_id = client.create_flow_run(flow_id=register(flows.wide(folder, 2)))
-    told: dict[str, Any] = {
+    answers: dict[str, Any] = {
         "flow_run_id": flow_run_id,
-        "flow_run": telling.flow_run(FlowRunView.from_flow_run_id(flow_run_id)),
+        "flow_run": serialize.flow_run(FlowRunView.from_flow_run_id(flow_run_id)),
     }
     parent = TaskRunView.from_task_slug("inc-1", flow_run_id)
-    told["pending"] = telling.failure(parent.get_result)
+    answers["pending"] = serialize.failure(parent.get_result)
     client.set_flow_run_state(flow_run_id, Running())
     client.set_task_run_state(parent.task_run_id, Mapped(map_states=[None, None]))
-    told["no children"] = telling.failure(parent.get_latest().get_result)
+    answers["no children"] = serialize.failure(parent.get_latest().get_result)
     children = [client.get_task_run_info(flow_run_id, parent.task_id, map_index=index) for index in (1, 0)]
-    told["new children"] = telling.failure(parent.get_latest().get_result)
+    answers["new children"] = serialize.failure(parent.get_latest().get_result)
     for child in children:
         client.set_task_run_state(child.id, Success())
-    told["no results"] = telling.failure(parent.get_latest().get_result)
-    told["view of before"] = telling.state(parent.state)
-    return told
+    answers["no results"] = serialize.failure(parent.get_latest().get_result)
+    answers["view of before"] = serialize.state(parent.state)
+    return answers
 
 
 def flow_runs(first: str, second: str) -> dict[str, Any]:
@@ -84,24 +84,24 @@ def flow_runs(first: str, second: str) -> dict[str, Any]:
     ids = view.get_task_run_ids()
     return {
         "shown": [repr(view), repr(static), repr(view.get_latest())],
-        "task run": telling.task_run(view.get_task_run("inc-1")),
+        "task run": serialize.task_run(view.get_task_run("inc-1")),
         "by slug": [child.task_slug, child.map_index],
         "by id": view.get_task_run(task_run_id=child.task_run_id) is child,
         "by both": view.get_task_run("inc-1", task_run_id=child.task_run_id, map_index=2) is child,
-        "all": sorted(ids) == sorted(one.task_run_id for one in everyone),
+        "all": sorted(ids) == sorted(task_run.task_run_id for task_run in everyone),
         "distinct": [len(ids), len(set(ids))],
-        "again": sorted(one.task_run_id for one in view.get_all_task_runs()) == sorted(ids),
-        "latest": telling.flow_run(view.get_latest(load_static_tasks=True)) == telling.flow_run(view),
+        "again": sorted(task_run.task_run_id for task_run in view.get_all_task_runs()) == sorted(ids),
+        "latest": serialize.flow_run(view.get_latest(load_static_tasks=True)) == serialize.flow_run(view),
         "in order": view.states == sorted(view.states, key=lambda passed: passed.timestamp),
         "flow": view.get_flow_metadata().flow_id == view.flow_id == view.get_flow_metadata(no_cache=True).flow_id,
         "watched": watched(view),
         "watched quietly": list(watch_flow_run(first, stream_states=False)),
-        "other slug": telling.failure(view.get_task_run, "n", task_run_id=child.task_run_id),
-        "other index": telling.failure(view.get_task_run, task_run_id=child.task_run_id, map_index=1),
-        "nothing": telling.failure(view.get_task_run),
-        "bad id": telling.failure(FlowRunView.from_flow_run_id, "not-a-uuid"),
-        "unknown id": telling.failure(FlowRunView.from_flow_run_id, child.task_run_id),
-        "unknown to watch": telling.failure(lambda: list(watch_flow_run(child.task_run_id))),
+        "other slug": serialize.failure(view.get_task_run, "n", task_run_id=child.task_run_id),
+        "other index": serialize.failure(view.get_task_run, task_run_id=child.task_run_id, map_index=1),
+        "nothing": serialize.failure(view.get_task_run),
+        "bad id": serialize.failure(FlowRunView.from_flow_run_id, "not-a-uuid"),
+        "unknown id": serialize.failure(FlowRunView.from_flow_run_id, child.task_run_id),
+        "unknown to watch": serialize.failure(lambda: list(watch_flow_run(child.task_run_id))),
     }
 
 
@@ -167,8 +167,8 @@ def flow(flow_id: str) -> dict[str, Any]:
         ],
         "tenant": [tenant.name, tenant.slug, tenant == TenantView.from_tenant_id(tenant.tenant_id)],
         "unknown": unknown,
-        "unknown id": telling.failure(FlowView.from_id, unknown),
-        "unknown name": telling.failure(FlowView.from_flow_name, "no"),
+        "unknown id": serialize.failure(FlowView.from_id, unknown),
+        "unknown name": serialize.failure(FlowView.from_flow_name, "no"),
     }
 
 
@@ -177,16 +177,16 @@ def recorded(flow_run_id: str) -> dict[str, Any]:
     view = FlowRunView.from_flow_run_id(flow_run_id, load_static_tasks=True)
     parent = view.get_task_run("inc-1")
     return {
-        "flow_run": telling.flow_run(view),
-        "states": telling.states(view.get_all_task_runs()),
+        "flow_run": serialize.flow_run(view),
+        "states": serialize.states(view.get_all_task_runs()),
         "of all children": parent.get_result(),
         "of one child": view.get_task_run("inc-1", map_index=2).get_result(),
         "one by one": [[child.map_index, child.get_result()] for child in parent.iter_mapped()],
         "small": view.get_task_run("small-1").get_result(),
         "others": {
-            slug: telling.failure(view.get_task_run(slug).get_result)
+            slug: serialize.failure(view.get_task_run(slug).get_result)
             for slug in ("nothing-1", "unkept-1", "skipped-1", "boom-1")
         },
-        "failed": telling.state(view.get_task_run("boom-1").state),
+        "failed": serialize.state(view.get_task_run("boom-1").state),
         "watched": watched(view),
     }

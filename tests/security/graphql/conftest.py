@@ -33,8 +33,8 @@ async def graphql(migrated_url: str, tmp_path: Path) -> AsyncIterator[GraphQL]:
         everything = await service.data("{ project(limit: 1) { id } tenant(limit: 1) { id } }")
         ids |= {f"{name}_id": rows[0]["id"] for name, rows in everything.items()}
         flow = {**FLOW, "name": tmp_path.name}
-        made = await service.change("create_flow", "{ id }", project_id=ids["project_id"], serialized_flow=flow)
-        ids["flow_id"] = made["id"]
+        created = await service.change("create_flow", "{ id }", project_id=ids["project_id"], serialized_flow=flow)
+        ids["flow_id"] = created["id"]
         of_flow = await service.data("query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }", id=ids["flow_id"])
         ids |= of_flow["flow_by_pk"]
         ids["flow_run_id"] = (await service.change("create_flow_run", "{ id }", flow_id=ids["flow_id"]))["id"]

@@ -1,4 +1,4 @@
-"""Writers elsewhere: two processes, as replicas of the service are, that write what tests submit, in turn."""
+"""Remote writers: two processes, as replicas of the service are, that write what tests submit, in turn."""
 
 import asyncio
 import pickle
@@ -15,13 +15,13 @@ from uuid import UUID
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Apply, Writer
-from tests.store.making import opened
+from tests.store.factories import opened
 
 CAPACITY = 10_000
 START_SECONDS = 60
 
 
-class WriterElsewhere(Writer):
+class RemoteWriter(Writer):
     """A writer that writes nothing itself: each submission goes to the next of the sockets."""
 
     def __init__(self, database: Database, apply: Apply, sockets: Sequence[Path]) -> None:
@@ -42,10 +42,10 @@ class WriterElsewhere(Writer):
 
 
 @contextmanager
-def writers_elsewhere(url: str, folder: Path) -> Iterator[list[Path]]:
+def remote_writers(url: str, folder: Path) -> Iterator[list[Path]]:
     """Two processes that write into the database at `url` until the block ends; gives their sockets in `folder`."""
     sockets = [folder / "first", folder / "second"]
-    program = [sys.executable, "-m", "tests.store.elsewhere", url]
+    program = [sys.executable, "-m", "tests.store.remote_writer", url]
     processes = [subprocess.Popen([*program, str(socket)], stdin=subprocess.DEVNULL) for socket in sockets]
     try:
         deadline = time.monotonic() + START_SECONDS

@@ -1,4 +1,4 @@
-"""What there is to ask about in one database, and the requests that ask the service about it."""
+"""The rows of one database to ask about, and the requests that ask the service about it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ RESULT = {"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.
 SUCCESS = {"type": "Success", "message": "Task run succeeded.", "result": RESULT}
 
 
-class World(NamedTuple):
+class Dataset(NamedTuple):
     """One database: some of what is in it."""
 
     task_runs: int
@@ -33,7 +33,7 @@ class World(NamedTuple):
     """Task runs that are not there yet."""
 
 
-async def look(url: str, task_runs: int) -> World:
+async def look(url: str, task_runs: int) -> Dataset:
     """Looks for things to ask about in a database of PostgreSQL's."""
     connection = await data.connect(url)
     try:
@@ -52,7 +52,7 @@ async def look(url: str, task_runs: int) -> World:
         await connection.close()
     second, last = (cursor(end) for end in ends)
     receivers = [str(row[0]) for row in largest]
-    return World(
+    return Dataset(
         task_runs, [str(row[0]) for row in ids], flow_runs, second, last, deep, Batches(lambda n: new(receivers, n))
     )
 
@@ -74,17 +74,17 @@ def query(path: str, **parameters: Any) -> Ask:
     return Ask(f"{path}?{urlencode(parameters, doseq=True)}")
 
 
-def one(world: World) -> list[Ask]:
+def by_id(dataset: Dataset) -> list[Ask]:
     """One task run by id, another one each time."""
-    return [Ask(f"/task-runs/{identifier}") for identifier in world.task_run_ids]
+    return [Ask(f"/task-runs/{identifier}") for identifier in dataset.task_run_ids]
 
 
-def of_flow_run(world: World) -> list[Ask]:
+def of_flow_run(dataset: Dataset) -> list[Ask]:
     """The 100 task runs of a flow run, of another one each time."""
-    return [Ask(f"/flow-runs/{identifier}/task-runs") for identifier in world.flow_run_ids]
+    return [Ask(f"/flow-runs/{identifier}/task-runs") for identifier in dataset.flow_run_ids]
 
 
-def successful(world: World, after: str) -> list[Ask]:
+def successful(dataset: Dataset, after: str) -> list[Ask]:
     """A page of the successful task runs of all flow runs."""
     return [query("/task-runs", state="Success", cursor=after)]
 
@@ -99,9 +99,9 @@ def slow_slugs() -> list[Ask]:
     return [query("/task-runs/aggregate", group_by="task_slug", measure="p95_duration", start_time_gte=last_day())]
 
 
-def transitions(world: World, items: int) -> list[Ask]:
+def transitions(dataset: Dataset, items: int) -> list[Ask]:
     """Reports of states, so many in a request: neighbours belong to one flow run, as when that reports what it did."""
-    ids = world.task_run_ids
+    ids = dataset.task_run_ids
     if items == 1:
         return [Ask(f"/task-runs/{identifier}/states", SUCCESS) for identifier in ids]
     parts = [ids[start : start + items] for start in range(0, len(ids), items)]

@@ -1,4 +1,4 @@
-"""Tells what prefect's objects say in plain JSON."""
+"""Serializes prefect's objects as plain JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prefect.backend import FlowRunView, TaskRunView
 from prefect.engine.state import State
 
 
-def state(told: State) -> list[Any]:
+def state(prefect_state: State) -> list[Any]:
     """The type and the message of a state."""
-    return [type(told).__name__, told.message]
+    return [type(prefect_state).__name__, prefect_state.message]
 
 
 def task_run(view: TaskRunView) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def task_run(view: TaskRunView) -> dict[str, Any]:
 
 def states(views: Iterable[TaskRunView]) -> dict[str, str]:
     """The types of the states of task runs, by slug and index."""
-    told = {(view.task_slug, view.map_index): type(view.state).__name__ for view in views}
-    return {slug if index < 0 else f"{slug}[{index}]": told[slug, index] for slug, index in sorted(told)}
+    types = {(view.task_slug, view.map_index): type(view.state).__name__ for view in views}
+    return {slug if index < 0 else f"{slug}[{index}]": types[slug, index] for slug, index in sorted(types)}
 
 
 def flow_run(view: FlowRunView) -> dict[str, Any]:
@@ -51,10 +51,10 @@ def failure(call: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     try:
         returned = call(*arguments, **options)
     except BaseException as error:  # prefect's signals are no Exceptions
-        name, told = type(error).__name__, error.args[0] if error.args else ""
-        if isinstance(told, list):
-            return "; ".join(f"{name}: {one['extensions']['code']}: {one['message']}" for one in told)
-        text = " ".join(str(told).partition("The GraphQL query was")[0].split())
+        name, message = type(error).__name__, error.args[0] if error.args else ""
+        if isinstance(message, list):
+            return "; ".join(f"{name}: {item['extensions']['code']}: {item['message']}" for item in message)
+        text = " ".join(str(message).partition("The GraphQL query was")[0].split())
         before, refused, after = text.partition("The following error messages were provided by the GraphQL server: ")
         return f"{name}: {before.split()[0]}: {after}" if refused else f"{name}: {text}"
     return f"returned {returned!r}"

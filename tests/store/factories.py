@@ -1,4 +1,4 @@
-"""What the store's tests make flow runs and task runs with, and read them back with."""
+"""Factories of flow runs and task runs for the tests of the store, and what reads them back."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -127,28 +127,28 @@ async def delete_flow_run(writer: Writer, flow_run_id: UUID) -> None:
 
 async def get_task_run(database: Database, task_run_id: UUID) -> schemas.TaskRun:
     """A task run as clients read it."""
-    found = await database.read(runs.get_task_run, task_run_id)
-    return msgspec.json.decode(found.body, type=schemas.TaskRun)
+    answer = await database.read(runs.get_task_run, task_run_id)
+    return msgspec.json.decode(answer.body, type=schemas.TaskRun)
 
 
 async def get_flow_run(database: Database, flow_run_id: UUID) -> schemas.FlowRun:
     """A flow run as clients read it."""
-    found = await database.read(runs.get_flow_run, flow_run_id)
-    return msgspec.json.decode(found.body, type=schemas.FlowRun)
+    answer = await database.read(runs.get_flow_run, flow_run_id)
+    return msgspec.json.decode(answer.body, type=schemas.FlowRun)
 
 
 async def list_states(database: Database, task_run_id: UUID, limit: int = 1000) -> list[schemas.State]:
     """The history of a task run."""
     page = history_page(tables.task_run_state, limit)
-    found = await database.read(runs.list_task_run_states, task_run_id, page)
-    return msgspec.json.decode(found.items, type=list[schemas.State])
+    page_of_states = await database.read(runs.list_task_run_states, task_run_id, page)
+    return msgspec.json.decode(page_of_states.items, type=list[schemas.State])
 
 
 async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[schemas.State]:
     """The history of a flow run."""
     page = history_page(tables.flow_run_state, 1000)
-    found = await database.read(runs.list_flow_run_states, flow_run_id, page)
-    return msgspec.json.decode(found.items, type=list[schemas.State])
+    page_of_states = await database.read(runs.list_flow_run_states, flow_run_id, page)
+    return msgspec.json.decode(page_of_states.items, type=list[schemas.State])
 
 
 async def findings_of(database: Database, flow_run_id: UUID | None = None) -> list[str]:

@@ -33,17 +33,20 @@ ARTIFACT = "6ebd7e7c-6297-45c0-9b74-7910a25d3226"
 SMALL = {"location": "[1, 2]", "__version__": "1.4.1", "type": "PrefectResult"}
 
 
-class Story:
+class ReplaySetup:
     """Does what has to be done before a recorded request, so that it finds what it found then."""
 
     def __init__(self, replay: Replay) -> None:
         """In this replay."""
         self._replay = replay
         self._slugs = {
-            one["id"]: one["task"]["slug"] for one in RECORDED["015"]["answer"]["data"]["flow_run_by_pk"]["task_runs"]
+            task_run["id"]: task_run["task"]["slug"]
+            for task_run in RECORDED["015"]["answer"]["data"]["flow_run_by_pk"]["task_runs"]
         }
         passed = RECORDED["034"]["answer"]["data"]["task_run"]
-        self._to_come = {one["task"]["slug"]: [state["state"] for state in one["states"][1:]] for one in passed}
+        self._to_come = {
+            task_run["task"]["slug"]: [state["state"] for state in task_run["states"][1:]] for task_run in passed
+        }
         self._steps: dict[str, Callable[[], None]] = {
             "012": self._register_again,
             "033": self._end_the_task_runs,
@@ -65,8 +68,8 @@ class Story:
         """Does what was done before this request, and after the recorded one before it."""
         recorded = RECORDED[number]
         if "016" < number < "034" and recorded["operation"].startswith("set_task_run_states("):
-            sent = json.loads(recorded["variables"])["input"]["states"][0]
-            self._catch_up(sent["task_run_id"], sent["state"]["type"])
+            change = json.loads(recorded["variables"])["input"]["states"][0]
+            self._catch_up(change["task_run_id"], change["state"]["type"])
         self._steps.get(number, lambda: None)()
 
     def _catch_up(self, task_run_id: str, kind: str) -> None:
@@ -77,16 +80,16 @@ class Story:
 
     def _end_the_task_runs(self) -> None:
         last = RECORDED["050"]["answer"]["data"]["task_run"]
-        for one in last:
-            if one["map_index"] < 0:
-                for passed in self._to_come[one["task"]["slug"]][:-1]:
-                    self._set_state("task_run", one["id"], state(passed))
-                if self._to_come[one["task"]["slug"]]:
-                    self._set_state("task_run", one["id"], one["serialized_state"])
+        for task_run in last:
+            if task_run["map_index"] < 0:
+                for passed in self._to_come[task_run["task"]["slug"]][:-1]:
+                    self._set_state("task_run", task_run["id"], state(passed))
+                if self._to_come[task_run["task"]["slug"]]:
+                    self._set_state("task_run", task_run["id"], task_run["serialized_state"])
             else:
-                self._create_child(one)
-                self._set_state("task_run", one["id"], state("Running"))
-                self._set_state("task_run", one["id"], one["serialized_state"])
+                self._create_child(task_run)
+                self._set_state("task_run", task_run["id"], state("Running"))
+                self._set_state("task_run", task_run["id"], task_run["serialized_state"])
 
     def _create_child(self, child: dict[str, Any]) -> None:
         self._ask(
@@ -150,24 +153,24 @@ class Story:
     def _create_flow_run(self, flow_run_id: str, **others: Any) -> None:
         self._ask("create_flow_run", {"id": flow_run_id}, **{"flow_id": FLOW, "idempotency_key": flow_run_id, **others})
 
-    def _set_state(self, kind: str, run_id: str, told: dict[str, Any]) -> None:
-        sent = {f"{kind}_id": run_id, "state": told, "version": None}
-        self._ask(f"set_{kind}_states", None, states=[sent])
+    def _set_state(self, kind: str, run_id: str, state: dict[str, Any]) -> None:
+        change = {f"{kind}_id": run_id, "state": state, "version": None}
+        self._ask(f"set_{kind}_states", None, states=[change])
 
     def _learn(self, task_run_id: str, flow_run_id: str, slug: str) -> None:
         where = f'{{flow_run_id: {{_eq: "{flow_run_id}"}}, task: {{slug: {{_eq: "{slug}"}}}}}}'
         query = f"query {{ task_run(where: {where}) {{ id }} }}"
         self._replay.ask(query, {"data": {"task_run": [{"id": task_run_id}]}})
 
-    def _ask(self, mutation: str, answer: dict[str, str] | None, **sent: Any) -> None:
+    def _ask(self, mutation: str, answer: dict[str, str] | None, **members: Any) -> None:
         """Sends a mutation; `answer` has the id that it gave in the recording."""
         fields = "{ id }" if answer else "{ __typename }"
         query = f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {fields} }}"
-        self._replay.ask(query, {"data": {mutation: answer}} if answer else None, input=sent)
+        self._replay.ask(query, {"data": {mutation: answer}} if answer else None, input=members)
 
 
 def state(kind: str, **others: Any) -> dict[str, Any]:
     """A state as prefect sends it."""
     result = {"__version__": "1.4.1", "type": "NoResultType"}
-    sent = {"context": {}, "message": None, "_result": result, "cached_inputs": {}, "__version__": "1.4.1"}
-    return {**sent, "type": kind, **others}
+    members = {"context": {}, "message": None, "_result": result, "cached_inputs": {}, "__version__": "1.4.1"}
+    return {**members, "type": kind, **others}

@@ -1,4 +1,4 @@
-"""A crowd: as many flow runs and task runs as it takes for a bad plan to show, alike on every database."""
+"""A large dataset: as many flow runs and task runs as it takes for a bad plan to show, alike on every database."""
 
 import random
 from typing import Any
@@ -10,7 +10,7 @@ from taskruns_service.domain.ids import id_of
 from taskruns_service.domain.states import FINISHED, StateType
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import insert_many, read_url
-from tests.store.making import at, opened, run_on
+from tests.store.factories import at, opened, run_on
 
 FLOWS = {"daily": 60, "hourly": 30, "weekly": 9, "seldom": 1}
 """Flows, and how often their flow runs are met."""
@@ -43,7 +43,7 @@ TASK_RUN_ID = _id("task run", f"{FLOW_RUN_ID} 0", _NUMBER * APART)
 
 
 async def fill(url: str) -> None:
-    """Puts the crowd into the empty database at `url`, and lets it know what is there as much as it does in use."""
+    """Puts the large dataset into the empty database at `url`, whose statistics then know it as they do in use."""
     async with opened(url) as database:
         await database.transact(gather)
         for statement in _STATISTICS[read_url(url).get_backend_name()]:
@@ -56,7 +56,7 @@ _STATISTICS = {"postgresql": ("ANALYZE",), "sqlite": ()}
 
 
 def gather(connection: Connection) -> None:
-    """Puts the crowd into an empty database."""
+    """Puts the large dataset into an empty database."""
     chance = random.Random(7)
     flows = [_flow(name) for name in FLOWS]
     insert_many(connection, tables.flow, flows)
@@ -72,7 +72,9 @@ def gather(connection: Connection) -> None:
         if flow_run is busy[-1]:
             states = [UNFINISHED[place % len(UNFINISHED)] for place in range(WIDTH)]
         members = _map(states) if number % BUSY == 0 else _tasks(states)
-        insert_many(connection, tables.task_run, [_task_run(chance, flow_run, *one) for one in enumerate(members)])
+        insert_many(
+            connection, tables.task_run, [_task_run(chance, flow_run, *member) for member in enumerate(members)]
+        )
 
 
 _Member = tuple[str, int, str]

@@ -1,4 +1,4 @@
-"""A small world for questions: flow runs and task runs of every kind, the same on every database."""
+"""A small dataset for questions: flow runs and task runs of every kind, the same on every database."""
 
 import random
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.making import (
+from tests.store.factories import (
     create_flow_run,
     opened,
     report_flow_run,
@@ -92,7 +92,7 @@ def _reports(chance: random.Random, types: tuple[str, ...]) -> list[Report]:
     return reports
 
 
-class World:
+class Dataset:
     """The database, and what is in its tables."""
 
     def __init__(self, database: Database, rows: Mapping[str, list[Row[Any]]]) -> None:
@@ -102,6 +102,6 @@ class World:
         self.flow_names: dict[UUID, str] = {row.id: row.name for row in rows["flow"]}
 
 
-def read_world(connection: Connection) -> dict[str, list[Row[Any]]]:
+def read_dataset(connection: Connection) -> dict[str, list[Row[Any]]]:
     """All that the questions are about."""
     return {table.name: rows_of(connection, table) for table in (tables.task_run, tables.flow_run, tables.flow)}
