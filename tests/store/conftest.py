@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,6 +19,7 @@ from tests.postgres import PostgresServer
 from tests.store import large_dataset
 from tests.store.dataset import Dataset, populate, read_dataset
 from tests.store.factories import delete_rows, opened
+from tests.store.prefect1 import PrefectServer
 from tests.store.remote_writer import RemoteWriter, remote_writers
 
 
@@ -186,3 +188,22 @@ async def dataset(dataset_url: str) -> AsyncIterator[Dataset]:
 def large_dataset_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
     """The URL of the large_dataset."""
     return filled(database_kind, large_dataset.fill)
+
+
+@pytest.fixture
+async def prefect(postgres_server: PostgresServer) -> AsyncIterator[PrefectServer]:
+    """The database of a Prefect Server that nothing was registered with."""
+    server = PrefectServer(postgres_server.create_database())
+    await server.create()
+    yield server
+    await server.close()
+    postgres_server.drop(server.url)
+
+
+@pytest.fixture
+async def nightly(prefect: PrefectServer) -> UUID:
+    """A flow with the tasks `extract-1` and `load-1`."""
+    flow_id = await prefect.flow(await prefect.project(await prefect.tenant()))
+    extract, load = [await prefect.task(flow_id, slug, tags=["etl"]) for slug in ("extract-1", "load-1")]
+    await prefect.insert("edge", flow_id=flow_id, upstream_task_id=extract, downstream_task_id=load, key="rows")
+    return flow_id

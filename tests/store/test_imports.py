@@ -1,22 +1,19 @@
 """The import of a Prefect Server 1: all that it recorded, once, as if it had been reported here, with right counts."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import pytest
-from sqlalchemy import Table, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from taskruns_service.domain.errors import ConfigurationError
-from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1 import importing
-from taskruns_service.prefect1.importing import Imported, import_prefect1, source
-from taskruns_service.prefect1.importing.values import type_of
+from taskruns_service.prefect1.importing import import_prefect1, source
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
@@ -39,52 +36,10 @@ from tests.store.factories import (
     run_on,
     state,
 )
+from tests.store.importing import HISTORY, RESULT, bring, flow_run_with, only, tasks
 from tests.store.prefect1 import TABLES, PrefectServer, state_row
 
-KEPT = {"type": "LocalResult", "location": "8e44/extract.pickle", "dir": "/data", "__version__": "1.4.1"}
-HISTORY = (("Pending", 0), ("Running", 2), ("Retrying", 3), ("Running", 5), ("Success", 9))
 ALL = [table for name, table in tables.metadata.tables.items() if name != "api_key"]
-
-
-@pytest.fixture
-async def prefect(postgres_server: PostgresServer) -> AsyncIterator[PrefectServer]:
-    """The database of a Prefect Server that nothing was registered with."""
-    server = PrefectServer(postgres_server.create_database())
-    await server.create()
-    yield server
-    await server.close()
-    postgres_server.drop(server.url)
-
-
-@pytest.fixture
-async def nightly(prefect: PrefectServer) -> UUID:
-    """A flow with the tasks `extract-1` and `load-1`."""
-    flow_id = await prefect.flow(await prefect.project(await prefect.tenant()))
-    extract, load = [await prefect.task(flow_id, slug, tags=["etl"]) for slug in ("extract-1", "load-1")]
-    await prefect.insert("edge", flow_id=flow_id, upstream_task_id=extract, downstream_task_id=load, key="rows")
-    return flow_id
-
-
-async def bring(prefect: PrefectServer, database: Database, **options: Any) -> Imported:
-    """Imports, and counts again."""
-    imported = await import_prefect1(prefect.url, database, lambda *_: None, **options)
-    assert await findings_of(database) == []
-    return imported
-
-
-async def tasks(prefect: PrefectServer) -> dict[str, UUID]:
-    """The ids of tasks, by slug."""
-    return {row.slug: row.id for row in await prefect.rows("task")}
-
-
-async def flow_run_with(prefect: PrefectServer, flow_id: UUID, children: int) -> UUID:
-    """A flow run with a mapped task run and its children."""
-    task_id = (await tasks(prefect))["extract-1"]
-    flow_run_id = await prefect.flow_run(flow_id, ("Scheduled", 0), ("Running", 1), ("Success", 60))
-    await prefect.task_run(flow_run_id, task_id, ("Pending", 0), ("Mapped", 2))
-    for map_index in range(children):
-        await prefect.task_run(flow_run_id, task_id, *HISTORY, map_index=map_index)
-    return flow_run_id
 
 
 async def times_of_parent(database: Database, flow_run_id: UUID) -> tuple[Any, ...]:
@@ -108,12 +63,6 @@ async def test_mapped_parent_has_the_times_of_its_children(
 async def everything(database: Database) -> dict[str, list[Any]]:
     """All rows, but for what is counted in another form."""
     return {table.name: await database.read(rows_of, table) for table in ALL if "tally" not in table.name}
-
-
-async def only(database: Database, table: Table) -> dict[str, Any]:
-    """The only row of a table."""
-    (row,) = await database.read(rows_of, table)
-    return dict(row._mapping)
 
 
 # What is copied
@@ -212,7 +161,7 @@ async def test_history_keeps_versions_details_and_results(
     document = {
         "type": "Scheduled",
         "message": "Soon.",
-        "_result": KEPT,
+        "_result": RESULT,
         "start_time": "2021-05-12T18:00:30Z",
         "n": [1],
     }
@@ -225,7 +174,7 @@ async def test_history_keeps_versions_details_and_results(
     row, run = (await database.read(rows_of, tables.task_run_state))[-1], await only(database, tables.task_run)
     entries = {entry.type: entry for entry in await database.read(rows_of, tables.task_run_state)}
     row = entries["Scheduled"]
-    assert (row.version, row.result, row.start_time, row.accepted) == (7, KEPT, at(30), True)
+    assert (row.version, row.result, row.start_time, row.accepted) == (7, RESULT, at(30), True)
     assert row.details == {"start_time": "2021-05-12T18:00:30Z", "n": [1]}
     assert row.received_at == at(3) + timedelta(milliseconds=5)
     assert (run["version"], run["has_result"], run["state_start_time"]) == (7, True, at(30))
@@ -368,142 +317,6 @@ async def test_progress_ends_at_all_task_runs(prefect: PrefectServer, nightly: U
         seen: list[tuple[int, int]] = []
         await import_prefect1(prefect.url, database, lambda *numbers: seen.append(numbers))  # noqa: B023
         assert seen[-1] == (3, 3)
-
-
-# Clashes
-
-
-async def test_tenant_with_a_slug_that_is_here_is_that_tenant(prefect: PrefectServer, database: Database) -> None:
-    here = uuid4()
-    row = {"id": here, "name": "Acme Inc", "slug": "acme", "created": at(0), "updated": at(0)}
-    await database.transact(run_on, tables.tenant.insert().values(row))
-    project_id = await prefect.project(await prefect.tenant("acme"))
-    await bring(prefect, database)
-    (project,) = [row for row in await database.read(rows_of, tables.project) if row.id == project_id]
-    assert project.tenant_id == here
-
-
-async def test_project_of_another_tenant_gets_its_slug(prefect: PrefectServer, database: Database) -> None:
-    for tenant in ("a", "b"):
-        await prefect.flow(await prefect.project(await prefect.tenant(tenant), "etl"))
-    imported = await bring(prefect, database)
-    assert imported.notes == ["The project etl was imported as etl (b): another tenant has a project of this name."]
-    assert {row.project for row in await database.read(rows_of, tables.flow)} == {"etl", "etl (b)"}
-    assert {row.name for row in await database.read(rows_of, tables.project)} >= {"etl", "etl (b)"}
-
-
-async def test_other_version_group_of_a_name_gets_its_id(prefect: PrefectServer, database: Database) -> None:
-    project_id = await prefect.project(await prefect.tenant())
-    for group, version in (("first", 1), ("second-group", 1), ("first", 2), ("second-group", 2)):
-        await prefect.flow(project_id, version_group_id=group, version=version)
-    imported = await bring(prefect, database)
-    await prefect.flow(project_id, version_group_id="second-group", version=3)
-    await bring(prefect, database)
-    found = sorted((row.name, row.version) for row in await database.read(rows_of, tables.flow))
-    behind = "nightly (second-g)"
-    assert found == [("nightly", 1), ("nightly", 2), (behind, 1), (behind, 2), (behind, 3)]
-    assert imported.notes[0] == f"Version 1 of the flow nightly (etl) was imported as {behind}: its name was taken."
-
-
-async def test_flow_of_the_services_own_keeps_its_name(
-    prefect: PrefectServer, database: Database, writer: Writer
-) -> None:
-    await create_flow_run(writer, "nightly")
-    project_id = await prefect.project(await prefect.tenant("default"), "default")
-    await prefect.flow(project_id, version_group_id="group")
-    await bring(prefect, database)
-    assert {row.name for row in await database.read(rows_of, tables.flow)} == {"nightly", "nightly (group)"}
-
-
-# What a server may lack
-
-
-async def test_older_server_lacks_tables_and_columns(prefect: PrefectServer, nightly: UUID, database: Database) -> None:
-    task_run = await flow_run_with(prefect, nightly, 1)
-    await prefect.run(
-        *(f"DROP TABLE {name}" for name in ("log", "agent", "task_run_artifact", "flow_group", "edge", "tenant")),
-        "ALTER TABLE flow DROP run_config, DROP version_group_id, DROP created",
-        "ALTER TABLE task DROP tags, DROP retry_delay",
-        "ALTER TABLE flow_run DROP run_config, DROP agent_id, DROP labels, DROP name, DROP idempotency_key",
-        "ALTER TABLE task_run DROP cache_key, DROP name, DROP created, DROP updated",
-        "ALTER TABLE task_run_state DROP result, DROP start_time, DROP created",
-        "ALTER TABLE flow_run_state DROP serialized_state",
-    )
-    imported = await bring(prefect, database)
-    assert imported.copied["task runs"] == 2
-    assert (await get_flow_run(database, task_run)).state == "Success"
-
-
-async def test_states_without_a_document_keep_what_their_columns_have(
-    prefect: PrefectServer, nightly: UUID, database: Database
-) -> None:
-    ended = {**state_row(2, ("Success", 3)), "serialized_state": None, "result": KEPT, "start_time": at(8)}
-    flow_run_id = await prefect.flow_run(nightly, ("Running", 0))
-    task_run_id = await prefect.task_run(flow_run_id, (await tasks(prefect))["load-1"], ("Running", 1), ended)
-    await prefect.run("UPDATE task_run_state SET serialized_state = NULL WHERE serialized_state = 'null'")
-    await bring(prefect, database)
-    entry = next(one for one in await database.read(rows_of, tables.task_run_state) if one.version == 2)
-    assert (entry.message, entry.result, entry.details, entry.start_time) == ("Success.", KEPT, None, at(8))
-    assert (await get_task_run(database, task_run_id)).has_result
-
-
-async def test_documents_that_are_no_states_are_left(prefect: PrefectServer, nightly: UUID, database: Database) -> None:
-    odd = [
-        {**state_row(version, ("Running", version)), "serialized_state": one}
-        for version, one in enumerate(["x", [1]], 1)
-    ]
-    flow_run_id = await prefect.flow_run(
-        nightly, *odd, {**state_row(3, ("Failed", 3)), "serialized_state": {"_result": 3}}
-    )
-    await bring(prefect, database)
-    entries = await database.read(rows_of, tables.flow_run_state)
-    assert {(entry.details, entry.result) for entry in entries} == {(None, None)}
-    assert (await get_flow_run(database, flow_run_id)).state_message == "Failed."
-
-
-async def test_run_whose_history_is_lost_keeps_its_state(
-    prefect: PrefectServer, nightly: UUID, database: Database
-) -> None:
-    flow_run_id = await prefect.flow_run(
-        nightly, state="Success", version=3, state_timestamp=at(9), state_message="Done.", start_time=at(2)
-    )
-    await bring(prefect, database)
-    found = await get_flow_run(database, flow_run_id)
-    assert (found.state, found.state_message, found.version) == ("Success", "Done.", 3)
-    assert (found.start_time, found.end_time, found.duration) == (at(2), at(9), 7)
-
-
-async def test_task_run_without_its_task_is_left_out(prefect: PrefectServer, nightly: UUID, database: Database) -> None:
-    flow_run_id = await flow_run_with(prefect, nightly, 1)
-    await prefect.task_run(flow_run_id, uuid4(), ("Success", 1))
-    imported = await bring(prefect, database)
-    assert imported.copied["task runs"] == 2
-    assert imported.notes == ["Skipped task runs whose flow, flow run, or task is missing: 1."]
-
-
-# Types of states
-
-
-@pytest.mark.parametrize(
-    ("given", "type_"),
-    [
-        *((one, one) for one in StateType),
-        ("MyFailed", StateType.Failed),
-        ("VeryTriggerFailed", StateType.TriggerFailed),
-        ("Aborted", StateType.Finished),
-        (None, StateType.Pending),
-    ],
-)
-def test_unknown_type_is_the_known_one_that_ends_its_name(given: str | None, type_: StateType) -> None:
-    assert type_of(given) is type_
-
-
-async def test_unknown_type_is_kept_in_the_details(prefect: PrefectServer, nightly: UUID, database: Database) -> None:
-    flow_run_id = await prefect.flow_run(nightly, ("Running", 0), ("MyFailed", 1))
-    await bring(prefect, database)
-    assert (await get_flow_run(database, flow_run_id)).state == "Failed"
-    entry = next(one for one in await database.read(rows_of, tables.flow_run_state) if one.version == 2)
-    assert (entry.type, entry.details["original_type"]) == ("Failed", "MyFailed")
 
 
 # The command

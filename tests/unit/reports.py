@@ -1,0 +1,38 @@
+"""Reports of states, and the run after them, for the tests of the state model."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from taskruns_service.domain.history import History
+from taskruns_service.domain.runs import PastState, Report, Run
+from taskruns_service.domain.states import FINISHED, StateType
+from taskruns_service.domain.transitions import Verdict, advance
+
+T = StateType
+NOW = datetime(2021, 5, 12, 19, 0, tzinfo=UTC)
+UNFINISHED = frozenset(StateType) - FINISHED
+
+
+def at(seconds: float) -> datetime:
+    """A moment some seconds after six o'clock, an hour before NOW."""
+    return NOW - timedelta(hours=1) + timedelta(seconds=seconds)
+
+
+def state(type_: StateType, seconds: float | None, number: int = 0, **members: Any) -> Report:
+    """A reported state whose id is a number."""
+    return Report(id=UUID(int=number), type=type_, timestamp=None if seconds is None else at(seconds), **members)
+
+
+def run_after(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, list[Verdict]]:
+    """The run after some reports, one after the other, and what became of each."""
+    run, history, kinds = run or Run(), dict[UUID, PastState](), []
+    for report in reports:
+        kind, run, past_state = advance(
+            run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
+        )
+        kinds.append(kind)
+        if past_state is not None:
+            history[report.id] = past_state
+    return run, kinds
