@@ -80,7 +80,7 @@ async def ask(client: httpx.AsyncClient, handler: HTTPRouteHandler, authorizatio
     return await client.request(method, re.sub(r"{\w+:uuid}", str(uuid4()), path), json=body, headers=headers)
 
 
-def test_whatever_changes_something_needs_the_write_scope() -> None:
+def test_every_change_needs_the_write_scope() -> None:
     scopes = {
         declared(handler).id: Scope.public
         if declared(handler).id in PUBLIC

@@ -95,7 +95,7 @@ def test_schema_is_copied_and_not_migrated(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link", "folder", "itself"])
-def test_nothing_is_overwritten(sqlite_file: Path, sqlite_url: str, tmp_path: Path, kind: str) -> None:
+def test_backup_overwrites_no_file(sqlite_file: Path, sqlite_url: str, tmp_path: Path, kind: str) -> None:
     target = sqlite_file if kind == "itself" else tmp_path / "there"
     if kind == "file":
         target.write_text("precious")
@@ -119,7 +119,7 @@ def test_file_that_appears_while_it_is_copied_is_kept(tmp_path: Path) -> None:
     assert target.read_text() == "another"
 
 
-def test_what_can_not_be_copied_is_said(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+def test_backup_that_fails_says_why(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
     nowhere = f"sqlite:///{tmp_path / 'none.db'}"
     said = {
         backup(nowhere, tmp_path / "a").stderr: f"There is no database at {tmp_path / 'none.db'} to copy.",

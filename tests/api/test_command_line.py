@@ -209,7 +209,7 @@ def in_one_line(done: CompletedProcess[str], message: str = "") -> bool:
 
 
 @pytest.mark.parametrize(("arguments", "environment", "message"), REFUSED, ids=lambda value: str(value)[:60])
-def test_what_the_user_can_mend_is_one_line(
+def test_error_that_the_user_can_mend_is_one_line(
     url: str, arguments: list[str], environment: dict[str, str], message: str
 ) -> None:
     assert in_one_line(call_command(*arguments, **({"TASKRUNS_DATABASE_URL": url} | environment)), message)

@@ -73,7 +73,7 @@ async def test_parent_changes_with_its_children(client: httpx.AsyncClient, paren
     assert second.json()["version"] == first.json()["version"]
 
 
-async def test_other_state_than_seen_refuses_the_next(client: httpx.AsyncClient, child: str) -> None:
+async def test_state_after_an_outdated_version_is_refused(client: httpx.AsyncClient, child: str) -> None:
     seen = (await client.get(child)).headers["etag"]
     assert (await finish(client, child)).status_code == 201
     current = {"version": 2, "state": "Success", "state_timestamp": "2021-05-12T18:00:01Z"}

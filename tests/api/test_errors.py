@@ -38,7 +38,7 @@ async def test_unknown_path_is_not_found(client: httpx.AsyncClient) -> None:
         assert problem_of(response) == {"code": "not-found", "detail": "There is nothing at this path."}
 
 
-async def test_what_is_no_id_is_refused_with_what_one_is(client: httpx.AsyncClient) -> None:
+async def test_malformed_id_is_refused_with_its_right_form(client: httpx.AsyncClient) -> None:
     for kind, path in (
         *(("flow", path) for path in ("/flow-runs/b9bfdd4d", "/flow-runs/%00", "/flow-runs/b9/task-runs")),
         *(("task", path) for path in ("/task-runs/b9bfdd4d", "/task-runs/b9/states", "/task-runs/b9/result")),

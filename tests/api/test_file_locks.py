@@ -141,7 +141,7 @@ def age(file: Path) -> str:
     [["keys", "list"], ["keys", "create", "--scope=read", "--name=x"], ["keys", "revoke", "000000000000"], ["check"]],
     ids=" ".join,
 )
-def test_what_is_open_is_not_migrated_by_others(url: str, file: Path, tmp_path: Path, command: list[str]) -> None:
+def test_open_file_is_not_migrated_by_others(url: str, file: Path, tmp_path: Path, command: list[str]) -> None:
     with served(url, tmp_path):
         older = age(file)
         done = call_command(*command, TASKRUNS_DATABASE_URL=url)

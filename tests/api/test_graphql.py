@@ -272,7 +272,9 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
 
 
 @pytest.mark.parametrize(("body", "status", "code"), REFUSED.values(), ids=REFUSED)
-async def test_what_is_wrong_is_said(graphql: httpx.AsyncClient, body: Any, status: int, code: str) -> None:
+async def test_invalid_request_is_answered_with_its_error(
+    graphql: httpx.AsyncClient, body: Any, status: int, code: str
+) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = await graphql.post("/graphql", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == status, response.text

@@ -186,7 +186,7 @@ async def test_flow_runs_begin_with_what_their_group_gives(service: GraphQL) -> 
     assert unknown == {"success": False}
 
 
-async def test_what_a_group_gives_is_checked(service: GraphQL) -> None:
+async def test_settings_of_a_flow_group_are_checked(service: GraphQL) -> None:
     group = {"flow_group_id": service.ids["flow_group_id"]}
     message = await refusal(service, "set_flow_group_default_parameters", "{ success }", **group, parameters=[1])
     assert message == "`parameters` must be a JSON object."
@@ -248,7 +248,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_is_not_kept_is_refused(service: GraphQL, name: str) -> None:
+async def test_mutation_of_unsupported_settings_is_refused(service: GraphQL, name: str) -> None:
     members, reason = REFUSED[name]
     assert reason in await refusal(service, name, "{ __typename }", **members)
 
@@ -267,7 +267,7 @@ ABSENT = {
 
 
 @pytest.mark.parametrize("name", ABSENT)
-async def test_what_there_is_none_of_is_not_changed(service: GraphQL, name: str) -> None:
+async def test_unsupported_entity_is_not_changed(service: GraphQL, name: str) -> None:
     done = await service.change(name, "{ success error }", **{ABSENT[name]: UNKNOWN})
     assert done["success"] is False
     assert done["error"].startswith("This service ")

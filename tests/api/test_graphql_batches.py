@@ -52,7 +52,7 @@ async def test_batch_has_one_to_twenty_five_requests(graphql: httpx.AsyncClient,
     assert complaint in response.json()["errors"][0]["message"]
 
 
-async def test_what_is_no_request_is_refused_in_its_place(graphql: httpx.AsyncClient) -> None:
+async def test_invalid_request_of_a_batch_is_refused_in_its_place(graphql: httpx.AsyncClient) -> None:
     response = await graphql.post("/graphql", json=[1, {"query": "{ hello }"}, {"query": ["{ hello }"]}])
     codes = [answer.get("errors", [{}])[0].get("extensions") for answer in response.json()]
     assert codes == [{"code": "BAD_USER_INPUT"}, None, {"code": "BAD_USER_INPUT"}]

@@ -59,7 +59,7 @@ def after_the_greeting(output: str) -> str:
     return "\n".join(kept)
 
 
-def test_what_is_sent_is_not_logged(url: str, tmp_path: Path) -> None:
+def test_bodies_keys_and_parameters_are_not_logged(url: str, tmp_path: Path) -> None:
     key = call_command("keys", "create", "--scope", "write", "--name", "x", TASKRUNS_DATABASE_URL=url).stdout.strip()
     with served(url, tmp_path, "--require-keys", log_level="debug") as service, service.client() as http:
         headers = {"authorization": f"Bearer {key}"}

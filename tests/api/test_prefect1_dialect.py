@@ -80,7 +80,7 @@ async def test_everything_has_its_tenant(etl: GraphQL) -> None:
         assert {row["tenant_id"] for row in data[name]} == {ids["tenant"]}, name
 
 
-async def test_what_is_not_kept_is_null(etl: GraphQL) -> None:
+async def test_unsupported_field_is_null(etl: GraphQL) -> None:
     await etl.change("write_run_logs", "{ success }", logs=[{"flow_run_id": etl.ids["run-0"], "message": "a"}])
     await etl.change("register_agent", "{ id }", type="LocalAgent")
     data = await etl.data(
@@ -117,7 +117,7 @@ async def test_what_is_not_kept_is_null(etl: GraphQL) -> None:
         ("agent_config", '{name: {_eq: "a"}, agents: {type: {_eq: "LocalAgent"}}}'),
     ],
 )
-async def test_what_there_is_none_of_is_empty(etl: GraphQL, name: str, condition: str) -> None:
+async def test_unsupported_entity_has_no_rows(etl: GraphQL, name: str, condition: str) -> None:
     data = await etl.data(
         f"""query($id: uuid!) {{
           {name}(where: {condition}, order_by: {{updated: desc, id: asc}}, limit: 10) {{ id tenant_id __typename }}

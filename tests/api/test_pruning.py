@@ -35,7 +35,7 @@ def check(url: str) -> None:
     assert (done.returncode, done.stdout) == (0, "No problems found.\n")
 
 
-def test_what_is_old_is_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:
+def test_old_flow_runs_are_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:
     with served(database_url, tmp_path) as service, service.client() as http:
         record(http, 3, 4)
         record(http, 1, 5, ended=None)

@@ -169,7 +169,7 @@ async def test_reports_about_a_flow_run_that_is_being_deleted_leave_nothing(repl
     assert (await replicas.get(f"/task-runs?flow_run_id={identifier}"))["items"] == []
 
 
-async def test_what_one_process_answered_the_other_knows(replicas: Replicas) -> None:
+async def test_write_that_one_process_answered_is_read_by_the_other(replicas: Replicas) -> None:
     first, second = replicas.clients
     run = await replicas.create()
     for number in range(10):

@@ -44,7 +44,7 @@ def nobody_else_writes(file: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def test_what_is_in_flight_at_sigterm_is_finished(url: str, tmp_path: Path) -> None:
+def test_requests_in_flight_at_sigterm_are_finished(url: str, tmp_path: Path) -> None:
     flow_run = str(uuid4())
     states = [{"type": "Running"}, {"type": "Success"}]
     report = {"items": [{"task_slug": "inc", "map_index": index, "states": states} for index in range(1000)]}
@@ -76,7 +76,7 @@ def test_idle_connections_do_not_hold_up_the_end(url: str, tmp_path: Path) -> No
         assert time.monotonic() - began < 5
 
 
-def test_what_was_answered_outlives_a_kill(url: str, tmp_path: Path) -> None:
+def test_answered_writes_outlive_a_kill(url: str, tmp_path: Path) -> None:
     with served(url, tmp_path) as service, service.client() as http:
         made = [http.post("/flow-runs", json={"flow_name": "f", "name": str(number)}).json() for number in range(20)]
         for worker in workers_of(service):

@@ -109,7 +109,7 @@ def test_service_stops_while_it_reloads(service: Served) -> None:
     assert "Killing" not in service.output()
 
 
-def test_what_was_answered_outlives_the_kill_of_a_worker(service: Served) -> None:
+def test_answered_writes_outlive_the_kill_of_a_worker(service: Served) -> None:
     recorded: list[str] = []
     is_over = threading.Event()
 

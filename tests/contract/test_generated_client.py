@@ -299,7 +299,7 @@ async def test_chosen_fields_are_read_as_such(client: httpx.AsyncClient) -> None
     assert flow_runs == models.FlowRunFieldsPage(items=[models.FlowRunFields(id=flow_run.id)], next=None)
 
 
-async def test_what_has_not_changed_is_none(client: httpx.AsyncClient) -> None:
+async def test_unchanged_run_is_read_as_none(client: httpx.AsyncClient) -> None:
     flow_run = await send(client, create_flow_run.build(flow_name="f"))
     report = models.TaskRunReport(task_slug="extract-1")
     (receipt,) = (await send(client, report_task_runs.build(flow_run.id, items=[report]))).items

@@ -72,7 +72,7 @@ async def test_locked_flow_run_is_refused_and_stops_no_other(url: str) -> None:
         assert (await report(http, locked)).json()["items"][0]["outcome"] == "created"
 
 
-async def test_what_waits_for_a_lock_is_written_once_it_is_released(url: str) -> None:
+async def test_write_that_waits_for_a_lock_is_made_once_it_is_released(url: str) -> None:
     async with running(create_app(settings_of(url))) as http:
         locked = await create(http)
         async with held(url, LOCK_OF_RUN, locked) as other:

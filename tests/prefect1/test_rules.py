@@ -42,7 +42,7 @@ def test_states_are_kept_as_they_came(prefect1: Prefect1) -> None:
     }
 
 
-def test_what_may_not_be_is_refused(prefect1: Prefect1) -> None:
+def test_forbidden_change_is_refused(prefect1: Prefect1) -> None:
     told = prefect1.see("rules.refusals")
     ids = told.pop("ids")
     failed = f"ClientError: BAD_USER_INPUT: State update failed for task run ID {ids['task_run']}"

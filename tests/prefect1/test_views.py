@@ -45,7 +45,7 @@ def test_results_are_loaded(seen: dict[str, Any], runs: dict[str, str]) -> None:
     assert seen["remembered"] == {"remembered-1": runs["first"], "shared-1": runs["first"]}
 
 
-def test_what_has_no_result_says_so(seen: dict[str, Any]) -> None:
+def test_task_run_without_a_result_says_so(seen: dict[str, Any]) -> None:
     assert seen["unloadable"] == {
         "nothing-1": NO_LOCATION,  # prefect keeps no None
         "skipped-1": NO_LOCATION,
@@ -55,7 +55,7 @@ def test_what_has_no_result_says_so(seen: dict[str, Any]) -> None:
     }
 
 
-def test_what_is_not_there_is_not_found(seen: dict[str, Any], runs: dict[str, str]) -> None:
+def test_unknown_task_run_is_not_found(seen: dict[str, Any], runs: dict[str, str]) -> None:
     not_found = "ValueError: No task runs found while querying for task runs where "
     first, second = runs["first"], runs["second"]
 

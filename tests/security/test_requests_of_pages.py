@@ -66,7 +66,7 @@ def test_every_writing_operation_is_tried(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_what_a_page_can_send_without_asking_is_refused(http: httpx.Client, media_type: str) -> None:
+def test_simple_request_of_a_page_is_refused(http: httpx.Client, media_type: str) -> None:
     for operation in OPERATIONS:
         method, path, body = operation
         answer = http.request(method, path, content=json.dumps(body), headers={"content-type": media_type})

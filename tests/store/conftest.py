@@ -186,7 +186,7 @@ async def dataset(dataset_url: str) -> AsyncIterator[Dataset]:
 
 @pytest.fixture
 def large_dataset_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
-    """The URL of the large_dataset."""
+    """The URL of the large dataset."""
     return filled(database_kind, large_dataset.fill)
 
 

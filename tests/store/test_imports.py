@@ -68,7 +68,7 @@ async def everything(database: Database) -> dict[str, list[Any]]:
 # What is copied
 
 
-async def test_everything_is_copied(prefect: PrefectServer, nightly: UUID, database: Database) -> None:
+async def test_all_rows_are_copied(prefect: PrefectServer, nightly: UUID, database: Database) -> None:
     flow_run_id = await flow_run_with(prefect, nightly, 3)
     first = (await prefect.rows("task_run"))[0].id
     await prefect.insert("log", flow_run_id=flow_run_id, task_run_id=first, timestamp=at(1), level="INFO", message="Hi")

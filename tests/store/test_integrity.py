@@ -48,7 +48,7 @@ async def record(writer: Writer) -> tuple[UUID, UUID]:
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
-async def test_what_was_recorded_is_right_in_pages_of_any_size(
+async def test_recorded_runs_are_right_in_pages_of_any_size(
     database: Database, writer: Writer, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     monkeypatch.setattr(integrity, "FLOW_RUNS", page)

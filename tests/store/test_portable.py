@@ -31,11 +31,11 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("what", LACKING)
-def test_what_is_lacking_is_found(what: str) -> None:
+def test_feature_that_other_engines_lack_is_found(what: str) -> None:
     assert lacking(EXAMPLES[what]) == [what]
 
 
-def test_what_all_have_is_let_through() -> None:
+def test_feature_of_all_engines_is_let_through() -> None:
     assert lacking("SELECT id FROM flow_run WHERE id = $1 FOR UPDATE SKIP LOCKED") == []
     assert lacking("WITH a AS (INSERT INTO task (id) VALUES (1)) UPDATE flow SET name = 'etl'") == []
 

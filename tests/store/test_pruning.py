@@ -52,7 +52,7 @@ async def left(database: Database) -> set[UUID]:
     return {row.id for row in await database.read(rows_of, tables.flow_run)}
 
 
-async def test_what_ended_before_goes_and_the_rest_stays(database: Database, writer: Writer) -> None:
+async def test_runs_that_ended_before_are_deleted_and_the_rest_stays(database: Database, writer: Writer) -> None:
     ended = [await create_ended(writer, day) for day in (1, 5, 9, 11)]
     running = await create_flow_run(writer)
     await report_task_run(writer, running, "task-0", state("Running", 1))

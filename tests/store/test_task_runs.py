@@ -249,7 +249,7 @@ async def test_name_and_tags_are_changed(database: Database, writer: Writer) -> 
     assert found.updated > before.updated
 
 
-async def test_what_is_not_sent_stays(database: Database, writer: Writer) -> None:
+async def test_member_that_is_not_sent_stays(database: Database, writer: Writer) -> None:
     task_run_id = await create_task_run(writer, "extract-1", name="old", tags=["a"])
     await update_task_run(writer, task_run_id, tags=[])
     assert ((await get_task_run(database, task_run_id)).name, (await get_task_run(database, task_run_id)).tags) == (

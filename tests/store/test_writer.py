@@ -52,7 +52,7 @@ async def elsewhere(database_url: str) -> Any:
 # Answers
 
 
-async def test_what_is_answered_is_committed(writer: Writer, elsewhere: Database) -> None:
+async def test_answered_write_is_committed(writer: Writer, elsewhere: Database) -> None:
     flow_run_id = await create_flow_run(writer)
     for number in range(10):
         outcome = await report_task_run(writer, flow_run_id, "extract-1", state("Running", number))
@@ -68,7 +68,7 @@ async def test_answers_come_in_the_order_of_the_items(writer: Writer) -> None:
 
 
 @in_this_process
-async def test_what_waits_together_is_one_transaction(database: Database, writer: Writer) -> None:
+async def test_waiting_writes_share_one_transaction(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     await report_task_run(writer, flow_run_id, "extract-1")
     with statements_seen() as seen:
@@ -103,7 +103,7 @@ async def test_caller_that_goes_away_leaves_its_items_written(database: Database
     assert (await get_task_run(database, again.run_id)).state == "Running"
 
 
-async def test_nothing_to_write_is_answered_at_once(database: Database) -> None:
+async def test_empty_submission_is_answered_at_once(database: Database) -> None:
     writer = Writer(database, execute_commands, capacity=5)
     async with asyncio.timeout(1):
         assert await writer.submit([], []) == []

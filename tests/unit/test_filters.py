@@ -111,11 +111,11 @@ def test_filters_are_all_to_be_met() -> None:
     assert len(clauses(asked, TASK_RUN_FILTERS)) == 2
 
 
-def test_nothing_asked_is_no_clause() -> None:
+def test_empty_filter_makes_no_clause() -> None:
     assert clauses({}, TASK_RUN_FILTERS) == []
 
 
-def test_another_column_may_stand_in() -> None:
+def test_column_of_a_filter_may_be_replaced() -> None:
     for states, start in (([StateType.Failed], "tallied ="), ([StateType.Failed, StateType.Success], "tallied IN")):
         (clause,) = clauses({"state": states}, TASK_RUN_FILTERS, {"state": column("tallied")})
         assert "FROM" not in str(select(1).where(clause))

@@ -29,12 +29,12 @@ def code_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("text", [nested(DEPTH_MOST), wide(FIELDS_MOST), get_introspection_query()])
-def test_what_is_within_the_limits_is_read(text: str) -> None:
+def test_document_within_the_limits_is_read(text: str) -> None:
     assert read_document(text) == read_document(text)
 
 
 @pytest.mark.parametrize("text", [nested(DEPTH_MOST + 1), wide(FIELDS_MOST + 1)])
-def test_what_is_beyond_the_limits_is_refused(text: str) -> None:
+def test_document_beyond_the_limits_is_refused(text: str) -> None:
     assert code_of(text) == "GRAPHQL_VALIDATION_FAILED"
 
 
@@ -48,18 +48,18 @@ def test_fragment_that_has_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "{ task_run( { id } }", "query {" * 9, "{ " + "hello " * TOKENS_MOST + "}"])
-def test_what_is_no_document_is_refused(text: str) -> None:
+def test_text_that_is_no_document_is_refused(text: str) -> None:
     assert code_of(text) == "GRAPHQL_PARSE_FAILED"
 
 
 @pytest.mark.parametrize(
     "text", ["{ nonsense }", "{ task_run { nonsense } }", "{ task_run(where: {id: {_is: 1}}) { id } }"]
 )
-def test_what_does_not_fit_the_schema_is_refused(text: str) -> None:
+def test_document_that_does_not_fit_the_schema_is_refused(text: str) -> None:
     assert code_of(text) == "GRAPHQL_VALIDATION_FAILED"
 
 
-def test_one_of_several_operations_is_named() -> None:
+def test_operation_of_several_is_chosen_by_its_name() -> None:
     document = read_document("query a { hello } query b { hello }").node
     found = find_operation(document, "b").name
     assert found is not None

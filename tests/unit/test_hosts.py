@@ -113,7 +113,7 @@ def test_own_pages_may_change_something(origin: str, host: str) -> None:
         ("http://localhost:4200, http://evil.example", "localhost:4200"),
     ],
 )
-def test_other_pages_may_not(origin: str, host: str) -> None:
+def test_pages_of_other_origins_may_not(origin: str, host: str) -> None:
     assert not BEHIND_A_PROXY.takes_origin(origin, read_authority(host) or Authority(""))
 
 

@@ -33,7 +33,7 @@ def faults_of(query: str) -> tuple[Fault, ...]:
 # Query strings
 
 
-def test_nothing_asked_is_nothing_read() -> None:
+def test_empty_query_string_has_no_parameters() -> None:
     assert read("") == {}
 
 

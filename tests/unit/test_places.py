@@ -94,5 +94,5 @@ def test_uri_leads_to_a_place_of_a_known_scheme(type_: str, place: str) -> None:
         {},
     ],
 )
-def test_what_is_no_place_is_not_looked_at(reference: dict[str, Any]) -> None:
+def test_member_that_is_no_place_is_not_checked(reference: dict[str, Any]) -> None:
     check_places(reference)

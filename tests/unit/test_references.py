@@ -120,7 +120,7 @@ def test_reference_is_read_as_its_type(given_: Given, read: ResultReference) -> 
 
 
 @pytest.mark.parametrize("given_", [None, *({"type": one} for one in sorted(NO_RESULT_TYPES))])
-def test_no_result_is_no_reference(given_: Given | None) -> None:
+def test_missing_result_has_no_reference(given_: Given | None) -> None:
     assert read_reference(given_) is None
 
 
