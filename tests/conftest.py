@@ -22,13 +22,9 @@ SLOW = (
     *("client/results/test_bounds.py", "client/results/test_extras.py", "client/results/test_storages.py"),
     *("client/results/test_trust.py", "client/test_notebooks.py"),
     *("contract/test_document_linters.py", "contract/test_example_types.py", "contract/test_installed_client.py"),
-    *("contract/test_schemathesis.py", "contract/test_typescript.py", "contract/test_typing_along.py"),
-    *(
-        "store/test_import_differences.py",
-        "store/test_imports.py",
-        "store/test_large_flow_runs.py",
-        "store/test_races.py",
-    ),
+    *("contract/test_schemathesis.py", "contract/test_types.py", "contract/test_typescript.py"),
+    *("contract/test_typing_along.py", "store/test_import_differences.py", "store/test_imports.py"),
+    *("store/test_large_flow_runs.py", "store/test_races.py"),
 )
 """The folders and files whose tests are marked as slow: they start processes or browsers, or fill large tables."""
 

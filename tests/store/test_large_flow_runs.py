@@ -22,6 +22,9 @@ from tests.store.factories import opened
 from tests.store.mapped import CHILDREN, FLOW_RUN_ID, SINGLES, SLUG, TASK_IDS, TASK_RUNS
 from tests.store.reading import ROWS_READ, nodes, plans
 
+# One worker fills the databases, for all tests here.
+pytestmark = pytest.mark.xdist_group("large-flow-run")
+
 FIELDS = ["id", "map_index", "state"]
 PARENT = -1
 

@@ -228,6 +228,8 @@ LISTS = {
 }
 
 
+ON_LARGE_DATASET = pytest.mark.xdist_group("large-dataset")
+"""One worker fills the large dataset, for all tests on it."""
 HAVE_PAGES = {"state": StateType.Success, "task_slug": "task-0", "flow_name": "daily"}
 """Of each filter whose index has the rows with one value in the order of their creation, what most meet."""
 MIDDLE = {
@@ -237,6 +239,7 @@ MIDDLE = {
 """The values of the sort keys of a row in the middle."""
 
 
+@ON_LARGE_DATASET
 @pytest.mark.slow
 @pytest.mark.parametrize("of", LISTS)
 async def test_page_does_not_read_the_table(database_kind: str, large_dataset_url: str, of: str) -> None:
@@ -275,6 +278,7 @@ async def test_page_does_not_read_the_table(database_kind: str, large_dataset_ur
         assert await database.read(judge) == set()
 
 
+@ON_LARGE_DATASET
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["", "-"])
 @pytest.mark.parametrize("of", MIDDLE)
