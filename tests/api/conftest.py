@@ -1,13 +1,16 @@
 """The databases and clients that the tests of the API share."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
 from taskruns_service.app import create_app
+from taskruns_service.storage.tables import metadata
 from tests.etl import register
 from tests.postgres import PostgresServer
 from tests.questions import GraphQL
@@ -47,10 +50,51 @@ def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop(url)
 
 
+Rows = dict[str, list[asyncpg.Record]]
+"""Rows by table, in an order in which they can be inserted."""
+
+
+async def read_rows(url: str) -> Rows:
+    """All rows of the service's tables."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    rows = {table.name: await connection.fetch(f"SELECT * FROM {table.name}") for table in metadata.sorted_tables}
+    await connection.close()
+    return rows
+
+
+async def restore(url: str, rows: Rows) -> None:
+    """Leaves only these rows in a database, and cuts off whoever is still connected to it."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.execute(
+        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+    )
+    await connection.execute("; ".join(f"DELETE FROM {name}" for name in reversed(rows)))
+    for name, records in rows.items():
+        if records:
+            await connection.copy_records_to_table(name, records=records, columns=list(records[0].keys()))
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_server: PostgresServer, postgres_template: str) -> tuple[str, Rows]:
+    """The URL of a database that one test after another has for itself, and the rows that it began with."""
+    url = postgres_server.create_database(postgres_template)
+    return url, asyncio.run(read_rows(url))
+
+
+@pytest.fixture
+def restored_postgres_url(shared_postgres: tuple[str, Rows]) -> str:
+    """The URL of a PostgreSQL database as it is after `migrate`: restoring one is quicker than copying one."""
+    url, rows = shared_postgres
+    asyncio.run(restore(url, rows))
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a database of the test's own, with the schema: each test runs on SQLite and on PostgreSQL."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
+    """The URL of a database with the schema and nothing in it: each test runs on SQLite and on PostgreSQL."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "restored_postgres_url")
     return url
 
 
