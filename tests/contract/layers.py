@@ -1,7 +1,8 @@
 """Layers: which modules of a package may import which, read from the source of every module."""
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ class Rules(NamedTuple):
     """What the modules of one package may import."""
 
     own: Mapping[str, Sequence[str]]
-    """For each room, the rooms of the package that it may import beside itself; "*" stands for all."""
+    """For each room, the rooms that it may import beside itself: "" is the package's own face, "*" stands for all."""
     libraries: Mapping[str, Sequence[str]]
     """For each library that not all may import, the rooms that may."""
 
@@ -19,6 +20,7 @@ class Package:
     """The modules of one package, by name without that of the package."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.name = folder.name
         self.modules = {
             ".".join(file.relative_to(folder).with_suffix("").parts).removesuffix("__init__").removesuffix("."): file
@@ -31,24 +33,45 @@ class Package:
 
     def imports(self, module: str) -> Iterator[str]:
         """Yields the full names of all that a module imports, wherever in it."""
-        for node in ast.walk(self.tree(module)):
+        return self.imports_of(module, ast.walk(self.tree(module)))
+
+    def imports_of(self, module: str, nodes: Iterable[ast.AST]) -> Iterator[str]:
+        """Yields the full names of all that these nodes of a module import."""
+        for node in nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.level == 0, "imports say the full name"
+                source = ".".join(filter(None, [*self._above(module, node.level), node.module]))
                 for alias in node.names:
-                    name = f"{node.module}.{alias.name}"
-                    yield name if name.removeprefix(f"{self.name}.") in self.modules else str(node.module)
+                    name = f"{source}.{alias.name}"
+                    yield name if name.removeprefix(f"{self.name}.") in self.modules else source
+
+    def relative_imports(self, module: str) -> list[str]:
+        """Which imports of a module do not say the full name."""
+        nodes = ast.walk(self.tree(module))
+        return [ast.unparse(node) for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+    def _above(self, module: str, level: int) -> Sequence[str]:
+        """The package that a relative import of a module begins at; nothing if it is not relative."""
+        file = self.modules[module]
+        return (self.name, *file.parents[level - 1].relative_to(self.folder).parts) if level else ()
 
     def own(self, module: str) -> set[str]:
-        """The modules of the package that a module imports."""
-        prefix = f"{self.name}."
-        names = {name.removeprefix(prefix) for name in self.imports(module) if name.startswith(prefix)}
-        return names - {module}
+        """The modules of the package that a module imports; "" is the package itself."""
+        names = {name for name in self.imports(module) if within(name, self.name)}
+        return {name.removeprefix(self.name).removeprefix(".") for name in names} - {module}
 
     def libraries(self, module: str) -> set[str]:
         """The top-level names of all other packages that a module imports."""
         return {name.partition(".")[0] for name in self.imports(module)} - {self.name}
+
+    def planted(self, module: str, line: str, folder: Path) -> "Package":
+        """A copy of the package in an empty folder, with one more line in a module, or with one more module."""
+        copy = folder / self.name
+        shutil.copytree(self.folder, copy)
+        with copy.joinpath(*module.split(".")).with_suffix(".py").open("a") as file:
+            file.write(f"\n{line}\n")
+        return Package(copy)
 
 
 def room_of(module: str, rules: Rules) -> str | None:
@@ -73,7 +96,7 @@ def violations(package: Package, rules: Rules) -> list[str]:
         allowed = (room, *rules.own[room])
         if "*" not in allowed:
             violations += [
-                f"{module} imports {name}."
+                f"{module} imports {name or package.name}."
                 for name in sorted(package.own(module))
                 if not any(within(name, other) for other in allowed)
             ]
