@@ -7,7 +7,7 @@ from typing import TypeAlias
 import httpx
 
 from taskruns.errors import AnswerTooLarge, InvalidAnswer
-from taskruns.text import excerpt
+from taskruns.printable import excerpt
 
 CODING = "gzip"
 """The only coding that is asked for and decompressed: with zlib, which says when it would make too much of it."""
@@ -34,8 +34,8 @@ def bound(response: httpx.Response, max_bytes: int, check_time: _CheckTime) -> N
                 pass
     is_zipped = coding == CODING.encode()
     if not is_zipped and coding not in (b"", b"identity"):
-        told = excerpt(coding.decode("latin-1"))
-        raise InvalidAnswer(f"{response.url} responded with the encoding {told!r} instead of {CODING}.")
+        coding_text = excerpt(coding.decode("latin-1"))
+        raise InvalidAnswer(f"{response.url} responded with the encoding {coding_text!r} instead of {CODING}.")
     # Python refuses to read numbers of thousands of digits.
     if length.isdigit() and (len(length) > len(str(max_bytes)) or int(length) > max_bytes):
         raise _too_large(response.url, max_bytes)
@@ -57,7 +57,7 @@ class BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
         """Takes over from the response's own stream."""
         self._stream = response.stream
         self._url = response.url
-        self._max_bytes = self._left = max_bytes
+        self._max_bytes = self._bytes_left = max_bytes
         self._check_time = check_time
         self._unzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if is_zipped else None
 
@@ -98,8 +98,8 @@ class BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             raise InvalidAnswer(f"The response from {self._url} is not valid {CODING}: {error}.") from error
 
     def _counted(self, piece: bytes) -> bytes:
-        self._left -= len(piece)
-        if self._left < 0:
+        self._bytes_left -= len(piece)
+        if self._bytes_left < 0:
             raise _too_large(self._url, self._max_bytes)
         return piece
 

@@ -14,7 +14,7 @@ import httpx
 from taskruns import deadlines, logs
 from taskruns._generated.types import Call
 from taskruns.exchange import UNBUILDABLE, Exchange, Options, Position, decoded, read_options
-from taskruns.methods import AsyncListingMethod, AsyncMethod, Method, built, documented, page_at
+from taskruns.methods import AsyncListingMethod, AsyncMethod, Method, built, copy_signature, page_at
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 from taskruns.responses import RawResponse
@@ -23,10 +23,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-Complete: TypeAlias = Callable[[dict[str, Any]], bool | None]
+ArgumentHook: TypeAlias = Callable[[dict[str, Any]], bool | None]
 
 
-def _as_its_method(arguments: dict[str, Any]) -> None:
+def _repeat_by_http_method(arguments: dict[str, Any]) -> None:
     """Whether the call may be repeated is for its HTTP method to say."""
 
 
@@ -82,11 +82,11 @@ class Client:
         )
         self._position = Position()
         self._owned = http_client is None
-        self._given = http_client is not None
+        self._has_foreign_http = http_client is not None
         self._http = deadlines.http_client(_LIMITS) if http_client is None else http_client
-        self._bind()
+        self._bind_resources()
 
-    def _bind(self) -> None:
+    def _bind_resources(self) -> None:
         self.task_runs = TaskRuns(self)
         self.flow_runs = FlowRuns(self)
         self.service = Service(self)
@@ -112,18 +112,18 @@ class Client:
             max_answer_bytes=max_answer_bytes,
         )
         other._owned = False
-        other._bind()
+        other._bind_resources()
         return other
 
     def detached(self) -> Self:
         """Returns a client with the same options that stays open without this one (unless you own the HTTP client)."""
         other = copy(self)
-        if not self._given:
+        if not self._has_foreign_http:
             other._http, other._owned = deadlines.http_client(_LIMITS), True
-        other._bind()
+        other._bind_resources()
         return other
 
-    def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
+    def send_raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
         """Sends a call and returns the response unchanged if it is a success.
 
         Raises:
@@ -168,37 +168,39 @@ class Client:
             ConnectionFailed: If it did not respond.
             InvalidAnswer: If the response does not match the service's OpenAPI document.
         """
-        return decoded(call, self.raw(call, repeatable=repeatable))
+        return decoded(call, self.send_raw(call, repeatable=repeatable))
 
-    def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> Method[P, T]:
+    def bind(
+        self, build: Callable[P, Call[T]], prepare_arguments: ArgumentHook = _repeat_by_http_method
+    ) -> Method[P, T]:
         """Returns a method that builds a call and sends it."""
 
-        def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
-            repeatable = complete(kwargs)
+        def with_raw_response(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
+            repeatable = prepare_arguments(kwargs)
             call = built(build, *args, **kwargs)
-            return RawResponse(self.raw(call, repeatable=repeatable), partial(decoded, call))
+            return RawResponse(self.send_raw(call, repeatable=repeatable), partial(decoded, call))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> T:
-            return raw(*args, **kwargs).parse()
+            return with_raw_response(*args, **kwargs).parse()
 
-        return cast("Method[P, T]", documented(build, method, raw))
+        return cast("Method[P, T]", copy_signature(build, method, with_raw_response))
 
-    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> Method[P, Page[T]]:
+    def bind_list(self, build: Callable[P, Call[PageAnswer[T]]]) -> Method[P, Page[T]]:
         """Returns a method that builds the call for a page, sends it, and can fetch the next page."""
 
         def page(call: Call[PageAnswer[T]], response: httpx.Response) -> Page[T]:
-            return Page(decoded(call, response), lambda cursor: ask(page_at(call, cursor)).parse())
+            return Page(decoded(call, response), lambda cursor: fetch(page_at(call, cursor)).parse())
 
-        def ask(call: Call[PageAnswer[T]]) -> RawResponse[Page[T]]:
-            return RawResponse(self.raw(call), partial(page, call))
+        def fetch(call: Call[PageAnswer[T]]) -> RawResponse[Page[T]]:
+            return RawResponse(self.send_raw(call), partial(page, call))
 
-        def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[Page[T]]:
-            return ask(built(build, *args, **kwargs))
+        def with_raw_response(*args: P.args, **kwargs: P.kwargs) -> RawResponse[Page[T]]:
+            return fetch(built(build, *args, **kwargs))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> Page[T]:
-            return raw(*args, **kwargs).parse()
+            return with_raw_response(*args, **kwargs).parse()
 
-        return cast("Method[P, Page[T]]", documented(build, method, raw))
+        return cast("Method[P, Page[T]]", copy_signature(build, method, with_raw_response))
 
     def close(self) -> None:
         """Releases the connections, unless you passed your own HTTP client."""
@@ -272,9 +274,9 @@ class AsyncClient:
         self._position = Position()
         self._owned = http_client is None
         self._http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
-        self._bind()
+        self._bind_resources()
 
-    def _bind(self) -> None:
+    def _bind_resources(self) -> None:
         self.task_runs = AsyncTaskRuns(self)
         self.flow_runs = AsyncFlowRuns(self)
         self.service = AsyncService(self)
@@ -300,10 +302,10 @@ class AsyncClient:
             max_answer_bytes=max_answer_bytes,
         )
         other._owned = False
-        other._bind()
+        other._bind_resources()
         return other
 
-    async def raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
+    async def send_raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
         """Sends a call and returns the response unchanged if it is a success; raises as `Client.raw`."""
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:
@@ -335,41 +337,43 @@ class AsyncClient:
 
     async def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:
         """Sends a call and returns its typed response; raises as `Client.send`."""
-        return decoded(call, await self.raw(call, repeatable=repeatable))
+        return decoded(call, await self.send_raw(call, repeatable=repeatable))
 
-    def method(self, build: Callable[P, Call[T]], complete: Complete = _as_its_method) -> AsyncMethod[P, T]:
+    def bind(
+        self, build: Callable[P, Call[T]], prepare_arguments: ArgumentHook = _repeat_by_http_method
+    ) -> AsyncMethod[P, T]:
         """Returns a method that builds a call and sends it."""
 
-        async def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
-            repeatable = complete(kwargs)
+        async def with_raw_response(*args: P.args, **kwargs: P.kwargs) -> RawResponse[T]:
+            repeatable = prepare_arguments(kwargs)
             call = built(build, *args, **kwargs)
-            return RawResponse(await self.raw(call, repeatable=repeatable), partial(decoded, call))
+            return RawResponse(await self.send_raw(call, repeatable=repeatable), partial(decoded, call))
 
         async def method(*args: P.args, **kwargs: P.kwargs) -> T:
-            return (await raw(*args, **kwargs)).parse()
+            return (await with_raw_response(*args, **kwargs)).parse()
 
-        return cast("AsyncMethod[P, T]", documented(build, method, raw))
+        return cast("AsyncMethod[P, T]", copy_signature(build, method, with_raw_response))
 
-    def listing(self, build: Callable[P, Call[PageAnswer[T]]]) -> AsyncListingMethod[P, T]:
+    def bind_list(self, build: Callable[P, Call[PageAnswer[T]]]) -> AsyncListingMethod[P, T]:
         """Returns a method that builds the call for a page, sends it, and can fetch the next page."""
 
         def page(call: Call[PageAnswer[T]], response: httpx.Response) -> AsyncPage[T]:
-            return AsyncPage(decoded(call, response), lambda cursor: ask_page(page_at(call, cursor)))
+            return AsyncPage(decoded(call, response), lambda cursor: fetch_page(page_at(call, cursor)))
 
-        async def ask(call: Call[PageAnswer[T]]) -> RawResponse[AsyncPage[T]]:
-            return RawResponse(await self.raw(call), partial(page, call))
+        async def fetch(call: Call[PageAnswer[T]]) -> RawResponse[AsyncPage[T]]:
+            return RawResponse(await self.send_raw(call), partial(page, call))
 
-        async def ask_page(call: Call[PageAnswer[T]]) -> AsyncPage[T]:
-            return (await ask(call)).parse()
+        async def fetch_page(call: Call[PageAnswer[T]]) -> AsyncPage[T]:
+            return (await fetch(call)).parse()
 
-        async def raw(*args: P.args, **kwargs: P.kwargs) -> RawResponse[AsyncPage[T]]:
-            return await ask(built(build, *args, **kwargs))
+        async def with_raw_response(*args: P.args, **kwargs: P.kwargs) -> RawResponse[AsyncPage[T]]:
+            return await fetch(built(build, *args, **kwargs))
 
         def method(*args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
             call = built(build, *args, **kwargs)
-            return AsyncListing(lambda: ask_page(call))
+            return AsyncListing(lambda: fetch_page(call))
 
-        return cast("AsyncListingMethod[P, T]", documented(build, method, raw))
+        return cast("AsyncListingMethod[P, T]", copy_signature(build, method, with_raw_response))
 
     async def close(self) -> None:
         """Releases the connections, unless you passed your own HTTP client."""

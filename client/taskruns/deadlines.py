@@ -46,8 +46,8 @@ def http_client(limits: httpx.Limits) -> httpx.Client:
 def _in_time(timeout: float | None) -> float | None:
     if (end := _end.get()) == inf:
         return timeout
-    left = max(_LEAST_SECONDS, end - time.monotonic())
-    return left if timeout is None else min(timeout, left)
+    remaining = max(_LEAST_SECONDS, end - time.monotonic())
+    return remaining if timeout is None else min(timeout, remaining)
 
 
 class _Stream(httpcore.NetworkStream):

@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from taskruns.models import Problem
-from taskruns.text import excerpt, printable
+from taskruns.printable import excerpt, printable
 
 
 class TaskRunsError(Exception):
@@ -314,9 +314,9 @@ def problem_error(status: int, body: bytes, request_id: str, path: str) -> Probl
     try:
         problem = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        told = " ".join(body[:_SHOWN].decode(errors="replace").split())
+        text = " ".join(body[:_SHOWN].decode(errors="replace").split())
         detail = (
-            f"The response had the status {status} and is not from the task runs service: {told or 'it has no body'}"
+            f"The response had the status {status} and is not from the task runs service: {text or 'it has no body'}"
         )
         problem = Problem(
             code="not-a-problem",

@@ -22,14 +22,13 @@ from taskruns.errors import (
     TimedOut,
     problem_error,
 )
-from taskruns.policy import Attempts, Policy
-from taskruns.text import escape_causes, excerpt
+from taskruns.limits import MAX_VALUES
+from taskruns.printable import escape_causes, excerpt
+from taskruns.retry_policy import Attempts, Policy
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
-MAX_VALUES = 100
-"""How many values of a parameter the service takes at most."""
 UNBUILDABLE = (httpx.InvalidURL, UnicodeEncodeError)
 """What httpx raises of a request that it cannot build, which is no `httpx.RequestError`."""
 _POSITION = "X-Taskruns-Position"
@@ -152,10 +151,10 @@ class Position:
 
     def note(self, response: httpx.Response) -> None:
         """Notes what an answer says, if it does."""
-        given = response.headers.get(_POSITION, "")
-        if given.isdecimal() and len(given) <= _MAX_POSITION_DIGITS:
+        value = response.headers.get(_POSITION, "")
+        if value.isdecimal() and len(value) <= _MAX_POSITION_DIGITS:
             # An end of the log was not a real one, so that any other is better.
-            self._seen = int(given) if self._seen >= _END_OF_LOG else max(self._seen, int(given))
+            self._seen = int(value) if self._seen >= _END_OF_LOG else max(self._seen, int(value))
 
 
 class Exchange:
@@ -230,8 +229,8 @@ class Exchange:
         timed_out = isinstance(cause, httpx.TimeoutException)
         seconds = self._timeout.connect if isinstance(cause, httpx.ConnectTimeout) else self._timeout.read
         within = f" within {seconds:g} s" if timed_out else ""
-        told = f"No response{within} from {self._url}: {str(cause).rstrip('.') or type(cause).__name__}."
-        error = (TimedOut if timed_out else ConnectionFailed)(f"{told} Is the service running there?")
+        sentence = f"No response{within} from {self._url}: {str(cause).rstrip('.') or type(cause).__name__}."
+        error = (TimedOut if timed_out else ConnectionFailed)(f"{sentence} Is the service running there?")
         error.__cause__ = cause
         wait = self._attempts.after_failure(error, was_sent=not isinstance(cause, _NEVER_SENT))
         _log.info("%s failed (%s), next attempt in %.2f s", self._call.operation, type(cause).__name__, wait)
@@ -248,11 +247,11 @@ class Exchange:
             *(self._call.operation, status, self._call.method, place, excerpt(request_id)),
         )
         if (location := response.headers.get("Location")) and 300 <= status < 400 and status != 304:
-            told = (
+            sentence = (
                 f"{response.url} responded with {status}, a redirect to {location!r}; the client does not follow "
                 "redirects."
             )
-            raise InvalidAnswer(f"{told} If the service is there, use that URL (TASKRUNS_URL).")
+            raise InvalidAnswer(f"{sentence} If the service is there, use that URL (TASKRUNS_URL).")
         if status < 400:
             return None
         error = problem_error(status, response.content, request_id, self._call.path)
@@ -273,7 +272,7 @@ def decoded(call: Call[T], response: httpx.Response) -> T:
         return call.decode(response.status_code, response.content)
     except (ValueError, RecursionError) as cause:
         escape_causes(cause)
-        told = f"The response from {response.url} ({response.status_code}) has an unexpected body: {cause}"
+        sentence = f"The response from {response.url} ({response.status_code}) has an unexpected body: {cause}"
         raise InvalidAnswer(
-            f"{told} Check that it is the task runs service, and not older than this client."
+            f"{sentence} Check that it is the task runs service, and not older than this client."
         ) from cause

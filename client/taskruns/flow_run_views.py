@@ -11,9 +11,10 @@ import anyio
 from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
+from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.models import FlowRun
 from taskruns.states import State
-from taskruns.task_run_views import MOST, AsyncTaskRunView, TaskRunView
+from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
 
 C = TypeVar("C", Client, AsyncClient)
 V = TypeVar("V", TaskRunView, AsyncTaskRunView)
@@ -31,9 +32,9 @@ class TaskRunCache(Generic[V]):
 
     def keep(self, view: V) -> V:
         """Keeps a view, and gives the one that is kept: an older one that is as new may have its result loaded."""
-        kept = self._views.get(view.task_run.id)
-        if kept is not None and kept.task_run.sequence >= view.task_run.sequence:
-            return kept
+        cached = self._views.get(view.task_run.id)
+        if cached is not None and cached.task_run.sequence >= view.task_run.sequence:
+            return cached
         self._views[view.task_run.id] = view
         self._ids[view.task_slug, view.map_index] = view.task_run.id
         return view
@@ -191,8 +192,8 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
             NoSuchTaskRun: If the flow run has no such task run.
             TaskRunNotFound: If there is no task run with this id.
         """
-        if (kept := self._cache.finished(task_run_id, task_slug, map_index)) is not None:
-            return kept
+        if (cached := self._cache.finished(task_run_id, task_slug, map_index)) is not None:
+            return cached
         if task_run_id is not None:
             return self._own(TaskRunView.from_task_run_id(task_run_id, client=self._client))
         if task_slug is None:
@@ -202,7 +203,7 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
     def get_all_task_runs(self) -> list[TaskRunView]:
         """Returns all task runs of this flow run in the order of their creation; requests only those that changed."""
         changed = self._client.flow_runs.task_runs(
-            self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MOST
+            self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MAX_PAGE_SIZE
         )
         for task_run in changed:
             self._cache.keep(TaskRunView(task_run, self._client))
@@ -211,7 +212,7 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
 
     def get_task_run_ids(self) -> list[str]:
         """Returns the ids of all task runs of this flow run, in the order of their creation."""
-        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MOST)
+        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MAX_PAGE_SIZE)
         return [str(task_run.id) for task_run in listed]
 
     def watch(self, interval: float = 1.0) -> Iterator[Self]:
@@ -261,8 +262,8 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
             NoSuchTaskRun: If the flow run has no such task run.
             TaskRunNotFound: If there is no task run with this id.
         """
-        if (kept := self._cache.finished(task_run_id, task_slug, map_index)) is not None:
-            return kept
+        if (cached := self._cache.finished(task_run_id, task_slug, map_index)) is not None:
+            return cached
         if task_run_id is not None:
             return self._own(await AsyncTaskRunView.from_task_run_id(task_run_id, client=self._client))
         if task_slug is None:
@@ -274,7 +275,7 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
     async def get_all_task_runs(self) -> list[AsyncTaskRunView]:
         """Returns all task runs of this flow run in the order of their creation; requests only those that changed."""
         changed = self._client.flow_runs.task_runs(
-            self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MOST
+            self._flow_run.id, sort="sequence", after_sequence=self._cache.sequence, limit=MAX_PAGE_SIZE
         )
         async for task_run in changed:
             self._cache.keep(AsyncTaskRunView(task_run, self._client))
@@ -283,7 +284,7 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
 
     async def get_task_run_ids(self) -> list[str]:
         """Returns the ids of all task runs of this flow run, in the order of their creation."""
-        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MOST)
+        listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MAX_PAGE_SIZE)
         return [str(task_run.id) async for task_run in listed]
 
     async def watch(self, interval: float = 1.0) -> AsyncIterator[Self]:

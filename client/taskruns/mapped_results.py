@@ -79,7 +79,7 @@ def _child_error(task_slug: str, index: int, child: ChildResult | None) -> Child
         return ChildMissing(
             f"{task_slug} has no child with the map index {index}, but has children with higher ones; {others}"
         )
-    what = f"{task_slug} has no result for the item {index}, which is {child.state}"
+    sentence = f"{task_slug} has no result for the item {index}, which is {child.state}"
     if not State(child.state).is_finished():
-        return ChildNotReady(f"{what}: try again when it is finished; {others}")
-    return ChildWithoutResult(f"{what}; {others}")
+        return ChildNotReady(f"{sentence}: try again when it is finished; {others}")
+    return ChildWithoutResult(f"{sentence}; {others}")

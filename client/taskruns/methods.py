@@ -10,15 +10,13 @@ from msgspec.structs import replace
 
 from taskruns._generated.types import Call
 from taskruns.errors import InvalidArgument
+from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.pages import AsyncListing, AsyncPage
 from taskruns.responses import RawResponse
 
 P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-FURTHER_PAGE_SIZE = 1000
-"""How many items the pages after the first have, where the caller did not say: the most that the service gives."""
 
 
 class Method(Protocol[P, T_co]):
@@ -66,13 +64,13 @@ class AsyncListingMethod(Protocol[P, T]):
         ...
 
 
-def documented(build: Callable[..., Any], method: Callable[..., Any], raw: Callable[..., Any]) -> Any:
+def copy_signature(build: Callable[..., Any], method: Callable[..., Any], with_raw_response: Callable[..., Any]) -> Any:
     """Returns a method with the name, the signature and the documentation of its builder, and its raw form."""
-    for function in (method, raw):
+    for function in (method, with_raw_response):
         function.__name__ = function.__qualname__ = _operation(build)
         function.__doc__ = build.__doc__
         function.__signature__ = _signature(build)  # type: ignore[attr-defined]
-    method.with_raw_response = raw  # type: ignore[attr-defined]
+    method.with_raw_response = with_raw_response  # type: ignore[attr-defined]
     return method
 
 
@@ -107,7 +105,7 @@ def page_at(call: Call[T], cursor: str) -> Call[T]:
     """The call for another page of the same list."""
     params = [(name, value) for name, value in call.params if name != "cursor"]
     if not any(name == "limit" for name, _ in params):
-        params.append(("limit", str(FURTHER_PAGE_SIZE)))
+        params.append(("limit", str(MAX_PAGE_SIZE)))
     return replace(call, params=(*params, ("cursor", cursor)))
 
 

@@ -8,7 +8,7 @@ from reprlib import Repr
 
 from msgspec import UNSET
 
-from taskruns.text import printable
+from taskruns.printable import printable
 
 MAX_ROWS = 50
 MAX_CELL = 200

@@ -79,7 +79,7 @@ def _with_ids(report: object, place: str) -> object:
                 return members
             return {**members, "states": _states_with_ids(members["states"], place)}
         case _:
-            raise _no_item(report, place, TaskRunReport)
+            raise _not_an_item(report, place, TaskRunReport)
 
 
 def _states_with_ids(states: object, place: str) -> Any:
@@ -98,10 +98,10 @@ def _with_id(state: object, place: str, kind: type) -> object:
             members = cast("Mapping[str, object]", state)
             return members if "id" in members else {**members, "id": uuid4()}
         case _:
-            raise _no_item(state, place, kind)
+            raise _not_an_item(state, place, kind)
 
 
-def _no_item(item: object, place: str, kind: type) -> InvalidArgument:
+def _not_an_item(item: object, place: str, kind: type) -> InvalidArgument:
     return InvalidArgument(
         f"{place} is of type {type(item).__name__}: pass a {kind.__name__} or a dict of its members."
     )
@@ -117,25 +117,25 @@ class TaskRuns:
 
     def __init__(self, client: "Client") -> None:
         """Binds the operations to a client."""
-        self.get = client.method(get_task_run.build)
+        self.get = client.bind(get_task_run.build)
         """Gets one task run by its id."""
-        self.get_if_changed = client.method(get_task_run.build_if_changed)
+        self.get_if_changed = client.bind(get_task_run.build_if_changed)
         """Gets one task run; None if it still has the ETag `if_none_match`: `"{version}.{sequence}"`."""
-        self.list = client.listing(list_task_runs.build)
+        self.list = client.bind_list(list_task_runs.build)
         """Lists the task runs of all flow runs, newest first."""
-        self.list_fields = client.listing(list_task_run_fields.build)
+        self.list_fields = client.bind_list(list_task_run_fields.build)
         """Lists the task runs of all flow runs with only some of their members."""
-        self.aggregate = client.method(aggregate_task_runs.build)
+        self.aggregate = client.bind(aggregate_task_runs.build)
         """Counts task runs and measures them, all or by groups."""
-        self.result = client.method(get_task_run_result.build)
+        self.result = client.bind(get_task_run_result.build)
         """Says where the result of a task run is; of a mapped parent, where those of its children are."""
-        self.states = client.listing(list_task_run_states.build)
+        self.states = client.bind_list(list_task_run_states.build)
         """Lists the states that a task run had, oldest first."""
-        self.set_state = client.method(set_task_run_state.build, _identify)
+        self.set_state = client.bind(set_task_run_state.build, _identify)
         """Reports a state that a task run has come to."""
-        self.set_states = client.method(set_task_run_states.build, _identify_states)
+        self.set_states = client.bind(set_task_run_states.build, _identify_states)
         """Reports states of up to 1,000 task runs."""
-        self.update = client.method(update_task_run.build, _may_repeat_update)
+        self.update = client.bind(update_task_run.build, _may_repeat_update)
         """Changes the name or the tags of a task run."""
 
 
@@ -144,29 +144,29 @@ class FlowRuns:
 
     def __init__(self, client: "Client") -> None:
         """Binds the operations to a client."""
-        self.create = client.method(create_flow_run.build, _identify)
+        self.create = client.bind(create_flow_run.build, _identify)
         """Creates a flow run, or finds the one that has this id or idempotency key."""
-        self.get = client.method(get_flow_run.build)
+        self.get = client.bind(get_flow_run.build)
         """Gets one flow run by its id."""
-        self.get_if_changed = client.method(get_flow_run.build_if_changed)
+        self.get_if_changed = client.bind(get_flow_run.build_if_changed)
         """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
-        self.list = client.listing(list_flow_runs.build)
+        self.list = client.bind_list(list_flow_runs.build)
         """Lists flow runs, newest first."""
-        self.list_fields = client.listing(list_flow_run_fields.build)
+        self.list_fields = client.bind_list(list_flow_run_fields.build)
         """Lists flow runs with only some of their members."""
-        self.delete = client.method(delete_flow_run.build)
+        self.delete = client.bind(delete_flow_run.build)
         """Deletes a flow run with its task runs and their states."""
-        self.states = client.listing(list_flow_run_states.build)
+        self.states = client.bind_list(list_flow_run_states.build)
         """Lists the states that a flow run had, oldest first."""
-        self.set_state = client.method(set_flow_run_state.build, _identify)
+        self.set_state = client.bind(set_flow_run_state.build, _identify)
         """Reports a state that a flow run has come to."""
-        self.task_runs = client.listing(list_flow_run_task_runs.build)
+        self.task_runs = client.bind_list(list_flow_run_task_runs.build)
         """Lists the task runs of a flow run in the order in which they were made."""
-        self.task_runs_fields = client.listing(list_flow_run_task_run_fields.build)
+        self.task_runs_fields = client.bind_list(list_flow_run_task_run_fields.build)
         """Lists the task runs of a flow run with only some of their members."""
-        self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
+        self.task_runs_if_changed = client.bind(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
-        self.report = client.method(report_task_runs.build, _identify_reports)
+        self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
 
 
@@ -175,13 +175,13 @@ class Service:
 
     def __init__(self, client: "Client") -> None:
         """Binds the operations to a client."""
-        self.health = client.method(get_health.build)
+        self.health = client.bind(get_health.build)
         """Says that the service runs, and which version."""
-        self.readiness = client.method(get_readiness.build)
+        self.readiness = client.bind(get_readiness.build)
         """Says that the service can reach its database; raises `NotReady` otherwise."""
-        self.openapi = client.method(get_openapi.build)
+        self.openapi = client.bind(get_openapi.build)
         """Gets the service's OpenAPI document."""
-        self.documentation = client.method(get_documentation.build)
+        self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
 
 
@@ -190,25 +190,25 @@ class AsyncTaskRuns:
 
     def __init__(self, client: "AsyncClient") -> None:
         """Binds the operations to a client."""
-        self.get = client.method(get_task_run.build)
+        self.get = client.bind(get_task_run.build)
         """Gets one task run by its id."""
-        self.get_if_changed = client.method(get_task_run.build_if_changed)
+        self.get_if_changed = client.bind(get_task_run.build_if_changed)
         """Gets one task run; None if it still has the ETag `if_none_match`: `"{version}.{sequence}"`."""
-        self.list = client.listing(list_task_runs.build)
+        self.list = client.bind_list(list_task_runs.build)
         """Lists the task runs of all flow runs, newest first."""
-        self.list_fields = client.listing(list_task_run_fields.build)
+        self.list_fields = client.bind_list(list_task_run_fields.build)
         """Lists the task runs of all flow runs with only some of their members."""
-        self.aggregate = client.method(aggregate_task_runs.build)
+        self.aggregate = client.bind(aggregate_task_runs.build)
         """Counts task runs and measures them, all or by groups."""
-        self.result = client.method(get_task_run_result.build)
+        self.result = client.bind(get_task_run_result.build)
         """Says where the result of a task run is; of a mapped parent, where those of its children are."""
-        self.states = client.listing(list_task_run_states.build)
+        self.states = client.bind_list(list_task_run_states.build)
         """Lists the states that a task run had, oldest first."""
-        self.set_state = client.method(set_task_run_state.build, _identify)
+        self.set_state = client.bind(set_task_run_state.build, _identify)
         """Reports a state that a task run has come to."""
-        self.set_states = client.method(set_task_run_states.build, _identify_states)
+        self.set_states = client.bind(set_task_run_states.build, _identify_states)
         """Reports states of up to 1,000 task runs."""
-        self.update = client.method(update_task_run.build, _may_repeat_update)
+        self.update = client.bind(update_task_run.build, _may_repeat_update)
         """Changes the name or the tags of a task run."""
 
 
@@ -217,29 +217,29 @@ class AsyncFlowRuns:
 
     def __init__(self, client: "AsyncClient") -> None:
         """Binds the operations to a client."""
-        self.create = client.method(create_flow_run.build, _identify)
+        self.create = client.bind(create_flow_run.build, _identify)
         """Creates a flow run, or finds the one that has this id or idempotency key."""
-        self.get = client.method(get_flow_run.build)
+        self.get = client.bind(get_flow_run.build)
         """Gets one flow run by its id."""
-        self.get_if_changed = client.method(get_flow_run.build_if_changed)
+        self.get_if_changed = client.bind(get_flow_run.build_if_changed)
         """Gets one flow run; None if it still has the ETag `if_none_match`, which is its sequence in quotes."""
-        self.list = client.listing(list_flow_runs.build)
+        self.list = client.bind_list(list_flow_runs.build)
         """Lists flow runs, newest first."""
-        self.list_fields = client.listing(list_flow_run_fields.build)
+        self.list_fields = client.bind_list(list_flow_run_fields.build)
         """Lists flow runs with only some of their members."""
-        self.delete = client.method(delete_flow_run.build)
+        self.delete = client.bind(delete_flow_run.build)
         """Deletes a flow run with its task runs and their states."""
-        self.states = client.listing(list_flow_run_states.build)
+        self.states = client.bind_list(list_flow_run_states.build)
         """Lists the states that a flow run had, oldest first."""
-        self.set_state = client.method(set_flow_run_state.build, _identify)
+        self.set_state = client.bind(set_flow_run_state.build, _identify)
         """Reports a state that a flow run has come to."""
-        self.task_runs = client.listing(list_flow_run_task_runs.build)
+        self.task_runs = client.bind_list(list_flow_run_task_runs.build)
         """Lists the task runs of a flow run in the order in which they were made."""
-        self.task_runs_fields = client.listing(list_flow_run_task_run_fields.build)
+        self.task_runs_fields = client.bind_list(list_flow_run_task_run_fields.build)
         """Lists the task runs of a flow run with only some of their members."""
-        self.task_runs_if_changed = client.method(list_flow_run_task_runs.build_if_changed)
+        self.task_runs_if_changed = client.bind(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
-        self.report = client.method(report_task_runs.build, _identify_reports)
+        self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
 
 
@@ -248,11 +248,11 @@ class AsyncService:
 
     def __init__(self, client: "AsyncClient") -> None:
         """Binds the operations to a client."""
-        self.health = client.method(get_health.build)
+        self.health = client.bind(get_health.build)
         """Says that the service runs, and which version."""
-        self.readiness = client.method(get_readiness.build)
+        self.readiness = client.bind(get_readiness.build)
         """Says that the service can reach its database; raises `NotReady` otherwise."""
-        self.openapi = client.method(get_openapi.build)
+        self.openapi = client.bind(get_openapi.build)
         """Gets the service's OpenAPI document."""
-        self.documentation = client.method(get_documentation.build)
+        self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""

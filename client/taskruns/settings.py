@@ -28,18 +28,18 @@ def api_key() -> str | None:
 
 def timeout() -> float:
     """Returns TASKRUNS_TIMEOUT: the maximum seconds for one attempt of a request."""
-    return _number("TASKRUNS_TIMEOUT", 30.0, float, lambda given: 0 < given < inf, "a number of seconds greater than 0")
+    return _number("TASKRUNS_TIMEOUT", 30.0, float, lambda value: 0 < value < inf, "a number of seconds greater than 0")
 
 
 def max_retries() -> int:
     """Returns TASKRUNS_MAX_RETRIES: the maximum number of retries of a request that is safe to repeat."""
-    return _number("TASKRUNS_MAX_RETRIES", 2, int, lambda given: given >= 0, "a whole number of 0 or more")
+    return _number("TASKRUNS_MAX_RETRIES", 2, int, lambda value: value >= 0, "a whole number of 0 or more")
 
 
 def max_answer_bytes() -> int:
     """Returns TASKRUNS_MAX_ANSWER_BYTES: the maximum bytes of a response after decompression."""
     return _number(
-        "TASKRUNS_MAX_ANSWER_BYTES", 100_000_000, int, lambda given: given > 0, "a whole number greater than 0"
+        "TASKRUNS_MAX_ANSWER_BYTES", 100_000_000, int, lambda value: value > 0, "a whole number greater than 0"
     )
 
 
@@ -70,8 +70,8 @@ def outbox_folder() -> Path:
 
 def trusted_results() -> list[str]:
     """Returns TASKRUNS_TRUSTED_RESULTS: comma-separated places below which results may be unpickled."""
-    given = os.environ.get("TASKRUNS_TRUSTED_RESULTS")
-    return [str(results_folder())] if given is None else [root for part in given.split(",") if (root := part.strip())]
+    value = os.environ.get("TASKRUNS_TRUSTED_RESULTS")
+    return [str(results_folder())] if value is None else [root for part in value.split(",") if (root := part.strip())]
 
 
 def config_file() -> Path | None:
@@ -90,11 +90,11 @@ def is_set(option: str) -> bool:
     return bool(os.environ.get(f"TASKRUNS_{option.upper()}"))
 
 
-def _number(name: str, default: N, read: Callable[[str], N], fits: Callable[[N], bool], told: str) -> N:
-    given = os.environ.get(name)
-    if not given:
+def _number(name: str, default: N, read: Callable[[str], N], fits: Callable[[N], bool], requirement: str) -> N:
+    value = os.environ.get(name)
+    if not value:
         return default
     with suppress(ValueError):
-        if fits(number := read(given)):
+        if fits(number := read(value)):
             return number
-    raise InvalidSetting(f"{name} is {given!r}, but must be {told}.")
+    raise InvalidSetting(f"{name} is {value!r}, but must be {requirement}.")

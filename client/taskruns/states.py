@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from taskruns.models import StateType
-from taskruns.text import printable
+from taskruns.printable import printable
 
 _KIND_OF = {
     StateType.SCHEDULED: StateType.PENDING,
@@ -54,7 +54,7 @@ class State(Struct, frozen=True, eq=False):
 
     def is_a(self, kind: StateType | str) -> bool:
         """Whether it is of this type or of one that is a kind of it: TimedOut is a Failed, and that a Finished."""
-        return any(kind == of for of in _kinds(self.type))
+        return any(kind == ancestor for ancestor in _kinds(self.type))
 
     def is_pending(self) -> bool:
         """Whether it waits: Pending, Scheduled, Paused, Resume, Retrying or Queued."""

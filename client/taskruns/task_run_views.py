@@ -11,15 +11,13 @@ from anyio.to_thread import run_sync
 from taskruns import notebooks, results
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
+from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
 from taskruns.models import ChildResult, TaskRun
 from taskruns.pages import Turns
 from taskruns.states import State
 
 C = TypeVar("C", Client, AsyncClient)
-
-MOST = 1000
-"""How many items the service gives at once at most."""
 
 
 class _Absent:
@@ -162,7 +160,7 @@ class TaskRunView(_TaskRunView[Client]):
         """
         client = client or default_client()
         page = client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
-        return cls(_found(page.items, task_slug, flow_run_id, map_index), client)
+        return cls(_expect_task_run(page.items, task_slug, flow_run_id, map_index), client)
 
     def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""
@@ -176,7 +174,7 @@ class TaskRunView(_TaskRunView[Client]):
                 task_slug=[self.task_slug],
                 is_mapped_child=True,
                 sort="map_index",
-                limit=MOST,
+                limit=MAX_PAGE_SIZE,
             ):
                 yield type(self)(child, self._client)
 
@@ -205,14 +203,14 @@ class TaskRunView(_TaskRunView[Client]):
         if self._result is not _NOT_LOADED:
             return self._result
         load = partial(results.load, trust=trust, max_bytes=max_bytes)
-        answer = self._client.task_runs.result(self._task_run.id, limit=MOST)
+        answer = self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE)
         if answer.reference is not None:
             return self._keep(load(answer.reference), [])
         children = list(answer.children or ())
         turns = Turns()
         while answer.next is not None:
             turns = turns.after(answer.next)
-            answer = self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
+            answer = self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE, cursor=answer.next)
             children += answer.children or ()
         places = in_places(self.task_slug, children)
         return self._keep(load_children(self.task_slug, places, missing, load), places)
@@ -237,7 +235,7 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
     ) -> Self:
         """Looks up a task run by its flow run, slug, and map index; raises as that of `TaskRunView`."""
         page = await client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
-        return cls(_found(page.items, task_slug, flow_run_id, map_index), client)
+        return cls(_expect_task_run(page.items, task_slug, flow_run_id, map_index), client)
 
     async def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""
@@ -251,7 +249,7 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
                 task_slug=[self.task_slug],
                 is_mapped_child=True,
                 sort="map_index",
-                limit=MOST,
+                limit=MAX_PAGE_SIZE,
             ):
                 yield type(self)(child, self._client)
 
@@ -266,20 +264,20 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
         if self._result is not _NOT_LOADED:
             return self._result
         load = partial(results.load, trust=trust, max_bytes=max_bytes)
-        answer = await self._client.task_runs.result(self._task_run.id, limit=MOST)
+        answer = await self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE)
         if answer.reference is not None:
             return self._keep(await run_sync(load, answer.reference), [])
         children = list(answer.children or ())
         turns = Turns()
         while answer.next is not None:
             turns = turns.after(answer.next)
-            answer = await self._client.task_runs.result(self._task_run.id, limit=MOST, cursor=answer.next)
+            answer = await self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE, cursor=answer.next)
             children += answer.children or ()
         places = in_places(self.task_slug, children)
         return self._keep(await run_sync(load_children, self.task_slug, places, missing, load), places)
 
 
-def _found(items: Sequence[TaskRun], task_slug: str, flow_run_id: UUID | str, map_index: int) -> TaskRun:
+def _expect_task_run(items: Sequence[TaskRun], task_slug: str, flow_run_id: UUID | str, map_index: int) -> TaskRun:
     if not items:
         which = f"slug {task_slug!r} and the map index {map_index}"
         raise NoSuchTaskRun(f"The flow run {flow_run_id} has no task run with the {which}.")

@@ -29,7 +29,7 @@ def measure(rounds: int) -> dict[str, Rate]:
         with served(database, Path(folder), log_level="warning") as service, Client(service.url) as client:
             fill(client)
             mapped = record_results(client)
-            page = client.raw(call := list_task_runs.build(flow_name=["bench"], limit=PAGE_SIZE)).content
+            page = client.send_raw(call := list_task_runs.build(flow_name=["bench"], limit=PAGE_SIZE)).content
             growth = Rate()
 
             def iterate() -> float:

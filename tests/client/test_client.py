@@ -25,7 +25,7 @@ from taskruns.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns.methods import FURTHER_PAGE_SIZE
+from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.models import (
     FlowRun,
     FlowRunFields,
@@ -72,7 +72,7 @@ def test_both_clients_have_the_same_methods() -> None:
     for name, method in ours.items():
         assert inspect.signature(method) == inspect.signature(theirs[name])
         assert method.__doc__ == theirs[name].__doc__
-    for name in ("__init__", "with_options", "raw", "send", "close"):
+    for name in ("__init__", "with_options", "send_raw", "send", "close"):
         parameters = [inspect.signature(getattr(kind, name)).parameters for kind in (Client, AsyncClient)]
         assert list(parameters[0]) == list(parameters[1])
 
@@ -347,7 +347,7 @@ async def test_iterating_over_a_list_turns_its_pages(pages: Pages) -> None:
     assert (len(page.items), pages.asked()) == (100, [(None, False)])
     assert [item.map_index for item in await all_of(page)] == list(range(2300))
     assert pages.asked() == [("1000", True)] * 3
-    assert FURTHER_PAGE_SIZE == 1000
+    assert MAX_PAGE_SIZE == 1000
 
 
 async def test_size_of_a_page_stays_what_the_caller_said(pages: Pages) -> None:
@@ -445,5 +445,5 @@ def test_raw_answer_of_a_call_has_its_headers(client: Client) -> None:
     items = [TaskRunReport(task_slug="extract-1")]
     (receipt,) = client.flow_runs.report(made.id, items=items).items
     assert receipt.task_run_id
-    response = client.raw(get_task_run.build(receipt.task_run_id))
+    response = client.send_raw(get_task_run.build(receipt.task_run_id))
     assert (response.status_code, response.headers["etag"]) == (200, '"0.1"')

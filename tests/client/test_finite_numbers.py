@@ -13,7 +13,7 @@ from taskruns.client import Client
 from taskruns.errors import InvalidArgument, NotFound
 from taskruns.models import StateCreate, StateType, TaskRunReport, TaskRunStateReport
 from taskruns.recording.reports import FlowRunCreated
-from taskruns.recording.sending import Sending
+from taskruns.recording.sender import Sender
 from tests.client.faults import Ask
 
 ID = "00000000-0000-0000-0000-000000000000"
@@ -98,7 +98,7 @@ def test_recorder_sends_the_rest_of_a_report_that_json_cannot_say() -> None:
 
     report = FlowRunCreated(flow_run_id=UUID(ID), flow_name="etl", parameters={"a": math.nan})
     with httpx.Client(transport=httpx.MockTransport(answer)) as http:
-        sending = Sending(Client("http://service", http_client=http))
+        sending = Sender(Client("http://service", http_client=http))
         with pytest.raises(NotFound):
             sending.send([report])
     assert created == [f'{{"flow_name":"etl","id":"{ID}"}}'.encode()]

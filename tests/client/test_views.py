@@ -264,7 +264,7 @@ def test_what_is_not_there_says_what_to_do(client: Client) -> None:
 def test_results_of_types_of_the_future_leave_the_others_readable(client: Client) -> None:
     flow_run_id = record(client, *mapped(succeeded("a"), succeeded("b")))
     view = TaskRunView.from_task_slug("inc-1", flow_run_id, client=client)
-    real = client.raw(get_task_run_result.build(view.task_run_id)).content
+    real = client.send_raw(get_task_run_result.build(view.task_run_id)).content
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/result"):

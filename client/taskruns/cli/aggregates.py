@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from taskruns.cli import human, output
+from taskruns.cli import formatting, output
 from taskruns.cli.output import Column
 from taskruns.cli.waiting import say_waiting
 from taskruns.models import Aggregate, AggregateGroup
@@ -53,7 +53,9 @@ def _key_column(key: str, *, first: bool) -> Column:
 
     def style(group: AggregateGroup | Aggregate) -> str:
         return (
-            human.style_of(_key(group, key)) if key == "state" and isinstance(group, AggregateGroup) else _style(group)
+            formatting.style_of(_key(group, key))
+            if key == "state" and isinstance(group, AggregateGroup)
+            else _style(group)
         )
 
     return Column(key.upper(), key, shown, style=style)

@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from taskruns import __version__
 from taskruns.cli.commands import DONE, NOT_DONE, Argument, Connection, Group, Option, Refusal, connection_options
 from taskruns.cli.flow_runs import flow_run
-from taskruns.cli.listing import form_options
+from taskruns.cli.list_command import form_options
 from taskruns.cli.stored_results import result
 from taskruns.cli.task_runs import task_run
 
@@ -99,7 +99,7 @@ def config(connection: Connection, /) -> None:
     Options override environment variables, which override the profile in the configuration file.
     """
     from taskruns.cli import output, profiles
-    from taskruns.text import printable
+    from taskruns.printable import printable
 
     file, client = profiles.path(), connection.client
     profile = profiles.read_profile(connection.profile)
@@ -125,9 +125,9 @@ def completion(shell: str) -> None:
 
     With the script, the shell completes commands, options, and their values.
     """
-    made = get_completion_class(shell)
-    assert made is not None
-    click.echo(made(cli, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    click.echo(completion_class(cli, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -151,7 +151,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as caught:
         # Of the help, which is written before any command begins.
         error = Refusal(str(caught))
-    from taskruns.cli.problems import line
+    from taskruns.cli.problems import error_line
 
-    click.echo(line(error), err=True)
+    click.echo(error_line(error), err=True)
     return error.exit_code

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Argument, Option, Refusal
-from taskruns.cli.values import known_states, nearest
+from taskruns.cli.param_types import known_states, nearest
 
 MESSAGE = Option(["-m", "--message"], metavar="TEXT", help="A human-readable message.")
 YES = Option(["-y", "--yes"], is_flag=True, help="Do not ask for confirmation.")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from taskruns.cli import human
+from taskruns.cli import formatting
 from taskruns.cli.output import Column, column, on_terminal
 from taskruns.models import FlowRun, FlowRunSummary, ResultReference, Serializer, State, TaskRun
-from taskruns.text import printable
+from taskruns.printable import printable
 
 
 def task_of(task_run: TaskRun) -> str:
@@ -39,10 +39,10 @@ def task_runs_of(flow_run: FlowRun) -> str:
 def took(run: TaskRun | FlowRunSummary | FlowRun) -> str:
     """The duration; of a run that is running, as long as it has been, with a `+`."""
     if run.duration is not None:
-        return human.duration(run.duration)
+        return formatting.duration(run.duration)
     if run.start_time is None or run.end_time is not None or not on_terminal():
         return ""
-    return f"{human.duration((datetime.now(UTC) - run.start_time).total_seconds())}+"
+    return f"{formatting.duration((datetime.now(UTC) - run.start_time).total_seconds())}+"
 
 
 def _type_of(state: State) -> str:
@@ -54,11 +54,11 @@ def _message_of_state(state: State) -> str:
 
 
 def _style_of(state: State) -> str:
-    return human.style_of(state.type)
+    return formatting.style_of(state.type)
 
 
 def _time_of(state: State) -> str:
-    return human.exact(state.timestamp, "milliseconds")
+    return formatting.exact(state.timestamp, "milliseconds")
 
 
 _ID = Column("ID", "id", optional=40)
@@ -97,15 +97,15 @@ STATE_COLUMNS = (
 
 def _times(run: TaskRun | FlowRun) -> Iterator[tuple[str, str, str]]:
     now = datetime.now(UTC)
-    style = human.style_of(run.state)
+    style = formatting.style_of(run.state)
     message = f": {printable(message_of(run))}" if run.state_message else ""
     yield "State", f"{printable(run.state)}{message}", style
     for name, moment in (("Since", run.state_timestamp), ("Started", run.start_time), ("Ended", run.end_time)):
         if moment is not None:
-            relative = human.ago(moment, now) if on_terminal() else None
-            yield name, human.exact(moment) + (f" ({relative})" if relative else ""), ""
+            relative = formatting.ago(moment, now) if on_terminal() else None
+            yield name, formatting.exact(moment) + (f" ({relative})" if relative else ""), ""
     yield "Took", took(run), ""
-    yield "Waited", "" if run.queue_time is None else human.duration(run.queue_time), ""
+    yield "Waited", "" if run.queue_time is None else formatting.duration(run.queue_time), ""
     yield "Ran", f"{run.run_count} times" if run.run_count > 1 else "", ""
 
 
@@ -115,11 +115,11 @@ def flow_run_record(flow_run: FlowRun) -> Iterator[tuple[str, str, str]]:
     yield "Id", str(flow_run.id), ""
     yield "Flow", printable(flow_run.flow_name), ""
     yield from _times(flow_run)
-    yield "Task runs", human.counts(flow_run.task_run_counts), ""
-    yield "Labels", human.shown("labels", flow_run.labels, now=None), ""
+    yield "Task runs", formatting.counts(flow_run.task_run_counts), ""
+    yield "Labels", formatting.shown("labels", flow_run.labels, now=None), ""
     yield "Parameters", _json(flow_run.parameters), ""
     yield "Context", _json(flow_run.context), ""
-    yield "Made", human.exact(flow_run.created), ""
+    yield "Made", formatting.exact(flow_run.created), ""
 
 
 def _json(members: dict[str, object]) -> str:
@@ -133,18 +133,18 @@ def task_run_record(task_run: TaskRun, flow_run: FlowRun, result: str) -> Iterat
     yield "Name", printable(task_run.name or ""), ""
     yield "Flow run", f"{flow_run_title(flow_run)}  {flow_run.id}", ""
     yield from _times(task_run)
-    yield "Tags", human.shown("tags", task_run.tags, now=None), ""
+    yield "Tags", formatting.shown("tags", task_run.tags, now=None), ""
     yield "Result", result, ""
-    yield "Made", human.exact(task_run.created), ""
+    yield "Made", formatting.exact(task_run.created), ""
 
 
-def reference(given: ResultReference) -> str:
+def reference_text(reference: ResultReference) -> str:
     """Where a result is and how it was written."""
-    where = given.uri or given.type
-    how = [] if given.serializer is None else [_written(given.serializer)]
-    if given.size is not None:
-        how.append(human.size(given.size))
-    return printable(where) + (f"  ({', '.join(how)})" if how else "")
+    location = reference.uri or reference.type
+    notes = [] if reference.serializer is None else [_written(reference.serializer)]
+    if reference.size is not None:
+        notes.append(formatting.size(reference.size))
+    return printable(location) + (f"  ({', '.join(notes)})" if notes else "")
 
 
 def _written(serializer: Serializer) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskruns.cli.values import SECONDS
+from taskruns.cli.param_types import SECONDS
 
 if TYPE_CHECKING:
     from taskruns.client import Client
@@ -68,9 +68,11 @@ class Refusal(click.ClickException):
 class Option(click.Option):
     """An option that stands in a section of the help; `shown` are the names that stand there, if not its own."""
 
-    def __init__(self, names: Sequence[str], *, section: str = _OTHER, shown: str | None = None, **given: Any) -> None:
+    def __init__(
+        self, names: Sequence[str], *, section: str = _OTHER, shown: str | None = None, **attributes: Any
+    ) -> None:
         """Takes the arguments of click's own option as well."""
-        super().__init__(names, **given)
+        super().__init__(names, **attributes)
         self.section = section
         self.shown = shown
 
@@ -89,9 +91,9 @@ class Argument(click.Argument):
 
     section = "Arguments"
 
-    def __init__(self, names: Sequence[str], *, meaning: str, **given: Any) -> None:
+    def __init__(self, names: Sequence[str], *, meaning: str, **attributes: Any) -> None:
         """Takes the arguments of click's own argument as well."""
-        super().__init__(names, **given)
+        super().__init__(names, **attributes)
         self.meaning = meaning
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
@@ -157,7 +159,7 @@ def connection_options(*, hidden: bool) -> list[click.Parameter]:
     """The options that say where the service is; every command takes them, the help of `taskruns` shows them."""
     section = "Connection (also allowed after the command)"
     shared: dict[str, Any] = {"callback": _remember, "expose_value": False, "hidden": hidden, "section": section}
-    return [Option(names, **(shared | given)) for names, given in _CONNECTION]
+    return [Option(names, **(shared | attributes)) for names, attributes in _CONNECTION]
 
 
 def _write_options(params: Iterable[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -175,9 +177,9 @@ def _write_options(params: Iterable[click.Parameter], ctx: click.Context, format
 class Command(click.Command):
     """A command with examples, and sections of options, in its help."""
 
-    def __init__(self, *given: Any, examples: Sequence[str] = (), **named: Any) -> None:
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
         """Takes the arguments of click's own command as well; each example is what follows `taskruns`."""
-        super().__init__(*given, **named)
+        super().__init__(*args, **attributes)
         self.examples = examples
         own = {name for param in self.params for name in param.opts}
         self.params += [option for option in connection_options(hidden=True) if own.isdisjoint(option.opts)]
@@ -185,9 +187,9 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the arguments; options that exclude each other, as `--json` and `--csv` do, are a usage error."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        given: dict[str | None, click.Parameter] = {}
+        by_name: dict[str | None, click.Parameter] = {}
         for param in order:
-            if (other := given.setdefault(param.name, param)) is not param:
+            if (other := by_name.setdefault(param.name, param)) is not param:
                 raise click.UsageError(f"{other.opts[-1]} and {param.opts[-1]} cannot be used together.", ctx)
             if not set(args).isdisjoint(param.opts) and not set(args).isdisjoint(param.secondary_opts):
                 raise click.UsageError(f"{param.opts[-1]} and {param.secondary_opts[-1]} cannot be used together.", ctx)
@@ -207,9 +209,9 @@ class Command(click.Command):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
         except Exception as error:
-            from taskruns.cli.problems import told
+            from taskruns.cli.problems import to_click_error
 
-            raise told(error, ctx) from error
+            raise to_click_error(error, ctx) from error
         return code or DONE
 
     def _invoke_filtered(self, ctx: click.Context) -> Any:

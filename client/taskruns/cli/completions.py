@@ -9,14 +9,14 @@ from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Connection
 from taskruns.cli.order import newest_first
+from taskruns.limits import MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
     from taskruns.client import Client
 
 _AT_ONCE: dict[str, Any] = {"timeout": 2.0, "max_retries": 0}
 """A person waits for it between two keys."""
-_OFFERED = 100
-_READ = 1000
+_MAX_COMPLETIONS = 100
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -30,12 +30,12 @@ def _completion(find: Callable[["Client", str], Iterable[str]]) -> Complete:
 
         try:
             with Client(**{**ctx.ensure_object(Connection).settings, **_AT_ONCE}) as client:
-                found = dict.fromkeys(find(client, incomplete))
+                candidates = dict.fromkeys(find(client, incomplete))
         except (TaskRunsError, click.UsageError):
             return []
         # Shells read a line for each word.
-        words = [word for word in found if word.startswith(incomplete) and word.isprintable() and " " not in word]
-        return [CompletionItem(word) for word in words[:_OFFERED]]
+        words = [word for word in candidates if word.startswith(incomplete) and word.isprintable() and " " not in word]
+        return [CompletionItem(word) for word in words[:_MAX_COMPLETIONS]]
 
     return complete
 
@@ -43,21 +43,23 @@ def _completion(find: Callable[["Client", str], Iterable[str]]) -> Complete:
 @_completion
 def flow_names(client: "Client", start: str) -> Iterator[str]:
     """The names of flows that have task runs."""
-    for group in client.task_runs.aggregate(group_by=["flow_name"], limit=_READ).groups or ():
+    for group in client.task_runs.aggregate(group_by=["flow_name"], limit=MAX_PAGE_SIZE).groups or ():
         yield str(group.key.flow_name)
 
 
 @_completion
 def flow_run_names(client: "Client", start: str) -> Iterator[str]:
     """The names of flow runs, the latest first."""
-    listed = newest_first(client.flow_runs.list_fields, fields=["name"], name_contains=start or None, limit=_READ)
-    for flow_run in islice(listed, _READ):
+    listed = newest_first(
+        client.flow_runs.list_fields, fields=["name"], name_contains=start or None, limit=MAX_PAGE_SIZE
+    )
+    for flow_run in islice(listed, MAX_PAGE_SIZE):
         yield str(flow_run.name)
 
 
 @_completion
 def task_slugs(client: "Client", start: str) -> Iterator[str]:
     """The slugs of tasks that have task runs."""
-    found = client.task_runs.aggregate(group_by=["task_slug"], task_slug_prefix=start or None, limit=_READ)
-    for group in found.groups or ():
+    answer = client.task_runs.aggregate(group_by=["task_slug"], task_slug_prefix=start or None, limit=MAX_PAGE_SIZE)
+    for group in answer.groups or ():
         yield str(group.key.task_slug)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from taskruns.cli import completions, values
+from taskruns.cli import completions, param_types
 from taskruns.cli.commands import Option
 
 WHICH = "Filters (repeat options for more values; STATE, GROUP, ID, and NUMBER can have commas)"
@@ -29,12 +29,12 @@ class Filter(NamedTuple):
         dashed = self.name.replace("_", "-")
         if self.type is click.BOOL:
             names = [f"--{dashed}/--no-{dashed}"]
-            given: dict[str, Any] = {"default": None}
+            arguments: dict[str, Any] = {"default": None}
         else:
             names = [*self.also, f"--{dashed}"]
-            given = {"type": self.type, "multiple": self.many, "metavar": self.type.name.upper()}
-        if isinstance(self.type, values.Words):
-            given["callback"] = values.together
+            arguments = {"type": self.type, "multiple": self.many, "metavar": self.type.name.upper()}
+        if isinstance(self.type, param_types.Words):
+            arguments["callback"] = param_types.together
         return Option(
             [self.name, *names],
             shell_complete=_COMPLETIONS.get(self.name),
@@ -42,14 +42,14 @@ class Filter(NamedTuple):
             section=self.section,
             shown=self.shown,
             hidden=self.hidden,
-            **given,
+            **arguments,
         )
 
 
 def _time(field: str, operator: str) -> Filter:
     """A filter of a time. The help shows two that are used most, and of the sixteen how they are made up."""
     name, spelled = f"{field}_{operator}", "--{start-time,end-time,created,updated}-{gte,gt,lte,lt} TIME"
-    told = {
+    visible = {
         "start_time_gte": ("Started at or after this time", ("--since",), None),
         "start_time_lt": ("Started before this time", ("--until",), None),
         "updated_lt": (
@@ -58,8 +58,8 @@ def _time(field: str, operator: str) -> Filter:
             spelled,
         ),
     }
-    leaves, also, shown = told.get(name, ("", (), None))
-    return Filter(name, values.TIME, leaves, also, section=WHEN, shown=shown, hidden=name not in told)
+    leaves, also, shown = visible.get(name, ("", (), None))
+    return Filter(name, param_types.TIME, leaves, also, section=WHEN, shown=shown, hidden=name not in visible)
 
 
 _COMPLETIONS = {
@@ -70,24 +70,24 @@ _COMPLETIONS = {
 _TIMES = ("start_time", "end_time", "created", "updated")
 _OPERATORS = ("gte", "gt", "lte", "lt")
 _FILTERS = (
-    Filter("state", values.STATES, "In any of these states", ("-s",), many=True),
-    Filter("state_not", values.STATES, "In none of these states", many=True),
+    Filter("state", param_types.STATES, "In any of these states", ("-s",), many=True),
+    Filter("state_not", param_types.STATES, "In none of these states", many=True),
     Filter(
         "state_group",
-        values.GROUPS,
+        param_types.GROUPS,
         "In any of these groups: pending, running, finished, successful, failed",
         ("-g",),
         many=True,
     ),
     Filter("task_slug", click.STRING, "Of any of these tasks", ("-t",), many=True),
     Filter("task_slug_prefix", click.STRING, "Of tasks whose slug starts with this"),
-    Filter("map_index", values.INTEGERS, "With this map index; -1 if not a mapped child", many=True),
+    Filter("map_index", param_types.INTEGERS, "With this map index; -1 if not a mapped child", many=True),
     Filter("is_mapped_parent", click.BOOL, "Only mapped parents, or no mapped parents"),
     Filter("is_mapped_child", click.BOOL, "Only mapped children, or no mapped children"),
-    Filter("task_run_id", values.IDS, "With any of these ids", many=True),
-    Filter("task_run_id_prefix", values.ID_PREFIX, "With an id that starts with this"),
-    Filter("flow_run_id", values.IDS, "Of any of these flow runs", many=True),
-    Filter("flow_run_id_prefix", values.ID_PREFIX, "With an id that starts with this"),
+    Filter("task_run_id", param_types.IDS, "With any of these ids", many=True),
+    Filter("task_run_id_prefix", param_types.ID_PREFIX, "With an id that starts with this"),
+    Filter("flow_run_id", param_types.IDS, "Of any of these flow runs", many=True),
+    Filter("flow_run_id_prefix", param_types.ID_PREFIX, "With an id that starts with this"),
     Filter("flow_name", click.STRING, "Of any of these flows", ("-f",), many=True),
     Filter("name_contains", click.STRING, "With this text in their name, ignoring case"),
     Filter("label", click.STRING, "With any of these labels", ("-l",), many=True),
@@ -100,26 +100,26 @@ _FILTERS = (
     *(_time(field, operator) for field in _TIMES for operator in _OPERATORS),
     Filter("start_time_is_null", click.BOOL, "Not started, or started", section=WHEN),
     Filter("end_time_is_null", click.BOOL, "Not ended, or ended", section=WHEN),
-    Filter("duration_gte", values.SECONDS, "That took at least this long: 90, 1.5, 5m", section=WHEN),
-    Filter("duration_lte", values.SECONDS, "That took at most this long", section=WHEN),
-    Filter("queue_time_gte", values.SECONDS, "That waited at least this long", section=WHEN),
-    Filter("queue_time_lte", values.SECONDS, "That waited at most this long", section=WHEN),
+    Filter("duration_gte", param_types.SECONDS, "That took at least this long: 90, 1.5, 5m", section=WHEN),
+    Filter("duration_lte", param_types.SECONDS, "That took at most this long", section=WHEN),
+    Filter("queue_time_gte", param_types.SECONDS, "That waited at least this long", section=WHEN),
+    Filter("queue_time_lte", param_types.SECONDS, "That waited at most this long", section=WHEN),
 )
 _OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all"}
 _OF_TASK_RUNS_ONLY = {
     *("task_slug", "task_slug_prefix", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
     *("task_run_id_prefix", "tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),
 }
-FLOW_RUN_FILTERS = [one for one in _FILTERS if one.name not in _OF_TASK_RUNS_ONLY]
-TASK_RUN_FILTERS = [one for one in _FILTERS if one.name not in _OF_FLOW_RUNS_ONLY]
-IN_ONE_FLOW_RUN = [one for one in TASK_RUN_FILTERS if one.name not in ("flow_run_id", "flow_name")]
+FLOW_RUN_FILTERS = [candidate for candidate in _FILTERS if candidate.name not in _OF_TASK_RUNS_ONLY]
+TASK_RUN_FILTERS = [candidate for candidate in _FILTERS if candidate.name not in _OF_FLOW_RUNS_ONLY]
+IN_ONE_FLOW_RUN = [candidate for candidate in TASK_RUN_FILTERS if candidate.name not in ("flow_run_id", "flow_name")]
 
 
 def options(filters: Iterable[Filter]) -> list[click.Parameter]:
     """The options of a command that takes these filters."""
-    return [one.option() for one in filters]
+    return [candidate.option() for candidate in filters]
 
 
-def asked(filters: Mapping[str, Any]) -> dict[str, Any]:
+def client_arguments(filters: Mapping[str, Any]) -> dict[str, Any]:
     """The filters that were given, as the client takes them."""
     return {name: value for name, value in filters.items() if value not in (None, (), [])}

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from taskruns.cli import changes, filters, listing
+from taskruns.cli import changes, filters, list_command
 from taskruns.cli.commands import Connection, Group, Option, Refusal
-from taskruns.cli.lookup import FLOW_RUN, FLOW_RUNS, OF_FLOW, ONE_FLOW_RUN, find_flow_run_id, find_only_flow_run_id
 from taskruns.cli.order import ORDER
-from taskruns.cli.values import SECONDS, Seconds
-from taskruns.text import printable
+from taskruns.cli.param_types import SECONDS, Seconds
+from taskruns.cli.resolve import FLOW_RUN, FLOW_RUNS, OF_FLOW, ONE_FLOW_RUN, find_flow_run_id, find_only_flow_run_id
+from taskruns.printable import printable
 
 
 @click.group(cls=Group)
@@ -22,26 +22,28 @@ def flow_run() -> None:
     "ls",
     params=[
         *filters.options(filters.FLOW_RUN_FILTERS),
-        *listing.options(listing.FLOW_RUN_FIELDS, listing.SORTS, ORDER),
+        *list_command.options(list_command.FLOW_RUN_FIELDS, list_command.SORTS, ORDER),
     ],
     examples=("flow-run ls", "flow-run ls --flow-name etl --state Failed --since 7d", "flow-run ls --all --csv"),
 )
 @click.pass_obj
-def list_flow_runs(connection: Connection, /, **given: Any) -> None:
+def list_flow_runs(connection: Connection, /, **options: Any) -> None:
     """List flow runs, newest first.
 
     They are sorted by start time, or by creation time if they have not started.
     """
     from taskruns.cli.columns import FLOW_RUN_COLUMNS
 
-    wanted, flow_runs = listing.wanted_of(given), connection.client.flow_runs
-    ask = listing.ordered(flow_runs.list if wanted.whole else flow_runs.list_fields, filters.asked(given))
-    listing.show(ask, "flow runs", FLOW_RUN_COLUMNS, listing.FLOW_RUN_FIELDS, wanted)
+    wanted, flow_runs = list_command.wanted_of(options), connection.client.flow_runs
+    ask = list_command.ordered(
+        flow_runs.list if wanted.whole else flow_runs.list_fields, filters.client_arguments(options)
+    )
+    list_command.show(ask, "flow runs", FLOW_RUN_COLUMNS, list_command.FLOW_RUN_FIELDS, wanted)
 
 
 @flow_run.command(
     "info",
-    params=[FLOW_RUN, OF_FLOW, *listing.form_options("json")],
+    params=[FLOW_RUN, OF_FLOW, *list_command.form_options("json")],
     examples=("flow-run info", "flow-run info brave-otter", "flow-run info --flow-name etl --json"),
 )
 @click.pass_obj
@@ -66,7 +68,7 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
         FLOW_RUN,
         OF_FLOW,
         *filters.options(filters.IN_ONE_FLOW_RUN),
-        *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS_IN_ONE_FLOW_RUN, "created"),
+        *list_command.options(list_command.TASK_RUN_FIELDS, list_command.SORTS_IN_ONE_FLOW_RUN, "created"),
     ],
     examples=(
         "flow-run tasks",
@@ -75,18 +77,18 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
     ),
 )
 @click.pass_obj
-def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: str | None, **given: Any) -> None:
+def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: str | None, **options: Any) -> None:
     """List the task runs of a flow run.
 
     They are listed in the order of their creation. The default is the latest flow run.
     """
     from taskruns.cli.columns import COLUMNS_IN_ONE_FLOW_RUN
 
-    wanted, flow_runs = listing.wanted_of(given), connection.client.flow_runs
-    found = find_flow_run_id(connection.client, which, flow_name)
+    wanted, flow_runs = list_command.wanted_of(options), connection.client.flow_runs
+    flow_run_id = find_flow_run_id(connection.client, which, flow_name)
     list_method = flow_runs.task_runs if wanted.whole else flow_runs.task_runs_fields
-    ask = partial(list_method, found, **filters.asked(given))
-    listing.show(ask, "task runs", COLUMNS_IN_ONE_FLOW_RUN, listing.TASK_RUN_FIELDS, wanted)
+    ask = partial(list_method, flow_run_id, **filters.client_arguments(options))
+    list_command.show(ask, "task runs", COLUMNS_IN_ONE_FLOW_RUN, list_command.TASK_RUN_FIELDS, wanted)
 
 
 @flow_run.command(
@@ -125,7 +127,7 @@ def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: s
     run. The exit code is 3 if it failed or was cancelled, 4 if the service is unavailable, and 5 if it is still running
     after --timeout.
     """
-    from taskruns.cli.watching import Limits, watch
+    from taskruns.cli.watch import Limits, watch
 
     return watch(connection.client, find_flow_run_id(connection.client, which, flow_name), Limits(**limits))
 
@@ -166,7 +168,7 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
 
     client = connection.client
     flow_runs = [client.flow_runs.get(find_only_flow_run_id(client, text)) for text in which]
-    if finished := [one for one in flow_runs if State(one.state).is_finished()]:
+    if finished := [flow_run for flow_run in flow_runs if State(flow_run.state).is_finished()]:
         raise Refusal(
             f"{printable(finished[0].name)} ({finished[0].id}) is already {finished[0].state}. Nothing was cancelled."
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskruns.errors import TaskRunsError
-from taskruns.text import printable
+from taskruns.printable import printable
 
 if TYPE_CHECKING:
     from taskruns.recording.outbox import Flushed

@@ -11,7 +11,7 @@ import click
 
 from taskruns.cli.commands import Refusal
 from taskruns.cli.output import on_terminal, write_text
-from taskruns.text import printable
+from taskruns.printable import printable
 
 _NOT_COMPILED = 3
 

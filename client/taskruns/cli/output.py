@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import msgspec
 from rich.cells import cell_len
 
-from taskruns.cli import human
-from taskruns.text import printable
+from taskruns.cli import formatting
+from taskruns.printable import printable
 
-_MEASURED = 1000
+_MAX_MEASURED_ROWS = 1000
 """So many rows are read before the widths of the columns are set, so that a list of any length needs little memory."""
 _GAP = "  "
 _FORMULA_STARTS = ("=", "+", "-", "@")
@@ -60,7 +60,7 @@ def _builtins(value: Any) -> Any:
 
 def _exact(moment: datetime) -> str:
     """A time with six decimals always, so that times sort as texts."""
-    return human.exact(moment, "microseconds")
+    return formatting.exact(moment, "microseconds")
 
 
 def write_json(value: Any) -> None:
@@ -114,7 +114,7 @@ def _plain(item: Any) -> str:
 
 
 def _of_state(item: Any) -> str:
-    return human.style_of(item.state)
+    return formatting.style_of(item.state)
 
 
 class Column(NamedTuple):
@@ -123,7 +123,7 @@ class Column(NamedTuple):
     title: str
     name: str
     """The member that it shows, which says how."""
-    of: Callable[[Any], Any] | None = None
+    value_of: Callable[[Any], Any] | None = None
     """What it shows instead of the member."""
     least: int | None = None
     """The width to which it may be cut; None: it may not."""
@@ -133,7 +133,9 @@ class Column(NamedTuple):
 
     def cell(self, item: Any, now: datetime | None) -> str:
         """What it shows of an item; times as so long ago if `now` is given."""
-        return human.shown(self.name, getattr(item, self.name) if self.of is None else self.of(item), now=now)
+        return formatting.shown(
+            self.name, getattr(item, self.name) if self.value_of is None else self.value_of(item), now=now
+        )
 
 
 def column(name: str) -> Column:
@@ -144,7 +146,7 @@ def column(name: str) -> Column:
 def write_table(columns: Sequence[Column], items: Iterable[Any]) -> bool:
     """Writes a table, cut to the width of a terminal and with colours there; says whether it had any rows."""
     remaining = iter(items)
-    first = list(islice(remaining, _MEASURED))
+    first = list(islice(remaining, _MAX_MEASURED_ROWS))
     if not first and on_terminal():
         return False
     now = datetime.now(UTC) if on_terminal() else None

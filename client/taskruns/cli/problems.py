@@ -6,7 +6,7 @@ import click
 
 from taskruns.cli.commands import Refusal
 from taskruns.errors import ConnectionFailed, InvalidRequest, InvalidSetting, NoSuchTaskRun, TaskRunsError
-from taskruns.text import printable
+from taskruns.printable import printable
 
 # What the library says in Python, in options.
 _IN_OPTIONS = {
@@ -22,7 +22,7 @@ _HINTS: dict[type[TaskRunsError], str] = {
 }
 
 
-def told(error: Exception, context: click.Context) -> click.ClickException:
+def to_click_error(error: Exception, context: click.Context) -> click.ClickException:
     """Returns the message for an error that a command does not handle; re-raises unexpected errors."""
     if isinstance(error, InvalidRequest):
         faults = error.problem.errors or []
@@ -41,7 +41,7 @@ def told(error: Exception, context: click.Context) -> click.ClickException:
     raise error
 
 
-def line(error: click.ClickException) -> str:
+def error_line(error: click.ClickException) -> str:
     """Returns the line for standard error; without any arguments this is the help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error.format_message()

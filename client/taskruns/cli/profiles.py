@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from taskruns import settings as variables
-from taskruns.cli.values import nearest
+from taskruns.cli.param_types import nearest
 
 _MAX_BYTES = 1_000_000
 
@@ -37,8 +37,8 @@ class Profile(Struct, frozen=True):
     @property
     def options(self) -> dict[str, Any]:
         """The options of a client that it says and the environment does not."""
-        given = msgspec.structs.asdict(self.settings)
-        return {name: value for name, value in given.items() if value is not None and not variables.is_set(name)}
+        members = msgspec.structs.asdict(self.settings)
+        return {name: value for name, value in members.items() if value is not None and not variables.is_set(name)}
 
 
 def path() -> Path:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from taskruns.cli import columns, output
 from taskruns.cli.commands import Refusal
 from taskruns.errors import NoResultType, ResultNotPersisted, ResultNotReady
+from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.models import TaskRun, TaskRunResult
 from taskruns.pages import Turns
-from taskruns.text import printable
+from taskruns.printable import printable
 
 if TYPE_CHECKING:
     from taskruns.client import Client
-
-_MOST = 1000
 
 
 def described(client: "Client", task_run: TaskRun) -> str:
@@ -32,7 +31,7 @@ def described(client: "Client", task_run: TaskRun) -> str:
         return "not stored"
     if answer.reference is None:
         return "those of its children; `taskruns task-run result --location` shows where they are"
-    return columns.reference(answer.reference)
+    return columns.reference_text(answer.reference)
 
 
 def write_location(client: "Client", task_run: TaskRun, form: str | None) -> None:
@@ -46,17 +45,17 @@ def write_location(client: "Client", task_run: TaskRun, form: str | None) -> Non
     references = [child.reference for child in children] if first.reference is None else [first.reference]
     for reference in references:
         # A child without one has an empty line, so that the lines are the items.
-        where = "" if reference is None else reference.uri or reference.type
-        sys.stdout.write(f"{printable(where)}\n")
+        location = "" if reference is None else reference.uri or reference.type
+        sys.stdout.write(f"{printable(location)}\n")
 
 
 def _pages(client: "Client", task_run: TaskRun) -> Iterator[TaskRunResult]:
-    page = client.task_runs.result(task_run.id, limit=_MOST)
+    page = client.task_runs.result(task_run.id, limit=MAX_PAGE_SIZE)
     yield page
     turns = Turns()
     while page.next is not None:
         turns = turns.after(page.next)
-        page = client.task_runs.result(task_run.id, limit=_MOST, cursor=page.next)
+        page = client.task_runs.result(task_run.id, limit=MAX_PAGE_SIZE, cursor=page.next)
         yield page
 
 

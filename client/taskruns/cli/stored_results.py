@@ -9,14 +9,12 @@ import click
 
 from taskruns.cli import changes
 from taskruns.cli.commands import Connection, Group, Option, Refusal
-from taskruns.cli.values import SECONDS
+from taskruns.cli.param_types import SECONDS
+from taskruns.limits import MAX_VALUES
 
 if TYPE_CHECKING:
     from taskruns.client import Client
     from taskruns.results.folders import ResultFolder
-
-_IDS_MOST = 100
-"""How many ids the service takes at once."""
 
 
 @click.group(cls=Group)
@@ -47,43 +45,45 @@ def prune_results(connection: Connection, /, *, older_than: float, dry_run: bool
     and whose flow run the service no longer has. It lists them and asks for confirmation first. Nothing else is
     deleted.
     """
-    from taskruns.cli import human
+    from taskruns.cli import formatting
     from taskruns.results.folders import result_folders
 
     client, url = connection.client, connection.client.options.url
     _check_nothing_waits(url)
     written_before = datetime.now(UTC) - timedelta(seconds=older_than)
-    old = sorted((one for one in result_folders() if one.written < written_before), key=lambda one: one.written)
-    present = _present(client, [one.flow_run_id for one in old if one.service == url])
-    gone = [one for one in old if one.service == url and one.flow_run_id not in present]
-    if others := sum(one.service != url for one in old):
+    old = sorted(
+        (folder for folder in result_folders() if folder.written < written_before), key=lambda folder: folder.written
+    )
+    present = _present(client, [folder.flow_run_id for folder in old if folder.service == url])
+    gone = [folder for folder in old if folder.service == url and folder.flow_run_id not in present]
+    if others := sum(folder.service != url for folder in old):
         click.echo(f"Kept: {_of_flow_runs(others)} that were not recorded for this service.", err=True)
     if not gone:
         click.echo("There is nothing to delete.")
         return
-    for one in gone:
-        click.echo(f"{one.flow_run_id}  {size_of(one)}  written {human.exact(one.written)}")
-    total = f"the results of {_of_flow_runs(len(gone))}: {human.size(sum(one.size for one in gone))}"
+    for folder in gone:
+        click.echo(f"{folder.flow_run_id}  {size_of(folder)}  written {formatting.exact(folder.written)}")
+    total = f"the results of {_of_flow_runs(len(gone))}: {formatting.size(sum(folder.size for folder in gone))}"
     if dry_run:
         click.echo(f"Would delete {total}.")
         return
     changes.ask(f"Delete {total}?", yes=yes)
-    for one in gone:
-        one.remove()
+    for folder in gone:
+        folder.remove()
     click.echo(f"Deleted {total}.")
 
 
 def size_of(folder: "ResultFolder") -> str:
     """How many results a folder has, and of which size."""
-    from taskruns.cli import human
+    from taskruns.cli import formatting
 
-    return f"{folder.files} {'result' if folder.files == 1 else 'results'}, {human.size(folder.size)}"
+    return f"{folder.files} {'result' if folder.files == 1 else 'results'}, {formatting.size(folder.size)}"
 
 
 def _check_nothing_waits(url: str) -> None:
     """Refuses while reports wait on this machine: the service may not have heard of a flow run yet."""
     from taskruns import settings
-    from taskruns.recording.spool import count_waiting
+    from taskruns.recording.outbox_file import count_waiting
 
     if count_waiting(settings.outbox_folder(), url):
         raise Refusal(
@@ -95,10 +95,10 @@ def _check_nothing_waits(url: str) -> None:
 def _present(client: "Client", ids: Sequence[UUID]) -> set[UUID]:
     """Those of the ids that the service has a flow run of."""
     present: set[UUID] = set()
-    for start in range(0, len(ids), _IDS_MOST):
-        some = ids[start : start + _IDS_MOST]
-        found = client.flow_runs.list_fields(fields=["id"], flow_run_id=list(some), limit=len(some))
-        present.update(flow_run.id for flow_run in found.items)
+    for start in range(0, len(ids), MAX_VALUES):
+        batch = ids[start : start + MAX_VALUES]
+        page = client.flow_runs.list_fields(fields=["id"], flow_run_id=list(batch), limit=len(batch))
+        present.update(flow_run.id for flow_run in page.items)
     return present
 
 

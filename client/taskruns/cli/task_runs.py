@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import click
 
-from taskruns.cli import changes, filters, listing
+from taskruns.cli import changes, filters, list_command
 from taskruns.cli.commands import Connection, Group, Option
-from taskruns.cli.lookup import TASK_RUN, find_task_run, task_run_options
 from taskruns.cli.order import ORDER
-from taskruns.cli.values import Words, together
+from taskruns.cli.param_types import Words, together
+from taskruns.cli.resolve import TASK_RUN, find_task_run, task_run_options
 
 
 @click.group(cls=Group)
@@ -22,7 +22,7 @@ def task_run() -> None:
     "ls",
     params=[
         *filters.options(filters.TASK_RUN_FILTERS),
-        *listing.options(listing.TASK_RUN_FIELDS, listing.SORTS, ORDER),
+        *list_command.options(list_command.TASK_RUN_FIELDS, list_command.SORTS, ORDER),
     ],
     examples=(
         "task-run ls --state-group failed --since 1d",
@@ -31,21 +31,23 @@ def task_run() -> None:
     ),
 )
 @click.pass_obj
-def list_task_runs(connection: Connection, /, **given: Any) -> None:
+def list_task_runs(connection: Connection, /, **options: Any) -> None:
     """List the task runs of all flow runs, newest first.
 
     They are sorted by start time, or by creation time if they have not started.
     """
     from taskruns.cli.columns import TASK_RUN_COLUMNS
 
-    wanted, task_runs = listing.wanted_of(given), connection.client.task_runs
-    ask = listing.ordered(task_runs.list if wanted.whole else task_runs.list_fields, filters.asked(given))
-    listing.show(ask, "task runs", TASK_RUN_COLUMNS, listing.TASK_RUN_FIELDS, wanted)
+    wanted, task_runs = list_command.wanted_of(options), connection.client.task_runs
+    ask = list_command.ordered(
+        task_runs.list if wanted.whole else task_runs.list_fields, filters.client_arguments(options)
+    )
+    list_command.show(ask, "task runs", TASK_RUN_COLUMNS, list_command.TASK_RUN_FIELDS, wanted)
 
 
 @task_run.command(
     "info",
-    params=[TASK_RUN, *task_run_options(), *listing.form_options("json")],
+    params=[TASK_RUN, *task_run_options(), *list_command.form_options("json")],
     examples=(
         "task-run info inc-1",
         "task-run info 'inc-1[2]' --flow-name etl",
@@ -91,7 +93,7 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
             section="Output",
             help="Only show the location; for a mapped task run, one line for each child.",
         ),
-        *listing.form_options("json"),
+        *list_command.form_options("json"),
         Option(
             ["--output"],
             type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -139,7 +141,7 @@ def show_result(
 
 @task_run.command(
     "states",
-    params=[TASK_RUN, *task_run_options(), *listing.limit_options(), *listing.form_options("json", "csv")],
+    params=[TASK_RUN, *task_run_options(), *list_command.limit_options(), *list_command.form_options("json", "csv")],
     examples=("task-run states inc-1", "task-run states 'inc-1[2]' --flow-name etl --csv"),
 )
 @click.pass_obj
@@ -155,7 +157,9 @@ def list_states(
 
     view = find_task_run(connection.client, which, **where)
     ask = partial(connection.client.task_runs.states, view.task_run_id)
-    listing.show(ask, "states", STATE_COLUMNS, listing.STATE_FIELDS, listing.Wanted(form, limit, everything))
+    list_command.show(
+        ask, "states", STATE_COLUMNS, list_command.STATE_FIELDS, list_command.Wanted(form, limit, everything)
+    )
 
 
 @task_run.command(
@@ -193,9 +197,9 @@ _COUNT_LIMIT = Option(
     examples=("task-run count --state Success", "task-run count --flow-name etl --state-group failed --since 7d"),
 )
 @click.pass_obj
-def count_task_runs(connection: Connection, /, *, count_limit: int | None, **given: Any) -> None:
+def count_task_runs(connection: Connection, /, *, count_limit: int | None, **options: Any) -> None:
     """Count task runs. The count is always exact."""
-    answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.asked(given))
+    answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.client_arguments(options))
     click.echo(answer.count)
     if answer.relation != "eq":
         click.echo("There can be more: counting stopped at --count-limit.", err=True)
@@ -247,7 +251,7 @@ def _measures() -> list[str]:
             help="The maximum number of groups to show (1000).",
         ),
         _COUNT_LIMIT,
-        *listing.form_options("json", "csv"),
+        *list_command.form_options("json", "csv"),
     ],
     examples=(
         "task-run aggregate --group-by state",
@@ -256,13 +260,16 @@ def _measures() -> list[str]:
     ),
 )
 @click.pass_obj
-def aggregate_task_runs(connection: Connection, /, *, form: str | None, **given: Any) -> None:
+def aggregate_task_runs(connection: Connection, /, *, form: str | None, **options: Any) -> None:
     """Count and measure task runs, in total or by group."""
     from taskruns.cli import aggregates
 
-    asked = filters.asked(given)
-    if len(asked.get("group_by", ())) > 3:
+    arguments = filters.client_arguments(options)
+    if len(arguments.get("group_by", ())) > 3:
         raise click.UsageError("--group-by takes up to three keys.")
     aggregates.write(
-        connection.client.task_runs.aggregate(**asked), asked.get("group_by", []), asked.get("measure", []), form
+        connection.client.task_runs.aggregate(**arguments),
+        arguments.get("group_by", []),
+        arguments.get("measure", []),
+        form,
     )

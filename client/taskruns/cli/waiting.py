@@ -4,7 +4,7 @@ import click
 
 from taskruns import settings
 from taskruns.cli.commands import Connection
-from taskruns.recording.spool import FILES_MOST, count_waiting
+from taskruns.recording.outbox_file import MAX_COUNTED_FILES, count_waiting
 
 
 def say_waiting() -> None:
@@ -13,5 +13,5 @@ def say_waiting() -> None:
     assert connection is not None
     count = count_waiting(settings.outbox_folder(), connection.client.options.url)
     if count:
-        files = "1 file waits" if count == 1 else f"{count}{'+' * (count == FILES_MOST)} files wait"
+        files = "1 file waits" if count == 1 else f"{count}{'+' * (count == MAX_COUNTED_FILES)} files wait"
         click.echo(f"{files} with reports to this service. The next flow run or `taskruns flush` sends them.", err=True)

@@ -7,51 +7,51 @@ from typing import Any, cast
 
 import msgspec
 
-NAME_MOST = 255
-NAMES_MOST = 100
-MESSAGE_MOST = 10_000
+MAX_NAME_LENGTH = 255
+MAX_NAMES = 100
+MAX_QUOTED_LENGTH = 10_000
 """How many characters a text has that a message quotes."""
-WHOLE_MESSAGE_MOST = 2 * MESSAGE_MOST
-PARAMETER_MOST = 100_000
+MAX_MESSAGE_LENGTH = 2 * MAX_QUOTED_LENGTH
+MAX_PARAMETER_BYTES = 100_000
 """How many bytes of JSON a parameter may have; of a longer one the beginning of its repr is kept."""
-PARAMETERS_MOST = 800_000
+MAX_PARAMETERS_BYTES = 800_000
 """How many bytes of JSON all parameters may have: a body has 1 MiB at most, and labels up to 153 kB of it."""
-SHORTENED_LEAST = 1000
+MIN_SHORTENED_BYTES = 1000
 """Parameters that are smaller are not shortened; those that do not fit then are left out."""
-LEVELS_MOST = 100
+MAX_LEVELS = 100
 """How many levels deep JSON may nest."""
-INTEGER_BITS_MOST = 1024
+MAX_INTEGER_BITS = 1024
 """How many bits a whole number may have, so that it can be read as a float too."""
-CHARACTER_BYTES = 6
+MAX_CHARACTER_BYTES = 6
 """How many bytes of JSON a character may have: `\\u001f`."""
 _log = logging.getLogger("taskruns")
 
 
-def check_names(subject: str, *names: str, most: int = NAME_MOST) -> None:
+def check_names(subject: str, *names: str, max_length: int = MAX_NAME_LENGTH) -> None:
     """Raises ValueError for a name that the service would refuse, and with it all that is reported under it."""
     for name in names:
-        if not 0 < len(name) <= most:
-            raise ValueError(f"{subject} must have 1 to {most} characters; this one has {len(name)}.")
+        if not 0 < len(name) <= max_length:
+            raise ValueError(f"{subject} must have 1 to {max_length} characters; this one has {len(name)}.")
         if "\0" in name or any("\ud800" <= sign <= "\udfff" for sign in name):
             raise ValueError(f"{subject} cannot contain NUL or surrogates: {name!r}.")
-    if len(names) > NAMES_MOST:
-        raise ValueError(f"{subject} is one of at most {NAMES_MOST}; these are {len(names)}.")
+    if len(names) > MAX_NAMES:
+        raise ValueError(f"{subject} is one of at most {MAX_NAMES}; these are {len(names)}.")
 
 
-def safe_repr(value: object, most: int = MESSAGE_MOST) -> str:
+def safe_repr(value: object, max_length: int = MAX_QUOTED_LENGTH) -> str:
     """The repr of a value as a text that the service takes."""
     try:
-        return safe_text(repr(value), most)
+        return safe_text(repr(value), max_length)
     except Exception:
-        return f"{type(value).__name__} (its repr raised an error)"[:most]
+        return f"{type(value).__name__} (its repr raised an error)"[:max_length]
 
 
-def safe_text(text: str, most: int = MESSAGE_MOST) -> str:
+def safe_text(text: str, max_length: int = MAX_QUOTED_LENGTH) -> str:
     """A text that the service takes: never too long, without NUL and broken surrogates."""
-    return _storable(text[:most])[:most]
+    return _storable(text[:max_length])[:max_length]
 
 
-def safe_json(value: Any, levels: int = LEVELS_MOST) -> Any:
+def safe_json(value: Any, levels: int = MAX_LEVELS) -> Any:
     """A value as JSON that the service takes. What JSON cannot say, or nests deeper, is its repr in its place."""
     try:
         return _plain(msgspec.to_builtins(value, str_keys=True, enc_hook=repr), levels)
@@ -62,26 +62,26 @@ def safe_json(value: Any, levels: int = LEVELS_MOST) -> Any:
 def safe_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a flow run as the service takes them: the longest are shortened until all fit into a body."""
     values = {safe_text(str(name)): value for name, value in parameters.items()}
-    kept = {name: safe_json(value, LEVELS_MOST - 1) for name, value in values.items()}
-    sizes = {name: _size({name: value}) for name, value in kept.items()}
-    most = PARAMETER_MOST
-    while most == PARAMETER_MOST or (_exceeds(sizes) and most > SHORTENED_LEAST):
-        for name in [name for name, size in sizes.items() if size > most]:
-            kept[name] = safe_repr(values[name], min(MESSAGE_MOST, most // CHARACTER_BYTES))
-            sizes[name] = _size({name: kept[name]})
-        most //= 2
+    members = {name: safe_json(value, MAX_LEVELS - 1) for name, value in values.items()}
+    sizes = {name: _size({name: value}) for name, value in members.items()}
+    max_length = MAX_PARAMETER_BYTES
+    while max_length == MAX_PARAMETER_BYTES or (_exceeds(sizes) and max_length > MIN_SHORTENED_BYTES):
+        for name in [name for name, size in sizes.items() if size > max_length]:
+            members[name] = safe_repr(values[name], min(MAX_QUOTED_LENGTH, max_length // MAX_CHARACTER_BYTES))
+            sizes[name] = _size({name: members[name]})
+        max_length //= 2
     size = 0
-    for name in list(kept):
+    for name in list(members):
         size += sizes[name]
-        if size > PARAMETERS_MOST:
-            del kept[name]
-    if left_out := len(values) - len(kept):
+        if size > MAX_PARAMETERS_BYTES:
+            del members[name]
+    if left_out := len(values) - len(members):
         _log.warning("The service accepts no more parameters: %d of %d are not recorded.", left_out, len(values))
-    return kept
+    return members
 
 
 def _exceeds(sizes: Mapping[str, int]) -> bool:
-    return sum(sizes.values()) > PARAMETERS_MOST
+    return sum(sizes.values()) > MAX_PARAMETERS_BYTES
 
 
 def _size(value: Any) -> int:
@@ -97,7 +97,7 @@ def _plain(value: Any, levels: int) -> Any:
         case float():
             return float(value) if isfinite(value) else str(float(value))
         case int():
-            return int(value) if value.bit_length() < INTEGER_BITS_MOST else safe_repr(value)
+            return int(value) if value.bit_length() < MAX_INTEGER_BITS else safe_repr(value)
         case _ if levels == 0:
             return safe_repr(value)
         case dict():

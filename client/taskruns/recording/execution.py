@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 
-from taskruns.recording.deferred import RecordedAsyncGenerator, RecordedGenerator, drop, kind_of, record_future
-from taskruns.recording.progress import Progress, Skip, keep
+from taskruns.recording.deferred_values import RecordedAsyncGenerator, RecordedGenerator, drop, kind_of, record_future
+from taskruns.recording.progress import Progress, Skip, store_result
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def execute(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str,
                 if isinstance(error, Skip):
                     return None
                 raise
-            with progress.stoppable():
+            with progress.reporting_cancellation():
                 time.sleep(delay)
         else:
             if (kind := kind_of(value)) is not None:
@@ -44,8 +44,8 @@ def execute(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str,
                 if kind == "coroutine":
                     return execute_async(function, args, kwargs, progress, begun=value)  # type: ignore[arg-type, return-value]
                 return _RECORDED[kind](value, progress)  # type: ignore[no-any-return]
-            with progress.stoppable():
-                progress.succeed(keep(value, progress.plan))
+            with progress.reporting_cancellation():
+                progress.succeed(store_result(value, progress.spec))
             return value
 
 
@@ -54,7 +54,7 @@ def _check_deferred(kind: str, value: object, progress: Progress) -> None:
     if progress.is_remote:
         drop(value)
         progress.refuse(f"returned a {kind}, which cannot leave its process: return its result instead.")
-    if kind != "coroutine" and (progress.plan.max_retries or progress.plan.timeout is not None):
+    if kind != "coroutine" and (progress.spec.max_retries or progress.spec.timeout is not None):
         drop(value)
         progress.refuse(f"returned a {kind}, which supports neither retries nor a timeout: return its result instead.")
 
@@ -82,19 +82,21 @@ async def execute_async(
                 if isinstance(error, Skip):
                     return None
                 raise
-            with progress.stoppable():
+            with progress.reporting_cancellation():
                 await anyio.sleep(delay)
         else:
-            plan = progress.plan
-            with progress.stoppable():
-                progress.succeed(keep(value, plan) if plan.result is None else await run_sync(keep, value, plan))
+            spec = progress.spec
+            with progress.reporting_cancellation():
+                progress.succeed(
+                    store_result(value, spec) if spec.result is None else await run_sync(store_result, value, spec)
+                )
             return value
 
 
 async def _in_time_async(awaitable: Awaitable[T], progress: Progress) -> T:
-    with progress.active(), anyio.move_on_after(progress.plan.timeout):
+    with progress.active(), anyio.move_on_after(progress.spec.timeout):
         return await awaitable
-    raise progress.late()
+    raise progress.timed_out()
 
 
 def _in_time(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], progress: Progress) -> T:
@@ -103,8 +105,8 @@ def _in_time(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str
     When it is late it is not waited for any more. It goes on in its thread, as nothing can stop it, and what it returns
     is dropped.
     """
-    plan = progress.plan
-    if plan.timeout is None:
+    spec = progress.spec
+    if spec.timeout is None:
         return function(*args, **kwargs)
     outcome: list[tuple[T | None, BaseException | None]] = []
 
@@ -114,11 +116,11 @@ def _in_time(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str
         except BaseException as error:
             outcome.append((None, error))
 
-    thread = threading.Thread(target=copy_context().run, args=(call,), name=plan.task_slug, daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(call,), name=spec.task_slug, daemon=True)
     thread.start()
-    thread.join(plan.timeout)
+    thread.join(spec.timeout)
     if not outcome:
-        raise progress.late()
+        raise progress.timed_out()
     value, error = outcome[0]
     if error is not None:
         raise error

@@ -21,16 +21,16 @@ from taskruns.client import Client, default_client
 from taskruns.errors import ResultError
 from taskruns.flow_run_views import FlowRunView
 from taskruns.models import StateCreate, StateType
-from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, check_names, safe_parameters, safe_repr, safe_text
-from taskruns.recording.existing import RUNNING_MESSAGE, Entry, enter, flow_run_id_of, new_mark, parents_of
+from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, check_names, safe_parameters, safe_repr, safe_text
+from taskruns.recording.existing_flow_runs import RUNNING_MESSAGE, Entry, enter, flow_run_id_of, new_mark, parents_of
 from taskruns.recording.futures import running_loop
 from taskruns.recording.ids import new_task_run_id
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.places import DEFAULT, Default, Places, ResultOption
-from taskruns.recording.progress import TICK, Plan, is_stop, stop_message
+from taskruns.recording.progress import TICK, TaskRunSpec, cancellation_message, is_cancellation
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
+from taskruns.recording.state_counts import StateCounts
 from taskruns.recording.submissions import Submissions
-from taskruns.recording.tally import Tally
 from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
 from taskruns.results import LocalResult, Storage
 from taskruns.results.folders import mark
@@ -145,7 +145,7 @@ class FlowRunRecorder:
         self.process: Final = os.getpid()
         """The process that it is recorded in."""
         self._executor = executor
-        self._tally = Tally()
+        self._state_counts = StateCounts()
         self._is_entered = self._is_marked = self._listens = False
 
     @property
@@ -199,10 +199,10 @@ class FlowRunRecorder:
 
     def emit(self, report: TaskRunState) -> None:
         """Reports the state of a task run."""
-        self._tally.add(report)
+        self._state_counts.add(report)
         self._outbox.put(report)
 
-    def plan(
+    def make_spec(
         self,
         task_slug: str,
         map_index: int = -1,
@@ -213,17 +213,17 @@ class FlowRunRecorder:
         retry_delay: float,
         timeout: float | None,
         result: ResultOption,
-    ) -> Plan:
+    ) -> TaskRunSpec:
         """Makes a task run, which is to be `announce`d.
 
         Raises:
             ValueError: If another task run keeps its result where this one would.
         """
         storage = self._result if isinstance(result, Default) else result
-        made = datetime.now(UTC)
+        created_at = datetime.now(UTC)
         task_run_id = new_task_run_id(self.id)
         fields: dict[str, Any] = {
-            "date": made,
+            "date": created_at,
             "flow_name": self._created.flow_name,
             "flow_run_id": self.flow_run_id,
             "task_name": task_name,
@@ -232,7 +232,7 @@ class FlowRunRecorder:
             "map_index": map_index,
             "parameters": self._created.parameters,
         }
-        plan = Plan(
+        spec = TaskRunSpec(
             flow_run_id=self.id,
             task_run_id=task_run_id,
             task_slug=task_slug,
@@ -244,11 +244,11 @@ class FlowRunRecorder:
             timeout=timeout,
             result=storage,
             fields=fields,
-            made=made,
+            created_at=created_at,
         )
-        self._places.claim(plan)
+        self._places.claim(spec)
         self._mark_results(storage)
-        return plan
+        return spec
 
     def _mark_results(self, storage: Storage | None) -> None:
         """Notes where the results are which service has the flow run: `taskruns result prune` goes by that."""
@@ -258,9 +258,9 @@ class FlowRunRecorder:
         with suppress(ResultError):  # as will be said of the results themselves
             mark(self.id, self.url)
 
-    def announce(self, plan: Plan) -> None:
+    def announce(self, spec: TaskRunSpec) -> None:
         """Reports that a task run is Pending."""
-        self.emit(plan.state(StateType.PENDING, "Waiting to run.", plan.made))
+        self.emit(spec.state(StateType.PENDING, "Waiting to run.", spec.created_at))
 
     @contextmanager
     def active(self, *, in_executor: bool = False) -> Generator[None, None, None]:
@@ -302,7 +302,7 @@ class FlowRunRecorder:
                 self._reports_states = self._created.idempotency_key is not None
                 self._mark = new_mark()
             self._outbox.put(self._created)
-            self._come_to(StateType.RUNNING, RUNNING_MESSAGE)
+            self._report_state(StateType.RUNNING, RUNNING_MESSAGE)
         self._listens = listen()
 
     def __exit__(
@@ -317,14 +317,14 @@ class FlowRunRecorder:
             except BaseException as stop:
                 self._withdraw(stop)
                 try:
-                    if not is_stop(error):  # a second Ctrl-C ends the waiting
+                    if not is_cancellation(error):  # a second Ctrl-C ends the waiting
                         self.submissions.wait(self._patience())
                 finally:
                     self.submissions.call_at_end(partial(self._end, stop))
                 raise
             # What this thread's own event loop executes goes on when this block has ended.
             self.submissions.call_at_end(partial(self._end, error))
-            if not is_stop(error) and running_loop() is None:
+            if not is_cancellation(error) and running_loop() is None:
                 self.flush()
 
     async def __aenter__(self) -> Self:
@@ -344,13 +344,13 @@ class FlowRunRecorder:
             except BaseException as stop:
                 self._withdraw(stop)
                 try:
-                    if not is_stop(error):
+                    if not is_cancellation(error):
                         await self.submissions.wait_async(self._patience())
                 finally:
                     self.submissions.call_at_end(partial(self._end, stop))
                 raise
             self._end(error)
-            if not is_stop(error):
+            if not is_cancellation(error):
                 await run_sync(self.flush)
 
     @contextmanager
@@ -375,25 +375,27 @@ class FlowRunRecorder:
 
     def _withdraw(self, error: BaseException | None) -> None:
         if error is not None:
-            self.submissions.withdraw(is_stop=is_stop(error))
+            self.submissions.withdraw(is_cancellation=is_cancellation(error))
 
     def _end(self, error: BaseException | None) -> None:
-        if error is not None and is_stop(error):
-            self.submissions.abandon(stop_message(error))
-            self._come_to(StateType.CANCELLED, stop_message(error))
+        if error is not None and is_cancellation(error):
+            self.submissions.abandon(cancellation_message(error))
+            self._report_state(StateType.CANCELLED, cancellation_message(error))
         elif error is not None:
-            self._come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+            self._report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
         elif unseen := self.submissions.count_failed_unseen():
-            self._come_to(StateType.FAILED, f"{unseen} submitted tasks failed, and their errors were not retrieved.")
+            self._report_state(
+                StateType.FAILED, f"{unseen} submitted tasks failed, and their errors were not retrieved."
+            )
         else:
-            self._come_to(StateType.SUCCESS, self._tally.summary())
+            self._report_state(StateType.SUCCESS, self._state_counts.summary())
 
-    def _come_to(self, type: StateType, message: str) -> None:
+    def _report_state(self, type: StateType, message: str) -> None:
         if not self._reports_states:
             return
         self._latest = max(datetime.now(UTC), self._latest + TICK)
         state = StateCreate(
-            id=uuid4(), type=type, message=safe_text(message, WHOLE_MESSAGE_MOST), timestamp=self._latest
+            id=uuid4(), type=type, message=safe_text(message, MAX_MESSAGE_LENGTH), timestamp=self._latest
         )
         self._outbox.put(FlowRunState(flow_run_id=self.id, state=state))
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from taskruns.models import StateType
 from taskruns.recording.bounds import safe_repr
-from taskruns.recording.progress import TICK, Emit, Plan, Progress
+from taskruns.recording.progress import TICK, Emit, Progress, TaskRunSpec
 from taskruns.recording.reports import TaskRunState
 
 R = TypeVar("R")
@@ -66,12 +66,12 @@ async def outcome_of_async(awaitable: Awaitable[R]) -> Outcome[R]:
         return Outcome(error=error)
 
 
-def values(outcomes: Sequence[Outcome[R]], plans: Sequence[Plan]) -> list[Any]:
+def values(outcomes: Sequence[Outcome[R]], specs: Sequence[TaskRunSpec]) -> list[Any]:
     """What the children of a map returned; raises the error of the first one that failed, with a note."""
-    failed = [(plan, outcome.error) for plan, outcome in zip(plans, outcomes, strict=True) if outcome.error is not None]
+    failed = [(spec, outcome.error) for spec, outcome in zip(specs, outcomes, strict=True) if outcome.error is not None]
     if failed:
-        plan, error = failed[0]
-        error.add_note(f"In {plan.task_slug}[{plan.map_index}]; of {len(plans)} children {len(failed)} failed.")
+        spec, error = failed[0]
+        error.add_note(f"In {spec.task_slug}[{spec.map_index}]; of {len(specs)} children {len(failed)} failed.")
         raise error
     return [outcome.value for outcome in outcomes]
 
@@ -109,7 +109,7 @@ class WatchedFuture(Future[R]):
         finally:
             self.watch.is_seen |= self.done()
 
-    def withdraw(self, *, is_stop: bool) -> None:
+    def withdraw(self, *, is_cancellation: bool) -> None:
         """Takes it back if it has not begun; a thread or a process that has begun goes on."""
         self.cancel()
 
@@ -151,9 +151,9 @@ class WatchedTask(asyncio.Task[R]):
         self.watch.is_seen |= self.done()
         return super().exception()
 
-    def withdraw(self, *, is_stop: bool) -> None:
+    def withdraw(self, *, is_cancellation: bool) -> None:
         """Takes it back if it has not begun; `is_stop`: stops it if it has."""
-        if not is_stop and self._progress.is_begun:
+        if not is_cancellation and self._progress.is_begun:
             return
         if self.loop is running_loop():
             self.cancel()
@@ -168,11 +168,11 @@ class WatchedTask(asyncio.Task[R]):
 class TaskFuture(WatchedFuture[R]):
     """A task run in an executor; it reports the states that come back from there."""
 
-    def __init__(self, inner: Future[Outcome[R]], plan: Plan, emit: Emit) -> None:
+    def __init__(self, inner: Future[Outcome[R]], spec: TaskRunSpec, emit: Emit) -> None:
         """`inner` is what the executor gave."""
         super().__init__()
         self._inner: Future[Outcome[R]] | None = inner
-        self._plan = plan
+        self._spec = spec
         self._emit = emit
         inner.add_done_callback(self._settle)
 
@@ -205,7 +205,7 @@ class TaskFuture(WatchedFuture[R]):
         _settle(self, outcome)
 
     def _report(self, type: StateType, message: str) -> None:
-        self._emit(self._plan.state(type, message, max(datetime.now(UTC), self._plan.made + TICK)))
+        self._emit(self._spec.state(type, message, max(datetime.now(UTC), self._spec.created_at + TICK)))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

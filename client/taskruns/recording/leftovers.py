@@ -8,12 +8,12 @@ from pathlib import Path
 
 from taskruns.client import Client
 from taskruns.errors import TaskRunsError
-from taskruns.recording.sending import Sending
-from taskruns.recording.spool import Leftover, Refused, claimed, keep_refused, leftovers, sole_sender
+from taskruns.recording.outbox_file import Leftover, Refused, claimed, keep_refused, leftovers, sole_sender
+from taskruns.recording.sender import Sender
 
-BATCH_MOST = 1000
+BATCH_SIZE = 1000
 """How many reports are sent at once: what was sent before the process ends need not be sent again."""
-MOST = 100_000
+MAX_REPORTS = 100_000
 """How many reports are sent at the beginning of a flow run; the next one goes on."""
 EXIT_SECONDS = 2.0
 """How long a process waits at its end for what is on its way."""
@@ -59,20 +59,20 @@ class LeftoverSender:
         try:
             with sole_sender(self._folder) as is_sole, self._client.detached() as client:
                 if is_sole:
-                    self._send_files(Sending(client.with_options(max_retries=0)))
+                    self._send_files(Sender(client.with_options(max_retries=0)))
         except Exception as error:
             _log.info("Reports of earlier processes are waiting, because they cannot be sent: %s", error)
 
-    def _send_files(self, sending: Sending) -> None:
+    def _send_files(self, sender: Sender) -> None:
         options = self._client.options
-        room = MOST
+        room = MAX_REPORTS
         for path in leftovers(self._folder):
             try:
                 with claimed(path) as leftover:
                     if leftover is None or not leftover.is_for(options.url, options.api_key):
                         continue
-                    for count, refused in send_leftover(leftover, sending, self._folder, BATCH_MOST):
-                        _tell(count, refused)
+                    for count, refused in send_leftover(leftover, sender, self._folder, BATCH_SIZE):
+                        _log_batch(count, refused)
                         room -= count
                         if room <= 0 or self._is_stopping:
                             return
@@ -86,7 +86,7 @@ class LeftoverSender:
 
 
 def send_leftover(
-    leftover: Leftover, sending: Sending, folder: Path, batch_size: int
+    leftover: Leftover, sender: Sender, folder: Path, batch_size: int
 ) -> Iterator[tuple[int, list[Refused]]]:
     """Sends a file, and yields how many reports of each batch were sent, and those that were refused.
 
@@ -97,7 +97,7 @@ def send_leftover(
         OSError: If the file cannot be read.
     """
     for batch in leftover.batches(batch_size):
-        refused = sending.send(batch)
+        refused = sender.send(batch)
         if refused:
             keep_refused(folder, refused)
         leftover.settle()
@@ -105,7 +105,7 @@ def send_leftover(
     leftover.remove()
 
 
-def _tell(count: int, refused: list[Refused]) -> None:
+def _log_batch(count: int, refused: list[Refused]) -> None:
     _log.info("Reports of earlier processes: %d sent.", count - len(refused))
     if refused:
         _log.warning("The service refused %d reports of earlier processes: %s", len(refused), refused[0].why)

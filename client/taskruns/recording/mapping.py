@@ -11,7 +11,7 @@ from taskruns.models import StateType
 from taskruns.recording.execution import execute, execute_async
 from taskruns.recording.flow_runs import FlowRunRecorder
 from taskruns.recording.futures import Outcome, TaskFuture, outcome_of, outcome_of_async, values
-from taskruns.recording.progress import Plan, Progress
+from taskruns.recording.progress import Progress, TaskRunSpec
 from taskruns.recording.workers import Job, in_executor
 
 T = TypeVar("T")
@@ -45,18 +45,18 @@ def calls_of(iterables: Sequence[Any], named: dict[str, Any]) -> list[Call]:
 class MapRun:
     """The task runs of one `map`. Whoever stops it stops the children that have not begun, and it is Cancelled."""
 
-    def __init__(self, run: FlowRunRecorder, parent: Plan, jobs: Sequence[Job[Any]]) -> None:
+    def __init__(self, run: FlowRunRecorder, parent: TaskRunSpec, jobs: Sequence[Job[Any]]) -> None:
         """`jobs` are the children; nothing is reported before one of the methods is called."""
         self._run = run
         self._jobs = jobs
         self._parent = Progress(parent, run.emit)
-        self._children = [Progress(job.plan, run.emit) for job in jobs]
+        self._children = [Progress(job.spec, run.emit) for job in jobs]
         self._futures: list[TaskFuture[Any]] = []
 
     def execute(self) -> list[Any]:
         """Executes the children here, one after another; returns their values, or raises the first error."""
         outcomes: list[Outcome[Any]] = []
-        with self._stoppable():
+        with self._reporting_cancellation():
             self._announce()
             for job, child in zip(self._jobs, self._children, strict=True):
                 outcomes.append(outcome_of(partial(execute, job.task.function, job.args, job.kwargs, child)))
@@ -64,7 +64,7 @@ class MapRun:
 
     def execute_in(self, executor: Executor) -> list[Any]:
         """The same in an executor."""
-        with self._stoppable():
+        with self._reporting_cancellation():
             self._announce()
             for job in self._jobs:
                 self._futures.append(in_executor(self._run, executor, job))
@@ -73,7 +73,7 @@ class MapRun:
 
     async def execute_async(self) -> list[Any]:
         """The same by the event loop, all at once."""
-        with self._stoppable():
+        with self._reporting_cancellation():
             self._announce()
             children = [asyncio.ensure_future(self._child(index)) for index in range(len(self._jobs))]
             try:
@@ -91,16 +91,16 @@ class MapRun:
         return await outcome_of_async(execute_async(job.task.function, job.args, job.kwargs, self._children[index]))
 
     def _announce(self) -> None:
-        self._run.announce(self._parent.plan)
+        self._run.announce(self._parent.spec)
         for job in self._jobs:
-            self._run.announce(job.plan)
-        self._parent.come_to(StateType.MAPPED, f"Mapped over {len(self._jobs)} items.")
+            self._run.announce(job.spec)
+        self._parent.report_state(StateType.MAPPED, f"Mapped over {len(self._jobs)} items.")
 
     def _values(self, outcomes: Sequence[Outcome[Any]]) -> list[Any]:
-        return values(outcomes, [job.plan for job in self._jobs])
+        return values(outcomes, [job.spec for job in self._jobs])
 
     @contextmanager
-    def _stoppable(self) -> Generator[None, None, None]:
+    def _reporting_cancellation(self) -> Generator[None, None, None]:
         try:
             yield
         except BaseException as stop:  # Ctrl-C, or an exit: children that have not begun are not wanted any more

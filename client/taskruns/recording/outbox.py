@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from taskruns import settings
@@ -18,13 +17,13 @@ from taskruns.client import Client, default_client
 from taskruns.errors import TaskRunsError
 from taskruns.recording.leftovers import EXIT_SECONDS as LEFTOVERS_EXIT_SECONDS
 from taskruns.recording.leftovers import LeftoverSender, send_leftover
+from taskruns.recording.outbox_file import OutboxFile, Refused, claimed, keep_refused, leftovers, sole_sender
 from taskruns.recording.reports import FlowRunCreated, Report
-from taskruns.recording.sending import Sending
-from taskruns.recording.spool import Refused, Spool, claimed, keep_refused, leftovers, sole_sender
+from taskruns.recording.sender import Sender
 
-MEMORY_MOST = 10_000
+MAX_IN_MEMORY = 10_000
 """How many reports wait in memory; then they go to a file."""
-BATCH_MOST = 3000
+BATCH_SIZE = 3000
 GATHERING_SECONDS = 0.05
 LIVE_GATHERING_SECONDS = 0.25
 """The same for what does not last: most often the flow run's own reports, which make the task run, come before it."""
@@ -42,26 +41,26 @@ class Outbox:
     memory. In a forked process it takes nothing: it is a copy there, of locks that may be held and without the thread.
     """
 
-    def __init__(self, client: Client, folder: Path, *, lasting: bool = True) -> None:
+    def __init__(self, client: Client, folder: Path, *, persistent: bool = True) -> None:
         """Sends as a client does; what does not fit into memory, or is left at the end, goes to a file in `folder`.
 
-        What is not `lasting` is forgotten where it cannot be sent.
+        Unless it is `persistent`, reports that cannot be sent are dropped.
         """
         self._client = client
         self._folder = folder
-        self._lasting = lasting
+        self._is_persistent = persistent
         self._process = os.getpid()
-        self._flying: Sequence[Report] = ()
+        self._in_flight: Sequence[Report] = ()
         self.leftovers = LeftoverSender(client, folder)
         """Sends what earlier processes left for the same service, once a flow run was created there."""
-        self._spool = Spool(folder, client.options.url, client.options.api_key)
+        self._file = OutboxFile(folder, client.options.url, client.options.api_key)
         self._memory: deque[Report] = deque()
-        self._room = MEMORY_MOST
+        self._memory_limit = MAX_IN_MEMORY
         self._changed = threading.Condition()
-        self._hurry = threading.Event()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._settled = self._failures = 0
-        self._away = self._closing = False
+        self._done_count = self._failure_count = 0
+        self._is_unreachable = self._is_closing = False
 
     def put(self, *reports: Report) -> None:
         """Takes reports to send; it only waits for a file where memory is full, and never raises."""
@@ -69,10 +68,10 @@ class Outbox:
             return
         with self._changed:
             self._memory.extend(reports)
-            if len(self._memory) > self._room:
-                self._make_room()
-            if self._closing:
-                self._leave()
+            if len(self._memory) > self._memory_limit:
+                self._move_memory_to_file()
+            if self._is_closing:
+                self._save_rest()
             elif self._thread is None:
                 self._start()
             self._changed.notify_all()
@@ -85,31 +84,31 @@ class Outbox:
         if self._is_copy():
             return False
         with self._changed:
-            target, failures = self._settled + self._waiting(), self._failures
-            self._hurry.set()
-            self._changed.wait_for(lambda: self._settled >= target or self._failures > failures, seconds)
-            return self._settled >= target
+            target, failures = self._done_count + self._waiting(), self._failure_count
+            self._wake.set()
+            self._changed.wait_for(lambda: self._done_count >= target or self._failure_count > failures, seconds)
+            return self._done_count >= target
 
     def close(self, seconds: float = EXIT_SECONDS) -> None:
         """Sends what is left, at most so long, and leaves the rest in a file for `flush`."""
         if self._is_copy():
             return
         with self._changed:
-            self._closing = True
-            self._hurry.set()
+            self._is_closing = True
+            self._wake.set()
             self._changed.notify_all()
         try:
-            if self._thread is not None and self._lasting:
+            if self._thread is not None and self._is_persistent:
                 self._thread.join(seconds)
         finally:  # also when Ctrl-C is pressed once more
             with self._changed:
-                self._leave()
+                self._save_rest()
 
     def _is_copy(self) -> bool:
         return os.getpid() != self._process
 
     def _waiting(self) -> int:
-        return len(self._flying) + len(self._spool) + len(self._memory)
+        return len(self._in_flight) + len(self._file) + len(self._memory)
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="taskruns-outbox", daemon=True)
@@ -120,19 +119,19 @@ class Outbox:
         else:
             self._thread = thread
 
-    def _make_room(self) -> None:
-        if not self._lasting:
-            self._settled += len(self._memory)
+    def _move_memory_to_file(self) -> None:
+        if not self._is_persistent:
+            self._done_count += len(self._memory)
             self._memory.clear()
             return
         try:
-            if not self._spool.is_made:
+            if not self._file.is_made:
                 # What is being sent is older, and nobody could make sense of the rest if this process were killed.
-                self._spool.add(self._flying)
-                self._spool.take(len(self._flying))
-            self._spool.add(self._memory)
+                self._file.add(self._in_flight)
+                self._file.take(len(self._in_flight))
+            self._file.add(self._memory)
         except (OSError, ValueError) as error:
-            self._room = 2 * len(self._memory)
+            self._memory_limit = 2 * len(self._memory)
             _log.error(
                 "%d reports stay in memory, because %s cannot be written: %s", len(self._memory), self._folder, error
             )
@@ -142,116 +141,116 @@ class Outbox:
     def _run(self) -> None:
         # With connections of its own: the client may be closed when its user has no more use for it.
         with self._client.detached() as client:
-            sending = Sending(client.with_options(max_retries=0))
+            sender = Sender(client.with_options(max_retries=0))
             pause = FIRST_PAUSE
             again: Sequence[Report] = ()
-            while self._take():
+            while self._wait_for_batch():
                 try:
-                    refused = sending.send(self._flying)
+                    refused = sender.send(self._in_flight)
                 except Exception as error:
-                    if not self._pause(pause, error):
+                    if not self._wait_after_failure(pause, error):
                         return
                     pause = min(LONGEST_PAUSE, pause * 2)
                     continue
                 pause = FIRST_PAUSE
-                if refused and not self._lasting and self._flying is not again:
+                if refused and not self._is_persistent and self._in_flight is not again:
                     # A worker may be quicker than the report that its flow run has begun.
-                    again = self._keep_flying([one.report for one in refused])
-                    self._hurry.wait(FIRST_PAUSE)
+                    again = self._retry([refusal.report for refusal in refused])
+                    self._wake.wait(FIRST_PAUSE)
                 else:
-                    self._settle(refused)
+                    self._finish_batch(refused)
 
-    def _take(self) -> bool:
+    def _wait_for_batch(self) -> bool:
         """Waits for reports and takes some as those to send next; False when there are none and will be none."""
         with self._changed:
             while not self._waiting():
-                if self._closing:
+                if self._is_closing:
                     return False
                 self._changed.wait()
-            if self._flying:
+            if self._in_flight:
                 return True
-        self._hurry.wait(GATHERING_SECONDS if self._lasting else LIVE_GATHERING_SECONDS)
+        self._wake.wait(GATHERING_SECONDS if self._is_persistent else LIVE_GATHERING_SECONDS)
         with self._changed:
-            self._flying = self._first()
+            self._in_flight = self._next_batch()
         return True
 
-    def _first(self) -> Sequence[Report]:
-        if self._spool:
+    def _next_batch(self) -> Sequence[Report]:
+        if self._file:
             try:
-                return self._take_kept()
+                return self._take_from_file()
             except (OSError, ValueError) as error:
-                _log.error("%d reports stay in %s, which cannot be read: %s", len(self._spool), self._spool.path, error)
-                self._settled += len(self._spool)
-                self._spool.close()
-        return [self._memory.popleft() for _ in range(min(BATCH_MOST, len(self._memory)))]
+                _log.error("%d reports stay in %s, which cannot be read: %s", len(self._file), self._file.path, error)
+                self._done_count += len(self._file)
+                self._file.close()
+        return [self._memory.popleft() for _ in range(min(BATCH_SIZE, len(self._memory)))]
 
-    def _take_kept(self) -> Sequence[Report]:
+    def _take_from_file(self) -> Sequence[Report]:
         """Takes reports out of the file; tells of lines that hold none, which are settled by that."""
-        before = len(self._spool)
-        reports = self._spool.take(BATCH_MOST)
-        unreadable = before - len(self._spool) - len(reports)
-        if unreadable and self._spool.reader is not None:
-            self._settled += unreadable
-            _log.error("%s", self._spool.reader.summary())
+        before = len(self._file)
+        reports = self._file.take(BATCH_SIZE)
+        unreadable = before - len(self._file) - len(reports)
+        if unreadable and self._file.reader is not None:
+            self._done_count += unreadable
+            _log.error("%s", self._file.reader.summary())
         return reports
 
-    def _keep_flying(self, reports: Sequence[Report]) -> Sequence[Report]:
+    def _retry(self, reports: Sequence[Report]) -> Sequence[Report]:
         with self._changed:
-            self._settled += len(self._flying) - len(reports)
-            self._flying = reports
+            self._done_count += len(self._in_flight) - len(reports)
+            self._in_flight = reports
         return reports
 
-    def _settle(self, refused: Sequence[Refused]) -> None:
-        if refused and self._lasting:
-            _say_refused(self._folder, refused)
-        if self._lasting and any(isinstance(report, FlowRunCreated) for report in self._flying):
+    def _finish_batch(self, refused: Sequence[Refused]) -> None:
+        if refused and self._is_persistent:
+            _log_refused(self._folder, refused)
+        if self._is_persistent and any(isinstance(report, FlowRunCreated) for report in self._in_flight):
             self.leftovers.start()
         with self._changed:
-            self._settled += len(self._flying)
-            self._flying = ()
-            self._away = False
-            if not self._spool:
-                self._spool.remove()
+            self._done_count += len(self._in_flight)
+            self._in_flight = ()
+            self._is_unreachable = False
+            if not self._file:
+                self._file.remove()
             if not self._waiting():
-                self._hurry.clear()
+                self._wake.clear()
             self._changed.notify_all()
 
-    def _pause(self, seconds: float, error: Exception) -> bool:
+    def _wait_after_failure(self, seconds: float, error: Exception) -> bool:
         """Waits after a failure; False if there is to be no further attempt."""
         with self._changed:
-            self._failures += 1
+            self._failure_count += 1
             self._changed.notify_all()
-            if self._closing:
+            if self._is_closing:
                 return False
-            if self._lasting and not self._away:
+            if self._is_persistent and not self._is_unreachable:
                 _log.warning("Reports are kept for now, because they cannot be sent: %s", error)
-            self._away = True
-            self._hurry.clear()
-        self._hurry.wait(seconds)
+            self._is_unreachable = True
+            self._wake.clear()
+        self._wake.wait(seconds)
         return True
 
-    def _leave(self) -> None:
-        left = self._waiting()
-        if not (left and self._lasting):
+    def _save_rest(self) -> None:
+        count = self._waiting()
+        if not (count and self._is_persistent):
             return
-        last = Spool(self._folder, self._client.options.url, self._client.options.api_key)
+        last = OutboxFile(self._folder, self._client.options.url, self._client.options.api_key)
         try:
-            last.add(self._flying)
-            while self._spool:
-                last.add(self._take_kept())
+            last.add(self._in_flight)
+            while self._file:
+                last.add(self._take_from_file())
             last.add(self._memory)
         except (OSError, ValueError) as error:
-            _log.error("%d reports are lost: they could neither be sent nor written: %s", left, error)
+            _log.error("%d reports are lost: they could neither be sent nor written: %s", count, error)
         else:
-            _log.warning("%d reports could not be sent. They are in %s: `taskruns flush` sends them.", left, last.path)
-            self._settled += left
-            self._flying = ()
+            _log.warning("%d reports could not be sent. They are in %s: `taskruns flush` sends them.", count, last.path)
+            self._done_count += count
+            self._in_flight = ()
             self._memory.clear()
-            self._spool.remove()
+            self._file.remove()
         last.close()
 
 
-def _say_refused(folder: Path, refused: Sequence[Refused]) -> None:
+def _log_refused(folder: Path, refused: Sequence[Refused]) -> None:
     try:
         where = f"They are in {keep_refused(folder, refused)}"
     except OSError as error:
@@ -263,14 +262,14 @@ _outboxes: dict[tuple[int, str, str | None, bool], Outbox] = {}
 _opening = threading.Lock()
 
 
-def outbox_of(client: Client, *, lasting: bool = True) -> Outbox:
+def outbox_of(client: Client, *, persistent: bool = True) -> Outbox:
     """The outbox of this process for the client's service; at the end of the process it is closed."""
     with _opening:
         if not _own_outboxes():
             _close_at_the_end()
-        key = os.getpid(), client.options.url, client.options.api_key, lasting
+        key = os.getpid(), client.options.url, client.options.api_key, persistent
         if key not in _outboxes:
-            _outboxes[key] = Outbox(client, settings.outbox_folder(), lasting=lasting)
+            _outboxes[key] = Outbox(client, settings.outbox_folder(), persistent=persistent)
         return _outboxes[key]
 
 
@@ -323,27 +322,33 @@ class Flushed(Struct, frozen=True, kw_only=True):
 def flush(folder: Path | None = None, client: Client | None = None) -> Flushed:
     """Sends the reports that ended processes left behind, to the service that each is for, or through `client`."""
     folder = settings.outbox_folder() if folder is None else folder
-    flushed = _Counts()
+    counts = _Counts()
     if paths := leftovers(folder):
         with sole_sender(folder, TURN_SECONDS, without_locks=True) as is_sole:
             if is_sole:
                 for path in leftovers(folder):
-                    _flush_file(path, client, flushed)
+                    _flush_file(path, client, counts)
             else:
-                flushed.left = len(paths)
-                flushed.problems.append("Another process is sending them. Try again later.")
-    return Flushed(**msgspec.structs.asdict(flushed))
+                counts.files_left = len(paths)
+                counts.problems.append("Another process is sending them. Try again later.")
+    return Flushed(
+        sent=counts.sent_count,
+        refused=counts.refused,
+        unreadable=counts.unreadable,
+        left=counts.files_left,
+        problems=counts.problems,
+    )
 
 
 class _Counts(Struct):
-    sent: int = 0
+    sent_count: int = 0
     refused: int = 0
     unreadable: int = 0
-    left: int = 0
+    files_left: int = 0
     problems: list[str] = []
 
 
-def _flush_file(path: Path, client: Client | None, flushed: _Counts) -> None:
+def _flush_file(path: Path, client: Client | None, counts: _Counts) -> None:
     try:
         with claimed(path) as leftover:
             if leftover is None:
@@ -352,15 +357,15 @@ def _flush_file(path: Path, client: Client | None, flushed: _Counts) -> None:
                 raise ValueError(
                     "its first line does not name the service of its reports. Pass the URL of the service."
                 )
-            sending = Sending(client or default_client(leftover.url))
-            for count, refused in send_leftover(leftover, sending, path.parent, BATCH_MOST):
-                flushed.sent += count - len(refused)
-                flushed.refused += len(refused)
-                flushed.problems += (one.why for one in refused)
-        flushed.unreadable += leftover.reader.unreadable
-        flushed.left += leftover.reader.loss is not None
+            sender = Sender(client or default_client(leftover.url))
+            for count, refused in send_leftover(leftover, sender, path.parent, BATCH_SIZE):
+                counts.sent_count += count - len(refused)
+                counts.refused += len(refused)
+                counts.problems += (refusal.why for refusal in refused)
+        counts.unreadable += leftover.reader.unreadable
+        counts.files_left += leftover.reader.loss is not None
         if leftover.reader.unreadable:
-            flushed.problems.append(leftover.reader.summary())
+            counts.problems.append(leftover.reader.summary())
     except (TaskRunsError, OSError, ValueError) as error:
-        flushed.left += 1
-        flushed.problems.append(f"{path.name}: {error}")
+        counts.files_left += 1
+        counts.problems.append(f"{path.name}: {error}")

@@ -3,7 +3,7 @@
 import threading
 from typing import Final, TypeAlias
 
-from taskruns.recording.progress import Plan
+from taskruns.recording.progress import TaskRunSpec
 from taskruns.results import ConstantResult, InvalidTemplate, PrefectResult, Storage
 
 
@@ -26,21 +26,21 @@ class Places:
         self._lock = threading.Lock()
         self._owners: dict[str, str] = {}
 
-    def claim(self, plan: Plan) -> None:
+    def claim(self, spec: TaskRunSpec) -> None:
         """Takes the place of a task run's result.
 
         Raises:
             ValueError: If another task run has taken it.
         """
-        storage = plan.result
+        storage = spec.result
         # Without a location of its own, a storage keeps results by flow run, slug and map index.
         if isinstance(storage, PrefectResult | ConstantResult | None) or storage.location is None:
             return
         try:
-            place = storage.place(**plan.fields)
+            place = storage.place(**spec.fields)
         except InvalidTemplate:
             return  # which writing the result will say
-        owner = plan.task_slug if plan.map_index < 0 else f"{plan.task_slug}[{plan.map_index}]"
+        owner = spec.task_slug if spec.map_index < 0 else f"{spec.task_slug}[{spec.map_index}]"
         with self._lock:
             first = self._owners.setdefault(place, owner)
         if first != owner:

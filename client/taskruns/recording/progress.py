@@ -14,16 +14,16 @@ from msgspec import UNSET, Struct
 from taskruns import results
 from taskruns.errors import ResultError, TaskRunsError
 from taskruns.models import StateCreate, StateType
-from taskruns.recording.bounds import WHOLE_MESSAGE_MOST, safe_json, safe_repr, safe_text
+from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_json, safe_repr, safe_text
 from taskruns.recording.reports import TaskRunState
 from taskruns.recording.termination import Terminated
 from taskruns.results import Storage
 
 Emit: TypeAlias = Callable[[TaskRunState], None]
 
-REFERENCE_MOST = 500_000
+MAX_REFERENCE_BYTES = 500_000
 """How many bytes the reference to a result may have, as one that is the value itself."""
-_active: ContextVar["Plan | None"] = ContextVar("taskruns_task_run", default=None)
+_active: ContextVar["TaskRunSpec | None"] = ContextVar("taskruns_task_run", default=None)
 TICK = timedelta(microseconds=1)
 _log = logging.getLogger("taskruns")
 
@@ -36,7 +36,7 @@ class TaskTimedOut(TaskRunsError, TimeoutError):
     """A task took longer than its `timeout`."""
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class TaskRunSpec(Struct, frozen=True, kw_only=True):
     """All that is to know about one task run to execute it anywhere."""
 
     flow_run_id: UUID
@@ -51,7 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     result: Storage | None
     fields: dict[str, Any]
     """What the location of the result may name."""
-    made: datetime
+    created_at: datetime
     """When the task run was made. All its states are later, also those of a machine with a clock that is behind."""
 
     def state(
@@ -75,7 +75,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             state=StateCreate(
                 id=uuid4(),
                 type=type,
-                message=safe_text(message, WHOLE_MESSAGE_MOST),
+                message=safe_text(message, MAX_MESSAGE_LENGTH),
                 timestamp=timestamp,
                 result=UNSET if result is None else result,
                 details=UNSET if details is None else details,
@@ -84,7 +84,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         )
 
 
-def active_plan() -> Plan | None:
+def active_spec() -> TaskRunSpec | None:
     """The task run that this code is part of, if it is."""
     return _active.get()
 
@@ -92,16 +92,16 @@ def active_plan() -> Plan | None:
 class Progress:
     """What a task run has come to so far, told state by state."""
 
-    def __init__(self, plan: Plan, emit: Emit, *, is_remote: bool = False) -> None:
+    def __init__(self, spec: TaskRunSpec, emit: Emit, *, is_remote: bool = False) -> None:
         """Tells the states to `emit`; `is_remote`: what the task returns is for another process."""
-        self.plan: Final = plan
+        self.spec: Final = spec
         self.is_remote: Final = is_remote
         self._emit = emit
-        self._latest = plan.made
+        self._latest = spec.created_at
         self._tries = 0
-        self._late: TaskTimedOut | None = None
+        self._timeout_error: TaskTimedOut | None = None
 
-    def come_to(
+    def report_state(
         self,
         type: StateType,
         message: str,
@@ -112,7 +112,7 @@ class Progress:
     ) -> None:
         """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
         self._latest = max(datetime.now(UTC), self._latest + TICK)
-        self._emit(self.plan.state(type, message, self._latest, result, details, force=force))
+        self._emit(self.spec.state(type, message, self._latest, result, details, force=force))
 
     @property
     def is_begun(self) -> bool:
@@ -122,32 +122,32 @@ class Progress:
     def begin(self) -> None:
         """A try begins."""
         self._tries += 1
-        self.come_to(StateType.RUNNING, "Starting task run.")
+        self.report_state(StateType.RUNNING, "Starting task run.")
 
-    def succeed(self, kept: tuple[str, dict[str, Any] | None]) -> None:
-        """The task returned; `kept` is what `keep` made of its value."""
-        message, reference = kept
-        self.come_to(StateType.SUCCESS, message, result=reference)
+    def succeed(self, outcome: tuple[str, dict[str, Any] | None]) -> None:
+        """The task returned; `outcome` is that of `store_result`."""
+        message, reference = outcome
+        self.report_state(StateType.SUCCESS, message, result=reference)
 
     def fail(self, error: BaseException) -> float | None:
         """The task raised: seconds to wait for the next try; None if there is none."""
         if isinstance(error, Skip):
             nothing = results.wire(results.ConstantResult(None).write(None))
-            self.come_to(StateType.SKIPPED, _message(error) or "The task was not needed.", result=nothing)
-        elif is_stop(error):
-            self.come_to(StateType.CANCELLED, stop_message(error))
-        elif isinstance(error, Exception) and self._tries <= self.plan.max_retries:
+            self.report_state(StateType.SKIPPED, _message(error) or "The task was not needed.", result=nothing)
+        elif is_cancellation(error):
+            self.report_state(StateType.CANCELLED, cancellation_message(error))
+        elif isinstance(error, Exception) and self._tries <= self.spec.max_retries:
             return self._retry(error)
-        elif error is self._late:
-            self.come_to(StateType.TIMED_OUT, str(error))
+        elif error is self._timeout_error:
+            self.report_state(StateType.TIMED_OUT, str(error))
         else:
-            self.come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+            self.report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
         return None
 
     @contextmanager
     def active(self) -> Generator[None, None, None]:
         """Says to the code of the task which task run it is part of."""
-        token = _active.set(self.plan)
+        token = _active.set(self.spec)
         try:
             yield
         finally:
@@ -156,25 +156,25 @@ class Progress:
 
     def refuse(self, reason: str) -> NoReturn:
         """The task returned what cannot be recorded: it Failed, however many tries are left."""
-        error = TypeError(f"{self.plan.task_name} {reason}")
-        self.come_to(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+        error = TypeError(f"{self.spec.task_name} {reason}")
+        self.report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
         raise error
 
     def cancel(self) -> None:
         """Somebody took the task run back before it began."""
-        self.come_to(StateType.CANCELLED, "Cancelled.")
+        self.report_state(StateType.CANCELLED, "Cancelled.")
 
     def stop(self, error: BaseException) -> None:
         """Somebody stopped the map that the task run is the parent of: it was Mapped, and is no success any more."""
-        self.come_to(StateType.CANCELLED, stop_message(error), force=True)
+        self.report_state(StateType.CANCELLED, cancellation_message(error), force=True)
 
-    def late(self) -> TaskTimedOut:
+    def timed_out(self) -> TaskTimedOut:
         """The try took too long: the error to raise. That of a task that this one calls is an error like any other."""
-        self._late = TaskTimedOut(f"Task run took longer than {self.plan.timeout:g} s.")
-        return self._late
+        self._timeout_error = TaskTimedOut(f"Task run took longer than {self.spec.timeout:g} s.")
+        return self._timeout_error
 
     @contextmanager
-    def stoppable(self) -> Generator[None, None, None]:
+    def reporting_cancellation(self) -> Generator[None, None, None]:
         """Tells it too if somebody stops the task run between two tries or while its result is written."""
         try:
             yield
@@ -183,23 +183,23 @@ class Progress:
             raise
 
     def _retry(self, error: Exception) -> float:
-        delay = self.plan.retry_delay
-        self.come_to(
+        delay = self.spec.retry_delay
+        self.report_state(
             StateType.RETRYING,
-            f"Retrying after try {self._tries} of {self.plan.max_retries + 1}: {safe_repr(error)}",
+            f"Retrying after try {self._tries} of {self.spec.max_retries + 1}: {safe_repr(error)}",
             details={"start_time": (datetime.now(UTC) + timedelta(seconds=delay)).isoformat()},
         )
         return delay
 
 
-def is_stop(error: BaseException | None) -> bool:
+def is_cancellation(error: BaseException | None) -> bool:
     """Whether somebody wanted it to stop: Ctrl-C, SIGTERM, a cancelled coroutine, an exit without an error."""
     if isinstance(error, SystemExit):
         return isinstance(error, Terminated) or error.code in (None, 0)
     return error is not None and not isinstance(error, Exception)
 
 
-def stop_message(error: BaseException) -> str:
+def cancellation_message(error: BaseException) -> str:
     """The message of what an error has stopped."""
     return f"Stopped by {'SIGTERM' if isinstance(error, Terminated) else type(error).__name__}."
 
@@ -211,21 +211,21 @@ def _message(error: Exception) -> str:
         return ""
 
 
-def keep(value: object, plan: Plan) -> tuple[str, dict[str, Any] | None]:
+def store_result(value: object, spec: TaskRunSpec) -> tuple[str, dict[str, Any] | None]:
     """Writes what a task returned to where its result is kept: the message of its success, and the reference."""
     message = "Task run succeeded."
-    if plan.result is None:
+    if spec.result is None:
         return message, None
     try:
-        reference = results.wire(plan.result.write(value, **plan.fields))
+        reference = results.wire(spec.result.write(value, **spec.fields))
         size = len(msgspec.json.encode(reference))
-        if size > REFERENCE_MOST:
-            raise ResultError(f"Its reference would have {size} bytes: more than {REFERENCE_MOST}.")
+        if size > MAX_REFERENCE_BYTES:
+            raise ResultError(f"Its reference would have {size} bytes: more than {MAX_REFERENCE_BYTES}.")
         if safe_json(reference) != reference:
             raise ResultError("Its reference contains NUL, a broken surrogate, or more than 100 levels.")
     except Exception as error:
         # The task did its work; that its result is lost is no reason to do it again.
         message = f"{message} Its result could not be kept: {safe_repr(error)}"
-        _log.warning("%s: %s", plan.task_slug, message)
+        _log.warning("%s: %s", spec.task_slug, message)
         return message, None
     return message, reference

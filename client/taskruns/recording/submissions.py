@@ -43,12 +43,12 @@ class Submissions:
         if at_end is not None:
             at_end()
 
-    def withdraw(self, *, is_stop: bool) -> None:
+    def withdraw(self, *, is_cancellation: bool) -> None:
         """Takes back what has not begun; `is_stop`: coroutines that have begun are cancelled too."""
         with self._changed:
             pending = list(self._pending)
         for submitted in pending:
-            submitted.withdraw(is_stop=is_stop)
+            submitted.withdraw(is_cancellation=is_cancellation)
 
     def wait(self, seconds: float | None = None) -> None:
         """Waits until all has ended, at most so long.
@@ -59,11 +59,14 @@ class Submissions:
         end = None if seconds is None else time.monotonic() + seconds
         with self._changed:
             # An event loop that stops for good says nothing.
-            while any(one.loop is None or (one.loop is not own and one.loop.is_running()) for one in self._pending):
-                left = LOOP_SECONDS if end is None else min(LOOP_SECONDS, end - time.monotonic())
-                if left <= 0:
+            while any(
+                submitted.loop is None or (submitted.loop is not own and submitted.loop.is_running())
+                for submitted in self._pending
+            ):
+                remaining = LOOP_SECONDS if end is None else min(LOOP_SECONDS, end - time.monotonic())
+                if remaining <= 0:
                     return
-                self._changed.wait(left)
+                self._changed.wait(remaining)
 
     async def wait_async(self, seconds: float | None = None) -> None:
         """Waits until all has ended, without blocking the event loop; at most so long."""
@@ -82,7 +85,7 @@ class Submissions:
     def call_at_end(self, function: Callable[[], None]) -> None:
         """Calls a function once all has ended that an event loop executes; now, if there is nothing of that."""
         with self._changed:
-            if any(one.loop is not None and one.loop.is_running() for one in self._pending):
+            if any(submitted.loop is not None and submitted.loop.is_running() for submitted in self._pending):
                 self._at_end = function
                 return
         function()

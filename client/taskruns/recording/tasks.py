@@ -13,14 +13,14 @@ from functools import partial, update_wrapper
 from importlib import import_module
 from typing import Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
 
-from taskruns.recording.bounds import NAME_MOST, check_names
-from taskruns.recording.deferred import kind_of
+from taskruns.recording.bounds import MAX_NAME_LENGTH, check_names
+from taskruns.recording.deferred_values import kind_of
 from taskruns.recording.execution import execute, execute_async
 from taskruns.recording.flow_runs import FlowRunRecorder, current_flow_run
 from taskruns.recording.futures import Outcome, WatchedFuture, WatchedTask, outcome_of, running_loop, settled
 from taskruns.recording.mapping import Call, MapRun, calls_of, unmapped
 from taskruns.recording.places import DEFAULT, ResultOption
-from taskruns.recording.progress import Plan, Progress
+from taskruns.recording.progress import Progress, TaskRunSpec
 from taskruns.recording.workers import Job, in_executor
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _by_value: ContextVar[bool] = ContextVar("taskruns_by_value", default=False)
 
-_going: set["asyncio.Task[Any]"] = set()
+_running: set["asyncio.Task[Any]"] = set()
 """What was submitted to an event loop, which by itself would let it be collected before it ends."""
 
 NUMBER_ROOM = 15
@@ -78,7 +78,7 @@ class Task(Generic[P, R_co]):
     def _check(self) -> None:
         check_names("The name of a task", self.name)
         check_names("A tag", *self.tags)
-        check_names("A slug without its number", self._base, most=NAME_MOST - NUMBER_ROOM)
+        check_names("A slug without its number", self._base, max_length=MAX_NAME_LENGTH - NUMBER_ROOM)
         if self.max_retries < 0 or self.retry_delay < 0:
             raise ValueError(f"max_retries and retry_delay of {self.name} must be 0 or more.")
         if self.timeout is not None and self.timeout <= 0:
@@ -112,7 +112,7 @@ class Task(Generic[P, R_co]):
         run = current_flow_run()
         if run is None:
             return self.function(*args, **kwargs)
-        return cast(R_co, self._execute(Progress(self._plan_one(run), run.emit), args, kwargs))
+        return cast(R_co, self._execute(Progress(self._announce_spec(run), run.emit), args, kwargs))
 
     # Only Any fits Never, which a function without annotations returns: its map and submit are Any as well, and
     # not those of a coroutine function.
@@ -165,11 +165,11 @@ class Task(Generic[P, R_co]):
         if run is None:
             return self._submit_plain(args, kwargs)
         submitted: WatchedFuture[Any] | WatchedTask[Any]
-        plan = self._plan_one(run)
+        spec = self._announce_spec(run)
         if run.executor is not None and not self.is_async:
-            submitted = in_executor(run, run.executor, self._job(plan, args, kwargs))
+            submitted = in_executor(run, run.executor, self._job(spec, args, kwargs))
         else:
-            progress = Progress(plan, run.emit)
+            progress = Progress(spec, run.emit)
             outcome: Outcome[Any] = outcome_of(partial(self._execute, progress, args, kwargs))
             is_coroutine = self._is_for_loop(outcome.value)
             submitted = WatchedTask(cast(Any, outcome.value), progress) if is_coroutine else settled(outcome)
@@ -180,17 +180,17 @@ class Task(Generic[P, R_co]):
         outcome: Outcome[Any] = outcome_of(partial(self.function, *args, **kwargs))
         if not self._is_for_loop(outcome.value):
             return settled(outcome)
-        going = asyncio.ensure_future(cast(Coroutine[Any, Any, Any], outcome.value))
-        _going.add(going)
-        going.add_done_callback(_going.discard)
-        return going
+        running = asyncio.ensure_future(cast(Coroutine[Any, Any, Any], outcome.value))
+        _running.add(running)
+        running.add_done_callback(_running.discard)
+        return running
 
     def _is_for_loop(self, value: object) -> bool:
         """Whether an event loop is to execute what a call has returned."""
         return self.is_async or (kind_of(value) == "coroutine" and running_loop() is not None)
 
-    def _job(self, plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R_co]:
-        return Job(task=self, args=args, kwargs=kwargs, plan=plan)
+    def _job(self, spec: TaskRunSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R_co]:
+        return Job(task=self, args=args, kwargs=kwargs, spec=spec)
 
     def _execute(self, progress: Progress, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         function: Callable[..., Any] = self.function
@@ -199,14 +199,16 @@ class Task(Generic[P, R_co]):
     def _slug(self, run: FlowRunRecorder) -> str:
         return run.slug_of(self._base, counted=self.slug is None)
 
-    def _plan_one(self, run: FlowRunRecorder) -> Plan:
+    def _announce_spec(self, run: FlowRunRecorder) -> TaskRunSpec:
         """Makes a task run, which is Pending."""
-        plan = self._plan(run, self._slug(run), result=self.result)
-        run.announce(plan)
-        return plan
+        spec = self._make_spec(run, self._slug(run), result=self.result)
+        run.announce(spec)
+        return spec
 
-    def _plan(self, run: FlowRunRecorder, task_slug: str, map_index: int = -1, *, result: ResultOption) -> Plan:
-        return run.plan(
+    def _make_spec(
+        self, run: FlowRunRecorder, task_slug: str, map_index: int = -1, *, result: ResultOption
+    ) -> TaskRunSpec:
+        return run.make_spec(
             task_slug,
             map_index,
             task_name=self.name,
@@ -220,9 +222,9 @@ class Task(Generic[P, R_co]):
     def _map_run(self, run: FlowRunRecorder, calls: list[Call]) -> MapRun:
         """Makes the parent of a map and its children."""
         slug = self._slug(run)
-        parent = self._plan(run, slug, result=None)
-        plans = [self._plan(run, slug, index, result=self.result) for index in range(len(calls))]
-        return MapRun(run, parent, [self._job(plan, *call) for plan, call in zip(plans, calls, strict=True)])
+        parent = self._make_spec(run, slug, result=None)
+        specs = [self._make_spec(run, slug, index, result=self.result) for index in range(len(calls))]
+        return MapRun(run, parent, [self._job(spec, *call) for spec, call in zip(specs, calls, strict=True)])
 
     def __reduce__(self) -> Any:
         """Pickles as its name where another process can import it, and otherwise as the function that it is.
@@ -232,7 +234,7 @@ class Task(Generic[P, R_co]):
         if self._origin is not None:
             return _bound, self._origin
         module, name = self.function.__module__, self.function.__qualname__
-        named = _found(module, name) is self
+        named = _look_up(module, name) is self
         if named and module != "__main__":
             return _imported, (module, name)
         if _by_value.get():
@@ -317,12 +319,12 @@ def _bound(task: Task[..., Any], instance: object, owner: type | None) -> Any:
 
 def _imported(module: str, name: str) -> object:
     import_module(module)
-    return _found(module, name)
+    return _look_up(module, name)
 
 
 def _unpickled(name: str | None, pickled: bytes | None) -> Any:
-    if name is not None and isinstance(_found("__main__", name), Task):
-        return _found("__main__", name)
+    if name is not None and isinstance(_look_up("__main__", name), Task):
+        return _look_up("__main__", name)
     if pickled is None:
         raise RuntimeError(
             f"The task {name} of the main program cannot be found here: define it in a module, or pickle it by value."
@@ -330,11 +332,11 @@ def _unpickled(name: str | None, pickled: bytes | None) -> Any:
     return pickle.loads(pickled)
 
 
-def _found(module: str, qualname: str) -> object:
-    found: object = sys.modules.get(module)
+def _look_up(module: str, qualname: str) -> object:
+    member: object = sys.modules.get(module)
     for name in qualname.split("."):
-        found = inspect.getattr_static(found, name, None)
-    return _plain(found)
+        member = inspect.getattr_static(member, name, None)
+    return _plain(member)
 
 
 def _plain(function: object) -> object:

@@ -19,7 +19,7 @@ from taskruns.recording.execution import execute
 from taskruns.recording.flow_runs import FlowRunRecorder, recording
 from taskruns.recording.futures import Outcome, TaskFuture
 from taskruns.recording.outbox import outbox_of
-from taskruns.recording.progress import Emit, Plan, Progress
+from taskruns.recording.progress import Emit, Progress, TaskRunSpec
 from taskruns.recording.reports import TaskRunState
 
 R = TypeVar("R")
@@ -62,11 +62,11 @@ class Job(Struct, Generic[R], frozen=True, kw_only=True):
     task: Callee[R]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    plan: Plan
+    spec: TaskRunSpec
 
     def run(self, emit: Emit, *, is_remote: bool = False) -> R | None:
         """Executes it; `is_remote`: in another process."""
-        return execute(self.task.function, self.args, self.kwargs, Progress(self.plan, emit, is_remote=is_remote))
+        return execute(self.task.function, self.args, self.kwargs, Progress(self.spec, emit, is_remote=is_remote))
 
 
 class Parcel(Struct, Generic[R], frozen=True):
@@ -101,7 +101,7 @@ def in_executor(run: FlowRunRecorder, executor: Executor, job: Job[R]) -> TaskFu
     except Exception as error:
         inner = Future()
         inner.set_exception(error)
-    return TaskFuture(inner, job.plan, run.emit)
+    return TaskFuture(inner, job.spec, run.emit)
 
 
 def _unpack_and_work(parcel: Parcel[R], origin: Origin) -> Outcome[R]:
@@ -115,7 +115,7 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
         with run.active(in_executor=True):
             return _outcome(partial(job.run, run.emit), ())
     states: list[TaskRunState] = []
-    live = outbox_of(default_client(origin.url), lasting=False)
+    live = outbox_of(default_client(origin.url), persistent=False)
 
     def emit(report: TaskRunState) -> None:
         # All states travel back with the outcome; Running is also sent live.

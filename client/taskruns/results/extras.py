@@ -6,10 +6,10 @@ from typing import Any
 from taskruns.results.errors import MissingExtra
 
 
-def extra(module: str, name: str, what: str) -> Any:
-    """Returns a module of the extra `name`, which `what` needs; raises MissingExtra where it is not installed."""
+def extra(module: str, name: str, feature: str) -> Any:
+    """Returns a module of the extra `name`, which `feature` needs; raises MissingExtra where it is not installed."""
     try:
         return import_module(module)
     except ImportError as error:
         library = module.partition(".")[0]
-        raise MissingExtra(f"{what} needs {library}: install the extra `{name}` of taskruns") from error
+        raise MissingExtra(f"{feature} needs {library}: install the extra `{name}` of taskruns") from error

@@ -76,11 +76,11 @@ def file_at(folder: str | None, location: str) -> File:
         raise InvalidReference(f"{location!r} is not a path of a local file.")
     else:
         path = Path(folder or "", location)
-    for given in (folder or "", location, str(path)):
-        if _CONTROL.search(given):
-            raise InvalidReference(f"The path {given!r} contains control characters.")
-        if _ELSEWHERE.match(given) or (os.name != "nt" and _WINDOWS.match(given)):
-            raise InvalidReference(f"The path {given!r} belongs to another machine or another system.")
+    for text in (folder or "", location, str(path)):
+        if _CONTROL.search(text):
+            raise InvalidReference(f"The path {text!r} contains control characters.")
+        if _ELSEWHERE.match(text) or (os.name != "nt" and _WINDOWS.match(text)):
+            raise InvalidReference(f"The path {text!r} belongs to another machine or another system.")
     if not path.is_absolute():
         raise InvalidReference(f"The path {str(path)!r} is not absolute, and the reference has no base folder.")
     try:

@@ -44,9 +44,9 @@ def read(file_type: str, file: IO[bytes], max_bytes: int) -> Any:
 
 
 def _pandas(file_type: str) -> Any:
-    what = "PandasSerializer"
-    extra(FILE_TYPES[file_type].needs, "pandas", what)
-    return extra("pandas", "pandas", what)
+    feature = "PandasSerializer"
+    extra(FILE_TYPES[file_type].needs, "pandas", feature)
+    return extra("pandas", "pandas", feature)
 
 
 def _check_parquet(file: IO[bytes], max_bytes: int) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 from taskruns import models
 from taskruns.errors import ResultError
+from taskruns.printable import escape_causes
 from taskruns.results.errors import DigestMismatch, InvalidReference, ResultMissing, ResultUnreadable, UnsupportedResult
 from taskruns.results.files import File, file_at
 from taskruns.results.objects import Object, object_at
 from taskruns.results.serializers import serializer_of
-from taskruns.results.streams import DEFAULT_MAX_BYTES, Measured, move, pieces, spool, too_large
+from taskruns.results.streams import DEFAULT_MAX_BYTES, Measured, move, pieces, spooled_file, too_large
 from taskruns.results.trust import check_trust
-from taskruns.text import escape_causes
 
 _ALGORITHMS = ("blake2b", "sha256", "sha384", "sha512")
 
@@ -57,7 +57,7 @@ def written_location(reference: models.ResultReference) -> str:
 def load_stored(reference: models.ResultReference, place: File | Object, max_bytes: int) -> Any:
     """Returns the value at a place, with no more question of trust."""
     serializer = serializer_of(reference.serializer)
-    with spool() as fetched:
+    with spooled_file() as fetched:
         with place.reading() as (size, file):
             if size > max_bytes:
                 raise too_large(place.name, max_bytes)
@@ -78,8 +78,8 @@ def load_stored(reference: models.ResultReference, place: File | Object, max_byt
             raise
         except Exception as error:
             escape_causes(error)
-            told = f"{type(error).__name__}: {error}"
-            raise ResultUnreadable(f"{serializer!r} cannot load {place.name}: {told}") from error
+            detail = f"{type(error).__name__}: {error}"
+            raise ResultUnreadable(f"{serializer!r} cannot load {place.name}: {detail}") from error
 
 
 def load_inline(reference: models.PrefectResult, max_bytes: int) -> Any:

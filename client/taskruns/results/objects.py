@@ -11,7 +11,7 @@ from msgspec import Struct
 from taskruns.errors import ResultError
 from taskruns.results.errors import InvalidReference, ResultMissing, ResultNotWritten, ResultUnreadable
 from taskruns.results.extras import extra
-from taskruns.results.streams import Measured, Sink, pieces, spool
+from taskruns.results.streams import Measured, Sink, pieces, spooled_file
 
 # What is sent and fetched at a time: the least that S3 takes for a part of a large object is 5 MiB.
 _BLOCK = 16 << 20
@@ -82,7 +82,7 @@ class Object(Struct, frozen=True):
 
         Raises ResultNotWritten.
         """
-        with spool() as written:
+        with spooled_file() as written:
             dump(measured := Measured(written))
             written.seek(0)
             with self._translated(ResultNotWritten, "written"):
@@ -135,9 +135,9 @@ def object_at(scheme: str, bucket: str | None, location: str, options: Mapping[s
     """
     library, key = _LIBRARIES[scheme], location
     if "://" in location:
-        given, _, rest = location.partition("://")
+        url_scheme, _, rest = location.partition("://")
         named, _, key = rest.partition("/")
-        if given != scheme or bucket not in (None, "", named):
+        if url_scheme != scheme or bucket not in (None, "", named):
             raise InvalidReference(f"{location!r} does not lie in {scheme}://{bucket or '…'}.")
         bucket = named
     if not bucket or not _BUCKET.fullmatch(bucket):

@@ -21,10 +21,10 @@ def wire(reference: models.ResultReference) -> dict[str, Any]:
             return {"type": reference.type, "value": msgspec.to_builtins(reference.value)}
         case _:
             members: dict[str, Any] = msgspec.to_builtins(reference)
-            kept = {name: value for name, value in members.items() if value is not None and name != "uri"}
+            wire_members = {name: value for name, value in members.items() if value is not None and name != "uri"}
             if reference.serializer is not None:
-                kept["serializer"] = _wire_serializer(reference.serializer)
-            return kept
+                wire_members["serializer"] = _wire_serializer(reference.serializer)
+            return wire_members
 
 
 def _wire_serializer(serializer: models.Serializer) -> dict[str, Any]:

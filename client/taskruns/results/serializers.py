@@ -171,7 +171,7 @@ class CompressedSerializer(Struct, frozen=True):
 
     def dump(self, value: Any, file: Sink) -> None:
         """Writes a value as the inner serializer does, and compresses that."""
-        with streams.spool() as plain:
+        with streams.spooled_file() as plain:
             self.inner.dump(value, plain)
             plain.seek(0)
             for piece in compressed(streams.pieces(plain), self.format):
@@ -181,7 +181,7 @@ class CompressedSerializer(Struct, frozen=True):
         """Returns the value; raises ResultTooLarge as soon as more than `max_bytes` are unpacked."""
         if self.runs_code:
             check_compressed(file, self.format)
-        with streams.spool() as plain:
+        with streams.spooled_file() as plain:
             streams.move(unpacked(file, self.format), plain, max_bytes, "The decompressed result")
             plain.seek(0)
             return self.inner.load(plain, max_bytes)

@@ -50,7 +50,7 @@ class Measured(io.RawIOBase):
         return f"{self._algorithm}:{self._hash.hexdigest()}"
 
 
-def spool() -> IO[bytes]:
+def spooled_file() -> IO[bytes]:
     """Returns a file to write and read again: in memory while it is small, and on disk from 64 MiB on."""
     return tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
 
@@ -63,10 +63,10 @@ def pieces(file: IO[bytes]) -> Iterator[bytes]:
 
 def move(source: Iterable[bytes], target: Sink, max_bytes: int, name: str) -> None:
     """Writes pieces to a file; raises ResultTooLarge, which says `name`, before there are more than `max_bytes`."""
-    left = max_bytes
+    remaining = max_bytes
     for piece in source:
-        left -= len(piece)
-        if left < 0:
+        remaining -= len(piece)
+        if remaining < 0:
             raise too_large(name, max_bytes)
         target.write(piece)
 

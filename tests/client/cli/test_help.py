@@ -12,7 +12,7 @@ import click
 import pytest
 
 from taskruns import __version__, models
-from taskruns.cli import filters, listing
+from taskruns.cli import filters, list_command
 from taskruns.cli.app import cli
 from tests.client.cli.running import COMMAND, run, spawn
 from tests.client.cli.world import World
@@ -130,11 +130,11 @@ def test_every_filter_of_the_service_is_an_option(path: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "fields"),
     [
-        ("FlowRunFields", listing.FLOW_RUN_FIELDS),
-        ("FlowRunSummary", listing.FLOW_RUN_FIELDS),
-        ("TaskRunFields", listing.TASK_RUN_FIELDS),
-        ("TaskRun", listing.TASK_RUN_FIELDS),
-        ("State", listing.STATE_FIELDS),
+        ("FlowRunFields", list_command.FLOW_RUN_FIELDS),
+        ("FlowRunSummary", list_command.FLOW_RUN_FIELDS),
+        ("TaskRunFields", list_command.TASK_RUN_FIELDS),
+        ("TaskRun", list_command.TASK_RUN_FIELDS),
+        ("State", list_command.STATE_FIELDS),
     ],
 )
 def test_fields_are_those_of_the_service(schema: str, fields: tuple[str, ...]) -> None:
@@ -144,7 +144,7 @@ def test_fields_are_those_of_the_service(schema: str, fields: tuple[str, ...]) -
 
 @pytest.mark.parametrize(
     ("path", "sorts"),
-    [("/task-runs", listing.SORTS), ("/flow-runs/{flow_run_id}/task-runs", listing.SORTS_IN_ONE_FLOW_RUN)],
+    [("/task-runs", list_command.SORTS), ("/flow-runs/{flow_run_id}/task-runs", list_command.SORTS_IN_ONE_FLOW_RUN)],
 )
 def test_sorts_are_those_of_the_service(path: str, sorts: tuple[str, ...]) -> None:
     (sort,) = [one for one in DOCUMENT["paths"][path]["get"]["parameters"] if one["name"] == "sort"]
@@ -294,7 +294,7 @@ def test_module_is_the_program() -> None:
 def test_states_may_be_written_small_and_others_are_for_the_service_to_judge() -> None:
     option = next(param for param in COMMANDS["task-run ls"].params if param.name == "state")
     context = COMMANDS["task-run ls"].make_context("ls", ["--state", "failed,TIMEDOUT", "--state", "New"])
-    assert filters.asked({"state": context.params["state"], "tag": (), "fields": None}) == {
+    assert filters.client_arguments({"state": context.params["state"], "tag": (), "fields": None}) == {
         "state": [models.StateType.FAILED, models.StateType.TIMED_OUT, "New"]
     }
     assert option.multiple

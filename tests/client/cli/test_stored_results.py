@@ -9,8 +9,8 @@ import pytest
 
 from taskruns import flow_run, task
 from taskruns.client import Client
+from taskruns.recording.outbox_file import OutboxFile
 from taskruns.recording.reports import FlowRunCreated
-from taskruns.recording.spool import Spool
 from taskruns.results import LocalResult
 from tests.client.cli.running import COMMAND, Ran, opened_terminal, run
 from tests.client.cli.world import task as reported
@@ -142,7 +142,7 @@ def test_nothing_is_deleted_without_a_yes(scratch: Client, url: str, tmp_path: P
 
 def test_reports_that_wait_come_first(url: str, tmp_path: Path) -> None:
     """The service may not have heard yet of a flow run whose results are there."""
-    spool = Spool(tmp_path / "home" / "outbox", url)
+    spool = OutboxFile(tmp_path / "home" / "outbox", url)
     spool.add([FlowRunCreated(flow_run_id=uuid4(), flow_name="left")])
     spool.close()
     done = prune(url, tmp_path, "--yes")

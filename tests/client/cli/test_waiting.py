@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from taskruns.recording.outbox_file import OutboxFile
 from taskruns.recording.reports import FlowRunCreated
-from taskruns.recording.spool import Spool
 from tests.client.cli.running import run
 
 LISTS = [
@@ -19,7 +19,7 @@ LISTS = [
 
 
 def leave(home: Path, url: str) -> None:
-    spool = Spool(home / "outbox", url)
+    spool = OutboxFile(home / "outbox", url)
     spool.add([FlowRunCreated(flow_run_id=uuid4(), flow_name="left")])
     spool.close()
 

@@ -11,9 +11,9 @@ import pytest
 
 from taskruns import Client, StateType, flow_run, task
 from taskruns.models import StateCreate
-from taskruns.recording.bounds import PARAMETERS_MOST, safe_json, safe_parameters
+from taskruns.recording.bounds import MAX_PARAMETERS_BYTES, safe_json, safe_parameters
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
-from taskruns.recording.sending import Sending
+from taskruns.recording.sender import Sender
 from taskruns.results import ConstantResult, LocalResult, PrefectResult
 from tests.client.recording.recorded import SUCCESS, WELL, history, task_runs
 
@@ -65,7 +65,7 @@ def test_longest_parameters_are_shortened_until_all_fit() -> None:
     assert kept["day"] == "2026-11-22"
     assert len(kept) == 51
     assert all(kept[f"p{number}"].startswith("'yyyy") for number in range(50))
-    assert sum(map(len, kept.values())) <= PARAMETERS_MOST
+    assert sum(map(len, kept.values())) <= MAX_PARAMETERS_BYTES
 
 
 def test_parameters_that_do_not_fit_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -150,7 +150,7 @@ def test_refused_flow_run_is_created_without_what_may_be_refused() -> None:
     running = FlowRunState(flow_run_id=id, state=_state(StateType.RUNNING))
     task_run = TaskRunState(flow_run_id=id, task_slug="inc-1", task_name="inc", state=_state(StateType.RUNNING))
     with Client() as client:
-        refused = Sending(client).send([created, running, task_run])
+        refused = Sender(client).send([created, running, task_run])
 
         assert [one.report for one in refused] == [created]
         assert client.flow_runs.get(id).state == StateType.RUNNING
@@ -165,7 +165,7 @@ def test_refused_state_is_reported_without_what_may_be_refused() -> None:
         for number, state in enumerate((_state(SUCCESS), _state(SUCCESS, result=result), _state(SUCCESS)))
     ]
     with Client() as client:
-        sending = Sending(client)
+        sending = Sender(client)
         refused = sending.send([FlowRunCreated(flow_run_id=id, flow_name="etl"), *reports])
         again = sending.send(reports)
 

@@ -18,7 +18,7 @@ import cloudpickle
 import pytest
 
 from taskruns import StateType, flow_run, task
-from taskruns.recording.progress import TICK, Plan, Progress
+from taskruns.recording.progress import TICK, Progress, TaskRunSpec
 from taskruns.recording.reports import TaskRunState
 from tests.client.recording.recorded import history, task_run, task_runs, types
 from tests.waiting import eventually
@@ -427,8 +427,8 @@ def test_task_whose_code_can_not_be_sent_fails() -> None:
 # Clocks
 
 
-def a_plan(made: datetime) -> Plan:
-    return Plan(
+def a_plan(made: datetime) -> TaskRunSpec:
+    return TaskRunSpec(
         flow_run_id=uuid4(),
         task_run_id=uuid4(),
         task_slug="inc-1",
@@ -440,7 +440,7 @@ def a_plan(made: datetime) -> Plan:
         timeout=None,
         result=None,
         fields={},
-        made=made,
+        created_at=made,
     )
 
 

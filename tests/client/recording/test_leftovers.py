@@ -13,8 +13,8 @@ from taskruns.errors import FlowRunNotFound
 from taskruns.models import StateCreate
 from taskruns.recording import leftovers
 from taskruns.recording.leftovers import LeftoverSender
+from taskruns.recording.outbox_file import OutboxFile, sole_sender
 from taskruns.recording.reports import FlowRunCreated, Report, TaskRunState
-from taskruns.recording.spool import Spool, sole_sender
 from tests.client.recording.scripts import Scripts
 from tests.postgres import free_port
 from tests.service import Served, served
@@ -46,7 +46,7 @@ def run_until(scripts: Scripts, waiting: list[Path], **environment: Any) -> tupl
 
 def left(folder: Path, url: str, *reports: Report, api_key: str | None = None) -> Path:
     """Leaves a file as a process does that could not send these reports."""
-    spool = Spool(folder, url, api_key)
+    spool = OutboxFile(folder, url, api_key)
     spool.add(reports)
     spool.close()
     return spool.path
@@ -121,7 +121,7 @@ def test_many_processes_send_each_report_once_and_in_order(scripts: Scripts, ser
 
 
 def test_file_of_a_process_that_runs_is_left_to_it(scripts: Scripts, service: Served) -> None:
-    spool = Spool(scripts.outbox, service.url)
+    spool = OutboxFile(scripts.outbox, service.url)
     spool.add([a_flow_run()])
     scripts.run(FLOW)
     assert scripts.waiting() == [spool.path]
@@ -148,8 +148,8 @@ def test_what_cannot_be_sent_does_not_disturb_the_flow_run(scripts: Scripts, ser
 def test_rest_is_sent_by_the_next_one(
     service: Served, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "MOST", 4)
-    monkeypatch.setattr(leftovers, "BATCH_MOST", 2)
+    monkeypatch.setattr(leftovers, "MAX_REPORTS", 4)
+    monkeypatch.setattr(leftovers, "BATCH_SIZE", 2)
     flow_run = a_flow_run()
     path = left(tmp_path, service.url, flow_run, *(a_state(flow_run.flow_run_id, f"a-{n}") for n in range(6)))
     size = path.stat().st_size

@@ -24,7 +24,7 @@ from taskruns.models import StateCreate
 from taskruns.recording import outbox
 from taskruns.recording.outbox import Outbox, flush
 from taskruns.recording.reports import FlowRunCreated, TaskRunState
-from taskruns.recording.sending import Sending
+from taskruns.recording.sender import Sender
 from tests.postgres import free_port
 from tests.service import Served, call_command, served
 from tests.waiting import eventually
@@ -57,9 +57,9 @@ def slugs(client: Client, flow_run_id: UUID) -> list[str]:
 
 
 @contextmanager
-def opened(client: Client, folder: Path, *, lasting: bool = True) -> Iterator[Outbox]:
+def opened(client: Client, folder: Path, *, persistent: bool = True) -> Iterator[Outbox]:
     """An outbox with a folder of its own."""
-    own = Outbox(client, folder, lasting=lasting)
+    own = Outbox(client, folder, persistent=persistent)
     yield own
     own.close(0)
 
@@ -175,7 +175,7 @@ def test_one_report_that_is_refused_does_not_spoil_the_others(client: Client) ->
     created = a_flow_run()
     reports = reports_of(created.flow_run_id, 50)
     poison = [a_report(created.flow_run_id, "a\0b"), a_report(created.flow_run_id, "x" * 300)]
-    refused = Sending(client).send([created, *reports[:20], poison[0], *reports[20:], poison[1]])
+    refused = Sender(client).send([created, *reports[:20], poison[0], *reports[20:], poison[1]])
 
     assert [one.report for one in refused] == poison
     assert "U+0000" in refused[0].why or "0000" in refused[0].why
@@ -186,7 +186,7 @@ def test_reports_that_are_too_large_together_are_sent_in_parts(client: Client) -
     created = a_flow_run()
     reports = [a_report(created.flow_run_id, f"inc-{index}", "x" * 60_000) for index in range(200)]
 
-    assert Sending(client).send([created, *reports]) == []
+    assert Sender(client).send([created, *reports]) == []
     assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(200)]
 
 
@@ -194,10 +194,10 @@ def test_state_that_the_run_can_not_come_to_is_refused_alone(client: Client) -> 
     created = a_flow_run()
     begin = a_report(created.flow_run_id, "inc-1")
     end = msgspec.structs.replace(begin, state=msgspec.structs.replace(begin.state, id=uuid4(), type=StateType.SUCCESS))
-    Sending(client).send([created, begin, end])
+    Sender(client).send([created, begin, end])
     late, other = a_report(created.flow_run_id, "inc-1"), a_report(created.flow_run_id, "inc-2")
 
-    assert [one.report for one in Sending(client).send([late, other])] == [late]
+    assert [one.report for one in Sender(client).send([late, other])] == [late]
     assert slugs(client, created.flow_run_id) == ["inc-1", "inc-2"]
 
 
@@ -213,7 +213,7 @@ def test_item_that_the_service_failed_at_is_sent_again(code: str) -> None:
         Client("http://service", http_client=http) as client,
         pytest.raises(TaskRunsError, match="It failed"),
     ):
-        Sending(client).send([a_report(uuid4(), "inc-1")])
+        Sender(client).send([a_report(uuid4(), "inc-1")])
 
 
 def test_refused_reports_are_kept_in_a_file_of_their_own_and_said(
@@ -294,7 +294,7 @@ def test_memory_is_bounded_and_a_file_takes_the_rest(fickle: Fickle, tmp_path: P
         box.flush(20)
         for report in reports_of(created.flow_run_id, 15_000):
             box.put(report)
-        assert len(box._memory) <= outbox.MEMORY_MOST
+        assert len(box._memory) <= outbox.MAX_IN_MEMORY
         (path,) = tmp_path.iterdir()
         assert path.name.endswith(".reports.jsonl")
         fickle.start()
@@ -395,9 +395,9 @@ def test_reports_that_a_key_is_missing_for_are_kept(
 
 def test_report_that_is_quicker_than_its_flow_run_is_sent_once_more(client: Client, tmp_path: Path) -> None:
     created = a_flow_run()
-    with opened(client, tmp_path, lasting=False) as box:
+    with opened(client, tmp_path, persistent=False) as box:
         box.put(a_report(created.flow_run_id, "inc-1"))
-        threading.Timer(0.2, lambda: Sending(client).send([created])).start()
+        threading.Timer(0.2, lambda: Sender(client).send([created])).start()
         eventually(lambda: slugs(client, created.flow_run_id) == ["inc-1"])
 
 
@@ -405,7 +405,7 @@ def test_reports_that_do_not_last_leave_nothing_behind(
     client: Client, away: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for unfit in (client, away):
-        with opened(unfit, tmp_path, lasting=False) as box:
+        with opened(unfit, tmp_path, persistent=False) as box:
             for report in reports_of(uuid4(), 10_100):
                 box.put(report)
             box.flush(0.5)

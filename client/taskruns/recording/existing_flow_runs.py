@@ -21,9 +21,9 @@ from taskruns.errors import (
     VersionConflict,
 )
 from taskruns.models import FlowRun, StateType
-from taskruns.recording.progress import TICK, active_plan
+from taskruns.recording.progress import TICK, active_spec
 from taskruns.recording.reports import FlowRunCreated
-from taskruns.recording.sending import create_flow_run
+from taskruns.recording.sender import create_flow_run
 
 SECONDS = 10.0
 """How long to wait for the service, and for a flow run that another process has begun and not reported yet."""
@@ -69,9 +69,9 @@ def parents_of(flow_run_id: UUID | None) -> dict[str, str]:
 
     In another process there is a task run alone.
     """
-    plan = active_plan()
-    if plan is not None and flow_run_id in (None, plan.flow_run_id):
-        return {"parent_flow_run_id": str(plan.flow_run_id), "parent_task_run_id": str(plan.task_run_id)}
+    spec = active_spec()
+    if spec is not None and flow_run_id in (None, spec.flow_run_id):
+        return {"parent_flow_run_id": str(spec.flow_run_id), "parent_task_run_id": str(spec.task_run_id)}
     return {} if flow_run_id is None else {"parent_flow_run_id": str(flow_run_id)}
 
 

@@ -23,7 +23,7 @@ from taskruns.errors import (
     problem_error,
 )
 from taskruns.models import Problem
-from taskruns.policy import FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, Attempts, Policy, retry_after
+from taskruns.retry_policy import FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, Attempts, Policy, retry_after
 
 NOW = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 PASSING = [408, 425, 429, 500, 502, 503, 504, 599]

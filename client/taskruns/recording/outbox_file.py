@@ -14,10 +14,10 @@ from typing import IO
 from uuid import uuid4
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from taskruns.recording.lines import LINE_BYTES, SUFFIX, ReportReader, open_private
+from taskruns.recording.report_reader import LINE_BYTES, SUFFIX, ReportReader, open_private
 from taskruns.recording.reports import Report
 
 fcntl: ModuleType | None
@@ -30,7 +30,7 @@ REFUSED_SUFFIX = ".refused.jsonl"
 _encode = msgspec.json.Encoder().encode
 
 
-FILES_MOST = 1000
+MAX_COUNTED_FILES = 1000
 """How many files are looked at to say how many wait."""
 _HEADING_BYTES = 64 * 1024
 _TURN_SECONDS = 0.05
@@ -43,12 +43,12 @@ class Heading(Struct, frozen=True, kw_only=True):
     url: str
     key: str | UnsetType = UNSET
     """Which API key they were to be sent with: the beginning of its digest, empty for none."""
-    sent: int = 0
+    sent_bytes: int = field(default=0, name="sent")
     """The byte up to which they were sent."""
     format: int = 1
 
     def line(self, size: int | None = None) -> bytes:
-        """The line, with room for `sent` to grow in, or with as many bytes as it had."""
+        """The line, with room for `sent_bytes` to grow in, or with as many bytes as it had."""
         text = _encode(self)
         return text.ljust(len(text) + _OFFSET_DIGITS if size is None else size - 1) + b"\n"
 
@@ -63,7 +63,7 @@ class Refused(Struct, frozen=True, kw_only=True):
 _decode_heading = msgspec.json.Decoder(Heading).decode
 
 
-class Spool:
+class OutboxFile:
     """The file of this process: reports are added at its end and read from its beginning."""
 
     def __init__(self, folder: Path, url: str, api_key: str | None = None) -> None:
@@ -181,8 +181,8 @@ class Leftover:
         self._heading = _heading_of(line)
         if self._heading is None:
             file.seek(0)  # it may be a report, and is kept as one that cannot be read otherwise
-        elif len(line) < self._heading.sent <= os.fstat(file.fileno()).st_size:
-            file.seek(self._heading.sent)
+        elif len(line) < self._heading.sent_bytes <= os.fstat(file.fileno()).st_size:
+            file.seek(self._heading.sent_bytes)
         self.reader = ReportReader(file, path)
 
     @property
@@ -221,7 +221,7 @@ class Leftover:
         if self._heading is None or self.reader.unreadable:
             return
         offset = self._file.tell()
-        line = replace(self._heading, sent=offset).line(self._heading_size)
+        line = replace(self._heading, sent_bytes=offset).line(self._heading_size)
         if len(line) == self._heading_size:
             self._file.seek(0)
             self._file.write(line)
@@ -241,9 +241,9 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def count_waiting(folder: Path, url: str) -> int:
-    """How many files have reports for a service, of processes that run or have ended; at most `FILES_MOST`."""
+    """How many files have reports for a service, of processes that run or have ended; at most `MAX_COUNTED_FILES`."""
     count = 0
-    for path in islice(folder.glob(f"*{SUFFIX}"), FILES_MOST):
+    for path in islice(folder.glob(f"*{SUFFIX}"), MAX_COUNTED_FILES):
         with suppress(OSError), path.open("rb") as file:
             heading = _heading_of(file.readline(_HEADING_BYTES))
             count += heading is not None and heading.url == url
@@ -313,7 +313,7 @@ def keep_refused(folder: Path, refused: Iterable[Refused]) -> Path:
     path = folder / f"{socket.gethostname()}-{os.getpid()}{REFUSED_SUFFIX}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open_private(path, os.O_WRONLY | os.O_APPEND, "ab") as file:
-        file.write(b"".join(_encode(one) + b"\n" for one in refused))
+        file.write(b"".join(_encode(refusal) + b"\n" for refusal in refused))
     return path
 
 

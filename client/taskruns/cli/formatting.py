@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from taskruns.models import StateType
+from taskruns.printable import printable
 from taskruns.states import State
-from taskruns.text import printable
 
 _JUST = 5
 _LONG_AGO = 30 * 86400
@@ -53,9 +53,9 @@ def ago(moment: datetime, now: datetime) -> str | None:
     if abs(seconds) < _JUST:
         return "just now"
     units = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-    length, unit = next(one for one in units if abs(seconds) >= one[0])
-    told = f"{int(abs(seconds) // length)}{unit}"
-    return f"{told} ago" if seconds > 0 else f"in {told}"
+    length, unit = next(step for step in units if abs(seconds) >= step[0])
+    text = f"{int(abs(seconds) // length)}{unit}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
 def exact(moment: datetime, timespec: str = "seconds") -> str:

@@ -8,10 +8,10 @@ import pytest
 
 from taskruns import Client, StateType
 from taskruns.models import StateCreate
-from taskruns.recording import lines
+from taskruns.recording import report_reader
 from taskruns.recording.outbox import Flushed, Outbox, flush
+from taskruns.recording.outbox_file import OutboxFile
 from taskruns.recording.reports import FlowRunCreated, Report, TaskRunState
-from taskruns.recording.spool import Spool
 
 OTHERS = 3_001
 """Reports of task runs beside the line; with that of the flow run they are more than one batch."""
@@ -26,7 +26,7 @@ UNREADABLE = {
     "NULs": b"\x00" * 4096 + b"\n",
     "empty": b"\n",
     "nested": b"[" * 100_000 + b"\n",
-    "huge": b'{"type":"' + b"x" * (lines.LINE_BYTES + 5_000) + b'"}\n',
+    "huge": b'{"type":"' + b"x" * (report_reader.LINE_BYTES + 5_000) + b'"}\n',
 }
 
 
@@ -42,7 +42,7 @@ def report_of(flow_run_id: UUID, task_slug: str) -> TaskRunState:
 
 def file_of(folder: Path, url: str, *reports: Report) -> Path:
     """A file as a recorder leaves it."""
-    spool = Spool(folder, url)
+    spool = OutboxFile(folder, url)
     spool.add(reports)
     path = spool.path
     spool.close()
@@ -119,7 +119,7 @@ def test_file_stays_where_its_unreadable_lines_can_not_be_copied(client: Client,
     path = file_of(tmp_path, client.options.url, *reports_of(flow_run_id, 3))
     path.write_bytes(path.read_bytes() + b"junk\n")
     with path.open("rb") as file:
-        lines.ReportReader(file, path).unreadable_path.mkdir()
+        report_reader.ReportReader(file, path).unreadable_path.mkdir()
 
     flushed = flush(tmp_path)
 
@@ -151,7 +151,7 @@ def test_process_goes_on_after_a_line_of_its_own_file(
     client: Client, away: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     flow_run_id = uuid4()
-    monkeypatch.setattr("taskruns.recording.outbox.MEMORY_MOST", 5)
+    monkeypatch.setattr("taskruns.recording.outbox.MAX_IN_MEMORY", 5)
     with caplog.at_level(logging.ERROR, "taskruns"):
         box = Outbox(away, tmp_path)
         box.put(*reports_of(flow_run_id, 20))

@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from taskruns.recording.progress import Progress, Skip, keep
+from taskruns.recording.progress import Progress, Skip, store_result
 
 _Raised = type[BaseException] | BaseException
 
@@ -136,4 +136,4 @@ def _end(progress: Progress, future: Any) -> None:
     elif (error := plain.exception(future)) is not None:
         progress.fail(error)
     else:
-        progress.succeed(keep(plain.result(future), progress.plan))
+        progress.succeed(store_result(plain.result(future), progress.spec))

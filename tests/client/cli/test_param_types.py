@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 import click
 import pytest
 
-from taskruns.cli import human
-from taskruns.cli.values import SECONDS, TIME, span
+from taskruns.cli import formatting
+from taskruns.cli.param_types import SECONDS, TIME, span
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def test_span_is_no_more_than_that() -> None:
     ],
 )
 def test_durations_are_shown_in_the_units_that_matter(seconds: float, shown: str) -> None:
-    assert human.duration(seconds) == shown
+    assert formatting.duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_durations_are_shown_in_the_units_that_matter(seconds: float, shown: str
     ],
 )
 def test_times_are_shown_as_so_long_ago(seconds: float, shown: str | None) -> None:
-    assert human.ago(NOW - timedelta(seconds=seconds), NOW) == shown
+    assert formatting.ago(NOW - timedelta(seconds=seconds), NOW) == shown
 
 
 @pytest.mark.parametrize(
@@ -172,11 +172,14 @@ def test_times_are_shown_as_so_long_ago(seconds: float, shown: str | None) -> No
     ],
 )
 def test_sizes_are_shown(count: int, shown: str) -> None:
-    assert human.size(count) == shown
+    assert formatting.size(count) == shown
 
 
 def test_counts_are_in_the_order_of_a_life() -> None:
-    assert human.counts({"Failed": 1, "Zzz": 2, "Success": 3, "Running": 4}) == "4 Running, 3 Success, 1 Failed, 2 Zzz"
+    assert (
+        formatting.counts({"Failed": 1, "Zzz": 2, "Success": 3, "Running": 4})
+        == "4 Running, 3 Success, 1 Failed, 2 Zzz"
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_counts_are_in_the_order_of_a_life() -> None:
     ],
 )
 def test_states_have_the_colour_of_their_kind(state: str, style: str) -> None:
-    assert human.style_of(state) == style
+    assert formatting.style_of(state) == style
 
 
 @pytest.mark.parametrize(
@@ -208,4 +211,4 @@ def test_states_have_the_colour_of_their_kind(state: str, style: str) -> None:
     ],
 )
 def test_members_are_shown_as_people_read_them(name: str, value: object, shown: str) -> None:
-    assert human.shown(name, value, now=None) == shown
+    assert formatting.shown(name, value, now=None) == shown

@@ -11,13 +11,13 @@ from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Option
 from taskruns.cli.order import newest_first
-from taskruns.cli.values import Words, nearest
+from taskruns.cli.param_types import Words, nearest
+from taskruns.limits import MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
     from taskruns.cli.output import Column
 
 DEFAULT_LIMIT = 50
-MOST = 1000
 _SHARED = ("state", "state_message", "state_timestamp", "version", "run_count", "start_time", "end_time", "duration")
 FLOW_RUN_FIELDS = (
     *("id", "flow_id", "flow_name", "name", *_SHARED),
@@ -54,8 +54,8 @@ class Sort(Words):
         """The keys that begin so."""
         before, comma, begun = incomplete.rpartition(",")
         sign = "-" * begun.startswith("-")
-        found = super().shell_complete(ctx, param, f"{before}{comma}{begun.removeprefix('-')}")
-        return [CompletionItem(f"{before}{comma}{sign}{item.value.rpartition(',')[2]}") for item in found]
+        completions = super().shell_complete(ctx, param, f"{before}{comma}{begun.removeprefix('-')}")
+        return [CompletionItem(f"{before}{comma}{sign}{item.value.rpartition(',')[2]}") for item in completions]
 
 
 _FORMS = {
@@ -135,9 +135,9 @@ class Wanted(NamedTuple):
         return self.fields is None and self.form != "ids"
 
 
-def wanted_of(given: dict[str, Any]) -> Wanted:
+def wanted_of(options: dict[str, Any]) -> Wanted:
     """Takes what the options of a list said out of all that was given."""
-    return Wanted(**{name: given.pop(name) for name in Wanted._fields})
+    return Wanted(**{name: options.pop(name) for name in Wanted._fields})
 
 
 def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Callable[..., Iterable[Any]]:
@@ -158,7 +158,7 @@ def check_options(wanted: Wanted, every_field: Sequence[str]) -> None:
 
 def show(
     ask: Callable[..., Iterable[Any]],
-    what: str,
+    noun: str,
     columns: Sequence["Column"],
     every_field: Sequence[str],
     wanted: Wanted,
@@ -172,7 +172,7 @@ def show(
         fields = ["id"]
     most = None if everything else limit or DEFAULT_LIMIT
     # One more than is shown tells whether there are more.
-    size = MOST if most is None else min(most + 1, MOST)
+    size = MAX_PAGE_SIZE if most is None else min(most + 1, MAX_PAGE_SIZE)
     items = iter(ask(limit=size) if fields is None else ask(limit=size, fields=fields))
     shown = islice(items, most)
     match form:
@@ -189,9 +189,9 @@ def show(
         case _:
             picked = [output.column(name) for name in fields] if fields else columns
             if not output.write_table(picked, shown):
-                click.echo(f"No {what}.", err=True)
+                click.echo(f"No {noun}.", err=True)
     if limit is None and next(items, None) is not None:
-        click.echo(f"Only {most} {what} are shown. To show all, use --all; to show more, use --limit.", err=True)
+        click.echo(f"Only {most} {noun} are shown. To show all, use --all; to show more, use --limit.", err=True)
     from taskruns.cli.waiting import say_waiting
 
     say_waiting()

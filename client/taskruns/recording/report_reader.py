@@ -87,9 +87,9 @@ class ReportReader:
             self._aside = open_private(self.unreadable_path, os.O_WRONLY | os.O_TRUNC, "wb")
         self._file.seek(start)
         try:
-            while (left := end - self._file.tell()) > 0 and (part := self._file.read(min(left, COPY_BYTES))):
+            while (remaining := end - self._file.tell()) > 0 and (part := self._file.read(min(remaining, COPY_BYTES))):
                 self._aside.write(part)
-                if left == len(part) and not part.endswith(b"\n"):
+                if remaining == len(part) and not part.endswith(b"\n"):
                     self._aside.write(b"\n")
             self._aside.flush()
         finally:

@@ -17,13 +17,12 @@ from taskruns.errors import (
     VersionConflict,
     problem_class,
 )
+from taskruns.limits import MAX_REPORTED_TASK_RUNS
 from taskruns.models import FlowRun
+from taskruns.printable import printable
+from taskruns.recording.outbox_file import Refused
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged, reduced
-from taskruns.recording.spool import Refused
-from taskruns.text import printable
 
-ITEMS_MOST = 1000
-"""How many task runs the service takes at once."""
 # An answer that the same report would have again: all others pass, and the report is kept for then.
 _FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, InvalidArgument, VersionConflict)
 # A refusal of what is in the report: without that, what depends on the report need not be refused too.
@@ -48,7 +47,7 @@ def create_flow_run(client: Client, report: FlowRunCreated, identifier: UUID | U
     )
 
 
-class Sending:
+class Sender:
     """Sends reports through a client, and tells which of them the service refuses."""
 
     def __init__(self, client: Client) -> None:
@@ -88,7 +87,7 @@ class Sending:
 
     def _send_task_runs(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
         items = merged(reports)
-        if len(items) > ITEMS_MOST:
+        if len(items) > MAX_REPORTED_TASK_RUNS:
             return self._send_halves(flow_run_id, reports)
         try:
             receipts = self._client.flow_runs.report(flow_run_id, items=items)
@@ -109,9 +108,9 @@ class Sending:
             if (problem_class(problem.code).of_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise TaskRunsError(problem.detail)
         return [
-            Refused(report=report, why=printable(found.detail))
+            Refused(report=report, why=printable(item_problem.detail))
             for report in reports
-            if (found := problems.get((report.task_slug, report.map_index))) is not None
+            if (item_problem := problems.get((report.task_slug, report.map_index))) is not None
         ]
 
     def _send_halves(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:

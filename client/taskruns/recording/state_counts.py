@@ -10,7 +10,7 @@ GOOD_ENDS = (StateType.SUCCESS, StateType.SKIPPED)
 BAD_ENDS = (StateType.FAILED, StateType.TIMED_OUT, StateType.CANCELLED)
 
 
-class Tally:
+class StateCounts:
     """Counts task runs by the states that they came to. The parents of maps are not counted: their children are."""
 
     def __init__(self) -> None:

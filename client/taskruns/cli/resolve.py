@@ -11,8 +11,9 @@ import click
 from taskruns.cli import completions
 from taskruns.cli.commands import Argument, Option, Refusal
 from taskruns.cli.order import moment_of, newest_first
-from taskruns.cli.values import ID_PREFIX, identifier, identifier_prefix
-from taskruns.text import printable
+from taskruns.cli.param_types import ID_PREFIX, identifier, identifier_prefix
+from taskruns.limits import MAX_PAGE_SIZE, MAX_VALUES
+from taskruns.printable import printable
 
 if TYPE_CHECKING:
     from taskruns.client import Client
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from taskruns.task_run_views import TaskRunView
 
 _SLUG = re.compile(r"(?P<slug>.+)\[(?P<index>[0-9]{1,10})\]", re.DOTALL)
-_MOST = 1000
 _SHOWN = 5
-_CANDIDATES = 99
-"""The service takes the ids of 100 flow runs at once."""
+_MAX_CANDIDATES = MAX_VALUES - 1
+"""One of them is the task run that started last; the flow runs of all are read at once."""
 _TITLE_FIELDS = ["id", "name", "flow_name", "start_time", "created"]
 OF_FLOW = Option(
     ["-f", "--flow-name"],
@@ -99,9 +99,9 @@ def find_flow_run_id(client: "Client", which: str | None, flow_name: str | None)
         return known
     if (latest := _latest_flow_run_id(client, which, flow_name)) is not None:
         return latest
-    if which is None or not (found := flow_run_ids_with(client, which, flow_name)):
+    if which is None or not (ids := flow_run_ids_with(client, which, flow_name)):
         raise Refusal(_no_flow_run(which, flow_name))
-    return the_only(found, "flow run", which)
+    return the_only(ids, "flow run", which)
 
 
 def find_named_flow_run_id(client: "Client", name: str, flow_name: str | None) -> UUID:
@@ -115,17 +115,17 @@ def find_only_flow_run_id(client: "Client", which: str) -> UUID:
     """The id of the one flow run that has this id or name, or whose id starts like this; refuses if there are more."""
     if (known := identifier(which)) is not None:
         return known
-    found = [flow_run.id for flow_run in islice(_flow_runs_named(client, which, None), 2)]
-    if len(found) > 1:
+    named = [flow_run.id for flow_run in islice(_flow_runs_named(client, which, None), 2)]
+    if len(named) > 1:
         raise Refusal(
             f"More than one flow run has the name '{printable(which)}': use the id, which `taskruns flow-run ls` shows."
         )
-    others = [other for other in flow_run_ids_with(client, which, None) if other not in found]
-    if found and others:
-        raise Refusal(f"'{printable(which)}' is the name of {found[0]} and the start of {others[0]}: use the id.")
-    if not found and not others:
+    others = [other for other in flow_run_ids_with(client, which, None) if other not in named]
+    if named and others:
+        raise Refusal(f"'{printable(which)}' is the name of {named[0]} and the start of {others[0]}: use the id.")
+    if not named and not others:
         raise Refusal(_no_flow_run(which, None))
-    return the_only(found or others, "flow run", which)
+    return the_only(named or others, "flow run", which)
 
 
 def flow_run_ids_with(client: "Client", start: str, flow_name: str | None) -> list[UUID]:
@@ -141,14 +141,14 @@ def flow_run_ids_with(client: "Client", start: str, flow_name: str | None) -> li
     return [flow_run.id for flow_run in page.items]
 
 
-def the_only(found: list[UUID], what: str, start: str) -> UUID:
+def the_only(ids: list[UUID], noun: str, start: str) -> UUID:
     """The one id of a list; refuses if there are more, and says which."""
-    if len(found) > 1:
-        ids = ", ".join(map(str, found[:_SHOWN])) + (", …" if len(found) > _SHOWN else "")
+    if len(ids) > 1:
+        listed = ", ".join(map(str, ids[:_SHOWN])) + (", …" if len(ids) > _SHOWN else "")
         raise Refusal(
-            f"More than one {what} has an id that starts with '{printable(start)}': {ids}. Use more of the id."
+            f"More than one {noun} has an id that starts with '{printable(start)}': {listed}. Use more of the id."
         )
-    return found[0]
+    return ids[0]
 
 
 def _latest_flow_run_id(client: "Client", name: str | None, flow_name: str | None) -> UUID | None:
@@ -164,8 +164,8 @@ def _latest_flow_run_id(client: "Client", name: str | None, flow_name: str | Non
         return None
     if name is None or len(flow_runs) > 1:
         _say_latest(flow_runs[0])
-    found: UUID = flow_runs[0].id
-    return found
+    flow_run_id: UUID = flow_runs[0].id
+    return flow_run_id
 
 
 def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iterator[Any]:
@@ -173,7 +173,7 @@ def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iter
     if name == "":
         raise click.UsageError("A name must have at least one character.")
     # The filter takes capitals for small letters, and names that are longer.
-    listed = _list_flow_runs(client, flow_name, name_contains=name, limit=_MOST)
+    listed = _list_flow_runs(client, flow_name, name_contains=name, limit=MAX_PAGE_SIZE)
     return (flow_run for flow_run in listed if flow_run.name == name)
 
 
@@ -186,26 +186,26 @@ def _list_flow_runs(client: "Client", flow_name: str | None, **options: Any) -> 
 
 def _say_latest(flow_run: Any) -> None:
     """Says on standard error which flow run is meant where none was named."""
-    from taskruns.cli import columns, human
+    from taskruns.cli import columns, formatting
 
-    since = "not started" if flow_run.start_time is None else f"started {human.exact(flow_run.start_time)}"
+    since = "not started" if flow_run.start_time is None else f"started {formatting.exact(flow_run.start_time)}"
     click.echo(f"Latest flow run: {columns.flow_run_title(flow_run)}  {flow_run.id}  {since}", err=True)
 
 
 def _no_flow_run(name: str | None, flow_name: str | None) -> str:
-    of = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
+    scope = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
     if name is None:
-        return f"There is no flow run{of} yet."
+        return f"There is no flow run{scope} yet."
     try_this = "To see the flow runs, use `taskruns flow-run ls`; to find the latest of a flow, use --flow-name."
     start = "" if identifier_prefix(name) is None else ", or with an id that starts with it"
-    return f"There is no flow run{of} with the name '{printable(name)}'{start}. {try_this}"
+    return f"There is no flow run{scope} with the name '{printable(name)}'{start}. {try_this}"
 
 
 def find_flow_run_id_by_start(client: "Client", start: str) -> UUID:
     """The id of the one flow run whose id starts like this."""
-    if not (found := flow_run_ids_with(client, start, None)):
+    if not (ids := flow_run_ids_with(client, start, None)):
         raise Refusal(f"There is no flow run with an id that starts with '{printable(start)}'.")
-    return the_only(found, "flow run", start)
+    return the_only(ids, "flow run", start)
 
 
 def find_task_run(
@@ -240,14 +240,14 @@ def find_task_run(
     if (latest := _latest_task_run(client, options)) is not None:
         return TaskRunView(latest, client)
     if not narrowed and (prefix := identifier_prefix(which)) is not None:
-        found = client.task_runs.list(task_run_id_prefix=prefix, limit=_SHOWN + 1).items
-        if found:
-            the_only([task_run.id for task_run in found], "task run", which)
-            return TaskRunView(found[0], client)
-    of = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
+        task_runs = client.task_runs.list(task_run_id_prefix=prefix, limit=_SHOWN + 1).items
+        if task_runs:
+            the_only([task_run.id for task_run in task_runs], "task run", which)
+            return TaskRunView(task_runs[0], client)
+    scope = "" if flow_name is None else f" of the flow '{printable(flow_name)}'"
     child = "" if index == -1 else f" and the map index {index}"
     raise Refusal(
-        f"No flow run{of} has a task run with the slug '{printable(slug)}'{child}. "
+        f"No flow run{scope} has a task run with the slug '{printable(slug)}'{child}. "
         "To see those of the latest flow run, use `taskruns flow-run tasks`."
     )
 
@@ -266,7 +266,7 @@ def _latest_task_run(client: "Client", options: dict[str, Any]) -> "TaskRun | No
     Task runs that never started, as of tasks that were skipped, are there only in the order in which they arrived.
     """
     started = client.task_runs.list(**options, sort="-start_time", limit=1).items
-    arrived = client.task_runs.list(**options, limit=_CANDIDATES).items
+    arrived = client.task_runs.list(**options, limit=_MAX_CANDIDATES).items
     task_runs = {task_run.flow_run_id: task_run for task_run in [*started, *arrived]}
     if not task_runs:
         return None

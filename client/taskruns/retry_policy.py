@@ -91,19 +91,21 @@ class Attempts:
         again = error.status in _PASSING or error.status >= 500
         if not again or isinstance(error, QueryTimeout) or not (self._repeatable or error.status in _NOT_TAKEN):
             raise error
-        asked = retry_after(headers.get("retry-after"), datetime.now(UTC))
-        if asked is not None and asked > LONGEST_RETRY_AFTER:
-            error.add_note(f"The service asks for a wait of {asked:.0f} s, which exceeds this client's maximum.")
+        requested_wait = retry_after(headers.get("retry-after"), datetime.now(UTC))
+        if requested_wait is not None and requested_wait > LONGEST_RETRY_AFTER:
+            error.add_note(
+                f"The service asks for a wait of {requested_wait:.0f} s, which exceeds this client's maximum."
+            )
             raise error
-        return self._next_wait(error, asked)
+        return self._next_wait(error, requested_wait)
 
-    def _next_wait(self, error: Exception, asked: float | None) -> float:
+    def _next_wait(self, error: Exception, requested_wait: float | None) -> float:
         if self.count >= self._policy.max_retries:
             if self.count:
                 error.add_note(f"This was attempt {self.count + 1}.")
             raise error
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.count, 10))  # 2 to the power of 1,024 is no float
-        wait = self._chance() * longest if asked is None else asked
+        wait = self._chance() * longest if requested_wait is None else requested_wait
         if self._clock() + wait >= self._end:
             error.add_note(f"The deadline of {self._policy.deadline:g} s leaves no time for another attempt.")
             raise error

@@ -26,8 +26,8 @@ def span(text: str) -> float | None:
 def nearest(text: str, words: Iterable[str]) -> str:
     """Asks whether the word that is written most like a text was meant; empty if none is like it."""
     by_folded = {word.casefold(): word for word in words}
-    found = get_close_matches(text[:100].casefold(), by_folded, n=1, cutoff=0.7)
-    return f"Did you mean {by_folded[found[0]]}? " if found else ""
+    matches = get_close_matches(text[:100].casefold(), by_folded, n=1, cutoff=0.7)
+    return f"Did you mean {by_folded[matches[0]]}? " if matches else ""
 
 
 class Moment(click.ParamType[datetime]):
@@ -97,9 +97,9 @@ class Identifier(click.ParamType[UUID]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
         """The id."""
-        if (found := identifier(value)) is None:
+        if (parsed := identifier(value)) is None:
             self.fail(f"{value!r} is not an id. Use an id such as 8e445d74-9ca6-425b-98e5-72754b7ea174.", param, ctx)
-        return found
+        return parsed
 
 
 def identifier(text: str) -> UUID | None:
@@ -134,14 +134,14 @@ _ID_SHAPE = "-".join("x" * count for count in (8, 4, 4, 4, 12))
 
 
 class Words(click.ParamType[list[Any]]):
-    """Values with commas between them: `one` is the type of one, `known` says which there are, if that is known."""
+    """Values with commas between them: `item_type` is the type of each, `known` lists the ones that are known."""
 
     def __init__(
-        self, name: str, *, one: click.ParamType[Any] = click.STRING, known: Callable[[], Iterable[str]] = tuple
+        self, name: str, *, item_type: click.ParamType[Any] = click.STRING, known: Callable[[], Iterable[str]] = tuple
     ) -> None:
         """Known words may be written with capitals or without; others are for the service to judge."""
         self.name = name
-        self._one = one
+        self._item_type = item_type
         self._known = known
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
@@ -150,7 +150,7 @@ class Words(click.ParamType[list[Any]]):
         words = [word.strip() for word in str(value).split(",")]
         if not all(words):
             self.fail(f"{value!r} contains an empty value.", param, ctx)
-        return [self._one.convert(as_written.get(word.lower(), word), param, ctx) for word in words]
+        return [self._item_type.convert(as_written.get(word.lower(), word), param, ctx) for word in words]
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The words that begin with what was written after the last comma."""
@@ -162,9 +162,9 @@ class Words(click.ParamType[list[Any]]):
         ]
 
 
-def together(context: click.Context, option: click.Parameter, given: tuple[list[Any], ...]) -> list[Any]:
+def together(context: click.Context, option: click.Parameter, lists: tuple[list[Any], ...]) -> list[Any]:
     """All words of an option that was given more than once."""
-    return [word for words in given for word in words]
+    return [word for words in lists for word in words]
 
 
 def known_states() -> Iterable[str]:
@@ -183,8 +183,8 @@ def _groups() -> Iterable[str]:
 TIME = Moment()
 SECONDS = Seconds()
 ID = Identifier()
-IDS = Words("id", one=ID)
+IDS = Words("id", item_type=ID)
 ID_PREFIX = IdentifierPrefix()
 STATES = Words("state", known=known_states)
 GROUPS = Words("group", known=_groups)
-INTEGERS = Words("number", one=click.INT)
+INTEGERS = Words("number", item_type=click.INT)

@@ -11,7 +11,7 @@ import pytest
 
 from taskruns import Client, FlowRunRecorder, FlowRunView, StateType, flow_run, task
 from taskruns.errors import FlowRunConflict, FlowRunNotFound
-from taskruns.recording import existing
+from taskruns.recording import existing_flow_runs
 from taskruns.recording.outbox import flush
 from tests.client.recording.recorded import task_runs
 from tests.client.recording.scripts import Scripts
@@ -140,7 +140,7 @@ def test_flow_run_that_has_ended_is_begun_and_ended_again(
 
 
 def test_id_without_a_flow_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(existing, "SECONDS", 0.1)
+    monkeypatch.setattr(existing_flow_runs, "SECONDS", 0.1)
     with pytest.raises(FlowRunNotFound), flow_run("etl", id=uuid4()):
         pass
 

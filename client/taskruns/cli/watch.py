@@ -15,12 +15,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from taskruns.cli import columns, human, output
+from taskruns.cli import columns, formatting, output
 from taskruns.cli.commands import DONE, NOT_DONE
 from taskruns.errors import ConnectionFailed, ProblemError
 from taskruns.models import FlowRun
+from taskruns.printable import printable
 from taskruns.states import State
-from taskruns.text import printable
 
 if TYPE_CHECKING:
     from taskruns.client import Client
@@ -74,7 +74,7 @@ def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Flow
     while not State(flow_run.state).is_finished():
         if (seconds_left := began + timeout - time.monotonic()) <= 0:
             raise _EndedEarly(
-                STILL_RUNNING, f"The flow run is {printable(flow_run.state)} after {human.duration(timeout)}."
+                STILL_RUNNING, f"The flow run is {printable(flow_run.state)} after {formatting.duration(timeout)}."
             )
         time.sleep(min(limits.interval, seconds_left))
         try:
@@ -85,7 +85,7 @@ def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Flow
                 raise
             if away >= limits.patience:
                 raise _EndedEarly(
-                    SERVICE_LOST, f"The service has been unavailable for {human.duration(away)}. {error}"
+                    SERVICE_LOST, f"The service has been unavailable for {formatting.duration(away)}. {error}"
                 ) from None
             continue
         answered = time.monotonic()
@@ -97,9 +97,9 @@ def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Flow
 def _by_lines(looks: Iterator[FlowRun]) -> FlowRun:
     last, flow_run = "", None
     for flow_run in looks:
-        line = f"{printable(flow_run.state)}  {human.counts(flow_run.task_run_counts)}".rstrip()
+        line = f"{printable(flow_run.state)}  {formatting.counts(flow_run.task_run_counts)}".rstrip()
         if line != last:
-            click.echo(f"{human.exact(datetime.now(UTC))}  {line}")
+            click.echo(f"{formatting.exact(datetime.now(UTC))}  {line}")
             last = line
     assert flow_run is not None
     return flow_run
@@ -130,7 +130,7 @@ def _with_bars(looks: Iterator[FlowRun]) -> FlowRun:
 
 def _bars(flow_run: FlowRun) -> Group:
     head = Text(columns.flow_run_title(flow_run), "bold", no_wrap=True, overflow="ellipsis")
-    head.append(f"  {printable(flow_run.state)}", human.style_of(flow_run.state))
+    head.append(f"  {printable(flow_run.state)}", formatting.style_of(flow_run.state))
     if (took := columns.took(flow_run)) != "":
         head.append(f"  {took}", "not bold")
     if flow_run.state_message:
@@ -138,8 +138,8 @@ def _bars(flow_run: FlowRun) -> Group:
     counts = flow_run.task_run_counts
     total = sum(counts.values())
     grid = Table.grid(padding=(0, 2))
-    for state in human.in_order(counts):
-        style = human.style_of(state)
+    for state in formatting.in_order(counts):
+        style = formatting.style_of(state)
         bar = ProgressBar(total, counts[state], width=_BAR, complete_style=style, finished_style=style)
         grid.add_row(Text(printable(state), style), bar, f"{counts[state]}/{total}")
     return Group(head, grid)

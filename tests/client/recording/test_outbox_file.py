@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from taskruns import StateType
 from taskruns.models import StateCreate
+from taskruns.recording.outbox_file import OutboxFile, Refused, claimed, keep_refused, leftovers
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
-from taskruns.recording.spool import Refused, Spool, claimed, keep_refused, leftovers
 from tests.client.recording.scripts import Scripts
 
 URL = "http://127.0.0.1:4200"
@@ -71,7 +71,7 @@ def test_task_runs_of_a_flow_run_go_together(reports: list[TaskRunState]) -> Non
 
 
 def test_reports_are_taken_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, URL)
+    spool = OutboxFile(tmp_path, URL)
     reports = [a_report() for _ in range(10)]
     spool.add(reports[:6])
     assert spool.take(4) == reports[:4]
@@ -84,7 +84,7 @@ def test_reports_are_taken_in_the_order_in_which_they_were_added(tmp_path: Path)
 
 
 def test_file_goes_when_it_is_removed_and_not_when_its_reports_are_taken(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, URL)
+    spool = OutboxFile(tmp_path, URL)
     spool.add([a_report()])
     spool.take(1)
     assert leftovers(tmp_path) == [spool.path]
@@ -93,7 +93,7 @@ def test_file_goes_when_it_is_removed_and_not_when_its_reports_are_taken(tmp_pat
 
 
 def test_spool_makes_a_new_file_after_it_was_removed(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, URL)
+    spool = OutboxFile(tmp_path, URL)
     for report in (a_report(), a_report()):
         spool.add([report])
         assert spool.take(1) == [report]
@@ -101,12 +101,12 @@ def test_spool_makes_a_new_file_after_it_was_removed(tmp_path: Path) -> None:
 
 
 def test_nothing_is_made_before_there_is_something_to_keep(tmp_path: Path) -> None:
-    Spool(tmp_path / "outbox", URL).close()
+    OutboxFile(tmp_path / "outbox", URL).close()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_files_are_for_their_user_alone(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "outbox", URL)
+    spool = OutboxFile(tmp_path / "outbox", URL)
     spool.add([a_report()])
     refused = keep_refused(tmp_path / "outbox", [Refused(report=a_report(), why="no")])
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "outbox", spool.path, refused)]
@@ -115,7 +115,7 @@ def test_files_are_for_their_user_alone(tmp_path: Path) -> None:
 
 
 def test_file_in_use_is_not_claimed_and_one_that_was_left_is(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, URL)
+    spool = OutboxFile(tmp_path, URL)
     reports = [a_report() for _ in range(5)]
     spool.add(reports)
     with claimed(spool.path) as leftover:
@@ -134,7 +134,7 @@ def test_file_in_use_is_not_claimed_and_one_that_was_left_is(tmp_path: Path) -> 
 
 
 def test_line_that_was_cut_is_left_out(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, URL)
+    spool = OutboxFile(tmp_path, URL)
     reports = [a_report() for _ in range(3)]
     spool.add(reports)
     spool.close()
@@ -145,7 +145,7 @@ def test_line_that_was_cut_is_left_out(tmp_path: Path) -> None:
 
 
 def test_files_are_sent_in_the_order_in_which_they_were_made(tmp_path: Path) -> None:
-    spools = [Spool(tmp_path, URL) for _ in range(5)]
+    spools = [OutboxFile(tmp_path, URL) for _ in range(5)]
     for spool in reversed(spools):
         spool.add([a_report()])
     assert leftovers(tmp_path) == [spool.path for spool in reversed(spools)]
@@ -173,14 +173,14 @@ def test_disk_that_is_full_takes_all_reports_of_a_call_or_none(scripts: Scripts)
         from uuid import UUID
         from taskruns.models import StateCreate, StateType
         from taskruns.recording.reports import TaskRunState
-        from taskruns.recording.spool import Spool, claimed
+        from taskruns.recording.outbox_file import OutboxFile, claimed
 
         def report(n):
             state = StateCreate(id=UUID(int=n), type=StateType.RUNNING)
             return TaskRunState(flow_run_id=UUID(int=1), task_slug=f"inc-{n}", task_name="inc", state=state)
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        spool = Spool(Path("outbox"), "http://127.0.0.1:4200")
+        spool = OutboxFile(Path("outbox"), "http://127.0.0.1:4200")
         spool.add([report(0)])
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from taskruns.cli import filters, listing, output, values
+from taskruns.cli import filters, list_command, output, param_types
 from taskruns.cli.filters import Filter
 from taskruns.client import Client
 from tests.client.cli.running import COMMAND, Ran, on_terminal, run, spawn
@@ -81,7 +81,7 @@ def test_csv_has_every_member_in_an_order_that_stays(path: list[str], look: Look
     assert (done.code, done.err) == (0, "")
     assert all(line.endswith("\r\n") for line in io.StringIO(done.out, newline="\n") if HOSTILE[-4:] not in line)
     header, *lines = csv.reader(io.StringIO(done.out, newline=""))
-    fields = listing.FLOW_RUN_FIELDS if path == ["flow-run", "ls"] else listing.TASK_RUN_FIELDS
+    fields = list_command.FLOW_RUN_FIELDS if path == ["flow-run", "ls"] else list_command.TASK_RUN_FIELDS
     assert tuple(header) == fields
     for line, item in zip(lines, json.loads(look(*path, "--json").out), strict=True):
         for name, cell in zip(header, line, strict=True):
@@ -151,13 +151,13 @@ def test_sort_is_passed_on(look: Look) -> None:
 
 
 EXAMPLES = {
-    values.STATES: ["Failed", "success"],
-    values.GROUPS: ["failed", "Running"],
-    values.TIME: ["2021-05-12T18:00:05+00:00"],
-    values.SECONDS: ["1m"],
-    values.INTEGERS: ["0", "-1"],
-    values.IDS: ["00000000-0000-4000-8000-000000000001"],
-    values.ID_PREFIX: ["00000000-0"],
+    param_types.STATES: ["Failed", "success"],
+    param_types.GROUPS: ["failed", "Running"],
+    param_types.TIME: ["2021-05-12T18:00:05+00:00"],
+    param_types.SECONDS: ["1m"],
+    param_types.INTEGERS: ["0", "-1"],
+    param_types.IDS: ["00000000-0000-4000-8000-000000000001"],
+    param_types.ID_PREFIX: ["00000000-0"],
 }
 
 
@@ -213,7 +213,7 @@ def test_filter_leaves_what_the_client_says(one: Filter, look: Look, world: Worl
     if one.type.name == "boolean":
         value: Any = True
         words = [f"--{one.name.replace('_', '-')}"]
-    elif one.type is values.TIME:
+    elif one.type is param_types.TIME:
         seconds = moment[one.name.rpartition("_")[2]]
         value = BEGIN.replace(minute=seconds // 60 % 60, second=seconds % 60)
         words = [f"--{one.name.replace('_', '-')}", value.isoformat()]
