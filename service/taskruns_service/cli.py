@@ -219,13 +219,13 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
 @click.option("--unfinished", is_flag=True, help="Also delete runs that never ended and have not changed since then.")
 @click.option("--dry-run", is_flag=True, help="Only count the flow runs.")
 @click.option(
-    "--batch",
+    "--batch-size",
     type=click.IntRange(1),
     default=10_000,
     show_default=True,
     help="The approximate number of task runs to delete at a time.",
 )
-def prune(age: str, unfinished: bool, dry_run: bool, batch: int, **flags: Any) -> None:
+def prune(age: str, unfinished: bool, dry_run: bool, batch_size: int, **flags: Any) -> None:
     """Delete flow runs that ended long ago, with everything recorded about them. Results are not deleted.
 
     Each batch is a separate transaction: you can stop the command at any time, and run it again to continue. On
@@ -239,16 +239,16 @@ def prune(age: str, unfinished: bool, dry_run: bool, batch: int, **flags: Any) -
         if dry_run:
             parts = [_ask(settings, count_old, old) for old in chosen]
         else:
-            parts = [part for old in chosen for part in asyncio.run(_prune(settings, old, batch))]
+            parts = [part for old in chosen for part in asyncio.run(_prune(settings, old, batch_size))]
     flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
     done = "There are" if dry_run else "Deleted"
     click.echo(f"{done} {flow_runs:,} flow runs from before {before:%Y-%m-%d %H:%M} UTC, with {task_runs:,} task runs.")
 
 
-async def _prune(settings: Settings, old: Old, batch: int) -> list[Pruned]:
+async def _prune(settings: Settings, old: Old, batch_size: int) -> list[Pruned]:
     parts = [Pruned()]
     async with open_database(settings.url, synchronous=settings.synchronous, **COMMAND_LIMITS) as database:
-        while (part := await database.transact(prune_batch, old, batch)).flow_runs:
+        while (part := await database.transact(prune_batch, old, batch_size)).flow_runs:
             parts.append(part)
             flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
             click.echo(f"deleted   {flow_runs:,} flow runs, {task_runs:,} task runs", err=True)

@@ -63,7 +63,7 @@ def test_killed_while_the_service_writes_it_goes_on_where_it_was(postgres_url: s
 
     with served(postgres_url, tmp_path) as service, service.client() as http:
         record(http, 60, 3)
-        command: list[str | Path] = [PROGRAM, "prune", "--older-than", "90d", "--batch", "3"]
+        command: list[str | Path] = [PROGRAM, "prune", "--older-than", "90d", "--batch-size", "3"]
         environment = environment_of(TASKRUNS_DATABASE_URL=postgres_url)
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None

@@ -7,7 +7,7 @@ import click
 
 from taskruns.cli import formatting, output
 from taskruns.cli.output import Column
-from taskruns.cli.waiting import say_waiting
+from taskruns.cli.waiting import warn_of_waiting_reports
 from taskruns.models import Aggregate, AggregateGroup
 
 _FORMATS = {"hour": "%Y-%m-%dT%H:%MZ", "day": "%Y-%m-%d"}
@@ -33,7 +33,7 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
         click.echo("There are more groups; to show them, raise --limit.", err=True)
     if answer.relation != "eq":
         click.echo("There can be more: counting stopped at --count-limit.", err=True)
-    say_waiting()
+    warn_of_waiting_reports()
 
 
 def _key(group: Any, key: str) -> Any:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from taskruns.cli.param_types import SECONDS
 
@@ -17,16 +18,10 @@ if TYPE_CHECKING:
 
 DONE, NOT_DONE = 0, 1
 """Exit codes: what was asked is done, or could not be. A wrong question is 2, as click has it."""
-ALIASES = {
-    "list": "ls",
-    "inspect": "info",
-    "delete": "rm",
-    "flow-runs": "flow-run",
-    "task-runs": "task-run",
-}
-"""Other names of commands, which people know from other programs."""
 _OTHER = "Options"
 _WIDEST_NAMES = 34
+_COMMAND_MARGIN = 6
+"""How many columns the list of commands leaves beside their names and their help."""
 
 
 class Connection:
@@ -174,13 +169,23 @@ def _write_options(params: Iterable[click.Parameter], ctx: click.Context, format
             formatter.write_dl(records, col_max=_WIDEST_NAMES)
 
 
+def _write_aliases(aliases: Sequence[str], formatter: click.HelpFormatter) -> None:
+    if aliases:
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(f"Aliases: {', '.join(aliases)}.")
+
+
 class Command(click.Command):
     """A command with examples, and sections of options, in its help."""
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), aliases: Sequence[str] = (), **attributes: Any
+    ) -> None:
         """Takes the arguments of click's own command as well; each example is what follows `taskruns`."""
         super().__init__(*args, **attributes)
         self.examples = examples
+        self.aliases = aliases
         own = {name for param in self.params for name in param.opts}
         self.params += [option for option in connection_options(hidden=True) if own.isdisjoint(option.opts)]
 
@@ -230,7 +235,8 @@ class Command(click.Command):
             return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the examples, and the options by section."""
+        """Writes the other names, the examples, and the options by section."""
+        _write_aliases(self.aliases, formatter)
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
@@ -243,15 +249,44 @@ class Group(click.Group):
 
     command_class = Command
 
+    def __init__(self, *args: Any, aliases: Sequence[str] = (), **attributes: Any) -> None:
+        """Takes the arguments of click's own group as well."""
+        super().__init__(*args, **attributes)
+        self.aliases = aliases
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands, and the options by section."""
+        """Writes the other names, the commands, and the options by section."""
+        _write_aliases(self.aliases, formatter)
         self.format_commands(ctx, formatter)
         _write_options(self.get_params(ctx), ctx, formatter)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, each with its aliases."""
+        names = {", ".join([name, *_aliases_of(command)]): command for name, command in self.commands.items()}
+        width = formatter.width - max(map(len, names)) - _COMMAND_MARGIN
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(width)) for name, command in names.items()])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command with this name, or with the name that it is an alias of."""
-        return super().get_command(ctx, cmd_name) or super().get_command(ctx, ALIASES.get(cmd_name, cmd_name))
+        return super().get_command(ctx, cmd_name) or self._by_alias.get(cmd_name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so; aliases if there is none."""
+        return super().shell_complete(ctx, incomplete) or [
+            CompletionItem(alias, help=command.get_short_help_str())
+            for alias, command in self._by_alias.items()
+            if alias.startswith(incomplete)
+        ]
+
+    @property
+    def _by_alias(self) -> dict[str, click.Command]:
+        return {alias: command for command in self.commands.values() for alias in _aliases_of(command)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, the most common first."""
         return list(self.commands)
+
+
+def _aliases_of(command: click.Command) -> Sequence[str]:
+    return command.aliases if isinstance(command, Command | Group) else ()

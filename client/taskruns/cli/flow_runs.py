@@ -13,7 +13,7 @@ from taskruns.cli.resolve import FLOW_RUN, FLOW_RUNS, OF_FLOW, ONE_FLOW_RUN, fin
 from taskruns.printable import printable
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, aliases=("flow-runs",))
 def flow_run() -> None:
     """Look up flow runs, watch them, set their states, and delete them."""
 
@@ -24,6 +24,7 @@ def flow_run() -> None:
         *filters.options(filters.FLOW_RUN_FILTERS),
         *list_command.options(list_command.FLOW_RUN_FIELDS, list_command.SORTS, ORDER),
     ],
+    aliases=("list",),
     examples=("flow-run ls", "flow-run ls --flow-name etl --state Failed --since 7d", "flow-run ls --all --csv"),
 )
 @click.pass_obj
@@ -33,17 +34,19 @@ def list_flow_runs(connection: Connection, /, **options: Any) -> None:
     They are sorted by start time, or by creation time if they have not started.
     """
     from taskruns.cli.columns import FLOW_RUN_COLUMNS
+    from taskruns.cli.list_writers import Layout
 
-    wanted, flow_runs = list_command.wanted_of(options), connection.client.flow_runs
+    list_options, flow_runs = list_command.take_list_options(options), connection.client.flow_runs
     ask = list_command.ordered(
-        flow_runs.list if wanted.whole else flow_runs.list_fields, filters.client_arguments(options)
+        flow_runs.list if list_options.needs_whole_items else flow_runs.list_fields, filters.client_arguments(options)
     )
-    list_command.show(ask, "flow runs", FLOW_RUN_COLUMNS, list_command.FLOW_RUN_FIELDS, wanted)
+    list_command.show(ask, Layout("flow runs", FLOW_RUN_COLUMNS, list_command.FLOW_RUN_FIELDS), list_options)
 
 
 @flow_run.command(
     "info",
     params=[FLOW_RUN, OF_FLOW, *list_command.form_options("json")],
+    aliases=("get", "inspect"),
     examples=("flow-run info", "flow-run info brave-otter", "flow-run info --flow-name etl --json"),
 )
 @click.pass_obj
@@ -70,6 +73,7 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
         *filters.options(filters.IN_ONE_FLOW_RUN),
         *list_command.options(list_command.TASK_RUN_FIELDS, list_command.SORTS_IN_ONE_FLOW_RUN, "created"),
     ],
+    aliases=("task-runs",),
     examples=(
         "flow-run tasks",
         "flow-run tasks brave-otter --state-group failed",
@@ -83,12 +87,13 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
     They are listed in the order of their creation. The default is the latest flow run.
     """
     from taskruns.cli.columns import COLUMNS_IN_ONE_FLOW_RUN
+    from taskruns.cli.list_writers import Layout
 
-    wanted, flow_runs = list_command.wanted_of(options), connection.client.flow_runs
+    list_options, flow_runs = list_command.take_list_options(options), connection.client.flow_runs
     flow_run_id = find_flow_run_id(connection.client, which, flow_name)
-    list_method = flow_runs.task_runs if wanted.whole else flow_runs.task_runs_fields
+    list_method = flow_runs.task_runs if list_options.needs_whole_items else flow_runs.task_runs_fields
     ask = partial(list_method, flow_run_id, **filters.client_arguments(options))
-    list_command.show(ask, "task runs", COLUMNS_IN_ONE_FLOW_RUN, list_command.TASK_RUN_FIELDS, wanted)
+    list_command.show(ask, Layout("task runs", COLUMNS_IN_ONE_FLOW_RUN, list_command.TASK_RUN_FIELDS), list_options)
 
 
 @flow_run.command(
@@ -185,6 +190,7 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
         Option(["--results"], is_flag=True, help="Also delete their results in ~/.taskruns/results."),
         changes.YES,
     ],
+    aliases=("delete",),
     examples=("flow-run rm brave-otter", "flow-run rm --yes $(taskruns flow-run ls --created-lt 90d --all -q)"),
 )
 @click.pass_obj

@@ -1,6 +1,5 @@
 """Lists: the options that all of them take, and how they are asked for and written."""
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
@@ -15,7 +14,7 @@ from taskruns.cli.param_types import Words, nearest
 from taskruns.limits import MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
-    from taskruns.cli.output import Column
+    from taskruns.cli.list_writers import Layout
 
 DEFAULT_LIMIT = 50
 _SHARED = ("state", "state_message", "state_timestamp", "version", "run_count", "start_time", "end_time", "duration")
@@ -59,9 +58,9 @@ class Sort(Words):
 
 
 _FORMS = {
-    "json": ("--json", "Write JSON, with the members of the API."),
-    "csv": ("--csv", "Write CSV, with a header."),
-    "ids": ("-q", "Write only the ids."),
+    "json": (["--json"], "Write JSON, with the members of the API."),
+    "csv": (["--csv"], "Write CSV, with a header."),
+    "ids": (["-q", "--quiet"], "Write only the ids."),
 }
 
 
@@ -74,7 +73,9 @@ def form_options(*forms: str) -> list[click.Parameter]:
         help="Choose the format by name.",
     )
     flags = [
-        Option(["form", _FORMS[form][0]], flag_value=form, section="Output", help=_FORMS[form][1]) for form in forms
+        Option(["form", *names], flag_value=form, section="Output", help=text)
+        for form, (names, text) in _FORMS.items()
+        if form in forms
     ]
     jq = Option(["--jq"], metavar="EXPRESSION", section="Output", help="Write JSON through the program jq.")
     return [*flags, chosen, jq]
@@ -121,8 +122,8 @@ def options(fields: Sequence[str], sorts: Sequence[str], default_sort: str) -> l
     ]
 
 
-class Wanted(NamedTuple):
-    """What the options of a list said."""
+class ListOptions(NamedTuple):
+    """The options of a list that say how much of it is shown, and how."""
 
     form: str | None
     limit: int | None
@@ -130,14 +131,29 @@ class Wanted(NamedTuple):
     fields: Sequence[str] | None = None
 
     @property
-    def whole(self) -> bool:
+    def needs_whole_items(self) -> bool:
         """Whether items with all their members are needed."""
         return self.fields is None and self.form != "ids"
 
+    @property
+    def max_items(self) -> int | None:
+        """How many items are shown at most; None: all."""
+        return None if self.everything else self.limit or DEFAULT_LIMIT
 
-def wanted_of(options: dict[str, Any]) -> Wanted:
-    """Takes what the options of a list said out of all that was given."""
-    return Wanted(**{name: options.pop(name) for name in Wanted._fields})
+    def check(self, every_field: Sequence[str]) -> None:
+        """Raises UsageError for options that exclude each other, and for a field that there is not."""
+        if self.everything and self.limit is not None:
+            raise click.UsageError("--all and --limit cannot be used together.")
+        if unknown := [name for name in self.fields or () if name not in every_field]:
+            meant = nearest(unknown[0], every_field)
+            raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}The fields are {', '.join(every_field)}.")
+        if self.form == "ids" and self.fields is not None:
+            raise click.UsageError("--fields and --quiet cannot be used together: --quiet shows only ids.")
+
+
+def take_list_options(options: dict[str, Any]) -> ListOptions:
+    """Takes those that say how a list is shown out of all options of a command."""
+    return ListOptions(**{name: options.pop(name) for name in ListOptions._fields})
 
 
 def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Callable[..., Iterable[Any]]:
@@ -145,53 +161,20 @@ def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Calla
     return partial(ask, **options) if "sort" in options else partial(newest_first, ask, **options)
 
 
-def check_options(wanted: Wanted, every_field: Sequence[str]) -> None:
-    """Raises UsageError for options that exclude each other, and for a field that there is not."""
-    if wanted.everything and wanted.limit is not None:
-        raise click.UsageError("--all and --limit cannot be used together.")
-    if unknown := [name for name in wanted.fields or () if name not in every_field]:
-        meant = nearest(unknown[0], every_field)
-        raise click.UsageError(f"There is no field {unknown[0]!r}. {meant}The fields are {', '.join(every_field)}.")
-    if wanted.form == "ids" and wanted.fields is not None:
-        raise click.UsageError("--fields and -q cannot be used together: -q shows only ids.")
+def show(ask: Callable[..., Iterable[object]], layout: "Layout", options: ListOptions) -> None:
+    """Asks for a list, with `limit=` and, unless whole items are needed, `fields=`, and writes it."""
+    from taskruns.cli.list_writers import WRITERS
+    from taskruns.cli.waiting import warn_of_waiting_reports
 
-
-def show(
-    ask: Callable[..., Iterable[Any]],
-    noun: str,
-    columns: Sequence["Column"],
-    every_field: Sequence[str],
-    wanted: Wanted,
-) -> None:
-    """Asks for a list, with `limit=` and, unless it is wanted whole, `fields=`, and writes it."""
-    from taskruns.cli import output
-
-    form, limit, everything, fields = wanted
-    check_options(wanted, every_field)
-    if form == "ids":
-        fields = ["id"]
-    most = None if everything else limit or DEFAULT_LIMIT
+    options.check(layout.members)
+    fields = ["id"] if options.form == "ids" else options.fields
+    max_items = options.max_items
     # One more than is shown tells whether there are more.
-    size = MAX_PAGE_SIZE if most is None else min(most + 1, MAX_PAGE_SIZE)
-    items = iter(ask(limit=size) if fields is None else ask(limit=size, fields=fields))
-    shown = islice(items, most)
-    match form:
-        case "json" if fields is None:
-            output.write_json_list(shown)
-        case "json":
-            output.write_json_list({name: getattr(item, name) for name in fields or ()} for item in shown)
-        case "csv":
-            names = fields or every_field
-            output.write_csv(names, ([getattr(item, name) for name in names] for item in shown))
-        case "ids":
-            for item in shown:
-                sys.stdout.write(f"{item.id}\n")
-        case _:
-            picked = [output.column(name) for name in fields] if fields else columns
-            if not output.write_table(picked, shown):
-                click.echo(f"No {noun}.", err=True)
-    if limit is None and next(items, None) is not None:
-        click.echo(f"Only {most} {noun} are shown. To show all, use --all; to show more, use --limit.", err=True)
-    from taskruns.cli.waiting import say_waiting
-
-    say_waiting()
+    page_size = MAX_PAGE_SIZE if max_items is None else min(max_items + 1, MAX_PAGE_SIZE)
+    items = iter(ask(limit=page_size) if fields is None else ask(limit=page_size, fields=fields))
+    WRITERS[options.form](islice(items, max_items), layout, fields)
+    if options.limit is None and next(items, None) is not None:
+        click.echo(
+            f"Only {max_items} {layout.noun} are shown. To show all, use --all; to show more, use --limit.", err=True
+        )
+    warn_of_waiting_reports()

@@ -13,7 +13,7 @@ from taskruns.cli.param_types import Words, together
 from taskruns.cli.resolve import TASK_RUN, find_task_run, task_run_options
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, aliases=("task-runs",))
 def task_run() -> None:
     """Look up task runs, load their results, and count them."""
 
@@ -24,6 +24,7 @@ def task_run() -> None:
         *filters.options(filters.TASK_RUN_FILTERS),
         *list_command.options(list_command.TASK_RUN_FIELDS, list_command.SORTS, ORDER),
     ],
+    aliases=("list",),
     examples=(
         "task-run ls --state-group failed --since 1d",
         "task-run ls -s Failed,TimedOut --flow-name etl --fields task_slug,state_message",
@@ -37,17 +38,19 @@ def list_task_runs(connection: Connection, /, **options: Any) -> None:
     They are sorted by start time, or by creation time if they have not started.
     """
     from taskruns.cli.columns import TASK_RUN_COLUMNS
+    from taskruns.cli.list_writers import Layout
 
-    wanted, task_runs = list_command.wanted_of(options), connection.client.task_runs
+    list_options, task_runs = list_command.take_list_options(options), connection.client.task_runs
     ask = list_command.ordered(
-        task_runs.list if wanted.whole else task_runs.list_fields, filters.client_arguments(options)
+        task_runs.list if list_options.needs_whole_items else task_runs.list_fields, filters.client_arguments(options)
     )
-    list_command.show(ask, "task runs", TASK_RUN_COLUMNS, list_command.TASK_RUN_FIELDS, wanted)
+    list_command.show(ask, Layout("task runs", TASK_RUN_COLUMNS, list_command.TASK_RUN_FIELDS), list_options)
 
 
 @task_run.command(
     "info",
     params=[TASK_RUN, *task_run_options(), *list_command.form_options("json")],
+    aliases=("get", "inspect"),
     examples=(
         "task-run info inc-1",
         "task-run info 'inc-1[2]' --flow-name etl",
@@ -154,12 +157,12 @@ def list_states(
     info`.
     """
     from taskruns.cli.columns import STATE_COLUMNS
+    from taskruns.cli.list_writers import Layout
 
     view = find_task_run(connection.client, which, **where)
     ask = partial(connection.client.task_runs.states, view.task_run_id)
-    list_command.show(
-        ask, "states", STATE_COLUMNS, list_command.STATE_FIELDS, list_command.Wanted(form, limit, everything)
-    )
+    layout = Layout("states", STATE_COLUMNS, list_command.STATE_FIELDS)
+    list_command.show(ask, layout, list_command.ListOptions(form, limit, everything))
 
 
 @task_run.command(
@@ -203,9 +206,9 @@ def count_task_runs(connection: Connection, /, *, count_limit: int | None, **opt
     click.echo(answer.count)
     if answer.relation != "eq":
         click.echo("There can be more: counting stopped at --count-limit.", err=True)
-    from taskruns.cli.waiting import say_waiting
+    from taskruns.cli.waiting import warn_of_waiting_reports
 
-    say_waiting()
+    warn_of_waiting_reports()
 
 
 def _group_keys() -> list[str]:

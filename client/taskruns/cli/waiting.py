@@ -7,7 +7,7 @@ from taskruns.cli.commands import Connection
 from taskruns.recording.outbox_file import MAX_COUNTED_FILES, count_waiting
 
 
-def say_waiting() -> None:
+def warn_of_waiting_reports() -> None:
     """Says on standard error if reports for the service of this command wait on this machine."""
     connection = click.get_current_context().find_object(Connection)
     assert connection is not None

@@ -1,8 +1,6 @@
 """Records a flow run: `with flow_run("etl") as run:` makes one, and tasks that are called inside report to it."""
 
 import os
-import threading
-from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -29,6 +27,7 @@ from taskruns.recording.outbox import outbox_of
 from taskruns.recording.places import DEFAULT, Default, Places, ResultOption
 from taskruns.recording.progress import TICK, TaskRunSpec, cancellation_message, is_cancellation
 from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
+from taskruns.recording.slugs import TaskSlugs
 from taskruns.recording.state_counts import StateCounts
 from taskruns.recording.submissions import Submissions
 from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
@@ -129,17 +128,16 @@ class FlowRunRecorder:
         self._result = result
         self._client = client
         self._outbox = outbox_of(client)
-        self._numbers: Counter[str] = Counter()
-        self._slugs: set[str] = set()
+        self.slugs: Final = TaskSlugs()
+        """The slugs of its task runs."""
         self.submissions: Final = Submissions()
         """What was submitted in it."""
         self._places = Places()
-        self._lock = threading.Lock()
         self.recorder_id: Final = uuid4()
         """What this recorder is known by in its process."""
         _recorders[self.recorder_id] = self
         self._may_exist = may_exist
-        self._reports_states, self._mark = True, ""
+        self._reports_states = True
         self._token: Token[FlowRunRecorder | None] | None = None
         self._latest = datetime.min.replace(tzinfo=UTC)
         self.process: Final = os.getpid()
@@ -183,19 +181,6 @@ class FlowRunRecorder:
     def flush(self, seconds: float = LOOK_SECONDS) -> bool:
         """Waits at most this many seconds for the service to receive all reports so far; returns whether it has."""
         return self._outbox.flush(seconds)
-
-    def slug_of(self, base: str, *, counted: bool) -> str:
-        """The slug of the next task run of a task: numbered from 1, or plain the first time and then from 2."""
-        base = f"{base}-{self._mark}" if self._mark else base
-        with self._lock:
-            while True:
-                self._numbers[base] += 1
-                number = self._numbers[base]
-                slug = f"{base}-{number}" if counted or number > 1 else base
-                # The explicit slug of one task may be that which another one comes to by counting.
-                if slug not in self._slugs:
-                    self._slugs.add(slug)
-                    return slug
 
     def emit(self, report: TaskRunState) -> None:
         """Reports the state of a task run."""
@@ -295,12 +280,12 @@ class FlowRunRecorder:
             self._created = replace(self._created, flow_run_id=flow_run.id, parameters=dict(flow_run.parameters))
             self._latest = entry.began or self._latest
             self._reports_states = entry.began is not None
-            self._mark = "" if entry.is_new else new_mark()
+            self.slugs.mark = "" if entry.is_new else new_mark()
         else:
             if self._may_exist:
                 # With an id, whoever gave it may have begun the flow run; a key says what is to be done in it.
                 self._reports_states = self._created.idempotency_key is not None
-                self._mark = new_mark()
+                self.slugs.mark = new_mark()
             self._outbox.put(self._created)
             self._report_state(StateType.RUNNING, RUNNING_MESSAGE)
         self._listens = listen()

@@ -1,4 +1,20 @@
-"""Sends reports in the background, keeps them while the service is away, and never gets in the way of who reports."""
+"""Sends reports in the background, keeps them while the service is away, and never gets in the way of who reports.
+
+Where a report is (each in the order in which it was put in):
+
+    put -> memory --------------------> in flight -> done: accepted, or refused and kept in a file of its own
+             |  more than it may hold       ^  |
+             +-> outbox file ---------------+  |  the process ends
+                      |                        v
+                      +--------------------> left in a file, for the next flow run or `taskruns flush`
+
+What the thread does:
+
+    idle -- a report is put --> gathering -- GATHERING_SECONDS, flush --> sending -- answer --> idle
+                                                                           ^   |
+                                              after 0.5 to 10 s, or flush  |   | no answer
+                                                                         waiting
+"""
 
 import atexit
 import logging

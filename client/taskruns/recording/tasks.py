@@ -197,7 +197,7 @@ class Task(Generic[P, R_co]):
         return (execute_async if self.is_async else execute)(function, args, kwargs, progress)
 
     def _slug(self, run: FlowRunRecorder) -> str:
-        return run.slug_of(self._base, counted=self.slug is None)
+        return run.slugs.next_slug(self._base, counted=self.slug is None)
 
     def _announce_spec(self, run: FlowRunRecorder) -> TaskRunSpec:
         """Makes a task run, which is Pending."""

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import pytest
 
-from taskruns import __version__, models
+from taskruns import Client, __version__, models
 from taskruns.cli import filters, list_command
 from taskruns.cli.app import cli
 from tests.client.cli.running import COMMAND, run, spawn
@@ -164,6 +164,9 @@ def complete(line: str, **environment: Any) -> list[str]:
     ("line", "offered"),
     [
         ("taskruns ", ["flow-run", "task-run", "result", "flush", "demo", "config", "completion"]),
+        ("taskruns task-run l", ["ls"]),
+        ("taskruns task-run li", ["list"]),
+        ("taskruns task-run", ["task-run"]),
         ("taskruns task-run ls --state F", ["Failed", "Finished"]),
         ("taskruns task-run ls --state Failed,fi", ["Failed,Finished"]),
         ("taskruns task-run count --state-group f", ["failed", "finished"]),
@@ -241,8 +244,14 @@ def test_script_for_bash_is_bash() -> None:
             ["task-run", "count", "--has-result", "--no-has-result"],
             "taskruns task-run count: --has-result and --no-has-result cannot be used together.",
         ),
-        (["flow-run", "ls", "-o", "csv", "-q"], "taskruns flow-run ls: --format and -q cannot be used together. See"),
-        (["flow-run", "ls", "-q", "--fields", "id"], "taskruns flow-run ls: --fields and -q cannot be used together"),
+        (
+            ["flow-run", "ls", "-o", "csv", "-q"],
+            "taskruns flow-run ls: --format and --quiet cannot be used together. See",
+        ),
+        (
+            ["flow-run", "ls", "-q", "--fields", "id"],
+            "taskruns flow-run ls: --fields and --quiet cannot be used together",
+        ),
         (["flow-run", "ls", "-o", "xml"], "taskruns flow-run ls: Invalid value for '-o' / '--format': 'xml' is not"),
         (
             ["task-run", "ls", "--fields", "id,stat"],
@@ -321,12 +330,35 @@ def test_positional_arguments_have_a_text_of_their_own(path: str) -> None:
     [
         ("flow-runs list", "flow-run ls"),
         ("flow-run inspect", "flow-run info"),
+        ("flow-run get", "flow-run info"),
+        ("flow-run task-runs", "flow-run tasks"),
         ("flow-run delete", "flow-run rm"),
         ("task-runs list", "task-run ls"),
         ("task-run inspect", "task-run info"),
+        ("task-run get", "task-run info"),
     ],
 )
 def test_command_has_other_names(alias: str, path: str) -> None:
     shown, alike = run(*path.split(), "-h"), run(*alias.split(), "-h")
     assert alike.code == 0
     assert alike.out.partition("\n")[2] == shown.out.partition("\n")[2]
+    assert re.search(rf"\n  Aliases: .*\b{alias.rsplit(maxsplit=1)[-1]}\b", shown.out)
+    group = run(path.split(maxsplit=1)[0], "-h").out
+    assert re.search(rf"\n  {path.rsplit(maxsplit=1)[-1]}, .*\b{alias.rsplit(maxsplit=1)[-1]}\b", group)
+
+
+WITHOUT_COMMAND = {
+    "flow-run": {"create", "report", "states"},
+    "task-run": {"set-states", "update"},
+}
+
+
+@pytest.mark.parametrize("group", WITHOUT_COMMAND)
+def test_command_answers_to_the_name_of_the_method_that_it_calls(group: str) -> None:
+    with Client() as client:
+        methods = vars({"flow-run": client.flow_runs, "task-run": client.task_runs}[group])
+    verbs = {name.replace("_", "-") for name in methods if not name.endswith(("_fields", "_if_changed"))}
+    command = COMMANDS[group]
+    assert isinstance(command, click.Group)
+    context = click.Context(command)
+    assert {verb for verb in verbs if command.get_command(context, verb) is None} == WITHOUT_COMMAND[group]

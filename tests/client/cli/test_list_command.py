@@ -93,7 +93,8 @@ def test_csv_has_every_member_in_an_order_that_stays(path: list[str], look: Look
 
 @pytest.mark.parametrize("path", LISTS, ids=" ".join)
 def test_quiet_has_the_ids_only(path: list[str], look: Look) -> None:
-    assert look(*path, "-q").out.splitlines() == [item["id"] for item in json.loads(look(*path, "--json").out)]
+    ids = [item["id"] for item in json.loads(look(*path, "--json").out)]
+    assert look(*path, "-q").out.splitlines() == look(*path, "--quiet").out.splitlines() == ids
 
 
 def test_fields_stand_in_the_order_in_which_they_are_asked_for(look: Look) -> None:
