@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cache, partial
-from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
+from typing import ParamSpec, Self, TypeAlias, TypeVar, cast
 
 import anyio
 import httpx
@@ -18,15 +18,16 @@ from taskruns.methods import AsyncListingMethod, AsyncMethod, Method, built, cop
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 from taskruns.responses import RawResponse
+from taskruns.type_aliases import Arguments
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-ArgumentHook: TypeAlias = Callable[[dict[str, Any]], bool | None]
+ArgumentHook: TypeAlias = Callable[[Arguments], bool | None]
 
 
-def _repeat_by_http_method(arguments: dict[str, Any]) -> None:
+def _repeat_by_http_method(arguments: Arguments) -> None:
     """Whether the call may be repeated is for its HTTP method to say."""
 
 
@@ -123,7 +124,7 @@ class Client:
         other._bind_resources()
         return other
 
-    def send_raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
+    def send_raw(self, call: Call[object], *, repeatable: bool | None = None) -> httpx.Response:
         """Sends a call and returns the response unchanged if it is a success.
 
         Raises:
@@ -305,7 +306,7 @@ class AsyncClient:
         other._bind_resources()
         return other
 
-    async def send_raw(self, call: Call[Any], *, repeatable: bool | None = None) -> httpx.Response:
+    async def send_raw(self, call: Call[object], *, repeatable: bool | None = None) -> httpx.Response:
         """Sends a call and returns the response unchanged if it is a success; raises as `Client.raw`."""
         exchange = Exchange(call, self.options, repeatable, self._position)
         while True:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from msgspec import Struct
@@ -25,6 +25,7 @@ from taskruns.errors import (
 from taskruns.limits import MAX_VALUES
 from taskruns.printable import escape_causes, excerpt
 from taskruns.retry_policy import Attempts, Policy
+from taskruns.type_aliases import Arguments
 
 T = TypeVar("T")
 
@@ -113,17 +114,22 @@ def read_options(
     )
 
 
-def _checked_headers(headers: Mapping[Any, Any]) -> tuple[tuple[str, str], ...]:
-    """The headers as they are sent; an error has no values, which may be secret."""
+def _checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers as they are sent."""
     for name, value in headers.items():
-        if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
-            raise InvalidSetting(f"default_headers has {name!r}, which is not a header name.")
-        if name.lower() in _OWN_HEADERS:
-            raise InvalidSetting(f"default_headers has {name}, which the client sets itself.")
-        if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
-            raise InvalidSetting(f"The value of {name} in default_headers must be printable ASCII text.")
+        _check_header(name, value)
     # Another name of the client goes in the place of its own.
     return tuple(("User-Agent" if name.lower() == "user-agent" else name, value) for name, value in headers.items())
+
+
+def _check_header(name: object, value: object) -> None:
+    """Raises InvalidSetting, without the value, which may be secret. Not every caller has a type checker."""
+    if not (isinstance(name, str) and _HEADER_NAME.fullmatch(name)):
+        raise InvalidSetting(f"default_headers has {name!r}, which is not a header name.")
+    if name.lower() in _OWN_HEADERS:
+        raise InvalidSetting(f"default_headers has {name}, which the client sets itself.")
+    if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
+        raise InvalidSetting(f"The value of {name} in default_headers must be printable ASCII text.")
 
 
 def _check_url(url: str) -> None:
@@ -160,7 +166,7 @@ class Position:
 class Exchange:
     """One call and its attempts: what to send, and what to make of what came back. It does no I/O."""
 
-    def __init__(self, call: Call[Any], options: Options, repeatable: bool | None, position: Position) -> None:
+    def __init__(self, call: Call[object], options: Options, repeatable: bool | None, position: Position) -> None:
         """`repeatable`: may the call be sent again (None: as its method says).
 
         Raises:
@@ -182,7 +188,7 @@ class Exchange:
         if options.api_key:
             self._headers["Authorization"] = f"Bearer {options.api_key}"
 
-    def request(self) -> dict[str, Any]:
+    def request(self) -> Arguments:
         """The arguments of httpx for the next attempt."""
         seconds = self._attempts.timeout()
         self._timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))

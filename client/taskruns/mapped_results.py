@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from taskruns.errors import ChildError, ChildMissing, ChildNotReady, ChildWithoutResult
 from taskruns.models import ChildResult, ConstantResult, ResultReference
 from taskruns.states import State
 
+T = TypeVar("T")
 Missing: TypeAlias = Literal["raise", "none"]
 
 READERS = 16
@@ -49,8 +50,8 @@ def in_places(task_slug: str, children: Iterable[ChildResult]) -> list[ChildResu
 
 
 def load_children(
-    task_slug: str, children: Sequence[ChildResult | None], missing: Missing, load: Callable[[ResultReference], Any]
-) -> list[Any]:
+    task_slug: str, children: Sequence[ChildResult | None], missing: Missing, load: Callable[[ResultReference], T]
+) -> list[T | None]:
     """Loads the results of the children of a map, several at once, in the order of their map indexes.
 
     Raises:
@@ -61,7 +62,7 @@ def load_children(
             if kept_reference(child) is None:
                 raise _child_error(task_slug, index, child)
 
-    def value(child: ChildResult | None) -> Any:
+    def value(child: ChildResult | None) -> T | None:
         reference = kept_reference(child)
         return None if reference is None else load(reference)
 

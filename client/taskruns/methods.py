@@ -1,7 +1,7 @@
 """Methods of the clients: each builds a call of the generated half, and has its name, signature and documentation."""
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -13,6 +13,7 @@ from taskruns.errors import InvalidArgument
 from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.pages import AsyncListing, AsyncPage
 from taskruns.responses import RawResponse
+from taskruns.type_aliases import Awaited
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,11 +41,11 @@ class AsyncMethod(Protocol[P, T_co]):
     __name__: str
     """The operation's id in the service's document."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T_co]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaited[T_co]:
         """Asks the service, and returns its typed answer."""
         ...
 
-    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, RawResponse[T_co]]:
+    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> Awaited[RawResponse[T_co]]:
         """Asks the service, and returns its answer with its status and headers."""
         ...
 
@@ -59,12 +60,14 @@ class AsyncListingMethod(Protocol[P, T]):
         """Returns the list, which is asked for when it is awaited or iterated over."""
         ...
 
-    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, RawResponse[AsyncPage[T]]]:
+    def with_raw_response(self, *args: P.args, **kwargs: P.kwargs) -> Awaited[RawResponse[AsyncPage[T]]]:
         """Asks the service for the first page, and returns its answer with its status and headers."""
         ...
 
 
-def copy_signature(build: Callable[..., Any], method: Callable[..., Any], with_raw_response: Callable[..., Any]) -> Any:
+def copy_signature(
+    build: Callable[..., object], method: Callable[..., object], with_raw_response: Callable[..., object]
+) -> Any:
     """Returns a method with the name, the signature and the documentation of its builder, and its raw form."""
     for function in (method, with_raw_response):
         function.__name__ = function.__qualname__ = _operation(build)
@@ -109,10 +112,10 @@ def page_at(call: Call[T], cursor: str) -> Call[T]:
     return replace(call, params=(*params, ("cursor", cursor)))
 
 
-def _operation(build: Callable[..., Any]) -> str:
+def _operation(build: Callable[..., object]) -> str:
     return build.__module__.rpartition(".")[2]
 
 
 @cache
-def _signature(build: Callable[..., Any]) -> inspect.Signature:
+def _signature(build: Callable[..., object]) -> inspect.Signature:
     return inspect.signature(build).replace(return_annotation=inspect.Signature.empty)

@@ -9,6 +9,7 @@ from msgspec import Struct, to_builtins
 from taskruns import dataframes, notebooks
 from taskruns._generated.types import to_json
 from taskruns.errors import InvalidAnswer
+from taskruns.type_aliases import JsonObject
 
 T = TypeVar("T")
 
@@ -61,9 +62,9 @@ class _Page(Generic[T]):
     next: str | None
     """The cursor of the next page, to go on from later with `cursor=`; None on the last one."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Returns this page as a dict of its `items` and `next`, in which ids and times are text."""
-        return cast("dict[str, Any]", to_builtins(self._object()))
+        return cast("JsonObject", to_builtins(self._object()))
 
     def to_json(self, indent: int | None = None) -> str:
         """Returns this page as JSON, in one line without `indent`, the number of spaces for each level."""

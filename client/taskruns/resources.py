@@ -1,7 +1,7 @@
 """The operations of the service by subject: the builder of each method, and what makes a call safe to retry."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from msgspec import UNSET
@@ -33,6 +33,7 @@ from taskruns._generated.api.task_runs import (
 )
 from taskruns.errors import InvalidArgument
 from taskruns.models import StateCreate, TaskRunReport, TaskRunStateReport
+from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
     from taskruns.client import AsyncClient, Client
@@ -42,20 +43,20 @@ if TYPE_CHECKING:
 # whether the call may be repeated then.
 
 
-def _identify(arguments: dict[str, Any]) -> bool:
+def _identify(arguments: Arguments) -> bool:
     if arguments.get("idempotency_key", UNSET) is UNSET and arguments.get("id", UNSET) is UNSET:
         arguments["id"] = uuid4()
     return True
 
 
-def _identify_states(arguments: dict[str, Any]) -> bool:
+def _identify_states(arguments: Arguments) -> bool:
     if "items" in arguments:
         items = enumerate(_iterable(arguments["items"]))
         arguments["items"] = [_with_id(item, f"items[{index}]", TaskRunStateReport) for index, item in items]
     return True
 
 
-def _identify_reports(arguments: dict[str, Any]) -> bool:
+def _identify_reports(arguments: Arguments) -> bool:
     if "items" in arguments:
         items = enumerate(_iterable(arguments["items"]))
         arguments["items"] = [_with_ids(item, f"items[{index}]") for index, item in items]
@@ -82,7 +83,7 @@ def _with_ids(report: object, place: str) -> object:
             raise _not_an_item(report, place, TaskRunReport)
 
 
-def _states_with_ids(states: object, place: str) -> Any:
+def _states_with_ids(states: object, place: str) -> object:
     # What is no list of states is left for the service to refuse.
     if not isinstance(states, Sequence) or isinstance(states, str):
         return states
@@ -107,7 +108,7 @@ def _not_an_item(item: object, place: str, kind: type) -> InvalidArgument:
     )
 
 
-def _may_repeat_update(arguments: dict[str, Any]) -> bool:
+def _may_repeat_update(arguments: Arguments) -> bool:
     # Done the first time, it would be refused the second time.
     return not any(arguments.get(name, UNSET) not in (UNSET, None) for name in ("if_match", "expected_version"))
 

@@ -17,6 +17,7 @@ from taskruns.models import ChildResult, TaskRun
 from taskruns.pages import Turns
 from taskruns.states import State
 
+T = TypeVar("T")
 C = TypeVar("C", Client, AsyncClient)
 
 
@@ -42,7 +43,7 @@ class _TaskRunView(Generic[C]):
         """A view of what the service answered; see `from_task_run_id` and `from_task_slug`."""
         self._task_run = task_run
         self._client: C = client
-        self._result: Any = _NOT_LOADED
+        self._result: object = _NOT_LOADED
 
     @property
     def task_run_id(self) -> str:
@@ -123,7 +124,7 @@ class _TaskRunView(Generic[C]):
     def __hash__(self) -> int:
         return hash((self._task_run.id, self.state))
 
-    def _keep(self, result: Any, children: Sequence[ChildResult | None]) -> Any:
+    def _keep(self, result: T, children: Sequence[ChildResult | None]) -> T:
         """Keeps a result to give it again, unless some of it is missing."""
         if all(kept_reference(child) is not None for child in children):
             self._result = result

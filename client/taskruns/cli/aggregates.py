@@ -1,7 +1,6 @@
 """Counts and measures, as a table."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -22,7 +21,7 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
     if form == "json":
         output.write_json(answer)
     elif form == "csv":
-        rows = ([*(_key(group, key) for key in keys), group.count, *_measured(group, measures)] for group in groups)
+        rows = ([*_keys(group, keys), group.count, *_measured(group, measures)] for group in groups)
         output.write_csv([*keys, "count", *measures], rows)
     else:
         columns = [_key_column(key, first=index == 0) for index, key in enumerate(keys)]
@@ -36,11 +35,15 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
     warn_of_waiting_reports()
 
 
-def _key(group: Any, key: str) -> Any:
+def _keys(group: AggregateGroup | Aggregate, keys: Sequence[str]) -> list[object]:
+    return [] if isinstance(group, Aggregate) else [_key(group, key) for key in keys]
+
+
+def _key(group: AggregateGroup, key: str) -> object:
     return getattr(group.key, key)
 
 
-def _measured(group: Any, measures: Sequence[str]) -> list[Any]:
+def _measured(group: AggregateGroup | Aggregate, measures: Sequence[str]) -> list[object]:
     return [getattr(group.measures, name) for name in measures]
 
 
@@ -53,7 +56,7 @@ def _key_column(key: str, *, first: bool) -> Column:
 
     def style(group: AggregateGroup | Aggregate) -> str:
         return (
-            formatting.style_of(_key(group, key))
+            formatting.style_of(str(_key(group, key)))
             if key == "state" and isinstance(group, AggregateGroup)
             else _style(group)
         )
@@ -62,7 +65,7 @@ def _key_column(key: str, *, first: bool) -> Column:
 
 
 def _measure_column(name: str) -> Column:
-    def shown(group: AggregateGroup | Aggregate) -> Any:
+    def shown(group: AggregateGroup | Aggregate) -> object:
         return getattr(group.measures, name)
 
     return Column(name.upper(), name, shown, style=_style)

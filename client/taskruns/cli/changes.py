@@ -1,14 +1,13 @@
 """Changes: the options that say which state, what became of it, and the question before something is deleted."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Argument, Option, Refusal
 from taskruns.cli.param_types import known_states, nearest
+from taskruns.type_aliases import Arguments
 
 MESSAGE = Option(["-m", "--message"], metavar="TEXT", help="A human-readable message.")
 YES = Option(["-y", "--yes"], is_flag=True, help="Do not ask for confirmation.")
@@ -19,7 +18,7 @@ class StateName(click.ParamType[str]):
 
     name = "state"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The type as the service writes it."""
         as_written = {state.lower(): state for state in known_states()}
         if (state := as_written.get(str(value).lower())) is None:
@@ -43,10 +42,10 @@ def state_options() -> list[click.Parameter]:
     ]
 
 
-def state_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What the options say, as the client takes it."""
-    state = {"type": options["state"], "message": options["message"], "force": options.get("force") or None}
-    return {name: value for name, value in state.items() if value is not None}
+def state_arguments(state: str, message: str | None, *, force: bool = False) -> Arguments:
+    """The arguments of the client's methods that report a state."""
+    arguments = {"type": state, "message": message, "force": force or None}
+    return {name: value for name, value in arguments.items() if value is not None}
 
 
 def confirm(outcome: str, state: str, run: str) -> None:

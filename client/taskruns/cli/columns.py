@@ -7,7 +7,7 @@ import msgspec
 
 from taskruns.cli import formatting
 from taskruns.cli.output import Column, column, on_terminal
-from taskruns.models import FlowRun, FlowRunSummary, ResultReference, Serializer, State, TaskRun
+from taskruns.models import FlowRun, FlowRunFields, FlowRunSummary, ResultReference, Serializer, State, TaskRun
 from taskruns.printable import printable
 
 
@@ -25,7 +25,7 @@ def _short(message: str) -> str:
     return message.removeprefix("Unexpected error: ")
 
 
-def flow_run_title(flow_run: FlowRun) -> str:
+def flow_run_title(flow_run: FlowRun | FlowRunFields) -> str:
     """The name of a flow run and of its flow."""
     return f"{printable(flow_run.name)} ({printable(flow_run.flow_name)})"
 

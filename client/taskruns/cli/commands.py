@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.param_types import SECONDS
+from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
     from taskruns.client import Client
@@ -29,11 +30,11 @@ class Connection:
 
     def __init__(self) -> None:
         """Nothing was said yet: all comes from the environment, and from the configuration file below that."""
-        self.options: dict[str, Any] = {}
+        self.options: Arguments = {}
         self.profile: str | None = None
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Arguments:
         """The options of a client: those of the command line, and of the profile what the environment does not say.
 
         Raises:
@@ -76,7 +77,7 @@ class Option(click.Option):
         record = super().get_help_record(ctx)
         return (self.shown, record[1]) if record is not None and self.shown is not None else record
 
-    def get_help_extra(self, ctx: click.Context) -> Any:
+    def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
         """Nothing: what there is to say about defaults and bounds, the help says in words."""
         return {}
 
@@ -96,7 +97,7 @@ class Argument(click.Argument):
         return self.make_metavar(ctx), self.meaning
 
 
-def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
+def _remember(context: click.Context, option: click.Parameter, value: object) -> None:
     if value is not None:
         context.ensure_object(Connection).options[str(option.name)] = value
 
@@ -115,7 +116,7 @@ def _log(context: click.Context, option: click.Parameter, value: bool) -> None:
         log.setLevel(logging.DEBUG)
 
 
-_CONNECTION: tuple[tuple[list[str], dict[str, Any]], ...] = (
+_CONNECTION: tuple[tuple[list[str], Arguments], ...] = (
     (
         ["--url"],
         {"metavar": "URL", "help": "The URL of the service (http://127.0.0.1:4200).  [TASKRUNS_URL]"},
@@ -153,7 +154,7 @@ _CONNECTION: tuple[tuple[list[str], dict[str, Any]], ...] = (
 def connection_options(*, hidden: bool) -> list[click.Parameter]:
     """The options that say where the service is; every command takes them, the help of `taskruns` shows them."""
     section = "Connection (also allowed after the command)"
-    shared: dict[str, Any] = {"callback": _remember, "expose_value": False, "hidden": hidden, "section": section}
+    shared: Arguments = {"callback": _remember, "expose_value": False, "hidden": hidden, "section": section}
     return [Option(names, **(shared | attributes)) for names, attributes in _CONNECTION]
 
 

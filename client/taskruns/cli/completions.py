@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -10,11 +10,12 @@ from click.shell_completion import CompletionItem
 from taskruns.cli.commands import Connection
 from taskruns.cli.order import newest_first
 from taskruns.limits import MAX_PAGE_SIZE
+from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
     from taskruns.client import Client
 
-_AT_ONCE: dict[str, Any] = {"timeout": 2.0, "max_retries": 0}
+_AT_ONCE: Arguments = {"timeout": 2.0, "max_retries": 0}
 """A person waits for it between two keys."""
 _MAX_COMPLETIONS = 100
 

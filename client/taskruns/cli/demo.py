@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from taskruns.client import Client
 from taskruns.errors import FlowRunNotFound, TaskRunsError
 from taskruns.models import StateCreate, StateType, TaskRunReport
 from taskruns.results import JSONSerializer, LocalResult, wire
+from taskruns.type_aliases import JsonObject
 
 PENDING, RUNNING, SUCCESS, FAILED = StateType.PENDING, StateType.RUNNING, StateType.SUCCESS, StateType.FAILED
 Moment = tuple[StateType, float]
@@ -25,7 +26,7 @@ class DemoTaskRun(NamedTuple):
     states: Sequence[Moment]
     map_index: int = -1
     message: str | None = None
-    result: Any = None
+    result: object = None
     """A JSON value; None: it has no result."""
     tags: Sequence[str] = ()
 
@@ -39,7 +40,7 @@ class DemoFlowRun(NamedTuple):
     states: Sequence[Moment]
     task_runs: Sequence[DemoTaskRun]
     labels: Sequence[str] = ()
-    parameters: dict[str, Any] = {}
+    parameters: JsonObject = {}
     begin: datetime | None = None
     """None: now."""
 
@@ -142,7 +143,7 @@ def record(client: Client, flow_run: DemoFlowRun, folder: Path) -> None:
 
 def _report(flow_run: DemoFlowRun, task_run: DemoTaskRun, begin: datetime, folder: Path) -> TaskRunReport:
     """A report of a task run; writes its result."""
-    result: Any = UNSET
+    result: JsonObject | UnsetType = UNSET
     if task_run.result is not None:
         index = "" if task_run.map_index < 0 else f"-{task_run.map_index}"
         location = f"{flow_run.name}/{task_run.task_slug}{index}.json"

@@ -1,12 +1,13 @@
 """The filters of the service as options: one table, which a test holds to the service's document."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from taskruns.cli import completions, param_types
 from taskruns.cli.commands import Option
+from taskruns.type_aliases import Arguments
 
 WHICH = "Filters (repeat options for more values; STATE, GROUP, ID, and NUMBER can have commas)"
 WHEN = "Times (TIME is like 7d, 2h, yesterday, 2021-05-12, 2021-05-12T18:00, or 2021-05-12T18:00:00Z)"
@@ -16,7 +17,7 @@ class Filter(NamedTuple):
     """A filter: its name in the API, the type of its value, what it leaves, and other names of its option."""
 
     name: str
-    type: click.ParamType[Any]
+    type: click.ParamType[object]
     leaves: str
     also: tuple[str, ...] = ()
     many: bool = False
@@ -29,7 +30,7 @@ class Filter(NamedTuple):
         dashed = self.name.replace("_", "-")
         if self.type is click.BOOL:
             names = [f"--{dashed}/--no-{dashed}"]
-            arguments: dict[str, Any] = {"default": None}
+            arguments: Arguments = {"default": None}
         else:
             names = [*self.also, f"--{dashed}"]
             arguments = {"type": self.type, "multiple": self.many, "metavar": self.type.name.upper()}
@@ -120,6 +121,6 @@ def options(filters: Iterable[Filter]) -> list[click.Parameter]:
     return [candidate.option() for candidate in filters]
 
 
-def client_arguments(filters: Mapping[str, Any]) -> dict[str, Any]:
+def client_arguments(filters: Mapping[str, object]) -> Arguments:
     """The filters that were given, as the client takes them."""
     return {name: value for name, value in filters.items() if value not in (None, (), [])}

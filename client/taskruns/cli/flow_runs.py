@@ -1,7 +1,6 @@
 """`taskruns flow-run`: list flow runs, look into one, watch it, set its state, delete it."""
 
 from functools import partial
-from typing import Any
 
 import click
 
@@ -28,7 +27,7 @@ def flow_run() -> None:
     examples=("flow-run ls", "flow-run ls --flow-name etl --state Failed --since 7d", "flow-run ls --all --csv"),
 )
 @click.pass_obj
-def list_flow_runs(connection: Connection, /, **options: Any) -> None:
+def list_flow_runs(connection: Connection, /, **options: object) -> None:
     """List flow runs, newest first.
 
     They are sorted by start time, or by creation time if they have not started.
@@ -81,7 +80,7 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
     ),
 )
 @click.pass_obj
-def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: str | None, **options: Any) -> None:
+def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: str | None, **options: object) -> None:
     """List the task runs of a flow run.
 
     They are listed in the order of their creation. The default is the latest flow run.
@@ -125,7 +124,16 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
     examples=("flow-run watch", "flow-run watch --flow-name etl --timeout 2h && echo done"),
 )
 @click.pass_obj
-def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, **limits: Any) -> int:
+def watch_flow_run(
+    connection: Connection,
+    /,
+    *,
+    which: str | None,
+    flow_name: str | None,
+    interval: float,
+    timeout: float | None,
+    patience: float,
+) -> int:
     """Watch a flow run until it is finished.
 
     On a terminal, this shows a bar for each state, otherwise a line for each change. The default is the latest flow
@@ -134,7 +142,9 @@ def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: s
     """
     from taskruns.cli.watch import Limits, watch
 
-    return watch(connection.client, find_flow_run_id(connection.client, which, flow_name), Limits(**limits))
+    return watch(
+        connection.client, find_flow_run_id(connection.client, which, flow_name), Limits(interval, timeout, patience)
+    )
 
 
 @flow_run.command(
@@ -146,14 +156,14 @@ def watch_flow_run(connection: Connection, /, *, which: str | None, flow_name: s
     ),
 )
 @click.pass_obj
-def set_flow_run_state(connection: Connection, /, *, which: str, **state: Any) -> None:
+def set_flow_run_state(connection: Connection, /, *, which: str, state: str, message: str | None, force: bool) -> None:
     """Report a state of a flow run.
 
     The program that runs it is not notified. To reopen a successful run, use --force. A name must belong to exactly one
     flow run.
     """
     flow_run_id = find_only_flow_run_id(connection.client, which)
-    receipt = connection.client.flow_runs.set_state(flow_run_id, **changes.state_of(state))
+    receipt = connection.client.flow_runs.set_state(flow_run_id, **changes.state_arguments(state, message, force=force))
     changes.confirm(receipt.outcome, receipt.state, f"flow run {flow_run_id}")
 
 
@@ -178,7 +188,7 @@ def cancel_flow_runs(connection: Connection, /, *, which: tuple[str, ...], messa
             f"{printable(finished[0].name)} ({finished[0].id}) is already {finished[0].state}. Nothing was cancelled."
         )
     for flow_run in flow_runs:
-        cancelled = changes.state_of({"state": "Cancelled", "message": message})
+        cancelled = changes.state_arguments("Cancelled", message)
         receipt = client.flow_runs.set_state(flow_run.id, **cancelled)
         changes.confirm(receipt.outcome, receipt.state, f"flow run {flow_run.id}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from taskruns.models import StateType
 from taskruns.printable import printable
@@ -91,7 +91,7 @@ _ORDER = (
 )
 
 
-def shown(name: str, value: Any, *, now: datetime | None) -> str:
+def shown(name: str, value: object, *, now: datetime | None) -> str:
     """A member of a run; times as so long ago if `now` is given."""
     if value is None:
         return ""

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 from taskruns.cli.commands import Option
-from taskruns.cli.order import newest_first
+from taskruns.cli.order import Started, newest_first
 from taskruns.cli.param_types import Words, nearest
 from taskruns.limits import MAX_PAGE_SIZE
+from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
     from taskruns.cli.list_writers import Layout
@@ -151,12 +152,12 @@ class ListOptions(NamedTuple):
             raise click.UsageError("--fields and --quiet cannot be used together: --quiet shows only ids.")
 
 
-def take_list_options(options: dict[str, Any]) -> ListOptions:
+def take_list_options(options: Arguments) -> ListOptions:
     """Takes those that say how a list is shown out of all options of a command."""
     return ListOptions(**{name: options.pop(name) for name in ListOptions._fields})
 
 
-def ordered(ask: Callable[..., Iterable[Any]], options: dict[str, Any]) -> Callable[..., Iterable[Any]]:
+def ordered(ask: Callable[..., Iterable[Started]], options: Arguments) -> Callable[..., Iterable[object]]:
     """Asks with these options for a list in the order of `sort`, or else newest first."""
     return partial(ask, **options) if "sort" in options else partial(newest_first, ask, **options)
 

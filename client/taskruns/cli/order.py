@@ -3,20 +3,36 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from heapq import merge
-from typing import Any
+from typing import Protocol, TypeVar
 
 ORDER = "by start, newest first"
 
 
-def moment_of(run: Any) -> datetime:
+class Started(Protocol):
+    """A run, with the times that lists are sorted by."""
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When it started, if it has."""
+        ...
+
+    @property
+    def created(self) -> datetime:
+        """When the service made it."""
+        ...
+
+
+def moment_of(run: Started) -> datetime:
     """When a run started; while it has not, when it was made."""
-    moment: datetime = run.start_time or run.created
-    return moment
+    return run.start_time or run.created
+
+
+R = TypeVar("R", bound=Started)
 
 
 def newest_first(
-    ask: Callable[..., Iterable[Any]], *, fields: Sequence[str] | None = None, **options: Any
-) -> Iterator[Any]:
+    ask: Callable[..., Iterable[R]], *, fields: Sequence[str] | None = None, **options: object
+) -> Iterator[R]:
     """Yields runs by start, newest first; one that has not started stands where it was made.
 
     The time when a run was made is that of its arrival, and a run may arrive long after it ran: so it counts for those

@@ -43,7 +43,7 @@ def _escape(sign: str) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """A value as indented JSON.
 
     Raises:
@@ -53,7 +53,7 @@ def json_text(value: Any) -> str:
     return _escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
-def _builtins(value: Any) -> Any:
+def _builtins(value: object) -> object:
     """A value of the API as JSON has it, except for its times."""
     return msgspec.to_builtins(value, builtin_types=(datetime,))
 
@@ -63,12 +63,12 @@ def _exact(moment: datetime) -> str:
     return formatting.exact(moment, "microseconds")
 
 
-def write_json(value: Any) -> None:
+def write_json(value: object) -> None:
     """Writes one object of the API."""
     write_text(_escaped(json.dumps(_builtins(value), indent=2, ensure_ascii=False, default=_exact)) + "\n")
 
 
-def write_json_list(items: Iterable[Any]) -> None:
+def write_json_list(items: Iterable[object]) -> None:
     """Writes an array with a line for each item, as they come."""
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_exact).encode
     before = "[\n"
@@ -78,7 +78,7 @@ def write_json_list(items: Iterable[Any]) -> None:
     write_text("[]\n" if before == "[\n" else "\n]\n")
 
 
-def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Writes a header and rows as in RFC 4180; null is empty, and a list or an object is JSON.
 
     In a pipe cells are exact, for programs. On a terminal nothing in them reaches it, nor a spreadsheet that they are
@@ -94,7 +94,7 @@ def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         line.truncate()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -102,14 +102,14 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _shown_cell(value: Any) -> str:
+def _shown_cell(value: object) -> str:
     if not isinstance(value, str):
         return _escaped(_cell(value))
     # What begins so is a formula to a spreadsheet, behind spaces too.
     return f"'{printable(value)}" if value.lstrip().startswith(_FORMULA_STARTS) else printable(value)
 
 
-def _plain(item: Any) -> str:
+def _plain(item: object) -> str:
     return ""
 
 
@@ -123,7 +123,7 @@ class Column(NamedTuple):
     title: str
     name: str
     """The member that it shows, which says how."""
-    value_of: Callable[[Any], Any] | None = None
+    value_of: Callable[[Any], object] | None = None
     """What it shows instead of the member."""
     least: int | None = None
     """The width to which it may be cut; None: it may not."""
@@ -131,7 +131,7 @@ class Column(NamedTuple):
     optional: int | None = None
     """So many cells the others that may be cut have, if they need them, before a terminal shows it; None: always."""
 
-    def cell(self, item: Any, now: datetime | None) -> str:
+    def cell(self, item: object, now: datetime | None) -> str:
         """What it shows of an item; times as so long ago if `now` is given."""
         return formatting.shown(
             self.name, getattr(item, self.name) if self.value_of is None else self.value_of(item), now=now
@@ -143,7 +143,7 @@ def column(name: str) -> Column:
     return Column(name.upper(), name, style=_of_state if name == "state" else _plain)
 
 
-def write_table(columns: Sequence[Column], items: Iterable[Any]) -> bool:
+def write_table(columns: Sequence[Column], items: Iterable[object]) -> bool:
     """Writes a table, cut to the width of a terminal and with colours there; says whether it had any rows."""
     remaining = iter(items)
     first = list(islice(remaining, _MAX_MEASURED_ROWS))
@@ -169,7 +169,7 @@ def _write_plain(row: Sequence[str], widths: Sequence[int]) -> None:
     sys.stdout.write(_GAP.join(cells).rstrip() + "\n")
 
 
-def _write_rich(columns: Sequence[Column], widths: list[int], items: Iterable[Any], now: datetime) -> None:
+def _write_rich(columns: Sequence[Column], widths: list[int], items: Iterable[object], now: datetime) -> None:
     from rich.console import Console
     from rich.text import Text
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time, timedelta
 from difflib import get_close_matches
-from typing import Any
 from uuid import UUID
 
 import click
@@ -35,7 +34,7 @@ class Moment(click.ParamType[datetime]):
 
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The time, in UTC."""
         try:
             return _moment(value)
@@ -73,7 +72,7 @@ class Seconds(click.ParamType[float]):
         """So many are the fewest."""
         self._least = least
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds."""
         try:
             seconds = span(value)
@@ -95,7 +94,7 @@ class Identifier(click.ParamType[UUID]):
 
     name = "id"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
         """The id."""
         if (parsed := identifier(value)) is None:
             self.fail(f"{value!r} is not an id. Use an id such as 8e445d74-9ca6-425b-98e5-72754b7ea174.", param, ctx)
@@ -112,7 +111,7 @@ class IdentifierPrefix(click.ParamType[str]):
 
     name = "prefix"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The prefix, as the service takes it."""
         if (prefix := identifier_prefix(value)) is None:
             self.fail(f"{value!r} is not the start of an id. Use at least its first 4 characters.", param, ctx)
@@ -133,18 +132,22 @@ _PREFIX_LENGTH = 4
 _ID_SHAPE = "-".join("x" * count for count in (8, 4, 4, 4, 12))
 
 
-class Words(click.ParamType[list[Any]]):
+class Words(click.ParamType[list[object]]):
     """Values with commas between them: `item_type` is the type of each, `known` lists the ones that are known."""
 
     def __init__(
-        self, name: str, *, item_type: click.ParamType[Any] = click.STRING, known: Callable[[], Iterable[str]] = tuple
+        self,
+        name: str,
+        *,
+        item_type: click.ParamType[object] = click.STRING,
+        known: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         """Known words may be written with capitals or without; others are for the service to judge."""
         self.name = name
         self._item_type = item_type
         self._known = known
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[Any]:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> list[object]:
         """The values."""
         as_written = {word.lower(): word for word in self._known()}
         words = [word.strip() for word in str(value).split(",")]
@@ -162,7 +165,7 @@ class Words(click.ParamType[list[Any]]):
         ]
 
 
-def together(context: click.Context, option: click.Parameter, lists: tuple[list[Any], ...]) -> list[Any]:
+def together(context: click.Context, option: click.Parameter, lists: tuple[list[object], ...]) -> list[object]:
     """All words of an option that was given more than once."""
     return [word for words in lists for word in words]
 

@@ -2,7 +2,6 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from taskruns import settings as variables
 from taskruns.cli.param_types import nearest
+from taskruns.type_aliases import Arguments
 
 _MAX_BYTES = 1_000_000
 
@@ -35,7 +35,7 @@ class Profile(Struct, frozen=True):
     settings: _Settings
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Arguments:
         """The options of a client that it says and the environment does not."""
         members = msgspec.structs.asdict(self.settings)
         return {name: value for name, value in members.items() if value is not None and not variables.is_set(name)}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 from uuid import UUID
 
 import click
@@ -14,10 +14,11 @@ from taskruns.cli.order import moment_of, newest_first
 from taskruns.cli.param_types import ID_PREFIX, identifier, identifier_prefix
 from taskruns.limits import MAX_PAGE_SIZE, MAX_VALUES
 from taskruns.printable import printable
+from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
     from taskruns.client import Client
-    from taskruns.models import TaskRun
+    from taskruns.models import FlowRunFields, TaskRun
     from taskruns.task_run_views import TaskRunView
 
 _SLUG = re.compile(r"(?P<slug>.+)\[(?P<index>[0-9]{1,10})\]", re.DOTALL)
@@ -59,6 +60,15 @@ TASK_RUN = Argument(
     meaning="The task run: its id, the slug of its task (slug[2] for a mapped child), or the start of its id.",
     shell_complete=completions.task_slugs,
 )
+
+
+class TaskRunOptions(TypedDict):
+    """Which task run is meant, beside its id or slug."""
+
+    map_index: int | None
+    flow_run_id: str | None
+    flow_run_name: str | None
+    flow_name: str | None
 
 
 def task_run_options() -> list[click.Parameter]:
@@ -168,7 +178,7 @@ def _latest_flow_run_id(client: "Client", name: str | None, flow_name: str | Non
     return flow_run_id
 
 
-def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iterator[Any]:
+def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iterator["FlowRunFields"]:
     """Yields the flow runs with this name, newest first."""
     if name == "":
         raise click.UsageError("A name must have at least one character.")
@@ -177,14 +187,14 @@ def _flow_runs_named(client: "Client", name: str, flow_name: str | None) -> Iter
     return (flow_run for flow_run in listed if flow_run.name == name)
 
 
-def _list_flow_runs(client: "Client", flow_name: str | None, **options: Any) -> Iterator[Any]:
+def _list_flow_runs(client: "Client", flow_name: str | None, **options: object) -> Iterator["FlowRunFields"]:
     """Yields what titles need of the flow runs of a flow, or of all, newest first."""
     if flow_name is not None:
         options["flow_name"] = [flow_name]
     return newest_first(client.flow_runs.list_fields, fields=_TITLE_FIELDS, **options)
 
 
-def _say_latest(flow_run: Any) -> None:
+def _say_latest(flow_run: "FlowRunFields") -> None:
     """Says on standard error which flow run is meant where none was named."""
     from taskruns.cli import columns, formatting
 
@@ -234,7 +244,7 @@ def find_task_run(
     if flow_run_id is not None:
         named = identifier(flow_run_id) or find_flow_run_id_by_start(client, flow_run_id)
         return TaskRunView.from_task_slug(slug, named, index, client=client)
-    options: dict[str, Any] = {"task_slug": [slug], "map_index": [index]}
+    options: Arguments = {"task_slug": [slug], "map_index": [index]}
     if flow_name is not None:
         options["flow_name"] = [flow_name]
     if (latest := _latest_task_run(client, options)) is not None:
@@ -259,7 +269,7 @@ def _slug_and_index(text: str, map_index: int | None) -> tuple[str, int]:
     return text, -1 if map_index is None else map_index
 
 
-def _latest_task_run(client: "Client", options: dict[str, Any]) -> "TaskRun | None":
+def _latest_task_run(client: "Client", options: Arguments) -> "TaskRun | None":
     """The task run that meets these filters in the flow run that started last; None if there is none.
 
     Says on standard error which flow run that is, unless it is the only one that has such a task run.

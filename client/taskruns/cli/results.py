@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taskruns.cli import columns, output
 from taskruns.cli.commands import Refusal
@@ -59,7 +59,7 @@ def _pages(client: "Client", task_run: TaskRun) -> Iterator[TaskRunResult]:
         yield page
 
 
-def write_value(value: Any, form: str | None, path: Path | None) -> None:
+def write_value(value: object, form: str | None, path: Path | None) -> None:
     """Writes a value as Python shows it, or as JSON, to standard output or to a file."""
     if path is not None:
         path.write_text(_json(value), encoding="utf-8", newline="\n")
@@ -74,7 +74,7 @@ def write_value(value: Any, form: str | None, path: Path | None) -> None:
         sys.stdout.write("\n".join(map(printable, shown.split("\n"))) + "\n")
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     try:
         return output.json_text(value)
     except (TypeError, ValueError, RecursionError) as error:

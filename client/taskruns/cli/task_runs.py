@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import click
 
@@ -10,7 +10,7 @@ from taskruns.cli import changes, filters, list_command
 from taskruns.cli.commands import Connection, Group, Option
 from taskruns.cli.order import ORDER
 from taskruns.cli.param_types import Words, together
-from taskruns.cli.resolve import TASK_RUN, find_task_run, task_run_options
+from taskruns.cli.resolve import TASK_RUN, TaskRunOptions, find_task_run, task_run_options
 
 
 @click.group(cls=Group, aliases=("task-runs",))
@@ -32,7 +32,7 @@ def task_run() -> None:
     ),
 )
 @click.pass_obj
-def list_task_runs(connection: Connection, /, **options: Any) -> None:
+def list_task_runs(connection: Connection, /, **options: object) -> None:
     """List the task runs of all flow runs, newest first.
 
     They are sorted by start time, or by creation time if they have not started.
@@ -58,7 +58,7 @@ def list_task_runs(connection: Connection, /, **options: Any) -> None:
     ),
 )
 @click.pass_obj
-def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Any) -> None:
+def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Unpack[TaskRunOptions]) -> None:
     """Show one task run.
 
     This shows its state, its times, its duration, and the location of its result. Identify the task run by its id or
@@ -123,7 +123,7 @@ def show_result(
     trust: bool,
     missing: Literal["raise", "none"],
     max_bytes: int | None,
-    **where: Any,
+    **where: Unpack[TaskRunOptions],
 ) -> None:
     """Load what a task returned.
 
@@ -149,7 +149,14 @@ def show_result(
 )
 @click.pass_obj
 def list_states(
-    connection: Connection, /, *, which: str, form: str | None, limit: int | None, everything: bool, **where: Any
+    connection: Connection,
+    /,
+    *,
+    which: str,
+    form: str | None,
+    limit: int | None,
+    everything: bool,
+    **where: Unpack[TaskRunOptions],
 ) -> None:
     """List the states of a task run.
 
@@ -172,7 +179,14 @@ def list_states(
 )
 @click.pass_obj
 def set_task_run_state(
-    connection: Connection, /, *, which: str, state: str, message: str | None, force: bool, **where: Any
+    connection: Connection,
+    /,
+    *,
+    which: str,
+    state: str,
+    message: str | None,
+    force: bool,
+    **where: Unpack[TaskRunOptions],
 ) -> None:
     """Report a state of a task run.
 
@@ -180,7 +194,7 @@ def set_task_run_state(
     `task-run info`.
     """
     view = find_task_run(connection.client, which, **where)
-    reported = changes.state_of({"state": state, "message": message, "force": force})
+    reported = changes.state_arguments(state, message, force=force)
     receipt = connection.client.task_runs.set_state(view.task_run_id, **reported)
     changes.confirm(receipt.outcome, receipt.state, f"task run {view.task_run_id}")
 
@@ -200,7 +214,7 @@ _COUNT_LIMIT = Option(
     examples=("task-run count --state Success", "task-run count --flow-name etl --state-group failed --since 7d"),
 )
 @click.pass_obj
-def count_task_runs(connection: Connection, /, *, count_limit: int | None, **options: Any) -> None:
+def count_task_runs(connection: Connection, /, *, count_limit: int | None, **options: object) -> None:
     """Count task runs. The count is always exact."""
     answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.client_arguments(options))
     click.echo(answer.count)
@@ -263,7 +277,7 @@ def _measures() -> list[str]:
     ),
 )
 @click.pass_obj
-def aggregate_task_runs(connection: Connection, /, *, form: str | None, **options: Any) -> None:
+def aggregate_task_runs(connection: Connection, /, *, form: str | None, **options: object) -> None:
     """Count and measure task runs, in total or by group."""
     from taskruns.cli import aggregates
 

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import msgspec
 
+from taskruns.type_aliases import JsonObject
+
 MAX_NAME_LENGTH = 255
 MAX_NAMES = 100
 MAX_QUOTED_LENGTH = 10_000
@@ -51,7 +53,7 @@ def safe_text(text: str, max_length: int = MAX_QUOTED_LENGTH) -> str:
     return _storable(text[:max_length])[:max_length]
 
 
-def safe_json(value: Any, levels: int = MAX_LEVELS) -> Any:
+def safe_json(value: object, levels: int = MAX_LEVELS) -> object:
     """A value as JSON that the service takes. What JSON cannot say, or nests deeper, is its repr in its place."""
     try:
         return _plain(msgspec.to_builtins(value, str_keys=True, enc_hook=repr), levels)
@@ -59,7 +61,7 @@ def safe_json(value: Any, levels: int = MAX_LEVELS) -> Any:
         return safe_repr(value)
 
 
-def safe_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def safe_parameters(parameters: Mapping[str, object]) -> JsonObject:
     """The parameters of a flow run as the service takes them: the longest are shortened until all fit into a body."""
     values = {safe_text(str(name)): value for name, value in parameters.items()}
     members = {name: safe_json(value, MAX_LEVELS - 1) for name, value in values.items()}
@@ -84,7 +86,7 @@ def _exceeds(sizes: Mapping[str, int]) -> bool:
     return sum(sizes.values()) > MAX_PARAMETERS_BYTES
 
 
-def _size(value: Any) -> int:
+def _size(value: object) -> int:
     return len(msgspec.json.encode(value))
 
 
@@ -101,12 +103,12 @@ def _plain(value: Any, levels: int) -> Any:
         case _ if levels == 0:
             return safe_repr(value)
         case dict():
-            return _plain_members(cast(dict[str, Any], value), levels - 1)
+            return _plain_members(cast(JsonObject, value), levels - 1)
         case _:
             return [_plain(item, levels - 1) for item in value]
 
 
-def _plain_members(members: dict[str, Any], levels: int) -> dict[str, Any]:
+def _plain_members(members: JsonObject, levels: int) -> JsonObject:
     return {_storable(name): _plain(member, levels) for name, member in members.items()}
 
 

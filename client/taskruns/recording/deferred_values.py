@@ -5,9 +5,14 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from taskruns.recording.progress import Progress, Skip, store_result
+from taskruns.type_aliases import Awaited
+
+Y = TypeVar("Y")
+S = TypeVar("S")
+R = TypeVar("R")
 
 _Raised = type[BaseException] | BaseException
 
@@ -25,7 +30,7 @@ def kind_of(value: object) -> str | None:
     return "generator" if isinstance(value, Generator) else None
 
 
-def drop(value: Any) -> None:
+def drop(value: object) -> None:
     """Ends what nobody will take the value of."""
     if (end := getattr(value, "close", None) or getattr(value, "cancel", None)) is not None:
         end()
@@ -49,27 +54,27 @@ class _Recorded:
             self._progress.fail(error)
 
 
-class RecordedGenerator(Generator[Any, Any, Any]):
+class RecordedGenerator(Generator[Y, S, R]):
     """A generator whose task run ends when it does; one that is closed or dropped before its end is Cancelled."""
 
-    def __init__(self, generator: Generator[Any, Any, Any], progress: Progress) -> None:
+    def __init__(self, generator: Generator[Y, S, R], progress: Progress) -> None:
         """Goes on as `generator` does."""
         self._generator = generator
         self._progress = progress
         self._end = _Recorded(progress)
 
-    def send(self, value: Any) -> Any:
+    def send(self, value: S) -> Y:
         """Goes on to the next item."""
-        return self._step(self._generator.send, value)
+        return self._step(partial(self._generator.send, value))
 
-    def throw(self, error: Any, value: Any = None, trace: TracebackType | None = None, /) -> Any:
+    def throw(self, error: _Raised, value: Any = None, trace: TracebackType | None = None, /) -> Y:
         """Raises an error where it stands."""
-        return self._step(self._generator.throw, error if value is None else value)
+        return self._step(lambda: self._generator.throw(error if value is None else value))
 
-    def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
+    def _step(self, resume: Callable[[], Y]) -> Y:
         try:
             with self._progress.active():
-                return resume(value)
+                return resume()
         except StopIteration:
             self._end.succeed()
             raise
@@ -84,24 +89,24 @@ class RecordedGenerator(Generator[Any, Any, Any]):
         self.close()
 
 
-class RecordedAsyncGenerator(AsyncGenerator[Any, Any]):
+class RecordedAsyncGenerator(AsyncGenerator[Y, S]):
     """An async generator whose task run ends when it does; one that is closed or dropped before is Cancelled."""
 
-    def __init__(self, generator: AsyncGenerator[Any, Any], progress: Progress) -> None:
+    def __init__(self, generator: AsyncGenerator[Y, S], progress: Progress) -> None:
         """Goes on as `generator` does."""
         self._generator = generator
         self._progress = progress
         self._end = _Recorded(progress)
 
-    async def asend(self, value: Any) -> Any:
+    async def asend(self, value: S) -> Y:
         """Goes on to the next item."""
         return await self._step(self._generator.asend(value))
 
-    async def athrow(self, error: Any, value: Any = None, trace: TracebackType | None = None, /) -> Any:
+    async def athrow(self, error: _Raised, value: Any = None, trace: TracebackType | None = None, /) -> Y:
         """Raises an error where it stands."""
         return await self._step(self._generator.athrow(error if value is None else value))
 
-    async def _step(self, item: Coroutine[Any, Any, Any]) -> Any:
+    async def _step(self, item: Awaited[Y]) -> Y:
         try:
             with self._progress.active():
                 return await item

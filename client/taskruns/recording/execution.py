@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 
 from taskruns.recording.deferred_values import RecordedAsyncGenerator, RecordedGenerator, drop, kind_of, record_future
 from taskruns.recording.progress import Progress, Skip, store_result
+from taskruns.type_aliases import Arguments, Positional
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ _RECORDED: dict[str, Callable[[Any, Progress], Any]] = {
 }
 
 
-def execute(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], progress: Progress) -> T | None:
+def execute(function: Callable[..., T], args: Positional, kwargs: Arguments, progress: Progress) -> T | None:
     """Runs a function as a task run: returns what it returns, None if it was skipped, or raises its last error.
 
     If it returns what only does the work later (a coroutine, a generator, a future), the task run ends when that does.
@@ -61,8 +62,8 @@ def _check_deferred(kind: str, value: object, progress: Progress) -> None:
 
 async def execute_async(
     function: Callable[..., Awaitable[T]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    args: Positional,
+    kwargs: Arguments,
     progress: Progress,
     begun: Awaitable[T] | None = None,
 ) -> T | None:
@@ -99,7 +100,7 @@ async def _in_time_async(awaitable: Awaitable[T], progress: Progress) -> T:
     raise progress.timed_out()
 
 
-def _in_time(function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], progress: Progress) -> T:
+def _in_time(function: Callable[..., T], args: Positional, kwargs: Arguments, progress: Progress) -> T:
     """Calls a function, in a thread of its own if it has a time-out.
 
     When it is late it is not waited for any more. It goes on in its thread, as nothing can stop it, and what it returns

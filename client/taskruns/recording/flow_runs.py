@@ -8,7 +8,7 @@ from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -33,6 +33,7 @@ from taskruns.recording.submissions import Submissions
 from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
 from taskruns.results import LocalResult, Storage
 from taskruns.results.folders import mark
+from taskruns.type_aliases import Arguments
 
 LOOK_SECONDS = 10.0
 """How long `view` waits for what was reported before it to be sent."""
@@ -60,7 +61,7 @@ def flow_run(
     flow_name: str,
     *,
     name: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     labels: Sequence[str] = (),
     id: UUID | str | None = None,
     idempotency_key: str | None = None,
@@ -207,7 +208,7 @@ class FlowRunRecorder:
         storage = self._result if isinstance(result, Default) else result
         created_at = datetime.now(UTC)
         task_run_id = new_task_run_id(self.id)
-        fields: dict[str, Any] = {
+        fields: Arguments = {
             "date": created_at,
             "flow_name": self._created.flow_name,
             "flow_run_id": self.flow_run_id,

@@ -2,7 +2,7 @@
 
 import asyncio
 import pickle
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -14,6 +14,7 @@ from taskruns.models import StateType
 from taskruns.recording.bounds import safe_repr
 from taskruns.recording.progress import TICK, Emit, Progress, TaskRunSpec
 from taskruns.recording.reports import TaskRunState
+from taskruns.type_aliases import Awaited
 
 R = TypeVar("R")
 
@@ -66,7 +67,7 @@ async def outcome_of_async(awaitable: Awaitable[R]) -> Outcome[R]:
         return Outcome(error=error)
 
 
-def values(outcomes: Sequence[Outcome[R]], specs: Sequence[TaskRunSpec]) -> list[Any]:
+def values(outcomes: Sequence[Outcome[R]], specs: Sequence[TaskRunSpec]) -> list[R | None]:
     """What the children of a map returned; raises the error of the first one that failed, with a note."""
     failed = [(spec, outcome.error) for spec, outcome in zip(specs, outcomes, strict=True) if outcome.error is not None]
     if failed:
@@ -121,7 +122,7 @@ class WatchedFuture(Future[R]):
 class WatchedTask(asyncio.Task[R]):
     """A task of the event loop that knows whether anybody asked how it ended."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, R], progress: Progress) -> None:
+    def __init__(self, coroutine: Awaited[R], progress: Progress) -> None:
         """Executes a coroutine, which is a task run, in the event loop that runs here."""
         self.loop = asyncio.get_running_loop()
         super().__init__(coroutine, loop=self.loop)
@@ -134,7 +135,7 @@ class WatchedTask(asyncio.Task[R]):
         if self.cancelled() and not self._progress.is_begun:
             self._progress.cancel()
 
-    def __await__(self) -> Generator[Any, None, R]:
+    def __await__(self) -> Generator[None, None, R]:
         """Waits for what the task returns; raises what it raises."""
         try:
             return (yield from super().__await__())

@@ -13,10 +13,17 @@ from taskruns.recording.flow_runs import FlowRunRecorder
 from taskruns.recording.futures import Outcome, TaskFuture, outcome_of, outcome_of_async, values
 from taskruns.recording.progress import Progress, TaskRunSpec
 from taskruns.recording.workers import Job, in_executor
+from taskruns.type_aliases import Arguments, Positional
 
 T = TypeVar("T")
 
-Call: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+Call: TypeAlias = tuple[Positional, Arguments]
+
+
+ChildOutcome: TypeAlias = Outcome[Any]
+"""How a child ended; the children of one map may return values of different types."""
+Values: TypeAlias = list[Any]
+"""What the children returned, in the order of the items."""
 
 
 class unmapped(Generic[T]):  # noqa: N801 # it reads as a word of the call: inc.map(xs, unmapped(3))
@@ -27,7 +34,7 @@ class unmapped(Generic[T]):  # noqa: N801 # it reads as a word of the call: inc.
         self.value = value
 
 
-def calls_of(iterables: Sequence[Any], named: dict[str, Any]) -> list[Call]:
+def calls_of(iterables: Sequence[Any], named: Arguments) -> list[Call]:
     """The arguments of each child. Raises ValueError if the iterables are not of one length."""
     columns = [*iterables, *named.values()]
     mapped = {place: list(column) for place, column in enumerate(columns) if not isinstance(column, unmapped)}
@@ -38,7 +45,7 @@ def calls_of(iterables: Sequence[Any], named: dict[str, Any]) -> list[Call]:
     (width,) = widths
     filled = [mapped[place] if place in mapped else [column.value] * width for place, column in enumerate(columns)]
     plain = len(iterables)
-    rows: list[tuple[Any, ...]] = list(zip(*filled, strict=True))
+    rows: list[Positional] = list(zip(*filled, strict=True))
     return [(row[:plain], dict(zip(named, row[plain:], strict=True))) for row in rows]
 
 
@@ -53,16 +60,16 @@ class MapRun:
         self._children = [Progress(job.spec, run.emit) for job in jobs]
         self._futures: list[TaskFuture[Any]] = []
 
-    def execute(self) -> list[Any]:
+    def execute(self) -> Values:
         """Executes the children here, one after another; returns their values, or raises the first error."""
-        outcomes: list[Outcome[Any]] = []
+        outcomes: list[ChildOutcome] = []
         with self._reporting_cancellation():
             self._announce()
             for job, child in zip(self._jobs, self._children, strict=True):
                 outcomes.append(outcome_of(partial(execute, job.task.function, job.args, job.kwargs, child)))
         return self._values(outcomes)
 
-    def execute_in(self, executor: Executor) -> list[Any]:
+    def execute_in(self, executor: Executor) -> Values:
         """The same in an executor."""
         with self._reporting_cancellation():
             self._announce()
@@ -71,7 +78,7 @@ class MapRun:
             outcomes = [outcome_of(future.result) for future in self._futures]
         return self._values(outcomes)
 
-    async def execute_async(self) -> list[Any]:
+    async def execute_async(self) -> Values:
         """The same by the event loop, all at once."""
         with self._reporting_cancellation():
             self._announce()
@@ -86,7 +93,7 @@ class MapRun:
                 raise
         return self._values(outcomes)
 
-    async def _child(self, index: int) -> Outcome[Any]:
+    async def _child(self, index: int) -> ChildOutcome:
         job = self._jobs[index]
         return await outcome_of_async(execute_async(job.task.function, job.args, job.kwargs, self._children[index]))
 
@@ -96,7 +103,7 @@ class MapRun:
             self._run.announce(job.spec)
         self._parent.report_state(StateType.MAPPED, f"Mapped over {len(self._jobs)} items.")
 
-    def _values(self, outcomes: Sequence[Outcome[Any]]) -> list[Any]:
+    def _values(self, outcomes: Sequence[ChildOutcome]) -> Values:
         return values(outcomes, [job.spec for job in self._jobs])
 
     @contextmanager

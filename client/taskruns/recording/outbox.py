@@ -51,7 +51,7 @@ _log = logging.getLogger("taskruns")
 
 
 class Outbox:
-    """Reports on their way to one service. Any thread may put some in; one thread of its own sends them.
+    """Reports on their way to one service. Every thread may put some in; one thread of its own sends them.
 
     They wait in the order in which they were put in: those that are being sent, then those in the file, then those in
     memory. In a forked process it takes nothing: it is a copy there, of locks that may be held and without the thread.

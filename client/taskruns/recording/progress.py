@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 from uuid import UUID, uuid4
 
 import msgspec
@@ -18,6 +18,7 @@ from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_json, safe_repr, 
 from taskruns.recording.reports import TaskRunState
 from taskruns.recording.termination import Terminated
 from taskruns.results import Storage
+from taskruns.type_aliases import Arguments, JsonObject
 
 Emit: TypeAlias = Callable[[TaskRunState], None]
 
@@ -49,7 +50,7 @@ class TaskRunSpec(Struct, frozen=True, kw_only=True):
     retry_delay: float
     timeout: float | None
     result: Storage | None
-    fields: dict[str, Any]
+    fields: Arguments
     """What the location of the result may name."""
     created_at: datetime
     """When the task run was made. All its states are later, also those of a machine with a clock that is behind."""
@@ -59,8 +60,8 @@ class TaskRunSpec(Struct, frozen=True, kw_only=True):
         type: StateType,
         message: str,
         timestamp: datetime,
-        result: dict[str, Any] | None = None,
-        details: dict[str, Any] | None = None,
+        result: JsonObject | None = None,
+        details: JsonObject | None = None,
         *,
         force: bool = False,
     ) -> TaskRunState:
@@ -106,8 +107,8 @@ class Progress:
         type: StateType,
         message: str,
         *,
-        result: dict[str, Any] | None = None,
-        details: dict[str, Any] | None = None,
+        result: JsonObject | None = None,
+        details: JsonObject | None = None,
         force: bool = False,
     ) -> None:
         """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
@@ -124,7 +125,7 @@ class Progress:
         self._tries += 1
         self.report_state(StateType.RUNNING, "Starting task run.")
 
-    def succeed(self, outcome: tuple[str, dict[str, Any] | None]) -> None:
+    def succeed(self, outcome: tuple[str, JsonObject | None]) -> None:
         """The task returned; `outcome` is that of `store_result`."""
         message, reference = outcome
         self.report_state(StateType.SUCCESS, message, result=reference)
@@ -211,7 +212,7 @@ def _message(error: Exception) -> str:
         return ""
 
 
-def store_result(value: object, spec: TaskRunSpec) -> tuple[str, dict[str, Any] | None]:
+def store_result(value: object, spec: TaskRunSpec) -> tuple[str, JsonObject | None]:
     """Writes what a task returned to where its result is kept: the message of its success, and the reference."""
     message = "Task run succeeded."
     if spec.result is None:

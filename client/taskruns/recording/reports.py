@@ -1,13 +1,14 @@
 """What is reported about runs, as it waits to be sent: in memory, and a line of JSON each in a file."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
 from taskruns.models import StateCreate, TaskRunReport
+from taskruns.type_aliases import JsonObject
 
 
 class FlowRunCreated(Struct, frozen=True, kw_only=True, tag="flow_run", omit_defaults=True):
@@ -16,9 +17,9 @@ class FlowRunCreated(Struct, frozen=True, kw_only=True, tag="flow_run", omit_def
     flow_run_id: UUID
     flow_name: str
     name: str | None = None
-    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    parameters: JsonObject = field(default_factory=JsonObject)
     labels: list[str] = field(default_factory=list[str])
-    context: dict[str, Any] = field(default_factory=dict[str, Any])
+    context: JsonObject = field(default_factory=JsonObject)
     """Which flow run and task run it was begun in."""
     idempotency_key: str | None = None
 

@@ -5,23 +5,25 @@ import copyreg
 import inspect
 import pickle
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial, update_wrapper
 from importlib import import_module
-from typing import Any, Concatenate, Generic, Never, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, Never, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 from taskruns.recording.bounds import MAX_NAME_LENGTH, check_names
 from taskruns.recording.deferred_values import kind_of
 from taskruns.recording.execution import execute, execute_async
 from taskruns.recording.flow_runs import FlowRunRecorder, current_flow_run
-from taskruns.recording.futures import Outcome, WatchedFuture, WatchedTask, outcome_of, running_loop, settled
+from taskruns.recording.futures import Outcome, WatchedTask, outcome_of, running_loop, settled
 from taskruns.recording.mapping import Call, MapRun, calls_of, unmapped
 from taskruns.recording.places import DEFAULT, ResultOption
 from taskruns.recording.progress import Progress, TaskRunSpec
+from taskruns.recording.submissions import Submitted
 from taskruns.recording.workers import Job, in_executor
+from taskruns.type_aliases import Arguments, Awaited, Positional
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -29,9 +31,14 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
+Mapped: TypeAlias = Iterable[Any] | unmapped[Any]
+"""An argument of `map`: an item for each child, or one value for all of them."""
+AnyTask: TypeAlias = "Task[..., Any]"
+"""A task, whatever it takes and returns."""
+
 _by_value: ContextVar[bool] = ContextVar("taskruns_by_value", default=False)
 
-_running: set["asyncio.Task[Any]"] = set()
+_running: set["asyncio.Task[object]"] = set()
 """What was submitted to an event loop, which by itself would let it be collected before it ends."""
 
 NUMBER_ROOM = 15
@@ -60,7 +67,7 @@ class Task(Generic[P, R_co]):
         # First, as it brings along the attributes of the function, whatever their names.
         update_wrapper(self, plain)
         self.function = function
-        self._origin: tuple[Task[..., Any], object, type | None] | None = None
+        self._origin: tuple[AnyTask, object, type | None] | None = None
         # An object that can be called may have no name of its own.
         self.name = getattr(function, "__name__", type(function).__name__) if name is None else name
         self.tags = tuple(sorted(set(tags)))
@@ -97,13 +104,13 @@ class Task(Generic[P, R_co]):
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
     def __get__(self: "Task[Concatenate[Any, Q], T]", instance: object, owner: type | None = None) -> "Task[Q, T]": ...
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> "AnyTask":
         """Binds the task of a method to an object or a class, as its function would be bound."""
         bind = getattr(type(self.function), "__get__", None)
         function = self.function if bind is None else bind(self.function, instance, owner)
         if function is self.function:
             return self
-        bound: Task[..., Any] = object.__new__(type(self))
+        bound: AnyTask = object.__new__(type(self))
         vars(bound).update(vars(self), __wrapped__=function, function=function, _origin=(self, instance, owner))
         return bound
 
@@ -114,17 +121,15 @@ class Task(Generic[P, R_co]):
             return self.function(*args, **kwargs)
         return cast(R_co, self._execute(Progress(self._announce_spec(run), run.emit), args, kwargs))
 
-    # Only Any fits Never, which a function without annotations returns: its map and submit are Any as well, and
+    # Nothing is known of a function without annotations, nor of its map and submit; it fits the first overload, and
     # not those of a coroutine function.
     @overload
-    def map(self: "Task[..., Never]", *iterables: "Iterable[Any] | unmapped[Any]", **named: Any) -> Any: ...
+    def map(self: "Task[..., Never]", *iterables: Mapped, **named: Mapped) -> Any: ...
     @overload
-    def map(
-        self: "Task[..., Coroutine[Any, Any, T]]", *iterables: "Iterable[Any] | unmapped[Any]", **named: Any
-    ) -> Coroutine[Any, Any, list[T]]: ...
+    def map(self: "Task[..., Awaited[T]]", *iterables: Mapped, **named: Any) -> Awaited[list[T]]: ...
     @overload
-    def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: Any) -> list[R_co]: ...
-    def map(self, *iterables: "Iterable[Any] | unmapped[Any]", **named: "Iterable[Any] | unmapped[Any]") -> Any:
+    def map(self, *iterables: Mapped, **named: Any) -> list[R_co]: ...
+    def map(self, *iterables: Mapped, **named: Mapped) -> Any:
         """Calls the function for each item; inside a flow run, as the children of a mapped task run.
 
         All children run, even if some fail; then the first error is raised, with a note. For an async task, await the
@@ -142,9 +147,9 @@ class Task(Generic[P, R_co]):
         map_run = self._map_run(run, calls)
         return map_run.execute() if run.executor is None else map_run.execute_in(run.executor)
 
-    async def _map_async(self, run: FlowRunRecorder | None, calls: list[Call]) -> list[Any]:
+    async def _map_async(self, run: FlowRunRecorder | None, calls: list[Call]) -> list[object]:
         if run is None:
-            function: Callable[..., Awaitable[Any]] = cast(Any, self.function)
+            function = cast("Callable[..., Awaitable[object]]", self.function)
             return list(await asyncio.gather(*(function(*args, **kwargs) for args, kwargs in calls)))
         return await self._map_run(run, calls).execute_async()
 
@@ -152,11 +157,11 @@ class Task(Generic[P, R_co]):
     def submit(self: "Task[P, Never]", *args: P.args, **kwargs: P.kwargs) -> Any: ...
     @overload
     def submit(  # type: ignore[overload-overlap] # a coroutine function is both, and the first is meant
-        self: "Task[P, Coroutine[Any, Any, T]]", *args: P.args, **kwargs: P.kwargs
+        self: "Task[P, Awaited[T]]", *args: P.args, **kwargs: P.kwargs
     ) -> "asyncio.Task[T]": ...
     @overload
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R_co]: ...
-    def submit(self, *args: Any, **kwargs: Any) -> Any:
+    def submit(self, *args: object, **kwargs: object) -> Any:
         """Calls the function in the flow run's executor and returns a future; for an async task, an `asyncio.Task`.
 
         Without an executor, or outside of a flow run, it is called immediately.
@@ -164,23 +169,25 @@ class Task(Generic[P, R_co]):
         run = current_flow_run()
         if run is None:
             return self._submit_plain(args, kwargs)
-        submitted: WatchedFuture[Any] | WatchedTask[Any]
+        submitted: Submitted
         spec = self._announce_spec(run)
         if run.executor is not None and not self.is_async:
             submitted = in_executor(run, run.executor, self._job(spec, args, kwargs))
         else:
             progress = Progress(spec, run.emit)
-            outcome: Outcome[Any] = outcome_of(partial(self._execute, progress, args, kwargs))
+            outcome: Outcome[object] = outcome_of(partial(self._execute, progress, args, kwargs))
             is_coroutine = self._is_for_loop(outcome.value)
-            submitted = WatchedTask(cast(Any, outcome.value), progress) if is_coroutine else settled(outcome)
+            submitted = (
+                WatchedTask(cast("Awaited[object]", outcome.value), progress) if is_coroutine else settled(outcome)
+            )
         run.submissions.add(submitted)
         return submitted
 
-    def _submit_plain(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        outcome: Outcome[Any] = outcome_of(partial(self.function, *args, **kwargs))
+    def _submit_plain(self, args: Positional, kwargs: Arguments) -> Any:
+        outcome: Outcome[object] = outcome_of(partial(self.function, *args, **kwargs))
         if not self._is_for_loop(outcome.value):
             return settled(outcome)
-        running = asyncio.ensure_future(cast(Coroutine[Any, Any, Any], outcome.value))
+        running = asyncio.ensure_future(cast("Awaited[object]", outcome.value))
         _running.add(running)
         running.add_done_callback(_running.discard)
         return running
@@ -189,10 +196,10 @@ class Task(Generic[P, R_co]):
         """Whether an event loop is to execute what a call has returned."""
         return self.is_async or (kind_of(value) == "coroutine" and running_loop() is not None)
 
-    def _job(self, spec: TaskRunSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Job[R_co]:
+    def _job(self, spec: TaskRunSpec, args: Positional, kwargs: Arguments) -> Job[R_co]:
         return Job(task=self, args=args, kwargs=kwargs, spec=spec)
 
-    def _execute(self, progress: Progress, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _execute(self, progress: Progress, args: Positional, kwargs: Arguments) -> Any:
         function: Callable[..., Any] = self.function
         return (execute_async if self.is_async else execute)(function, args, kwargs, progress)
 
@@ -226,7 +233,7 @@ class Task(Generic[P, R_co]):
         specs = [self._make_spec(run, slug, index, result=self.result) for index in range(len(calls))]
         return MapRun(run, parent, [self._job(spec, *call) for spec, call in zip(specs, calls, strict=True)])
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[object, ...]:
         """Pickles as its name where another process can import it, and otherwise as the function that it is.
 
         A task of a program goes as both: a process of multiprocessing has the program, a worker elsewhere has not.
@@ -313,7 +320,7 @@ def task(
     return decorate if function is None else decorate(function)
 
 
-def _bound(task: Task[..., Any], instance: object, owner: type | None) -> Any:
+def _bound(task: AnyTask, instance: object, owner: type | None) -> AnyTask:
     return task.__get__(instance, owner)
 
 
@@ -322,7 +329,7 @@ def _imported(module: str, name: str) -> object:
     return _look_up(module, name)
 
 
-def _unpickled(name: str | None, pickled: bytes | None) -> Any:
+def _unpickled(name: str | None, pickled: bytes | None) -> object:
     if name is not None and isinstance(_look_up("__main__", name), Task):
         return _look_up("__main__", name)
     if pickled is None:

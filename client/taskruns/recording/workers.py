@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from traceback import format_exception
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from taskruns.recording.futures import Outcome, TaskFuture
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.progress import Emit, Progress, TaskRunSpec
 from taskruns.recording.reports import TaskRunState
+from taskruns.type_aliases import Arguments, Positional
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -60,8 +61,8 @@ class Job(Struct, Generic[R], frozen=True, kw_only=True):
     """A call of a task, as a task run."""
 
     task: Callee[R]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    args: Positional
+    kwargs: Arguments
     spec: TaskRunSpec
 
     def run(self, emit: Emit, *, is_remote: bool = False) -> R | None:
@@ -74,7 +75,7 @@ class Parcel(Struct, Generic[R], frozen=True):
 
     content: Job[R] | bytes
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[type["Parcel[R]"], tuple[bytes]]:
         """Pickles the job by itself, when the pool sends it and as the pool does."""
         return Parcel, (bytes(ForkingPickler.dumps(self.content)),)
 

@@ -10,8 +10,8 @@ from taskruns.results.streams import Sink, too_large
 class FileType(NamedTuple):
     """A type of file, which pandas writes with `to_<type>` and reads with `read_<type>`, each with these options."""
 
-    writing: Mapping[str, Any] = {}
-    reading: Mapping[str, Any] = {}
+    writing: Mapping[str, object] = {}
+    reading: Mapping[str, object] = {}
     needs: str = "pandas"
     runs_code: bool = False
 
@@ -35,7 +35,7 @@ def write(file_type: str, frame: Any, file: Sink) -> None:
     getattr(frame, f"to_{file_type}")(file, **FILE_TYPES[file_type].writing)
 
 
-def read(file_type: str, file: IO[bytes], max_bytes: int) -> Any:
+def read(file_type: str, file: IO[bytes], max_bytes: int) -> object:
     """Returns a DataFrame; raises ResultTooLarge if a parquet file says that it holds more than `max_bytes`."""
     pandas = _pandas(file_type)
     if file_type == "parquet":

@@ -16,7 +16,7 @@ from taskruns.results.streams import DEFAULT_MAX_BYTES
 class PrefectResult(Struct, frozen=True):
     """Sends results to the service, as JSON text in the reference itself: for small values that may be seen there."""
 
-    def write(self, value: Any, /, **fields: Unpack[Fields]) -> models.ResultReference:
+    def write(self, value: object, /, **fields: Unpack[Fields]) -> models.ResultReference:
         """Returns the reference that has a value; raises ResultNotWritten for one that JSON cannot say."""
         if value is None:
             return constant(None)
@@ -44,7 +44,7 @@ class ConstantResult(Struct, frozen=True):
         """Raises ResultNotWritten if JSON cannot say the value."""
         _json(self.value)
 
-    def write(self, value: Any, /, **fields: Unpack[Fields]) -> models.ResultReference:
+    def write(self, value: object, /, **fields: Unpack[Fields]) -> models.ResultReference:
         """Returns the reference that has the value; raises ResultNotWritten for any other one but None."""
         if value is not None and _json(value) != _json(self.value):
             raise ResultNotWritten(f"The result is always {self.value!r}, but this one differs.")
@@ -61,7 +61,7 @@ class ConstantResult(Struct, frozen=True):
         return isinstance(at, models.ConstantResult)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     try:
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

@@ -54,7 +54,7 @@ def written_location(reference: models.ResultReference) -> str:
     return reference.location
 
 
-def load_stored(reference: models.ResultReference, place: File | Object, max_bytes: int) -> Any:
+def load_stored(reference: models.ResultReference, place: File | Object, max_bytes: int) -> object:
     """Returns the value at a place, with no more question of trust."""
     serializer = serializer_of(reference.serializer)
     with spooled_file() as fetched:
@@ -82,7 +82,7 @@ def load_stored(reference: models.ResultReference, place: File | Object, max_byt
             raise ResultUnreadable(f"{serializer!r} cannot load {place.name}: {detail}") from error
 
 
-def load_inline(reference: models.PrefectResult, max_bytes: int) -> Any:
+def load_inline(reference: models.PrefectResult, max_bytes: int) -> object:
     """Returns the value that a reference has itself, as JSON text."""
     text = written_location(reference)
     if len(text.encode("utf-8", "surrogatepass")) > max_bytes:

@@ -4,10 +4,11 @@ import datetime
 import re
 from collections.abc import Iterator, Mapping
 from string import Formatter
-from typing import Any, TypedDict
+from typing import TypedDict
 from uuid import UUID, uuid4
 
 from taskruns.results.errors import InvalidTemplate
+from taskruns.type_aliases import Arguments
 
 
 class Fields(TypedDict, total=False):
@@ -20,7 +21,7 @@ class Fields(TypedDict, total=False):
     flow_run_name: str
     map_index: int
     """The index of the item for a child of a mapped task run, starting at 0; otherwise -1."""
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, object]
     """The parameters of the flow run: `{parameters[name]}`."""
     task_name: str
     task_run_id: UUID | str
@@ -91,13 +92,13 @@ def _parts(template: str) -> Iterator[tuple[str, str, str | None, str]]:
         yield literal, match["name"], match["key"], spec or ""
 
 
-def _values(fields: Fields) -> dict[str, Any]:
+def _values(fields: Fields) -> Arguments:
     moment = fields.get("date") or datetime.datetime.now(datetime.UTC)
     days = {name: (moment + datetime.timedelta(days=days)).date() for name, days in _DAYS.items()}
     return {**fields, **days, "date": moment}
 
 
-def _value(values: dict[str, Any], name: str, key: str | None) -> Any:
+def _value(values: Arguments, name: str, key: str | None) -> object:
     try:
         return values[name] if key is None else values["parameters"][key]
     except KeyError:
@@ -105,7 +106,7 @@ def _value(values: dict[str, Any], name: str, key: str | None) -> Any:
         raise InvalidTemplate(f"There is no {{{wanted}}} for this result.") from None
 
 
-def _quoted(value: Any, spec: str) -> str:
+def _quoted(value: object, spec: str) -> str:
     """Formats a value, so that it is one name or a part of one; only the format of a date may make folders."""
     try:
         text = format(value, spec)

@@ -46,7 +46,7 @@ class Object(Struct, frozen=True):
     scheme: str
     bucket: str
     key: str
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, object] = {}
 
     @property
     def name(self) -> str:
@@ -105,7 +105,7 @@ class Object(Struct, frozen=True):
 
     def _filesystem(self) -> Any:
         library = _LIBRARIES[self.scheme]
-        options: dict[str, Any] = {"use_listings_cache": False}
+        options: dict[str, object] = {"use_listings_cache": False}
         if self.scheme == "gs" and os.environ.get("STORAGE_EMULATOR_HOST"):
             # Google's own libraries need no credentials for an emulator either; gcsfs would look for some.
             options["token"] = "anon"
@@ -127,7 +127,7 @@ class Object(Struct, frozen=True):
             raise error(f"{self.name} cannot be {done}: {', from '.join(_kinds(cause))}.") from cause
 
 
-def object_at(scheme: str, bucket: str | None, location: str, options: Mapping[str, Any] | None = None) -> Object:
+def object_at(scheme: str, bucket: str | None, location: str, options: Mapping[str, object] | None = None) -> Object:
     """Returns the object that a reference names, whether or not there is one: with a key, or with a URL.
 
     Raises InvalidReference for a URL of another scheme or bucket, and for keys and buckets that the libraries would

@@ -3,7 +3,7 @@
 import datetime
 import json
 import pickle
-from typing import IO, Any, ClassVar, TypeAlias
+from typing import IO, ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -28,7 +28,7 @@ class PickleSerializer(Struct, frozen=True):
         """Returns how a reference names it."""
         return models.PickleSerializer()
 
-    def dump(self, value: Any, file: Sink) -> None:
+    def dump(self, value: object, file: Sink) -> None:
         """Writes a value; raises MissingExtra if the standard library refuses what cloudpickle may take."""
         try:
             cloudpickle = extra("cloudpickle", "pickle", f"A value of type {type(value).__name__}")
@@ -45,7 +45,7 @@ class PickleSerializer(Struct, frozen=True):
         else:
             cloudpickle.dump(value, file, _PROTOCOL)
 
-    def load(self, file: IO[bytes], max_bytes: int) -> Any:
+    def load(self, file: IO[bytes], max_bytes: int) -> object:
         """Returns the value; also from base64 text, which early versions of Prefect 1 wrote.
 
         Raises ValueError for what does not begin as a pickle, before anything is executed.
@@ -69,11 +69,11 @@ class JSONSerializer(Struct, frozen=True):
         """Returns how a reference names it."""
         return models.JSONSerializer()
 
-    def dump(self, value: Any, file: Sink) -> None:
+    def dump(self, value: object, file: Sink) -> None:
         """Writes a value; raises TypeError or ValueError for one that JSON cannot say, such as NaN."""
         file.write(json.dumps(value, allow_nan=False).encode())
 
-    def load(self, file: IO[bytes], max_bytes: int) -> Any:
+    def load(self, file: IO[bytes], max_bytes: int) -> object:
         """Returns the value; with NaN and the like too, which Prefect 1 wrote."""
         return json.load(file)
 
@@ -88,7 +88,7 @@ class DateTimeSerializer(Struct, frozen=True):
         """Returns how a reference names it."""
         return models.DateTimeSerializer()
 
-    def dump(self, value: Any, file: Sink) -> None:
+    def dump(self, value: object, file: Sink) -> None:
         """Writes a `datetime`; raises TypeError for anything else, ValueError for one without a time zone."""
         if not isinstance(value, datetime.datetime):
             raise TypeError("it is not a datetime")
@@ -98,7 +98,7 @@ class DateTimeSerializer(Struct, frozen=True):
         exact = value.astimezone(datetime.UTC) if offset.total_seconds() % 60 else value
         file.write(exact.isoformat().encode())
 
-    def load(self, file: IO[bytes], max_bytes: int) -> Any:
+    def load(self, file: IO[bytes], max_bytes: int) -> object:
         """Returns the `datetime`; one without a zone is UTC, as it was for Prefect 1."""
         moment = datetime.datetime.fromisoformat(file.read().decode().strip())
         return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
@@ -128,11 +128,11 @@ class PandasSerializer(Struct, frozen=True):
         """Returns how a reference names it."""
         return models.PandasSerializer(file_type=self.file_type)
 
-    def dump(self, value: Any, file: Sink) -> None:
+    def dump(self, value: object, file: Sink) -> None:
         """Writes a DataFrame; raises TypeError for anything else, ValueError if a csv file would lose its index."""
         frames.write(self.file_type, value, file)
 
-    def load(self, file: IO[bytes], max_bytes: int) -> Any:
+    def load(self, file: IO[bytes], max_bytes: int) -> object:
         """Returns the DataFrame; raises ResultTooLarge if a parquet file says that it holds more than `max_bytes`."""
         if self.runs_code:
             check_pickle(file)
@@ -169,7 +169,7 @@ class CompressedSerializer(Struct, frozen=True):
         """Returns how a reference names it."""
         return models.CompressedSerializer(format=self.format, serializer=self.inner.wire())
 
-    def dump(self, value: Any, file: Sink) -> None:
+    def dump(self, value: object, file: Sink) -> None:
         """Writes a value as the inner serializer does, and compresses that."""
         with streams.spooled_file() as plain:
             self.inner.dump(value, plain)
@@ -177,7 +177,7 @@ class CompressedSerializer(Struct, frozen=True):
             for piece in compressed(streams.pieces(plain), self.format):
                 file.write(piece)
 
-    def load(self, file: IO[bytes], max_bytes: int) -> Any:
+    def load(self, file: IO[bytes], max_bytes: int) -> object:
         """Returns the value; raises ResultTooLarge as soon as more than `max_bytes` are unpacked."""
         if self.runs_code:
             check_compressed(file, self.format)

@@ -22,6 +22,7 @@ from taskruns.results.references import constant
 from taskruns.results.serializers import PickleSerializer, Serializer, serializer_of
 from taskruns.results.streams import DEFAULT_MAX_BYTES, Measured, Sink
 from taskruns.results.trust import check_name
+from taskruns.type_aliases import JsonObject
 
 _Dump = Callable[[Sink], None]
 
@@ -43,7 +44,7 @@ class _Keeping(Struct, frozen=True, kw_only=True):
         shown = ", ".join(f"{name}={value!r}" for name, value in members.items() if value is not None)
         return f"{type(self).__name__}({shown})"
 
-    def write(self, value: Any, /, **fields: Unpack[Fields]) -> models.ResultReference:
+    def write(self, value: object, /, **fields: Unpack[Fields]) -> models.ResultReference:
         """Writes a value to where the template leads with these fields, and returns the reference to it.
 
         None is not written, since its reference says it all. Raises InvalidTemplate, MissingExtra and ResultNotWritten.
@@ -96,7 +97,7 @@ class _Keeping(Struct, frozen=True, kw_only=True):
         """Returns the place of a reference; raises InvalidReference if it is not in this storage."""
         raise NotImplementedError
 
-    def _members(self, location: str, uri: str, written: Measured) -> dict[str, Any]:
+    def _members(self, location: str, uri: str, written: Measured) -> JsonObject:
         """Returns what all references have."""
         return {
             "digest": written.digest,
@@ -149,7 +150,7 @@ class _InBucket(_Keeping, frozen=True, kw_only=True):
     not have them: `load` takes what the environment has.
     """
 
-    storage_options: Mapping[str, Any] | None = None
+    storage_options: Mapping[str, object] | None = None
 
     _scheme: ClassVar[str]
     _member: ClassVar[str] = "bucket"
@@ -162,7 +163,7 @@ class _InBucket(_Keeping, frozen=True, kw_only=True):
 
     def _store(self, location: str, dump: _Dump) -> models.ResultReference:
         place = self._place(location)
-        members: dict[str, Any] = {self._member: place.bucket}
+        members: JsonObject = {self._member: place.bucket}
         return self._model(**members, **self._members(location, place.name, place.write(dump)))
 
     def _place(self, location: str) -> Object:
@@ -206,7 +207,7 @@ class AzureResult(_InBucket, frozen=True):
 Storage: TypeAlias = LocalResult | S3Result | GCSResult | AzureResult | PrefectResult | ConstantResult
 
 
-def _dump(serializer: Serializer, value: Any, sink: Sink) -> None:
+def _dump(serializer: Serializer, value: object, sink: Sink) -> None:
     try:
         serializer.dump(value, sink)
     except ResultError:
