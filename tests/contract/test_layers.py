@@ -22,7 +22,8 @@ RULES = Rules(
         "storage.dialects": ("domain.errors", "storage.private_files"),
         "storage.tables": ("storage.dialects",),
         "storage.database": (
-            *("domain.errors", "storage.attempts", "storage.deadlines", "storage.dialects", "storage.engines"),
+            *("domain.errors", "storage.attempts", "storage.connections", "storage.deadlines", "storage.dialects"),
+            "storage.engines",
             *("storage.lanes", "storage.liveness", "storage.private_files", "storage.threads", "storage.transactions"),
         ),
         "storage.writer": ("domain", "storage.command", "storage.database", "storage.lanes"),

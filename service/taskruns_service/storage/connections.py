@@ -47,7 +47,7 @@ class Connections:
     def take(self) -> Connection:
         """Takes a connection that `give_back` takes again; raises what the driver raises where none is made."""
         connection = self._next()
-        while connection.info["made"] < self._renewal or dialects.is_closed(connection):
+        while connection.info["connected"] < self._renewal or dialects.is_closed(connection):
             connection.invalidate()
             connection.close()
             connection = self._next()
@@ -75,8 +75,8 @@ class Connections:
         since = time.monotonic() - seconds
         return [
             connection.connection.driver_connection
-            for connection, taken in self._in_use.items()
-            if taken < since and not connection.invalidated
+            for connection, start in self._in_use.items()
+            if start < since and not connection.invalidated
         ]
 
     def close(self) -> None:
@@ -94,9 +94,9 @@ class Connections:
     def _connect(self) -> Connection:
         self._pool_waits.append(None)
         try:
-            made = time.monotonic()
+            start = time.monotonic()
             connection = self.engine.connect()
         finally:
             self._pool_waits.pop()
-        connection.info.setdefault("made", made)
+        connection.info.setdefault("connected", start)
         return connection
