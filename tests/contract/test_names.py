@@ -17,7 +17,7 @@ MOST = {
     "taskruns_service.domain": 13,
     "taskruns_service.prefect1": 0,
     "taskruns_service.queries": 0,
-    "taskruns_service.schemas": 4,
+    "taskruns_service.schemas": 0,
     "taskruns_service.server": 0,
     "taskruns_service.storage": 0,
     "tests": 12,

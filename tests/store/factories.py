@@ -22,7 +22,8 @@ from taskruns_service.commands.reports import (
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
-from taskruns_service.queries import integrity, paging, runs
+from taskruns_service.queries import integrity, runs
+from taskruns_service.queries.listings import FLOW_RUN_STATES, TASK_RUN_STATES
 from taskruns_service.schemas import FlowRunCreate, TaskRunReport, TaskRunUpdate
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database, open_database
@@ -139,28 +140,21 @@ async def get_flow_run(database: Database, flow_run_id: UUID) -> schemas.FlowRun
 
 async def list_states(database: Database, task_run_id: UUID, limit: int = 1000) -> list[schemas.State]:
     """The history of a task run."""
-    page = history_page(tables.task_run_state, limit)
-    page_of_states = await database.read(runs.list_task_run_states, task_run_id, page)
+    query = TASK_RUN_STATES.query({"limit": limit}, task_run_id)
+    page_of_states = await database.read(runs.list_task_run_states, query)
     return msgspec.json.decode(page_of_states.items, type=list[schemas.State])
 
 
 async def list_flow_run_states(database: Database, flow_run_id: UUID) -> list[schemas.State]:
     """The history of a flow run."""
-    page = history_page(tables.flow_run_state, 1000)
-    page_of_states = await database.read(runs.list_flow_run_states, flow_run_id, page)
+    query = FLOW_RUN_STATES.query({"limit": 1000}, flow_run_id)
+    page_of_states = await database.read(runs.list_flow_run_states, query)
     return msgspec.json.decode(page_of_states.items, type=list[schemas.State])
 
 
 async def findings_of(database: Database, flow_run_id: UUID | None = None) -> list[str]:
     """What a check finds wrong."""
     return [str(finding) async for finding in integrity.check(database, flow_run_id)]
-
-
-def history_page(history: Table, limit: int, after: tuple[Any, ...] | None = None) -> paging.Page:
-    """A page of a history, oldest first."""
-    keys = {"timestamp": paging.Key(history.c.timestamp, datetime), "sequence": paging.Key(history.c.sequence, int)}
-    orders = tuple(paging.Order(name, key, descending=False) for name, key in keys.items())
-    return paging.Page(orders=orders, limit=limit, after=after)
 
 
 def rows_of(connection: Connection, table: Table) -> list[Row[Any]]:

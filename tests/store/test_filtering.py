@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Row
 
 from taskruns_service.domain.states import GROUPS, StateGroup, StateType
-from taskruns_service.queries import runs
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
+from taskruns_service.queries.listings import FLOW_RUNS, TASK_RUNS, ListQuery
+from taskruns_service.queries.pages import read_page
 from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, read_sort
 from taskruns_service.storage import tables
 from tests.store.dataset import Dataset
@@ -103,11 +104,15 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
 async def found(dataset: Dataset, name: str, where: dict[str, Any]) -> list[UUID]:
     """The ids of what is found, in the order of creation."""
     if name == "task run":
-        orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-        page = await dataset.database.read(runs.list_task_runs, where, Page(orders=orders, limit=1000), ["id"])
+        orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=True)
+        page = await dataset.database.read(
+            read_page, ListQuery(TASK_RUNS, where, Page(orders=orders, limit=1000), ("id",))
+        )
     else:
-        orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-        page = await dataset.database.read(runs.list_flow_runs, where, Page(orders=orders, limit=1000), ["id"])
+        orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, across_flow_runs=True)
+        page = await dataset.database.read(
+            read_page, ListQuery(FLOW_RUNS, where, Page(orders=orders, limit=1000), ("id",))
+        )
     assert page.next is None
     return [UUID(item["id"]) for item in msgspec.json.decode(page.items)]
 

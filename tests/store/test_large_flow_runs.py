@@ -14,6 +14,8 @@ from taskruns_service.prefect1.graph.statements import Bounds
 from taskruns_service.queries import aggregates, runs
 from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.queries.filters import Where
+from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, ListQuery
+from taskruns_service.queries.pages import RawPage
 from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_cursor, read_sort
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Target
@@ -36,12 +38,16 @@ def mapped_url(database_kind: str, filled: Callable[[str, Any], str]) -> str:
 
 
 def page_of(sort: str, limit: int = 100, after: tuple[Any, ...] | None = None) -> Page:
-    orders = read_sort(sort, TASK_RUN_KEYS, tables.task_run.c.id, everywhere=False)
+    orders = read_sort(sort, TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=False)
     return Page(orders=orders, limit=limit, after=after)
 
 
-def list_of(connection: Connection, where: Where, page: Page) -> runs.RawPage:
-    _, found = runs.list_flow_run_task_runs(connection, FLOW_RUN_ID, where, page, FIELDS, known=None)
+def query_of(where: Where, page: Page, fields: tuple[str, ...] | None = None) -> ListQuery:
+    return ListQuery(FLOW_RUN_TASK_RUNS, {**where, "flow_run_id": [FLOW_RUN_ID]}, page, fields)
+
+
+def list_of(connection: Connection, where: Where, page: Page) -> RawPage:
+    _, found = runs.list_flow_run_task_runs(connection, query_of(where, page, FIELDS), known=None)
     assert found is not None
     return found
 
@@ -82,7 +88,7 @@ async def test_few_task_runs_of_a_large_flow_run_are_found_without_reading_it(
     where, sort, count = FEW[name]
 
     def ask(connection: Connection) -> tuple[int, int]:
-        found: list[runs.RawPage] = []
+        found: list[RawPage] = []
         read = ROWS_READ[database_kind](connection, lambda: found.append(list_of(connection, where, page_of(sort))))
         return bytes(found[0].items).count(b'"id"'), read
 
@@ -97,7 +103,7 @@ async def test_sqlite_finds_few_task_runs_of_a_large_flow_run(sqlite_mapped_url:
     where, sort, count = FEW_ON_SQLITE[name]
 
     def ask(connection: Connection) -> tuple[int, int]:
-        found: list[runs.RawPage] = []
+        found: list[RawPage] = []
         read = ROWS_READ["sqlite"](connection, lambda: found.append(list_of(connection, where, page_of(sort))))
         return bytes(found[0].items).count(b'"id"'), read
 
@@ -117,7 +123,7 @@ async def test_pages_of_what_is_not_mapped_follow_each_other(database_kind: str,
         after: tuple[Any, ...] | None = None
         while True:
             page = page_of(sort, 7, after)
-            found: list[runs.RawPage] = []
+            found: list[RawPage] = []
             ask_for = lambda page=page, found=found: found.append(list_of(connection, {"map_index": [PARENT]}, page))  # noqa: E731
             read = max(read, ROWS_READ[database_kind](connection, ask_for))
             pages.append(bytes(found[0].items)[1:-1])
@@ -142,7 +148,7 @@ STEPS_OF_A_SORTED_ROW = 24
 async def test_sqlite_makes_the_items_of_the_page_alone(sqlite_mapped_url: str, sort: str) -> None:
     def ask(connection: Connection) -> int:
         def list_all_members() -> None:
-            runs.list_flow_run_task_runs(connection, FLOW_RUN_ID, {}, page_of(sort), None, known=None)
+            runs.list_flow_run_task_runs(connection, query_of({}, page_of(sort)), known=None)
 
         return ROWS_READ["sqlite"](connection, list_all_members)
 

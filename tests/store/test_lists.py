@@ -1,6 +1,5 @@
 """Lists: every sort in both directions, page after page; the members that are asked for; mapped parents' times."""
 
-from functools import partial
 from itertools import chain, cycle, permutations
 from typing import Any
 
@@ -9,7 +8,9 @@ import pytest
 from sqlalchemy import Row
 
 from taskruns_service import schemas
-from taskruns_service.queries import runs
+from taskruns_service.queries import members, runs
+from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, FLOW_RUNS, TASK_RUNS, ListQuery
+from taskruns_service.queries.pages import read_page
 from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Page, question_of, read_cursor, read_sort
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
@@ -29,23 +30,29 @@ from tests.store.factories import (
 )
 
 OF: dict[str, Any] = {
-    "task run": (runs.list_task_runs, TASK_RUN_KEYS, tables.task_run.c.id),
-    "flow run": (runs.list_flow_runs, FLOW_RUN_KEYS, tables.flow_run.c.id),
+    "task run": (TASK_RUNS, TASK_RUN_KEYS, tables.task_run.c.id),
+    "flow run": (FLOW_RUNS, FLOW_RUN_KEYS, tables.flow_run.c.id),
 }
 NULLABLE = [name for name, key in TASK_RUN_KEYS.items() if key.nullable]
 
 
 async def pages(
-    database: Database, sort: str, limit: int, *, of: str = "task run", where: Any = None, everywhere: bool = False
+    database: Database,
+    sort: str,
+    limit: int,
+    *,
+    of: str = "task run",
+    where: Any = None,
+    across_flow_runs: bool = False,
 ) -> list[list[dict[str, Any]]]:
     """All pages of a list, each found by the cursor of the one before."""
-    query, keys, identifier = OF[of]
-    orders = read_sort(sort, keys, identifier, everywhere=everywhere)
+    listing, keys, identifier = OF[of]
+    orders = read_sort(sort, keys, identifier, across_flow_runs=across_flow_runs)
     types = [(order.key.type, order.key.nullable) for order in orders]
     question, after, found = question_of(sort), None, []
     while True:
         page = Page(orders=orders, limit=limit, after=after, question=question)
-        read = await database.read(query, where or {}, page, ["id"])
+        read = await database.read(read_page, ListQuery(listing, where or {}, page, ("id",)))
         found.append(msgspec.json.decode(read.items))
         assert len(found) <= 1000, "paging does not end"
         if read.next is None:
@@ -76,7 +83,7 @@ def both_ways(*sorts: str) -> list[str]:
     return [way + sort for sort in sorts for way in ("", "-")]
 
 
-EVERYWHERE = both_ways(*(name for name, key in TASK_RUN_KEYS.items() if key.everywhere))
+EVERYWHERE = both_ways(*(name for name, key in TASK_RUN_KEYS.items() if key.indexed_globally))
 WAYS = [("", ""), ("-", "-"), ("-", ""), ("", "-")]
 PAIRS = [
     f"{way}{one},{other_way}{other}"
@@ -94,7 +101,7 @@ LONGER = [
 async def test_list_across_flow_runs_has_every_task_run_once_in_order(dataset: Dataset, sort: str) -> None:
     expected = in_order(dataset.task_runs, sort)
     for limit in (13, len(expected), 1000):
-        found = await pages(dataset.database, sort, limit, everywhere=True)
+        found = await pages(dataset.database, sort, limit, across_flow_runs=True)
         assert [item["id"] for item in chain.from_iterable(found)] == expected
         assert all(len(page) == limit for page in found[:-1])
         assert found[-1] or len(found) == 1
@@ -113,7 +120,7 @@ async def test_list_of_a_flow_run_has_every_task_run_once_in_order(dataset: Data
 async def test_list_has_every_flow_run_once_in_order(dataset: Dataset, sort: str) -> None:
     expected = in_order(dataset.flow_runs, sort, of="flow run")
     for limit in (1, 3, len(expected), 1000):
-        found = await pages(dataset.database, sort, limit, of="flow run", everywhere=True)
+        found = await pages(dataset.database, sort, limit, of="flow run", across_flow_runs=True)
         assert [item["id"] for item in chain.from_iterable(found)] == expected
 
 
@@ -126,13 +133,15 @@ async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_betwe
 ) -> None:
     flow_run_id = await create_flow_run(writer)
     await report_task_runs(writer, [task_run_item(flow_run_id, f"b-{number}") for number in range(4)])
-    orders = read_sort("task_slug", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=False)
+    orders = read_sort("task_slug", TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=False)
     where = {"flow_run_id": [flow_run_id]}
-    first = await database.read(runs.list_task_runs, where, Page(orders=orders, limit=2), ["task_slug"])
+    first = await database.read(read_page, ListQuery(TASK_RUNS, where, Page(orders=orders, limit=2), ("task_slug",)))
     await report_task_runs(writer, [task_run_item(flow_run_id, slug) for slug in ("a", "b-15", "c")])
     types = [(order.key.type, order.key.nullable) for order in orders]
     after = read_cursor(first.next or "", b"", types)
-    second = await database.read(runs.list_task_runs, where, Page(orders=orders, after=after), ["task_slug"])
+    second = await database.read(
+        read_page, ListQuery(TASK_RUNS, where, Page(orders=orders, after=after), ("task_slug",))
+    )
     slugs = [item["task_slug"] for page in (first, second) for item in msgspec.json.decode(page.items)]
     assert slugs == ["b-0", "b-1", "b-15", "b-2", "b-3", "c"]
 
@@ -141,15 +150,15 @@ async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_betwe
 
 
 async def test_task_runs_of_a_list_are_as_they_are_alone(dataset: Dataset) -> None:
-    orders = read_sort("-created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
-    page = await dataset.database.read(runs.list_task_runs, {}, Page(orders=orders, limit=60), None)
+    orders = read_sort("-created", TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=True)
+    page = await dataset.database.read(read_page, ListQuery(TASK_RUNS, {}, Page(orders=orders, limit=60)))
     listed = msgspec.json.decode(page.items, type=list[schemas.TaskRun])
     assert listed == [await get_task_run(dataset.database, one.id) for one in listed]
 
 
 async def test_flow_runs_of_a_list_are_as_they_are_alone(dataset: Dataset) -> None:
-    orders = read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
-    page = await dataset.database.read(runs.list_flow_runs, {}, Page(orders=orders), None)
+    orders = read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, across_flow_runs=True)
+    page = await dataset.database.read(read_page, ListQuery(FLOW_RUNS, {}, Page(orders=orders)))
     listed = msgspec.json.decode(page.items, type=list[schemas.FlowRunSummary])
     alone = [await get_flow_run(dataset.database, one.id) for one in listed]
     assert listed == [msgspec.convert(one, schemas.FlowRunSummary, from_attributes=True) for one in alone]
@@ -157,33 +166,33 @@ async def test_flow_runs_of_a_list_are_as_they_are_alone(dataset: Dataset) -> No
     assert not set(extra) & msgspec.json.decode(page.items)[0].keys()
 
 
-@pytest.mark.parametrize("name", runs.TASK_RUN_MEMBERS)
+@pytest.mark.parametrize("name", members.TASK_RUN_MEMBERS)
 async def test_member_is_the_same_when_it_is_asked_for_alone(dataset: Dataset, name: str) -> None:
-    orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
+    orders = read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=True)
     page = Page(orders=orders, limit=30)
-    whole = await dataset.database.read(runs.list_task_runs, {}, page, None)
-    alone = await dataset.database.read(runs.list_task_runs, {}, page, [name])
+    whole = await dataset.database.read(read_page, ListQuery(TASK_RUNS, {}, page))
+    alone = await dataset.database.read(read_page, ListQuery(TASK_RUNS, {}, page, (name,)))
     decoded = msgspec.json.decode(whole.items)
     assert msgspec.json.decode(alone.items) == [{name: item[name]} for item in decoded]
 
 
 async def test_members_come_in_their_order_once(dataset: Dataset) -> None:
-    orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)
+    orders = read_sort("created", FLOW_RUN_KEYS, tables.flow_run.c.id, across_flow_runs=True)
     found = await dataset.database.read(
-        runs.list_flow_runs, {}, Page(orders=orders), ["state", "id", "state", "flow_name"]
+        read_page, ListQuery(FLOW_RUNS, {}, Page(orders=orders), ("state", "id", "state", "flow_name"))
     )
     assert [list(item) for item in msgspec.json.decode(found.items)] == [["id", "flow_name", "state"]] * 7
 
 
 def test_task_run_has_all_its_members() -> None:
-    assert tuple(runs.TASK_RUN_MEMBERS) == schemas.TaskRun.__struct_fields__
-    assert set(runs.FLOW_RUN_MEMBERS) == set(schemas.FlowRun.__struct_fields__)
-    assert set(runs.FLOW_RUN_SUMMARY_MEMBERS) == set(schemas.FlowRunSummary.__struct_fields__)
+    assert tuple(members.TASK_RUN_MEMBERS) == schemas.TaskRun.__struct_fields__
+    assert set(members.FLOW_RUN_MEMBERS) == set(schemas.FlowRun.__struct_fields__)
+    assert set(members.FLOW_RUN_SUMMARY_MEMBERS) == set(schemas.FlowRunSummary.__struct_fields__)
 
 
 async def test_page_is_read_with_one_statement(dataset: Dataset) -> None:
     with statements_seen() as seen:
-        await pages(dataset.database, "-created", 1000, everywhere=True)
+        await pages(dataset.database, "-created", 1000, across_flow_runs=True)
     assert len([statement for statement in seen if "SELECT" in statement]) == 1
 
 
@@ -258,15 +267,16 @@ async def test_task_run_has_the_names_of_its_flow_and_its_flow_run(database: Dat
     for flow_run_id in (named, other):
         await report_task_run(writer, flow_run_id, "inc-1", state("Mapped", 0))
         await report_task_run(writer, flow_run_id, "inc-1", state("Running", 1), map_index=0)
-    page = Page(orders=read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True))
-    listed = await database.read(runs.list_task_runs, {}, page, ["flow_name", "flow_run_name"])
+    page = Page(orders=read_sort("created", TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=True))
+    names_of_runs = ("flow_name", "flow_run_name")
+    listed = await database.read(read_page, ListQuery(TASK_RUNS, {}, page, names_of_runs))
     names = [{"flow_run_name": "brave-otter", "flow_name": "etl"}] * 2
     others = [{"flow_run_name": "calm-heron", "flow_name": "größe"}] * 2
     assert msgspec.json.decode(listed.items) == [*names, *others]
-    of_one = partial(runs.list_flow_run_task_runs, known=None)
-    _, within = await database.read(of_one, named, {}, page, ["flow_name", "flow_run_name"])
+    query = ListQuery(FLOW_RUN_TASK_RUNS, {"flow_run_id": [named]}, page, names_of_runs)
+    _, within = await database.read(runs.list_flow_run_task_runs, query, known=None)
     assert within is not None
     assert msgspec.json.decode(within.items) == names
-    whole = await database.read(runs.list_task_runs, {"flow_name": ["etl"]}, page, None)
+    whole = await database.read(read_page, ListQuery(TASK_RUNS, {"flow_name": ["etl"]}, page))
     for task_run in msgspec.json.decode(whole.items, type=list[schemas.TaskRun]):
         assert await get_task_run(database, task_run.id) == task_run

@@ -17,9 +17,11 @@ from taskruns_service.commands.reports import ReportOutcome
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.commands.engine_states import CancelFlowRun, ForceTaskRunState
-from taskruns_service.queries import aggregates, runs
+from taskruns_service.queries import aggregates
 from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.queries.filters import TASK_RUN_FILTERS
+from taskruns_service.queries.listings import TASK_RUNS, ListQuery
+from taskruns_service.queries.pages import read_page
 from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_sort
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import Command
@@ -298,8 +300,8 @@ async def shown(database: Database, writer: Writer) -> list[schemas.TaskRun]:
 
 
 async def listed(database: Database, flow_run_id: UUID, sort: str = "created", **where: Any) -> list[schemas.TaskRun]:
-    page = Page(orders=read_sort(sort, TASK_RUN_KEYS, tables.task_run.c.id, everywhere=False), limit=1000)
-    found = await database.read(runs.list_task_runs, {"flow_run_id": [flow_run_id], **where}, page, None)
+    page = Page(orders=read_sort(sort, TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=False), limit=1000)
+    found = await database.read(read_page, ListQuery(TASK_RUNS, {"flow_run_id": [flow_run_id], **where}, page))
     return msgspec.json.decode(found.items, type=list[schemas.TaskRun])
 
 
@@ -353,13 +355,13 @@ async def test_measures_are_of_what_is_shown(database: Database, shown: list[sch
 
 async def test_page_goes_on_after_a_parent(database: Database, shown: list[schemas.TaskRun]) -> None:
     """The cursor has what is shown, too."""
-    orders = read_sort("-end_time", TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
+    orders = read_sort("-end_time", TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=True)
     found: list[UUID] = []
     after = None
     with suppress(StopIteration):
         while True:
             page = Page(orders=orders, limit=1, after=after)
-            part = await database.read(runs.list_task_runs, {}, page, None)
+            part = await database.read(read_page, ListQuery(TASK_RUNS, {}, page))
             (run,) = msgspec.json.decode(part.items, type=list[schemas.TaskRun])
             found.append(run.id)
             if part.next is None:

@@ -14,8 +14,10 @@ from sqlalchemy import ColumnElement, Connection
 
 import taskruns_service
 from taskruns_service.domain.states import StateGroup, StateType
-from taskruns_service.queries import aggregates, runs
+from taskruns_service.queries import aggregates
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS, Filter
+from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, FLOW_RUNS, TASK_RUNS, ListQuery
+from taskruns_service.queries.pages import read_page
 from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Key, Page, read_sort
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import execute_commands
@@ -200,29 +202,30 @@ class Listing(NamedTuple):
     question: Callable[[Connection, Mapping[str, Any], Page], Any]
     filters: tuple[Filter, ...]
     keys: Mapping[str, Key]
-    everywhere: bool
+    across_flow_runs: bool
     identifier: ColumnElement[Any]
     rows: int
 
     def page(self, sort: str, after: tuple[Any, ...] | None = None) -> Page:
-        orders = read_sort(sort, self.keys, self.identifier, everywhere=self.everywhere)
+        orders = read_sort(sort, self.keys, self.identifier, across_flow_runs=self.across_flow_runs)
         return Page(orders=orders, limit=100, after=after)
 
 
-FIELDS = ["id"]
+FIELDS = ("id",)
 LISTS = {
     "task runs": Listing(
-        lambda connection, where, page: runs.list_task_runs(connection, where, page, FIELDS),
+        lambda connection, where, page: read_page(connection, ListQuery(TASK_RUNS, where, page, FIELDS)),
         *(TASK_RUN_FILTERS, TASK_RUN_KEYS, True, tables.task_run.c.id, large_dataset.TASK_RUNS),
     ),
     "task runs of a flow run": Listing(
-        lambda connection, where, page: runs.list_flow_run_task_runs(
-            connection, large_dataset.FLOW_RUN_ID, where, page, FIELDS, known=None
+        lambda connection, where, page: read_page(
+            connection,
+            ListQuery(FLOW_RUN_TASK_RUNS, {**where, "flow_run_id": [large_dataset.FLOW_RUN_ID]}, page, FIELDS),
         ),
         *(TASK_RUN_FILTERS, TASK_RUN_KEYS, False, tables.task_run.c.id, large_dataset.TASK_RUNS),
     ),
     "flow runs": Listing(
-        lambda connection, where, page: runs.list_flow_runs(connection, where, page, FIELDS),
+        lambda connection, where, page: read_page(connection, ListQuery(FLOW_RUNS, where, page, FIELDS)),
         *(FLOW_RUN_FILTERS, FLOW_RUN_KEYS, True, tables.flow_run.c.id, large_dataset.FLOW_RUNS),
     ),
 }
@@ -256,20 +259,22 @@ async def test_page_does_not_read_the_table(database_kind: str, large_dataset_ur
     has the very page.
     """
     listed = LISTS[of]
-    ways = ("", "-") if listed.everywhere else ("",)
-    values = {name: of_filter if listed.everywhere else of_filter[:1] for name, of_filter in VALUES.items()}
+    ways = ("", "-") if listed.across_flow_runs else ("",)
+    values = {name: of_filter if listed.across_flow_runs else of_filter[:1] for name, of_filter in VALUES.items()}
 
     def reads_much(connection: Connection, name: str, value: Any, sort: str) -> bool:
         page = listed.page(sort)
         read = ROWS_READ[database_kind](connection, lambda: listed.question(connection, {name: value}, page))
-        has_page = listed.everywhere and name in HAVE_PAGES and len(value) == 1 and sort.endswith("created")
+        has_page = listed.across_flow_runs and name in HAVE_PAGES and len(value) == 1 and sort.endswith("created")
         return read >= listed.rows / (40 if has_page else 4)
 
     def judge(connection: Connection) -> set[tuple[str, str]]:
         return {
             (one.name, way + sort)
             for one in listed.filters
-            for sort in (name for name, key in listed.keys.items() if key.everywhere or not listed.everywhere)
+            for sort in (
+                name for name, key in listed.keys.items() if key.indexed_globally or not listed.across_flow_runs
+            )
             for way, value in product(ways, values[one.name])
             if reads_much(connection, one.name, value, way + sort)
         }

@@ -9,8 +9,7 @@ from taskruns_service.domain.errors import NoResultType, ResultNotPersisted, Res
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.results import ConstantResult, S3Result
 from taskruns_service.domain.states import FINISHED, StateType
-from taskruns_service.queries import runs
-from taskruns_service.queries.paging import read_cursor
+from taskruns_service.queries import task_run_results
 from taskruns_service.schemas import ChildResult, TaskRunResult
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
@@ -26,21 +25,22 @@ from tests.store.factories import (
     task_run_item,
 )
 
-QUESTION = b"question"
 
-
-async def result_of(database: Database, task_run_id: UUID, limit: int = 100, after: int | None = None) -> TaskRunResult:
-    return await database.read(runs.get_task_run_result, task_run_id, limit, after, QUESTION)
+async def result_of(
+    database: Database, task_run_id: UUID, limit: int = 100, cursor: str | None = None
+) -> TaskRunResult:
+    page = task_run_results.children_page({"limit": limit, "cursor": cursor}, task_run_id)
+    return await database.read(task_run_results.get_task_run_result, task_run_id, page)
 
 
 async def all_children(database: Database, parent: UUID, limit: int) -> list[list[ChildResult]]:
-    pages, after = [], None
+    pages, cursor = [], None
     while True:
-        found = await result_of(database, parent, limit, after)
+        found = await result_of(database, parent, limit, cursor)
         pages.append(found.children or [])
-        if found.next is None:
+        cursor = found.next
+        if cursor is None:
             return pages
-        (after,) = read_cursor(found.next, QUESTION, [(int, False)])
 
 
 def reference(location: str | None) -> S3Result:

@@ -1,7 +1,6 @@
 """States of task runs: the transitions that reports bring about, and their history."""
 
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -19,15 +18,14 @@ from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries import runs
+from taskruns_service.queries.listings import TASK_RUN_STATES
 from taskruns_service.schemas import CurrentState
-from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.store.factories import (
     at,
     create_task_run,
     get_task_run,
-    history_page,
     list_states,
     report_state,
     reported,
@@ -250,15 +248,14 @@ async def test_history_is_paged(database: Database, writer: Writer, limit: int) 
     reports = [state("Running", moment) for moment in (1, 2, 2, 2, 3)]
     task_run_id = await create_task_run(writer, "extract-1", *reports)
     pages: list[list[schemas.State]] = []
-    after: Any = None
-    while after is not None or not pages:
-        page = history_page(tables.task_run_state, limit, after)
-        found = await database.read(runs.list_task_run_states, task_run_id, page)
-        items = msgspec.json.decode(found.items, type=list[schemas.State])
-        pages.append(items)
-        after = (items[-1].timestamp, items[-1].sequence) if found.next else None
-    assert [one.id for page in pages for one in page] == [report.id for report in reports]
-    assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+    cursor: str | None = None
+    while cursor is not None or not pages:
+        query = TASK_RUN_STATES.query({"limit": limit, "cursor": cursor}, task_run_id)
+        page = await database.read(runs.list_task_run_states, query)
+        pages.append(msgspec.json.decode(page.items, type=list[schemas.State]))
+        cursor = page.next
+    assert [item.id for items in pages for item in items] == [report.id for report in reports]
+    assert [len(items) for items in pages[:-1]] == [limit] * (len(pages) - 1)
 
 
 async def test_state_that_can_not_follow_names_what_it_is(writer: Writer) -> None:

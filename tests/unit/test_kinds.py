@@ -41,7 +41,7 @@ COUNT = {"aggregate": Aggregates({"count": Count()})}
     ],
 )
 def test_page_scans_where_no_index_has_it(where: dict[str, Any], sort: str, scans: bool) -> None:
-    orders = paging.read_sort(sort, paging.TASK_RUN_KEYS, tables.task_run.c.id, everywhere=True)
+    orders = paging.read_sort(sort, paging.TASK_RUN_KEYS, tables.task_run.c.id, across_flow_runs=True)
     assert plans.may_scan(where, orders) is scans
 
 

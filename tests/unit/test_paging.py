@@ -52,8 +52,8 @@ def names(orders: Iterable[Order]) -> list[str]:
     return ["-" * order.descending + order.name for order in orders]
 
 
-def sorted_by(text: str, *, everywhere: bool = False) -> list[str]:
-    return names(read_sort(text, TASK_RUN_KEYS, ID, everywhere=everywhere))
+def sorted_by(text: str, *, across_flow_runs: bool = False) -> list[str]:
+    return names(read_sort(text, TASK_RUN_KEYS, ID, across_flow_runs=across_flow_runs))
 
 
 # Sorts
@@ -79,7 +79,10 @@ def test_creation_is_the_order_of_ids() -> None:
 
 
 def test_flow_runs_of_one_moment_are_in_the_order_of_ids() -> None:
-    assert names(read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, everywhere=True)) == ["-created", "-id"]
+    assert names(read_sort("-created", FLOW_RUN_KEYS, tables.flow_run.c.id, across_flow_runs=True)) == [
+        "-created",
+        "-id",
+    ]
 
 
 REFUSED = {
@@ -103,11 +106,11 @@ def test_sort_that_is_not_there_is_refused(text: str, detail: str) -> None:
     assert fault.detail.startswith(detail)
 
 
-@pytest.mark.parametrize("name", [name for name, key in TASK_RUN_KEYS.items() if not key.everywhere])
+@pytest.mark.parametrize("name", [name for name, key in TASK_RUN_KEYS.items() if not key.indexed_globally])
 def test_key_without_an_index_does_not_come_first_across_flow_runs(name: str) -> None:
-    assert sorted_by(f"start_time,{name}", everywhere=True) == ["start_time", name, "id"]
+    assert sorted_by(f"start_time,{name}", across_flow_runs=True) == ["start_time", name, "id"]
     with pytest.raises(InvalidRequest, match="across flow runs"):
-        sorted_by(name, everywhere=True)
+        sorted_by(name, across_flow_runs=True)
 
 
 # Cursors
@@ -127,7 +130,7 @@ def test_cursor_needs_no_escape_in_a_url(row: tuple[Types, tuple[Any, ...]]) -> 
 
 
 def test_page_writes_a_cursor_for_its_question() -> None:
-    page = Page(orders=read_sort("-created", TASK_RUN_KEYS, ID, everywhere=True), question=QUESTION)
+    page = Page(orders=read_sort("-created", TASK_RUN_KEYS, ID, across_flow_runs=True), question=QUESTION)
     assert read_cursor(page.cursor([UUID(int=1)]), QUESTION, [(UUID, False)]) == (UUID(int=1),)
 
 

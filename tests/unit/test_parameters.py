@@ -33,8 +33,9 @@ def faults_of(query: str) -> tuple[Fault, ...]:
 # Query strings
 
 
-def test_empty_query_string_has_no_parameters() -> None:
-    assert read("") == {}
+def test_parameter_that_is_not_sent_has_its_default() -> None:
+    assert read("") == {"limit": 100}
+    assert read("slug=a") == {"limit": 100, "slug": "a"}
 
 
 def test_parameters_are_read_as_their_types() -> None:
@@ -46,7 +47,7 @@ def test_parameters_are_read_as_their_types() -> None:
 
 
 def test_text_is_utf_8() -> None:
-    assert read("slug=gr%C3%B6%C3%9Fe") == {"slug": "größe"}
+    assert read("slug=gr%C3%B6%C3%9Fe") == {"limit": 100, "slug": "größe"}
 
 
 def test_unknown_parameter_is_named_with_those_that_are_known() -> None:
@@ -113,7 +114,7 @@ def test_nul_is_refused() -> None:
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=255))
 def test_any_text_is_read_as_it_was_sent(value: str) -> None:
-    assert read(urlencode({"slug": value})) == {"slug": value}
+    assert read(urlencode({"slug": value})) == {"limit": 100, "slug": value}
 
 
 @given(st.binary(max_size=60))

@@ -7,41 +7,27 @@ from litestar.params import FromPath
 
 from taskruns_service import schemas
 from taskruns_service.api import requests, responses
-from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
-from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
+from taskruns_service.api.lists import answer_page
+from taskruns_service.api.operations import BULK_BODY_BYTES, READ_ERRORS, WRITE_ERRORS, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands.flow_runs import CreateFlowRun, DeleteFlowRun
 from taskruns_service.commands.reports import ReportTaskRun, SetFlowRunState
 from taskruns_service.domain.errors import (
-    DatabaseUnavailable,
     FlowRunConflict,
     FlowRunNotFound,
     InvalidCursor,
-    OutcomeUnknown,
-    Overloaded,
-    QueryTimeout,
     StateIdConflict,
     TerminalState,
     VersionConflict,
 )
 from taskruns_service.domain.ids import new_id
-from taskruns_service.queries import filters, paging, plans, runs
-from taskruns_service.storage import tables, tally
+from taskruns_service.queries import runs
+from taskruns_service.queries.listings import FLOW_RUN_STATES, FLOW_RUN_TASK_RUNS, FLOW_RUNS
+from taskruns_service.storage import tally
 
 TAG = "flow runs"
-READ_ERRORS = (Overloaded, QueryTimeout, DatabaseUnavailable)
-WRITE_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
-
-_FLOW_RUN_FIELDS = fields_parameter(schemas.FlowRunField)
-_FLOW_RUN_PARAMETERS = list_parameters(filters.FLOW_RUN_FILTERS, paging.FLOW_RUN_KEYS, default_sort="-created")
-_TASK_RUN_FIELDS = fields_parameter(schemas.TaskRunField)
-_TASK_RUN_PARAMETERS = list_parameters(
-    [filter_ for filter_ in filters.TASK_RUN_FILTERS if filter_.name != "flow_run_id"],
-    paging.TASK_RUN_KEYS,
-    default_sort="created",
-)
 
 
 @operation(
@@ -81,13 +67,13 @@ async def create_flow_run(request: ApiRequest) -> JsonResponse:
     summary="List flow runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=(*_FLOW_RUN_PARAMETERS, undocumented(_FLOW_RUN_FIELDS)),
+    parameters=FLOW_RUNS.parameters,
     answers={200: Answer("A page of flow runs.", schemas.FlowRunPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
 async def list_flow_runs(request: ApiRequest) -> JsonResponse:
     """List flow runs, newest first. Filters are combined with AND, the values of a repeated filter with OR."""
-    return await _list_flow_runs(request)
+    return await answer_page(request, FLOW_RUNS)
 
 
 @operation(
@@ -97,7 +83,7 @@ async def list_flow_runs(request: ApiRequest) -> JsonResponse:
     summary="List selected members of flow runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=(_FLOW_RUN_FIELDS, *_FLOW_RUN_PARAMETERS),
+    parameters=FLOW_RUNS.fields_parameters,
     answers={200: Answer("A page of flow runs with the members in `fields`.", schemas.FlowRunFieldsPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
@@ -106,23 +92,7 @@ async def list_flow_run_fields(request: ApiRequest) -> JsonResponse:
 
     In all other respects this is the list of complete flow runs.
     """
-    return await _list_flow_runs(request)
-
-
-async def _list_flow_runs(request: ApiRequest) -> JsonResponse:
-    parameters = requests.query(request)
-    where = filters.chosen(parameters, filters.FLOW_RUN_FILTERS)
-    page = requests.page(
-        parameters,
-        paging.FLOW_RUN_KEYS,
-        tables.flow_run.c.id,
-        default_sort="-created",
-        everywhere=True,
-        question=("flow runs", where),
-    )
-    fields = requests.fields(parameters)
-    ask = request.database.scan if plans.may_scan(where, page.orders) else request.database.read
-    return responses.as_json(await ask(runs.list_flow_runs, where, page, fields))
+    return await answer_page(request, FLOW_RUNS)
 
 
 @operation(
@@ -198,14 +168,14 @@ async def set_flow_run_state(request: ApiRequest, flow_run_id: FromPath[UUID]) -
     summary="List the states of a flow run",
     tag=TAG,
     scope=Scope.read,
-    parameters=(requests.LIMIT, requests.CURSOR),
+    parameters=FLOW_RUN_STATES.parameters,
     answers={200: Answer("A page of states.", schemas.StatePage)},
     errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
 )
 async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
     """List the states of a flow run, oldest first, including those that arrived too late to take effect."""
-    page = requests.history_page(requests.query(request), tables.flow_run_state, flow_run_id)
-    return responses.as_json(await request.database.read(runs.list_flow_run_states, flow_run_id, page))
+    query = FLOW_RUN_STATES.query(requests.query(request), flow_run_id)
+    return responses.as_json(await request.database.read(runs.list_flow_run_states, query))
 
 
 @operation(
@@ -215,7 +185,7 @@ async def list_flow_run_states(request: ApiRequest, flow_run_id: FromPath[UUID])
     summary="List the task runs of a flow run",
     tag=TAG,
     scope=Scope.read,
-    parameters=(*_TASK_RUN_PARAMETERS, undocumented(_TASK_RUN_FIELDS)),
+    parameters=FLOW_RUN_TASK_RUNS.parameters,
     conditional=("If-None-Match",),
     answers={
         200: Answer("A page of task runs.", schemas.TaskRunPage, headers=("ETag",)),
@@ -239,7 +209,7 @@ async def list_flow_run_task_runs(request: ApiRequest, flow_run_id: FromPath[UUI
     summary="List selected members of a flow run's task runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=(_TASK_RUN_FIELDS, *_TASK_RUN_PARAMETERS),
+    parameters=FLOW_RUN_TASK_RUNS.fields_parameters,
     conditional=("If-None-Match",),
     answers={
         200: Answer("A page of task runs with the members in `fields`.", schemas.TaskRunFieldsPage, headers=("ETag",)),
@@ -256,21 +226,9 @@ async def list_flow_run_task_run_fields(request: ApiRequest, flow_run_id: FromPa
 
 
 async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonResponse:
-    parameters = requests.query(request)
-    where = filters.chosen(parameters, filters.TASK_RUN_FILTERS)
-    page = requests.page(
-        parameters,
-        paging.TASK_RUN_KEYS,
-        tables.task_run.c.id,
-        default_sort="created",
-        everywhere=False,
-        question=("task runs", flow_run_id, where),
-    )
-    fields = requests.fields(parameters)
+    query = FLOW_RUN_TASK_RUNS.query(requests.query(request), flow_run_id)
     known = requests.known_versions(request)
-    version, task_runs = await request.database.read(
-        runs.list_flow_run_task_runs, flow_run_id, where, page, fields, known=known
-    )
+    version, task_runs = await request.database.read(runs.list_flow_run_task_runs, query, known=known)
     return responses.not_modified(version) if task_runs is None else responses.as_json(task_runs, version=version)
 
 

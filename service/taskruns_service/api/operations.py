@@ -11,10 +11,14 @@ from msgspec import Struct
 
 from taskruns_service.domain.errors import (
     BodyTooLarge,
+    DatabaseUnavailable,
     Forbidden,
     HostNotAllowed,
     InvalidRequest,
     OriginNotAllowed,
+    OutcomeUnknown,
+    Overloaded,
+    QueryTimeout,
     RequestTimeout,
     ServiceError,
     Unauthenticated,
@@ -24,6 +28,10 @@ from taskruns_service.queries.parameters import Parameter
 
 BODY_BYTES = 1024 * 1024
 BULK_BODY_BYTES = 8 * 1024 * 1024
+READ_ERRORS = (Overloaded, QueryTimeout, DatabaseUnavailable)
+"""What every operation that reads the database may answer."""
+WRITE_ERRORS = (Overloaded, DatabaseUnavailable, OutcomeUnknown)
+"""What every operation that changes the database may answer."""
 
 
 class Scope(StrEnum):

@@ -3,21 +3,17 @@
 import asyncio
 import re
 from collections.abc import Callable, Container
-from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
-from uuid import UUID
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
-from sqlalchemy import ColumnElement, Table
 
 from taskruns_service.api.middleware import POSITION
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.domain.errors import Fault, InvalidRequest, UnsupportedMediaType
 from taskruns_service.domain.states import StateType
-from taskruns_service.queries import paging
-from taskruns_service.queries.parameters import CURSOR_LENGTH, Parameter, integer, nearest, read_query, text
+from taskruns_service.queries.parameters import Values, nearest, read_query
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import END_OF_LOG
 from taskruns_service.storage.replicas import Replicas
@@ -36,18 +32,6 @@ _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
 _INVALID_ENUM = re.compile("Invalid enum value '(.*)'", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
-
-LIMIT = Parameter(
-    name="limit",
-    value=integer(1, paging.MOST),
-    description="The maximum number of items on a page.",
-    default=paging.DEFAULT_LIMIT,
-)
-CURSOR = Parameter(
-    name="cursor",
-    value=text(CURSOR_LENGTH),
-    description="Where the page starts: `next` of the previous page, with the same filters.",
-)
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -106,7 +90,7 @@ class ApiRequest(Request[Any, Any, Any]):
         return int(position)
 
 
-def query(request: ApiRequest) -> dict[str, Any]:
+def query(request: ApiRequest) -> Values:
     """The query parameters that the handler declared, checked and converted; raises InvalidRequest."""
     declared = request.operation
     return read_query(request.scope["query_string"], declared.parameters if declared else ())
@@ -173,54 +157,6 @@ def _invalid(pointer: str, detail: str) -> InvalidRequest:
 def _pointer(path: str) -> str:
     """A JSON Pointer (RFC 6901) for a path as msgspec writes it: `.items[3].type`, `[...]` for a key of a map."""
     return "".join("/" + (index or name or "*") for index, name in _STEP.findall(path))
-
-
-def page(
-    request_query: dict[str, Any],
-    keys: dict[str, paging.Key],
-    identifier: ColumnElement[Any],
-    *,
-    default_sort: str,
-    everywhere: bool,
-    question: tuple[Any, ...],
-) -> paging.Page:
-    """The page that a list is asked for; raises InvalidRequest for a sort, InvalidCursor for a cursor."""
-    sort = request_query.get("sort", default_sort)
-    orders = paging.read_sort(sort, keys, identifier, everywhere=everywhere)
-    fingerprint = paging.question_of(*question, sort)
-    cursor = request_query.get("cursor")
-    types = [(order.key.cursor_type, order.key.nullable) for order in orders]
-    after = None if cursor is None else paging.read_cursor(cursor, fingerprint, types)
-    limit = request_query.get("limit", paging.DEFAULT_LIMIT)
-    return paging.Page(orders=orders, limit=limit, after=after, question=fingerprint)
-
-
-def history_page(request_query: dict[str, Any], history: Table, run_id: UUID) -> paging.Page:
-    """The page of a history that is asked for: oldest first, always; raises InvalidCursor."""
-    keys = {"timestamp": paging.Key(history.c.timestamp, datetime), "sequence": paging.Key(history.c.sequence, int)}
-    return page(
-        request_query,
-        keys,
-        history.c.sequence,
-        default_sort="timestamp,sequence",
-        everywhere=False,
-        question=(history.name, run_id),
-    )
-
-
-def fields(request_query: dict[str, Any]) -> list[str] | None:
-    """The members that `fields` asks for, each once; None for all."""
-    chosen = request_query.get("fields")
-    return None if chosen is None else list(dict.fromkeys(chosen))
-
-
-def result_cursor(request_query: dict[str, Any], question: bytes) -> int | None:
-    """The map index after which a page of children begins; raises InvalidCursor."""
-    cursor = request_query.get("cursor")
-    if cursor is None:
-        return None
-    (map_index,) = paging.read_cursor(cursor, question, [(paging.INTEGER, False)])
-    return int(map_index)
 
 
 def etags(request: ApiRequest, header: str) -> list[str] | None:

@@ -1,15 +1,13 @@
 """Task runs: handlers for /task-runs and what is below it."""
 
-from typing import Any
 from uuid import UUID
 
 from litestar.params import FromPath
 
 from taskruns_service import schemas
 from taskruns_service.api import requests, responses
-from taskruns_service.api.flow_runs import READ_ERRORS, WRITE_ERRORS
-from taskruns_service.api.lists import fields_parameter, list_parameters, undocumented
-from taskruns_service.api.operations import BULK_BODY_BYTES, Answer, Scope, operation
+from taskruns_service.api.lists import answer_page
+from taskruns_service.api.operations import BULK_BODY_BYTES, READ_ERRORS, WRITE_ERRORS, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
@@ -24,17 +22,13 @@ from taskruns_service.domain.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.queries import aggregates, filters, paging, plans, runs
+from taskruns_service.queries import aggregates, filters, runs, task_run_results
 from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.listings import TASK_RUN_STATES, TASK_RUNS
 from taskruns_service.queries.parameters import Parameter, integer, one_of
-from taskruns_service.storage import tables
 
 TAG = "task runs"
 
-_FIELDS = fields_parameter(schemas.TaskRunField)
-_LIST_PARAMETERS = list_parameters(
-    filters.TASK_RUN_FILTERS, paging.TASK_RUN_KEYS, default_sort="-created", everywhere=True
-)
 _AGGREGATE_PARAMETERS = (
     *(filter_.parameter for filter_ in filters.TASK_RUN_FILTERS),
     Parameter(
@@ -75,7 +69,7 @@ _AGGREGATE_PARAMETERS = (
     summary="List task runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=(*_LIST_PARAMETERS, undocumented(_FIELDS)),
+    parameters=TASK_RUNS.parameters,
     answers={200: Answer("A page of task runs.", schemas.TaskRunPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
@@ -85,7 +79,7 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
     Filters are combined with AND, the values of a repeated filter with OR. A mapped parent is filtered and sorted by
     the times that it shows: the earliest start of its children, and their latest end once all of them have ended.
     """
-    return await _list_task_runs(request)
+    return await answer_page(request, TASK_RUNS)
 
 
 @operation(
@@ -95,7 +89,7 @@ async def list_task_runs(request: ApiRequest) -> JsonResponse:
     summary="List selected members of task runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=(_FIELDS, *_LIST_PARAMETERS),
+    parameters=TASK_RUNS.fields_parameters,
     answers={200: Answer("A page of task runs with the members in `fields`.", schemas.TaskRunFieldsPage)},
     errors=(InvalidCursor, *READ_ERRORS),
 )
@@ -104,23 +98,7 @@ async def list_task_run_fields(request: ApiRequest) -> JsonResponse:
 
     In all other respects this is the list of complete task runs.
     """
-    return await _list_task_runs(request)
-
-
-async def _list_task_runs(request: ApiRequest) -> JsonResponse:
-    parameters = requests.query(request)
-    where = filters.chosen(parameters, filters.TASK_RUN_FILTERS)
-    page = requests.page(
-        parameters,
-        paging.TASK_RUN_KEYS,
-        tables.task_run.c.id,
-        default_sort="-created",
-        everywhere=len(where.get("flow_run_id", ())) != 1,
-        question=("task runs", where),
-    )
-    fields = requests.fields(parameters)
-    ask = request.database.scan if plans.may_scan(where, page.orders) else request.database.read
-    return responses.as_json(await ask(runs.list_task_runs, where, page, fields))
+    return await answer_page(request, TASK_RUNS)
 
 
 @operation(
@@ -144,7 +122,7 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
         where=filters.chosen(parameters, filters.TASK_RUN_FILTERS),
         group_by=tuple(dict.fromkeys(parameters.get("group_by", ()))),
         measures=tuple(dict.fromkeys(name for name in parameters.get("measure", ()) if name != "count")),
-        limit=parameters.get("limit", aggregates.GROUPS_LIMIT),
+        limit=parameters["limit"],
         count_limit=parameters.get("count_limit"),
     )
     ask = request.database.scan if aggregates.may_scan(question) else request.database.read
@@ -233,14 +211,14 @@ async def set_task_run_state(request: ApiRequest, task_run_id: FromPath[UUID]) -
     summary="List the states of a task run",
     tag=TAG,
     scope=Scope.read,
-    parameters=(requests.LIMIT, requests.CURSOR),
+    parameters=TASK_RUN_STATES.parameters,
     answers={200: Answer("A page of states.", schemas.StatePage)},
     errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
 )
 async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
     """List the states of a task run, oldest first, including those that arrived too late to take effect."""
-    page = requests.history_page(requests.query(request), tables.task_run_state, task_run_id)
-    return responses.as_json(await request.database.read(runs.list_task_run_states, task_run_id, page))
+    query = TASK_RUN_STATES.query(requests.query(request), task_run_id)
+    return responses.as_json(await request.database.read(runs.list_task_run_states, query))
 
 
 @operation(
@@ -280,7 +258,7 @@ async def set_task_run_states(request: ApiRequest) -> JsonResponse:
     summary="Get the location of a result",
     tag=TAG,
     scope=Scope.read,
-    parameters=(requests.LIMIT, requests.CURSOR),
+    parameters=task_run_results.PARAMETERS,
     answers={200: Answer("The location of the result, or of the results of the children.", schemas.TaskRunResult)},
     errors=(InvalidCursor, TaskRunNotFound, NoResultType, ResultNotPersisted, ResultNotReady, *READ_ERRORS),
 )
@@ -292,11 +270,8 @@ async def get_task_run_result(request: ApiRequest, task_run_id: FromPath[UUID]) 
     For a mapped parent, the response lists the results of its children by map index, one page at a time. The list is
     empty if the task was mapped over no items.
     """
-    parameters: dict[str, Any] = requests.query(request)
-    question = paging.question_of("result", task_run_id)
-    after = requests.result_cursor(parameters, question)
-    limit = parameters.get("limit", paging.DEFAULT_LIMIT)
-    result = await request.database.read(runs.get_task_run_result, task_run_id, limit, after, question)
+    page = task_run_results.children_page(requests.query(request), task_run_id)
+    result = await request.database.read(task_run_results.get_task_run_result, task_run_id, page)
     return responses.as_json(result)
 
 

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, String, and_, literal, select
+from sqlalchemy import BindParameter, String, and_, literal, select
 
 from taskruns_service.domain.states import GROUPS
 from taskruns_service.queries import parameters
-from taskruns_service.queries.parameters import Parameter, ValueType
+from taskruns_service.queries.members import Column, Condition
+from taskruns_service.queries.parameters import Parameter, Values, ValueType
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
     Id,
@@ -27,8 +28,6 @@ from taskruns_service.storage.dialects import (
     text_matches,
 )
 
-Column = ColumnElement[Any]
-
 
 class Operator(NamedTuple):
     """What a filter does with its column and its value; one that takes `many` gets a list, and means any of them.
@@ -36,23 +35,23 @@ class Operator(NamedTuple):
     A value may be a placeholder, and so may be a list as a whole.
     """
 
-    clause: Callable[[Column, Any], ColumnElement[bool]]
+    clause: Callable[[Column, Any], Condition]
     many: bool = False
 
 
-def _is_one_of(column: Column, values: Any) -> ColumnElement[bool]:
+def _is_one_of(column: Column, values: Any) -> Condition:
     if isinstance(values, BindParameter):
         return any_of(column, values)
     # One value is the usual case, and an index has its rows in order: those of several would have to be sorted.
     return and_(column == only(values)) if len(values) == 1 else column.in_(map(_constant, values))
 
 
-def _starts(column: Column, prefix: Any) -> ColumnElement[bool]:
+def _starts(column: Column, prefix: Any) -> Condition:
     # A range and not LIKE, so that an index serves it on both databases: U+10FFFF is the last character there is.
     return and_(column >= prefix, column < prefix + "\U0010ffff")
 
 
-def _in_groups(column: Column, groups: list[Any]) -> ColumnElement[bool]:
+def _in_groups(column: Column, groups: list[Any]) -> Condition:
     return column.in_(map(_constant, sorted(frozenset().union(*(GROUPS[group] for group in groups)))))
 
 
@@ -60,11 +59,11 @@ def _constant(value: Any) -> Any:
     return constant(value) if isinstance(value, StrEnum) else value
 
 
-def _has_any(column: Column, values: Any) -> ColumnElement[bool]:
+def _has_any(column: Column, values: Any) -> Condition:
     return has_any_item(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
 
 
-def _has_all(column: Column, values: Any) -> ColumnElement[bool]:
+def _has_all(column: Column, values: Any) -> Condition:
     return has_all_items(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
 
 
@@ -77,7 +76,7 @@ class FlowIds(tuple[UUID, ...]):
     __slots__ = ()
 
 
-def _flow_is_named(column: Column, names: Any) -> ColumnElement[bool]:
+def _flow_is_named(column: Column, names: Any) -> Condition:
     if isinstance(names, FlowIds):
         return column == only(names) if len(names) == 1 else column.in_([constant(name, Id) for name in names])
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
@@ -313,14 +312,14 @@ FLOW_RUN_FILTERS: tuple[Filter, ...] = (
 
 BOUNDS = {"gte", "gt", "lte", "lt"}
 
-Where = Mapping[str, Any]
+Where = Values
 """The filters of one question: `{filter name: value}`, checked and converted."""
 
 
-def chosen(parameters: Mapping[str, Any], filters: tuple[Filter, ...]) -> dict[str, Any]:
-    """Those of the parameters of a request that are filters."""
+def chosen(values: Values, filters: tuple[Filter, ...]) -> Where:
+    """Those of the values of a request that are of filters."""
     names = {filter_.name for filter_ in filters}
-    return {name: value for name, value in parameters.items() if name in names}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:
@@ -384,9 +383,7 @@ def values_of(where: Where) -> dict[str, Any]:
     }
 
 
-def clauses(
-    where: Where, filters: tuple[Filter, ...], columns: Mapping[str, Column] | None = None
-) -> list[ColumnElement[bool]]:
+def clauses(where: Where, filters: tuple[Filter, ...], columns: Mapping[str, Column] | None = None) -> list[Condition]:
     """The conditions for a WHERE clause, to be combined with AND; `columns` stand in for those of the table."""
     columns = columns or {}
     return [

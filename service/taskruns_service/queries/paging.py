@@ -9,15 +9,29 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, and_, false, or_, tuple_
+from sqlalchemy import BigInteger, Table, and_, false, or_, tuple_
 
 from taskruns_service.domain.errors import Fault, InvalidCursor, InvalidRequest
+from taskruns_service.queries.members import Column, Condition
+from taskruns_service.queries.parameters import CURSOR_LENGTH, Parameter, Values, integer, text
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import by_no_index, placeholder
 
 DEFAULT_LIMIT = 100
 MOST = 1000
 SORT_LENGTH = 200
+
+LIMIT = Parameter(
+    name="limit",
+    value=integer(1, MOST),
+    description="The maximum number of items on a page.",
+    default=DEFAULT_LIMIT,
+)
+CURSOR = Parameter(
+    name="cursor",
+    value=text(CURSOR_LENGTH),
+    description="Where the page starts: `next` of the previous page, with the same filters.",
+)
 
 INTEGER = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 """What a column of type Integer holds; others hold what `_CURSOR_TYPES` has."""
@@ -26,14 +40,14 @@ INTEGER = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 class Key(NamedTuple):
     """A column that a list may be sorted by.
 
-    `everywhere`: an index has the whole table in this order. Other keys are for the task runs of one flow run, which
-    are few enough to be sorted when asked.
+    `indexed_globally`: an index has the whole table in this order. Other keys are for the task runs of one flow run,
+    which are few enough to be sorted when asked.
     """
 
-    column: ColumnElement[Any]
+    column: Column
     type: type
     nullable: bool = False
-    everywhere: bool = False
+    indexed_globally: bool = False
 
     @property
     def cursor_type(self) -> Any:
@@ -45,9 +59,9 @@ _task_run, _flow_run = tables.task_run.c, tables.flow_run.c
 
 # Ids of task runs are made by the service and in the order of time, so they stand for the creation time.
 TASK_RUN_KEYS: dict[str, Key] = {
-    "created": Key(_task_run.id, UUID, everywhere=True),
-    "start_time": Key(_task_run.start_time, datetime, nullable=True, everywhere=True),
-    "end_time": Key(_task_run.end_time, datetime, nullable=True, everywhere=True),
+    "created": Key(_task_run.id, UUID, indexed_globally=True),
+    "start_time": Key(_task_run.start_time, datetime, nullable=True, indexed_globally=True),
+    "end_time": Key(_task_run.end_time, datetime, nullable=True, indexed_globally=True),
     "updated": Key(_task_run.updated, datetime),
     "sequence": Key(_task_run.sequence, int),
     "task_slug": Key(_task_run.task_slug, str),
@@ -59,9 +73,9 @@ TASK_RUN_KEYS: dict[str, Key] = {
     "queue_time": Key(_task_run.queue_time, float, nullable=True),
 }
 FLOW_RUN_KEYS: dict[str, Key] = {
-    "created": Key(_flow_run.created, datetime, everywhere=True),
-    "start_time": Key(_flow_run.start_time, datetime, nullable=True, everywhere=True),
-    "end_time": Key(_flow_run.end_time, datetime, nullable=True, everywhere=True),
+    "created": Key(_flow_run.created, datetime, indexed_globally=True),
+    "start_time": Key(_flow_run.start_time, datetime, nullable=True, indexed_globally=True),
+    "end_time": Key(_flow_run.end_time, datetime, nullable=True, indexed_globally=True),
 }
 
 
@@ -72,30 +86,38 @@ class Order(NamedTuple):
     key: Key
     descending: bool
 
-    def by(self, *, nulls: bool) -> ColumnElement[Any]:
+    def by(self, *, nulls: bool) -> Column:
         """The ORDER BY term; `nulls` says whether there are rows without a value to put last."""
         term = self.key.column.desc() if self.descending else self.key.column.asc()
         return term.nulls_last() if nulls else term
 
-    def same(self, value: Any) -> ColumnElement[bool]:
+    def same(self, value: Any) -> Condition:
         """The rows with this value."""
         return self.key.column.is_(None) if value is None else self.key.column == value
 
-    def beyond(self, value: Any) -> ColumnElement[bool]:
+    def beyond(self, value: Any) -> Condition:
         """The rows that come after those with this value."""
         if value is None:
             return false()
         after = self.key.column < value if self.descending else self.key.column > value
         return or_(after, self.key.column.is_(None)) if self.key.nullable else after
 
-    def from_(self, value: Any) -> ColumnElement[bool]:
+    def from_(self, value: Any) -> Condition:
         """The rows with this value (not None) or after it: what lets an index begin at the page."""
         return and_(self.key.column <= value if self.descending else self.key.column >= value)
 
 
-def read_sort(
-    text: str, keys: Mapping[str, Key], identifier: ColumnElement[Any], *, everywhere: bool
-) -> tuple[Order, ...]:
+def history_keys(history: Table) -> dict[str, Key]:
+    """The keys of a history."""
+    return {"timestamp": Key(history.c.timestamp, datetime), "sequence": Key(history.c.sequence, int)}
+
+
+def leading_keys(keys: Mapping[str, Key], *, across_flow_runs: bool) -> list[str]:
+    """The keys that a sort can begin with: across flow runs an index has to lead."""
+    return [name for name, key in keys.items() if key.indexed_globally or not across_flow_runs]
+
+
+def read_sort(text: str, keys: Mapping[str, Key], identifier: Column, *, across_flow_runs: bool) -> tuple[Order, ...]:
     """Reads `-start_time,task_slug`; the id is appended, in the direction of the first key, to make the order total.
 
     Raises InvalidRequest when a key is unknown, repeated, or comes first and has no index across flow runs.
@@ -103,8 +125,8 @@ def read_sort(
     orders: list[Order] = []
     for part in text.split(","):
         name, descending = part.removeprefix("-"), part.startswith("-")
-        # An index has to lead; further keys order the few rows that are alike in it.
-        allowed = [key_name for key_name, key in keys.items() if key.everywhere or orders or not everywhere]
+        # Further keys order the few rows that are alike in the first.
+        allowed = leading_keys(keys, across_flow_runs=across_flow_runs and not orders)
         if name not in allowed:
             where = " that can come first across flow runs" if name in keys else ""
             raise _refuse(
@@ -126,11 +148,11 @@ def _refuse(detail: str) -> InvalidRequest:
 class Range(NamedTuple):
     """A part of an index: conditions to be combined with AND, and ORDER BY terms."""
 
-    conditions: list[ColumnElement[bool]]
-    order_by: list[ColumnElement[Any]]
+    conditions: list[Condition]
+    order_by: list[Column]
 
 
-def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[ColumnElement[bool]]:
+def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[Condition]:
     """The rows that come after those values in that order."""
     if values is None:
         return []
@@ -183,7 +205,7 @@ class PageForm(NamedTuple):
         orders = (order._replace(key=key) for order, key in zip(self.orders, keys, strict=True))
         return self._replace(orders=tuple(orders))
 
-    def led_by(self, column: ColumnElement[Any], value: Any) -> Range:
+    def range_led_by(self, column: Column, value: Any) -> Range:
         """Returns the part of an index that has the rows with one value of a column, in this order.
 
         All keys must have one direction and never be null. Writes `col >= v AND col <= v` rather than `col = v`: with
@@ -221,6 +243,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     def cursor(self, values: Sequence[Any]) -> str:
         """The cursor of the page after the row with these values of the sort keys."""
         return write_cursor(self.question, tuple(values))
+
+
+def page_of(values: Values, orders: tuple[Order, ...], question: bytes) -> Page:
+    """The page that `limit` and `cursor` ask for; raises InvalidCursor for a cursor of another question."""
+    cursor = values.get("cursor")
+    types = [(order.key.cursor_type, order.key.nullable) for order in orders]
+    after = None if cursor is None else read_cursor(cursor, question, types)
+    return Page(orders=orders, limit=values["limit"], after=after, question=question)
 
 
 # What databases take, so that a cursor that somebody made up is refused and not asked for.

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from enum import StrEnum
@@ -23,6 +23,10 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}")
 CURSOR_LENGTH = 4096
 WITHOUT_NUL = r"^[^\x00]*$"
 """Text without U+0000, which databases do not take, as a pattern that regular expressions of every language read."""
+
+
+Values = Mapping[str, Any]
+"""What a query string says: for each parameter its value, of the type that its `ValueType` has, or a list of such."""
 
 
 class ValueType(Struct, frozen=True, kw_only=True):
@@ -137,14 +141,17 @@ class Parameter(Struct, frozen=True, kw_only=True):
         return {**documented, "schema": described}
 
 
-def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
+def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Values:
     """Reads a query string strictly into `{name: value}`, with a list for a parameter that is `many`.
+
+    A parameter that is not sent has its default, if it has one.
 
     Raises InvalidRequest with a fault for each parameter that is unknown, missing, repeated without leave, or not of
     its type.
     """
+    values = {parameter.name: parameter.default for parameter in parameters if parameter.default is not None}
     if not raw and not any(parameter.required for parameter in parameters):
-        return {}
+        return values
     known = {parameter.name: parameter for parameter in parameters}
     texts_by_name: dict[str, list[str]] = defaultdict(list)
     try:
@@ -152,7 +159,6 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
             texts_by_name[name].append(text)
     except ValueError as error:
         raise InvalidRequest(f"The query string cannot be read: {error}.") from None
-    values: dict[str, Any] = {}
     faults = [
         Fault(parameter=parameter.name, detail=f"It is missing. It must be {parameter.value.expected}.")
         for parameter in parameters

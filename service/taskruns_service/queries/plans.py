@@ -10,7 +10,8 @@ from typing import NamedTuple
 from sqlalchemy import CTE, Connection, Integer, func, literal_column, select
 
 from taskruns_service.queries import filters
-from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Column, Filter, FlowIds, Form, Where
+from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Filter, FlowIds, Form, Where
+from taskruns_service.queries.members import Column
 from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import STATEMENTS_MOST, Prepared, any_of, capabilities, list_of, placeholder
@@ -78,13 +79,13 @@ def may_scan(where: Where, orders: Sequence[Order]) -> bool:
 class AccessPath(NamedTuple):
     """What is said of the filters of a question, so that the planner finds the rows of a page as it should."""
 
-    leading: str | None = None
+    index_filter: str | None = None
     """The filter whose index has the page."""
-    aside: frozenset[str] = frozenset()
+    post_filters: frozenset[str] = frozenset()
     """The filters that are tried on rows that were found otherwise: by another filter, or in the order of the sort."""
     sorts: bool = False
     """Whether more rows than a page has are sorted for it, so that their items are to be made afterwards."""
-    order_aside: bool = False
+    ignores_order_index: bool = False
     """Whether no index is read for its order, since a filter leaves few rows, which are sorted."""
     by_task_slug: bool = False
     """Whether the rows are looked for under each task slug of the flow run."""
@@ -111,20 +112,20 @@ def access_path(
     in_order = [name for name in indexed if name in _IN_ORDER and plain and len(where[name]) == 1]
     has_value_statistics = capabilities(connection).has_value_statistics
     if narrow is None and len(indexed) == 1 and in_order:
-        return AccessPath(leading=in_order[0] if has_value_statistics else None)
+        return AccessPath(index_filter=in_order[0] if has_value_statistics else None)
     if has_value_statistics:
         return AccessPath()
     if narrow is not None:
-        return AccessPath(aside=names - {narrow})
+        return AccessPath(post_filters=names - {narrow})
     for filter_ in table_filters:
         if (
             filter_.name in indexed
             and _count_met(connection, table_filters, {filter_.name: where[filter_.name]}) <= FEW
         ):
-            return AccessPath(aside=names - {filter_.name})
+            return AccessPath(post_filters=names - {filter_.name})
     # The order in which task runs were made is that of their ids.
     ordered = ["task_run_id_prefix"] if plain and "task_run_id_prefix" in names else in_order[:1]
-    return AccessPath(aside=frozenset(indexed) - frozenset(ordered))
+    return AccessPath(post_filters=frozenset(indexed) - frozenset(ordered))
 
 
 def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence[Order]) -> AccessPath:
@@ -135,20 +136,22 @@ def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence
     others = frozenset(where) - {"flow_run_id"}
     is_by_key = {"task_slug", "map_index"} <= others
     if is_by_key or ("map_index" in others and _has_few_task_slugs(connection, where)):
-        aside = others - {"task_slug", "map_index"}
-        return AccessPath(aside=aside, sorts=not is_by_key, order_aside=True, by_task_slug=not is_by_key)
+        post_filters = others - {"task_slug", "map_index"}
+        return AccessPath(
+            post_filters=post_filters, sorts=not is_by_key, ignores_order_index=True, by_task_slug=not is_by_key
+        )
     if capabilities(connection).has_value_statistics:
         return AccessPath()
     in_order = _filters_in_order(where, orders)
     if in_order and in_order & others:
-        return AccessPath(aside=others - in_order)
+        return AccessPath(post_filters=others - in_order)
     for names in _WITHIN_FLOW_RUN:
         if names & others:
             indexed = {name: where[name] for name in ("flow_run_id", *names) if name in where}
             count = _count_met(connection, TASK_RUN_FILTERS, indexed)
             if count <= FEW:
-                return AccessPath(aside=others - names, sorts=count > DEFAULT_LIMIT, order_aside=True)
-    return AccessPath(aside=others, sorts=in_order is None)
+                return AccessPath(post_filters=others - names, sorts=count > DEFAULT_LIMIT, ignores_order_index=True)
+    return AccessPath(post_filters=others, sorts=in_order is None)
 
 
 def _filters_in_order(where: Where, orders: Sequence[Order]) -> frozenset[str] | None:

@@ -1,5 +1,6 @@
 """What goes over HTTP."""
 
+from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Measures
 from taskruns_service.schemas.common import (
     BULK_ITEMS,
     FLOW_RUN_EXAMPLE,
@@ -14,6 +15,16 @@ from taskruns_service.schemas.common import (
     FlowRunId,
     TaskRunId,
 )
+from taskruns_service.schemas.fields import (
+    FlowRunField,
+    FlowRunFields,
+    FlowRunFieldsPage,
+    TaskRunField,
+    TaskRunFields,
+    TaskRunFieldsPage,
+)
+from taskruns_service.schemas.problems import CurrentState, ItemProblem, Problem, item_problem
+from taskruns_service.schemas.receipts import FlowRunStateReceipt, TaskRunReceipt, TaskRunReceipts, TaskRunStateReceipt
 from taskruns_service.schemas.requests import (
     FlowRunCreate,
     StateCreate,
@@ -25,37 +36,9 @@ from taskruns_service.schemas.requests import (
     check_depth,
     expected_version,
 )
-from taskruns_service.schemas.responses import (
-    Aggregate,
-    AggregateGroup,
-    ChildResult,
-    CurrentState,
-    FlowRun,
-    FlowRunField,
-    FlowRunFields,
-    FlowRunFieldsPage,
-    FlowRunPage,
-    FlowRunStateReceipt,
-    FlowRunSummary,
-    GroupKey,
-    Health,
-    ItemProblem,
-    Measures,
-    Problem,
-    Readiness,
-    State,
-    StatePage,
-    TaskRun,
-    TaskRunField,
-    TaskRunFields,
-    TaskRunFieldsPage,
-    TaskRunPage,
-    TaskRunReceipt,
-    TaskRunReceipts,
-    TaskRunResult,
-    TaskRunStateReceipt,
-    item_problem,
-)
+from taskruns_service.schemas.results import ChildResult, TaskRunResult
+from taskruns_service.schemas.runs import FlowRun, FlowRunPage, FlowRunSummary, State, StatePage, TaskRun, TaskRunPage
+from taskruns_service.schemas.service import Health, Readiness
 
 __all__ = [
     "BULK_ITEMS",

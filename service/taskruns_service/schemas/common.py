@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from taskruns_service.domain.states import StateType
+
 NAME_LENGTH = 255
 BULK_ITEMS = 1000
 STATE_BYTES = 1_000_000
@@ -53,3 +55,12 @@ Slug = Annotated[
         examples=["say_hello-1"],
     ),
 ]
+
+CurrentStateType = Annotated[
+    StateType, Meta(description="The type of the current state; Pending until a state is reported.")
+]
+Version = Annotated[int, Meta(description="The number of state changes.", examples=[3])]
+Sequence = Annotated[
+    int, Meta(description="The number of the latest change among all changes of the flow run, starting at 1.")
+]
+NextPage = Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]

@@ -1,0 +1,82 @@
+"""Counts and measures of task runs."""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from taskruns_service.domain.states import StateType
+from taskruns_service.schemas.common import FLOW_RUN_EXAMPLE, Timestamp
+
+
+class Measures(Struct, frozen=True, kw_only=True):
+    """The requested measures.
+
+    Durations and queue times are in seconds. A measure is null if no task run has a value.
+    """
+
+    sum_duration: float | None | UnsetType = UNSET
+    avg_duration: float | None | UnsetType = UNSET
+    min_duration: float | None | UnsetType = UNSET
+    max_duration: float | None | UnsetType = UNSET
+    p50_duration: float | None | UnsetType = UNSET
+    p95_duration: float | None | UnsetType = UNSET
+    p99_duration: float | None | UnsetType = UNSET
+    sum_queue_time: float | None | UnsetType = UNSET
+    avg_queue_time: float | None | UnsetType = UNSET
+    min_queue_time: float | None | UnsetType = UNSET
+    max_queue_time: float | None | UnsetType = UNSET
+    p50_queue_time: float | None | UnsetType = UNSET
+    p95_queue_time: float | None | UnsetType = UNSET
+    p99_queue_time: float | None | UnsetType = UNSET
+    first_start_time: Timestamp | None | UnsetType = UNSET
+    last_end_time: Timestamp | None | UnsetType = UNSET
+
+
+class GroupKey(Struct, frozen=True, kw_only=True):
+    """The values that the task runs of a group share, with one member for each `group_by`."""
+
+    state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
+    task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
+    flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run's id.", examples=[FLOW_RUN_EXAMPLE])] = (
+        UNSET
+    )
+    flow_name: Annotated[str | UnsetType, Meta(description="The name of the flow.")] = UNSET
+    map_parent: Annotated[
+        UUID | None | UnsetType,
+        Meta(description="The mapped parent of the task runs; null if they have none."),
+    ] = UNSET
+    hour: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The hour (UTC) of the start; null if not started.")
+    ] = UNSET
+    day: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The day (UTC) of the start; null if not started.")
+    ] = UNSET
+
+
+class AggregateGroup(Struct, frozen=True, kw_only=True):
+    """A group of task runs that share the values in `key`."""
+
+    key: GroupKey
+    count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
+    measures: Measures
+
+
+class Aggregate(Struct, frozen=True, kw_only=True):
+    """The number of task runs and their measures, in total and by group."""
+
+    count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
+    relation: Annotated[
+        str,
+        Meta(
+            description="`eq`: `count` is exact. `gte`: counting stopped at `count_limit`, so there are at least this "
+            "many.",
+            examples=["eq"],
+            extra_json_schema={"x-extensible-enum": ["eq", "gte"]},
+        ),
+    ]
+    measures: Measures
+    groups: Annotated[
+        list[AggregateGroup] | None, Meta(description="The groups, sorted by their keys; null without `group_by`.")
+    ]
+    truncated: Annotated[bool, Meta(description="Whether there are more groups than `limit`.")]
