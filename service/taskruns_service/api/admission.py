@@ -16,8 +16,10 @@ async def admit(request: ApiRequest) -> None:
     declared = request.operation
     if declared is not None:
         await let_in(request, declared.scope)
-    if not (declared and declared.parameters):
-        _refuse_query(request)
+    # What has no parameters takes no query string, rather than ignoring it.
+    if request.scope["query_string"] and not (declared and declared.parameters):
+        name = request.scope["query_string"].split(b"=")[0].decode("latin-1")[:100]
+        raise InvalidRequest(f"This operation takes no parameters, but the request has `{name}`.")
 
 
 async def let_in(request: ApiRequest, needed: Scope) -> None:
@@ -41,10 +43,3 @@ async def let_in(request: ApiRequest, needed: Scope) -> None:
         raise Unauthenticated("This API key is unknown or revoked.")
     if needed is Scope.write and scope != Scope.write:
         raise Forbidden
-
-
-def _refuse_query(request: ApiRequest) -> None:
-    """What has no parameters takes no query string, rather than ignoring it."""
-    if query := request.scope["query_string"]:
-        name = query.split(b"=")[0].decode("latin-1")[:100]
-        raise InvalidRequest(f"This operation takes no parameters, but the request has `{name}`.")

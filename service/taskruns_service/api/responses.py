@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import msgspec
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
@@ -38,7 +37,7 @@ def encode_headers(headers: Mapping[str, str]) -> Headers:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
-def as_json(content: Any, status: int = HTTP_200_OK, *, version: str | int = "", location: str = "") -> JsonResponse:
+def as_json(content: object, status: int = HTTP_200_OK, *, version: str | int = "", location: str = "") -> JsonResponse:
     """A response with a Struct, or with JSON that is bytes already; with an ETag and a Location where it has them."""
     body = content if isinstance(content, bytes) else _encode(content)
     headers: Headers = [JSON, (b"content-length", b"%d" % len(body))]
@@ -56,6 +55,9 @@ def not_modified(version: str, headers: Mapping[str, str] = MappingProxyType({})
 
 def versioned(request: ApiRequest, representation: Versioned) -> JsonResponse:
     """A representation with its ETag, or 304 for a client whose If-None-Match has it."""
-    if representation.version in (requests.known_versions(request) or ()):
+    # Nearly all requests have no If-None-Match: that is found out at once.
+    if request.header(b"if-none-match") is not None and representation.version in (
+        requests.known_versions(request) or ()
+    ):
         return not_modified(representation.version)
     return as_json(representation.body, version=representation.version)
