@@ -27,7 +27,7 @@ from tests.store.reading import ROWS_READ, nodes, plans
 # One worker fills the databases, for all tests here.
 pytestmark = pytest.mark.xdist_group("large-flow-run")
 
-FIELDS = ["id", "map_index", "state"]
+FIELDS = ("id", "map_index", "state")
 PARENT = -1
 
 

@@ -77,13 +77,13 @@ READ: dict[str, tuple[Given, ResultReference]] = {
             location="redis://cache/key",
             uri="redis://cache/key",
             name="MyResult",
-            given={"type": "MyResult", "location": "redis://cache/key", "shard": 3},
+            reference={"type": "MyResult", "location": "redis://cache/key", "shard": 3},
         ),
     ),
     "a type of the user's own without a whole place": (
         {"type": "MyResult", "location": "key"},
         CustomResult(
-            **COMMON, location="key", uri=None, name="MyResult", given={"type": "MyResult", "location": "key"}
+            **COMMON, location="key", uri=None, name="MyResult", reference={"type": "MyResult", "location": "key"}
         ),
     ),
     "a reference to what was not written": (
@@ -157,7 +157,7 @@ SERIALIZERS: dict[str, tuple[Any, Any]] = {
     ),
     "the user's own": (
         {"type": "MySerializer", "level": 9},
-        CustomSerializer(name="MySerializer", given={"type": "MySerializer", "level": 9}),
+        CustomSerializer(name="MySerializer", serializer={"type": "MySerializer", "level": 9}),
     ),
     "none": (None, None),
     "no object": ("pickle", None),

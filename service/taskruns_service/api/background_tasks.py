@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 
@@ -13,7 +12,7 @@ log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def running(*tasks: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def running(*tasks: Coroutine[object, None, None]) -> AsyncIterator[None]:
     """Runs tasks for the time of a `with` block, then stops them and waits; logs an error that ends one."""
     pending = {asyncio.create_task(_logged(task)) for task in tasks}
     try:
@@ -26,7 +25,7 @@ async def running(*tasks: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
             _, pending = await asyncio.wait(pending, timeout=STOP_SECONDS)
 
 
-async def _logged(task: Coroutine[Any, Any, None]) -> None:
+async def _logged(task: Coroutine[object, None, None]) -> None:
     try:
         await task
     except Exception as error:

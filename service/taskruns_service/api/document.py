@@ -6,6 +6,7 @@ Litestar reads documents off signatures, where strict parameters, named unions, 
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from types import UnionType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,13 +17,14 @@ from taskruns_service.api.links import links_of
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.api.problems import MEDIA_TYPE
 from taskruns_service.domain.errors import ServiceError
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.results import ResultReference, Serializer
 from taskruns_service.domain.states import STATE_TYPES, StateGroup, StateType
 from taskruns_service.queries.parameters import WITHOUT_NUL
 
-Schema = dict[str, Any]
+Schema = JsonObject
 
-UNIONS: dict[str, tuple[Any, str]] = {
+UNIONS: dict[str, tuple[UnionType, str]] = {
     "ResultReference": (
         ResultReference,
         "Where a result is stored and how it was serialized; `type` says which kind it is.",
@@ -128,7 +130,7 @@ def make_document(handlers: Sequence[HTTPRouteHandler], *, needs_keys: bool = Fa
     return msgspec.json.format(msgspec.json.encode(parts), indent=2) + b"\n"
 
 
-def _sorted(part: Any) -> msgspec.Raw:
+def _sorted(part: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(part, order="sorted"))
 
 
@@ -214,7 +216,7 @@ def _headers(*names: str) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _reference(type_: Any) -> Schema:
+def _reference(type_: object) -> Schema:
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         return {"$ref": f"#/components/schemas/{type_.__name__}"}
     return {"type": "object", "additionalProperties": True}
@@ -241,7 +243,7 @@ def _schemas(operations: Sequence[Operation]) -> Schema:
     return components
 
 
-def _components(types: Sequence[Any]) -> Schema:
+def _components(types: Sequence[object]) -> Schema:
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return {name: _tidy(schema) for name, schema in components.items()}
 

@@ -1,12 +1,13 @@
 """The page at /docs: the OpenAPI document for people, complete in itself, so that it works without a network."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
-from typing import Any
 
 import msgspec
 
 from taskruns_service.api.documents import Document
+from taskruns_service.domain.json_values import JsonObject
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733 }
@@ -35,7 +36,7 @@ def _page(document: bytes) -> str:
     )
 
 
-def _section(tag: dict[str, Any], document: dict[str, Any]) -> str:
+def _section(tag: JsonObject, document: JsonObject) -> str:
     operations = "".join(
         _operation(method, path, operation)
         for path, item in document["paths"].items()
@@ -45,7 +46,7 @@ def _section(tag: dict[str, Any], document: dict[str, Any]) -> str:
     return f"<h2>{escape(tag['name'].capitalize())}</h2><p>{escape(tag['description'])}</p>{operations}"
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(method: str, path: str, operation: JsonObject) -> str:
     parameters = _table((parameter["name"], parameter["description"]) for parameter in operation.get("parameters", ()))
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     example = "" if body is None else f"<pre>{escape(msgspec.json.format(msgspec.json.encode(body)).decode())}</pre>"
@@ -57,6 +58,6 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     )
 
 
-def _table(rows: Any) -> str:
+def _table(rows: Iterable[tuple[str, str]]) -> str:
     cells = "".join(f"<tr><th>{escape(name)}<td>{escape(text)}" for name, text in rows)
     return f"<table>{cells}</table>" if cells else ""

@@ -1,12 +1,12 @@
 """Links of the OpenAPI document: which operations go on from an answer, and where in it the id is that they need."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from taskruns_service import schemas
 from taskruns_service.api.operations import Operation
+from taskruns_service.domain.json_values import JsonObject
 
-IDS: dict[Any, dict[str, str]] = {
+IDS: dict[type | None, dict[str, str]] = {
     schemas.FlowRun: {"flow_run_id": "/id"},
     schemas.FlowRunPage: {"flow_run_id": "/items/0/id"},
     schemas.FlowRunStateReceipt: {"flow_run_id": "/flow_run_id"},
@@ -19,7 +19,7 @@ IDS: dict[Any, dict[str, str]] = {
 """For each answer, where it has the ids that are path parameters of operations."""
 
 
-def links_of(answer: Any, operation: Operation, targets: Iterable[tuple[str, Operation]]) -> dict[str, Any]:
+def links_of(answer: type | None, operation: Operation, targets: Iterable[tuple[str, Operation]]) -> JsonObject:
     """The links of an answer to those operations, given with their paths, that need an id which the answer has."""
     return {
         target.id: {

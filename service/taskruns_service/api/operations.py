@@ -61,7 +61,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     errors: tuple[type[ServiceError], ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: type | None = None
-    body_example: Any = None
+    body_example: object = None
     body_bytes: int = BODY_BYTES
     conditional: tuple[Literal["If-Match", "If-None-Match"], ...] = ()
 
@@ -74,7 +74,7 @@ class Operation(Struct, frozen=True, kw_only=True):
         return (InvalidRequest, *access, *origin, *everywhere, *body, *self.errors, ServiceError)
 
 
-Handler = Callable[..., Any]
+Handler = Callable[..., object]
 
 
 def operation(

@@ -2,11 +2,11 @@
 
 import re
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 import structlog
 from litestar import Request, Response
+from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
@@ -60,7 +60,7 @@ def problem_of(error: ServiceError, *, path: str, request_id: str) -> Problem:
     )
 
 
-def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def answer_problem(request: Request[object, object, State], error: Exception) -> Response[bytes]:
     """The exception handler of the whole application."""
     if isinstance(error, ClientGone):
         return Response(b"", status_code=CLIENT_GONE_STATUS)  # for the log; nobody reads it
@@ -91,7 +91,7 @@ def _rendered(error: ServiceError, scope: HTTPScope) -> tuple[bytes, dict[str, s
     return msgspec.json.encode(problem), headers
 
 
-def _known(request: Request[Any, Any, Any], error: Exception) -> ServiceError:
+def _known(request: Request[object, object, State], error: Exception) -> ServiceError:
     """The error of ours that says what an error of the framework means."""
     if isinstance(error, ServiceError):
         return error

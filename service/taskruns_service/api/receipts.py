@@ -1,7 +1,6 @@
 """Receipts: the answer to a bulk request, an item for each item."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from taskruns_service import schemas
@@ -11,7 +10,7 @@ from taskruns_service.commands.reports import ReportOutcome
 from taskruns_service.domain.errors import Fault, OutcomeUnknown, ServiceError
 
 
-def receipts(outcomes: Sequence[Any], task_run_ids: Sequence[UUID | None]) -> JsonResponse:
+def receipts(outcomes: Sequence[ReportOutcome | ServiceError], task_run_ids: Sequence[UUID | None]) -> JsonResponse:
     """200 with a receipt for each outcome, or 207 where some were refused.
 
     Where the service failed for all of them, as when the database is away, that is the answer to the whole request.

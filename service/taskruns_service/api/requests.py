@@ -3,10 +3,11 @@
 import asyncio
 import re
 from collections.abc import Callable, Container
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 
 from taskruns_service.api.middleware import POSITION
@@ -34,7 +35,7 @@ _INVALID_ENUM = re.compile("Invalid enum value '(.*)'", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
 
 
-class ApiRequest(Request[Any, Any, Any]):
+class ApiRequest(Request[object, object, State]):
     """A request with what its handler works with, as properties and not as Litestar's dependencies.
 
     What each way costs: docs/decisions/0025-litestar-is-the-router.md.

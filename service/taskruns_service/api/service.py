@@ -3,7 +3,6 @@
 from functools import cache, lru_cache
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any
 
 from litestar import get
 
@@ -15,6 +14,7 @@ from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.domain.errors import NotReady
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.storage.schema_watch import Watch
 
 TAG = "service"
@@ -69,7 +69,7 @@ async def get_readiness(request: ApiRequest) -> JsonResponse:
     scope=Scope.public,
     conditional=("If-None-Match",),
     answers={
-        200: Answer("The OpenAPI document.", dict[str, Any], headers=("ETag",)),
+        200: Answer("The OpenAPI document.", JsonObject, headers=("ETag",)),
         304: Answer("Nothing has changed."),
     },
 )

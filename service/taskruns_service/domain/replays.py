@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from taskruns_service.domain.history import History, fold
@@ -128,5 +128,5 @@ def _problems_of_old(run: KeptRun, history: Sequence[KeptState]) -> Iterator[str
         yield f"its state is {run.state}, but its history has {current.type}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from taskruns_service.domain.json_values import JsonObject
 
 LOCATION_BYTES = 4096
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -27,7 +29,7 @@ _BLANKS = re.compile(r"^[\s\x00-\x20\xad\u200b-\u200f\u2060\ufeff]+|[\t\r\n]")  
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class _Given(Struct, kw_only=True):
+class _CheckedReference(Struct, kw_only=True):
     """What every reference that a client sends is checked for; all other members are kept as they are."""
 
     type: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -35,7 +37,7 @@ class _Given(Struct, kw_only=True):
     dir: str | None | UnsetType = UNSET
     bucket: str | None | UnsetType = UNSET
     container: str | None | UnsetType = UNSET
-    serializer: dict[str, Any] | None | UnsetType = UNSET
+    serializer: JsonObject | None | UnsetType = UNSET
 
 
 INLINE_TYPES = frozenset({"PrefectResult", "ConstantResult"})
@@ -47,15 +49,15 @@ MESSAGE_EXCERPT = 500
 PLACES = ("location", "dir", "bucket", "container")
 
 
-def check_reference(given: dict[str, Any]) -> None:
+def check_reference(reference: JsonObject) -> None:
     """Refuses a reference that could mislead: raises ValueError (or ValidationError) that says what is wrong.
 
     The location of a `PrefectResult` is not a place but the value itself, as JSON text, and as long as a state may be.
     """
-    checked = msgspec.convert(given, _Given)
-    check_places(given)
+    checked = msgspec.convert(reference, _CheckedReference)
+    check_places(reference)
     for member in PLACES:
-        if (scheme := _scheme(_place(given, member))) and scheme not in _SCHEMES:
+        if (scheme := _scheme(_place(reference, member))) and scheme not in _SCHEMES:
             kinds = "a file system, a web server, an object storage or a database"
             raise ValueError(f"`{member}` of a result cannot have the scheme `{scheme}`; use one of {kinds}")
     if checked.type == "PrefectResult" and checked.location:
@@ -67,14 +69,14 @@ def check_reference(given: dict[str, Any]) -> None:
         raise ValueError("`serializer` of a result needs a `type` that is a string")
 
 
-def check_places(given: dict[str, Any]) -> None:
+def check_places(reference: JsonObject) -> None:
     """Refuses places of a result that nobody should follow or see; raises ValueError that says what is wrong.
 
     Places are at most 4 KiB of UTF-8, without control characters and without a user name or password, and are nothing
     that a browser would run. Everything else about the reference may be as it likes, as of Prefect 1's own results.
     """
     for member in PLACES:
-        place = _place(given, member)
+        place = _place(reference, member)
         if len(place.encode()) > LOCATION_BYTES:
             raise ValueError(f"`{member}` of a result can have at most {LOCATION_BYTES} bytes")
         if _CONTROL.search(place):
@@ -85,7 +87,7 @@ def check_places(given: dict[str, Any]) -> None:
             raise ValueError(f"`{member}` of a result cannot contain a user name or password")
 
 
-def check_link(data: Any) -> None:
+def check_link(data: object) -> None:
     """Refuses the link of an artifact unless it is relative, a mail address, or has a scheme that places may have.
 
     Raises ValueError that says what is wrong. `data` is what the artifact shows, and has the link as `link`.
@@ -96,10 +98,10 @@ def check_link(data: Any) -> None:
         raise ValueError(f"`link` cannot have the scheme `{scheme[1]}`; use one such as `https`")
 
 
-def _place(given: dict[str, Any], member: str) -> str:
+def _place(reference: JsonObject, member: str) -> str:
     """A place as text, empty where there is none: in `location` some types have the value itself."""
-    is_value = member == "location" and _text(given, "type") in INLINE_TYPES
-    return "" if is_value else _text(given, member) or ""
+    is_value = member == "location" and _text(reference, "type") in INLINE_TYPES
+    return "" if is_value else _text(reference, member) or ""
 
 
 def _as_browsed(place: str) -> str:
@@ -116,12 +118,12 @@ def _scheme(place: str) -> str | None:
 def _has_user(place: str) -> bool:
     """Whether a URL names a user, to this library or to a browser; one that cannot be read may."""
     # Other signs may become an `@`, or a bracket.
-    given, place = place, unicodedata.normalize("NFKC", place)
+    raw_place, place = place, unicodedata.normalize("NFKC", place)
     scheme, separator, rest = place.partition("://")
     if not separator:
         return False
     try:
-        named = any("@" in urlsplit(one).netloc for one in (given, place))
+        named = any("@" in urlsplit(text).netloc for text in (raw_place, place))
     except ValueError:
         return True
     # However many slashes there are, browsers take what follows them for the host.
@@ -129,14 +131,14 @@ def _has_user(place: str) -> bool:
     return named or (scheme != "file" and "@" in browsed)
 
 
-def is_kept(given: dict[str, Any] | None) -> bool:
+def is_kept(reference: JsonObject | None) -> bool:
     """Whether a reference leads to a result: it has a location, or is the value itself."""
-    return given is not None and (bool(given.get("location")) or given.get("type") == "ConstantResult")
+    return reference is not None and (bool(reference.get("location")) or reference.get("type") == "ConstantResult")
 
 
-def without_result(state: str, given: dict[str, Any] | None, message: str | None) -> str:
+def without_result(state: str, reference: JsonObject | None, message: str | None) -> str:
     """A sentence about a task run in a finished state without a result, as far as the state says why."""
-    if given is not None:
+    if reference is not None:
         return f"The task run is {state}, and its task stores no result."
     reason = f" Its message: {message[:MESSAGE_EXCERPT]}" if message else ""
     return f"The task run is {state} and was reported without a result.{reason}"
@@ -178,7 +180,7 @@ class CustomSerializer(Struct, frozen=True, kw_only=True, tag="CustomSerializer"
     """A user-defined serializer, as sent."""
 
     name: Annotated[str, Meta(description="The type, as sent.", examples=["MySerializer"])]
-    given: Annotated[dict[str, Any], Meta(description="The serializer, as sent.")]
+    serializer: Annotated[JsonObject, Meta(description="The serializer, as sent.")] = field(name="given")
 
 
 Serializer = (
@@ -258,7 +260,7 @@ class CustomResult(_Reference, frozen=True, kw_only=True, tag="CustomResult", ta
     """A user-defined result type, as sent."""
 
     name: Annotated[str, Meta(description="The type, as sent.", examples=["MyResult"])]
-    given: Annotated[dict[str, Any], Meta(description="The reference, as sent.")]
+    reference: Annotated[JsonObject, Meta(description="The reference, as sent.")] = field(name="given")
 
 
 ResultReference = (
@@ -266,45 +268,45 @@ ResultReference = (
 )
 
 
-def read_reference(given: dict[str, Any] | None) -> ResultReference | None:
-    """A reference as it was given, read for clients; None when there is none. Never raises on what was stored."""
-    if given is None or _text(given, "type") in NO_RESULT_TYPES:
+def read_reference(reference: JsonObject | None) -> ResultReference | None:
+    """A reference as it was sent, read for clients; None when there is none. Never raises on what was stored."""
+    if reference is None or _text(reference, "type") in NO_RESULT_TYPES:
         return None
-    common: dict[str, Any] = {
-        "location": _text(given, "location"),
-        "serializer": read_serializer(given.get("serializer")),
-        "size": size if type(size := given.get("size")) is int else None,  # and not a bool, which is an int too
-        "digest": _text(given, "digest"),
+    common: JsonObject = {
+        "location": _text(reference, "location"),
+        "serializer": read_serializer(reference.get("serializer")),
+        "size": size if type(size := reference.get("size")) is int else None,  # and not a bool, which is an int too
+        "digest": _text(reference, "digest"),
     }
     location = common["location"]
-    match given.get("type"):
+    match reference.get("type"):
         case "LocalResult":
-            folder = _text(given, "dir")
+            folder = _text(reference, "dir")
             return LocalResult(**common, dir=folder, uri=local_uri(folder, location))
         case "S3Result":
-            bucket = _text(given, "bucket")
+            bucket = _text(reference, "bucket")
             return S3Result(**common, bucket=bucket, uri=_object_uri("s3", bucket, location))
         case "GCSResult":
-            bucket = _text(given, "bucket")
+            bucket = _text(reference, "bucket")
             return GCSResult(**common, bucket=bucket, uri=_object_uri("gs", bucket, location))
         case "AzureResult":
-            container = _text(given, "container")
+            container = _text(reference, "container")
             return AzureResult(**common, container=container, uri=_object_uri("az", container, location))
         case "PrefectResult":
             return PrefectResult(**common, uri=None)
         case "ConstantResult":
-            return ConstantResult(**common, value=given.get("value"), uri=None)
+            return ConstantResult(**common, value=reference.get("value"), uri=None)
         case "SecretResult":
             return SecretResult(**common, uri=None)
         case name:
-            return CustomResult(**common, name=str(name), given=given, uri=_own_uri(location))
+            return CustomResult(**common, name=str(name), reference=reference, uri=_own_uri(location))
 
 
-def read_serializer(given: Any) -> Serializer | None:
-    """A serializer as it was given, read for clients; None when there is none."""
-    if not isinstance(given, dict):
+def read_serializer(serializer: object) -> Serializer | None:
+    """A serializer as it was sent, read for clients; None when there is none."""
+    if not isinstance(serializer, dict):
         return None
-    match given.get("type"):
+    match serializer.get("type"):
         case "PickleSerializer":
             return PickleSerializer()
         case "JSONSerializer":
@@ -312,13 +314,13 @@ def read_serializer(given: Any) -> Serializer | None:
         case "DateTimeSerializer":
             return DateTimeSerializer()
         case "PandasSerializer":
-            return PandasSerializer(file_type=_text(given, "file_type"))
+            return PandasSerializer(file_type=_text(serializer, "file_type"))
         case "CompressedSerializer":
             return CompressedSerializer(
-                format=_text(given, "format"), serializer=read_serializer(given.get("serializer"))
+                format=_text(serializer, "format"), serializer=read_serializer(serializer.get("serializer"))
             )
         case name:
-            return CustomSerializer(name=str(name), given=given)
+            return CustomSerializer(name=str(name), serializer=serializer)
 
 
 def local_uri(folder: str | None, location: str | None) -> str | None:
@@ -337,8 +339,8 @@ def local_uri(folder: str | None, location: str | None) -> str | None:
 def _object_uri(scheme: str, bucket: str | None, key: str | None) -> str | None:
     if not key:
         return None
-    made = f"{scheme}://{bucket}/{key}"  # a key that begins with a slash is another one than without
-    return _own_uri(key) or (made if bucket and "@" not in bucket and not _has_user(made) else None)
+    uri = f"{scheme}://{bucket}/{key}"  # a key that begins with a slash is another one than without
+    return _own_uri(key) or (uri if bucket and "@" not in bucket and not _has_user(uri) else None)
 
 
 def _own_uri(location: str | None) -> str | None:
@@ -352,6 +354,6 @@ def _own_uri(location: str | None) -> str | None:
     return None if _CONTROL.search(location) or _has_user(location) else location
 
 
-def _text(given: dict[str, Any], member: str) -> str | None:
-    value = given.get(member)
+def _text(members: JsonObject, member: str) -> str | None:
+    value = members.get(member)
     return value if isinstance(value, str) else None

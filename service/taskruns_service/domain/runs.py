@@ -1,11 +1,12 @@
 """Runs: what states make of a task run or a flow run, and the states that are reported of it."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.states import PLACES, StateType
 from taskruns_service.domain.times import read_time
 
@@ -19,8 +20,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     id_is_new: bool = False
     """Whether the service made the id just now, so that it cannot be in a history."""
     message: str | None = None
-    result: dict[str, Any] | None = None
-    details: dict[str, Any] = {}
+    result: JsonObject | None = None
+    details: JsonObject = {}
     expected_version: int | None = None
     expected_sequence: int | None = None
     force: bool = False
@@ -67,7 +68,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state_message: str | None = None
     state_timestamp: datetime | None = None
     state_start_time: datetime | None = None
-    result: dict[str, Any] | None = None
+    result: JsonObject | None = None
     run_count: int = 0
     first_timestamp: datetime | None = None
     start_time: datetime | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -108,6 +108,6 @@ def _order_of(run: Run) -> tuple[datetime | None, int, UUID]:
     return run.state_timestamp, PLACES[run.state], run.state_id or _NO_ID
 
 
-def _essence(run: Run) -> tuple[Any, ...]:
+def _essence(run: Run) -> tuple[object, ...]:
     """What a history decides about a run."""
     return run.state_id, run.run_count, run.first_timestamp, run.start_time

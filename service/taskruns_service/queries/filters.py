@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, String, and_, literal, select
+from sqlalchemy import BindParameter, String, Table, and_, literal, select
 
-from taskruns_service.domain.states import GROUPS
+from taskruns_service.domain.states import GROUPS, StateGroup
 from taskruns_service.queries import parameters
-from taskruns_service.queries.members import Column, Condition
+from taskruns_service.queries.members import Column, Condition, Placeholder
 from taskruns_service.queries.parameters import Parameter, Values, ValueType
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
@@ -39,31 +39,31 @@ class Operator(NamedTuple):
     many: bool = False
 
 
-def _is_one_of(column: Column, values: Any) -> Condition:
+def _is_one_of(column: Column, values: Sequence[object] | Placeholder) -> Condition:
     if isinstance(values, BindParameter):
         return any_of(column, values)
     # One value is the usual case, and an index has its rows in order: those of several would have to be sorted.
     return and_(column == only(values)) if len(values) == 1 else column.in_(map(_constant, values))
 
 
-def _starts(column: Column, prefix: Any) -> Condition:
+def _starts(column: Column, prefix: str | Placeholder) -> Condition:
     # A range and not LIKE, so that an index serves it on both databases: U+10FFFF is the last character there is.
     return and_(column >= prefix, column < prefix + "\U0010ffff")
 
 
-def _in_groups(column: Column, groups: list[Any]) -> Condition:
+def _in_groups(column: Column, groups: Sequence[StateGroup]) -> Condition:
     return column.in_(map(_constant, sorted(frozenset().union(*(GROUPS[group] for group in groups)))))
 
 
-def _constant(value: Any) -> Any:
+def _constant(value: object) -> object:
     return constant(value) if isinstance(value, StrEnum) else value
 
 
-def _has_any(column: Column, values: Any) -> Condition:
+def _has_any(column: Column, values: Sequence[object] | Placeholder) -> Condition:
     return has_any_item(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
 
 
-def _has_all(column: Column, values: Any) -> Condition:
+def _has_all(column: Column, values: Sequence[object] | Placeholder) -> Condition:
     return has_all_items(column, values) if isinstance(values, BindParameter) else has_item(column, values[0])
 
 
@@ -76,13 +76,13 @@ class FlowIds(tuple[UUID, ...]):
     __slots__ = ()
 
 
-def _flow_is_named(column: Column, names: Any) -> Condition:
+def _flow_is_named(column: Column, names: Sequence[object] | Placeholder) -> Condition:
     if isinstance(names, FlowIds):
         return column == only(names) if len(names) == 1 else column.in_([constant(name, Id) for name in names])
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
 
 
-def only(values: Sequence[Any]) -> Any:
+def only(values: Sequence[object]) -> object:
     """The one value of a filter that may have several, as it stands in a statement."""
     (value,) = values
     return constant(value, Id) if isinstance(values, FlowIds) else _constant(value)
@@ -139,7 +139,7 @@ class Filter(NamedTuple):
     operator: str
     value: ValueType
     description: str
-    example: Any = None
+    example: object = None
 
     @property
     def parameter(self) -> Parameter:
@@ -153,7 +153,7 @@ class Filter(NamedTuple):
         )
 
 
-def _times(table: Any) -> list[Filter]:
+def _times(table: Table) -> list[Filter]:
     verbs = {"start_time": "Started", "end_time": "Ended", "created": "Created", "updated": "Last changed"}
     relations = {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"}
     return [
@@ -163,7 +163,7 @@ def _times(table: Any) -> list[Filter]:
     ]
 
 
-def _seconds(table: Any) -> list[Filter]:
+def _seconds(table: Table) -> list[Filter]:
     verbs = {"duration": "Took", "queue_time": "Waited in the queue for"}
     relations = {"gte": "at least", "lte": "at most"}
     return [
@@ -175,7 +175,7 @@ def _seconds(table: Any) -> list[Filter]:
     ]
 
 
-def _states(table: Any) -> list[Filter]:
+def _states(table: Table) -> list[Filter]:
     column = table.c.state
     return [
         Filter("state", column, "in", parameters.STATE, "Runs in any of these states.", "Success"),
@@ -184,7 +184,7 @@ def _states(table: Any) -> list[Filter]:
     ]
 
 
-def _missing(table: Any) -> list[Filter]:
+def _missing(table: Table) -> list[Filter]:
     descriptions = {
         "start_time": "Only runs without a start time (true), or only runs with one (false).",
         "end_time": "Only runs without an end time (true), or only runs with one (false).",
@@ -327,7 +327,7 @@ def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:
     return any(filter_.operator in BOUNDS for filter_ in filters if filter_.name in where)
 
 
-Form = tuple[tuple[str, Any], ...]
+Form = tuple[tuple[str, object], ...]
 """The filters of a question without the values that are bound to it: all questions of one form have one statement."""
 
 
@@ -341,7 +341,7 @@ class _Bound(NamedTuple):
     kind: str = "alone"
 
 
-def _form(value: Any) -> Any:
+def _form(value: Any) -> object:
     match value:
         case bool() | FlowIds():
             return value
@@ -354,7 +354,7 @@ def _form(value: Any) -> Any:
     return _Bound(_type_of(value))
 
 
-def _type_of(value: Any) -> type:
+def _type_of(value: object) -> type:
     # Drivers have a UUID of their own.
     return UUID if isinstance(value, UUID) else type(value)
 
@@ -364,7 +364,7 @@ def placeholders(form: Form) -> Where:
     return {name: _placeholder(name, bound) for name, bound in form}
 
 
-def _placeholder(name: str, form: Any) -> Any:
+def _placeholder(name: str, form: object) -> object:
     if not isinstance(form, _Bound):
         return form
     if form.kind == "as a list":
@@ -374,7 +374,7 @@ def _placeholder(name: str, form: Any) -> Any:
     return [alone] if form.kind == "in a list" else alone
 
 
-def values_of(where: Where) -> dict[str, Any]:
+def values_of(where: Where) -> dict[str, object]:
     """What is bound to the placeholders of the form of a question."""
     return {
         name: value[0] if form.kind == "in a list" else value

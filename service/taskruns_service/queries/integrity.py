@@ -6,11 +6,12 @@ from itertools import accumulate, takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, literal, select, tuple_, union_all
+from sqlalchemy import Connection, Row, Table, func, literal, select, tuple_, union_all
 
 from taskruns_service.domain import results
 from taskruns_service.domain.errors import FlowRunNotFound
 from taskruns_service.domain.replays import Comparison, KeptRun, KeptState, compare
+from taskruns_service.queries.members import Column, Condition, RowSelect
 from taskruns_service.storage import dialects, maps, tables, tally
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import ListOfIds, any_of
@@ -26,6 +27,9 @@ NUMBERS = 100_000
 TASK_RUNS = 250
 """How many task runs are in memory, with their histories; a result may have as many bytes as a state."""
 ORPHANS = 100
+
+
+_Row = Row[*tuple[Any, ...]]
 
 
 class Finding(NamedTuple):
@@ -84,7 +88,7 @@ async def _check_flow_runs(session: Session, ids: list[UUID]) -> AsyncIterator[F
 class _Total:
     """What is counted over one flow run."""
 
-    def __init__(self, row: Any) -> None:
+    def __init__(self, row: _Row) -> None:
         self.id: UUID = row.id
         self.sequence: int = row.sequence
         self.flow_id: UUID = row.flow_id
@@ -188,7 +192,7 @@ def _check_task_runs(
     return findings, None if is_last else (rows[-1].flow_run_id, rows[-1].id)
 
 
-def _problems_of_key(row: Row[Any], total: _Total) -> Iterator[str]:
+def _problems_of_key(row: _Row, total: _Total) -> Iterator[str]:
     if (row.slug_of_task, row.flow_of_task) != (row.task_slug, row.flow_id):
         yield f"its natural key has the task slug {row.task_slug}, but its task has {row.slug_of_task}"
     if row.flow_id != total.flow_id:
@@ -197,7 +201,7 @@ def _problems_of_key(row: Row[Any], total: _Total) -> Iterator[str]:
         yield f"its natural key has the map index {row.map_index}"
 
 
-def _findings_of_run(subject: str, row: Row[Any], history: Sequence[KeptState], total: _Total) -> Iterator[Finding]:
+def _findings_of_run(subject: str, row: _Row, history: Sequence[KeptState], total: _Total) -> Iterator[Finding]:
     comparison = compare(KeptRun(*(getattr(row, name) for name in KeptRun._fields)), history)
     total.add(comparison)
     problems = list(comparison.problems)
@@ -230,7 +234,7 @@ def _check_totals(totals: _Totals) -> Iterator[Finding]:
             yield Finding(f"flow run {total.id}", problem)
 
 
-def _runs_with_states(runs: Table, states: Table) -> Select[Any]:
+def _runs_with_states(runs: Table, states: Table) -> RowSelect:
     """Runs with their current states."""
     of_state = [states.c[name].label(f"{name}_of_state") for name in ("id", "message", "result")]
     return select(runs, *of_state).select_from(runs.outerjoin(states, states.c.id == runs.c.state_id))
@@ -247,12 +251,12 @@ def _read_histories(
     return histories
 
 
-def _natural_keys_of_several(ids: list[UUID]) -> Select[Any]:
+def _natural_keys_of_several(ids: list[UUID]) -> RowSelect:
     key = (_task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index)
     return select(*key).where(_among(_task_run.c.flow_run_id, ids)).group_by(*key).having(func.count() > 1)
 
 
-def _numbers_of_several_states(ids: list[UUID]) -> Select[Any]:
+def _numbers_of_several_states(ids: list[UUID]) -> RowSelect:
     of_flow_runs = select(_flow_run_state.c.flow_run_id, _flow_run_state.c.sequence).where(
         _among(_flow_run_state.c.flow_run_id, ids)
     )
@@ -266,12 +270,12 @@ def _numbers_of_several_states(ids: list[UUID]) -> Select[Any]:
     return select(*key).group_by(*key).having(func.count() > 1)
 
 
-def _numbers_of_several_runs(ids: list[UUID]) -> Select[Any]:
+def _numbers_of_several_runs(ids: list[UUID]) -> RowSelect:
     key = (_task_run.c.flow_run_id, _task_run.c.sequence)
     return select(*key).where(_among(_task_run.c.flow_run_id, ids)).group_by(*key).having(func.count() > 1)
 
 
-def _among(column: ColumnElement[Any], ids: Iterable[UUID]) -> ColumnElement[bool]:
+def _among(column: Column, ids: Iterable[UUID]) -> Condition:
     return any_of(column, literal(list(ids), ListOfIds))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import Select, Table, null, select
+from sqlalchemy import Table, null, select
 
 from taskruns_service import schemas
 from taskruns_service.queries import filters, paging, parameters, plans
@@ -17,6 +17,7 @@ from taskruns_service.queries.members import (
     TASK_RUN_MEMBERS,
     Column,
     Members,
+    RowSelect,
     state_members,
 )
 from taskruns_service.queries.paging import SORT_LENGTH, Key, Page
@@ -47,7 +48,7 @@ class Listing(Struct, frozen=True, kw_only=True, eq=False):
     """The filter by the run in the path; it is not a parameter. None for a list of all runs."""
     has_fixed_order: bool = False
     """Whether a client can neither sort nor filter."""
-    rows: Select[tuple[()]] = select()
+    rows: RowSelect = select()
     """What the columns of the members are selected from, if that does not follow from them."""
     extra_column: Column = null()
     """What is read once for each page, beside the items."""

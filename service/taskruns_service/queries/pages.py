@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
-from sqlalchemy import Connection, Integer, Select, func, literal_column, select
+from sqlalchemy import Connection, Integer, func, literal_column, select
 
 from taskruns_service.queries import filters, plans
 from taskruns_service.queries.filters import Form
 from taskruns_service.queries.listings import Listing, ListQuery
-from taskruns_service.queries.members import Column, Condition
+from taskruns_service.queries.members import Column, Condition, RowSelect
 from taskruns_service.queries.paging import PageForm
 from taskruns_service.queries.plans import AccessPath
 from taskruns_service.storage import tables
@@ -109,13 +109,13 @@ def _page_statements(
 class _RangeOfRows(NamedTuple):
     """A part of the rows of a list, in its order."""
 
-    rows: Select[tuple[object, ...]]
+    rows: RowSelect
     conditions: list[Condition]
     order_by: list[Column]
     identifier: Column | None
     """What the rows are sorted by their ids for, before their items are made: SQLite would make those of all rows."""
 
-    def first(self, count: Column) -> Select[tuple[object, ...]]:
+    def first(self, count: Column) -> RowSelect:
         """So many of them."""
         if self.identifier is None:
             return self.rows.where(*self.conditions).order_by(*self.order_by).limit(count)

@@ -91,18 +91,18 @@ class Order(NamedTuple):
         term = self.key.column.desc() if self.descending else self.key.column.asc()
         return term.nulls_last() if nulls else term
 
-    def same(self, value: Any) -> Condition:
+    def same(self, value: object) -> Condition:
         """The rows with this value."""
         return self.key.column.is_(None) if value is None else self.key.column == value
 
-    def beyond(self, value: Any) -> Condition:
+    def beyond(self, value: object) -> Condition:
         """The rows that come after those with this value."""
         if value is None:
             return false()
         after = self.key.column < value if self.descending else self.key.column > value
         return or_(after, self.key.column.is_(None)) if self.key.nullable else after
 
-    def from_(self, value: Any) -> Condition:
+    def from_(self, value: object) -> Condition:
         """The rows with this value (not None) or after it: what lets an index begin at the page."""
         return and_(self.key.column <= value if self.descending else self.key.column >= value)
 
@@ -152,7 +152,7 @@ class Range(NamedTuple):
     order_by: list[Column]
 
 
-def _after(orders: Sequence[Order], values: Sequence[Any] | None) -> list[Condition]:
+def _after(orders: Sequence[Order], values: Sequence[object] | None) -> list[Condition]:
     """The rows that come after those values in that order."""
     if values is None:
         return []
@@ -183,7 +183,7 @@ class PageForm(NamedTuple):
         index serves both directions, though the rows without a value come last in both.
         """
         first, *rest = self.orders
-        after: list[Any] | None = None
+        after: list[object] | None = None
         if self.after is not None:
             after = [None if name is None else placeholder(name) for name in self.after]
         terms = [first.by(nulls=False), *(order.by(nulls=order.key.nullable) for order in rest)]
@@ -205,7 +205,7 @@ class PageForm(NamedTuple):
         orders = (order._replace(key=key) for order, key in zip(self.orders, keys, strict=True))
         return self._replace(orders=tuple(orders))
 
-    def range_led_by(self, column: Column, value: Any) -> Range:
+    def range_led_by(self, column: Column, value: object) -> Range:
         """Returns the part of an index that has the rows with one value of a column, in this order.
 
         All keys must have one direction and never be null. Writes `col >= v AND col <= v` rather than `col = v`: with
@@ -226,7 +226,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     orders: tuple[Order, ...]
     limit: int = DEFAULT_LIMIT
-    after: tuple[Any, ...] | None = None
+    after: tuple[object, ...] | None = None
     question: bytes = b""
 
     @property
@@ -236,11 +236,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         return PageForm(self.orders, self.limit, None if self.after is None else tuple(names))
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """The values by their names in the form."""
         return {f"after_{place}": value for place, value in enumerate(self.after or ())}
 
-    def cursor(self, values: Sequence[Any]) -> str:
+    def cursor(self, values: Sequence[object]) -> str:
         """The cursor of the page after the row with these values of the sort keys."""
         return write_cursor(self.question, tuple(values))
 
@@ -262,12 +262,12 @@ _CURSOR_TYPES: dict[type, Any] = {
 _DIGEST_BYTES = 8
 
 
-def question_of(*parts: Any) -> bytes:
+def question_of(*parts: object) -> bytes:
     """A short fingerprint of what was asked, so that a cursor is not used for another question."""
     return _digest(msgspec.json.encode(parts, order="deterministic", enc_hook=str))
 
 
-def write_cursor(question: bytes, values: tuple[Any, ...]) -> str:
+def write_cursor(question: bytes, values: tuple[object, ...]) -> str:
     """A cursor as text for a URL: a digest of the question and the values, and the values of the last row's sort keys.
 
     The digest has no secret: whoever makes a cursor up gets rows that a filter would give as well.
@@ -276,7 +276,7 @@ def write_cursor(question: bytes, values: tuple[Any, ...]) -> str:
     return urlsafe_b64encode(_digest(question + encoded) + encoded).decode().rstrip("=")
 
 
-def read_cursor(text: str, question: bytes, types: Sequence[tuple[Any, bool]]) -> tuple[Any, ...]:
+def read_cursor(text: str, question: bytes, types: Sequence[tuple[Any, bool]]) -> tuple[object, ...]:
     """The values in a cursor, of these types (and whether each may be None); moments are in UTC.
 
     Raises InvalidCursor when it is not, to the letter, what `write_cursor` made for this question.
@@ -298,7 +298,7 @@ def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
-def _normalized(value: Any) -> Any:
+def _normalized(value: object) -> object:
     """A value as databases compare it. Raises OverflowError for a moment that has no UTC form, ValueError for NaN."""
     if isinstance(value, datetime):
         return value.astimezone(UTC)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from taskruns_service.domain.errors import Fault, InvalidRequest
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.states import StateGroup, StateType
 
 MANY = 100
@@ -33,7 +34,7 @@ class ValueType(Struct, frozen=True, kw_only=True):
     """A type of value: what msgspec converts the text to, its JSON Schema, and what it should be, for people."""
 
     type: Any
-    schema: dict[str, Any]
+    schema: JsonObject
     expected: str
     choices: tuple[str, ...] = ()
 
@@ -121,10 +122,10 @@ class Parameter(Struct, frozen=True, kw_only=True):
     required: bool = False
     is_documented: bool = True
     most: int = MANY
-    default: Any = None
-    example: Any = None
+    default: object = None
+    example: object = None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """The parameter as the OpenAPI document has it."""
         schema = self.value.schema
         if self.many:
@@ -132,7 +133,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
         elif self.default is not None:
             schema = {**schema, "default": self.default}
         described = schema if "$ref" in schema else {**schema, "description": self.description}
-        documented: dict[str, Any] = {"name": self.name, "in": "query", "required": self.required}
+        documented: JsonObject = {"name": self.name, "in": "query", "required": self.required}
         documented["description"] = self.description
         if self.comma_separated:
             documented |= {"style": "form", "explode": False}
@@ -188,7 +189,7 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Values:
     return values
 
 
-def _converted(text: str, parameter: Parameter) -> Any:
+def _converted(text: str, parameter: Parameter) -> object:
     try:
         return convert(text, parameter.value)
     except ValueError:
@@ -203,7 +204,7 @@ def nearest(text: str, choices: Iterable[str]) -> str:
     return f"Did you mean {by_folded[matches[0]]}? " if matches else ""
 
 
-def convert(value: str, to: ValueType) -> Any:
+def convert(value: str, to: ValueType) -> object:
     """Reads one text as a value; raises ValueError (msgspec's ValidationError is one) if it is not of that type."""
     if "\0" in value:
         raise ValueError("NUL")
@@ -220,7 +221,7 @@ def convert(value: str, to: ValueType) -> Any:
     return msgspec.convert(value, to.type, strict=False)
 
 
-def _refuse() -> Any:
+def _refuse() -> NoReturn:
     raise ValueError("not of its type")
 
 

@@ -1,11 +1,12 @@
 """Types and limits that requests and responses share."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta
 
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.states import StateType
 
 NAME_LENGTH = 255
@@ -44,7 +45,7 @@ MapIndex = Annotated[
     ),
 ]
 Parameters = Annotated[
-    dict[str, Any], Meta(description="The parameters of the flow run: any JSON object.", examples=[{"x": 1}])
+    JsonObject, Meta(description="The parameters of the flow run: any JSON object.", examples=[{"x": 1}])
 ]
 Slug = Annotated[
     str,

@@ -1,7 +1,7 @@
 """What clients send: checked strictly, member by member."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from taskruns_service.domain import results
 from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
 from taskruns_service.schemas.common import (
@@ -31,7 +32,7 @@ from taskruns_service.schemas.common import (
 _NESTING = (dict, list)  # made once: every report of a state is looked at
 
 
-def check_depth(value: Any, levels: int = JSON_DEPTH) -> None:
+def check_depth(value: JsonObject | list[object], levels: int = JSON_DEPTH) -> None:
     """Refuses JSON that nests deeper than databases and other clients can follow."""
     if levels == 0:
         raise ValueError(f"JSON can nest at most {JSON_DEPTH} levels deep")
@@ -78,7 +79,7 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = UNSET
     result: Annotated[
-        dict[str, Any] | None,
+        JsonObject | None,
         Meta(
             description="A reference to the result, never the result itself: its `type`, where it is stored, and how.",
             examples=[{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}],
@@ -87,7 +88,7 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = None
     details: Annotated[
-        dict[str, Any],
+        JsonObject,
         Meta(description="Data that only some types of state have, such as `start_time` of Scheduled; stored as sent."),
     ] = {}
     expected_version: Annotated[
@@ -138,9 +139,9 @@ class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[NameText | UnsetType, Meta(description="The name of the run. Default: a generated name.")] = UNSET
     parameters: Parameters | UnsetType = UNSET
     labels: Annotated[Tags | UnsetType, Meta(description="The labels of the flow run.", examples=[["prod"]])] = UNSET
-    context: Annotated[
-        dict[str, Any] | UnsetType, Meta(description="The context of the flow run: any JSON object.")
-    ] = UNSET
+    context: Annotated[JsonObject | UnsetType, Meta(description="The context of the flow run: any JSON object.")] = (
+        UNSET
+    )
     idempotency_key: Annotated[
         NameText | UnsetType,
         Meta(

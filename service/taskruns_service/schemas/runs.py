@@ -1,10 +1,11 @@
 """Runs and their histories as the service answers them: always with all members, so that no client has to guess."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.states import StateType
 from taskruns_service.schemas.common import (
     STATE_EXAMPLE,
@@ -107,7 +108,7 @@ class FlowRun(FlowRunSummary, frozen=True, kw_only=True):
     """One run of a flow."""
 
     parameters: Parameters
-    context: Annotated[dict[str, Any], Meta(description="The context of the flow run, as sent.")]
+    context: Annotated[JsonObject, Meta(description="The context of the flow run, as sent.")]
     idempotency_key: Annotated[
         str | None, Meta(description="The key with which the flow run was created; null if there was none.")
     ]
@@ -137,8 +138,8 @@ class State(Struct, frozen=True, kw_only=True):
     message: Annotated[str | None, Meta(description="A human-readable message.")]
     timestamp: Annotated[Timestamp, Meta(description="The time when the run entered the state.")]
     received_at: Annotated[Timestamp, Meta(description="The time when the service received the state.")]
-    result: Annotated[dict[str, Any] | None, Meta(description="The reference to the result, as sent.")]
-    details: Annotated[dict[str, Any] | None, Meta(description="Data that only some types have, as sent.")]
+    result: Annotated[JsonObject | None, Meta(description="The reference to the result, as sent.")]
+    details: Annotated[JsonObject | None, Meta(description="Data that only some types have, as sent.")]
     accepted: Annotated[bool, Meta(description="False for a late state: a newer state was already known.")]
 
 
