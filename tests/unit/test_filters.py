@@ -10,7 +10,14 @@ from sqlalchemy import Dialect, column, make_url, select
 from taskruns_service.domain.states import StateGroup, StateType
 from taskruns_service.prefect1.graph.conditions import COMPARISONS
 from taskruns_service.queries import parameters
-from taskruns_service.queries.filters import FLOW_RUN_FILTERS, OPERATORS, TASK_RUN_FILTERS, Filter, chosen, clauses
+from taskruns_service.queries.filters import (
+    FLOW_RUN_FILTERS,
+    OPERATORS,
+    TASK_RUN_FILTERS,
+    Filter,
+    clauses,
+    filter_values,
+)
 
 DIALECTS: dict[str, Dialect] = {
     "sqlite": make_url("sqlite://").get_dialect()(),
@@ -124,7 +131,7 @@ def test_column_of_a_filter_may_be_replaced() -> None:
 
 def test_chosen_are_the_filters_among_the_parameters() -> None:
     asked = {"state": [StateType.Failed], "limit": 5, "sort": "created", "tag": ["etl"]}
-    assert chosen(asked, TASK_RUN_FILTERS) == {"state": [StateType.Failed], "tag": ["etl"]}
+    assert filter_values(asked, TASK_RUN_FILTERS) == {"state": [StateType.Failed], "tag": ["etl"]}
 
 
 def test_group_is_its_states() -> None:

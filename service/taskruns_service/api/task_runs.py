@@ -119,7 +119,7 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
     """
     parameters = requests.query(request)
     question = AggregateQuestion(
-        where=filters.chosen(parameters, filters.TASK_RUN_FILTERS),
+        where=filters.filter_values(parameters, filters.TASK_RUN_FILTERS),
         group_by=tuple(dict.fromkeys(parameters.get("group_by", ()))),
         measures=tuple(dict.fromkeys(name for name in parameters.get("measure", ()) if name != "count")),
         limit=parameters["limit"],

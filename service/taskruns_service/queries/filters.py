@@ -43,7 +43,7 @@ def _is_one_of(column: Column, values: Sequence[object] | Placeholder) -> Condit
     if isinstance(values, BindParameter):
         return any_of(column, values)
     # One value is the usual case, and an index has its rows in order: those of several would have to be sorted.
-    return and_(column == only(values)) if len(values) == 1 else column.in_(map(_constant, values))
+    return and_(column == single_value(values)) if len(values) == 1 else column.in_(map(_constant, values))
 
 
 def _starts(column: Column, prefix: str | Placeholder) -> Condition:
@@ -78,11 +78,11 @@ class FlowIds(tuple[UUID, ...]):
 
 def _flow_is_named(column: Column, names: Sequence[object] | Placeholder) -> Condition:
     if isinstance(names, FlowIds):
-        return column == only(names) if len(names) == 1 else column.in_([constant(name, Id) for name in names])
+        return column == single_value(names) if len(names) == 1 else column.in_([constant(name, Id) for name in names])
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
 
 
-def only(values: Sequence[object]) -> object:
+def single_value(values: Sequence[object]) -> object:
     """The one value of a filter that may have several, as it stands in a statement."""
     (value,) = values
     return constant(value, Id) if isinstance(values, FlowIds) else _constant(value)
@@ -316,7 +316,7 @@ Where = Values
 """The filters of one question: `{filter name: value}`, checked and converted."""
 
 
-def chosen(values: Values, filters: tuple[Filter, ...]) -> Where:
+def filter_values(values: Values, filters: tuple[Filter, ...]) -> Where:
     """Those of the values of a request that are of filters."""
     names = {filter_.name for filter_ in filters}
     return {name: value for name, value in values.items() if name in names}

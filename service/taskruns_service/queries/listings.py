@@ -72,7 +72,7 @@ class Listing(Struct, frozen=True, kw_only=True, eq=False):
 
         Raises InvalidRequest for a sort, and InvalidCursor for a cursor that is not of this query.
         """
-        where = filters.chosen(values, self.filters)
+        where = filters.filter_values(values, self.filters)
         sort = self.default_sort if self.has_fixed_order else values["sort"]
         conditions = () if self.has_fixed_order else (where,)
         if self.run_filter is None:

@@ -18,12 +18,12 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import by_no_index, placeholder
 
 DEFAULT_LIMIT = 100
-MOST = 1000
+MAX_LIMIT = 1000
 SORT_LENGTH = 200
 
 LIMIT = Parameter(
     name="limit",
-    value=integer(1, MOST),
+    value=integer(1, MAX_LIMIT),
     description="The maximum number of items on a page.",
     default=DEFAULT_LIMIT,
 )

@@ -17,8 +17,8 @@ from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.states import StateGroup, StateType
 
-MANY = 100
-MOST_CHARACTERS = 100
+MAX_VALUES = 100
+MAX_COMPARED_CHARACTERS = 100
 LIKENESS = 0.7
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 CURSOR_LENGTH = 4096
@@ -121,7 +121,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
     comma_separated: bool = False
     required: bool = False
     is_documented: bool = True
-    most: int = MANY
+    most: int = MAX_VALUES
     default: object = None
     example: object = None
 
@@ -170,7 +170,7 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Values:
             names = [parameter.name for parameter in parameters if parameter.is_documented]
             takes = f"Its parameters are {', '.join(names)}." if names else "The operation has no parameters."
             detail = f"This operation has no parameter of this name. {nearest(name, names)}{takes}"
-            faults.append(Fault(parameter=_shown(name), detail=detail))
+            faults.append(Fault(parameter=_printable(name), detail=detail))
             continue
         if parameter.comma_separated:
             texts = [part for text in texts for part in text.split(",", parameter.most)]  # noqa: PLW2901
@@ -200,7 +200,7 @@ def _converted(text: str, parameter: Parameter) -> object:
 def nearest(text: str, choices: Iterable[str]) -> str:
     """Asks whether the choice that is written most like a text was meant; empty where none is like it."""
     by_folded = {choice.casefold(): choice for choice in choices}
-    matches = get_close_matches(text[:MOST_CHARACTERS].casefold(), by_folded, n=1, cutoff=LIKENESS)
+    matches = get_close_matches(text[:MAX_COMPARED_CHARACTERS].casefold(), by_folded, n=1, cutoff=LIKENESS)
     return f"Did you mean {by_folded[matches[0]]}? " if matches else ""
 
 
@@ -225,5 +225,5 @@ def _refuse() -> NoReturn:
     raise ValueError("not of its type")
 
 
-def _shown(name: str) -> str:
+def _printable(name: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in name[:100])

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from litestar import Response, get, post
 
-from taskruns_service.api.admission import let_in
+from taskruns_service.api.admission import authorize
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
 from taskruns_service.api.requests import ApiRequest, require_json
@@ -40,7 +40,7 @@ async def _answer(request: ApiRequest) -> Answer:
     resources: Resources = request.app.state.graphql
     budget = resources.budget()
     try:
-        await let_in(request, Scope.read)
+        await authorize(request, Scope.read)
         raw = await request.body()
         batch = await execution.receive_batch(raw, resources.background) if execution.is_batch(raw) else None
     except (Unauthenticated, Forbidden) as error:
@@ -81,7 +81,7 @@ async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_bat
     try:
         operation = await execution.receive_operation(raw, background, in_batch=in_batch)
         if operation.writes:
-            await let_in(request, Scope.write)
+            await authorize(request, Scope.write)
     except (Unauthenticated, Forbidden) as error:
         return execution.answer_error(error)
     except InvalidRequest as error:
