@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Integer,
-    Select,
     SelectBase,
     and_,
     case,
@@ -28,7 +27,7 @@ from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.states import GROUPS, StateType
 from taskruns_service.queries import filters
 from taskruns_service.queries.filters import Form, Where
-from taskruns_service.queries.members import Column
+from taskruns_service.queries.members import Column, RowSelect
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.dialects import (
@@ -174,7 +173,7 @@ def _measures(question: AggregateQuestion, values: Sequence[Any]) -> schemas.Mea
 class _Source(NamedTuple):
     """Where the answer comes from: its rows that match, what counts them, and what they may be grouped by."""
 
-    rows: Select[Any]
+    rows: RowSelect
     counted: ColumnElement[int]
     group_by: Mapping[str, Column]
 

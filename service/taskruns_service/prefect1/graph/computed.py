@@ -7,7 +7,7 @@ from sqlalchemy.types import TypeEngine
 
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.graph.entity import Alias, Computed
-from taskruns_service.queries.filters import Column
+from taskruns_service.queries.members import Column
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Json, encoded_json, json_within, state_document
 

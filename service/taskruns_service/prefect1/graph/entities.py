@@ -32,7 +32,7 @@ from taskruns_service.prefect1.graph.entity import (
     to_many,
     to_one,
 )
-from taskruns_service.queries.filters import Column
+from taskruns_service.queries.members import Column
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Id, Json, Timestamp, state_document
 

@@ -8,7 +8,7 @@ from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.entity import Alias, Entity
 from taskruns_service.prefect1.graph.selections import Order
 from taskruns_service.prefect1.graph.statistics import STATISTICS
-from taskruns_service.queries.filters import Column
+from taskruns_service.queries.members import Column
 from taskruns_service.storage.dialects import comparable
 
 

@@ -28,7 +28,7 @@ from taskruns_service.prefect1.graph.selections import (
 )
 from taskruns_service.prefect1.graph.statistics import measure_column, measured_fields
 from taskruns_service.prefect1.graph.tallied import read_tally, tally_query
-from taskruns_service.queries.filters import Column
+from taskruns_service.queries.members import Column
 from taskruns_service.storage.dialects import (
     DATABASE_ERRORS,
     MEMBERS_MOST,
