@@ -1,5 +1,6 @@
 """Query parameters: how a query string is read, and what is refused with the name of what is wrong."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ LIMIT = Parameter(name="limit", value=parameters.integer(1, 1000), description="
 TAKEN = (STATE, SLUG, LIMIT)
 
 
-def read(query: str) -> dict[str, Any]:
+def read(query: str) -> Mapping[str, Any]:
     return read_query(query.encode(), TAKEN)
 
 
