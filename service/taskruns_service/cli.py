@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 import click
+from sqlalchemy import Connection
 
 from taskruns_service import __version__
 from taskruns_service.api import HANDLERS
@@ -27,10 +29,13 @@ from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settin
 from taskruns_service.storage import dialects, file_lock, migrations, private_files
 from taskruns_service.storage.database import open_database
 
+P = ParamSpec("P")
 T = TypeVar("T")
+Flag = str | int | bool | None
+"""The value of an option that is a setting; None where it was not used."""
 
 COMMAND_SECONDS = 3600.0
-COMMAND_LIMITS: dict[str, Any] = {"query_timeout": COMMAND_SECONDS, "write_timeout": COMMAND_SECONDS}
+_open = partial(open_database, query_timeout=COMMAND_SECONDS, write_timeout=COMMAND_SECONDS)
 """Commands read and write whole databases, and nobody waits for their answer over HTTP."""
 FINDINGS = 1000
 """How many problems `check` prints at most."""
@@ -74,7 +79,7 @@ def cli() -> None:
     type=click.Choice(["json", "console"]),
     help="The format of log lines (json; console on a terminal).  [TASKRUNS_LOG_FORMAT]",
 )
-def serve(**flags: Any) -> None:
+def serve(**flags: Flag) -> None:
     """Serve the API until SIGTERM or Ctrl-C. Requests in progress finish first."""
     if sys.stderr.isatty():
         # For people, unless they say otherwise.
@@ -117,7 +122,7 @@ def _serve(settings: Settings, address: str) -> None:
 
 @cli.command()
 @_database
-def migrate(**flags: Any) -> None:
+def migrate(**flags: Flag) -> None:
     """Update the database schema. You can run this again at any time."""
     settings = read_settings(os.environ, **flags)
     with _alone(settings):
@@ -130,7 +135,7 @@ def migrate(**flags: Any) -> None:
 @click.option(
     "--flow-run", "flow_run_id", type=click.UUID, metavar="ID", help="Check only this flow run and its task runs."
 )
-def check(flow_run_id: UUID | None, **flags: Any) -> None:
+def check(flow_run_id: UUID | None, **flags: Flag) -> None:
     """Check that the stored data is consistent. The service can keep running. The exit code is 1 if there are problems.
 
     Runs must match their histories, natural keys must be unique, sequences must be in order, and stored counts must
@@ -150,7 +155,7 @@ async def _check(settings: Settings, flow_run_id: UUID | None) -> int:
     """Prints what is wrong, up to a bound; how many things that were, one more than the bound if there are others."""
     count = 0
     async with (
-        open_database(settings.url, **COMMAND_LIMITS) as database,
+        _open(settings.url) as database,
         aclosing(integrity.check(database, flow_run_id)) as findings,
     ):
         async for finding in findings:
@@ -164,7 +169,7 @@ async def _check(settings: Settings, flow_run_id: UUID | None) -> int:
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_database
-def backup(file: Path, **flags: Any) -> None:
+def backup(file: Path, **flags: Flag) -> None:
     """Copy the SQLite database to FILE while the service runs. The copy is checked before it gets that name.
 
     The command never overwrites an existing file. For PostgreSQL, use its own tools, such as pg_dump.
@@ -184,7 +189,7 @@ def backup(file: Path, **flags: Any) -> None:
 @click.argument("url")
 @_database
 @click.option("--logs/--no-logs", default=True, help="Whether to copy the logs of flow runs (--logs).")
-def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
+def import_prefect1(url: str, logs: bool, **flags: Flag) -> None:
     """Copy the data of a Prefect Server 1. URL is that of its PostgreSQL database, which is only read.
 
     Existing data is not changed, so you can run the command again, also after an interruption.
@@ -201,7 +206,7 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
             bar.update(done - bar.pos)
 
         async def run() -> importing.Imported:
-            async with open_database(settings.url, **COMMAND_LIMITS) as database:
+            async with _open(settings.url) as database:
                 return await importing.import_prefect1(url, database, show, with_logs=logs)
 
         imported = asyncio.run(run())
@@ -225,7 +230,7 @@ def import_prefect1(url: str, logs: bool, **flags: Any) -> None:
     show_default=True,
     help="The approximate number of task runs to delete at a time.",
 )
-def prune(age: str, unfinished: bool, dry_run: bool, batch_size: int, **flags: Any) -> None:
+def prune(age: str, unfinished: bool, dry_run: bool, batch_size: int, **flags: Flag) -> None:
     """Delete flow runs that ended long ago, with everything recorded about them. Results are not deleted.
 
     Each batch is a separate transaction: you can stop the command at any time, and run it again to continue. On
@@ -247,7 +252,7 @@ def prune(age: str, unfinished: bool, dry_run: bool, batch_size: int, **flags: A
 
 async def _prune(settings: Settings, old: Old, batch_size: int) -> list[Pruned]:
     parts = [Pruned()]
-    async with open_database(settings.url, synchronous=settings.synchronous, **COMMAND_LIMITS) as database:
+    async with _open(settings.url, synchronous=settings.synchronous) as database:
         while (part := await database.transact(prune_batch, old, batch_size)).flow_runs:
             parts.append(part)
             flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
@@ -295,7 +300,7 @@ def keys_group() -> None:
 @_database
 @click.option("--scope", type=click.Choice(["read", "write"]), required=True, help="`write` includes `read`.")
 @click.option("--name", required=True, help="The purpose of the key.")
-def create_key(scope: keys.KeyScope, name: str, **flags: Any) -> None:
+def create_key(scope: keys.KeyScope, name: str, **flags: Flag) -> None:
     """Create an API key and print it. It cannot be printed again."""
     if not 1 <= len(name) <= NAME_LENGTH:
         raise ConfigurationError(f"A name must have 1 to {NAME_LENGTH} characters.")
@@ -305,7 +310,7 @@ def create_key(scope: keys.KeyScope, name: str, **flags: Any) -> None:
 
 @keys_group.command("list")
 @_database
-def list_keys(**flags: Any) -> None:
+def list_keys(**flags: Flag) -> None:
     """List the API keys, without their secrets."""
     for key in _ask(_migrated(flags), keys.list_keys):
         state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "valid"
@@ -315,7 +320,7 @@ def list_keys(**flags: Any) -> None:
 @keys_group.command("revoke")
 @_database
 @click.argument("key_id")
-def revoke_key(key_id: str, **flags: Any) -> None:
+def revoke_key(key_id: str, **flags: Flag) -> None:
     """Revoke the API key with this id, which is the middle part of the key. It stops working within five seconds."""
     if not _change(_migrated(flags), keys.revoke_key, key_id):
         raise ConfigurationError(f"There is no valid key {key_id}. See `taskruns-service keys list`.")
@@ -330,7 +335,7 @@ def _bring_up(settings: Settings) -> None:
         _ask(settings, migrations.verify)
 
 
-def _migrated(flags: dict[str, Any]) -> Settings:
+def _migrated(flags: dict[str, Flag]) -> Settings:
     """The settings, once the database has the tables that keys are kept in."""
     settings = read_settings(os.environ, **flags)
     if dialects.capabilities(settings.url).auto_migrates:
@@ -362,18 +367,22 @@ def _refuse_to_expose(settings: Settings) -> None:
         )
 
 
-def _ask(settings: Settings, query: Callable[..., T], *arguments: Any) -> T:
+def _ask(
+    settings: Settings, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+) -> T:
     async def run() -> T:
-        async with open_database(settings.url, **COMMAND_LIMITS) as database:
-            return await database.read_snapshot(query, *arguments)
+        async with _open(settings.url) as database:
+            return await database.read_snapshot(query, *arguments, **named)
 
     return asyncio.run(run())
 
 
-def _change(settings: Settings, command: Callable[..., T], *arguments: Any) -> T:
+def _change(
+    settings: Settings, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
+) -> T:
     async def run() -> T:
-        async with open_database(settings.url, **COMMAND_LIMITS) as database:
-            return await database.transact(command, *arguments)
+        async with _open(settings.url) as database:
+            return await database.transact(command, *arguments, **named)
 
     return asyncio.run(run())
 

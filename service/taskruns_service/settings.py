@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 import platformdirs
@@ -122,12 +122,12 @@ def _allowed_host(text: str) -> Authority:
     return authority
 
 
-def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
+def read_settings(environment: Mapping[str, str], **flags: object) -> Settings:
     """Reads settings from an environment; `flags` that are not None go first.
 
     Raises ConfigurationError that names the setting that is wrong.
     """
-    values: dict[str, Any] = {"database_url": default_database_url()}
+    values: dict[str, object] = {"database_url": default_database_url()}
     for field in msgspec.structs.fields(Settings):
         if text := environment.get(PREFIX + field.name.upper()):
             values[field.name] = text
@@ -138,7 +138,7 @@ def read_settings(environment: Mapping[str, str], **flags: Any) -> Settings:
                 values[field.name] = msgspec.convert(values[field.name], field.type, strict=False)
             except msgspec.ValidationError as error:
                 raise ConfigurationError(f"{PREFIX}{field.name.upper()} is invalid: {error}.") from None
-    settings = Settings(**values)
+    settings = msgspec.convert(values, Settings)
     _ = settings.host_policy  # raises what is wrong with it
     urls = {"DATABASE_URL": settings.database_url}
     if settings.read_database_url:

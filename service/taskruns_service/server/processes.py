@@ -11,9 +11,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
 
 import msgspec
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -122,7 +122,7 @@ def serve(serving: Serving) -> None:
         ).serve(target_loader=partial(_load, os.getpid(), claim), wrap_loader=False)
 
 
-def _load(parent: int, claim: socket.socket | None) -> Any:
+def _load(parent: int, claim: socket.socket | None) -> Callable[..., object]:
     """Loads the application, in a worker. `parent` is the process that started it, and holds the port with `claim`."""
     if claim is not None:
         claim.close()

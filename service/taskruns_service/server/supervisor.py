@@ -24,7 +24,7 @@ PAUSES = (0, 0, 0.5, 1, 2, 4, 8)
 """Seconds before another worker is started, by how many ended soon after their start: each takes a second of CPU."""
 
 Target = Callable[..., None]
-Loader = Callable[..., Any]
+Loader = Callable[..., object]
 
 
 class SignalEvent:
@@ -73,7 +73,7 @@ class Supervisor(MPServer):
         self.main_loop_interrupt = SignalEvent()  # type: ignore[assignment]
         self._interrupted = SignalEvent()
 
-    def signal_handler_interrupt(self, *_: Any) -> None:
+    def signal_handler_interrupt(self, *_: object) -> None:
         """Notes that the service is to end."""
         if os.getpid() != self.pid:
             # A forked worker has this handler until it has one of its own, and has taken nothing on yet.

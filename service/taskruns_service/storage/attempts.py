@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import URL
@@ -15,6 +15,7 @@ from taskruns_service.storage.threads import Run
 from taskruns_service.storage.transactions import Progress
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 ATTEMPTS = 7
 FIRST_PAUSE = 0.02  # seconds, doubled for each further attempt: about 1.3 in all
@@ -41,8 +42,9 @@ class Attempts:
     async def make(
         self,
         run: Run,
-        function: Callable[..., T],
-        *arguments: Any,
+        function: Callable[[A], T],
+        argument: A,
+        *,
         most: int | None = None,
         progress: Progress | None = None,
         waits_for_locks: bool = True,
@@ -55,8 +57,7 @@ class Attempts:
         most = most or self._most
         for attempt in range(1, most + 1):
             try:
-                answer: T = await run(function, *arguments)
-                return answer
+                return await run(function, argument)
             except dialects.DATABASE_ERRORS as error:
                 last, error_kind = error, dialects.error_kind(error)
                 self.damage = dialects.damage_of(self._url, error) or self.damage

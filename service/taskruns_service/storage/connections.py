@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -70,13 +70,14 @@ class Connections:
         """Uses none of the present connections again: the server that they lead to is not the right one any more."""
         self._renewal = time.monotonic()
 
-    def waiting(self, seconds: float) -> Sequence[Any]:
+    def waiting(self, seconds: float) -> Sequence[dialects.AsyncpgConnection]:
         """The driver's connections that have been in use for so long without a break."""
         since = time.monotonic() - seconds
         return [
-            connection.connection.driver_connection
+            driver
             for connection, start in self._in_use.items()
             if start < since and not connection.invalidated
+            if (driver := connection.connection.driver_connection) is not None
         ]
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection
 from sqlalchemy.util import greenlet_spawn
@@ -134,13 +134,13 @@ class Database:
         self, kind: QueryKind, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of one statement of a kind. Raises as `look_up` does."""
-        return await self.answer_in_time(kind, _bind(query, arguments, named))
+        return await self.answer_in_time(kind, _bind(query, *arguments, **named))
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
-        bound = _bind(query, arguments, named)
+        bound = _bind(query, *arguments, **named)
         begin = self._traits.begin_snapshot
         return await self.answer_in_time(QueryKind.scan, lambda connection: query_snapshot(connection, begin, bound))
 
@@ -161,21 +161,23 @@ class Database:
 
     async def write(self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a change as `transact` does, but without a queue: for those who have one of their own."""
-        return await self._write(_bind(command, arguments, named), waits_for_locks=True)
+        return await self._write(_bind(command, *arguments, **named), waits_for_locks=True)
 
     async def write_unless_locked(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a change as `write` does, but raises Locked soon where that waits for a lock of somebody else."""
-        return await self._write(_bind(command, arguments, named), waits_for_locks=False)
+        return await self._write(_bind(command, *arguments, **named), waits_for_locks=False)
 
     async def verify_changes(self) -> None:
         """Raises DatabaseUnavailable where no change would be recorded, or none was shortly before."""
         refusal = self._refusal
         if refusal is not None and time.monotonic() < refusal.until:
             raise DatabaseUnavailable(refusal.reason)
-        work = (self._run_writer, self._writer.run, transactions.may_change)
-        if not await self._attempts.make(*work, most=2, progress=transactions.Progress()):
+        progress = transactions.Progress()
+        if not await self._attempts.make(
+            self._run_writer, self._writer.run, transactions.may_change, most=2, progress=progress
+        ):
             self._was_refused = True
             self.renew()
             raise DatabaseUnavailable(dialects.READ_ONLY)
@@ -270,7 +272,7 @@ class Database:
         finally:
             leave()
 
-    def _quick_deadline(self, kind: QueryKind) -> AbstractContextManager[Any]:
+    def _quick_deadline(self, kind: QueryKind) -> AbstractContextManager[object]:
         """The time after which a standby counts as away."""
         if self._quick_seconds is None:
             return _NO_DEADLINE
@@ -283,10 +285,15 @@ class Database:
     async def _write(self, command: Query[T], *, waits_for_locks: bool) -> T:
         """Runs a change in its time, and notes whether the database takes any."""
         progress = transactions.Progress()
-        work = (self._run_writer, transactions.transact, self._writer, command, progress)
+
+        def run(command: Query[T]) -> T:
+            return transactions.transact(self._writer, command, progress)
+
         try:
             async with asyncio.timeout(self._patience.write):
-                answer: T = await self._attempts.make(*work, progress=progress, waits_for_locks=waits_for_locks)
+                answer = await self._attempts.make(
+                    self._run_writer, run, command, progress=progress, waits_for_locks=waits_for_locks
+                )
         except Stuck as stuck:
             raise OutcomeUnknown from stuck
         except TimeoutError as error:
@@ -317,7 +324,7 @@ class Database:
             self.renew()
 
 
-def _bind(function: Callable[..., T], arguments: tuple[Any, ...], named: dict[str, Any]) -> Query[T]:
+def _bind(function: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **named: P.kwargs) -> Query[T]:
     """A function of a connection and some arguments as one of a connection alone."""
     return lambda connection: function(connection, *arguments, **named)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from taskruns_service.domain.errors import ClientGone, DatabaseUnavailable, QueryTimeout, ServiceError
 
@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.05
 class Client:
     """The client of one request, who may go away; several questions of the request may watch at a time."""
 
-    def __init__(self, receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+    def __init__(self, receive: Callable[[], Awaitable[Mapping[str, object]]]) -> None:
         """`receive` is that of ASGI; the body has been read from it, or nobody will."""
         self._receive = receive
         self._listener: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class Deadline:
         error: type[ServiceError] = QueryTimeout,
         *,
         client: Client | None = None,
-        wait_until_lost: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        wait_until_lost: Callable[[], Coroutine[object, object, None]] | None = None,
     ) -> None:
         """`end` is as `time.monotonic` has it; without a `client` nobody can go away.
 

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskruns_service.storage import dialects
 
@@ -92,7 +93,7 @@ def threaded_engine(
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, record: Any) -> None:
+    def prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         deadline = dialects.deadline_of(record.info)
         dialects.prepare_sqlite(
             connection, deadline, synchronous=synchronous, writes=writes, lock_timeout=patience.lock

@@ -11,7 +11,16 @@ from sqlalchemy import ColumnElement, Connection, Double, Select, and_, case, fu
 from taskruns_service.domain.runs import Run
 from taskruns_service.domain.states import StateType
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import ListOfIds, Merge, Prepared, any_of, placeholder, seconds_between, upsert
+from taskruns_service.storage.dialects import (
+    Column,
+    ListOfIds,
+    Merge,
+    Prepared,
+    any_of,
+    placeholder,
+    seconds_between,
+    upsert,
+)
 from taskruns_service.storage.tally import Drift
 
 MapKey = tuple[UUID, str]
@@ -94,7 +103,7 @@ class Change:
         self.is_exact &= ended is None or ended == end_time
         self.starts_later |= started is not None and (start_time is None or start_time > started)
 
-    def row(self, key: MapKey) -> dict[str, Any]:
+    def row(self, key: MapKey) -> dict[str, object]:
         """The row that is merged."""
         flow_run_id, task_slug = key
         return {
@@ -167,7 +176,7 @@ def check(connection: Connection, flow_run_ids: Sequence[UUID]) -> list[Drift]:
     ]
 
 
-def _counted(which: ColumnElement[bool]) -> Select[Any]:
+def _counted(which: ColumnElement[bool]) -> RowSelect:
     """The maps of some mapped parents, with what there is to know of the children of each."""
     children = and_(
         _child.c.flow_run_id == _parent.c.flow_run_id,
@@ -199,7 +208,7 @@ def _count(which: ColumnElement[bool]) -> Prepared:
     return Prepared(statement.returning(*(_map.c[name] for name in names)))
 
 
-def _seconds(start: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[float]:
+def _seconds(start: Column, end: Column) -> ColumnElement[float]:
     """The seconds between two moments, 0 where clocks differ and the end comes first; null without both."""
     seconds = seconds_between(start, end)
     return case((seconds < 0, literal(0.0, Double())), else_=seconds)

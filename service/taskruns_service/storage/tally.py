@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Subquery, bindparam, delete, func, literal, select, union_all
@@ -81,7 +81,7 @@ def fold(connection: Connection) -> int:
     return len(gone)
 
 
-def _folded(changes: Sequence[Any]) -> list[dict[str, Any]]:
+def _folded(changes: Sequence[dialects.Row]) -> list[dict[str, object]]:
     folded: Deltas = Counter()
     for change in changes:
         folded[Cell(*change[:-1])] += change[-1]
@@ -89,7 +89,7 @@ def _folded(changes: Sequence[Any]) -> list[dict[str, Any]]:
     return [{**cell._asdict(), "count": folded[cell]} for cell in sorted(folded)]
 
 
-def _add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def _add(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
     if rows:
         insert = dialects.insert_for(connection, _tally)
         connection.execute(
@@ -113,8 +113,8 @@ class Drift(NamedTuple):
     """What is kept and is not what counting gives."""
 
     subject: str
-    counted: Any
-    stored: Any
+    counted: object
+    stored: object
 
 
 def check(connection: Connection) -> list[Drift]:

@@ -3,15 +3,32 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 T = TypeVar("T")
-Run = Callable[..., Coroutine[Any, Any, Any]]
+A = TypeVar("A")
 
 INTERRUPT_SECONDS = 0.5
 INTERRUPT_PAUSE = 0.02
+
+
+class Run(Protocol):
+    """Runs a function, with an argument or none, that waits for the database while the event loop does not."""
+
+    @overload
+    async def __call__(self, function: Callable[[], T], /) -> T: ...
+
+    @overload
+    async def __call__(self, function: Callable[[A], T], argument: A, /) -> T: ...
+
+
+class Interruptible(Protocol):
+    """A connection of a driver that can be interrupted from another thread."""
+
+    def interrupt(self) -> None:
+        """Ends what the connection does."""
 
 
 class Stuck(Exception):
@@ -36,7 +53,7 @@ class Threads:
         """
         pool = ThreadPoolExecutor(count, thread_name_prefix=name)
 
-        async def run(function: Callable[..., T], *arguments: Any) -> T:
+        async def run(function: Callable[..., T], /, *arguments: object) -> T:
             job = _Job()
             future = pool.submit(self._call, job, function, arguments)
             try:
@@ -55,11 +72,11 @@ class Threads:
 
         return run
 
-    def _call(self, job: "_Job", function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    def _call(self, job: "_Job", function: Callable[..., T], arguments: tuple[object, ...]) -> T:
         self._local.job = job
         return function(*arguments)
 
-    def hold(self, connection: Any) -> None:
+    def hold(self, connection: Interruptible | None) -> None:
         """Notes which connection of the driver the present thread uses."""
         self._local.job.connection = connection
 
@@ -74,7 +91,7 @@ class _Job:
     """What one thread does at present, and on which connection."""
 
     def __init__(self) -> None:
-        self.connection: Any = None
+        self.connection: Interruptible | None = None
         self.lock = threading.Lock()
 
     def interrupt(self) -> None:

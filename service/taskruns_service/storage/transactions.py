@@ -98,6 +98,4 @@ class Session:
 
     async def run(self, function: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a question or a change in the transaction."""
-        bound = partial(function, **named) if named else function
-        answer: T = await self._run(bound, self._connection, *arguments)
-        return answer
+        return await self._run(partial(function, self._connection, *arguments, **named))

@@ -20,7 +20,7 @@ from taskruns_service.domain.errors import (
     ServiceError,
 )
 from taskruns_service.domain.ids import partition_of
-from taskruns_service.storage.command import Command, R, execute_commands
+from taskruns_service.storage.command import Command, Outcomes, R, execute_commands
 from taskruns_service.storage.database import HELD_TRANSACTIONS, Database
 from taskruns_service.storage.lanes import WRITES_WAIT
 
@@ -34,11 +34,11 @@ LONG = 0.3
 
 log = structlog.get_logger()
 
-Apply = Callable[[Connection, Sequence[Any]], list[Any]]
+Apply = Callable[[Connection, Sequence[Any]], Outcomes]
 """Applies items in one transaction and gives an outcome for each, which may be a ServiceError."""
 
 
-def weight_of(item: Any) -> int:
+def weight_of(item: object) -> int:
     """How much there is to write, in states: from 1 to HEAVIEST, so that beside it others have room in the queue."""
     weight: int = getattr(item, "weight", 1)
     return min(max(weight, 1), HEAVIEST)
@@ -47,16 +47,16 @@ def weight_of(item: Any) -> int:
 class Submission:
     """The items of one request, and their outcomes as they come."""
 
-    def __init__(self, items: Sequence[Any]) -> None:
+    def __init__(self, items: Sequence[object]) -> None:
         self.items = items
         self.weights = [weight_of(item) for item in items]
         self.weight = sum(self.weights)
         self.is_small = self.weight <= SMALL_WEIGHT  # so that others need not wait long for it
-        self.outcomes: list[Any] = [None] * len(items)
+        self.outcomes: Outcomes = [None] * len(items)
         self._unsettled = len(items)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def settle(self, index: int, outcome: Any) -> None:
+    def settle(self, index: int, outcome: object) -> None:
         """Keeps the outcome of one item; the last one wakes the caller."""
         self.outcomes[index] = outcome
         self._unsettled -= 1
@@ -67,7 +67,7 @@ class Submission:
 class _Waiting(NamedTuple):
     submission: Submission
     place: int
-    item: Any
+    item: object
     weight: int
     partition: int
 
@@ -117,7 +117,7 @@ def _move(queue: deque[_Waiting], batch: list[_Waiting], limit: int) -> int:
     return weight
 
 
-def _is_lost(outcome: Any) -> bool:
+def _is_lost(outcome: object) -> bool:
     """Whether the database did not answer a transaction."""
     return isinstance(outcome, DatabaseUnavailable | OutcomeUnknown) and not isinstance(outcome, Locked)
 
@@ -149,7 +149,7 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def submit(self, items: Sequence[Any], partitions: Sequence[UUID]) -> list[Any]:
+    async def submit(self, items: Sequence[object], partitions: Sequence[UUID]) -> Outcomes:
         """Writes items and gives their outcomes in their order, after their commits.
 
         `partitions` has for each item the id of its flow run or of one of its task runs. Raises Overloaded when too
@@ -207,7 +207,7 @@ class Writer:
                     self._settle(waiting, DatabaseUnavailable())
             self._note_idle()
 
-    def _settle(self, waiting: _Waiting, outcome: Any) -> None:
+    def _settle(self, waiting: _Waiting, outcome: object) -> None:
         waiting.submission.settle(waiting.place, outcome)
         self._unsettled[waiting.submission.is_small] -= waiting.weight
 
@@ -257,7 +257,7 @@ class Writer:
             self._note_idle()
         del self._held[partition]
 
-    async def _write(self, items: list[Any]) -> list[Any]:
+    async def _write(self, items: Sequence[object]) -> Outcomes:
         """Writes items together or, where the database refuses that, in halves, until the one at fault stands alone."""
         try:
             return await self._database.write_unless_locked(self._apply, items)

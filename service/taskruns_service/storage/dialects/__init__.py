@@ -36,7 +36,7 @@ from taskruns_service.storage.dialects.documents import (
     row_of,
     state_document,
 )
-from taskruns_service.storage.dialects.driver import Row, aside, execute
+from taskruns_service.storage.dialects.driver import AsyncpgConnection, Row, aside, execute
 from taskruns_service.storage.dialects.durability import durability_risks, has_wal_reset_fault
 from taskruns_service.storage.dialects.error_kinds import (
     DATABASE_ERRORS,
@@ -86,6 +86,8 @@ from taskruns_service.storage.dialects.prepared import (
     target_of,
 )
 from taskruns_service.storage.dialects.types import (
+    Column,
+    ColumnType,
     Id,
     Json,
     JsonSet,
@@ -113,7 +115,10 @@ __all__ = [
     "STATEMENTS_MOST",
     "TOO_LARGE",
     "TOO_MANY_ROWS",
+    "AsyncpgConnection",
     "Capabilities",
+    "Column",
+    "ColumnType",
     "CompiledValue",
     "ErrorKind",
     "Id",

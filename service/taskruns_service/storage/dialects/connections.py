@@ -8,8 +8,10 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from taskruns_service.storage.dialects.deadlines import Deadline
+from taskruns_service.storage.dialects.driver import AsyncpgConnection
 from taskruns_service.storage.dialects.error_kinds import NO_ANSWER, complaint, explanation
 from taskruns_service.storage.dialects.matching import add_functions
 from taskruns_service.storage.dialects.statistics import add_statistics
@@ -52,7 +54,7 @@ def prepare_sqlite(
 class _Connection(asyncpg.Connection):  # type: ignore[misc]
     """A connection whose kernel notices when its server is gone, and whose end is not waited for long."""
 
-    def __init__(self, protocol: Any, transport: asyncio.Transport, *arguments: Any) -> None:
+    def __init__(self, protocol: object, transport: asyncio.Transport, *arguments: object) -> None:
         super().__init__(protocol, transport, *arguments)
         if (connected := transport.get_extra_info("socket")) is not None:
             _keep_alive(connected)
@@ -89,8 +91,8 @@ async def connect(
     port: int | Sequence[int] | None = None,
     target_session_attrs: str | None = None,
     timeout: float,  # noqa: ASYNC109 - the driver's own parameter
-    **options: Any,
-) -> asyncpg.Connection:
+    **options: object,
+) -> AsyncpgConnection:
     """Connects to PostgreSQL within `timeout` seconds: of several hosts, to the first that answers as it should.
 
     They are all asked at once: one that is frozen would otherwise take the time that the others need.
@@ -108,11 +110,14 @@ async def _connect(
     host: str | Sequence[str] | None,
     port: int | Sequence[int] | None,
     target_session_attrs: str | None,
-    **options: Any,
-) -> asyncpg.Connection:
+    **options: object,
+) -> AsyncpgConnection:
     common = {"connection_class": _Connection, **options}
     if host is None or isinstance(host, str) or isinstance(port, int) or port is None:
-        return await asyncpg.connect(host=host, port=port, target_session_attrs=target_session_attrs, **common)
+        connection: AsyncpgConnection = await asyncpg.connect(
+            host=host, port=port, target_session_attrs=target_session_attrs, **common
+        )
+        return connection
     # Where any will do, the driver would not wait for the better one.
     choices = ("standby", "any") if target_session_attrs == "prefer-standby" else (target_session_attrs,)
     for attributes in choices:
@@ -129,7 +134,7 @@ async def _connect(
     raise failure
 
 
-async def _first_made(attempts: Sequence[asyncio.Task[asyncpg.Connection]]) -> asyncpg.Connection:
+async def _first_made(attempts: Sequence[asyncio.Task[AsyncpgConnection]]) -> AsyncpgConnection:
     """The first connection that is made; the others are given up. Raises the most telling error where none is."""
     chosen = None
     try:
@@ -154,8 +159,8 @@ def _most_telling(errors: Sequence[BaseException]) -> BaseException:
 
 
 async def find_silent(
-    engine: Engine, waiting: Sequence[asyncpg.Connection], seconds: float
-) -> Sequence[asyncpg.Connection]:
+    engine: Engine, waiting: Sequence[AsyncpgConnection], seconds: float
+) -> Sequence[AsyncpgConnection]:
     """Those of the connections that wait for an answer while PostgreSQL says that it has waited for them for so long.
 
     As when one process of the server is frozen, or the network carries nothing for one connection any more. Raises
@@ -179,7 +184,7 @@ async def find_silent(
         return []
     finally:
         connection.terminate()
-    return [by_process[row["pid"]] for row in rows]
+    return [by_process[pid] for (pid,) in rows]
 
 
 APPLICATION_NAME = "taskruns-service"
@@ -201,15 +206,15 @@ def limit_time(engine: Engine, seconds: float) -> None:
     """Makes SQLite give up a statement after this long, as PostgreSQL does by itself."""
 
     @event.listens_for(engine, "connect")
-    def watch(connection: sqlite3.Connection, record: Any) -> None:
+    def watch(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         connection.set_progress_handler(deadline_of(record.info).has_passed, 100_000)
 
     @event.listens_for(engine, "before_cursor_execute")
-    def start(connection: Connection, *_: Any) -> None:
+    def start(connection: Connection, *_: object) -> None:
         deadline_of(connection.info).start(seconds)
 
 
-def deadline_of(info: dict[Any, Any]) -> Deadline:
+def deadline_of(info: dict[str, Any]) -> Deadline:
     """The deadline of a connection, which is with what its pool knows of it."""
     deadline: Deadline = info.setdefault("deadline", Deadline())
     return deadline

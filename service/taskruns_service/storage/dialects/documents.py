@@ -1,14 +1,12 @@
 """JSON documents that the database makes of rows, rows within rows and lists of rows, so that one statement answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import JSON, TIMESTAMP, Boolean, Text, literal, literal_column
-from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 from taskruns_service.storage.dialects.expressions import compiled, json_boolean, json_value
-from taskruns_service.storage.dialects.types import JsonPath
+from taskruns_service.storage.dialects.types import Column, JsonPath
 
 TOO_MANY_ROWS = r'"\u0000rows"'
 """What stands in a document where a list would have had too many rows: no text in the database has a NUL."""
@@ -35,14 +33,14 @@ class _offset_text(FunctionElement[str]):  # noqa: N801
     lambda *pairs: f"json_object({', '.join(pairs)})",
     lambda *pairs: f"json_build_object({', '.join(pairs)})",
 )
-class document(FunctionElement[Any]):  # noqa: N801
+class document(FunctionElement[object]):  # noqa: N801
     """A row as a JSON object, with at most `MEMBERS_MOST` members; members of type JSON are documents themselves."""
 
     type = JSON()
     inherit_cache = True
 
-    def __init__(self, members: Mapping[str, ColumnElement[Any]]) -> None:
-        parts: list[ColumnElement[Any]] = []
+    def __init__(self, members: Mapping[str, Column]) -> None:
+        parts: list[Column] = []
         for name, column in members.items():
             parts += [literal_column(f"'{name}'"), _member(column)]
         super().__init__(*parts)
@@ -55,13 +53,13 @@ class document(FunctionElement[Any]):  # noqa: N801
         f"ELSE coalesce(json_agg({row}), CAST('[]' AS json)) END"
     ),
 )
-class documents(FunctionElement[Any]):  # noqa: N801
+class documents(FunctionElement[object]):  # noqa: N801
     """All rows of a subquery as a JSON list, in its order; `TOO_MANY_ROWS` if there are more than `most`."""
 
     type = JSON()
     inherit_cache = True
 
-    def __init__(self, row: ColumnElement[Any], most: int) -> None:
+    def __init__(self, row: Column, most: int) -> None:
         super().__init__(row, literal_column(str(most)))
 
 
@@ -81,12 +79,12 @@ class bounded_text(FunctionElement[str]):  # noqa: N801
     type = Text()
     inherit_cache = True
 
-    def __init__(self, value: ColumnElement[Any], most: int) -> None:
+    def __init__(self, value: Column, most: int) -> None:
         super().__init__(value, literal_column(str(most)))
 
 
 @compiled(lambda value: value, lambda value: f"CAST({value} AS json)")
-class encoded_json(FunctionElement[Any]):  # noqa: N801
+class encoded_json(FunctionElement[object]):  # noqa: N801
     """JSON text that was encoded already, as a value of a column of type `Json`."""
 
     inherit_cache = True
@@ -112,17 +110,17 @@ class _by_code_point(FunctionElement[str]):  # noqa: N801
     lambda value, path: f"nullif({value} -> {path}, 'null')",
     lambda value, path: f"CAST(nullif(CAST({value} #> {path} AS text), 'null') AS json)",
 )
-class json_within(FunctionElement[Any]):  # noqa: N801
+class json_within(FunctionElement[object]):  # noqa: N801
     """What is at a path of keys and places in a JSON value; null where there is nothing, or JSON's null."""
 
     type = JSON()
     inherit_cache = True
 
-    def __init__(self, value: ColumnElement[Any], path: Sequence[str | int]) -> None:
+    def __init__(self, value: Column, path: Sequence[str | int]) -> None:
         super().__init__(value, literal(path, JsonPath))
 
 
-def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def comparable(column: Column) -> Column:
     """A column as both databases sort it alike and tell what is the same: PostgreSQL does not know that of JSON."""
     if isinstance(column.type, JSON):
         return _json_text(column)
@@ -142,7 +140,7 @@ def comparable(column: ColumnElement[Any]) -> ColumnElement[Any]:
         + " AS json)"
     ),
 )
-class state_document(FunctionElement[Any]):  # noqa: N801
+class state_document(FunctionElement[object]):  # noqa: N801
     """A state put together again as Prefect 1 wrote it, from columns (type, message, result, details)."""
 
     type = JSON()
@@ -164,14 +162,14 @@ def _state_sql(type_: str, message: str, result: str, details: str) -> str:
     lambda *columns: f"json_array({', '.join(columns)})",
     lambda *columns: f"ROW({', '.join(columns)})",
 )
-class row_of(FunctionElement[Any]):  # noqa: N801
+class row_of(FunctionElement[object]):  # noqa: N801
     """Several values as one, to be compared."""
 
     inherit_cache = True
 
 
-def _member(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    wrap: Callable[[Any], ColumnElement[Any]]
+def _member(column: Column) -> Column:
+    wrap: Callable[[Column], Column]
     for kind, wrap in ((TIMESTAMP, _offset_text), (JSON, json_value), (Boolean, json_boolean)):
         if isinstance(column.type, kind):
             return wrap(column)

@@ -6,9 +6,9 @@ Why, and which names of SQLAlchemy it leans on: docs/decisions/0026-what-goes-pa
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 import asyncpg
 from sqlalchemy import Connection
@@ -16,13 +16,58 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import await_
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 Row = Sequence[Any]
+"""A row as the driver gives it: its values in the order of the columns."""
+Values = Sequence[object]
+"""The values of one execution, as the driver takes them."""
 LENGTH_LEAST = 16 * 1024 * 1024
 LENGTH_MOST = 1_000_000_000  # SQLite's own
 
 
-def fetch(connection: Connection, sql: str, values: Sequence[Any], *, planned: bool = False) -> Sequence[Row]:
+class AsyncpgStatement(Protocol):
+    """What is used of a prepared statement of asyncpg, which has no types."""
+
+    async def fetch(self, *values: object) -> Sequence[Row]:
+        """Returns all rows."""
+
+
+class AsyncpgConnection(Protocol):
+    """What is used of a connection of asyncpg, which has no types."""
+
+    async def fetch(self, sql: str, *values: object, timeout: float | None = None) -> Sequence[Row]:  # noqa: ASYNC109
+        """Returns all rows."""
+
+    async def execute(self, sql: str) -> object:
+        """Runs a statement without values."""
+
+    async def executemany(self, sql: str, records: Iterable[Values]) -> None:
+        """Runs a statement for each record."""
+
+    async def prepare(self, sql: str, *, name: str) -> AsyncpgStatement:
+        """Prepares a statement; one without a name is not kept."""
+
+    async def copy_records_to_table(
+        self, table_name: str, *, columns: Sequence[str], records: Iterable[Values]
+    ) -> object:
+        """Copies records into a table."""
+
+    def get_server_pid(self) -> int:
+        """Returns the number of the server's process."""
+
+    def is_closed(self) -> bool:
+        """Returns whether the connection is closed."""
+
+    def terminate(self) -> None:
+        """Closes the connection without waiting."""
+
+
+Driver = sqlite3.Connection | AsyncpgConnection
+"""A connection of either driver."""
+
+
+def fetch(connection: Connection, sql: str, values: Values, *, planned: bool = False) -> Sequence[Row]:
     """The rows of a statement, as the driver gives them.
 
     PostgreSQL keeps the plan of a statement that it has met some times, for whatever values come then, unless it is
@@ -30,8 +75,8 @@ def fetch(connection: Connection, sql: str, values: Sequence[Any], *, planned: b
     """
     driver = _announce(connection, sql, values)
     try:
-        if not connection.dialect.is_async:
-            return driver.execute(sql, values).fetchall()  # type: ignore[no-any-return]
+        if isinstance(driver, sqlite3.Connection):
+            return driver.execute(sql, values).fetchall()
         return await_(_plan_and_fetch(driver, sql, values) if planned else driver.fetch(sql, *values))
     except BaseException as error:
         _raise(connection, driver, sql, error)
@@ -41,24 +86,31 @@ def execute(connection: Connection, sql: str) -> None:
     """Runs a statement without values."""
     driver = _announce(connection, sql, ())
     try:
-        if connection.dialect.is_async:
-            await_(driver.execute(sql))
-        else:
+        if isinstance(driver, sqlite3.Connection):
             driver.execute(sql)
+        else:
+            await_(driver.execute(sql))
     except BaseException as error:
         _raise(connection, driver, sql, error)
 
 
-def execute_many(connection: Connection, sql: str, records: Sequence[Row]) -> None:
+def execute_many(connection: Connection, sql: str, records: Sequence[Values]) -> None:
     """Runs a statement once for each record of values, all of them in one go."""
     driver = _announce(connection, sql, records, many=True)
     try:
-        if connection.dialect.is_async:
-            await_(driver.executemany(sql, records))
-        else:
+        if isinstance(driver, sqlite3.Connection):
             driver.executemany(sql, records)
+        else:
+            await_(driver.executemany(sql, records))
     except BaseException as error:
         _raise(connection, driver, sql, error)
+
+
+def copy(connection: Connection, table: str, columns: Sequence[str], records: Iterable[Values]) -> None:
+    """Copies records of values into columns of a table of PostgreSQL."""
+    driver: AsyncpgConnection | None = connection.connection.driver_connection
+    assert driver is not None  # as in _announce
+    await_(driver.copy_records_to_table(table, columns=columns, records=records))
 
 
 def limit_length(connection: Connection, length: int | None) -> None:
@@ -67,34 +119,36 @@ def limit_length(connection: Connection, length: int | None) -> None:
     A text of the database that is longer could not be read either, so the limit is never less than LENGTH_LEAST.
     """
     if connection.dialect.name == "sqlite":
+        driver: sqlite3.Connection | None = connection.connection.driver_connection
+        assert driver is not None  # as in _announce
         limit = LENGTH_MOST if length is None else min(LENGTH_MOST, max(length, LENGTH_LEAST))
-        driver: Any = connection.connection.driver_connection
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
 
 
-def aside(connection: Connection, function: Callable[..., T], *arguments: Any) -> T:
+def aside(connection: Connection, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
     """Runs a function that keeps Python busy; where the event loop would wait for it, in a thread."""
     if not connection.dialect.is_async:
         return function(*arguments)
-    result: T = await_(asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments)))
-    return result
+    return await_(asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments)))
 
 
-def _announce(connection: Connection, sql: str, values: Sequence[Any], *, many: bool = False) -> Any:
+def _announce(connection: Connection, sql: str, values: Sequence[object], *, many: bool = False) -> Driver:
     """Tells SQLAlchemy's listeners of a statement; gives the driver's connection, which runs it."""
     for listen in connection.engine.dispatch.before_cursor_execute:
         listen(connection, None, sql, values, None, many)
-    return connection.connection.driver_connection
+    driver: Driver | None = connection.connection.driver_connection
+    assert driver is not None  # SQLAlchemy has connected before it returns `connection.connection`
+    return driver
 
 
-async def _plan_and_fetch(driver: Any, sql: str, values: Sequence[Any]) -> Any:
+async def _plan_and_fetch(driver: AsyncpgConnection, sql: str, values: Values) -> Sequence[Row]:
     # A statement without a name is not kept.
     return await (await driver.prepare(sql, name="")).fetch(*values)
 
 
-def _raise(connection: Connection, driver: Any, sql: str, error: BaseException) -> NoReturn:
+def _raise(connection: Connection, driver: Driver, sql: str, error: BaseException) -> NoReturn:
     """Raises an error of the driver as SQLAlchemy does, and any other as it is."""
-    if not connection.dialect.is_async:
+    if isinstance(driver, sqlite3.Connection):
         if isinstance(error, sqlite3.Error):
             raise _as_sqlalchemy(sql, error, lost=False) from error
     elif isinstance(error, _ASYNCPG_ERRORS):

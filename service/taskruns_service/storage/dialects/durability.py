@@ -1,6 +1,6 @@
 """Durability: what may take answered writes away, or damage the database, as it is set up."""
 
-from typing import Any
+import sqlite3
 
 from sqlalchemy import Connection, text
 
@@ -16,10 +16,12 @@ _FIXED_ALSO = ((3, 44, 6), (3, 50, 7))
 
 def durability_risks(connection: Connection, synchronous: str) -> list[str]:
     """A sentence for each risk; `synchronous` is how SQLite was told to write."""
-    return _RISKS[connection.dialect.name](connection, synchronous)
+    if connection.dialect.name == "sqlite":
+        return _risks_of_sqlite(connection, synchronous)
+    return _risks_of_postgresql(connection)
 
 
-def _risks_of_postgresql(connection: Connection, synchronous: str) -> list[str]:
+def _risks_of_postgresql(connection: Connection) -> list[str]:
     values = connection.execute(text(f"SELECT {', '.join(f'current_setting({name!r})' for name in _LOSSES)}")).one()
     return [
         f"PostgreSQL has {name}=off: {loss}."
@@ -32,7 +34,7 @@ def _risks_of_sqlite(connection: Connection, synchronous: str) -> list[str]:
     risks = []
     if synchronous != "FULL":
         risks.append(f"TASKRUNS_SYNCHRONOUS is {synchronous}: a power failure can lose the last acknowledged writes.")
-    version = connection.dialect.server_version_info or ()
+    version = sqlite3.sqlite_version_info
     if has_wal_reset_fault(version):
         risks.append(
             f"SQLite {'.'.join(map(str, version))} has the WAL-reset bug: in rare cases, two processes that write one "
@@ -41,9 +43,6 @@ def _risks_of_sqlite(connection: Connection, synchronous: str) -> list[str]:
     return risks
 
 
-def has_wal_reset_fault(version: tuple[Any, ...]) -> bool:
+def has_wal_reset_fault(version: tuple[int, ...]) -> bool:
     """Whether a version of SQLite may damage a file in WAL mode (https://sqlite.org/wal.html#walresetbug)."""
     return version < _FIXED_IN and not any(version[:2] == fixed[:2] and version >= fixed for fixed in _FIXED_ALSO)
-
-
-_RISKS = {"sqlite": _risks_of_sqlite, "postgresql": _risks_of_postgresql}

@@ -1,7 +1,7 @@
 """Expressions that SQLite and PostgreSQL write differently: a class each, compiled for both."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
     CTE,
@@ -23,16 +23,20 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import NullType
 
+from taskruns_service.storage.dialects.types import Column, RowSelect
 
-def compiled(
-    sqlite_sql: Callable[..., str], postgresql_sql: Callable[..., str]
-) -> Callable[[type[FunctionElement[Any]]], type[FunctionElement[Any]]]:
+Function = FunctionElement[Any]
+"""An expression with arguments, whatever its values are."""
+E = TypeVar("E", bound=Function)
+
+
+def compiled(sqlite_sql: Callable[..., str], postgresql_sql: Callable[..., str]) -> Callable[[type[E]], type[E]]:
     """Gives an expression its two texts, each a function of the texts of its arguments."""
 
-    def decorate(expression: type[FunctionElement[Any]]) -> type[FunctionElement[Any]]:
+    def decorate(expression: type[E]) -> type[E]:
         for name, sql in (("sqlite", sqlite_sql), ("postgresql", postgresql_sql)):
 
-            def text(element: Any, compiler: SQLCompiler, *, _sql: Callable[..., str] = sql, **options: Any) -> str:
+            def text(element: E, compiler: SQLCompiler, *, _sql: Callable[..., str] = sql, **options: object) -> str:
                 return _sql(*(compiler.process(clause, **options) for clause in element.clauses))
 
             compiles(expression, name)(text)
@@ -103,12 +107,12 @@ class natural_key_in(Condition):  # noqa: N801
 
 
 @compiled(lambda column: f"+{column}", lambda column: f"coalesce({column}, {column})")
-class by_no_index(FunctionElement[Any]):  # noqa: N801
+class by_no_index(FunctionElement[object]):  # noqa: N801
     """A column, or a condition, by which a database neither looks for rows in an index nor reads one for its order."""
 
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[Any]) -> None:
+    def __init__(self, column: Column) -> None:
         super().__init__(column.self_group())
         self.type = column.type
 
@@ -180,7 +184,7 @@ class percentile(FunctionElement[float]):  # noqa: N801
         super().__init__(literal_column(repr(fraction)), column)
 
 
-def read_twice(rows: Select[Any], name: str) -> CTE:
+def read_twice(rows: RowSelect, name: str) -> CTE:
     """Rows that a statement uses twice.
 
     PostgreSQL reads them twice, at the same time: to copy them first took a tenth longer, and the copy of many rows
@@ -190,7 +194,7 @@ def read_twice(rows: Select[Any], name: str) -> CTE:
 
 
 @compiled(lambda moment: f"substr({moment}, 1, 13)", lambda moment: f"date_trunc('hour', {moment} AT TIME ZONE 'UTC')")
-class hour_of(FunctionElement[Any]):  # noqa: N801
+class hour_of(Function):  # noqa: N801
     """The hour in which a moment lies (UTC), to group by: `hour_text` is what people read."""
 
     type = NullType()
@@ -198,7 +202,7 @@ class hour_of(FunctionElement[Any]):  # noqa: N801
 
 
 @compiled(lambda moment: f"substr({moment}, 1, 10)", lambda moment: f"date_trunc('day', {moment} AT TIME ZONE 'UTC')")
-class day_of(FunctionElement[Any]):  # noqa: N801
+class day_of(Function):  # noqa: N801
     """The day in which a moment lies (UTC), to group by: `day_text` is what people read."""
 
     type = NullType()
@@ -274,8 +278,8 @@ class json_object(FunctionElement[str]):  # noqa: N801
     type = Text()
     inherit_cache = True
 
-    def __init__(self, members: Mapping[str, ColumnElement[Any]]) -> None:
-        parts: list[ColumnElement[Any]] = []
+    def __init__(self, members: Mapping[str, Column]) -> None:
+        parts: list[Column] = []
         for name, column in members.items():
             parts += [literal_column(f"'{name}'"), _json_member(column)]
         super().__init__(*parts)
@@ -294,7 +298,7 @@ def _named(pairs: Sequence[str]) -> str:
     return ", ".join(f"{value} AS {name}" for name, value in zip(names, pairs[1::2], strict=True))
 
 
-def _json_member(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def _json_member(column: Column) -> Column:
     if isinstance(column.type, TIMESTAMP):
         return _moment_text(column)
     if isinstance(column.type, JSON):
@@ -304,12 +308,6 @@ def _json_member(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return column
 
 
-_INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
-
-
 def upsert(table: Table) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT DO UPDATE, for what is prepared: both dialects write that of PostgreSQL."""
     return postgresql.insert(table)
@@ -317,4 +315,4 @@ def upsert(table: Table) -> postgresql.Insert:
 
 def insert_for(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows ON CONFLICT."""
-    return _INSERTS[connection.dialect.name](table)
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

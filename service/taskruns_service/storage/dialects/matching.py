@@ -4,16 +4,17 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import re2  # type: ignore[import-untyped] # RE2 takes time linear in the text, whatever the pattern
-from sqlalchemy import ColumnElement, Connection, Dialect, Text, literal_column, type_coerce
+from sqlalchemy import Connection, Dialect, Text, literal_column, type_coerce
 from sqlalchemy.types import TypeDecorator
 
 from taskruns_service.storage.dialects import folding
 from taskruns_service.storage.dialects.deadlines import Deadline
 from taskruns_service.storage.dialects.expressions import Condition, compiled
+from taskruns_service.storage.dialects.types import Column
 
 PATTERN_BYTES = 1 << 20
 """What RE2 may take for a compiled pattern and for each of its automata."""
@@ -64,7 +65,7 @@ _FOLDED_PATTERNS: dict[str, Callable[[str], str]] = {
 class _Match(Condition):
     inherit_cache = True
 
-    def __init__(self, operator: str, value: ColumnElement[Any], wanted: ColumnElement[Any]) -> None:
+    def __init__(self, operator: str, value: Column, wanted: Column) -> None:
         super().__init__(literal_column(operator), value, wanted)
 
 
@@ -106,7 +107,7 @@ class text_matches(_Match):  # noqa: N801
 
     inherit_cache = True
 
-    def __init__(self, operator: str, value: ColumnElement[Any], pattern: Any) -> None:
+    def __init__(self, operator: str, value: Column, pattern: Column) -> None:
         super().__init__(
             operator,
             value,
@@ -127,7 +128,7 @@ class has_text(text_matches):  # noqa: N801
 
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[Any], value: Any) -> None:
+    def __init__(self, column: Column, value: Column) -> None:
         super().__init__("contains", column, value)
 
 
@@ -180,8 +181,16 @@ def _casefold(deadline: Deadline, value: str | None) -> str | None:
     return None if value is None else value.casefold()
 
 
+class _Pattern(Protocol):
+    """A pattern of RE2, which has no types."""
+
+    programsize: int
+
+    def search(self, text: str) -> object | None: ...
+
+
 @lru_cache(maxsize=PATTERNS_MOST)
-def _compiled(operator: str, pattern: str) -> Any:
+def _compiled(operator: str, pattern: str) -> _Pattern:
     """A pattern of PostgreSQL's as one of RE2's; raises ValueError."""
     options = re2.Options()
     options.log_errors = False
@@ -189,11 +198,12 @@ def _compiled(operator: str, pattern: str) -> Any:
     options.case_sensitive = operator != "iregex"
     options.dot_nl = True
     try:
-        return re2.compile(_translated(operator, pattern), options)
+        expression: _Pattern = re2.compile(_translated(operator, pattern), options)
     except re2.error as error:
         reason = error.args[0]
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise ValueError(f"invalid regular expression: {text}") from None
+    return expression
 
 
 def _translated(operator: str, pattern: str) -> str:
@@ -219,11 +229,11 @@ def _json_matches(deadline: Deadline, operator: str, value: str | None, wanted: 
 
 
 @lru_cache(maxsize=16)
-def _wanted(text: str) -> Any:
+def _wanted(text: str) -> object:
     return msgspec.json.decode(text)
 
 
-def _contains(deadline: Deadline, value: Any, wanted: Any) -> bool:
+def _contains(deadline: Deadline, value: object, wanted: object) -> bool:
     """PostgreSQL's `@>`: an object has the members, a list has the items; a list contains a value that is in it."""
     deadline.check()
     match value, wanted:
@@ -237,7 +247,7 @@ def _contains(deadline: Deadline, value: Any, wanted: Any) -> bool:
             return _same(value, wanted)
 
 
-def _has_all(deadline: Deadline, items: list[Any], wanted: list[Any]) -> bool:
+def _has_all(deadline: Deadline, items: list[object], wanted: list[object]) -> bool:
     """Whether each wanted item is in one of the items: plain values are looked up, not compared one by one."""
     nested = [item for item in wanted if isinstance(item, dict | list)]
     if plain := {_key(item) for item in wanted if not isinstance(item, dict | list)}:
@@ -245,16 +255,16 @@ def _has_all(deadline: Deadline, items: list[Any], wanted: list[Any]) -> bool:
     return not plain and all(any(_contains(deadline, item, inner) for item in items) for inner in nested)
 
 
-def _key(value: Any) -> tuple[bool, Any]:
+def _key(value: object) -> tuple[bool, object]:
     # In Python True is 1.
     return isinstance(value, bool), value
 
 
-def _same(value: Any, other: Any) -> bool:
+def _same(value: object, other: object) -> bool:
     return isinstance(value, bool) == isinstance(other, bool) and bool(value == other)
 
 
-def _equal(deadline: Deadline, value: Any, wanted: Any) -> bool:
+def _equal(deadline: Deadline, value: object, wanted: object) -> bool:
     deadline.check()
     match value, wanted:
         case dict(), dict():
@@ -265,7 +275,7 @@ def _equal(deadline: Deadline, value: Any, wanted: Any) -> bool:
     return _same(value, wanted)
 
 
-def _has_keys(value: Any, keys: set[str]) -> set[str]:
+def _has_keys(value: object, keys: set[str]) -> set[str]:
     """Those of the keys that an object or a list of texts has, or a text is."""
     match value:
         case dict():

@@ -22,23 +22,27 @@ from sqlalchemy import (
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import ReturningInsert
-from sqlalchemy.types import TypeEngine
 
 from taskruns_service.storage.dialects import driver
 from taskruns_service.storage.dialects.driver import Row
-from taskruns_service.storage.dialects.types import Convert, binding, reading
+from taskruns_service.storage.dialects.types import ColumnType, Convert, binding, reading
+
+Placeholder = BindParameter[Any]
+"""What a value is bound to by name, in the place of the value."""
+Statement = SelectBase | ReturningInsert[Any]
+"""A statement that returns rows."""
 
 STATEMENTS_MOST = 200
 """Forms of questions whose statements are kept, at 50 KB each: more than people and programs ask in turn."""
 
 
-def placeholder(name: str, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+def placeholder(name: str, type_: ColumnType | None = None) -> Placeholder:
     """What a value is bound to by name; by itself it has the type of the column that it is compared with."""
     # With a value, or SQLAlchemy would not compile the statement without one. It is never sent.
     return bindparam(name, None, type_)
 
 
-def constant(value: Any, type_: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+def constant(value: object, type_: ColumnType | None = None) -> Placeholder:
     """A value (a text by itself) that stands in the statement, so that the planner knows how many rows have it."""
     return literal(value, type_ or String(), literal_execute=True)
 
@@ -49,13 +53,13 @@ class Prepared:
     Where it depends on the values how many rows there are, it is `planned` for them each time.
     """
 
-    def __init__(self, statement: SelectBase | ReturningInsert[Any], *, planned: bool = False) -> None:
+    def __init__(self, statement: Statement, *, planned: bool = False) -> None:
         self.statement = statement
         self.names = names_in(statement)
         self._is_planned = planned
         self._texts: dict[str, _Text] = {}
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Row]:
+    def rows(self, connection: Connection, values: Mapping[str, object]) -> Sequence[Row]:
         """All rows; `values` has one for each of the `names`.
 
         Raises TypeError for a value that is missing or has no such name, and what SQLAlchemy raises for an execution.
@@ -67,7 +71,7 @@ class Prepared:
         rows = driver.fetch(connection, text.sql, text.bind(values), planned=self._is_planned)
         return converted(rows, text.columns)
 
-    def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
+    def first(self, connection: Connection, values: Mapping[str, object]) -> Row | None:
         """The first row, None if there is none. Raises as `rows` does."""
         rows = self.rows(connection, values)
         return rows[0] if rows else None
@@ -80,7 +84,7 @@ def names_in(statement: ClauseElement) -> frozenset[str]:
     return frozenset(bind.key for bind in binds if not bind.unique)
 
 
-def check_values(names: frozenset[str], values: Mapping[str, Any]) -> None:
+def check_values(names: frozenset[str], values: Mapping[str, object]) -> None:
     """Raises TypeError unless there is a value for each of the names and no other."""
     if values.keys() != names:
         faults = [f"{name} is missing" for name in sorted(names - values.keys())]
@@ -128,10 +132,10 @@ class CompiledValue:
 COMPILED_MOST = 64
 COMPILED_LENGTH = 8_000
 """The longest text that is kept: together they take some MB, whatever clients ask."""
-_compiled: OrderedDict[Any, SQLCompiler] = OrderedDict()
+_compiled: OrderedDict[object, SQLCompiler] = OrderedDict()
 
 
-def _compile(statement: SelectBase, target: Target) -> tuple[SQLCompiler, Sequence[BindParameter[Any]] | None]:
+def _compile(statement: SelectBase, target: Target) -> tuple[SQLCompiler, Sequence[Placeholder] | None]:
     """Compiles a statement, once for all that differ in their values only; gives those of this one as well.
 
     SQLAlchemy does the same for each execution, but where a connection is there already.
@@ -152,7 +156,7 @@ def _compile(statement: SelectBase, target: Target) -> tuple[SQLCompiler, Sequen
 class _Text:
     """The statement as one kind of database takes it."""
 
-    def __init__(self, statement: SelectBase | ReturningInsert[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.sql = str(compiled)
         names = compiled.positiontup or []
@@ -160,7 +164,7 @@ class _Text:
         self.columns = [reading(column.type, dialect) for column in statement.exported_columns]
         """What makes the driver's values those of each column."""
 
-    def bind(self, values: Mapping[str, Any]) -> list[Any]:
+    def bind(self, values: Mapping[str, object]) -> list[object]:
         """The values in the order of the text."""
         bound = []
         for bind, convert in self._values:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Numeric,
+    Select,
     String,
     Text,
     Uuid,
@@ -66,11 +67,17 @@ class _TextTimestamp(_AsText[datetime]):
     read = datetime.fromisoformat
 
 
+Column = ColumnElement[Any]
+"""A column, or an expression in the place of one. Its values have the type that the database gives them."""
+RowSelect = Select[*tuple[Any, ...]]
+"""A SELECT of any columns."""
+ColumnType = TypeEngine[Any]
+"""The type of a column, whatever its values are."""
 Convert = Callable[[Any], Any] | None
 """What makes one value, which is not None, of another; None where it is that already."""
 
 
-def binding(type_: TypeEngine[Any], dialect: Dialect) -> Convert:
+def binding(type_: ColumnType, dialect: Dialect) -> Convert:
     """What makes a value of a type one of the driver."""
     # The drivers take truth values as they are; to have each looked at took a twentieth of the time of bulk reports.
     if isinstance(type_, Boolean):
@@ -79,7 +86,7 @@ def binding(type_: TypeEngine[Any], dialect: Dialect) -> Convert:
     return impl.write if isinstance(impl, _AsText) else impl.bind_processor(dialect)
 
 
-def reading(type_: TypeEngine[Any], dialect: Dialect) -> Convert:
+def reading(type_: ColumnType, dialect: Dialect) -> Convert:
     """What makes a value of the driver one of a type."""
     # Both drivers give numbers as numbers; only SQLAlchemy's cursor knows of which kind they are.
     if isinstance(type_, Numeric | Float):
@@ -101,7 +108,7 @@ def partial_index(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
-def encode_json(value: Any) -> str:
+def encode_json(value: object) -> str:
     """JSON text of a value, as columns of type `Json` keep it."""
     return msgspec.json.encode(value).decode()
 
@@ -109,20 +116,20 @@ def encode_json(value: Any) -> str:
 decode_json = msgspec.json.decode
 
 
-class _ListOf(TypeDecorator[list[Any]]):
+class _ListOf(TypeDecorator[list[object]]):
     """A bound list: an array on PostgreSQL, a JSON array on SQLite."""
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, item: TypeEngine[Any]) -> None:
+    def __init__(self, item: ColumnType) -> None:
         super().__init__()
         self.item = item
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> ColumnType:
         return dialect.type_descriptor(ARRAY(self.item) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Sequence[object] | None, dialect: Dialect) -> object:
         if value is None or dialect.name == "postgresql":
             return value
         # Moments are compared as they are kept.
@@ -134,12 +141,12 @@ ListOfTexts = _ListOf(String())
 _LISTS: dict[type, _ListOf] = {UUID: ListOfIds, str: ListOfTexts, int: _ListOf(Integer())}
 
 
-def list_of(item: type) -> TypeEngine[Any]:
+def list_of(item: type) -> ColumnType:
     """The type of a bound list with such items."""
     return _LISTS[item]
 
 
-def list_for(column: ColumnElement[Any]) -> TypeEngine[Any]:
+def list_for(column: Column) -> ColumnType:
     """The type of a bound list of values that a column is compared with."""
     return _ListOf(column.type)
 
@@ -150,10 +157,10 @@ class _JsonPath(TypeDecorator[Sequence[str | int]]):
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+    def load_dialect_impl(self, dialect: Dialect) -> ColumnType:
         return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
 
-    def process_bind_param(self, value: Sequence[str | int] | None, dialect: Dialect) -> Any:
+    def process_bind_param(self, value: Sequence[str | int] | None, dialect: Dialect) -> object:
         steps = value or ()
         if dialect.name == "postgresql":
             return [str(step) for step in steps]
@@ -163,13 +170,13 @@ class _JsonPath(TypeDecorator[Sequence[str | int]]):
 JsonPath = _JsonPath()
 
 
-class _JsonText(TypeDecorator[Any]):
+class _JsonText(TypeDecorator[object]):
     """A value bound as JSON text that the database itself unpacks."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:
         return encode_json(value)
 
 

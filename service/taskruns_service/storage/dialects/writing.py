@@ -3,7 +3,7 @@
 Why: docs/decisions/0017-a-transaction-writes-in-one-statement.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
@@ -15,8 +15,10 @@ from taskruns_service.storage.dialects import driver
 from taskruns_service.storage.dialects.prepared import converted
 from taskruns_service.storage.dialects.types import Convert, binding, reading
 
-Rows = Sequence[dict[str, Any]]
+Rows = Sequence[Mapping[str, object]]
 """Rows that all have the same members, in the same order."""
+Values = list[Any]
+"""The values of one column, row by row."""
 
 
 class Merge(NamedTuple):
@@ -70,7 +72,8 @@ class Writes:
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         if failed is None:
-            send, dialect = _SENDERS[self.connection.dialect.name], self.connection.dialect
+            dialect = self.connection.dialect
+            send = _one_by_one if dialect.name == "sqlite" else _together
             if self._merge is None:
                 send(self.connection, self._changes)
             else:
@@ -123,7 +126,7 @@ def check_members(dialect: Dialect, table: Table, rows: Rows) -> None:
             )
 
 
-def columns_of(connection: Connection, table: Table, rows: Rows) -> list[list[Any]]:
+def columns_of(connection: Connection, table: Table, rows: Rows) -> list[Values]:
     """The values of rows, column by column, as the driver takes them.
 
     SQLAlchemy looks at each value of each row: for a thousand rows that took as long as the database.
@@ -132,7 +135,7 @@ def columns_of(connection: Connection, table: Table, rows: Rows) -> list[list[An
     return [_bound(column, [row[name] for row in rows]) for name, column in zip(rows[0], columns, strict=True)]
 
 
-def _bound(column: _Column, values: list[Any]) -> list[Any]:
+def _bound(column: _Column, values: Values) -> Values:
     # What is nothing is null in every type that the tables have.
     return values if column.bind is None else [None if value is None else column.bind(value) for value in values]
 
@@ -171,7 +174,7 @@ def _together(connection: Connection, changes: Sequence[_Change]) -> Sequence[dr
     return rows
 
 
-def _arrays(connection: Connection, change: _Change) -> Iterator[Any]:
+def _arrays(connection: Connection, change: _Change) -> Iterator[object]:
     """The values of rows, column by column, and moments as what has passed since the epoch.
 
     A moment with a time zone takes asyncpg twice as long, and a state has seven of them.
@@ -259,9 +262,3 @@ def _type(dialect: Dialect, table: Table, name: str) -> str:
     type_ = table.c[name].type.dialect_impl(dialect)
     # A text that is cast to what its column holds at most is cut off; as a text it is refused.
     return "text" if isinstance(type_, String) else type_.compile(dialect)
-
-
-_SENDERS: dict[str, Callable[[Connection, Sequence[_Change]], Sequence[driver.Row]]] = {
-    "sqlite": _one_by_one,
-    "postgresql": _together,
-}
