@@ -11,7 +11,7 @@ from taskruns_service.domain.states import GROUPS, StateGroup
 from taskruns_service.queries import parameters
 from taskruns_service.queries.members import Column, Condition, Placeholder
 from taskruns_service.queries.parameters import Parameter, Values, ValueType
-from taskruns_service.storage import tables
+from taskruns_service.storage import maps, tables
 from taskruns_service.storage.dialects import (
     Id,
     any_of,
@@ -249,7 +249,7 @@ TASK_RUN_FILTERS: tuple[Filter, ...] = (
     *_missing(_task_run),
     Filter(
         "is_mapped_parent",
-        and_(_task_run.c.map_index == -1, _task_run.c.state == "Mapped"),
+        maps.mapped_parents(_task_run),
         "is",
         parameters.BOOLEAN,
         "Only mapped parents (true), or no mapped parents (false).",

@@ -12,6 +12,7 @@ from taskruns_service.queries import paging
 from taskruns_service.queries.paging import Key, Order, Page
 from taskruns_service.queries.parameters import Values
 from taskruns_service.storage import tables
+from taskruns_service.storage.maps import is_mapped_parent
 
 PARAMETERS = (paging.LIMIT, paging.CURSOR)
 _task_run = tables.task_run.c
@@ -36,7 +37,7 @@ def get_task_run_result(connection: Connection, task_run_id: UUID, page: Page) -
     state = StateType(row.state)
     if state not in FINISHED:
         raise ResultNotReady(f"The task run is {state}, so it has no result yet. Try again when it is finished.")
-    if state is StateType.Mapped and row.map_index == -1:
+    if is_mapped_parent(state, row.map_index):
         (after,) = (-1,) if page.after is None else page.after
         rows = connection.execute(
             select(*columns)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Double, Select, and_, case, func, literal, select, true, update
+from sqlalchemy import ColumnElement, Connection, Double, FromClause, and_, case, func, literal, select, true, update
 
 from taskruns_service.domain.runs import Run
 from taskruns_service.domain.states import StateType
@@ -16,6 +16,7 @@ from taskruns_service.storage.dialects import (
     ListOfIds,
     Merge,
     Prepared,
+    RowSelect,
     any_of,
     placeholder,
     seconds_between,
@@ -121,6 +122,11 @@ def is_mapped_parent(state: StateType, map_index: int) -> bool:
     return map_index == -1 and state is StateType.Mapped
 
 
+def mapped_parents(task_run: FromClause) -> ColumnElement[bool]:
+    """SQL for `is_mapped_parent`: the condition for rows of `task_run`, the table or an alias of it."""
+    return and_(task_run.c.map_index == -1, task_run.c.state == StateType.Mapped)
+
+
 def shown(run: Run, times: Times) -> Run:
     """The run of a mapped parent with the times with which it is shown."""
     return replace(run, start_time=times.start_time, end_time=times.end_time)
@@ -141,7 +147,7 @@ def count_children_of_flow_runs(connection: Connection, flow_run_ids: Sequence[U
         .where(
             any_of(_task_run.c.flow_run_id, literal(list(flow_run_ids), ListOfIds)),
             *(_task_run.c[name] == _map.c[name] for name in MERGE.key),
-            *(_task_run.c.state == StateType.Mapped, _task_run.c.map_index == -1),
+            mapped_parents(_task_run),
         )
         .values(
             start_time=start_time,
@@ -193,7 +199,7 @@ def _counted(which: ColumnElement[bool]) -> RowSelect:
             true().label("is_exact"),
         )
         .join_from(_parent, _child, children, isouter=True)
-        .where(which, _parent.c.state == StateType.Mapped, _parent.c.map_index == -1)
+        .where(which, mapped_parents(_parent))
         .group_by(*key)
     )
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Integer, Select, Table, and_, case, cast, false, literal_column, null, or_, select, type_coerce
+from sqlalchemy import Integer, Select, Table, case, cast, false, literal_column, null, or_, select, type_coerce
 from sqlalchemy.types import TypeEngine
 
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.graph.entity import Alias, Computed
 from taskruns_service.queries.members import Column
-from taskruns_service.storage import tables
+from taskruns_service.storage import maps, tables
 from taskruns_service.storage.dialects import Json, encoded_json, json_within, state_document
 
 SqlType = TypeEngine[Any]
@@ -118,5 +118,4 @@ def end_time(alias: Alias) -> Column:
 
 def task_run_end_time(alias: Alias) -> Column:
     """When a task run ended; a mapped parent has that of its children."""
-    is_mapped_parent = and_(alias.c.state == StateType.Mapped, alias.c.map_index == -1)
-    return case((or_(alias.c.state.in_(ENDED), is_mapped_parent), alias.c.end_time))
+    return case((or_(alias.c.state.in_(ENDED), maps.mapped_parents(alias)), alias.c.end_time))

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Boolean,
     Connection,
     Double,
-    Select,
     Table,
     Text,
     literal_column,
