@@ -25,14 +25,14 @@ from taskruns_service.api.middleware import RequestMiddleware, allow_header
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.shutdown import Requests, Stopping
-from taskruns_service.domain.errors import ServiceError
+from taskruns_service.domain.errors import RefusedValue, ServiceError
 from taskruns_service.logs import configure_logs
 from taskruns_service.prefect1.graphql.background import Background
 from taskruns_service.prefect1.graphql.context import Resources
 from taskruns_service.prefect1.graphql.handlers import HANDLERS as GRAPHQL_HANDLERS
 from taskruns_service.prefect1.graphql.schema import make_schema
 from taskruns_service.settings import Settings, read_settings
-from taskruns_service.storage import dialects, tally
+from taskruns_service.storage import dialects, tables, tally
 from taskruns_service.storage.database import Database, open_database
 from taskruns_service.storage.readiness import Readiness
 from taskruns_service.storage.replicas import open_replicas
@@ -40,6 +40,9 @@ from taskruns_service.storage.schema_watch import Watch
 from taskruns_service.storage.writer import Writer
 
 FOLD_SECONDS = 1.0
+ANALYZE_SECONDS = 1.0
+ANALYZE_BYTES = range(2**17, 2**28)
+"""How large task_run is when it is analyzed: from some hundred rows on, and while that takes a fraction of a second."""
 
 
 def create_app(
@@ -75,7 +78,7 @@ def create_app(
             app.state.watch = Watch(database, settings.synchronous)
             background_tasks = [background.tidy(), app.state.watch.run()]
             if dialects.capabilities(settings.url).defers_tally:
-                background_tasks.append(_fold(database))
+                background_tasks += [_fold(database), _analyze(database)]
             try:
                 async with running(*background_tasks):
                     yield
@@ -127,6 +130,26 @@ async def _fold(database: Database) -> None:
         with suppress(ServiceError, *dialects.DATABASE_ERRORS):
             while await database.write(tally.fold) == tally.FOLD_ROWS:
                 pass
+
+
+async def _analyze(database: Database) -> None:
+    """Has PostgreSQL's planner know a new database before autovacuum comes by, about a minute after the first rows.
+
+    Until then look-ups by key scan whole tables: the plans that are kept were made for empty ones.
+    """
+    while True:
+        await asyncio.sleep(ANALYZE_SECONDS)
+        try:
+            size = await database.read(dialects.size_without_statistics, tables.task_run.name)
+            if size is None or size >= ANALYZE_BYTES.stop:
+                return
+            if size in ANALYZE_BYTES:
+                await database.write(dialects.analyze, list(tables.metadata.tables))
+                return
+        except RefusedValue:
+            return  # an engine that speaks PostgreSQL's protocol, but keeps no such statistics
+        except (ServiceError, *dialects.DATABASE_ERRORS):
+            pass  # nothing has changed, and it is tried again
 
 
 def _methods(app: Litestar) -> dict[str, str]:

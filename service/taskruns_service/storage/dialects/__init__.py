@@ -1,5 +1,6 @@
 """What SQLite and PostgreSQL do differently: the only place that knows which is which. Callers never branch."""
 
+from taskruns_service.storage.dialects.analysis import analyze, size_without_statistics
 from taskruns_service.storage.dialects.capabilities import (
     Capabilities,
     capabilities,
@@ -136,6 +137,7 @@ __all__ = [
     "Target",
     "Timestamp",
     "Writes",
+    "analyze",
     "any_in",
     "any_of",
     "any_of_or_in",
@@ -205,6 +207,7 @@ __all__ = [
     "row_of",
     "seconds_between",
     "shown_url",
+    "size_without_statistics",
     "state_document",
     "takes_writes",
     "target_of",
