@@ -128,7 +128,7 @@ async def _fold(database: Database) -> None:
         await asyncio.sleep(FOLD_SECONDS)
         # A fold that fails changes nothing; the next one takes its rows too.
         with suppress(ServiceError, *dialects.DATABASE_ERRORS):
-            while await database.write(tally.fold) == tally.FOLD_ROWS:
+            while await database.write(tally.fold) == tally.FOLD_BATCH_SIZE:
                 pass
 
 

@@ -43,12 +43,12 @@ MISMATCHES = {
 }
 
 
-@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize("replan", [False, True])
 @pytest.mark.parametrize(("values", "complaint"), MISMATCHES.values(), ids=MISMATCHES)
 async def test_values_that_a_statement_does_not_take_are_an_error(
-    database: Database, values: dict[str, Any], complaint: str, planned: bool
+    database: Database, values: dict[str, Any], complaint: str, replan: bool
 ) -> None:
-    prepared = Prepared(BETWEEN, planned=planned)
+    prepared = Prepared(BETWEEN, replan=replan)
     expected = f"The statement takes the values least, most: {complaint}"
     for ask in (database.read, database.transact, database.read_snapshot):
         with pytest.raises(TypeError) as raised:

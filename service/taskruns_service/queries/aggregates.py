@@ -31,7 +31,7 @@ from taskruns_service.queries.members import Column, RowSelect
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.dialects import (
-    STATEMENTS_MOST,
+    MAX_STATEMENTS,
     Prepared,
     day_of,
     day_text,
@@ -178,11 +178,11 @@ class _Source(NamedTuple):
     group_by: Mapping[str, Column]
 
 
-@lru_cache(STATEMENTS_MOST)
+@lru_cache(MAX_STATEMENTS)
 def _statement(form: _Form, *, tallied: bool) -> Prepared:
     """The statement that answers questions of a form: rows (keys, count, measures, part), first that of everything."""
     where = filters.placeholders(form.where)
-    return Prepared(_select(form, where, tallied=tallied), planned=filters.has_bounds(where, filters.TASK_RUN_FILTERS))
+    return Prepared(_select(form, where, tallied=tallied), replan=filters.has_bounds(where, filters.TASK_RUN_FILTERS))
 
 
 def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:

@@ -16,7 +16,7 @@ from taskruns_service.queries.paging import PageForm
 from taskruns_service.queries.plans import AccessPath
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
-    STATEMENTS_MOST,
+    MAX_STATEMENTS,
     Prepared,
     any_in,
     by_no_index,
@@ -65,7 +65,7 @@ def read_page_and_extra(connection: Connection, query: ListQuery) -> tuple[RawPa
     return RawPage(Raw(f"[{','.join(parts)}]".encode()), next_cursor), extra
 
 
-@lru_cache(STATEMENTS_MOST)
+@lru_cache(MAX_STATEMENTS)
 def _page_statements(
     listing: Listing, where: Form, path: AccessPath, page: PageForm, fields: tuple[str, ...] | None
 ) -> list[Prepared]:

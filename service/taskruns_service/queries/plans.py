@@ -14,7 +14,7 @@ from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS
 from taskruns_service.queries.members import Column
 from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import STATEMENTS_MOST, Prepared, any_of, capabilities, list_of, placeholder
+from taskruns_service.storage.dialects import MAX_STATEMENTS, Prepared, any_of, capabilities, list_of, placeholder
 
 FEW = 1500
 """Up to this many matches, fetching and sorting all of them beats walking the sort's index."""
@@ -176,7 +176,7 @@ def _count_met(connection: Connection, table_filters: tuple[Filter, ...], where:
     return int(count)
 
 
-@lru_cache(STATEMENTS_MOST)
+@lru_cache(MAX_STATEMENTS)
 def _count(columns: tuple[tuple[str, Column, str], ...], form: Form) -> Prepared:
     """Counts the rows that meet filters (name, column, operator), as far as it takes to tell whether they are few."""
     values = filters.placeholders(form)

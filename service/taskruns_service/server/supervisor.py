@@ -18,7 +18,7 @@ from granian.server.mp import MPServer, WorkerProcess
 
 LIFETIME_SECONDS = 10.0
 """A worker that lived for so long ended for a reason of its own: those before it do not count any more."""
-FAILURES_MOST = 5
+MAX_FAILURES = 5
 """Workers in a row that end by an error soon after their start; then the service ends, for it cannot work."""
 PAUSES = (0, 0, 0.5, 1, 2, 4, 8)
 """Seconds before another worker is started, by how many ended soon after their start: each takes a second of CPU."""
@@ -101,7 +101,7 @@ class Supervisor(MPServer):
                 is_young = time.monotonic() - worker.birth < LIFETIME_SECONDS
                 ended = ended + 1 if is_young else 1
                 failures = failures + 1 if is_young and worker.inner.exitcode > 0 else 0
-                if failures == FAILURES_MOST:
+                if failures == MAX_FAILURES:
                     logger.error(f"Stopping because {failures} workers in a row failed right after they started")
                     self.interrupt_children.append(index)  # so that the exit code is 1
                     return

@@ -31,10 +31,10 @@ log = structlog.get_logger()
 class Attempts:
     """Attempts at one database."""
 
-    def __init__(self, url: URL, most: int, renew: Callable[[], None]) -> None:
+    def __init__(self, url: URL, max_attempts: int, renew: Callable[[], None]) -> None:
         """`renew` is called when all connections lead to a server that is not the right one any more."""
         self._url = url
-        self._most = most
+        self._max_attempts = max_attempts
         self._renew = renew
         self.damage: str | None = None
         """What is wrong with the file, once an attempt has met it."""
@@ -45,7 +45,7 @@ class Attempts:
         function: Callable[[A], T],
         argument: A,
         *,
-        most: int | None = None,
+        max_attempts: int | None = None,
         progress: Progress | None = None,
         waits_for_locks: bool = True,
     ) -> T:
@@ -54,8 +54,8 @@ class Attempts:
         `progress` is that of a change. Raises DatabaseUnavailable, or Locked when somebody else's lock stays,
         RefusedValue, QueryTimeout if it is no change, and what the driver raises for what is wrong with the statement.
         """
-        most = most or self._most
-        for attempt in range(1, most + 1):
+        limit = max_attempts or self._max_attempts
+        for attempt in range(1, limit + 1):
             try:
                 return await run(function, argument)
             except dialects.DATABASE_ERRORS as error:
@@ -66,7 +66,7 @@ class Attempts:
             if error_kind is ErrorKind.demoted and attempt == 1:
                 self._renew()
             is_over = (
-                attempt == most or error_kind in _FINAL or (error_kind is ErrorKind.locked and not waits_for_locks)
+                attempt == limit or error_kind in _FINAL or (error_kind is ErrorKind.locked and not waits_for_locks)
             )
             # What has waited for an answer in vain would wait again.
             if is_over or isinstance(last, TimeoutError):

@@ -81,10 +81,10 @@ class Database:
         self._patience = patience
         self._quick_seconds = quick_seconds
         self._deadlines = Deadlines()
-        self._traits = dialects.capabilities(writer.engine.url)
+        self._capabilities = dialects.capabilities(writer.engine.url)
         self._attempts = Attempts(writer.engine.url, attempts, self.renew)
         liveness = Liveness(writer.engine, (readers, writer), patience.connect, self._attempts.note)
-        self._wait_until_lost = liveness.wait_until_lost if self._traits.is_async else None
+        self._wait_until_lost = liveness.wait_until_lost if self._capabilities.is_async else None
         self._refusal: _Refusal | None = None
         self._was_refused = False
 
@@ -101,7 +101,7 @@ class Database:
     @property
     def writers(self) -> int:
         """How many transactions may write at a time."""
-        return self._traits.writers
+        return self._capabilities.writers
 
     @property
     def write_seconds(self) -> float:
@@ -141,7 +141,7 @@ class Database:
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
         bound = _bind(query, *arguments, **named)
-        begin = self._traits.begin_snapshot
+        begin = self._capabilities.begin_snapshot
         return await self.answer_in_time(QueryKind.scan, lambda connection: query_snapshot(connection, begin, bound))
 
     async def transact(
@@ -176,7 +176,7 @@ class Database:
             raise DatabaseUnavailable(refusal.reason)
         progress = transactions.Progress()
         if not await self._attempts.make(
-            self._run_writer, self._writer.run, transactions.may_change, most=2, progress=progress
+            self._run_writer, self._writer.run, transactions.may_change, max_attempts=2, progress=progress
         ):
             self._was_refused = True
             self.renew()
@@ -202,7 +202,7 @@ class Database:
         """
         connection = await self._run_reader(self._readers.take)
         try:
-            await self._run_reader(connection.exec_driver_sql, self._traits.begin_snapshot)
+            await self._run_reader(connection.exec_driver_sql, self._capabilities.begin_snapshot)
             yield Session(self._run_reader, connection)
         finally:
             # The pool does not end transactions, and there may be no connection any more to end this one on.
@@ -253,7 +253,7 @@ class Database:
             with deadline:
                 return await self.run_query(kind, query)
         finally:
-            if deadline.has_passed and self._traits.is_async:
+            if deadline.has_passed and self._capabilities.is_async:
                 self._attempts.note(NO_ANSWER_IN_TIME)
                 self.renew()
 

@@ -60,7 +60,7 @@ class _ReplicaFirst(Database):
     def __init__(self, replicas: Replicas, position: int | None) -> None:
         self._standbys = replicas
         self._position = position
-        self._traits = replicas._primary._traits
+        self._capabilities = replicas._primary._capabilities
         self._patience = replicas._primary._patience
         self._readers = replicas._primary._readers
         self._writer = replicas._primary._writer

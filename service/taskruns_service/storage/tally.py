@@ -17,7 +17,7 @@ _read_sizes = select(*(tables.flow_run.c[name] for name in ("id", "state", "stat
     any_of(tables.flow_run.c.id, bindparam("ids", type_=ListOfIds))
 )
 
-FOLD_ROWS = 10_000
+FOLD_BATCH_SIZE = 10_000
 
 
 class Cell(NamedTuple):
@@ -72,7 +72,7 @@ def record(writes: Writes, deltas: Mapping[Cell, int]) -> None:
 
 def fold(connection: Connection) -> int:
     """Moves appended changes into the tally; how many there were. Counts are the same before, meanwhile and after."""
-    oldest = select(_delta.c.id).order_by(_delta.c.id).limit(FOLD_ROWS).with_for_update(skip_locked=True)
+    oldest = select(_delta.c.id).order_by(_delta.c.id).limit(FOLD_BATCH_SIZE).with_for_update(skip_locked=True)
     gone = connection.execute(
         delete(_delta).where(_delta.c.id.in_(oldest)).returning(*(_delta.c[name] for name in (*Cell._fields, "count")))
     ).all()

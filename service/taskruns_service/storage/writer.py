@@ -26,10 +26,10 @@ from taskruns_service.storage.lanes import WRITES_WAIT
 
 BATCH_WEIGHT = 1000
 SMALL_WEIGHT = 10
-HEAVIEST = 5_000
+MAX_WEIGHT = 5_000
 PATIENCE = 0.8
 """For this part of a transaction's time the writer tries to write what somebody else's lock holds back."""
-LONG = 0.3
+LONG_WAIT = 0.3
 """What waited in vain for a transaction that took this part of its time does not wait for another one."""
 
 log = structlog.get_logger()
@@ -39,9 +39,9 @@ Apply = Callable[[Connection, Sequence[Any]], Outcomes]
 
 
 def weight_of(item: object) -> int:
-    """How much there is to write, in states: from 1 to HEAVIEST, so that beside it others have room in the queue."""
+    """How much there is to write, in states: from 1 to MAX_WEIGHT, so that beside it others have room in the queue."""
     weight: int = getattr(item, "weight", 1)
-    return min(max(weight, 1), HEAVIEST)
+    return min(max(weight, 1), MAX_WEIGHT)
 
 
 class Submission:
@@ -56,7 +56,7 @@ class Submission:
         self._unsettled = len(items)
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def settle(self, index: int, outcome: object) -> None:
+    def set_outcome(self, index: int, outcome: object) -> None:
         """Keeps the outcome of one item; the last one wakes the caller."""
         self.outcomes[index] = outcome
         self._unsettled -= 1
@@ -66,7 +66,7 @@ class Submission:
 
 class _Waiting(NamedTuple):
     submission: Submission
-    place: int
+    item_index: int
     item: object
     weight: int
     partition: int
@@ -140,7 +140,7 @@ class Writer:
         self._apply = apply
         self._capacity = capacity
         self._lanes = [_Lane() for _ in range(database.writers)]
-        self._few, *self._many = self._lanes
+        self._small_lane, *self._large_lanes = self._lanes
         self._patience = PATIENCE * database.write_seconds
         self._held: dict[int, deque[_Waiting]] = {}
         self._holders: set[asyncio.Task[None]] = set()
@@ -175,9 +175,9 @@ class Writer:
 
     def _lane(self, submission: Submission, partition: int) -> _Lane:
         """Returns the lane for an item, by the size of its request and its partition."""
-        if submission.is_small or not self._many:
-            return self._few
-        return self._many[partition % len(self._many)]
+        if submission.is_small or not self._large_lanes:
+            return self._small_lane
+        return self._large_lanes[partition % len(self._large_lanes)]
 
     async def submit_one(self, command: Command[R], partition: UUID) -> R:
         """Writes one item and gives its outcome; raises it if it is an error."""
@@ -202,13 +202,13 @@ class Writer:
                     self._hold(waiting)
                 else:
                     self._settle(waiting, outcome)
-            if any(map(_is_lost, outcomes)) and time.monotonic() - began > LONG * self._database.write_seconds:
+            if any(map(_is_lost, outcomes)) and time.monotonic() - began > LONG_WAIT * self._database.write_seconds:
                 for waiting in lane.take_all():
                     self._settle(waiting, DatabaseUnavailable())
             self._note_idle()
 
     def _settle(self, waiting: _Waiting, outcome: object) -> None:
-        waiting.submission.settle(waiting.place, outcome)
+        waiting.submission.set_outcome(waiting.item_index, outcome)
         self._unsettled[waiting.submission.is_small] -= waiting.weight
 
     def _note_idle(self) -> None:

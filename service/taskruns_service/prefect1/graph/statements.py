@@ -31,7 +31,7 @@ from taskruns_service.prefect1.graph.tallied import read_tally, tally_query
 from taskruns_service.queries.members import Column
 from taskruns_service.storage.dialects import (
     DATABASE_ERRORS,
-    MEMBERS_MOST,
+    MAX_MEMBERS,
     TOO_LARGE,
     TOO_MANY_ROWS,
     CompiledValue,
@@ -173,8 +173,8 @@ def _page(statement: Rows, order: Sequence[Column], row_query: RowQuery) -> Rows
 
 
 def _members(entity: Entity, alias: Alias, selection: Selection) -> dict[str, Column]:
-    if len(selection.members) > MEMBERS_MOST:
-        raise InvalidRequest(f"A selection can have at most {MEMBERS_MOST} fields.")
+    if len(selection.members) > MAX_MEMBERS:
+        raise InvalidRequest(f"A selection can have at most {MAX_MEMBERS} fields.")
     return {key: _member(entity, alias, member) for key, member in selection.members.items()}
 
 

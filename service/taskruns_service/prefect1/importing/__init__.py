@@ -72,7 +72,7 @@ async def _import(url: URL, target: Database, progress: Progress, *, with_logs: 
                     gc.collect()
                 else:
                     show(piece)
-        while await target.transact(tally.fold) == tally.FOLD_ROWS:
+        while await target.transact(tally.fold) == tally.FOLD_BATCH_SIZE:
             pass
     for name in ("flow runs", "task runs"):
         if left_out := copied.pop(f"{name} left out", 0):

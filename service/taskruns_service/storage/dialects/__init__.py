@@ -25,7 +25,7 @@ from taskruns_service.storage.dialects.connections import (
     takes_writes,
 )
 from taskruns_service.storage.dialects.documents import (
-    MEMBERS_MOST,
+    MAX_MEMBERS,
     TOO_LARGE,
     TOO_MANY_ROWS,
     bounded_text,
@@ -76,7 +76,7 @@ from taskruns_service.storage.dialects.files import back_up, damage_of, find_dam
 from taskruns_service.storage.dialects.loading import batches, expect_many_rows, insert_many
 from taskruns_service.storage.dialects.matching import check_patterns, has_text, json_matches, text_matches
 from taskruns_service.storage.dialects.prepared import (
-    STATEMENTS_MOST,
+    MAX_STATEMENTS,
     CompiledValue,
     Prepared,
     Target,
@@ -111,10 +111,10 @@ __all__ = [
     "APPLICATION_NAME",
     "DATABASE_ERRORS",
     "END_OF_LOG",
-    "MEMBERS_MOST",
+    "MAX_MEMBERS",
+    "MAX_STATEMENTS",
     "NO_ANSWER",
     "READ_ONLY",
-    "STATEMENTS_MOST",
     "TOO_LARGE",
     "TOO_MANY_ROWS",
     "AsyncpgConnection",

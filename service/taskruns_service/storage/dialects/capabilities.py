@@ -1,4 +1,4 @@
-"""Traits: how each kind of database is used, as data."""
+"""Capabilities: how each kind of database is used, as data."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ class Capabilities(NamedTuple):
     """The statement after which all questions see one moment."""
 
 
-_TRAITS = {
+_CAPABILITIES = {
     "sqlite": Capabilities(
         name="SQLite",
         oldest=(3, 38),
@@ -152,7 +152,7 @@ def file_url(path: Path) -> str:
 
 def capabilities(database: URL | Connection) -> Capabilities:
     """The traits of the database that a URL or a connection leads to."""
-    return _TRAITS[database.get_backend_name() if isinstance(database, URL) else database.dialect.name]
+    return _CAPABILITIES[database.get_backend_name() if isinstance(database, URL) else database.dialect.name]
 
 
 def refuse_old(connection: Connection) -> None:

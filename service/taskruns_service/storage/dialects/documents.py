@@ -14,7 +14,7 @@ TOO_MANY_ROWS = r'"\u0000rows"'
 TOO_LARGE = r'"\u0000bytes"'
 """What stands in place of a document that would have had too many bytes."""
 
-MEMBERS_MOST = 50
+MAX_MEMBERS = 50
 """A PostgreSQL function takes 100 arguments, and a member is two."""
 
 
@@ -34,7 +34,7 @@ class _offset_text(FunctionElement[str]):  # noqa: N801
     lambda *pairs: f"json_build_object({', '.join(pairs)})",
 )
 class document(FunctionElement[object]):  # noqa: N801
-    """A row as a JSON object, with at most `MEMBERS_MOST` members; members of type JSON are documents themselves."""
+    """A row as a JSON object, with at most `MAX_MEMBERS` members; members of type JSON are documents themselves."""
 
     type = JSON()
     inherit_cache = True
@@ -47,40 +47,40 @@ class document(FunctionElement[object]):  # noqa: N801
 
 
 @compiled(
-    lambda row, most: f"CASE WHEN count(*) > {most} THEN '{TOO_MANY_ROWS}' ELSE json_group_array(json({row})) END",
-    lambda row, most: (
-        f"CASE WHEN count(*) > {most} THEN CAST('{TOO_MANY_ROWS}' AS json) "
+    lambda row, limit: f"CASE WHEN count(*) > {limit} THEN '{TOO_MANY_ROWS}' ELSE json_group_array(json({row})) END",
+    lambda row, limit: (
+        f"CASE WHEN count(*) > {limit} THEN CAST('{TOO_MANY_ROWS}' AS json) "
         f"ELSE coalesce(json_agg({row}), CAST('[]' AS json)) END"
     ),
 )
 class documents(FunctionElement[object]):  # noqa: N801
-    """All rows of a subquery as a JSON list, in its order; `TOO_MANY_ROWS` if there are more than `most`."""
+    """All rows of a subquery as a JSON list, in its order; `TOO_MANY_ROWS` if there are more than `limit`."""
 
     type = JSON()
     inherit_cache = True
 
-    def __init__(self, row: Column, most: int) -> None:
-        super().__init__(row, literal_column(str(most)))
+    def __init__(self, row: Column, limit: int) -> None:
+        super().__init__(row, literal_column(str(limit)))
 
 
 @compiled(
     # SQLite was told not to make any longer text: `CompiledValue`.
-    lambda value, most: value,
-    lambda value, most: (
+    lambda value, limit: value,
+    lambda value, limit: (
         # As bytes, since to decode and encode a text of 64 MB keeps the event loop.
-        f"(SELECT convert_to(CASE WHEN octet_length(d.text) > {most} THEN '{TOO_LARGE}' ELSE d.text END, 'UTF8')"
+        f"(SELECT convert_to(CASE WHEN octet_length(d.text) > {limit} THEN '{TOO_LARGE}' ELSE d.text END, 'UTF8')"
         # Once: without OFFSET the document would be made for each mention of it.
         f" FROM (SELECT CAST({value} AS text) AS text OFFSET 0) AS d)"
     ),
 )
 class bounded_text(FunctionElement[str]):  # noqa: N801
-    """A document as text, to be passed on as it is; `TOO_LARGE` if it has more than `most` bytes."""
+    """A document as text, to be passed on as it is; `TOO_LARGE` if it has more than `limit` bytes."""
 
     type = Text()
     inherit_cache = True
 
-    def __init__(self, value: Column, most: int) -> None:
-        super().__init__(value, literal_column(str(most)))
+    def __init__(self, value: Column, limit: int) -> None:
+        super().__init__(value, literal_column(str(limit)))
 
 
 @compiled(lambda value: value, lambda value: f"CAST({value} AS json)")

@@ -22,8 +22,8 @@ Row = Sequence[Any]
 """A row as the driver gives it: its values in the order of the columns."""
 Values = Sequence[object]
 """The values of one execution, as the driver takes them."""
-LENGTH_LEAST = 16 * 1024 * 1024
-LENGTH_MOST = 1_000_000_000  # SQLite's own
+MIN_LENGTH = 16 * 1024 * 1024
+MAX_LENGTH = 1_000_000_000  # SQLite's own
 
 
 class AsyncpgStatement(Protocol):
@@ -67,17 +67,17 @@ Driver = sqlite3.Connection | AsyncpgConnection
 """A connection of either driver."""
 
 
-def fetch(connection: Connection, sql: str, values: Values, *, planned: bool = False) -> Sequence[Row]:
+def fetch(connection: Connection, sql: str, values: Values, *, replan: bool = False) -> Sequence[Row]:
     """The rows of a statement, as the driver gives them.
 
     PostgreSQL keeps the plan of a statement that it has met some times, for whatever values come then, unless it is
-    `planned` for these, at the price of a round trip; SQLite plans for any values, always.
+    planned again for these, at the price of a round trip; SQLite plans for any values, always.
     """
     driver = _announce(connection, sql, values)
     try:
         if isinstance(driver, sqlite3.Connection):
             return driver.execute(sql, values).fetchall()
-        return await_(_plan_and_fetch(driver, sql, values) if planned else driver.fetch(sql, *values))
+        return await_(_plan_and_fetch(driver, sql, values) if replan else driver.fetch(sql, *values))
     except BaseException as error:
         _raise(connection, driver, sql, error)
 
@@ -116,12 +116,12 @@ def copy(connection: Connection, table: str, columns: Sequence[str], records: It
 def limit_length(connection: Connection, length: int | None) -> None:
     """Limits the bytes of any text that SQLite handles for a connection; None ends that. PostgreSQL has no such limit.
 
-    A text of the database that is longer could not be read either, so the limit is never less than LENGTH_LEAST.
+    A text of the database that is longer could not be read either, so the limit is never less than MIN_LENGTH.
     """
     if connection.dialect.name == "sqlite":
         driver: sqlite3.Connection | None = connection.connection.driver_connection
         assert driver is not None  # as in _announce
-        limit = LENGTH_MOST if length is None else min(LENGTH_MOST, max(length, LENGTH_LEAST))
+        limit = MAX_LENGTH if length is None else min(MAX_LENGTH, max(length, MIN_LENGTH))
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, limit)
 
 

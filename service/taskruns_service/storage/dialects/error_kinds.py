@@ -52,7 +52,7 @@ class ErrorKind(Enum):
 
 
 # By SQLSTATE, the longest prefix first.
-_TROUBLES = {
+_KINDS_OF_POSTGRESQL = {
     "57014": ErrorKind.timeout,  # query_canceled
     "23505": ErrorKind.conflict,  # unique_violation
     "55P03": ErrorKind.locked,  # lock_not_available
@@ -85,9 +85,9 @@ def error_kind(error: BaseException) -> ErrorKind:
         return ErrorKind.invalid
     original = driver_error(error)
     if isinstance(original, sqlite3.Error):
-        return _trouble_of_sqlite(original)
+        return _kind_of_sqlite(original)
     state = sqlstate(error)
-    known = next((kind for length in _LENGTHS if (kind := _TROUBLES.get(state[:length]))), None)
+    known = next((kind for length in _LENGTHS if (kind := _KINDS_OF_POSTGRESQL.get(state[:length]))), None)
     if known is not None:
         return known
     if not isinstance(error, DBAPIError) or error.connection_invalidated:
@@ -169,7 +169,7 @@ def is_too_large(error: BaseException) -> bool:
     return too_big or sqlstate(error) == "54000"  # program_limit_exceeded
 
 
-_SQLITE_TROUBLES = {
+_KINDS_OF_SQLITE = {
     sqlite3.SQLITE_INTERRUPT: ErrorKind.timeout,
     sqlite3.SQLITE_BUSY: ErrorKind.retry,
     sqlite3.SQLITE_LOCKED: ErrorKind.retry,
@@ -189,7 +189,7 @@ _SQLITE_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PR
 _SQLITE_INVALID = re.compile("too (big|large|many|complex)|overflow|malformed JSON|out of range")
 
 
-def _trouble_of_sqlite(error: sqlite3.Error) -> ErrorKind:
+def _kind_of_sqlite(error: sqlite3.Error) -> ErrorKind:
     code = getattr(error, "sqlite_errorcode", 0)
     if code in _SQLITE_UNIQUE:
         return ErrorKind.conflict
@@ -198,7 +198,7 @@ def _trouble_of_sqlite(error: sqlite3.Error) -> ErrorKind:
         return ErrorKind.timeout
     if code == sqlite3.SQLITE_ERROR and _SQLITE_INVALID.search(str(error)):
         return ErrorKind.invalid
-    return _SQLITE_TROUBLES.get(_code_of_sqlite(error), ErrorKind.refused)
+    return _KINDS_OF_SQLITE.get(_code_of_sqlite(error), ErrorKind.refused)
 
 
 def _code_of_sqlite(error: sqlite3.Error) -> int:

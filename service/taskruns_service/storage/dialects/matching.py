@@ -16,10 +16,10 @@ from taskruns_service.storage.dialects.deadlines import Deadline
 from taskruns_service.storage.dialects.expressions import Condition, compiled
 from taskruns_service.storage.dialects.types import Column
 
-PATTERN_BYTES = 1 << 20
+MAX_PATTERN_BYTES = 1 << 20
 """What RE2 may take for a compiled pattern and for each of its automata."""
-PATTERNS_MOST = 16
-STEPS_MOST = 250_000_000
+MAX_PATTERNS = 16
+MAX_STEPS = 250_000_000
 """Instructions of a pattern times characters of a text: 2 seconds at worst, in which nothing can stop RE2."""
 
 _TEXT_OPERATORS = {"like": "LIKE", "similar": "SIMILAR TO", "regex": "~"}
@@ -168,7 +168,7 @@ def _text_matches(deadline: Deadline, operator: str, value: str | None, pattern:
         return None
     expression = _compiled(operator, pattern)
     deadline.check()
-    if len(value) * expression.programsize > STEPS_MOST:
+    if len(value) * expression.programsize > MAX_STEPS:
         raise TimeoutError
     if expression.search(value) is not None:
         return True
@@ -189,12 +189,12 @@ class _Pattern(Protocol):
     def search(self, text: str) -> object | None: ...
 
 
-@lru_cache(maxsize=PATTERNS_MOST)
+@lru_cache(maxsize=MAX_PATTERNS)
 def _compiled(operator: str, pattern: str) -> _Pattern:
     """A pattern of PostgreSQL's as one of RE2's; raises ValueError."""
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = PATTERN_BYTES
+    options.max_mem = MAX_PATTERN_BYTES
     options.case_sensitive = operator != "iregex"
     options.dot_nl = True
     try:

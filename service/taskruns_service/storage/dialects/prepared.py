@@ -32,7 +32,7 @@ Placeholder = BindParameter[Any]
 Statement = SelectBase | ReturningInsert[Any]
 """A statement that returns rows."""
 
-STATEMENTS_MOST = 200
+MAX_STATEMENTS = 200
 """Forms of questions whose statements are kept, at 50 KB each: more than people and programs ask in turn."""
 
 
@@ -50,13 +50,13 @@ def constant(value: object, type_: ColumnType | None = None) -> Placeholder:
 class Prepared:
     """A SELECT, or an INSERT … RETURNING, whose values are bound by name and whose rows are plain sequences.
 
-    Where it depends on the values how many rows there are, it is `planned` for them each time.
+    Where it depends on the values how many rows there are, it is planned again for them each time.
     """
 
-    def __init__(self, statement: Statement, *, planned: bool = False) -> None:
+    def __init__(self, statement: Statement, *, replan: bool = False) -> None:
         self.statement = statement
         self.names = names_in(statement)
-        self._is_planned = planned
+        self._replans = replan
         self._texts: dict[str, _Text] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, object]) -> Sequence[Row]:
@@ -68,7 +68,7 @@ class Prepared:
         name = connection.dialect.name
         if (text := self._texts.get(name)) is None:
             text = self._texts[name] = _Text(self.statement, connection.dialect)
-        rows = driver.fetch(connection, text.sql, text.bind(values), planned=self._is_planned)
+        rows = driver.fetch(connection, text.sql, text.bind(values), replan=self._replans)
         return converted(rows, text.columns)
 
     def first(self, connection: Connection, values: Mapping[str, object]) -> Row | None:
@@ -119,9 +119,9 @@ class CompiledValue:
             for value in (state.parameters[name],)
         ]
 
-    def read(self, connection: Connection, bytes_most: int) -> bytes | None:
+    def read(self, connection: Connection, max_bytes: int) -> bytes | None:
         """The text as UTF-8; None for null. SQLite makes none of more bytes. Raises what an execution raises."""
-        driver.limit_length(connection, bytes_most)
+        driver.limit_length(connection, max_bytes)
         try:
             ((value,),) = driver.fetch(connection, self._sql, self._values)
         finally:
@@ -129,8 +129,8 @@ class CompiledValue:
         return value.encode() if isinstance(value, str) else value
 
 
-COMPILED_MOST = 64
-COMPILED_LENGTH = 8_000
+MAX_COMPILED = 64
+MAX_COMPILED_LENGTH = 8_000
 """The longest text that is kept: together they take some MB, whatever clients ask."""
 _compiled: OrderedDict[object, SQLCompiler] = OrderedDict()
 
@@ -146,9 +146,9 @@ def _compile(statement: SelectBase, target: Target) -> tuple[SQLCompiler, Sequen
     if compiled is None:
         check_values(names_in(statement), {})
         compiled = statement.compile(dialect=target, cache_key=key)
-    if place is not None and len(compiled.string) <= COMPILED_LENGTH:
+    if place is not None and len(compiled.string) <= MAX_COMPILED_LENGTH:
         _compiled[place] = compiled
-        if len(_compiled) > COMPILED_MOST:
+        if len(_compiled) > MAX_COMPILED:
             _compiled.popitem(last=False)
     return compiled, None if key is None else key.bindparams
 
