@@ -1,7 +1,7 @@
 """Pruning: deletes flow runs that are old, a batch in each transaction, by the command that keeps the counts right."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
@@ -37,7 +37,7 @@ class Old(NamedTuple):
         return and_(unchanged, silent, _flow_run.c.end_time.is_(None))
 
     @property
-    def order(self) -> tuple[ColumnElement[Any], ...]:
+    def order(self) -> tuple[Column, ...]:
         """The oldest first, as an index has them."""
         return (_flow_run.c.created if self.unfinished else _flow_run.c.end_time, _flow_run.c.id)
 

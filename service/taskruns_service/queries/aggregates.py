@@ -27,12 +27,13 @@ from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.states import GROUPS, StateType
 from taskruns_service.queries import filters
 from taskruns_service.queries.filters import Form, Where
-from taskruns_service.queries.members import Column, RowSelect
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
+    Column,
     Prepared,
+    RowSelect,
     day_of,
     day_text,
     hour_of,

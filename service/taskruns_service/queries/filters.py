@@ -9,11 +9,13 @@ from sqlalchemy import BindParameter, String, Table, and_, literal, select
 
 from taskruns_service.domain.states import GROUPS, StateGroup
 from taskruns_service.queries import parameters
-from taskruns_service.queries.members import Column, Condition, Placeholder
+from taskruns_service.queries.members import Condition
 from taskruns_service.queries.parameters import Parameter, Values, ValueType
 from taskruns_service.storage import maps, tables
 from taskruns_service.storage.dialects import (
+    Column,
     Id,
+    Placeholder,
     any_of,
     constant,
     encode_json,

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, Table, func, literal, select, tuple_, un
 from taskruns_service.domain import results
 from taskruns_service.domain.errors import FlowRunNotFound
 from taskruns_service.domain.replays import Comparison, KeptRun, KeptState, compare
-from taskruns_service.queries.members import Column, Condition, RowSelect
+from taskruns_service.queries.members import Condition
 from taskruns_service.storage import dialects, maps, tables, tally
 from taskruns_service.storage.database import Database
-from taskruns_service.storage.dialects import ListOfIds, any_of
+from taskruns_service.storage.dialects import Column, ListOfIds, RowSelect, any_of
 from taskruns_service.storage.transactions import Session
 
 _flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task

@@ -12,18 +12,11 @@ from sqlalchemy import Table, null, select
 from taskruns_service import schemas
 from taskruns_service.queries import filters, paging, parameters, plans
 from taskruns_service.queries.filters import Filter, Where
-from taskruns_service.queries.members import (
-    FLOW_RUN_SUMMARY_MEMBERS,
-    TASK_RUN_MEMBERS,
-    Column,
-    Members,
-    RowSelect,
-    state_members,
-)
+from taskruns_service.queries.members import FLOW_RUN_SUMMARY_MEMBERS, TASK_RUN_MEMBERS, Members, state_members
 from taskruns_service.queries.paging import SORT_LENGTH, Key, Page
 from taskruns_service.queries.parameters import Parameter, Values, choice, text
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import placeholder
+from taskruns_service.storage.dialects import Column, RowSelect, placeholder
 from taskruns_service.storage.lanes import QueryKind
 
 _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow

@@ -1,18 +1,12 @@
 """Members: the column or the expression that each member of a run and of a state comes from."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Select, Table, select
+from sqlalchemy import ColumnElement, Table, select
 
 from taskruns_service.storage import tables
+from taskruns_service.storage.dialects import Column
 
-Column = ColumnElement[Any]
-"""A column, or an expression in the place of one. Its values have the type that the database gives them."""
-Placeholder = BindParameter[Any]
-"""What a value is bound to by name, in the place of the value."""
-RowSelect = Select[*tuple[Any, ...]]
-"""A SELECT of any columns."""
 Condition = ColumnElement[bool]
 """What a row meets or not."""
 Members = Mapping[str, Column]

@@ -11,13 +11,15 @@ from sqlalchemy import Connection, Integer, func, literal_column, select
 from taskruns_service.queries import filters, plans
 from taskruns_service.queries.filters import Form
 from taskruns_service.queries.listings import Listing, ListQuery
-from taskruns_service.queries.members import Column, Condition, RowSelect
+from taskruns_service.queries.members import Condition
 from taskruns_service.queries.paging import PageForm
 from taskruns_service.queries.plans import AccessPath
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
+    Column,
     Prepared,
+    RowSelect,
     any_in,
     by_no_index,
     joined,

@@ -12,10 +12,10 @@ import msgspec
 from sqlalchemy import BigInteger, Table, and_, false, or_, tuple_
 
 from taskruns_service.domain.errors import Fault, InvalidCursor, InvalidRequest
-from taskruns_service.queries.members import Column, Condition
+from taskruns_service.queries.members import Condition
 from taskruns_service.queries.parameters import CURSOR_LENGTH, Parameter, Values, integer, text
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import by_no_index, placeholder
+from taskruns_service.storage.dialects import Column, by_no_index, placeholder
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000

@@ -11,10 +11,17 @@ from sqlalchemy import CTE, Connection, Integer, func, literal_column, select
 
 from taskruns_service.queries import filters
 from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Filter, FlowIds, Form, Where
-from taskruns_service.queries.members import Column
 from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import MAX_STATEMENTS, Prepared, any_of, capabilities, list_of, placeholder
+from taskruns_service.storage.dialects import (
+    MAX_STATEMENTS,
+    Column,
+    Prepared,
+    any_of,
+    capabilities,
+    list_of,
+    placeholder,
+)
 
 FEW = 1500
 """Up to this many matches, fetching and sorting all of them beats walking the sort's index."""

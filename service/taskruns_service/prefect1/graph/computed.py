@@ -1,23 +1,22 @@
 """Computed fields of the graph: what an entity has beside the columns of its row."""
 
-from typing import Any
-
-from sqlalchemy import Integer, Select, Table, case, cast, false, literal_column, null, or_, select, type_coerce
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Integer, Table, case, cast, false, literal_column, null, or_, select, type_coerce
 
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.graph.entity import Alias, Computed
-from taskruns_service.queries.members import Column
 from taskruns_service.storage import maps, tables
-from taskruns_service.storage.dialects import Json, encoded_json, json_within, state_document
+from taskruns_service.storage.dialects import (
+    Column,
+    ColumnType,
+    Json,
+    RowSelect,
+    encoded_json,
+    json_within,
+    state_document,
+)
 
-SqlType = TypeEngine[Any]
-"""The type of a column, whatever its values are in Python."""
-Rows = Select[Any]
-"""A SELECT, whatever its columns are."""
 
-
-def missing(type_: SqlType) -> Computed:
+def missing(type_: ColumnType) -> Computed:
     """Null: the original has a value of this type, which this service does not keep."""
     return lambda _: cast(null(), type_)
 
@@ -32,7 +31,7 @@ def empty_object(_: Alias) -> Column:
     return type_coerce(encoded_json(literal_column("'{}'")), Json)
 
 
-def nothing(**columns: SqlType) -> Alias:
+def nothing(**columns: ColumnType) -> Alias:
     """A table without rows, with these columns."""
     return select(*(cast(null(), type_).label(name) for name, type_ in columns.items())).where(false()).subquery()
 
@@ -64,7 +63,7 @@ def tenant_of_flow_group(alias: Alias) -> Column:
     return _tenant(flow).where(flow.c.flow_group_id == alias.c.id).limit(1).correlate(alias).scalar_subquery()
 
 
-def _tenant(flow: Alias) -> Rows:
+def _tenant(flow: Alias) -> RowSelect:
     project = tables.project.alias()
     return select(project.c.tenant_id).join_from(flow, project, project.c.name == flow.c.project)
 

@@ -14,8 +14,7 @@ from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.entity import Alias, Clause, Entity
 from taskruns_service.prefect1.graph.selections import Expression
 from taskruns_service.queries.filters import BOUNDS, OPERATORS
-from taskruns_service.queries.members import Column
-from taskruns_service.storage.dialects import any_of, comparable, encode_json, list_for
+from taskruns_service.storage.dialects import Column, any_of, comparable, encode_json, list_for
 
 T = TypeVar("T")
 

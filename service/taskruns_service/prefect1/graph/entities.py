@@ -6,7 +6,6 @@ It has what Prefect 1 had for these entities. What this service keeps none of is
 from sqlalchemy import Boolean, Integer, Table, Text, and_, select
 
 from taskruns_service.prefect1.graph.computed import (
-    SqlType,
     empty_object,
     end_time,
     missing,
@@ -32,9 +31,8 @@ from taskruns_service.prefect1.graph.entity import (
     to_many,
     to_one,
 )
-from taskruns_service.queries.members import Column
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import Id, Json, Timestamp, state_document
+from taskruns_service.storage.dialects import Column, ColumnType, Id, Json, Timestamp, state_document
 
 
 def _tenant(id_of: Computed) -> Relation:
@@ -109,7 +107,7 @@ def _updated(alias: Alias) -> Column:
     return alias.c.created
 
 
-_creation_times: dict[str, SqlType] = {"created": Timestamp, "updated": Timestamp}
+_creation_times: dict[str, ColumnType] = {"created": Timestamp, "updated": Timestamp}
 
 ENTITIES: dict[str, Entity] = {
     "tenant": make_entity(

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.visitors import iterate
 
-from taskruns_service.queries.members import Column
+from taskruns_service.storage.dialects import Column
 
 Clause = ColumnElement[bool]
 """A condition in SQL."""

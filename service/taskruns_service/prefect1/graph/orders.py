@@ -8,8 +8,7 @@ from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.entity import Alias, Entity
 from taskruns_service.prefect1.graph.selections import Order
 from taskruns_service.prefect1.graph.statistics import STATISTICS
-from taskruns_service.queries.members import Column
-from taskruns_service.storage.dialects import comparable
+from taskruns_service.storage.dialects import Column, comparable
 
 
 def order_columns(entity: Entity, alias: Alias, order_by: Iterable[Order]) -> Iterator[Column]:

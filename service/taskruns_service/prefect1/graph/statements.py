@@ -28,12 +28,12 @@ from taskruns_service.prefect1.graph.selections import (
 )
 from taskruns_service.prefect1.graph.statistics import measure_column, measured_fields
 from taskruns_service.prefect1.graph.tallied import read_tally, tally_query
-from taskruns_service.queries.members import Column
 from taskruns_service.storage.dialects import (
     DATABASE_ERRORS,
     MAX_MEMBERS,
     TOO_LARGE,
     TOO_MANY_ROWS,
+    Column,
     CompiledValue,
     Target,
     bounded_text,

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from sqlalchemy import Double, cast, func, literal
 
 from taskruns_service.prefect1.graph.selections import Constant, Count, Measure, Statistic
-from taskruns_service.queries.members import Column
-from taskruns_service.storage.dialects import comparable, document, row_of
+from taskruns_service.storage.dialects import Column, comparable, document, row_of
 
 
 def measured_fields(measures: Iterable[Measure]) -> set[str]:

@@ -25,10 +25,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from taskruns_service.storage.dialects import driver
 from taskruns_service.storage.dialects.driver import Row
-from taskruns_service.storage.dialects.types import ColumnType, Convert, binding, reading
+from taskruns_service.storage.dialects.types import ColumnType, Convert, Placeholder, binding, reading
 
-Placeholder = BindParameter[Any]
-"""What a value is bound to by name, in the place of the value."""
 Statement = SelectBase | ReturningInsert[Any]
 """A statement that returns rows."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     TIMESTAMP,
+    BindParameter,
     Boolean,
     ColumnElement,
     Dialect,
@@ -69,6 +70,8 @@ class _TextTimestamp(_AsText[datetime]):
 
 Column = ColumnElement[Any]
 """A column, or an expression in the place of one. Its values have the type that the database gives them."""
+Placeholder = BindParameter[Any]
+"""What a value is bound to by name, in the place of the value."""
 RowSelect = Select[*tuple[Any, ...]]
 """A SELECT of any columns."""
 ColumnType = TypeEngine[Any]
