@@ -9,6 +9,7 @@ from taskruns_service.commands.flow_runs import DeleteFlowRun
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import execute_commands
+from taskruns_service.storage.dialects import Column
 
 CANDIDATES = 200
 

@@ -128,7 +128,8 @@ def _load(parent: int, claim: socket.socket | None) -> Callable[..., object]:
         claim.close()
     threading.Thread(target=_end_with, args=[parent], name="parent", daemon=True).start()
     hear_signals_once()
-    return pkgutil.resolve_name(APPLICATION)()
+    application: Callable[..., object] = pkgutil.resolve_name(APPLICATION)()
+    return application
 
 
 def _end_with(parent: int) -> None:

@@ -41,7 +41,7 @@ class Command(Struct, Generic[R], frozen=True):
         raise NotImplementedError
 
 
-def execute_commands(connection: Connection, commands: Sequence[Command[R]]) -> Outcomes:
+def execute_commands(connection: Connection, commands: Sequence[Command[Any]]) -> Outcomes:
     """Executes commands in one transaction, stage by stage; returns an outcome for each, or the ServiceError it met."""
     now = datetime.now(UTC)
     batches: dict[tuple[Stage, Execute], list[int]] = {}

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, literal, select
 
 from taskruns_service.domain.errors import InvalidRequest
-from taskruns_service.prefect1.graph.computed import Rows
 from taskruns_service.prefect1.graph.conditions import condition
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.entity import Alias, Entity, Relation
@@ -35,6 +34,7 @@ from taskruns_service.storage.dialects import (
     TOO_MANY_ROWS,
     Column,
     CompiledValue,
+    RowSelect,
     Target,
     bounded_text,
     comparable,
@@ -132,7 +132,7 @@ def _list(entity: Entity, row_query: RowQuery, selection: Selection, origin: _Or
 
 def _matching(
     entity: Entity, alias: Alias, where: Expression, columns: Sequence[Column], origin: _Origin | None
-) -> Rows:
+) -> RowSelect:
     """Columns of the rows that meet a condition, in no order."""
     statement = select(*columns).select_from(alias).where(condition(entity, alias, where))
     if origin is None:
@@ -142,7 +142,7 @@ def _matching(
 
 def _rows(
     entity: Entity, alias: Alias, row_query: RowQuery, columns: Sequence[Column], origin: _Origin | None = None
-) -> Rows:
+) -> RowSelect:
     """The rows that are chosen, in their order, at most one more than an answer may have."""
     # The id last, so that pages with an offset do not overlap.
     order = [*order_columns(entity, alias, row_query.order_by or entity.order), alias.c.id]
@@ -161,12 +161,12 @@ def _rows(
     return _page(_matching(entity, alias, row_query.where, columns, origin), order, row_query)
 
 
-def _with_ids(alias: Alias, ids: Rows, columns: Sequence[Column], origin: _Origin | None) -> Rows:
+def _with_ids(alias: Alias, ids: RowSelect, columns: Sequence[Column], origin: _Origin | None) -> RowSelect:
     statement = select(*columns).where(alias.c.id.in_(ids))
     return statement if origin is None else statement.correlate(origin.alias)
 
 
-def _page(statement: Rows, order: Sequence[Column], row_query: RowQuery) -> Rows:
+def _page(statement: RowSelect, order: Sequence[Column], row_query: RowQuery) -> RowSelect:
     most = ROWS_MOST + 1
     statement = statement.order_by(*order).limit(most if row_query.limit is None else min(row_query.limit, most))
     return statement.offset(row_query.offset) if row_query.offset else statement

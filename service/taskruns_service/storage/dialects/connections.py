@@ -92,7 +92,7 @@ async def connect(
     target_session_attrs: str | None = None,
     timeout: float,  # noqa: ASYNC109 - the driver's own parameter
     **options: object,
-) -> AsyncpgConnection:
+) -> asyncpg.Connection:
     """Connects to PostgreSQL within `timeout` seconds: of several hosts, to the first that answers as it should.
 
     They are all asked at once: one that is frozen would otherwise take the time that the others need.

@@ -65,7 +65,7 @@ _FOLDED_PATTERNS: dict[str, Callable[[str], str]] = {
 class _Match(Condition):
     inherit_cache = True
 
-    def __init__(self, operator: str, value: Column, wanted: Column) -> None:
+    def __init__(self, operator: str, value: Column, wanted: Column | str) -> None:
         super().__init__(literal_column(operator), value, wanted)
 
 
@@ -107,7 +107,7 @@ class text_matches(_Match):  # noqa: N801
 
     inherit_cache = True
 
-    def __init__(self, operator: str, value: Column, pattern: Column) -> None:
+    def __init__(self, operator: str, value: Column, pattern: Column | str) -> None:
         super().__init__(
             operator,
             value,
@@ -128,7 +128,7 @@ class has_text(text_matches):  # noqa: N801
 
     inherit_cache = True
 
-    def __init__(self, column: Column, value: Column) -> None:
+    def __init__(self, column: Column, value: Column | str) -> None:
         super().__init__("contains", column, value)
 
 
