@@ -134,13 +134,13 @@ class Database:
         self, kind: QueryKind, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of one statement of a kind. Raises as `look_up` does."""
-        return await self.answer_in_time(kind, _bind(query, *arguments, **named))
+        return await self.answer_in_time(kind, _bind(query, arguments, named))
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
-        bound = _bind(query, *arguments, **named)
+        bound = _bind(query, arguments, named)
         begin = self._capabilities.begin_snapshot
         return await self.answer_in_time(QueryKind.scan, lambda connection: query_snapshot(connection, begin, bound))
 
@@ -161,13 +161,13 @@ class Database:
 
     async def write(self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a change as `transact` does, but without a queue: for those who have one of their own."""
-        return await self._write(_bind(command, *arguments, **named), waits_for_locks=True)
+        return await self._write(_bind(command, arguments, named), waits_for_locks=True)
 
     async def write_unless_locked(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a change as `write` does, but raises Locked soon where that waits for a lock of somebody else."""
-        return await self._write(_bind(command, *arguments, **named), waits_for_locks=False)
+        return await self._write(_bind(command, arguments, named), waits_for_locks=False)
 
     async def verify_changes(self) -> None:
         """Raises DatabaseUnavailable where no change would be recorded, or none was shortly before."""
@@ -324,7 +324,7 @@ class Database:
             self.renew()
 
 
-def _bind(function: Callable[Concatenate[Connection, P], T], /, *arguments: P.args, **named: P.kwargs) -> Query[T]:
+def _bind(function: Callable[..., T], arguments: tuple[object, ...], named: dict[str, object]) -> Query[T]:
     """A function of a connection and some arguments as one of a connection alone."""
     return lambda connection: function(connection, *arguments, **named)
 
