@@ -8,11 +8,10 @@ from contextlib import ExitStack, aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import click
-from sqlalchemy import Connection
 
 from taskruns_service import __version__
 from taskruns_service.api import HANDLERS
@@ -29,7 +28,6 @@ from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settin
 from taskruns_service.storage import dialects, file_lock, migrations, private_files
 from taskruns_service.storage.database import open_database
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Flag = str | int | bool | None
 """The value of an option that is a setting; None where it was not used."""
@@ -367,22 +365,18 @@ def _refuse_to_expose(settings: Settings) -> None:
         )
 
 
-def _ask(
-    settings: Settings, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
-) -> T:
+def _ask(settings: Settings, query: Callable[..., T], *arguments: object) -> T:
     async def run() -> T:
         async with _open(settings.url) as database:
-            return await database.read_snapshot(query, *arguments, **named)
+            return await database.read_snapshot(query, *arguments)
 
     return asyncio.run(run())
 
 
-def _change(
-    settings: Settings, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
-) -> T:
+def _change(settings: Settings, command: Callable[..., T], *arguments: object) -> T:
     async def run() -> T:
         async with _open(settings.url) as database:
-            return await database.transact(command, *arguments, **named)
+            return await database.transact(command, *arguments)
 
     return asyncio.run(run())
 

@@ -30,9 +30,9 @@ RULES = Rules(
         "storage.migrations": ("domain.errors", "storage.dialects", "storage.tables"),
         "queries": ("schemas", *STORAGE),
         "queries.parameters": ("domain",),
-        "queries.members": ("storage.tables",),
+        "queries.members": ("storage.dialects", "storage.tables"),
         "queries.filters": (
-            *("domain", "queries.members", "queries.parameters", "storage.dialects", "storage.tables"),
+            *("domain", "queries.members", "queries.parameters", "storage.dialects", "storage.maps", "storage.tables"),
         ),
         "queries.paging": (
             *("domain.errors", "queries.members", "queries.parameters", "storage.dialects", "storage.tables"),
