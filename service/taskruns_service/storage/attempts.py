@@ -45,7 +45,7 @@ class Attempts:
         function: Callable[[A], T],
         argument: A,
         *,
-        max_attempts: int | None = None,
+        limit: int | None = None,
         progress: Progress | None = None,
         waits_for_locks: bool = True,
     ) -> T:
@@ -54,7 +54,7 @@ class Attempts:
         `progress` is that of a change. Raises DatabaseUnavailable, or Locked when somebody else's lock stays,
         RefusedValue, QueryTimeout if it is no change, and what the driver raises for what is wrong with the statement.
         """
-        limit = max_attempts or self._max_attempts
+        limit = limit or self._max_attempts
         for attempt in range(1, limit + 1):
             try:
                 return await run(function, argument)

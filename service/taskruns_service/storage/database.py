@@ -174,10 +174,8 @@ class Database:
         refusal = self._refusal
         if refusal is not None and time.monotonic() < refusal.until:
             raise DatabaseUnavailable(refusal.reason)
-        progress = transactions.Progress()
-        if not await self._attempts.make(
-            self._run_writer, self._writer.run, transactions.may_change, max_attempts=2, progress=progress
-        ):
+        run, progress = self._run_writer, transactions.Progress()
+        if not await self._attempts.make(run, self._writer.run, transactions.may_change, limit=2, progress=progress):
             self._was_refused = True
             self.renew()
             raise DatabaseUnavailable(dialects.READ_ONLY)
@@ -285,14 +283,11 @@ class Database:
     async def _write(self, command: Query[T], *, waits_for_locks: bool) -> T:
         """Runs a change in its time, and notes whether the database takes any."""
         progress = transactions.Progress()
-
-        def run(command: Query[T]) -> T:
-            return transactions.transact(self._writer, command, progress)
-
+        transact: Callable[[Query[T]], T] = partial(transactions.transact, self._writer, progress=progress)
         try:
             async with asyncio.timeout(self._patience.write):
                 answer = await self._attempts.make(
-                    self._run_writer, run, command, progress=progress, waits_for_locks=waits_for_locks
+                    self._run_writer, transact, command, progress=progress, waits_for_locks=waits_for_locks
                 )
         except Stuck as stuck:
             raise OutcomeUnknown from stuck
