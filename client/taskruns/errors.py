@@ -209,7 +209,7 @@ class TerminalState(Conflict):
 
 
 class VersionConflict(ProblemError):
-    """The run has changed since the expected version; `problem.current` has its current state."""
+    """The run has changed since the expected version; `problem.current_run` has its current state."""
 
     of_status = 412
     of_code = "version-conflict"

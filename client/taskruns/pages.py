@@ -24,7 +24,7 @@ class PageAnswer(Protocol[T]):
 
     @property
     @abstractmethod
-    def next(self) -> str | None:
+    def next_cursor(self) -> str | None:
         """The cursor of the next page; None on the last page."""
 
 
@@ -59,11 +59,11 @@ class _Page(Generic[T]):
     _answer_type: type
     items: list[T]
     """The items of this page."""
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page, to go on from later with `cursor=`; None on the last one."""
 
     def to_dict(self) -> JsonObject:
-        """Returns this page as a dict of its `items` and `next`, in which ids and times are text."""
+        """Returns this page as a dict of its `items` and `next_cursor`, in which ids and times are text."""
         return cast("JsonObject", to_builtins(self._object()))
 
     def to_json(self, indent: int | None = None) -> str:
@@ -82,17 +82,19 @@ class _Page(Generic[T]):
         """What a notebook shows: the first items of this page."""
         names = dataframes.members_of(self._item_type(), self.items)
         rows = [[getattr(item, name) for name in names] for item in self.items]
-        return notebooks.table(f"{len(rows)} items{'' if self.next is None else ', and further pages'}", names, rows)
+        return notebooks.table(
+            f"{len(rows)} items{'' if self.next_cursor is None else ', and further pages'}", names, rows
+        )
 
     def _item_type(self) -> type:
         (item_type,) = get_args(get_type_hints(self._answer_type)["items"])
         return cast("type", item_type)
 
     def _object(self) -> dict[str, object]:
-        return {"items": self.items, "next": self.next}
+        return {"items": self.items, "next_cursor": self.next_cursor}
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self.items)} items, next={self.next!r}>"
+        return f"<{type(self).__name__} of {len(self.items)} items, next_cursor={self.next_cursor!r}>"
 
 
 class Page(_Page[T]):
@@ -102,7 +104,7 @@ class Page(_Page[T]):
         """`turn` fetches the page at a cursor."""
         self._answer_type = type(answer)
         self.items = answer.items
-        self.next = answer.next
+        self.next_cursor = answer.next_cursor
         self._turn = turn
 
     def __iter__(self) -> Iterator[T]:
@@ -118,10 +120,10 @@ class Page(_Page[T]):
 
     def next_page(self) -> "Page[T] | None":
         """Fetches the next page; returns None after the last page. Raises InvalidAnswer if the pages form a cycle."""
-        if self.next is None:
+        if self.next_cursor is None:
             return None
-        turns = self._turns.after(self.next)
-        page = self._turn(self.next)
+        turns = self._turns.after(self.next_cursor)
+        page = self._turn(self.next_cursor)
         page._turns = turns
         return page
 
@@ -133,7 +135,7 @@ class AsyncPage(_Page[T]):
         """`turn` fetches the page at a cursor."""
         self._answer_type = type(answer)
         self.items = answer.items
-        self.next = answer.next
+        self.next_cursor = answer.next_cursor
         self._turn = turn
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -150,10 +152,10 @@ class AsyncPage(_Page[T]):
 
     async def next_page(self) -> "AsyncPage[T] | None":
         """Fetches the next page; returns None after the last page. Raises InvalidAnswer if the pages form a cycle."""
-        if self.next is None:
+        if self.next_cursor is None:
             return None
-        turns = self._turns.after(self.next)
-        page = await self._turn(self.next)
+        turns = self._turns.after(self.next_cursor)
+        page = await self._turn(self.next_cursor)
         page._turns = turns
         return page
 

@@ -209,9 +209,9 @@ class TaskRunView(_TaskRunView[Client]):
             return self._keep(load(answer.reference), [])
         children = list(answer.children or ())
         turns = Turns()
-        while answer.next is not None:
-            turns = turns.after(answer.next)
-            answer = self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE, cursor=answer.next)
+        while answer.next_cursor is not None:
+            turns = turns.after(answer.next_cursor)
+            answer = self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE, cursor=answer.next_cursor)
             children += answer.children or ()
         places = in_places(self.task_slug, children)
         return self._keep(load_children(self.task_slug, places, missing, load), places)
@@ -270,9 +270,11 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
             return self._keep(await run_sync(load, answer.reference), [])
         children = list(answer.children or ())
         turns = Turns()
-        while answer.next is not None:
-            turns = turns.after(answer.next)
-            answer = await self._client.task_runs.result(self._task_run.id, limit=MAX_PAGE_SIZE, cursor=answer.next)
+        while answer.next_cursor is not None:
+            turns = turns.after(answer.next_cursor)
+            answer = await self._client.task_runs.result(
+                self._task_run.id, limit=MAX_PAGE_SIZE, cursor=answer.next_cursor
+            )
             children += answer.children or ()
         places = in_places(self.task_slug, children)
         return self._keep(await run_sync(load_children, self.task_slug, places, missing, load), places)

@@ -267,7 +267,7 @@ def test_address_that_is_none_is_one_line(url: str) -> None:
 
 def test_localhost_is_an_address(url: str, tmp_path: Path) -> None:
     with served(url, tmp_path, "--host", "localhost") as service, service.client() as http:
-        assert http.get("/flow-runs").json() == {"items": [], "next": None}
+        assert http.get("/flow-runs").json() == {"items": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize(

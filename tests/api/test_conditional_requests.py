@@ -79,8 +79,8 @@ async def test_state_after_an_outdated_version_is_refused(client: httpx.AsyncCli
     current = {"version": 2, "state": "Success", "state_timestamp": "2021-05-12T18:00:01Z"}
     conflict = {
         "code": "version-conflict",
-        "detail": "The run has changed since the version that you saw; `current` has its current state.",
-        "current": current,
+        "detail": "The run has changed since the version that you saw; `current_run` has its current state.",
+        "current_run": current,
     }
     refused: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", f"{child}/states", {"type": "Failed"}),

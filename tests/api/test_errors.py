@@ -258,7 +258,7 @@ async def test_foreign_cursor_is_refused(client: httpx.AsyncClient) -> None:
     flow_run = (await client.post("/flow-runs", json={"flow_name": "f"})).json()["id"]
     path = f"/flow-runs/{flow_run}/task-runs"
     await client.post(path, json={"items": [{"task_slug": slug} for slug in ("a", "b")]})
-    cursor = (await client.get(path, params={"limit": 1})).json()["next"]
+    cursor = (await client.get(path, params={"limit": 1})).json()["next_cursor"]
     for asked in ("limit=1&sort=-created", "task_slug=b", "state=Pending"):
         response = await client.get(f"{path}?{asked}&cursor={cursor}")
         assert (response.status_code, problem_of(response)["code"]) == (400, "invalid-cursor")

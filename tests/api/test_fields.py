@@ -22,13 +22,13 @@ async def test_items_have_the_fields_that_are_named(client: httpx.AsyncClient, f
     for path in ("/task-runs", f"/flow-runs/{flow_run}/task-runs"):
         for fields in (f"{path}/fields", path):
             page = (await client.get(f"{fields}?{query}")).json()
-            assert page == {"items": [{"state": "Pending", "task_slug": "extract-1"}], "next": None}
+            assert page == {"items": [{"state": "Pending", "task_slug": "extract-1"}], "next_cursor": None}
 
 
 async def test_flow_runs_have_the_fields_that_are_named(client: httpx.AsyncClient, flow_run: str) -> None:
     for path in ("/flow-runs/fields", "/flow-runs"):
         page = (await client.get(path, params={"fields": "name,id", "flow_name": "etl"})).json()
-        assert page == {"items": [{"id": flow_run, "name": "brave-otter"}], "next": None}
+        assert page == {"items": [{"id": flow_run, "name": "brave-otter"}], "next_cursor": None}
 
 
 async def test_page_goes_on_with_or_without_fields(client: httpx.AsyncClient, flow_run: str) -> None:
@@ -37,7 +37,7 @@ async def test_page_goes_on_with_or_without_fields(client: httpx.AsyncClient, fl
     path = f"/flow-runs/{flow_run}/task-runs"
     first = (await client.get(f"{path}/fields", params={"fields": "map_index", "limit": 2})).json()
     assert [item["map_index"] for item in first["items"]] == [-1, 0]
-    rest = (await client.get(path, params={"limit": 2, "cursor": first["next"]})).json()
+    rest = (await client.get(path, params={"limit": 2, "cursor": first["next_cursor"]})).json()
     assert [item["map_index"] for item in rest["items"]] == [1, 2]
 
 

@@ -176,12 +176,12 @@ async def test_one_refused_item_leaves_the_others(client: httpx.AsyncClient, flo
                 "task_run_id": task_run_id,
                 "version": 3,
                 "state": "Success",
-                "problem": {"code": "terminal-state", "detail": detail, "errors": [fault], "current": ANY},
+                "problem": {"code": "terminal-state", "detail": detail, "errors": [fault], "current_run": ANY},
             },
             {"index": 2, "outcome": "created", "task_run_id": ANY, "version": 1, "state": "Success", "problem": None},
         ],
     )
-    assert response.json()["items"][1]["problem"]["current"] == {
+    assert response.json()["items"][1]["problem"]["current_run"] == {
         "version": 3,
         "state": "Success",
         "state_timestamp": ANY,

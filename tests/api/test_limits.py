@@ -87,7 +87,7 @@ async def test_longest_slug_is_found_and_counted(client: httpx.AsyncClient, flow
     slug = text_of(255)
     await client.post(f"{flow_run}/task-runs", json={"items": [{"task_slug": slug}]})
     found = await client.get(f"{flow_run}/task-runs", params={"task_slug": slug, "fields": "task_slug"})
-    assert found.json() == {"items": [{"task_slug": slug}], "next": None}
+    assert found.json() == {"items": [{"task_slug": slug}], "next_cursor": None}
     groups = (await client.get("/task-runs/aggregate", params={"group_by": "task_slug"})).json()["groups"]
     assert groups == [{"key": {"task_slug": slug}, "count": 1, "measures": {}}]
 
@@ -107,7 +107,7 @@ async def test_bulk_takes_1_to_1000_items(client: httpx.AsyncClient, flow_run: s
     kept = await client.post("/task-runs/states", json=states(1000))
     assert [item["outcome"] for item in kept.json()["items"]] == ["recorded"] * 1000
     listed = (await client.get(f"{flow_run}/task-runs", params={"limit": 1000, "state": "Running"})).json()
-    assert ([item["id"] for item in listed["items"]], listed["next"]) == (ids, None)
+    assert ([item["id"] for item in listed["items"]], listed["next_cursor"]) == (ids, None)
 
     for path, body in ((f"{flow_run}/task-runs", report), ("/task-runs/states", states)):
         for count, detail in ((1001, "Expected `array` of length <= 1000."), (0, "Expected `array` of length >= 1.")):

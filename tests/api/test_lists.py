@@ -74,7 +74,7 @@ async def test_documented_default_sort_is_that_of_the_list(client: httpx.AsyncCl
         assert (await client.get(path, params={"sort": "timestamp"})).status_code == 400
         return
     page = await read(client, path, **options)
-    assert page["next"]
+    assert page["next_cursor"]
     assert await read(client, path, sort=parameters["sort"]["schema"]["default"], **options) == page
     assert parameters["sort"]["example"] == parameters["sort"]["schema"]["default"]
 
@@ -125,4 +125,4 @@ async def test_documented_default_limit_is_that_of_the_list(client: httpx.AsyncC
     path = template.replace("{flow_run_id:uuid}", ID).replace("{task_run_id:uuid}", task_run)
     page = await read(client, path, **({"fields": "id"} if template.endswith("/fields") else {}))
     assert len(page.get("items") or page["children"]) == limit
-    assert page["next"]
+    assert page["next_cursor"]

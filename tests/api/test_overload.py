@@ -35,7 +35,7 @@ async def test_full_queue_refuses_with_retry_after(sqlite_file: Path, sqlite_url
                 assert (response.status_code, response.headers["retry-after"]) == (503, "1")
                 assert problem_of(response) == OVERLOADED
             # Questions are answered all the while.
-            assert (await client.get("/flow-runs")).json() == {"items": [], "next": None}
+            assert (await client.get("/flow-runs")).json() == {"items": [], "next_cursor": None}
             other.execute("ROLLBACK")
         taken = [task.result() for task in (await asyncio.wait(waiting))[0]]
         assert [response.status_code for response in taken] == [201, 201]

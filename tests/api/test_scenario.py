@@ -166,11 +166,11 @@ def test_runs_are_looked_up_as_they_were_recorded(http: httpx.Client) -> None:
             {"state": "Success", "start_time": "2021-05-12T18:00:00.229202Z", "task_slug": "capitalize-1"},
             {"state": "Success", "start_time": "2021-05-12T17:59:58.338040Z", "task_slug": "name"},
         ],
-        "next": None,
+        "next_cursor": None,
     }
 
     by_slug = http.get(at, params={"task_slug": "say_hello-1"}).json()
-    assert by_slug == {"items": [say_hello()], "next": None}
+    assert by_slug == {"items": [say_hello()], "next_cursor": None}
     (found,) = by_slug["items"]
     assert UUID(found["id"]).version == 7
 
@@ -178,10 +178,10 @@ def test_runs_are_looked_up_as_they_were_recorded(http: httpx.Client) -> None:
     assert (by_id.status_code, by_id.json(), by_id.headers["etag"]) == (200, found, f'"3.{found["sequence"]}"')
 
     history = http.get(f"/task-runs/{found['id']}/states").json()
-    assert [(one["type"], one["version"], one["accepted"]) for one in history["items"]] == [
-        ("Pending", 1, True),
-        ("Running", 2, True),
-        ("Success", 3, True),
+    assert [(one["type"], one["version"], one["is_late"]) for one in history["items"]] == [
+        ("Pending", 1, False),
+        ("Running", 2, False),
+        ("Success", 3, False),
     ]
 
     result = http.get(f"/task-runs/{found['id']}/result").json()
@@ -190,7 +190,7 @@ def test_runs_are_looked_up_as_they_were_recorded(http: httpx.Client) -> None:
         "state": "Success",
         "reference": reference('"Hello, World!"'),
         "children": None,
-        "next": None,
+        "next_cursor": None,
     }
 
     flow_run = http.get(f"/flow-runs/{HELLO}").json()
@@ -229,7 +229,7 @@ def test_mapped_runs_are_looked_up_by_map_index(http: httpx.Client) -> None:
         "state": "Success",
         "reference": reference("3"),
         "children": None,
-        "next": None,
+        "next_cursor": None,
     }
 
     (parent,) = http.get(at, params={"task_slug": "inc-1", "map_index": -1}).json()["items"]
@@ -260,7 +260,7 @@ def test_mapped_runs_are_looked_up_by_map_index(http: httpx.Client) -> None:
             {"task_run_id": ANY, "map_index": index, "state": "Success", "reference": reference(str(index + 1))}
             for index in range(6)
         ],
-        "next": None,
+        "next_cursor": None,
     }
     assert http.get(f"/flow-runs/{MAPPED}").json()["task_run_counts"] == {"Success": 6, "Mapped": 1}
 
@@ -272,23 +272,23 @@ def test_children_come_a_page_at_a_time(http: httpx.Client) -> None:
     while True:
         page = http.get(f"/task-runs/{parent['id']}/result", params=question).json()
         pages.append([child["map_index"] for child in page["children"]])
-        if page["next"] is None:
+        if page["next_cursor"] is None:
             break
-        question["cursor"] = page["next"]
+        question["cursor"] = page["next_cursor"]
     assert pages == [[0, 1, 2, 3], [4, 5]]
 
 
 def test_successes_are_counted(http: httpx.Client) -> None:
     assert http.get("/task-runs/aggregate", params={"state": "Success"}).json() == {
         "count": 9,
-        "relation": "eq",
+        "is_exact": True,
         "measures": {},
         "groups": None,
         "truncated": False,
     }
     assert http.get("/task-runs/aggregate", params={"group_by": ["flow_name", "state"]}).json() == {
         "count": 10,
-        "relation": "eq",
+        "is_exact": True,
         "measures": {},
         "groups": [
             {"key": {"flow_name": "example-mapped", "state": "Mapped"}, "count": 1, "measures": {}},
@@ -301,9 +301,9 @@ def test_successes_are_counted(http: httpx.Client) -> None:
 
 def test_runs_are_found_across_flow_runs(http: httpx.Client) -> None:
     found = http.get("/task-runs", params={"flow_name": "hello-world", "sort": "start_time", "fields": "task_slug"})
-    assert found.json() == {"items": [{"task_slug": slug} for slug in STARTS], "next": None}
+    assert found.json() == {"items": [{"task_slug": slug} for slug in STARTS], "next_cursor": None}
     running = http.get("/task-runs", params={"state_group": "running"})
-    assert running.json() == {"items": [], "next": None}
+    assert running.json() == {"items": [], "next_cursor": None}
 
 
 def test_deleted_flow_run_takes_its_task_runs_along(http: httpx.Client) -> None:

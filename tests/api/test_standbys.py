@@ -160,7 +160,7 @@ async def test_new_run_is_found_by_who_knows_nothing_but_its_id(pair: Pair) -> N
         async with paused(pair):
             run = f"/flow-runs/{(await create(http, 'new')).json()['id']}"
             assert (await http.get(run)).status_code == 200
-            assert (await http.get(f"{run}/task-runs")).json() == {"items": [], "next": None}
+            assert (await http.get(f"{run}/task-runs")).json() == {"items": [], "next_cursor": None}
         assert (await http.get("/flow-runs/8e445d74-9ca6-425b-98e5-72754b7ea174")).status_code == 404
 
 

@@ -131,9 +131,9 @@ async def test_task_run_is_read_as_it_was_told(ask: Ask, told: Told) -> None:
     states = await ask(lambda client: client.task_runs.states(told.failed_id))
     assert [(one.type, one.message) for one in states.items] == [("Running", None), ("Failed", "No.")]
     found = await ask(lambda client: client.flow_runs.task_runs(told.flow_run_id, task_slug=["inc-1"], map_index=[1]))
-    assert (found.items, found.next) == ([task_run], None)
+    assert (found.items, found.next_cursor) == ([task_run], None)
     found = await ask(lambda client: client.task_runs.list(flow_run_id=[told.flow_run_id], state=["Failed"]))
-    assert (found.items, found.next) == ([task_run], None)
+    assert (found.items, found.next_cursor) == ([task_run], None)
 
 
 async def test_flow_run_is_read_as_it_was_told(ask: Ask, told: Told) -> None:
@@ -236,8 +236,8 @@ async def test_lost_race_says_what_the_run_is_now(ask: Ask) -> None:
     (receipt,) = (await ask(lambda client: client.flow_runs.report(made.id, items=items))).items
     with pytest.raises(VersionConflict) as raised:
         await ask(lambda client: client.task_runs.update(receipt.task_run_id, name="a", expected_version=0))
-    assert raised.value.problem.current
-    assert (raised.value.problem.current.version, raised.value.problem.current.state) == (1, StateType.SUCCESS)
+    assert raised.value.problem.current_run
+    assert (raised.value.problem.current_run.version, raised.value.problem.current_run.state) == (1, StateType.SUCCESS)
     with pytest.raises(TerminalState):
         await ask(lambda client: client.task_runs.set_state(receipt.task_run_id, type="Running"))
     forced = await ask(lambda client: client.task_runs.set_state(receipt.task_run_id, type="Running", force=True))
@@ -369,7 +369,7 @@ async def test_further_pages_have_the_same_filters_and_fields(pages: Pages) -> N
 async def test_cursor_of_a_page_goes_on_later(pages: Pages) -> None:
     first = await pages.ask(lambda client: client.flow_runs.task_runs(pages.id, sort="map_index", limit=1000))
     later = await pages.ask(
-        lambda client: client.flow_runs.task_runs(pages.id, sort="map_index", limit=1000, cursor=first.next)
+        lambda client: client.flow_runs.task_runs(pages.id, sort="map_index", limit=1000, cursor=first.next_cursor)
     )
     assert [item.map_index for item in await all_of(later)] == list(range(1000, 2300))
     assert pages.asked() == [("1000", False), ("1000", True), ("1000", True)]
@@ -379,7 +379,7 @@ async def test_page_may_be_turned_by_hand(pages: Pages) -> None:
     first = await pages.ask(lambda client: client.flow_runs.task_runs(pages.id, sort="map_index"))
     second = await pages.ask(lambda _: first.next_page())
     assert (second.items[0].map_index, len(second.items)) == (100, 1000)
-    assert second.next is not None
+    assert second.next_cursor is not None
 
 
 def test_histories_are_lists_too(client: Client) -> None:
@@ -387,7 +387,7 @@ def test_histories_are_lists_too(client: Client) -> None:
     for type in ("Running", "Success"):
         client.flow_runs.set_state(made.id, type=type)
     page = client.flow_runs.states(made.id, limit=1)
-    assert page.next is not None
+    assert page.next_cursor is not None
     assert [state.type for state in page] == ["Running", "Success"]
 
 

@@ -159,12 +159,12 @@ async def test_pages_are_dicts_and_json_of_their_own_items(ask: Ask) -> None:
     items = [{"task_slug": slug} for slug in "ab"]
     await ask(lambda client: client.flow_runs.report(flow_run.id, items=items))
     page = await ask(lambda client: client.flow_runs.task_runs(flow_run.id, limit=1))
-    assert page.to_dict() == {"items": [page.items[0].to_dict()], "next": page.next}
+    assert page.to_dict() == {"items": [page.items[0].to_dict()], "next_cursor": page.next_cursor}
     assert json.loads(page.to_json()) == json.loads(page.to_json(indent=4)) == page.to_dict()
     assert isinstance(page.items[0], TaskRun)
-    assert json.loads(TaskRunPage(items=page.items, next=None).to_json())["next"] is None
+    assert json.loads(TaskRunPage(items=page.items, next_cursor=None).to_json())["next_cursor"] is None
     fields = await ask(lambda client: client.flow_runs.task_runs_fields(flow_run.id, fields=["task_slug"]))
-    assert fields.to_dict() == {"items": [{"task_slug": "a"}, {"task_slug": "b"}], "next": None}
+    assert fields.to_dict() == {"items": [{"task_slug": "a"}, {"task_slug": "b"}], "next_cursor": None}
 
 
 async def test_a_reference_has_its_type_as_a_dict(ask: Ask) -> None:

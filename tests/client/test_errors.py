@@ -34,7 +34,7 @@ from taskruns.errors import (
     VersionConflict,
     problem_error,
 )
-from taskruns.models import CurrentState, Fault, Problem, StateType
+from taskruns.models import CurrentRun, Fault, Problem, StateType
 from taskruns_service.api.problems import problem_of
 from taskruns_service.domain.errors import Fault as ServiceFault
 from taskruns_service.domain.errors import ServiceError
@@ -127,10 +127,10 @@ def test_sentence_survives_pickling(kind: type[TaskRunsError]) -> None:
 
 def test_problem_tells_all_that_the_service_told() -> None:
     error = raised_for(
-        412, code="version-conflict", current={"version": 2, "state": "Running", "state_timestamp": None}
+        412, code="version-conflict", current_run={"version": 2, "state": "Running", "state_timestamp": None}
     )
     assert isinstance(error, VersionConflict)
-    assert error.problem.current == CurrentState(version=2, state=StateType.RUNNING, state_timestamp=None)
+    assert error.problem.current_run == CurrentRun(version=2, state=StateType.RUNNING, state_timestamp=None)
     error = raised_for(413, code="body-too-large", limit=1024)
     assert isinstance(error, BodyTooLarge)
     assert error.problem.limit == 1024

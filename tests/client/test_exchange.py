@@ -117,7 +117,7 @@ def test_service_may_live_below_a_path() -> None:
 
 
 async def test_lists_are_sent_as_repeated_parameters(connect: Connect) -> None:
-    answers = Answers(httpx.Response(200, json={"items": [], "next": None}))
+    answers = Answers(httpx.Response(200, json={"items": [], "next_cursor": None}))
     states = [StateType.FAILED, "TimedOut"]
     await connect(answers)(
         lambda client: client.task_runs.list(state=states, tag=["a&b", "é"], has_result=True, limit=5)
@@ -318,7 +318,7 @@ async def test_answer_of_a_newer_service_is_read(connect: Connect) -> None:
 
 async def test_state_of_a_newer_service_breaks_no_page(connect: Connect) -> None:
     items = [TASK_RUN, {**TASK_RUN, "state": "Sleeping"}, TASK_RUN]
-    answer = httpx.Response(200, json={"items": items, "next": None})
+    answer = httpx.Response(200, json={"items": items, "next_cursor": None})
     page = await connect(Answers(answer))(lambda client: client.task_runs.list())
     assert [(item.state, type(item.state)) for item in page.items] == [
         (state, StateType) for state in ("Pending", "Sleeping", "Pending")

@@ -93,7 +93,7 @@ async def test_every_list_is_a_dataframe(ask: Ask) -> None:
 
 
 def test_page_without_items_has_all_columns() -> None:
-    answers: list[Any] = [TaskRunPage(items=[], next=None), StatePage(items=[], next=None)]
+    answers: list[Any] = [TaskRunPage(items=[], next_cursor=None), StatePage(items=[], next_cursor=None)]
     for answer in answers:
         frame = Page[Any](answer, lambda _: pytest.fail("no further page")).to_dataframe()
         assert (len(frame), len(frame.columns) > 5) == (0, True)
@@ -102,7 +102,7 @@ def test_page_without_items_has_all_columns() -> None:
 
 def test_dataframe_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    page = Page(TaskRunPage(items=[], next=None), lambda _: pytest.fail("no further page"))
+    page = Page(TaskRunPage(items=[], next_cursor=None), lambda _: pytest.fail("no further page"))
     with pytest.raises(MissingExtra, match=r"^A DataFrame needs pandas: .*the extra `pandas` of taskruns"):
         page.to_dataframe()
     assert issubclass(MissingExtra, ResultError)

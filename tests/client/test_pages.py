@@ -14,7 +14,7 @@ class Answer(Struct, frozen=True):
     """What the service answers to a list of numbers."""
 
     items: list[int]
-    next: str | None
+    next_cursor: str | None
 
 
 class Book:
@@ -66,13 +66,13 @@ def test_page_is_fetched_when_it_is_needed(book: Book) -> None:
 
 def test_page_has_its_own_items_and_where_the_next_is(book: Book) -> None:
     first = book.open()
-    assert (first.items, first.next) == ([1, 2], "1")
+    assert (first.items, first.next_cursor) == ([1, 2], "1")
     second = first.next_page()
     assert second is not None
-    assert (second.items, second.next) == ([3, 4], "2")
+    assert (second.items, second.next_cursor) == ([3, 4], "2")
     last = second.next_page()
     assert last is not None
-    assert (last.items, last.next, last.next_page()) == ([5], None, None)
+    assert (last.items, last.next_cursor, last.next_page()) == ([5], None, None)
 
 
 def test_page_may_be_iterated_over_again(book: Book) -> None:
@@ -88,7 +88,7 @@ def test_iterating_goes_on_from_the_page_that_one_has(book: Book) -> None:
 
 
 def test_page_shows_how_much_it_has(book: Book) -> None:
-    assert repr(book.open()) == "<Page of 2 items, next='1'>"
+    assert repr(book.open()) == "<Page of 2 items, next_cursor='1'>"
 
 
 def test_page_is_no_iterator_and_iterating_makes_one(book: Book) -> None:
@@ -105,8 +105,8 @@ def test_listing_asks_nothing_by_itself(book: Book) -> None:
 
 async def test_awaiting_a_listing_gives_its_first_page(book: Book) -> None:
     first = await book.listing()
-    assert (first.items, first.next, book.asked) == ([1, 2], "1", ["0"])
-    assert repr(first) == "<AsyncPage of 2 items, next='1'>"
+    assert (first.items, first.next_cursor, book.asked) == ([1, 2], "1", ["0"])
+    assert repr(first) == "<AsyncPage of 2 items, next_cursor='1'>"
     second = await first.next_page()
     assert second is not None
     assert second.items == [3, 4]

@@ -289,14 +289,14 @@ async def test_chosen_fields_are_read_as_such(client: httpx.AsyncClient) -> None
     ):
         page = await send(client, call)
         assert page == models.TaskRunFieldsPage(
-            items=[models.TaskRunFields(task_slug="name", state=models.StateType("Pending"))], next=None
+            items=[models.TaskRunFields(task_slug="name", state=models.StateType("Pending"))], next_cursor=None
         )
     # Fields that make up a whole item are read as fields all the same: a builder has one type of answer.
     (whole,) = (await send(client, list_task_run_fields.build(fields=list(models.TaskRunField)))).items
     assert isinstance(whole, models.TaskRunFields)
     assert whole.id != UNSET
     flow_runs = await send(client, list_flow_run_fields.build(fields=["id"]))
-    assert flow_runs == models.FlowRunFieldsPage(items=[models.FlowRunFields(id=flow_run.id)], next=None)
+    assert flow_runs == models.FlowRunFieldsPage(items=[models.FlowRunFields(id=flow_run.id)], next_cursor=None)
 
 
 async def test_unchanged_run_is_read_as_none(client: httpx.AsyncClient) -> None:
@@ -314,7 +314,7 @@ async def test_unchanged_run_is_read_as_none(client: httpx.AsyncClient) -> None:
     assert await send(client, get_flow_run.build_if_changed(flow_run.id, if_none_match=older)) == flow_run
     assert await send(client, list_flow_run_task_runs.build_if_changed(flow_run.id, if_none_match=same)) is None
     page = await send(client, list_flow_run_task_runs.build_if_changed(flow_run.id, if_none_match=older))
-    assert page == models.TaskRunPage(items=[task_run], next=None)
+    assert page == models.TaskRunPage(items=[task_run], next_cursor=None)
 
 
 async def test_service_tells_about_itself(client: httpx.AsyncClient, document: dict[str, Any]) -> None:

@@ -24,11 +24,11 @@ def test_problem_is_read(document: dict[str, Any]) -> None:
         "instance": "/task-runs/1/states",
         "code": "version-conflict",
         "request_id": "1",
-        "current": {"version": 2, "state": "Running", "state_timestamp": "2021-05-12T18:00:01Z"},
+        "current_run": {"version": 2, "state": "Running", "state_timestamp": "2021-05-12T18:00:01Z"},
         "a member of the future": True,
     }
     problem = msgspec.json.decode(msgspec.json.encode(body), type=models.Problem)
-    assert problem.current == models.CurrentState(
+    assert problem.current_run == models.CurrentRun(
         version=2,
         state=models.StateType("Running"),
         state_timestamp=datetime(2021, 5, 12, 18, 0, 1, tzinfo=UTC),
@@ -86,7 +86,13 @@ def test_reference_of_the_future_is_read_as_custom(reference: dict[str, Any] | N
         {"map_index": index, "reference": each, "state": states[index % 2], "task_run_id": str(UUID(int=index))}
         for index, each in enumerate([local, reference, local])
     ]
-    answer = {"children": children, "next": None, "reference": reference, "state": "Mapped", "task_run_id": ID_TEXT}
+    answer = {
+        "children": children,
+        "next_cursor": None,
+        "reference": reference,
+        "state": "Mapped",
+        "task_run_id": ID_TEXT,
+    }
     result = get_task_run_result.build(UUID(int=1)).decode(200, msgspec.json.encode(answer))
     assert result.reference == read
     known = models.LocalResult(dir="d", **COMMON)
@@ -105,7 +111,7 @@ def test_reading_of_deep_references_takes_steps_for_each_level_only() -> None:
     for _ in range(60):
         serializer = {"type": "CompressedSerializer", "format": 5, "serializer": serializer}
     reference = {"type": "S3Result", "bucket": "b", **COMMON, "serializer": serializer}
-    answer = {"children": None, "next": None, "reference": reference, "state": "Success", "task_run_id": ID_TEXT}
+    answer = {"children": None, "next_cursor": None, "reference": reference, "state": "Success", "task_run_id": ID_TEXT}
     read = get_task_run_result.build(UUID(int=1)).decode(200, msgspec.json.encode(answer))
     assert read.reference
     assert read.reference.serializer == models.CustomSerializer(name="CompressedSerializer", given=serializer)

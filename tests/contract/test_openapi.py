@@ -251,6 +251,26 @@ def kinds_of(schema: Schema) -> set[str]:
     return {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
 
 
+def test_moments_are_named_alike(document: Schema) -> None:
+    moments = {
+        name
+        for schema in document["components"]["schemas"].values()
+        for name, member in schema.get("properties", {}).items()
+        if member.get("format") == "date-time"
+    }
+    by_what_the_service_did = {"created", "updated", "received"}
+    by_when_they_are = {name for name in moments if re.search(r"(^|_)time(stamp)?$", name)}
+    assert {"timestamp", "start_time", "state_timestamp"} < by_when_they_are
+    assert moments - by_what_the_service_did - by_when_they_are == {"hour", "day"}
+
+
+def test_cursor_of_every_page_has_one_name(document: Schema) -> None:
+    schemas = document["components"]["schemas"]
+    lists = {name: one for name, one in schemas.items() if name.endswith("Page") or name == "TaskRunResult"}
+    assert len(lists) > 5
+    assert [name for name, one in lists.items() if "next_cursor" not in one["required"]] == []
+
+
 def test_free_form_objects_take_any_member(document: Schema) -> None:
     """Generators make a type without members of an object that says nothing about them."""
     free = [(place, one) for place, one in parts_of(document) if "object" in kinds_of(one) and "properties" not in one]

@@ -245,7 +245,7 @@ def circle(length: int) -> Answer:
         while (request := connection.read_request()) and connection.is_wanted:
             place = request.partition(b"cursor=")[2][:1]
             following = str((int(place) + 1) % length if place else 0)
-            body: dict[str, Any] = {"next": following}
+            body: dict[str, Any] = {"next_cursor": following}
             if b"/result" in request:
                 body |= {"children": [], "reference": None, "task_run_id": str(ID)}
             else:

@@ -58,9 +58,11 @@ ANSWERS: dict[str, Answer] = {
     "problem of a known code": every_request(problem(400, "invalid-request")),
     "problem that passes": every_request(problem(503)),
     "page of a proxy": every_request(response(EVIL.encode(), "502 Bad Gateway", X_Request_Id=IN_HEADER)),
-    "something else": every_request(json_response({"items": EVIL, "next": 1})),
+    "something else": every_request(json_response({"items": EVIL, "next_cursor": 1})),
     "unknown type": every_request(
-        json_response({"reference": {"type": EVIL}, "children": 5, "next": None, "task_run_id": str(ID), "state": EVIL})
+        json_response(
+            {"reference": {"type": EVIL}, "children": 5, "next_cursor": None, "task_run_id": str(ID), "state": EVIL}
+        )
     ),
     "not JSON": every_request(response(EVIL.encode(), X_Request_Id=IN_HEADER)),
     "redirect": every_request(response(b"", "302 Found", Location=f"/{IN_HEADER}")),
@@ -108,7 +110,7 @@ def test_error_text_is_no_longer_than_anybody_reads(status: str) -> None:
 def test_repr_of_what_was_looked_up_is_clean() -> None:
     with answering(every_request(json_response(TASK_RUN))) as url, Client(url) as client:
         view = TaskRunView.from_task_run_id(ID, client=client)
-        page = {"items": [TASK_RUN], "next": EVIL}
+        page = {"items": [TASK_RUN], "next_cursor": EVIL}
     with answering(every_request(json_response(page))) as url, Client(url) as client:
         listed = client.task_runs.list()
     texts = [view, view.state, view.task_run, view.task_run.state, listed, listed.items, models.StateType(EVIL)]
@@ -120,7 +122,7 @@ def test_repr_of_what_was_looked_up_is_clean() -> None:
 
 def test_error_about_a_child_is_clean() -> None:
     children = [{"map_index": 0, "reference": None, "state": EVIL, "task_run_id": str(ID)}]
-    result = {"children": children, "next": None, "reference": None, "task_run_id": str(ID), "state": EVIL}
+    result = {"children": children, "next_cursor": None, "reference": None, "task_run_id": str(ID), "state": EVIL}
 
     def answer(connection: Connection) -> None:
         while request := connection.read_request():
@@ -166,7 +168,7 @@ REFERENCES: dict[str, dict[str, Any]] = {
 def test_error_about_a_reference_is_clean(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text(EVIL)
     given = {member: _filled(value, tmp_path) for member, value in REFERENCES[name].items()}
-    answer = {"children": None, "next": None, "reference": given, "task_run_id": str(ID), "state": EVIL}
+    answer = {"children": None, "next_cursor": None, "reference": given, "task_run_id": str(ID), "state": EVIL}
     with answering(every_request(json_response(answer))) as url, Client(url) as client:
         try:
             reference = client.task_runs.result(ID).reference
@@ -240,7 +242,7 @@ def test_csv_on_a_terminal_has_no_control_characters_and_no_formulas() -> None:
     items = [{"id": str(ID), "task_slug": text, "tags": [text], "map_index": -1} for text in (EVIL, *FORMULAS)]
     # In an order of its own it is one list; by default those that have not started are another.
     asked = ("task-run", "ls", "--csv", "--fields", "task_slug,tags,map_index", "--sort", "created")
-    with answering(every_request(json_response({"items": items, "next": None}))) as url:
+    with answering(every_request(json_response({"items": items, "next_cursor": None}))) as url:
         piped = run(*asked, TASKRUNS_URL=url)
         shown = on_terminal(*asked, TASKRUNS_URL=url)
     assert (piped.code, shown.code) == (0, 0)
@@ -257,7 +259,7 @@ def test_csv_on_a_terminal_has_no_control_characters_and_no_formulas() -> None:
 def test_result_is_shown_clean(tmp_path: Path) -> None:
     reference = results.wire(results.LocalResult(tmp_path, serializer=JSONSerializer()).write({EVIL: [EVIL]}))
     full = {"digest": None, "size": None, "uri": None, **reference}
-    result = {"children": None, "next": None, "reference": full, "task_run_id": str(ID), "state": EVIL}
+    result = {"children": None, "next_cursor": None, "reference": full, "task_run_id": str(ID), "state": EVIL}
 
     def answer(connection: Connection) -> None:
         while request := connection.read_request():

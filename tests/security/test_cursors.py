@@ -70,7 +70,7 @@ def record(http: httpx.Client) -> list[List]:
 def test_no_flip_of_a_cursor_answers_a_page(serve: Serve) -> None:
     with serve() as service, service.client() as http:
         for one in record(http):
-            cursor = one.page(http).json()["next"]
+            cursor = one.page(http).json()["next_cursor"]
             assert one.page(http, cursor).status_code == 200
             for place, sign in enumerate(cursor):
                 for bit in range(6):
@@ -88,7 +88,7 @@ def test_cursor_of_one_process_is_taken_by_the_next(serve: Serve) -> None:
         flow_runs = record(http)[0]
         first = flow_runs.page(http).json()
         values = (datetime.fromisoformat(first["items"][0]["created"]), UUID(first["items"][0]["id"]))
-        assert first["next"] == paging.write_cursor(paging.question_of(*flow_runs.question), values)
+        assert first["next_cursor"] == paging.write_cursor(paging.question_of(*flow_runs.question), values)
 
 
 def test_cursor_that_is_made_up_is_no_error_of_the_service(serve: Serve) -> None:
@@ -131,5 +131,5 @@ def test_longest_cursor_is_taken(serve: Serve, name: str) -> None:
         assert http.post(f"{flow_run}/task-runs", json={"items": items}).status_code == 200
         sort = "task_slug,name,state,start_time,end_time,updated,duration,queue_time,run_count,sequence,map_index"
         page = http.get(f"{flow_run}/task-runs", params={"sort": sort, "limit": 1}).json()
-        following = http.get(f"{flow_run}/task-runs", params={"sort": sort, "limit": 1, "cursor": page["next"]})
+        following = http.get(f"{flow_run}/task-runs", params={"sort": sort, "limit": 1, "cursor": page["next_cursor"]})
         assert following.status_code == 200, following.text

@@ -75,7 +75,7 @@ def measured(rows: list[Row[Any]], names: Any) -> Measures:
 def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
     if name == "flow_name":
         return dataset.flow_names[row.flow_id]
-    if name == "map_parent":
+    if name == "mapped_parent_id":
         parents = {(one.flow_run_id, one.task_slug): one.id for one in dataset.task_runs if one.map_index == -1}
         return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
     if name in ("hour", "day"):
@@ -92,7 +92,7 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
     ordered = sorted(groups, key=lambda key: [(one is None, one or 0) for one in key])
     return Aggregate(
         count=len(rows),
-        relation="eq",
+        is_exact=True,
         measures=measured(rows, measures),
         groups=[
             AggregateGroup(
@@ -150,7 +150,7 @@ ALL_GROUPS: list[tuple[str, ...]] = [
     *((name,) for name in aggregates.GROUP_BY),
     ("state", "flow_name"),
     ("flow_run_id", "state"),
-    ("map_parent", "state"),
+    ("mapped_parent_id", "state"),
     ("day", "hour"),
     ("hour", "state", "task_slug"),
 ]
@@ -184,7 +184,7 @@ async def test_one_flow_run_is_counted_by_its_own_row(
 
 async def test_flow_run_that_is_not_there_has_no_task_runs(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
-    assert found == Aggregate(count=0, relation="eq", measures=Measures(), groups=[], truncated=False)
+    assert found == Aggregate(count=0, is_exact=True, measures=Measures(), groups=[], truncated=False)
 
 
 @pytest.mark.parametrize("where", [{}, {"run_count_gte": 1}, {"flow_name": ["etl"]}], ids=" ".join)
@@ -211,7 +211,7 @@ async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> No
 async def test_measures_of_nothing_are_null(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(aggregates.MEASURES))
     nothing = Measures(**dict.fromkeys(aggregates.MEASURES))
-    assert found == Aggregate(count=0, relation="eq", measures=nothing, groups=None, truncated=False)
+    assert found == Aggregate(count=0, is_exact=True, measures=nothing, groups=None, truncated=False)
 
 
 def test_every_measure_and_key_has_its_member() -> None:
@@ -249,7 +249,7 @@ async def test_groups_beyond_the_limit_are_left_out(dataset: Dataset) -> None:
             found = await ask(dataset.database, where=where, group_by=group_by, limit=limit)
             expected = Aggregate(
                 count=whole.count,
-                relation="eq",
+                is_exact=True,
                 measures=Measures(),
                 groups=whole.groups[:limit],
                 truncated=truncated,
@@ -268,14 +268,14 @@ async def test_groups_of_one_flow_run_beyond_the_limit_are_left_out(dataset: Dat
 async def test_bounded_count_stops_and_says_so(dataset: Dataset) -> None:
     where = {"run_count_gte": 1}
     size = len(met(dataset, where))
-    for limit, count, relation in ((1, 1, "gte"), (size - 1, size - 1, "gte"), (size + 1, size, "eq")):
+    for limit, count, is_exact in ((1, 1, False), (size - 1, size - 1, False), (size + 1, size, True)):
         found = await ask(dataset.database, where=where, count_limit=limit)
-        assert found == Aggregate(count=count, relation=relation, measures=Measures(), groups=None, truncated=False)
+        assert found == Aggregate(count=count, is_exact=is_exact, measures=Measures(), groups=None, truncated=False)
 
 
 async def test_count_that_is_kept_is_exact_whatever_its_bound(dataset: Dataset) -> None:
     found = await ask(dataset.database, count_limit=1)
-    assert (found.count, found.relation) == (len(dataset.task_runs), "eq")
+    assert (found.count, found.is_exact) == (len(dataset.task_runs), True)
 
 
 REFUSED: dict[str, dict[str, Any]] = {

@@ -113,7 +113,7 @@ async def found(dataset: Dataset, name: str, where: dict[str, Any]) -> list[UUID
         page = await dataset.database.read(
             read_page, ListQuery(FLOW_RUNS, where, Page(orders=orders, limit=1000), ("id",))
         )
-    assert page.next is None
+    assert page.next_cursor is None
     return [UUID(item["id"]) for item in msgspec.json.decode(page.items)]
 
 

@@ -22,7 +22,7 @@ from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries import runs
-from taskruns_service.schemas import CurrentState
+from taskruns_service.schemas import CurrentRun
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import Command, execute_commands
 from taskruns_service.storage.database import Database
@@ -210,7 +210,7 @@ async def test_history_of_a_flow_run_is_as_it_was_reported(database: Database, w
     for report in (first, second):
         await report_flow_run(writer, flow_run_id, report)
     history = await list_flow_run_states(database, flow_run_id)
-    assert all(before <= one.received_at <= datetime.now(UTC) for one in history)
+    assert all(before <= one.received <= datetime.now(UTC) for one in history)
     assert history == [
         entry(report, one, number) for number, (report, one) in enumerate(zip((first, second), history, strict=True), 1)
     ]
@@ -224,10 +224,10 @@ def entry(report: Report, found: schemas.State, number: int) -> schemas.State:
         sequence=number,
         message=report.message,
         timestamp=report.timestamp or found.timestamp,
-        received_at=found.received_at,
+        received=found.received,
         result=report.result,
         details=report.details or None,
-        accepted=True,
+        is_late=False,
     )
 
 
@@ -253,8 +253,8 @@ async def test_finished_flow_run_refuses_running(writer: Writer) -> None:
     await report_flow_run(writer, flow_run_id, state("Success", 10))
     with pytest.raises(TerminalState) as refused:
         await report_flow_run(writer, flow_run_id, state("Running", 11))
-    current = CurrentState(version=2, state=StateType.Success, state_timestamp=at(10))
-    assert refused.value.members == {"current": current}
+    current = CurrentRun(version=2, state=StateType.Success, state_timestamp=at(10))
+    assert refused.value.members == {"current_run": current}
 
 
 async def test_sequence_of_a_flow_run_counts_its_task_runs_changes(database: Database, writer: Writer) -> None:

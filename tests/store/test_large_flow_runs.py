@@ -127,11 +127,11 @@ async def test_pages_of_what_is_not_mapped_follow_each_other(database_kind: str,
             ask_for = lambda page=page, found=found: found.append(list_of(connection, {"map_index": [PARENT]}, page))  # noqa: E731
             read = max(read, ROWS_READ[database_kind](connection, ask_for))
             pages.append(bytes(found[0].items)[1:-1])
-            if found[0].next is None:
+            if found[0].next_cursor is None:
                 whole = bytes(list_of(connection, {"map_index": [PARENT]}, page_of(sort)).items)[1:-1]
                 return pages, whole, read
             types = [(order.key.cursor_type, order.key.nullable) for order in page.orders]
-            after = read_cursor(found[0].next, page.question, types)
+            after = read_cursor(found[0].next_cursor, page.question, types)
 
     async with opened(mapped_url) as database:
         pages, whole, read = await database.read(ask)

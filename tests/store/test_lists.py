@@ -55,9 +55,9 @@ async def pages(
         read = await database.read(read_page, ListQuery(listing, where or {}, page, ("id",)))
         found.append(msgspec.json.decode(read.items))
         assert len(found) <= 1000, "paging does not end"
-        if read.next is None:
+        if read.next_cursor is None:
             return found
-        after = read_cursor(read.next, question, types)
+        after = read_cursor(read.next_cursor, question, types)
 
 
 def in_order(rows: list[Row[Any]], sort: str, *, of: str = "task run") -> list[str]:
@@ -138,7 +138,7 @@ async def test_page_goes_on_where_the_one_before_ended_though_rows_came_in_betwe
     first = await database.read(read_page, ListQuery(TASK_RUNS, where, Page(orders=orders, limit=2), ("task_slug",)))
     await report_task_runs(writer, [task_run_item(flow_run_id, slug) for slug in ("a", "b-15", "c")])
     types = [(order.key.type, order.key.nullable) for order in orders]
-    after = read_cursor(first.next or "", b"", types)
+    after = read_cursor(first.next_cursor or "", b"", types)
     second = await database.read(
         read_page, ListQuery(TASK_RUNS, where, Page(orders=orders, after=after), ("task_slug",))
     )

@@ -364,7 +364,7 @@ async def test_page_goes_on_after_a_parent(database: Database, shown: list[schem
             part = await database.read(read_page, ListQuery(TASK_RUNS, {}, page))
             (run,) = msgspec.json.decode(part.items, type=list[schemas.TaskRun])
             found.append(run.id)
-            if part.next is None:
+            if part.next_cursor is None:
                 break
             after = (run.end_time, run.id)
     assert len(found) == len(set(found)) == len(shown)

@@ -90,7 +90,7 @@ async def test_one_natural_key_makes_one_task_run(database: Database, writer: Wr
     history = await list_states(database, row.id)
     assert {one.id for one in history} == {report.id for report in reports}
     # Each was the current state for a while, or late.
-    assert (row.run_count, row.version) == (MANY, [one.accepted for one in history].count(True))
+    assert (row.run_count, row.version) == (MANY, [one.is_late for one in history].count(False))
 
 
 async def test_batches_over_the_same_task_runs_lose_nothing(
@@ -171,7 +171,7 @@ async def test_changes_at_once_all_happen(database: Database, writer: Writer, se
     found = await get_task_run(database, task_run_id)
     assert (found.sequence, found.run_count) == (MANY + 1, MANY * 3 // 4)
     history = await list_states(database, task_run_id)
-    assert found.version == [one.accepted for one in history].count(True)
+    assert found.version == [one.is_late for one in history].count(False)
 
 
 async def test_reports_about_a_flow_run_that_is_being_deleted_leave_nothing(

@@ -38,7 +38,7 @@ async def all_children(database: Database, parent: UUID, limit: int) -> list[lis
     while True:
         found = await result_of(database, parent, limit, cursor)
         pages.append(found.children or [])
-        cursor = found.next
+        cursor = found.next_cursor
         if cursor is None:
             return pages
 
@@ -52,7 +52,7 @@ async def test_result_is_where_it_was_put(database: Database, writer: Writer) ->
     given = {"type": "S3Result", "bucket": "b", "location": "k"}
     task_run_id = await create_task_run(writer, "extract-1", state("Success", 1, result=given))
     assert await result_of(database, task_run_id) == TaskRunResult(
-        task_run_id=task_run_id, state=StateType.Success, reference=reference("k"), children=None, next=None
+        task_run_id=task_run_id, state=StateType.Success, reference=reference("k"), children=None, next_cursor=None
     )
 
 
@@ -122,7 +122,7 @@ async def test_mapped_parent_has_the_results_of_its_children_in_the_order_of_the
             ChildResult(task_run_id=outcome.run_id, map_index=n, state=StateType.Success, reference=reference(str(n)))
             for n, outcome in enumerate(reversed(outcomes))
         ],
-        next=None,
+        next_cursor=None,
     )
 
 
@@ -145,7 +145,7 @@ async def test_child_is_there_whatever_became_of_it(database: Database, writer: 
 async def test_map_over_nothing_has_no_children(database: Database, writer: Writer) -> None:
     parent = await create_task_run(writer, "map-1", state("Mapped", 1))
     assert await result_of(database, parent) == TaskRunResult(
-        task_run_id=parent, state=StateType.Mapped, reference=None, children=[], next=None
+        task_run_id=parent, state=StateType.Mapped, reference=None, children=[], next_cursor=None
     )
 
 

@@ -19,7 +19,7 @@ from taskruns_service.domain.runs import Report
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries import runs
 from taskruns_service.queries.listings import TASK_RUN_STATES
-from taskruns_service.schemas import CurrentState
+from taskruns_service.schemas import CurrentRun
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.store.factories import (
@@ -88,10 +88,10 @@ async def test_late_state_is_in_the_history_alone(database: Database, writer: Wr
     assert outcome == reported("late", task_run_id, 2, StateType.Success)
     found = await get_task_run(database, task_run_id)
     assert (found.state, found.state_message, found.version, found.sequence) == ("Success", "Done.", 2, 3)
-    assert [(one.type, one.version, one.accepted) for one in await list_states(database, task_run_id)] == [
-        ("Running", 1, True),
-        ("Cancelling", None, False),
-        ("Success", 2, True),
+    assert [(one.type, one.version, one.is_late) for one in await list_states(database, task_run_id)] == [
+        ("Running", 1, False),
+        ("Cancelling", None, True),
+        ("Success", 2, False),
     ]
 
 
@@ -125,7 +125,7 @@ async def test_finished_run_refuses_running(database: Database, writer: Writer) 
     with pytest.raises(TerminalState) as refused:
         await report_state(writer, task_run_id, state("Running", 11))
     assert refused.value.members == {
-        "current": CurrentState(version=2, state=StateType.Success, state_timestamp=at(10))
+        "current_run": CurrentRun(version=2, state=StateType.Success, state_timestamp=at(10))
     }
     assert await get_task_run(database, task_run_id) == before
 
@@ -143,7 +143,9 @@ async def test_expected_version_is_recorded_and_another_refused(writer: Writer) 
     task_run_id = await create_task_run(writer, "extract-1", state("Running", 1))
     with pytest.raises(VersionConflict) as refused:
         await report_state(writer, task_run_id, state("Success", 2, expected_version=0))
-    assert refused.value.members == {"current": CurrentState(version=1, state=StateType.Running, state_timestamp=at(1))}
+    assert refused.value.members == {
+        "current_run": CurrentRun(version=1, state=StateType.Running, state_timestamp=at(1))
+    }
     assert (await report_state(writer, task_run_id, state("Success", 2, expected_version=1))).version == 2
 
 
@@ -213,7 +215,7 @@ async def test_history_is_as_it_was_reported(database: Database, writer: Writer)
     ]
     task_run_id = await create_task_run(writer, "extract-1", *reports)
     history = await list_states(database, task_run_id)
-    (received_at,) = {one.received_at for one in history}
+    (received,) = {one.received for one in history}
     assert history == [
         schemas.State(
             id=report.id,
@@ -222,10 +224,10 @@ async def test_history_is_as_it_was_reported(database: Database, writer: Writer)
             sequence=number + 1,
             message=report.message,
             timestamp=at(number - 1),
-            received_at=received_at,
+            received=received,
             result=report.result,
             details=report.details or None,
-            accepted=True,
+            is_late=False,
         )
         for number, report in enumerate(reports, 1)
     ]
@@ -253,7 +255,7 @@ async def test_history_is_paged(database: Database, writer: Writer, limit: int) 
         query = TASK_RUN_STATES.query({"limit": limit, "cursor": cursor}, task_run_id)
         page = await database.read(runs.list_task_run_states, query)
         pages.append(msgspec.json.decode(page.items, type=list[schemas.State]))
-        cursor = page.next
+        cursor = page.next_cursor
     assert [item.id for items in pages for item in items] == [report.id for report in reports]
     assert [len(items) for items in pages[:-1]] == [limit] * (len(pages) - 1)
 

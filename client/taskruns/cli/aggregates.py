@@ -30,7 +30,7 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
         output.write_table(columns, groups)
     if answer.truncated:
         click.echo("There are more groups; to show them, raise --limit.", err=True)
-    if answer.relation != "eq":
+    if not answer.is_exact:
         click.echo("There can be more: counting stopped at --count-limit.", err=True)
     warn_of_waiting_reports()
 

@@ -46,7 +46,7 @@ def took(run: TaskRun | FlowRunSummary | FlowRun) -> str:
 
 
 def _type_of(state: State) -> str:
-    return state.type if state.accepted else f"{state.type} (late)"
+    return f"{state.type} (late)" if state.is_late else state.type
 
 
 def _message_of_state(state: State) -> str:

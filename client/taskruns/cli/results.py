@@ -53,9 +53,9 @@ def _pages(client: "Client", task_run: TaskRun) -> Iterator[TaskRunResult]:
     page = client.task_runs.result(task_run.id, limit=MAX_PAGE_SIZE)
     yield page
     turns = Turns()
-    while page.next is not None:
-        turns = turns.after(page.next)
-        page = client.task_runs.result(task_run.id, limit=MAX_PAGE_SIZE, cursor=page.next)
+    while page.next_cursor is not None:
+        turns = turns.after(page.next_cursor)
+        page = client.task_runs.result(task_run.id, limit=MAX_PAGE_SIZE, cursor=page.next_cursor)
         yield page
 
 

@@ -218,7 +218,7 @@ def count_task_runs(connection: Connection, /, *, count_limit: int | None, **opt
     """Count task runs. The count is always exact."""
     answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.client_arguments(options))
     click.echo(answer.count)
-    if answer.relation != "eq":
+    if not answer.is_exact:
         click.echo("There can be more: counting stopped at --count-limit.", err=True)
     from taskruns.cli.waiting import warn_of_waiting_reports
 
@@ -247,7 +247,8 @@ def _measures() -> list[str]:
             callback=together,
             metavar="KEYS",
             section="What",
-            help="The keys to group by, up to three: state, task_slug, flow_run_id, flow_name, map_parent, hour, day.",
+            help="The keys to group by, up to three: state, task_slug, flow_run_id, flow_name, mapped_parent_id, hour, "
+            "day.",
         ),
         Option(
             ["-m", "--measure"],

@@ -46,7 +46,7 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
 
 def problem_of(error: ServiceError, *, path: str, request_id: str) -> Problem:
     """An error as clients read it."""
-    members = {name: value for name, value in error.members.items() if name in ("current", "limit")}
+    members = {name: value for name, value in error.members.items() if name in ("current_run", "limit")}
     return Problem(
         type=f"urn:taskruns:problem:{error.code}",
         title=error.code.replace("-", " ").capitalize(),

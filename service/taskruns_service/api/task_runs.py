@@ -34,8 +34,8 @@ _AGGREGATE_PARAMETERS = (
     Parameter(
         name="group_by",
         value=one_of(*aggregates.GROUP_BY),
-        description="Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `map_parent` is "
-        "the mapped task run that the children belong to.",
+        description="Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); "
+        "`mapped_parent_id` is the id of the mapped task run that the children belong to.",
         many=True,
         most=aggregates.GROUP_BY_MOST,
         example="state",
@@ -56,7 +56,7 @@ _AGGREGATE_PARAMETERS = (
     Parameter(
         name="count_limit",
         value=integer(1, 2**31 - 1),
-        description="Stop counting at this number; `relation` is then `gte`. Counts that the service maintains are "
+        description="Stop counting at this number; `is_exact` is then false. Counts that the service maintains are "
         "exact nevertheless.",
     ),
 )

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from taskruns_service.commands.flows import newest_flows
-from taskruns_service.commands.unit_of_work import UnitOfWork, current_state
+from taskruns_service.commands.unit_of_work import UnitOfWork, current_run
 from taskruns_service.domain.errors import Fault, FlowRunConflict, FlowRunNotFound, ServiceError, VersionConflict
 from taskruns_service.domain.runs import Run
 from taskruns_service.schemas import NAME_LENGTH, FlowRunCreate
@@ -149,7 +149,7 @@ def _delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], no
         if (entry := unit_of_work.flow_runs.get(item.flow_run_id)) is None:
             outcomes.append(FlowRunNotFound())
         elif item.expected_sequence not in (None, entry.sequence):
-            outcomes.append(VersionConflict(current=current_state(entry.run)))
+            outcomes.append(VersionConflict(current_run=current_run(entry.run)))
         else:
             del unit_of_work.flow_runs[item.flow_run_id]
             delete_flow_run(connection, item.flow_run_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct
 from sqlalchemy import Connection
 
-from taskruns_service.commands.unit_of_work import FlowRunEntry, NaturalKey, TaskRunEntry, UnitOfWork, current_state
+from taskruns_service.commands.unit_of_work import FlowRunEntry, NaturalKey, TaskRunEntry, UnitOfWork, current_run
 from taskruns_service.domain.errors import (
     Fault,
     FlowRunNotFound,
@@ -249,7 +249,7 @@ class UpdateTaskRun(OfTaskRun, frozen=True):
         entry = self.entry(unit_of_work)
         is_expected = self.expected_version in (None, entry.run.version)
         if not is_expected or self.expected_sequence not in (None, entry.sequence):
-            raise VersionConflict(current=current_state(entry.run))
+            raise VersionConflict(current_run=current_run(entry.run))
         members = {name: getattr(self.request, name) for name in ("name", "tags")}
         if changes := {name: value for name, value in members.items() if value is not UNSET}:
             unit_of_work.change(entry, changes)

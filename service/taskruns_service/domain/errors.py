@@ -29,7 +29,7 @@ class ServiceError(Exception):
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __init__(self, detail: str | None = None, *, faults: tuple[Fault, ...] = (), **members: Any) -> None:
-        """`members` are further members of the problem, such as `current` and `limit`; `retry_after` is in seconds."""
+        """`members` are further members of the problem, such as `current_run`; `retry_after` is in seconds."""
         self.detail = detail or " ".join(map(str, faults)) or " ".join((type(self).__doc__ or "").split())
         self.faults = faults
         self.members = members
@@ -139,7 +139,7 @@ class StateIdConflict(ServiceError):
 
 
 class VersionConflict(ServiceError):
-    """The run has changed since the version that you saw; `current` has its current state."""
+    """The run has changed since the version that you saw; `current_run` has its current state."""
 
     code = "version-conflict"
     status = HTTPStatus.PRECONDITION_FAILED

@@ -80,7 +80,7 @@ GROUP_BY: dict[str, Column] = {
     "task_slug": _task_run.c.task_slug,
     "flow_run_id": _task_run.c.flow_run_id,
     "flow_name": _flow.c.name,
-    "map_parent": case((_task_run.c.map_index >= 0, _parent.c.id), else_=null()),
+    "mapped_parent_id": case((_task_run.c.map_index >= 0, _parent.c.id), else_=null()),
     "hour": hour_of(_task_run.c.start_time),
     "day": day_of(_task_run.c.start_time),
 }
@@ -144,7 +144,7 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
     count = int(total[keys] or 0)
     return schemas.Aggregate(
         count=count,
-        relation="gte" if count == form.count_limit else "eq",
+        is_exact=count != form.count_limit,
         measures=_measures(question, total[keys + 1 : -1]),
         groups=groups if form.group_by else None,
         truncated=len(rows) > form.limit,
@@ -257,7 +257,7 @@ def _rows(where: Where, group_by: Container[str]) -> _Source:
     source: FromClause = _task_run
     if "flow_name" in group_by:
         source = source.join(_flow, _flow.c.id == _task_run.c.flow_id)
-    if "map_parent" in group_by:
+    if "mapped_parent_id" in group_by:
         natural_key = and_(
             _parent.c.flow_run_id == _task_run.c.flow_run_id,
             _parent.c.task_slug == _task_run.c.task_slug,
@@ -295,7 +295,7 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
     ]
     return schemas.Aggregate(
         count=sum(chosen.values()),
-        relation="eq",
+        is_exact=True,
         measures=schemas.Measures(),
         groups=groups[: question.limit] if question.group_by else None,
         truncated=bool(question.group_by) and len(groups) > question.limit,

@@ -73,16 +73,15 @@ FLOW_RUN_MEMBERS: Members = {
 
 def state_members(history: Table) -> Members:
     """The members of the states in a history."""
-    names = (
-        "id",
-        "type",
-        "version",
-        "sequence",
-        "message",
-        "timestamp",
-        "received_at",
-        "result",
-        "details",
-        "accepted",
-    )
-    return {name: history.c[name] for name in names}
+    return {
+        "id": history.c.id,
+        "type": history.c.type,
+        "version": history.c.version,
+        "sequence": history.c.sequence,
+        "message": history.c.message,
+        "timestamp": history.c.timestamp,
+        "received": history.c.received_at,
+        "result": history.c.result,
+        "details": history.c.details,
+        "is_late": ~history.c.accepted,
+    }

@@ -32,7 +32,7 @@ class RawPage(msgspec.Struct, frozen=True):
     """A page whose items are a JSON list already."""
 
     items: Raw
-    next: str | None
+    next_cursor: str | None
 
 
 def read_page(connection: Connection, query: ListQuery) -> RawPage:

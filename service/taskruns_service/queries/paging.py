@@ -30,7 +30,7 @@ LIMIT = Parameter(
 CURSOR = Parameter(
     name="cursor",
     value=text(CURSOR_LENGTH),
-    description="Where the page starts: `next` of the previous page, with the same filters.",
+    description="Where the page starts: `next_cursor` of the previous page, with the same filters.",
 )
 
 INTEGER = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]

@@ -60,11 +60,11 @@ def get_task_run_result(connection: Connection, task_run_id: UUID, page: Page) -
         ]
         next_cursor = page.cursor([children[-1].map_index]) if len(rows) > page.limit else None
         return schemas.TaskRunResult(
-            task_run_id=row.id, state=state, reference=None, children=children, next=next_cursor
+            task_run_id=row.id, state=state, reference=None, children=children, next_cursor=next_cursor
         )
     reference = results.read_reference(row.result)
     if reference is None:
         raise NoResultType(results.without_result(state, row.result, row.state_message))
     if not results.is_kept(row.result):
         raise ResultNotPersisted
-    return schemas.TaskRunResult(task_run_id=row.id, state=state, reference=reference, children=None, next=None)
+    return schemas.TaskRunResult(task_run_id=row.id, state=state, reference=reference, children=None, next_cursor=None)

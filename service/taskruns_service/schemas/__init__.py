@@ -23,7 +23,7 @@ from taskruns_service.schemas.fields import (
     TaskRunFields,
     TaskRunFieldsPage,
 )
-from taskruns_service.schemas.problems import CurrentState, ItemProblem, Problem, item_problem
+from taskruns_service.schemas.problems import CurrentRun, ItemProblem, Problem, item_problem
 from taskruns_service.schemas.receipts import FlowRunStateReceipt, TaskRunReceipt, TaskRunReceipts, TaskRunStateReceipt
 from taskruns_service.schemas.requests import (
     FlowRunCreate,
@@ -54,7 +54,7 @@ __all__ = [
     "Aggregate",
     "AggregateGroup",
     "ChildResult",
-    "CurrentState",
+    "CurrentRun",
     "FlowRun",
     "FlowRunCreate",
     "FlowRunField",

@@ -42,9 +42,9 @@ class GroupKey(Struct, frozen=True, kw_only=True):
         UNSET
     )
     flow_name: Annotated[str | UnsetType, Meta(description="The name of the flow.")] = UNSET
-    map_parent: Annotated[
+    mapped_parent_id: Annotated[
         UUID | None | UnsetType,
-        Meta(description="The mapped parent of the task runs; null if they have none."),
+        Meta(description="The id of the mapped parent of the task runs; null if they have none."),
     ] = UNSET
     hour: Annotated[
         Timestamp | None | UnsetType, Meta(description="The hour (UTC) of the start; null if not started.")
@@ -66,13 +66,12 @@ class Aggregate(Struct, frozen=True, kw_only=True):
     """The number of task runs and their measures, in total and by group."""
 
     count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
-    relation: Annotated[
-        str,
+    is_exact: Annotated[
+        bool,
         Meta(
-            description="`eq`: `count` is exact. `gte`: counting stopped at `count_limit`, so there are at least this "
-            "many.",
-            examples=["eq"],
-            extra_json_schema={"x-extensible-enum": ["eq", "gte"]},
+            description="Whether `count` is exact. If not, counting stopped at `count_limit`, and there are at least "
+            "this many.",
+            examples=[True],
         ),
     ]
     measures: Measures

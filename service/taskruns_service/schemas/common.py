@@ -64,4 +64,4 @@ Version = Annotated[int, Meta(description="The number of state changes.", exampl
 Sequence = Annotated[
     int, Meta(description="The number of the latest change among all changes of the flow run, starting at 1.")
 ]
-NextPage = Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]
+NextCursor = Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from taskruns_service.schemas.common import NextPage
+from taskruns_service.schemas.common import NextCursor
 from taskruns_service.schemas.runs import FlowRunSummary, TaskRun
 
 
@@ -38,11 +38,11 @@ class TaskRunFieldsPage(Struct, frozen=True, kw_only=True):
     """A page of task runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[TaskRunFields]  # type: ignore[valid-type]
-    next: NextPage
+    next_cursor: NextCursor
 
 
 class FlowRunFieldsPage(Struct, frozen=True, kw_only=True):
     """A page of flow runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[FlowRunFields]  # type: ignore[valid-type]
-    next: NextPage
+    next_cursor: NextCursor

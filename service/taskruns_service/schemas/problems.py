@@ -9,8 +9,8 @@ from taskruns_service.domain.states import StateType
 from taskruns_service.schemas.common import Timestamp
 
 
-class CurrentState(Struct, frozen=True, kw_only=True):
-    """The current state of a run."""
+class CurrentRun(Struct, frozen=True, kw_only=True):
+    """The version and the state that a run has now."""
 
     version: int
     state: StateType
@@ -30,7 +30,9 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: Annotated[str, Meta(description="The code. Later versions can add codes.", examples=["task-run-not-found"])]
     request_id: Annotated[str, Meta(description="The id of the request, which is also in the log and in X-Request-Id.")]
     errors: Annotated[list[Fault] | UnsetType, Meta(description="The faults of the request and their places.")] = UNSET
-    current: Annotated[CurrentState | UnsetType, Meta(description="The current state of the run.")] = UNSET
+    current_run: Annotated[
+        CurrentRun | UnsetType, Meta(description="The version and the state that the run has now.")
+    ] = UNSET
     limit: Annotated[int | UnsetType, Meta(description="The limit that the request exceeds.")] = UNSET
 
 
@@ -40,10 +42,12 @@ class ItemProblem(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: Annotated[str, Meta(description="The code of the problem.", examples=["terminal-state"])]
     detail: Annotated[str, Meta(description="What went wrong, and what to do about it.")]
     errors: Annotated[list[Fault] | UnsetType, Meta(description="The states that were refused, and why.")] = UNSET
-    current: Annotated[CurrentState | UnsetType, Meta(description="The current state of the run.")] = UNSET
+    current_run: Annotated[
+        CurrentRun | UnsetType, Meta(description="The version and the state that the run has now.")
+    ] = UNSET
 
 
 def item_problem(error: ServiceError, faults: tuple[Fault, ...]) -> ItemProblem:
     """An error as an item of a bulk answer has it."""
-    current = error.members.get("current", UNSET)
-    return ItemProblem(code=error.code, detail=error.detail, errors=list(faults) or UNSET, current=current)
+    current_run = error.members.get("current_run", UNSET)
+    return ItemProblem(code=error.code, detail=error.detail, errors=list(faults) or UNSET, current_run=current_run)

@@ -27,4 +27,6 @@ class TaskRunResult(Struct, frozen=True, kw_only=True):
         list[ChildResult] | None,
         Meta(description="The children of a mapped parent, by map index; null for other task runs."),
     ]
-    next: Annotated[str | None, Meta(description="The cursor of the next page of children; null on the last page.")]
+    next_cursor: Annotated[
+        str | None, Meta(description="The cursor of the next page of children; null on the last page.")
+    ]

@@ -12,7 +12,7 @@ from taskruns_service.schemas.common import (
     CurrentStateType,
     FlowRunId,
     MapIndex,
-    NextPage,
+    NextCursor,
     Parameters,
     Sequence,
     Slug,
@@ -118,14 +118,14 @@ class TaskRunPage(Struct, frozen=True, kw_only=True):
     """A page of task runs, with the cursor of the next page."""
 
     items: list[TaskRun]
-    next: NextPage
+    next_cursor: NextCursor
 
 
 class FlowRunPage(Struct, frozen=True, kw_only=True):
     """A page of flow runs, with the cursor of the next page."""
 
     items: list[FlowRunSummary]
-    next: NextPage
+    next_cursor: NextCursor
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -137,14 +137,14 @@ class State(Struct, frozen=True, kw_only=True):
     sequence: Sequence
     message: Annotated[str | None, Meta(description="A human-readable message.")]
     timestamp: Annotated[Timestamp, Meta(description="The time when the run entered the state.")]
-    received_at: Annotated[Timestamp, Meta(description="The time when the service received the state.")]
+    received: Annotated[Timestamp, Meta(description="The time when the service received the state.")]
     result: Annotated[JsonObject | None, Meta(description="The reference to the result, as sent.")]
     details: Annotated[JsonObject | None, Meta(description="Data that only some types have, as sent.")]
-    accepted: Annotated[bool, Meta(description="False for a late state: a newer state was already known.")]
+    is_late: Annotated[bool, Meta(description="Whether the state arrived late and never became the current state.")]
 
 
 class StatePage(Struct, frozen=True, kw_only=True):
     """A page of states, oldest first, with the cursor of the next page."""
 
     items: list[State]
-    next: NextPage
+    next_cursor: NextCursor

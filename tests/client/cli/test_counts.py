@@ -80,6 +80,6 @@ def test_groups_that_are_not_shown_are_told(look: Look) -> None:
 
 
 def test_parents_of_maps_are_groups(look: Look, world: World) -> None:
-    done = look("task-run", "aggregate", "--group-by", "map_parent", "--is-mapped-child", "--csv")
+    done = look("task-run", "aggregate", "--group-by", "mapped_parent_id", "--is-mapped-child", "--csv")
     parents = world.client.task_runs.list(is_mapped_parent=True).items
     assert {line.split(",")[0] for line in done.out.splitlines()[1:]} == {str(parent.id) for parent in parents}

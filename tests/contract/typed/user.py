@@ -14,7 +14,7 @@ from taskruns.client import AsyncClient, Client
 from taskruns.errors import TaskRunNotFound, VersionConflict
 from taskruns.models import (
     Aggregate,
-    CurrentState,
+    CurrentRun,
     FlowRun,
     FlowRunFields,
     FlowRunStateReceipt,
@@ -62,7 +62,7 @@ def read_lists(client: Client, id: UUID) -> None:
     page = client.task_runs.list(state=[StateType.FAILED, "TimedOut"], flow_run_id=[id, TEXT], limit=5)
     assert_type(page, Page[TaskRun])
     assert_type(page.items, list[TaskRun])
-    assert_type(page.next, str | None)
+    assert_type(page.next_cursor, str | None)
     assert_type(page.next_page(), Page[TaskRun] | None)
     for task_run in page:
         assert_type(task_run, TaskRun)
@@ -147,7 +147,7 @@ def make(http_client: httpx.Client) -> None:
             client.task_runs.get(TEXT)
         except VersionConflict as error:
             assert_type(error.problem, Problem)
-            assert_type(error.problem.current, CurrentState | None)
+            assert_type(error.problem.current_run, CurrentRun | None)
             assert_type(error.raw, bytes)
         except TaskRunNotFound as error:
             assert_type((error.status, error.code, error.request_id), tuple[int, str, str])

@@ -42,7 +42,7 @@ export async function read(id: string): Promise<void> {
   if (page.data) {
     page.data.items[0].state satisfies StateType;
     page.data.items[0].duration satisfies number | null;
-    page.data.next satisfies string | null;
+    page.data.next_cursor satisfies string | null;
   }
   const states = await client.GET("/task-runs/{task_run_id}/states", { params: { path: { task_run_id: id } } });
   states.data?.items[0].details?.["start_time"] satisfies unknown;

@@ -19,7 +19,7 @@ __all__ = [
     "ChildResult",
     "CompressedSerializer",
     "ConstantResult",
-    "CurrentState",
+    "CurrentRun",
     "CustomResult",
     "CustomSerializer",
     "DateTimeSerializer",
@@ -187,7 +187,7 @@ class AggregateTaskRunsGroupByItem(OpenEnum):
     TASK_SLUG = "task_slug"
     FLOW_RUN_ID = "flow_run_id"
     FLOW_NAME = "flow_name"
-    MAP_PARENT = "map_parent"
+    MAPPED_PARENT_ID = "mapped_parent_id"
     HOUR = "hour"
     DAY = "day"
 
@@ -219,9 +219,9 @@ class Aggregate(Model, kw_only=True, frozen=True):
     """The number of task runs."""
     groups: list[AggregateGroup] | None
     """The groups, sorted by their keys; null without `group_by`."""
+    is_exact: bool
+    """Whether `count` is exact. If not, counting stopped at `count_limit`, and there are at least this many."""
     measures: Measures
-    relation: str
-    """`eq`: `count` is exact. `gte`: counting stopped at `count_limit`, so there are at least this many."""
     truncated: bool
     """Whether there are more groups than `limit`."""
 
@@ -294,8 +294,8 @@ class ConstantResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Co
     """The value, as sent."""
 
 
-class CurrentState(Model, kw_only=True, frozen=True):
-    """The current state of a run."""
+class CurrentRun(Model, kw_only=True, frozen=True):
+    """The version and the state that a run has now."""
 
     state: StateType
     state_timestamp: Timestamp | None
@@ -463,7 +463,7 @@ class FlowRunFieldsPage(Model, kw_only=True, frozen=True):
     """A page of flow runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[FlowRunFields]
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page; null on the last page."""
 
 
@@ -471,7 +471,7 @@ class FlowRunPage(Model, kw_only=True, frozen=True):
     """A page of flow runs, with the cursor of the next page."""
 
     items: list[FlowRunSummary]
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page; null on the last page."""
 
 
@@ -562,8 +562,8 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """The flow run's id."""
     hour: Timestamp | None = NOT_CHOSEN
     """The hour (UTC) of the start; null if not started."""
-    map_parent: UUID | None = NOT_CHOSEN
-    """The mapped parent of the task runs; null if they have none."""
+    mapped_parent_id: UUID | None = NOT_CHOSEN
+    """The id of the mapped parent of the task runs; null if they have none."""
     state: StateType = NOT_CHOSEN
     """The type of the current state."""
     task_slug: str = NOT_CHOSEN
@@ -586,8 +586,8 @@ class ItemProblem(Model, kw_only=True, frozen=True):
     """The code of the problem."""
     detail: str
     """What went wrong, and what to do about it."""
-    current: CurrentState | None = None
-    """The current state of the run."""
+    current_run: CurrentRun | None = None
+    """The version and the state that the run has now."""
     errors: list[Fault] | None = None
     """The states that were refused, and why."""
 
@@ -687,8 +687,8 @@ class Problem(Model, kw_only=True, frozen=True):
     """The code in words."""
     type: str
     """A URI that identifies the code."""
-    current: CurrentState | None = None
-    """The current state of the run."""
+    current_run: CurrentRun | None = None
+    """The version and the state that the run has now."""
     errors: list[Fault] | None = None
     """The faults of the request and their places."""
     limit: int | None = None
@@ -743,15 +743,15 @@ class SecretResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Secr
 class State(Model, kw_only=True, frozen=True):
     """One entry in a run's history."""
 
-    accepted: bool
-    """False for a late state: a newer state was already known."""
     details: dict[str, Any] | None
     """Data that only some types have, as sent."""
     id: UUID
     """The id of the state."""
+    is_late: bool
+    """Whether the state arrived late and never became the current state."""
     message: str | None
     """A human-readable message."""
-    received_at: Timestamp
+    received: Timestamp
     """The time when the service received the state."""
     result: dict[str, Any] | None
     """The reference to the result, as sent."""
@@ -814,7 +814,7 @@ class StatePage(Model, kw_only=True, frozen=True):
     """A page of states, oldest first, with the cursor of the next page."""
 
     items: list[State]
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page; null on the last page."""
 
 
@@ -920,7 +920,7 @@ class TaskRunFieldsPage(Model, kw_only=True, frozen=True):
     """A page of task runs with the members that `fields` names, with the cursor of the next page."""
 
     items: list[TaskRunFields]
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page; null on the last page."""
 
 
@@ -928,7 +928,7 @@ class TaskRunPage(Model, kw_only=True, frozen=True):
     """A page of task runs, with the cursor of the next page."""
 
     items: list[TaskRun]
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page; null on the last page."""
 
 
@@ -1010,7 +1010,7 @@ class TaskRunResult(Model, kw_only=True, frozen=True):
 
     children: list[ChildResult] | None
     """The children of a mapped parent, by map index; null for other task runs."""
-    next: str | None
+    next_cursor: str | None
     """The cursor of the next page of children; null on the last page."""
     reference: ResultReference | None
     """Where the result is; null for a mapped parent."""

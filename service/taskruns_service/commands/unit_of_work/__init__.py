@@ -1,6 +1,6 @@
 """The unit of work: the runs of one transaction, locked and read together, changed in memory, written together."""
 
-from taskruns_service.commands.unit_of_work.entries import FlowRunEntry, NaturalKey, TaskRunEntry, current_state
+from taskruns_service.commands.unit_of_work.entries import FlowRunEntry, NaturalKey, TaskRunEntry, current_run
 from taskruns_service.commands.unit_of_work.unit_of_work import UnitOfWork
 
-__all__ = ["FlowRunEntry", "NaturalKey", "TaskRunEntry", "UnitOfWork", "current_state"]
+__all__ = ["FlowRunEntry", "NaturalKey", "TaskRunEntry", "UnitOfWork", "current_run"]

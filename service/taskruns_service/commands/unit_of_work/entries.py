@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from taskruns_service.domain.history import History
 from taskruns_service.domain.runs import PastState, Run
 from taskruns_service.domain.states import StateType
-from taskruns_service.schemas import CurrentState
+from taskruns_service.schemas import CurrentRun
 from taskruns_service.storage.dialects import Row
 from taskruns_service.storage.maps import NO_TIMES, MapKey, Times, is_mapped_parent, shown
 
@@ -149,6 +149,6 @@ def order_of(entry: Entry) -> int:
     return entry.id.int
 
 
-def current_state(run: Run) -> CurrentState:
+def current_run(run: Run) -> CurrentRun:
     """What a problem says of a run."""
-    return CurrentState(version=run.version, state=run.state, state_timestamp=run.state_timestamp)
+    return CurrentRun(version=run.version, state=run.state, state_timestamp=run.state_timestamp)

@@ -15,7 +15,7 @@ from taskruns_service.commands.unit_of_work.entries import (
     FlowRunEntry,
     NaturalKey,
     TaskRunEntry,
-    current_state,
+    current_run,
     order_of,
     read_task_run,
 )
@@ -149,11 +149,11 @@ class UnitOfWork:
             history=partial(histories.read, entry),
         )
         if kind is Verdict.version_conflict:
-            raise VersionConflict(current=current_state(before))
+            raise VersionConflict(current_run=current_run(before))
         if kind is Verdict.terminal_state:
             raise TerminalState(
                 f"The run is {before.state}, and {report.type} would reopen it. To reopen it, send `force`.",
-                current=current_state(before),
+                current_run=current_run(before),
             )
         if past_state is None:
             return kind

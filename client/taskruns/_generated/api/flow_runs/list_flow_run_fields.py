@@ -93,7 +93,7 @@ def build(
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
             created, start_time, end_time. Items without a value come last. The server's default is `-created`.
         limit: The maximum number of items on a page. The server's default is `100`.
-        cursor: Where the page starts: `next` of the previous page, with the same filters.
+        cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
     Raises:
         ValueError: If a datetime has no time zone.

@@ -21,7 +21,7 @@ def build(
     Args:
         flow_run_id: The id of the flow run.
         limit: The maximum number of items on a page. The server's default is `100`.
-        cursor: Where the page starts: `next` of the previous page, with the same filters.
+        cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
     Answer: `StatePage`.
     """

@@ -111,7 +111,7 @@ def build(
             created, start_time, end_time, updated, sequence, task_slug, map_index, name, state, run_count, duration,
             queue_time. Items without a value come last. The server's default is `created`.
         limit: The maximum number of items on a page. The server's default is `100`.
-        cursor: Where the page starts: `next` of the previous page, with the same filters.
+        cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
     Raises:
         ValueError: If a datetime has no time zone.
@@ -275,7 +275,7 @@ def build_if_changed(
             created, start_time, end_time, updated, sequence, task_slug, map_index, name, state, run_count, duration,
             queue_time. Items without a value come last. The server's default is `created`.
         limit: The maximum number of items on a page. The server's default is `100`.
-        cursor: Where the page starts: `next` of the previous page, with the same filters.
+        cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
         if_none_match: The ETags that you have; if one of them is current, the status is 304.
 
     Raises:

@@ -21,7 +21,7 @@ def build(
     Args:
         task_run_id: The id of the task run.
         limit: The maximum number of items on a page. The server's default is `100`.
-        cursor: Where the page starts: `next` of the previous page, with the same filters.
+        cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
     Answer: `StatePage`.
     """

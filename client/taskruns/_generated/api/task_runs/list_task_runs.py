@@ -112,7 +112,7 @@ def build(
             created, start_time, end_time; further keys can be any member that has an order. Items without a value come
             last. The server's default is `-created`.
         limit: The maximum number of items on a page. The server's default is `100`.
-        cursor: Where the page starts: `next` of the previous page, with the same filters.
+        cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
     Raises:
         ValueError: If a datetime has no time zone.
