@@ -82,7 +82,7 @@ async def test_a_statement_that_stands_with_its_values_has_no_placeholders(datab
     assert await database.read(compiled) == b"text"
 
 
-async def test_statements_of_one_form_are_read_with_their_own_values(database: Database) -> None:
+async def test_statements_of_one_shape_are_read_with_their_own_values(database: Database) -> None:
     def shown(connection: Connection, bound: str, inline: str, members: list[str]) -> bytes | None:
         is_member = literal(inline).in_(members)
         value = case((is_member, literal(bound) + constant(inline)), else_=literal("none"))
@@ -94,9 +94,9 @@ async def test_statements_of_one_form_are_read_with_their_own_values(database: D
     assert await database.read(shown, "a", "b", ["b"]) == b"ab"
 
 
-def test_values_of_a_question_are_those_that_its_form_binds() -> None:
+def test_values_of_a_question_are_those_that_its_shape_binds() -> None:
     where = {"has_result": True, "state": [StateType.Failed], "name_contains": "a", "map_index": [1, 2], "tag": ["a"]}
-    assert filters.values_of(where) == {"name_contains": "a", "map_index": [1, 2], "tag": "a"}
+    assert filters.bind_values(where) == {"name_contains": "a", "map_index": [1, 2], "tag": "a"}
 
 
 async def test_a_question_binds_the_values_of_its_form(database: Database) -> None:

@@ -37,7 +37,7 @@ _AGGREGATE_PARAMETERS = (
         description="Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); "
         "`mapped_parent_id` is the id of the mapped task run that the children belong to.",
         many=True,
-        most=aggregates.GROUP_BY_MOST,
+        most=aggregates.MAX_GROUP_BY,
         example="state",
     ),
     Parameter(
@@ -49,9 +49,9 @@ _AGGREGATE_PARAMETERS = (
     ),
     Parameter(
         name="limit",
-        value=integer(1, aggregates.GROUPS_MOST),
+        value=integer(1, aggregates.MAX_GROUPS),
         description="The maximum number of groups to return.",
-        default=aggregates.GROUPS_LIMIT,
+        default=aggregates.DEFAULT_GROUPS,
     ),
     Parameter(
         name="count_limit",

@@ -26,7 +26,7 @@ from taskruns_service import schemas
 from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.states import GROUPS, StateType
 from taskruns_service.queries import filters
-from taskruns_service.queries.filters import Form, Where
+from taskruns_service.queries.filters import FilterShape, Where
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.dialects import (
@@ -43,9 +43,9 @@ from taskruns_service.storage.dialects import (
     read_twice,
 )
 
-GROUPS_LIMIT = 1000
-GROUPS_MOST = 10_000
-GROUP_BY_MOST = 3
+DEFAULT_GROUPS = 1000
+MAX_GROUPS = 10_000
+MAX_GROUP_BY = 3
 
 _task_run, _flow = tables.task_run, tables.flow
 _parent = tables.task_run.alias("parent")
@@ -95,7 +95,7 @@ class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
     where: Where
     group_by: Sequence[str] = ()
     measures: Sequence[str] = ()
-    limit: int = GROUPS_LIMIT
+    limit: int = DEFAULT_GROUPS
     count_limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -109,10 +109,10 @@ class AggregateQuestion(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class _Form(NamedTuple):
-    """A question without the values of its filters: all questions of one form have one statement."""
+class _AggregateShape(NamedTuple):
+    """A question without the values of its filters: all questions of one shape have one statement."""
 
-    where: Form
+    where: FilterShape
     group_by: tuple[str, ...]
     measures: tuple[str, ...]
     limit: int
@@ -124,30 +124,30 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
     if _is_of_flow_run(question):
         return _of_flow_run(connection, question)
     tallied = _is_tallied(question)
-    form = _Form(
-        filters.form_of(question.where),
+    shape = _AggregateShape(
+        filters.shape_of(question.where),
         tuple(question.group_by),
         tuple(question.measures),
         question.limit,
         None if tallied else question.count_limit,
     )
-    total, *rows = _statement(form, tallied=tallied).rows(connection, filters.values_of(question.where))
-    keys = len(form.group_by)
+    total, *rows = _statement(shape, tallied=tallied).rows(connection, filters.bind_values(question.where))
+    keys = len(shape.group_by)
     groups = [
         schemas.AggregateGroup(
-            key=msgspec.convert(dict(zip(form.group_by, row, strict=False)), schemas.GroupKey),
+            key=msgspec.convert(dict(zip(shape.group_by, row, strict=False)), schemas.GroupKey),
             count=int(row[keys]),
             measures=_measures(question, row[keys + 1 : -1]),
         )
-        for row in rows[: form.limit]
+        for row in rows[: shape.limit]
     ]
     count = int(total[keys] or 0)
     return schemas.Aggregate(
         count=count,
-        is_exact=count != form.count_limit,
+        is_exact=count != shape.count_limit,
         measures=_measures(question, total[keys + 1 : -1]),
-        groups=groups if form.group_by else None,
-        truncated=len(rows) > form.limit,
+        groups=groups if shape.group_by else None,
+        truncated=len(rows) > shape.limit,
     )
 
 
@@ -180,21 +180,21 @@ class _Source(NamedTuple):
 
 
 @lru_cache(MAX_STATEMENTS)
-def _statement(form: _Form, *, tallied: bool) -> Prepared:
-    """The statement that answers questions of a form: rows (keys, count, measures, part), first that of everything."""
-    where = filters.placeholders(form.where)
-    return Prepared(_select(form, where, tallied=tallied), replan=filters.has_bounds(where, filters.TASK_RUN_FILTERS))
+def _statement(shape: _AggregateShape, *, tallied: bool) -> Prepared:
+    """The statement that answers questions of a shape: rows (keys, count, measures, part), first that of everything."""
+    where = filters.placeholders(shape.where)
+    return Prepared(_select(shape, where, tallied=tallied), replan=filters.has_bounds(where, filters.TASK_RUN_FILTERS))
 
 
-def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
-    source = _tally(where, form.group_by) if tallied else _rows(where, form.group_by)
-    if form.count_limit is not None:
-        limited = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(form.count_limit))).subquery()
+def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBase:
+    source = _tally(where, shape.group_by) if tallied else _rows(where, shape.group_by)
+    if shape.count_limit is not None:
+        limited = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(shape.count_limit))).subquery()
         return select(func.count(limited.c.one), _ONE)
-    measures = [MEASURES[name] for name in form.measures]
-    if not form.group_by:
+    measures = [MEASURES[name] for name in shape.measures]
+    if not shape.group_by:
         return source.rows.add_columns(source.counted, *_measured(measures, _task_run), _ONE)
-    keys = [source.group_by[name].label(f"key_{place}") for place, name in enumerate(form.group_by)]
+    keys = [source.group_by[name].label(f"key_{place}") for place, name in enumerate(shape.group_by)]
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
     if measures:
@@ -202,18 +202,18 @@ def _select(form: _Form, where: Where, *, tallied: bool) -> SelectBase:
         columns = {measure.column: _task_run.c[measure.column] for measure in measures}
         matching = read_twice(source.rows.add_columns(*keys, *columns.values()), "matching")
         counted = _measured(measures, matching)
-        groups = select(*_shown(form.group_by, matching), func.count(_ONE), *counted)
+        groups = select(*_shown(shape.group_by, matching), func.count(_ONE), *counted)
         groups = groups.group_by(*(matching.c[key.name] for key in keys))
         everything = select(*(null() for _ in keys), func.count(_ONE), *counted).select_from(matching)
     else:
         counts_ = source.rows.add_columns(*keys, source.counted.label("count")).group_by(*by_keys)
         matching = counts_.having(source.counted != 0).cte("matching")
-        groups = select(*_shown(form.group_by, matching), matching.c.count)
+        groups = select(*_shown(shape.group_by, matching), matching.c.count)
         everything = select(*(null() for _ in keys), func.sum(matching.c.count))
     parts = union_all(groups.add_columns(_ONE), everything.add_columns(literal_column("0")))
     last = len(keys) + 2 + len(measures)
     order = [str(last), *(f"{place} NULLS LAST" for place, _ in enumerate(keys, start=1))]
-    return parts.order_by(*map(text, order)).limit(literal_column(str(form.limit + 2)))
+    return parts.order_by(*map(text, order)).limit(literal_column(str(shape.limit + 2)))
 
 
 def _shown(names: Sequence[str], matching: CTE) -> list[Column]:

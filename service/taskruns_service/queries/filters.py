@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BindParameter, String, Table, and_, literal, select
@@ -329,31 +329,31 @@ def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:
     return any(filter_.operator in BOUNDS for filter_ in filters if filter_.name in where)
 
 
-Form = tuple[tuple[str, object], ...]
-"""The filters of a question without the values that are bound to it: all questions of one form have one statement."""
+FilterShape = tuple[tuple[str, object], ...]
+"""The filters of a query without the values that are bound to it: all queries of one shape have one statement."""
 
 
-def form_of(where: Where) -> Form:
-    """Returns the cache key of a query: enum and boolean values verbatim, every other value as its parameter type."""
-    return tuple((name, _form(value)) for name, value in where.items())
+def shape_of(where: Where) -> FilterShape:
+    """Returns the cache key of a query: enum and boolean values verbatim, every other value as its type."""
+    return tuple((name, _shape_of_value(value)) for name, value in where.items())
 
 
-class _Bound(NamedTuple):
+class _ValueShape(NamedTuple):
     type: type
-    kind: str = "alone"
+    kind: Literal["scalar", "list of one", "list"] = "scalar"
 
 
-def _form(value: Any) -> object:
+def _shape_of_value(value: Any) -> object:
     match value:
         case bool() | FlowIds():
             return value
         case [StrEnum(), *_]:
             return tuple(sorted(set(value)))
         case [member]:
-            return _Bound(_type_of(member), "in a list")
+            return _ValueShape(_type_of(member), "list of one")
         case [first, *_]:
-            return _Bound(_type_of(first), "as a list")
-    return _Bound(_type_of(value))
+            return _ValueShape(_type_of(first), "list")
+    return _ValueShape(_type_of(value))
 
 
 def _type_of(value: object) -> type:
@@ -361,27 +361,27 @@ def _type_of(value: object) -> type:
     return UUID if isinstance(value, UUID) else type(value)
 
 
-def placeholders(form: Form) -> Where:
-    """The filters with placeholders, for `clauses`; `values_of` has what is bound to them."""
-    return {name: _placeholder(name, bound) for name, bound in form}
+def placeholders(shape: FilterShape) -> Where:
+    """The filters with placeholders, for `clauses`; `bind_values` has what is bound to them."""
+    return {name: _placeholder(name, value) for name, value in shape}
 
 
-def _placeholder(name: str, form: object) -> object:
-    if not isinstance(form, _Bound):
-        return form
-    if form.kind == "as a list":
-        return placeholder(name, list_of(form.type))
+def _placeholder(name: str, shape: object) -> object:
+    if not isinstance(shape, _ValueShape):
+        return shape
+    if shape.kind == "list":
+        return placeholder(name, list_of(shape.type))
     # Text may be put together with other text before it meets a column.
-    alone = placeholder(name, String() if form.type is str else None)
-    return [alone] if form.kind == "in a list" else alone
+    scalar = placeholder(name, String() if shape.type is str else None)
+    return [scalar] if shape.kind == "list of one" else scalar
 
 
-def values_of(where: Where) -> dict[str, object]:
-    """What is bound to the placeholders of the form of a question."""
+def bind_values(where: Where) -> dict[str, object]:
+    """Returns what is bound to the placeholders of the filters, by name."""
     return {
-        name: value[0] if form.kind == "in a list" else value
+        name: value[0] if shape.kind == "list of one" else value
         for name, value in where.items()
-        if isinstance(form := _form(value), _Bound)
+        if isinstance(shape := _shape_of_value(value), _ValueShape)
     }
 
 

@@ -9,10 +9,10 @@ from msgspec import Raw
 from sqlalchemy import Connection, Integer, func, literal_column, select
 
 from taskruns_service.queries import filters, plans
-from taskruns_service.queries.filters import Form
+from taskruns_service.queries.filters import FilterShape
 from taskruns_service.queries.listings import Listing, ListQuery
 from taskruns_service.queries.members import Condition
-from taskruns_service.queries.paging import PageForm
+from taskruns_service.queries.paging import PageShape
 from taskruns_service.queries.plans import AccessPath
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
@@ -45,11 +45,11 @@ def read_page_and_extra(connection: Connection, query: ListQuery) -> tuple[RawPa
     listing, where, page, fields = query
     where = plans.name_map_index(plans.name_flows(connection, where))
     path = plans.access_path(connection, listing.filters, where, page.orders)
-    values = filters.values_of(where) | page.values
+    values = filters.bind_values(where) | page.values
     parts: list[str] = []
     last_keys: Sequence[object] = ()
     remaining, next_cursor, extra = page.limit, None, None
-    for number, statement in enumerate(_page_statements(listing, filters.form_of(where), path, page.form, fields)):
+    for number, statement in enumerate(_page_statements(listing, filters.shape_of(where), path, page.shape, fields)):
         values |= {"remaining": remaining, "limit_plus_one": remaining + 1, "last_index": max(0, remaining - 1)}
         # Each statement reads a part of the page, and takes some of the values.
         (row,) = statement.rows(connection, {name: values[name] for name in statement.names})
@@ -69,9 +69,9 @@ def read_page_and_extra(connection: Connection, query: ListQuery) -> tuple[RawPa
 
 @lru_cache(MAX_STATEMENTS)
 def _page_statements(
-    listing: Listing, where: Form, path: AccessPath, page: PageForm, fields: tuple[str, ...] | None
+    listing: Listing, where: FilterShape, path: AccessPath, page: PageShape, fields: tuple[str, ...] | None
 ) -> list[Prepared]:
-    """The statements that read a page, to be asked in turn until it is full: made once for all pages of a form.
+    """The statements that read a page, to be asked in turn until it is full: made once for all pages of a shape.
 
     Each answers with one row (items, count, the extra column of the list, values of the sort keys of the last item):
     the text of the items, how many there are with one more than was asked for. A row for each item costs more:

@@ -168,8 +168,8 @@ def _after(orders: Sequence[Order], values: Sequence[object] | None) -> list[Con
     return [orders[0].from_(values[0]), or_(*steps)]
 
 
-class PageForm(NamedTuple):
-    """Which page of a list, without the values of the row before it: all pages of one form have the same statements."""
+class PageShape(NamedTuple):
+    """Which page of a list, without the values of the row before it: pages of one shape share statements."""
 
     orders: tuple[Order, ...]
     limit: int
@@ -199,7 +199,7 @@ class PageForm(NamedTuple):
         ]
 
     @property
-    def by_no_index(self) -> "PageForm":
+    def by_no_index(self) -> "PageShape":
         """The same page, of rows that are sorted instead of being read in the order of an index."""
         keys = [order.key._replace(column=by_no_index(order.key.column)) for order in self.orders]
         orders = (order._replace(key=key) for order, key in zip(self.orders, keys, strict=True))
@@ -230,14 +230,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     question: bytes = b""
 
     @property
-    def form(self) -> PageForm:
+    def shape(self) -> PageShape:
         """The page without its values."""
         names = [None if value is None else f"after_{place}" for place, value in enumerate(self.after or ())]
-        return PageForm(self.orders, self.limit, None if self.after is None else tuple(names))
+        return PageShape(self.orders, self.limit, None if self.after is None else tuple(names))
 
     @property
     def values(self) -> dict[str, object]:
-        """The values by their names in the form."""
+        """The values by their names in the shape."""
         return {f"after_{place}": value for place, value in enumerate(self.after or ())}
 
     def cursor(self, values: Sequence[object]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import CTE, Connection, Integer, func, literal_column, select
 
 from taskruns_service.queries import filters
-from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Filter, FlowIds, Form, Where
+from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Filter, FilterShape, FlowIds, Where
 from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
@@ -179,14 +179,14 @@ def _count_met(connection: Connection, table_filters: tuple[Filter, ...], where:
     columns = tuple(
         (filter_.name, filter_.column, filter_.operator) for filter_ in table_filters if filter_.name in where
     )
-    ((count,),) = _count(columns, filters.form_of(where)).rows(connection, filters.values_of(where))
+    ((count,),) = _count(columns, filters.shape_of(where)).rows(connection, filters.bind_values(where))
     return int(count)
 
 
 @lru_cache(MAX_STATEMENTS)
-def _count(columns: tuple[tuple[str, Column, str], ...], form: Form) -> Prepared:
+def _count(columns: tuple[tuple[str, Column, str], ...], shape: FilterShape) -> Prepared:
     """Counts the rows that meet filters (name, column, operator), as far as it takes to tell whether they are few."""
-    values = filters.placeholders(form)
+    values = filters.placeholders(shape)
     met = select(_ONE).where(*(OPERATORS[operator].clause(column, values[name]) for name, column, operator in columns))
     return Prepared(select(func.count()).select_from(met.limit(literal_column(str(FEW + 1))).subquery()))
 
