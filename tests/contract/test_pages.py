@@ -37,6 +37,12 @@ def without_code_blocks(page: Path) -> str:
     return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_fit_into_a_terminal(page: Path) -> None:
+    lines = without_code_blocks(page).splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("|")] == []
+
+
 def code_spans(page: Path) -> list[str]:
     """Returns what stands between backticks outside of code blocks."""
     return re.findall(r"`([^`\n]+)`", without_code_blocks(page))
