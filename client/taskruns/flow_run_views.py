@@ -7,6 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 import anyio
+from msgspec import UNSET, UnsetType
 
 from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
@@ -15,6 +16,7 @@ from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.models import FlowRun
 from taskruns.states import State
 from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
+from taskruns.tracebacks import find_traceback, find_traceback_async
 
 C = TypeVar("C", Client, AsyncClient)
 V = TypeVar("V", TaskRunView, AsyncTaskRunView)
@@ -54,13 +56,14 @@ class TaskRunCache(Generic[V]):
 
 
 class _FlowRunView(Generic[C, V]):
-    __slots__ = ("_cache", "_client", "_flow_run")
+    __slots__ = ("_cache", "_client", "_flow_run", "_traceback")
 
     def __init__(self, flow_run: FlowRun, client: C, cache: TaskRunCache[V] | None = None) -> None:
         """A view of what the service answered; see `from_flow_run_id`."""
         self._flow_run = flow_run
         self._client: C = client
         self._cache: TaskRunCache[V] = TaskRunCache() if cache is None else cache
+        self._traceback: str | UnsetType | None = UNSET
 
     @property
     def flow_run_id(self) -> str:
@@ -179,6 +182,16 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         client = client or default_client()
         return cls(client.flow_runs.get(flow_run_id), client)
 
+    @property
+    def traceback(self) -> str | None:
+        """The traceback of the error that led to this Failed or Retrying state; None if the state has none.
+
+        The first access requests it.
+        """
+        if self._traceback is UNSET:
+            self._traceback = find_traceback(self._flow_run, self._client.flow_runs.states)
+        return self._traceback
+
     def get_latest(self) -> Self:
         """Looks up the flow run again and returns the new view, which keeps the cached task runs."""
         return type(self)(self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
@@ -248,6 +261,12 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
             FlowRunNotFound: If it does not exist.
         """
         return cls(await client.flow_runs.get(flow_run_id), client)
+
+    async def get_traceback(self) -> str | None:
+        """Returns the traceback of the error that led to this Failed or Retrying state; None if the state has none."""
+        if self._traceback is UNSET:
+            self._traceback = await find_traceback_async(self._flow_run, self._client.flow_runs.states)
+        return self._traceback
 
     async def get_latest(self) -> Self:
         """Looks up the flow run again and returns the new view, which keeps the cached task runs."""

@@ -7,6 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from anyio.to_thread import run_sync
+from msgspec import UNSET, UnsetType
 
 from taskruns import notebooks, results
 from taskruns.client import AsyncClient, Client, default_client
@@ -16,6 +17,7 @@ from taskruns.mapped_results import Missing, check_missing, in_places, kept_refe
 from taskruns.models import ChildResult, TaskRun
 from taskruns.pages import Turns
 from taskruns.states import State
+from taskruns.tracebacks import find_traceback, find_traceback_async
 
 T = TypeVar("T")
 C = TypeVar("C", Client, AsyncClient)
@@ -37,13 +39,14 @@ class _TaskRunView(Generic[C]):
     Two views are equal if they show the same task run in the same state.
     """
 
-    __slots__ = ("_client", "_result", "_task_run")
+    __slots__ = ("_client", "_result", "_task_run", "_traceback")
 
     def __init__(self, task_run: TaskRun, client: C) -> None:
         """A view of what the service answered; see `from_task_run_id` and `from_task_slug`."""
         self._task_run = task_run
         self._client: C = client
         self._result: object = _NOT_LOADED
+        self._traceback: str | UnsetType | None = UNSET
 
     @property
     def task_run_id(self) -> str:
@@ -163,6 +166,16 @@ class TaskRunView(_TaskRunView[Client]):
         page = client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
         return cls(_expect_task_run(page.items, task_slug, flow_run_id, map_index), client)
 
+    @property
+    def traceback(self) -> str | None:
+        """The traceback of the error that led to this Failed or Retrying state; None if the state has none.
+
+        The first access requests it.
+        """
+        if self._traceback is UNSET:
+            self._traceback = find_traceback(self._task_run, self._client.task_runs.states)
+        return self._traceback
+
     def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""
         return type(self)(self._client.task_runs.get(self._task_run.id), self._client)
@@ -237,6 +250,12 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
         """Looks up a task run by its flow run, slug, and map index; raises as that of `TaskRunView`."""
         page = await client.flow_runs.task_runs(flow_run_id, task_slug=[task_slug], map_index=[map_index], limit=1)
         return cls(_expect_task_run(page.items, task_slug, flow_run_id, map_index), client)
+
+    async def get_traceback(self) -> str | None:
+        """Returns the traceback of the error that led to this Failed or Retrying state; None if the state has none."""
+        if self._traceback is UNSET:
+            self._traceback = await find_traceback_async(self._task_run, self._client.task_runs.states)
+        return self._traceback
 
     async def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""

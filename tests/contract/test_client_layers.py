@@ -29,6 +29,7 @@ READING = (
     "settings",
     "states",
     "task_run_views",
+    "tracebacks",
     "printable",
 )
 RULES = Rules(
@@ -97,13 +98,18 @@ RULES = Rules(
         "mapped_results": ("errors", "models", "states"),
         "task_run_views": (
             *("limits", "client", "errors", "mapped_results", "models", "notebooks", "pages", "results", "states"),
+            "tracebacks",
         ),
-        "flow_run_views": ("limits", "client", "errors", "models", "notebooks", "states", "task_run_views"),
+        "tracebacks": ("models", "states"),
+        "flow_run_views": (
+            *("limits", "client", "errors", "models", "notebooks", "states", "task_run_views", "tracebacks"),
+        ),
         "recording": ("type_aliases", "client", "errors", "models"),
         "recording.bounds": ("type_aliases",),
         "recording.ids": (),
         "recording.slugs": (),
         "recording.termination": (),
+        "recording.tracebacks": ("type_aliases", "recording.bounds"),
         "recording.reports": (
             "type_aliases",
             "models",
@@ -133,6 +139,7 @@ RULES = Rules(
                 "recording.bounds",
                 "recording.reports",
                 "recording.termination",
+                "recording.tracebacks",
                 "results",
             ),
         ),
@@ -142,7 +149,10 @@ RULES = Rules(
             "recording.progress",
         ),
         "recording.execution": ("type_aliases", "recording.deferred_values", "recording.progress"),
-        "recording.futures": ("type_aliases", "models", "recording.bounds", "recording.progress", "recording.reports"),
+        "recording.futures": (
+            *("type_aliases", "models", "recording.bounds", "recording.progress", "recording.reports"),
+            "recording.tracebacks",
+        ),
         "recording.submissions": ("recording.futures",),
         "recording.existing_flow_runs": (
             *("client", "errors", "models", "recording.progress", "recording.reports", "recording.sender"),

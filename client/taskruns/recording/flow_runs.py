@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
 from anyio.to_thread import run_sync
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from taskruns.client import Client, default_client
@@ -31,9 +32,10 @@ from taskruns.recording.slugs import TaskSlugs
 from taskruns.recording.state_counts import StateCounts
 from taskruns.recording.submissions import Submissions
 from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
+from taskruns.recording.tracebacks import traceback_details
 from taskruns.results import LocalResult, Storage
 from taskruns.results.folders import mark
-from taskruns.type_aliases import Arguments
+from taskruns.type_aliases import Arguments, JsonObject
 
 LOOK_SECONDS = 10.0
 """How long `view` waits for what was reported before it to be sent."""
@@ -368,7 +370,9 @@ class FlowRunRecorder:
             self.submissions.abandon(cancellation_message(error))
             self._report_state(StateType.CANCELLED, cancellation_message(error))
         elif error is not None:
-            self._report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+            self._report_state(
+                StateType.FAILED, f"Unexpected error: {safe_repr(error)}", details=traceback_details(error)
+            )
         elif unseen := self.submissions.count_failed_unseen():
             self._report_state(
                 StateType.FAILED, f"{unseen} submitted tasks failed, and their errors were not retrieved."
@@ -376,12 +380,16 @@ class FlowRunRecorder:
         else:
             self._report_state(StateType.SUCCESS, self._state_counts.summary())
 
-    def _report_state(self, type: StateType, message: str) -> None:
+    def _report_state(self, type: StateType, message: str, *, details: JsonObject | None = None) -> None:
         if not self._reports_states:
             return
         self._latest = max(datetime.now(UTC), self._latest + TICK)
         state = StateCreate(
-            id=uuid4(), type=type, message=safe_text(message, MAX_MESSAGE_LENGTH), timestamp=self._latest
+            id=uuid4(),
+            type=type,
+            message=safe_text(message, MAX_MESSAGE_LENGTH),
+            timestamp=self._latest,
+            details=UNSET if details is None else details,
         )
         self._outbox.put(FlowRunState(flow_run_id=self.id, state=state))
 

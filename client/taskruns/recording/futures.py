@@ -14,7 +14,8 @@ from taskruns.models import StateType
 from taskruns.recording.bounds import safe_repr
 from taskruns.recording.progress import TICK, Emit, Progress, TaskRunSpec
 from taskruns.recording.reports import TaskRunState
-from taskruns.type_aliases import Awaited
+from taskruns.recording.tracebacks import traceback_details
+from taskruns.type_aliases import Awaited, JsonObject
 
 R = TypeVar("R")
 
@@ -47,8 +48,14 @@ def _failed(report: TaskRunState, error: Exception) -> TaskRunState:
     """The report of a success, as one of an error that came after it; any other report as it is."""
     if report.state.type is not StateType.SUCCESS:
         return report
-    message = f"Unexpected error: {safe_repr(error)}"
-    return replace(report, state=replace(report.state, type=StateType.FAILED, message=message, result=UNSET))
+    state = replace(
+        report.state,
+        type=StateType.FAILED,
+        message=f"Unexpected error: {safe_repr(error)}",
+        result=UNSET,
+        details=traceback_details(error),
+    )
+    return replace(report, state=state)
 
 
 def outcome_of(call: Callable[[], R]) -> Outcome[R]:
@@ -199,14 +206,15 @@ class TaskFuture(WatchedFuture[R]):
             return
         except BaseException as error:
             # The executor itself failed: a worker died, or what it was to send could not be pickled.
-            self._report(StateType.FAILED, f"The executor failed: {safe_repr(error)}")
+            self._report(StateType.FAILED, f"The executor failed: {safe_repr(error)}", traceback_details(error))
             outcome = Outcome(error=error)
         for report in outcome.states:
             self._emit(report)
         _settle(self, outcome)
 
-    def _report(self, type: StateType, message: str) -> None:
-        self._emit(self._spec.state(type, message, max(datetime.now(UTC), self._spec.created_at + TICK)))
+    def _report(self, type: StateType, message: str, details: JsonObject | None = None) -> None:
+        timestamp = max(datetime.now(UTC), self._spec.created_at + TICK)
+        self._emit(self._spec.state(type, message, timestamp, details=details))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -17,6 +17,7 @@ from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_json, safe_repr, safe_text
 from taskruns.recording.reports import TaskRunState
 from taskruns.recording.termination import Terminated
+from taskruns.recording.tracebacks import traceback_details
 from taskruns.results import Storage
 from taskruns.type_aliases import Arguments, JsonObject
 
@@ -142,8 +143,11 @@ class Progress:
         elif error is self._timeout_error:
             self.report_state(StateType.TIMED_OUT, str(error))
         else:
-            self.report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+            self._report_failure(error)
         return None
+
+    def _report_failure(self, error: BaseException) -> None:
+        self.report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}", details=traceback_details(error))
 
     @contextmanager
     def active(self) -> Generator[None, None, None]:
@@ -158,7 +162,7 @@ class Progress:
     def refuse(self, reason: str) -> NoReturn:
         """The task returned what cannot be recorded: it Failed, however many tries are left."""
         error = TypeError(f"{self.spec.task_name} {reason}")
-        self.report_state(StateType.FAILED, f"Unexpected error: {safe_repr(error)}")
+        self._report_failure(error)
         raise error
 
     def cancel(self) -> None:
@@ -185,10 +189,13 @@ class Progress:
 
     def _retry(self, error: Exception) -> float:
         delay = self.spec.retry_delay
+        details: JsonObject = {"start_time": (datetime.now(UTC) + timedelta(seconds=delay)).isoformat()}
+        if error is not self._timeout_error:
+            details |= traceback_details(error)
         self.report_state(
             StateType.RETRYING,
             f"Retrying after try {self._tries} of {self.spec.max_retries + 1}: {safe_repr(error)}",
-            details={"start_time": (datetime.now(UTC) + timedelta(seconds=delay)).isoformat()},
+            details=details,
         )
         return delay
 

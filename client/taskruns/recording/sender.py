@@ -75,7 +75,12 @@ class Sender:
             if isinstance(report, FlowRunState):
                 state = report.state
                 self._client.flow_runs.set_state(
-                    flow_run_id, type=state.type, id=state.id, message=state.message, timestamp=state.timestamp
+                    flow_run_id,
+                    type=state.type,
+                    id=state.id,
+                    message=state.message,
+                    timestamp=state.timestamp,
+                    details=state.details,
                 )
             else:
                 create_flow_run(self._client, report)

@@ -29,6 +29,10 @@ SUCCESS_EXAMPLE = {
     "timestamp": "2021-05-12T18:00:03.165496Z",
     "result": {"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"},
 }
+TRACEBACK_EXAMPLE = {
+    "traceback": 'Traceback (most recent call last):\n  File "/srv/flows/etl.py", line 21, in inc\n'
+    "    return row // share\n           ~~~~^^~~~~~~~\nZeroDivisionError: division by zero"
+}
 """Examples are of one flow run and of one task run in it, so that each can be sent after those before it."""
 
 Timestamp = Annotated[datetime, Meta(tz=True)]

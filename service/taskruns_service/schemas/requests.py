@@ -20,6 +20,7 @@ from taskruns_service.schemas.common import (
     STATE_BYTES,
     STATE_EXAMPLE,
     TASK_RUN_EXAMPLE,
+    TRACEBACK_EXAMPLE,
     MapIndex,
     NameText,
     Parameters,
@@ -89,7 +90,12 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     ] = None
     details: Annotated[
         JsonObject,
-        Meta(description="Data that only some types of state have, such as `start_time` of Scheduled; stored as sent."),
+        Meta(
+            description="Data that only some types of state have, stored as sent: `start_time` of Scheduled and "
+            "Retrying is the time when the run is due; `traceback` of Failed and Retrying is the formatted traceback "
+            "of the error.",
+            examples=[TRACEBACK_EXAMPLE],
+        ),
     ] = {}
     expected_version: Annotated[
         Annotated[int, Meta(ge=0, le=2**31 - 1)] | UnsetType,

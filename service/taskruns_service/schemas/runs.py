@@ -9,6 +9,7 @@ from taskruns_service.domain.json_values import JsonObject
 from taskruns_service.domain.states import StateType
 from taskruns_service.schemas.common import (
     STATE_EXAMPLE,
+    TRACEBACK_EXAMPLE,
     CurrentStateType,
     FlowRunId,
     MapIndex,
@@ -139,7 +140,14 @@ class State(Struct, frozen=True, kw_only=True):
     timestamp: Annotated[Timestamp, Meta(description="The time when the run entered the state.")]
     received: Annotated[Timestamp, Meta(description="The time when the service received the state.")]
     result: Annotated[JsonObject | None, Meta(description="The reference to the result, as sent.")]
-    details: Annotated[JsonObject | None, Meta(description="Data that only some types have, as sent.")]
+    details: Annotated[
+        JsonObject | None,
+        Meta(
+            description="Data that only some types have, as sent: `start_time` of Scheduled and Retrying is the time "
+            "when the run is due; `traceback` of Failed and Retrying is the formatted traceback of the error.",
+            examples=[TRACEBACK_EXAMPLE],
+        ),
+    ]
     is_late: Annotated[bool, Meta(description="Whether the state arrived late and never became the current state.")]
 
 

@@ -1,6 +1,8 @@
 """What the tests of the recorder share: a service, a home, and programs that run in processes of their own."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,28 @@ def away() -> Iterator[Client]:
     """A client of a service that is away."""
     with Client(f"http://127.0.0.1:{free_port()}") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def threads() -> Iterator[Executor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Executor]:
+    with ProcessPoolExecutor(2, get_context("fork")) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def spawned() -> Iterator[Executor]:
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.fixture(params=["threads", "forked", "spawned"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    """An executor of each kind; Dask's, which needs seconds to start, has a test of its own."""
+    pool: Executor = request.getfixturevalue(request.param)
+    return pool

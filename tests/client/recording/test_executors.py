@@ -5,7 +5,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime, timedelta
@@ -81,31 +81,6 @@ def lossy(x: int) -> None:
 @task
 def unsendable(x: int) -> Any:
     return threading.Lock()
-
-
-@pytest.fixture(scope="session")
-def threads() -> Iterator[Executor]:
-    with ThreadPoolExecutor(2) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="session")
-def forked() -> Iterator[Executor]:
-    with ProcessPoolExecutor(2, get_context("fork")) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="session")
-def spawned() -> Iterator[Executor]:
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        yield pool
-
-
-@pytest.fixture(params=["threads", "forked", "spawned"])
-def executor(request: pytest.FixtureRequest) -> Executor:
-    """An executor of each kind; Dask's, which needs seconds to start, has a test of its own."""
-    found: Executor = request.getfixturevalue(request.param)
-    return found
 
 
 # What is recorded

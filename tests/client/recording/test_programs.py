@@ -317,7 +317,10 @@ def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
     assert made == MADE
     views = recorded_view(flow_run_id).get_all_task_runs()
     assert [view.state.type for view in views].count(StateType.SUCCESS) == 7
-    assert recorded_view(flow_run_id).get_task_run("broken-1").state.message == "Unexpected error: OwnError(1)"
+    broken = recorded_view(flow_run_id).get_task_run("broken-1")
+    assert broken.state.message == "Unexpected error: OwnError(1)"
+    assert broken.traceback is not None
+    assert [", in broken" in line for line in broken.traceback.splitlines()[:2]] == [False, True]
     view = recorded_view(live)
     assert {one.state.type for one in view.get_all_task_runs()} == {StateType.SUCCESS, StateType.MAPPED}
     assert view.get_task_run("die_once-1").task_run.run_count == 2

@@ -744,7 +744,9 @@ class State(Model, kw_only=True, frozen=True):
     """One entry in a run's history."""
 
     details: dict[str, Any] | None
-    """Data that only some types have, as sent."""
+    """Data that only some types have, as sent: `start_time` of Scheduled and Retrying is the time when the run is
+    due; `traceback` of Failed and Retrying is the formatted traceback of the error.
+    """
     id: UUID
     """The id of the state."""
     is_late: bool
@@ -774,7 +776,10 @@ class StateCreate(Model, kw_only=True, frozen=True):
     type: StateType
     """The type of the state."""
     details: dict[str, Any] | Unset = UNSET
-    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
+    """Data that only some types of state have, stored as sent: `start_time` of Scheduled and Retrying is the time
+    when the run is due; `traceback` of Failed and Retrying is the formatted traceback of the error. Default:
+    `{}`.
+    """
     expected_version: int | Unset = UNSET
     """Record the state only if the run still has this version; otherwise the status is 412."""
     force: bool | Unset = UNSET
@@ -795,7 +800,10 @@ class StateCreateDict(TypedDict):
     type: StateType | str
     """The type of the state."""
     details: NotRequired[dict[str, Any]]
-    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
+    """Data that only some types of state have, stored as sent: `start_time` of Scheduled and Retrying is the time
+    when the run is due; `traceback` of Failed and Retrying is the formatted traceback of the error. Default:
+    `{}`.
+    """
     expected_version: NotRequired[int]
     """Record the state only if the run still has this version; otherwise the status is 412."""
     force: NotRequired[bool]
@@ -1045,7 +1053,10 @@ class TaskRunStateReport(Model, kw_only=True, frozen=True):
     type: StateType
     """The type of the state."""
     details: dict[str, Any] | Unset = UNSET
-    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
+    """Data that only some types of state have, stored as sent: `start_time` of Scheduled and Retrying is the time
+    when the run is due; `traceback` of Failed and Retrying is the formatted traceback of the error. Default:
+    `{}`.
+    """
     expected_version: int | Unset = UNSET
     """Record the state only if the run still has this version; otherwise the status is 412."""
     force: bool | Unset = UNSET
@@ -1068,7 +1079,10 @@ class TaskRunStateReportDict(TypedDict):
     type: StateType | str
     """The type of the state."""
     details: NotRequired[dict[str, Any]]
-    """Data that only some types of state have, such as `start_time` of Scheduled; stored as sent. Default: `{}`."""
+    """Data that only some types of state have, stored as sent: `start_time` of Scheduled and Retrying is the time
+    when the run is due; `traceback` of Failed and Retrying is the formatted traceback of the error. Default:
+    `{}`.
+    """
     expected_version: NotRequired[int]
     """Record the state only if the run still has this version; otherwise the status is 412."""
     force: NotRequired[bool]

@@ -58,7 +58,8 @@ def build(
             - `ValidationFailed`: Returned a result that failed its own validation.
             - `Looped`: Ended one iteration of a loop.
             - `Cancelled`: Was stopped before it finished.
-        details: Data that only some types of state have, such as `start_time` of Scheduled; stored as sent.
+        details: Data that only some types of state have, stored as sent: `start_time` of Scheduled and Retrying is
+            the time when the run is due; `traceback` of Failed and Retrying is the formatted traceback of the error.
             Default: `{}`.
         expected_version: Record the state only if the run still has this version; otherwise the status is 412.
         force: Record the state even if the run is finished and this state would reopen it. Default: `false`.
