@@ -13,6 +13,7 @@ from taskruns import __version__
 from taskruns.cli.commands import DONE, NOT_DONE, Argument, Connection, Group, Option, Refusal, connection_options
 from taskruns.cli.flow_runs import flow_run
 from taskruns.cli.list_command import form_options
+from taskruns.cli.resolve import FAILED_FLOW_RUN, OF_FLOW, find_failed_flow_run_id, find_flow_run_id
 from taskruns.cli.stored_results import result
 from taskruns.cli.task_runs import task_run
 
@@ -38,6 +39,34 @@ def cli(context: click.Context) -> None:
 cli.add_command(flow_run)
 cli.add_command(task_run)
 cli.add_command(result)
+
+
+@cli.command(
+    params=[FAILED_FLOW_RUN, OF_FLOW, *form_options("json")],
+    examples=("why", "why brave-otter", "why --flow-name etl --json"),
+)
+@click.pass_obj
+def why(connection: Connection, /, *, which: str | None, flow_name: str | None, form: str | None) -> None:
+    """Show why a flow run failed.
+
+    This groups its failed task runs by message, treating numbers as equal, and shows a traceback for each group. The
+    default is the latest flow run that failed.
+    """
+    from taskruns.cli import output
+    from taskruns.cli import why as report
+    from taskruns.cli.failures import Failures, find_failures
+    from taskruns.cli.waiting import warn_of_waiting_reports
+
+    client = connection.client
+    flow_run_id = (
+        find_failed_flow_run_id(client, flow_name) if which is None else find_flow_run_id(client, which, flow_name)
+    )
+    failures = Failures(flow_run=None) if flow_run_id is None else find_failures(client, flow_run_id)
+    if form == "json":
+        output.write_json(failures)
+    else:
+        report.write(failures, flow_name)
+    warn_of_waiting_reports()
 
 
 @cli.command(

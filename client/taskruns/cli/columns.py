@@ -95,11 +95,14 @@ STATE_COLUMNS = (
 )
 
 
+def _state(run: TaskRun | FlowRun) -> tuple[str, str, str]:
+    message = f": {printable(message_of(run))}" if run.state_message else ""
+    return "State", f"{printable(run.state)}{message}", formatting.style_of(run.state)
+
+
 def _times(run: TaskRun | FlowRun) -> Iterator[tuple[str, str, str]]:
     now = datetime.now(UTC)
-    style = formatting.style_of(run.state)
-    message = f": {printable(message_of(run))}" if run.state_message else ""
-    yield "State", f"{printable(run.state)}{message}", style
+    yield _state(run)
     for name, moment in (("Since", run.state_timestamp), ("Started", run.start_time), ("Ended", run.end_time)):
         if moment is not None:
             relative = formatting.ago(moment, now) if on_terminal() else None
@@ -109,7 +112,14 @@ def _times(run: TaskRun | FlowRun) -> Iterator[tuple[str, str, str]]:
     yield "Ran", f"{run.run_count} times" if run.run_count > 1 else "", ""
 
 
-def flow_run_record(flow_run: FlowRun) -> Iterator[tuple[str, str, str]]:
+def flow_run_state_record(flow_run: FlowRun) -> Iterator[tuple[str, str, str]]:
+    """Which flow run it is, and its state."""
+    yield "Flow run", f"{flow_run_title(flow_run)}  {flow_run.id}", "bold"
+    yield _state(flow_run)
+    yield "Task runs", formatting.counts(flow_run.task_run_counts), ""
+
+
+def flow_run_record(flow_run: FlowRun, traceback: str | None) -> Iterator[tuple[str, str, str]]:
     """What is known about a flow run."""
     yield "Flow run", printable(flow_run.name), "bold"
     yield "Id", str(flow_run.id), ""
@@ -120,13 +130,16 @@ def flow_run_record(flow_run: FlowRun) -> Iterator[tuple[str, str, str]]:
     yield "Parameters", _json(flow_run.parameters), ""
     yield "Context", _json(flow_run.context), ""
     yield "Made", formatting.exact(flow_run.created), ""
+    yield "Traceback", formatting.traceback(traceback or ""), "dim"
 
 
 def _json(members: dict[str, object]) -> str:
     return printable(msgspec.json.encode(members).decode()) if members else ""
 
 
-def task_run_record(task_run: TaskRun, flow_run: FlowRun, result: str) -> Iterator[tuple[str, str, str]]:
+def task_run_record(
+    task_run: TaskRun, flow_run: FlowRun, result: str, traceback: str | None
+) -> Iterator[tuple[str, str, str]]:
     """What is known about a task run."""
     yield "Task run", printable(task_of(task_run)), "bold"
     yield "Id", str(task_run.id), ""
@@ -136,6 +149,7 @@ def task_run_record(task_run: TaskRun, flow_run: FlowRun, result: str) -> Iterat
     yield "Tags", formatting.shown("tags", task_run.tags, now=None), ""
     yield "Result", result, ""
     yield "Made", formatting.exact(task_run.created), ""
+    yield "Traceback", formatting.traceback(traceback or ""), "dim"
 
 
 def reference_text(reference: ResultReference) -> str:

@@ -28,6 +28,8 @@ class DemoTaskRun(NamedTuple):
     message: str | None = None
     result: object = None
     """A JSON value; None: it has no result."""
+    traceback: str | None = None
+    """Belongs to the last state as well."""
     tags: Sequence[str] = ()
 
 
@@ -45,6 +47,13 @@ class DemoFlowRun(NamedTuple):
     """None: now."""
 
 
+ZERO_DIVISION = """\
+Traceback (most recent call last):
+  File "/srv/flows/etl.py", line 21, in inc
+    return {"value": row + total(row) // share(row)}
+                           ~~~~~~~~~~~^^~~~~~~~~~~~
+ZeroDivisionError: division by zero"""
+"""As the recorder formats it."""
 BRAVE_OTTER = DemoFlowRun(
     id=UUID("5d0c1f3e-9b7a-4c26-8e41-3a6f2d8b7c90"),
     flow_name="etl",
@@ -86,6 +95,7 @@ CALM_HERON = DemoFlowRun(
             [(RUNNING, 5.0), (FAILED, 8.0), (StateType.RETRYING, 8.5), (RUNNING, 70.0), (FAILED, 3700.0)],
             map_index=1,
             message="ZeroDivisionError: division by zero",
+            traceback=ZERO_DIVISION,
         ),
         DemoTaskRun("load-1", [(StateType.TRIGGER_FAILED, 3900.0)], message="Upstream failed."),
     ],
@@ -161,6 +171,7 @@ def _report(flow_run: DemoFlowRun, task_run: DemoTaskRun, begin: datetime, folde
                 timestamp=begin + timedelta(seconds=seconds),
                 message=task_run.message if number == last else None,
                 result=result if number == last else UNSET,
+                details={"traceback": task_run.traceback} if number == last and task_run.traceback else UNSET,
             )
             for number, (state, seconds) in enumerate(task_run.states)
         ],

@@ -52,16 +52,19 @@ def list_flow_runs(connection: Connection, /, **options: object) -> None:
 def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: str | None, form: str | None) -> None:
     """Show one flow run.
 
-    This shows its state, its times, its parameters, and the number of its task runs in each state. The default is the
+    This shows its state, its times, its parameters, the number of its task runs in each state, and the traceback of
+    its error. The default is the
     latest flow run.
     """
     from taskruns.cli import columns, output
+    from taskruns.flow_run_views import FlowRunView
 
-    flow_run = connection.client.flow_runs.get(find_flow_run_id(connection.client, which, flow_name))
+    flow_run_id = find_flow_run_id(connection.client, which, flow_name)
+    view = FlowRunView.from_flow_run_id(flow_run_id, client=connection.client)
     if form == "json":
-        output.write_json(flow_run)
+        output.write_json(view.flow_run)
     else:
-        output.write_record(columns.flow_run_record(flow_run))
+        output.write_record(columns.flow_run_record(view.flow_run, view.traceback))
 
 
 @flow_run.command(

@@ -8,6 +8,8 @@ from taskruns.models import StateType
 from taskruns.printable import printable
 from taskruns.states import State
 
+_MAX_LINE_LENGTH = 300
+_MAX_TRACEBACK_LENGTH = 20_000
 _JUST = 5
 _LONG_AGO = 30 * 86400
 _STYLES = (
@@ -89,6 +91,17 @@ _ORDER = (
     *(StateType.CANCELLED, StateType.FAILED, StateType.TIMED_OUT, StateType.TRIGGER_FAILED),
     StateType.VALIDATION_FAILED,
 )
+
+
+def cut(text: str) -> str:
+    """A text for one line: whoever wants all of it finds it in JSON."""
+    return text if len(text) <= _MAX_LINE_LENGTH else f"{text[:_MAX_LINE_LENGTH]}…"
+
+
+def traceback(text: str) -> str:
+    """The end of a traceback, printable in each of its lines."""
+    lines = text[-_MAX_TRACEBACK_LENGTH:].split("\n")
+    return "\n".join(map(printable, lines if len(text) <= _MAX_TRACEBACK_LENGTH else ["…", *lines]))
 
 
 def shown(name: str, value: object, *, now: datetime | None) -> str:

@@ -216,12 +216,13 @@ def _needed(fitted: Sequence[tuple[Column, int]], room: int = sys.maxsize) -> in
 
 
 def write_record(rows: Iterable[tuple[str, str, str]]) -> None:
-    """Writes what is known about one thing: a name, a value and its style on each line."""
+    """Writes what is known about one thing: a name, a value and its style on each line; a value may have more lines."""
     shown = [row for row in rows if row[1]]
     width = max(len(name) for name, _, _ in shown)
     if not on_terminal():
         for name, value, _ in shown:
-            sys.stdout.write(f"{name:{width}}{_GAP}{value}\n")
+            indented = value.replace("\n", f"\n{'':{width}}{_GAP}")
+            sys.stdout.write(f"{name:{width}}{_GAP}{indented}\n")
         return
     from rich.console import Console
     from rich.table import Table
@@ -233,3 +234,16 @@ def write_record(rows: Iterable[tuple[str, str, str]]) -> None:
     for name, value, style in shown:
         grid.add_row(Text(name, "bold"), Text(value, style))
     Console(highlight=False).print(grid)
+
+
+def write_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Writes lines, each with its style; the terminal wraps those that are too long for it."""
+    if not on_terminal():
+        sys.stdout.writelines(f"{line}\n" for line, _ in lines)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line, style in lines:
+        console.print(Text(line, style), soft_wrap=True)

@@ -40,6 +40,13 @@ FLOW_RUN = Argument(
     meaning="The flow run: its id, its name, or the start of its id. Default: the latest.",
     shell_complete=completions.flow_run_names,
 )
+FAILED_FLOW_RUN = Argument(
+    ["which"],
+    metavar="[ID|NAME]",
+    required=False,
+    meaning="The flow run: its id, its name, or the start of its id. Default: the latest that failed.",
+    shell_complete=completions.flow_run_names,
+)
 ONE_FLOW_RUN = Argument(
     ["which"],
     metavar="ID|NAME",
@@ -112,6 +119,12 @@ def find_flow_run_id(client: "Client", which: str | None, flow_name: str | None)
     if which is None or not (ids := flow_run_ids_with(client, which, flow_name)):
         raise Refusal(_no_flow_run(which, flow_name))
     return the_only(ids, "flow run", which)
+
+
+def find_failed_flow_run_id(client: "Client", flow_name: str | None) -> UUID | None:
+    """The id of the flow run that started last among those of a flow, or of all, that failed; None if none has."""
+    flow_runs = _list_flow_runs(client, flow_name, state_group=["failed"], limit=1)
+    return next((flow_run.id for flow_run in flow_runs), None)
 
 
 def find_named_flow_run_id(client: "Client", name: str, flow_name: str | None) -> UUID:

@@ -61,9 +61,9 @@ def list_task_runs(connection: Connection, /, **options: object) -> None:
 def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Unpack[TaskRunOptions]) -> None:
     """Show one task run.
 
-    This shows its state, its times, its duration, and the location of its result. Identify the task run by its id or
-    its slug; for a mapped child, add its index: slug[2]. Without --flow-run-id or --flow-run-name, the command uses the
-    latest flow run that has the slug.
+    This shows its state, its times, its duration, the location of its result, and the traceback of its error. Identify
+    the task run by its id or its slug; for a mapped child, add its index: slug[2]. Without --flow-run-id or
+    --flow-run-name, the command uses the latest flow run that has the slug.
     """
     from taskruns.cli import columns, output
     from taskruns.cli.results import described
@@ -74,7 +74,7 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
     else:
         flow_run = connection.client.flow_runs.get(view.flow_run_id)
         result = described(connection.client, view.task_run)
-        output.write_record(columns.task_run_record(view.task_run, flow_run, result))
+        output.write_record(columns.task_run_record(view.task_run, flow_run, result, view.traceback))
 
 
 @task_run.command(

@@ -201,8 +201,8 @@ def test_task_run_without_a_result_says_why(which: str, result: str, look: Look)
 
 def test_message_and_runs_are_shown(look: Look) -> None:
     out = look("task-run", "info", "inc-1[1]").out
-    assert "State     Failed: ZeroDivisionError: division by zero\n" in out
-    assert "Ran       2 times\n" in out
+    assert "State      Failed: ZeroDivisionError: division by zero\n" in out
+    assert "Ran        2 times\n" in out
 
 
 def test_what_means_no_good_is_shown_escaped(look: Look) -> None:
