@@ -89,7 +89,7 @@ def test_pyright_has_nothing_to_say_of_a_flow_of_prefect_1(
         "reportUnknownVariableType": False,
         "reportUnknownMemberType": False,
     }
-    assert complaints_of_pyright(npm_programs, prefect1_programs, find_python(), typeCheckingMode=mode, **config) == []
+    assert complaints_of_pyright(npm_programs, prefect1_programs, find_python(), **config) == []
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)], ids=["default", "strict"])

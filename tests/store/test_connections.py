@@ -1,4 +1,4 @@
-"""Connections stay with the process: those who find none free wait for one, and none is lost."""
+"""Connections: those who find none free wait for one, and none is met in a transaction."""
 
 import asyncio
 
