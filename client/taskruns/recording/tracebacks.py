@@ -51,8 +51,9 @@ def _leave_out_frames(summary: TracebackException, error: BaseException) -> int:
             [frame for frame in summarized.stack if not frame.filename.startswith(_RECORDER)]
         )
         pending += [(summarized.__cause__, cause.__cause__), (summarized.__context__, cause.__context__)]
-        if isinstance(cause, BaseExceptionGroup):
-            pending += zip(summarized.exceptions or (), cause.exceptions, strict=False)
+        if summarized.exceptions:  # of a group, whose type `isinstance` would leave partly unknown
+            members: tuple[BaseException, ...] = getattr(cause, "exceptions", ())
+            pending += zip(summarized.exceptions, members, strict=False)
     return left_out
 
 
