@@ -3,9 +3,8 @@
 import asyncio
 import gc
 import os
-import signal
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -24,7 +23,7 @@ from taskruns_service.api.key_ring import KeyRing
 from taskruns_service.api.middleware import RequestMiddleware, allow_header
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
-from taskruns_service.api.shutdown import Requests, Stopping
+from taskruns_service.api.shutdown import OnStop, Requests, Stopping
 from taskruns_service.domain.errors import RefusedValue, ServiceError
 from taskruns_service.logs import configure_logs
 from taskruns_service.prefect1.graphql.background import Background
@@ -46,11 +45,11 @@ ANALYZE_BYTES = range(2**17, 2**28)
 
 
 def create_app(
-    settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS, *, stop_signals: Iterable[int] = ()
+    settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS, *, on_stop: OnStop | None = None
 ) -> RequestMiddleware:
     """Makes the application; it opens the database when it starts.
 
-    From one of `stop_signals` on, which go to the server as well, it ends what would hold up the server.
+    From what `on_stop` tells on, which the server hears as well, it ends what would hold up the server.
     """
     limits = BodyLimits(memory=settings.body_memory * 2**20, seconds=settings.receive_timeout)
     requests = Requests()
@@ -64,7 +63,7 @@ def create_app(
             open_database(settings.url, synchronous=settings.synchronous, **bounds) as database,
             open_replicas(database, settings.read_url, **bounds) as replicas,
             Writer(database, capacity=settings.queue_size).running() as writer,
-            stopping.on(stop_signals),
+            stopping.ready(on_stop),
         ):
             app.state.replicas = replicas
             background = Background()
@@ -100,12 +99,12 @@ def create_app(
     return RequestMiddleware(gate, _methods(app), requests, position=lambda: app.state.database.position)
 
 
-def application() -> RequestMiddleware:
+def application(on_stop: OnStop) -> RequestMiddleware:
     """The application as the environment sets it up: what the server's processes load."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
     threading.Thread(target=limit_unread_time, args=[settings.receive_timeout], name="unread-time", daemon=True).start()
-    app = create_app(settings, stop_signals=(signal.SIGTERM, signal.SIGINT))
+    app = create_app(settings, on_stop=on_stop)
     make_schema()  # or the first request would wait for it
     _collect_seldom()
     return app

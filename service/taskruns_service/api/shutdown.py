@@ -1,8 +1,7 @@
 """Stopping: how a process ends what is open, so that it ends soon and nothing that was taken on is lost."""
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 ANSWER_SECONDS = 15.0
@@ -12,6 +11,9 @@ BODY_SECONDS = 1.0
 READ_SECONDS = 2.0
 """How long clients may take to read their answers."""
 LOOK_SECONDS = 0.05
+
+OnStop = Callable[[Callable[[], object]], None]
+"""Takes what is to be called when the process is asked to stop, which happens in a signal handler or at once."""
 
 
 class Requests:
@@ -43,14 +45,11 @@ class Stopping:
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def on(self, signals: Iterable[int]) -> AsyncIterator[None]:
-        """Listens for signals for the time of a `with` block.
-
-        The server hears the same signals, by the event loop. What `signal.signal` sets after that is called as well.
-        """
+    async def ready(self, on_stop: OnStop | None) -> AsyncIterator[None]:
+        """Ends what is open when `on_stop` tells to, for the time of a `with` block."""
         loop = asyncio.get_running_loop()
-        for number in signals:
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._begin))
+        if on_stop is not None:
+            on_stop(lambda: loop.call_soon_threadsafe(self._begin))
         try:
             yield
         finally:

@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from functools import partial
 
 import msgspec
+from granian import _signals
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -23,7 +24,8 @@ from granian.log import LogLevels
 from taskruns_service.domain.errors import ConfigurationError
 from taskruns_service.logs import library_logs
 from taskruns_service.server import ports
-from taskruns_service.server.supervisor import Supervisor, hear_signals_once
+from taskruns_service.server.signals import StopSignals
+from taskruns_service.server.supervisor import Supervisor
 from taskruns_service.storage import file_lock
 
 APPLICATION = "taskruns_service.app:application"
@@ -127,8 +129,9 @@ def _load(parent: int, claim: socket.socket | None) -> Callable[..., object]:
     if claim is not None:
         claim.close()
     threading.Thread(target=_end_with, args=[parent], name="parent", daemon=True).start()
-    hear_signals_once()
-    application: Callable[..., object] = pkgutil.resolve_name(APPLICATION)()
+    signals = StopSignals()
+    _signals.set_loop_signals = signals.listen
+    application: Callable[..., object] = pkgutil.resolve_name(APPLICATION)(signals.call)
     return application
 
 

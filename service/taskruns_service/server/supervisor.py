@@ -1,9 +1,7 @@
 """The supervisor: starts the worker processes, starts others where they end, and ends them when it is told to."""
 
-import asyncio
 import os
 import select
-import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +9,6 @@ from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any
 
-from granian import _signals
-from granian._granian import WorkerSignal
 from granian.log import logger
 from granian.server.mp import MPServer, WorkerProcess
 
@@ -142,26 +138,3 @@ class Supervisor(MPServer):
             logger.warning(f"Killing worker-{worker.idx + 1}, which did not stop within {self._kill_seconds:g} s")
             worker.kill()  # type: ignore[no-untyped-call]
             wait([worker.inner.sentinel])
-
-
-def hear_signals_once() -> None:
-    """Makes Granian, in a worker, take further signals to stop for the first one.
-
-    Its own handler blocks for ever when a second signal comes while the first is carried out. That is what comes under
-    systemd and from a terminal: one signal from there, and one from this supervisor.
-    """
-    if os.name != "nt":  # where event loops have no handlers of signals
-        _signals.set_loop_signals = _set_loop_signals
-
-
-def _set_loop_signals(loop: asyncio.AbstractEventLoop) -> WorkerSignal:
-    stop = WorkerSignal()
-    pending = [stop]
-
-    def handle() -> None:
-        if pending:
-            pending.pop().set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, handle)
-    return stop
