@@ -1,11 +1,16 @@
 """Connections: those who find none free wait for one, and none is met in a transaction."""
 
 import asyncio
+from contextlib import closing
+from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
 from taskruns_service.storage import dialects
+from taskruns_service.storage.connections import KeptConnections
 from taskruns_service.storage.database import Database
+from taskruns_service.storage.engines import Patience, threaded_engine
+from taskruns_service.storage.threads import Threads
 
 QUERIES = 60
 
@@ -40,3 +45,11 @@ async def test_a_transaction_that_was_left_open_is_not_met_by_the_next_query(dat
 
     assert await database.read(leave_open)
     assert not any([await database.read(is_in_transaction) for _ in range(20)])
+
+
+async def test_threads_that_find_no_kept_connection_free_get_one(tmp_path: Path) -> None:
+    engine = threaded_engine(make_url(f"sqlite:///{tmp_path / 'taskruns.db'}"), Patience(5, 30, 10), threads=2)
+    threads = Threads()
+    run = threads.pool(8, "database")
+    with closing(KeptConnections(engine, threads)) as connections:
+        assert await asyncio.gather(*(run(connections.run, answer) for _ in range(2000))) == [1] * 2000

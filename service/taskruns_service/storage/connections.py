@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -56,7 +57,7 @@ class Connections:
         if self._threads is not None:
             self._threads.release()
         self._in_use.pop(connection, None)
-        connection.close()
+        self._release(connection)
 
     def renew(self) -> None:
         """Uses none of the present connections again: the server that they lead to is not the right one any more."""
@@ -81,3 +82,46 @@ class Connections:
         connection = self.engine.connect()
         connection.info.setdefault("connected", start)
         return connection
+
+    def _release(self, connection: Connection) -> None:
+        connection.close()
+
+
+class KeptConnections(Connections):
+    """Keeps connections from use to use, for functions that run in threads.
+
+    The pool makes objects and calls listeners each time that a connection is taken, a sixth of what a look-up costs
+    (docs/decisions/0026-what-goes-past-sqlalchemy.md).
+    """
+
+    def __init__(self, engine: Engine, threads: Threads) -> None:
+        super().__init__(engine, threads)
+        self._idle: list[Connection] = []
+        # One for each thread that waits for the pool; other than a number, threads may change it at any time.
+        self._pool_waits: list[None] = []
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+        super().close()
+
+    def _connect(self) -> Connection:
+        with suppress(IndexError):
+            return self._idle.pop()
+        self._pool_waits.append(None)
+        try:
+            with suppress(IndexError):  # one that was released before its thread could see that this one waits
+                return self._idle.pop()
+            return super()._connect()
+        finally:
+            self._pool_waits.pop()
+
+    def _release(self, connection: Connection) -> None:
+        if connection.invalidated or connection.in_transaction():
+            connection.close()
+            return
+        self._idle.append(connection)
+        if self._pool_waits:
+            with suppress(IndexError):  # taken by now
+                self._idle.pop().close()
