@@ -250,7 +250,11 @@ class _moment_text(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
-@compiled(lambda value: f"json({value})", lambda value: value)
+@compiled(
+    # SQLite reads constants once for a statement, and the others again for each row. Most lists are empty.
+    lambda value: f"CASE {value} WHEN '[]' THEN json('[]') ELSE json({value}) END",
+    lambda value: value,
+)
 class json_value(FunctionElement[str]):  # noqa: N801
     """A JSON column inside a JSON object."""
 
@@ -258,7 +262,9 @@ class json_value(FunctionElement[str]):  # noqa: N801
     inherit_cache = True
 
 
-@compiled(lambda value: f"json(CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END)", lambda value: value)
+@compiled(
+    lambda value: f"CASE WHEN {value} THEN json('true') WHEN NOT {value} THEN json('false') END", lambda value: value
+)
 class json_boolean(FunctionElement[str]):  # noqa: N801
     """A boolean inside a JSON object."""
 
