@@ -83,8 +83,13 @@ class Histories:
 
     def write(self, writes: Writes) -> None:
         """Writes what was added, in the order of ids."""
-        writes.insert(self._table, [row for _, row in sorted(self._new.items())])
-        writes.update(self._table, [row for _, row in sorted(self._accepted.items())])
+        writes.insert(self._table, [self._new[identifier] for identifier in sorted(self._new, key=_number)])
+        writes.update(self._table, [self._accepted[identifier] for identifier in sorted(self._accepted, key=_number)])
+
+
+def _number(identifier: UUID) -> int:
+    # UUIDs compare in Python: by themselves they took an eighth of a bulk report.
+    return identifier.int
 
 
 class Statements(NamedTuple):
