@@ -1,5 +1,6 @@
 """The command line for operators: what each command prints, and how it says in one line what the user can mend."""
 
+import asyncio
 import re
 import socket
 import sqlite3
@@ -10,9 +11,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from taskruns_service import __version__
+from taskruns_service.app import create_app
 from taskruns_service.cli import cli
 from tests.postgres import PostgresServer
-from tests.service import call_command, run_command, served
+from tests.service import call_command, run_command, running, served, settings_of
 
 NOBODY = "postgresql://user:password@127.0.0.1:1/taskruns"
 
@@ -29,12 +31,16 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "new" / "taskruns.db"
 
 
-def record(url: str, folder: Path) -> None:
-    """Records a flow run with two task runs by the service."""
-    with served(url, folder) as service, service.client() as http:
-        flow_run = http.post("/flow-runs", json={"flow_name": "f"}).json()["id"]
-        items = [{"task_slug": slug, "states": [{"type": "Success"}]} for slug in ("a", "b")]
-        assert http.post(f"/flow-runs/{flow_run}/task-runs", json={"items": items}).status_code == 200
+def record(url: str) -> None:
+    """Records a flow run with two task runs by the service, which runs in the test."""
+
+    async def send() -> None:
+        async with running(create_app(settings_of(url))) as http:
+            flow_run = (await http.post("/flow-runs", json={"flow_name": "f"})).json()["id"]
+            items = [{"task_slug": slug, "states": [{"type": "Success"}]} for slug in ("a", "b")]
+            assert (await http.post(f"/flow-runs/{flow_run}/task-runs", json={"items": items})).status_code == 200
+
+    asyncio.run(send())
 
 
 @pytest.mark.parametrize(
@@ -90,18 +96,18 @@ def test_option_goes_before_the_environment(url: str, file: Path) -> None:
     assert (done.returncode, done.stderr, file.exists()) == (0, "", True)
 
 
-def test_check_agrees_with_what_was_recorded(url: str, tmp_path: Path) -> None:
-    record(url, tmp_path)
-    done = call_command("check", TASKRUNS_DATABASE_URL=url)
+def test_check_agrees_with_what_was_recorded(sqlite_url: str) -> None:
+    record(sqlite_url)
+    done = call_command("check", TASKRUNS_DATABASE_URL=sqlite_url)
     assert (done.returncode, done.stdout, done.stderr) == (0, "No problems found.\n", "")
 
 
-def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) -> None:
-    record(url, tmp_path)
-    with closing(sqlite3.connect(file)) as other, other:
+def test_check_reports_counts_that_differ(sqlite_url: str, sqlite_file: Path) -> None:
+    record(sqlite_url)
+    with closing(sqlite3.connect(sqlite_file)) as other, other:
         other.execute("UPDATE task_run_tally SET count = 3 WHERE task_slug = 'a'")
         other.execute('UPDATE flow_run SET state_counts = \'{"Success": 2, "Failed": 1}\'')
-    done = call_command("check", TASKRUNS_DATABASE_URL=url)
+    done = call_command("check", TASKRUNS_DATABASE_URL=sqlite_url)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
     assert re.fullmatch(r"tally \S+ a Success: counted 1, kept 3", lines[0])
@@ -109,15 +115,15 @@ def test_check_reports_counts_that_differ(url: str, file: Path, tmp_path: Path) 
     assert lines[2:] == ["Problems found: 2."]
 
 
-def test_check_of_one_flow_run(url: str, file: Path, tmp_path: Path) -> None:
+def test_check_of_one_flow_run(sqlite_url: str, sqlite_file: Path) -> None:
     for _ in range(2):
-        record(url, tmp_path)
-    with closing(sqlite3.connect(file)) as other, other:
+        record(sqlite_url)
+    with closing(sqlite3.connect(sqlite_file)) as other, other:
         (right,), (wrong,) = other.execute("SELECT id FROM flow_run ORDER BY id").fetchall()
         other.execute("UPDATE task_run SET state = 'Failed' WHERE flow_run_id = ? AND task_slug = 'b'", [wrong])
 
     def check(flow_run_id: str) -> tuple[int, list[str], str]:
-        done = call_command("check", "--flow-run", flow_run_id, TASKRUNS_DATABASE_URL=url)
+        done = call_command("check", "--flow-run", flow_run_id, TASKRUNS_DATABASE_URL=sqlite_url)
         return done.returncode, done.stdout.splitlines(), done.stderr
 
     assert check(right) == (0, ["No problems found."], "")
@@ -131,14 +137,14 @@ def test_check_of_one_flow_run(url: str, file: Path, tmp_path: Path) -> None:
     assert "'8e44' is not a valid UUID" in said
 
 
-def test_check_finds_damaged_pages(url: str, file: Path, tmp_path: Path) -> None:
-    record(url, tmp_path)
-    with closing(sqlite3.connect(file)) as other:
+def test_check_finds_damaged_pages(sqlite_url: str, sqlite_file: Path) -> None:
+    record(sqlite_url)
+    with closing(sqlite3.connect(sqlite_file)) as other:
         (root,) = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'ix_task_run_state'").fetchone()
-    with file.open("r+b") as content:
+    with sqlite_file.open("r+b") as content:
         content.seek((root - 1) * 4096 + 8)
         content.write(b"\xff" * 100)
-    done = call_command("check", TASKRUNS_DATABASE_URL=url)
+    done = call_command("check", TASKRUNS_DATABASE_URL=sqlite_url)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "Problems found: 1.")
     assert done.stdout.startswith("file: ")
 
