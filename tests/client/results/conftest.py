@@ -53,7 +53,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield environment
 
 
-@pytest.fixture(scope="session", params=["local", "s3", "gcs", "azure"])
+@pytest.fixture(scope="session", params=["local", "s3", "gcs", pytest.param("azure", marks=emulators.AZURE)])
 def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Make:
     """Makes storages of one kind, with a location and a serializer: each test runs with every kind."""
     if request.param == "local":

@@ -24,7 +24,7 @@ from taskruns.results import (
 )
 from taskruns_service.domain.results import check_reference
 from tests.client.results.conftest import Make
-from tests.client.results.emulators import BUCKET
+from tests.client.results.emulators import AZURE, BUCKET
 from tests.client.results.references import served
 
 pytestmark = [
@@ -218,7 +218,7 @@ def test_storage_options_are_used_and_never_shown(s3: dict[str, str], monkeypatc
     assert "hidden-secret" not in f"{reference!r}{results.wire(reference)}"
 
 
-@pytest.mark.parametrize("kind", ["s3", "gcs", "azure"])
+@pytest.mark.parametrize("kind", ["s3", "gcs", pytest.param("azure", marks=AZURE)])
 def test_error_of_a_storage_names_the_place_and_no_credentials(kind: str, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(kind)
     made = {"s3": results.S3Result, "gcs": results.GCSResult, "azure": results.AzureResult}[kind]("nowhere")
