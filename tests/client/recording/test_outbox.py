@@ -9,22 +9,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import msgspec
 import pytest
 
 from taskruns import Client, StateType, flow_run, task
-from taskruns.errors import FlowRunNotFound, TaskRunsError
-from taskruns.models import StateCreate
+from taskruns.errors import TaskRunsError
 from taskruns.recording import outbox
 from taskruns.recording.outbox import Outbox, flush
-from taskruns.recording.reports import FlowRunCreated, TaskRunState
 from taskruns.recording.sender import Sender
+from tests.client.recording.reports import new_flow_run, new_report, new_reports, slugs
 from tests.postgres import free_port
 from tests.service import Served, call_command, served
 from tests.waiting import eventually
@@ -33,27 +31,6 @@ from tests.waiting import eventually
 @task(result=None)
 def inc(x: int) -> int:
     return x + 1
-
-
-def a_flow_run() -> FlowRunCreated:
-    return FlowRunCreated(flow_run_id=uuid4(), flow_name="etl")
-
-
-def a_report(flow_run_id: UUID, task_slug: str, message: str = "Starting task run.") -> TaskRunState:
-    state = StateCreate(id=uuid4(), type=StateType.RUNNING, message=message, timestamp=datetime.now(UTC))
-    return TaskRunState(flow_run_id=flow_run_id, task_slug=task_slug, task_name="inc", state=state)
-
-
-def reports_of(flow_run_id: UUID, number: int) -> list[TaskRunState]:
-    return [a_report(flow_run_id, f"inc-{index}") for index in range(number)]
-
-
-def slugs(client: Client, flow_run_id: UUID) -> list[str]:
-    """The slugs of the task runs that the service has of a flow run, if it has that."""
-    try:
-        return [one.task_slug for one in client.flow_runs.task_runs(flow_run_id, limit=1000)]
-    except FlowRunNotFound:
-        return []
 
 
 @contextmanager
@@ -118,10 +95,10 @@ def test_reports_arrive_in_their_order_and_in_few_requests(service: Served, tmp_
     asked: list[str] = []
     with httpx.Client(event_hooks={"request": [lambda request: asked.append(request.url.path)]}) as http_client:
         client = Client(service.url, http_client=http_client)
-        created = a_flow_run()
+        created = new_flow_run()
         with opened(client, tmp_path) as box:
             box.put(created)
-            box.put(*reports_of(created.flow_run_id, 2500))
+            box.put(*new_reports(created.flow_run_id, 2500))
             assert box.flush(20)
 
         assert len(asked) <= 6
@@ -129,13 +106,13 @@ def test_reports_arrive_in_their_order_and_in_few_requests(service: Served, tmp_
 
 
 def test_many_threads_may_report_at_once(client: Client, tmp_path: Path) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with opened(client, tmp_path) as box:
         box.put(created)
 
         def work(number: int) -> None:
             for index in range(250):
-                box.put(a_report(created.flow_run_id, f"inc-{number}-{index}"))
+                box.put(new_report(created.flow_run_id, f"inc-{number}-{index}"))
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
         for thread in threads:
@@ -154,9 +131,9 @@ def test_many_threads_may_report_at_once(client: Client, tmp_path: Path) -> None
 def test_client_may_be_closed_while_its_reports_are_on_their_way(
     client: Client, service: Served, tmp_path: Path
 ) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with opened(closed := Client(service.url), tmp_path) as box:
-        box.put(created, a_report(created.flow_run_id, "inc-1"))
+        box.put(created, new_report(created.flow_run_id, "inc-1"))
         closed.close()
         assert box.flush(20)
 
@@ -172,9 +149,9 @@ def test_flush_of_nothing_returns_at_once(away: Client, tmp_path: Path) -> None:
 
 
 def test_one_report_that_is_refused_does_not_spoil_the_others(client: Client) -> None:
-    created = a_flow_run()
-    reports = reports_of(created.flow_run_id, 50)
-    poison = [a_report(created.flow_run_id, "a\0b"), a_report(created.flow_run_id, "x" * 300)]
+    created = new_flow_run()
+    reports = new_reports(created.flow_run_id, 50)
+    poison = [new_report(created.flow_run_id, "a\0b"), new_report(created.flow_run_id, "x" * 300)]
     refused = Sender(client).send([created, *reports[:20], poison[0], *reports[20:], poison[1]])
 
     assert [one.report for one in refused] == poison
@@ -183,19 +160,19 @@ def test_one_report_that_is_refused_does_not_spoil_the_others(client: Client) ->
 
 
 def test_reports_that_are_too_large_together_are_sent_in_parts(client: Client) -> None:
-    created = a_flow_run()
-    reports = [a_report(created.flow_run_id, f"inc-{index}", "x" * 60_000) for index in range(200)]
+    created = new_flow_run()
+    reports = [new_report(created.flow_run_id, f"inc-{index}", "x" * 60_000) for index in range(200)]
 
     assert Sender(client).send([created, *reports]) == []
     assert slugs(client, created.flow_run_id) == [f"inc-{index}" for index in range(200)]
 
 
 def test_state_that_the_run_can_not_come_to_is_refused_alone(client: Client) -> None:
-    created = a_flow_run()
-    begin = a_report(created.flow_run_id, "inc-1")
+    created = new_flow_run()
+    begin = new_report(created.flow_run_id, "inc-1")
     end = msgspec.structs.replace(begin, state=msgspec.structs.replace(begin.state, id=uuid4(), type=StateType.SUCCESS))
     Sender(client).send([created, begin, end])
-    late, other = a_report(created.flow_run_id, "inc-1"), a_report(created.flow_run_id, "inc-2")
+    late, other = new_report(created.flow_run_id, "inc-1"), new_report(created.flow_run_id, "inc-2")
 
     assert [one.report for one in Sender(client).send([late, other])] == [late]
     assert slugs(client, created.flow_run_id) == ["inc-1", "inc-2"]
@@ -213,18 +190,18 @@ def test_item_that_the_service_failed_at_is_sent_again(code: str) -> None:
         Client("http://service", http_client=http) as client,
         pytest.raises(TaskRunsError, match="It failed"),
     ):
-        Sender(client).send([a_report(uuid4(), "inc-1")])
+        Sender(client).send([new_report(uuid4(), "inc-1")])
 
 
 def test_refused_reports_are_kept_in_a_file_of_their_own_and_said(
     client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with opened(client, tmp_path) as box:
-        box.put(created, a_report(created.flow_run_id, "inc-1"))
+        box.put(created, new_report(created.flow_run_id, "inc-1"))
         assert box.flush(20)
         client.flow_runs.delete(created.flow_run_id)
-        box.put(a_report(created.flow_run_id, "inc-2"))
+        box.put(new_report(created.flow_run_id, "inc-2"))
         assert box.flush(20)
 
     (path,) = tmp_path.iterdir()
@@ -239,9 +216,9 @@ def test_refused_reports_are_kept_in_a_file_of_their_own_and_said(
 
 
 def test_reports_are_kept_and_sent_when_the_service_comes(fickle: Fickle, tmp_path: Path) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with Client() as client, opened(client, tmp_path) as box:
-        box.put(created, *reports_of(created.flow_run_id, 10))
+        box.put(created, *new_reports(created.flow_run_id, 10))
         assert not box.flush(20)
         fickle.start()
         assert box.flush(20)
@@ -252,10 +229,10 @@ def test_reports_are_kept_and_sent_when_the_service_comes(fickle: Fickle, tmp_pa
 def test_every_absence_of_the_service_is_said_once(
     fickle: Fickle, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with Client() as client, opened(client, tmp_path) as box:
         for part in range(2):
-            box.put(created, a_report(created.flow_run_id, f"inc-{part}"))
+            box.put(created, new_report(created.flow_run_id, f"inc-{part}"))
             assert not box.flush(20)
             assert not box.flush(20)
             fickle.start()
@@ -288,11 +265,11 @@ def test_nothing_is_lost_and_nothing_twice_while_the_service_is_killed_again_and
 
 
 def test_memory_is_bounded_and_a_file_takes_the_rest(fickle: Fickle, tmp_path: Path) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with Client() as client, opened(client, tmp_path) as box:
         box.put(created)
         box.flush(20)
-        for report in reports_of(created.flow_run_id, 15_000):
+        for report in new_reports(created.flow_run_id, 15_000):
             box.put(report)
         assert len(box._memory) <= outbox.MAX_IN_MEMORY
         (path,) = tmp_path.iterdir()
@@ -306,11 +283,11 @@ def test_memory_is_bounded_and_a_file_takes_the_rest(fickle: Fickle, tmp_path: P
 def test_what_is_left_at_the_end_is_in_one_file_in_its_order(
     client: Client, away: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with opened(away, tmp_path) as box:
         box.put(created)
         box.flush(20)
-        for report in reports_of(created.flow_run_id, 12_000):
+        for report in new_reports(created.flow_run_id, 12_000):
             box.put(report)
         began = time.monotonic()
         box.close()
@@ -324,11 +301,11 @@ def test_what_is_left_at_the_end_is_in_one_file_in_its_order(
 
 
 def test_what_is_reported_after_the_end_is_left_in_a_file_too(client: Client, tmp_path: Path) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     box = Outbox(client, tmp_path)
     box.close()
     box.put(created)
-    box.put(a_report(created.flow_run_id, "inc-1"))
+    box.put(new_report(created.flow_run_id, "inc-1"))
 
     assert flush(tmp_path, client) == outbox.Flushed(sent=2, refused=0, unreadable=0, left=0, problems=[])
     assert slugs(client, created.flow_run_id) == ["inc-1"]
@@ -337,17 +314,17 @@ def test_what_is_reported_after_the_end_is_left_in_a_file_too(client: Client, tm
 def test_folder_that_can_not_be_written_keeps_reports_in_memory_and_says_so(
     fickle: Fickle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with Client() as client, opened(client, Path("/dev/null/outbox")) as box:
         box.put(created)
         box.flush(20)
-        for report in reports_of(created.flow_run_id, 12_000):
+        for report in new_reports(created.flow_run_id, 12_000):
             box.put(report)
         fickle.start()
         assert box.flush(60)
         assert len(slugs(client, created.flow_run_id)) == 12_000
         fickle.kill()
-        box.put(a_report(created.flow_run_id, "inc-1"))
+        box.put(new_report(created.flow_run_id, "inc-1"))
 
     told = [message.split(":")[0] for message in caplog.messages]
     assert told.count("10001 reports stay in memory, because /dev/null/outbox cannot be written") == 1
@@ -357,10 +334,10 @@ def test_folder_that_can_not_be_written_keeps_reports_in_memory_and_says_so(
 def test_service_that_never_answers_delays_nobody(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        created = a_flow_run()
+        created = new_flow_run()
         began = time.monotonic()
         with client, opened(client, tmp_path) as box:
-            box.put(created, *reports_of(created.flow_run_id, 1000))
+            box.put(created, *new_reports(created.flow_run_id, 1000))
             assert time.monotonic() - began < 0.2
             assert not box.flush(0.2)
             box.close(0.2)
@@ -374,7 +351,7 @@ def test_reports_that_a_key_is_missing_for_are_kept(
     fickle: Fickle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fickle.start(require_keys=True)
-    created = a_flow_run()
+    created = new_flow_run()
     with Client() as client, opened(client, tmp_path) as box:
         box.put(created)
         assert not box.flush(20)
@@ -394,9 +371,9 @@ def test_reports_that_a_key_is_missing_for_are_kept(
 
 
 def test_report_that_is_quicker_than_its_flow_run_is_sent_once_more(client: Client, tmp_path: Path) -> None:
-    created = a_flow_run()
+    created = new_flow_run()
     with opened(client, tmp_path, persistent=False) as box:
-        box.put(a_report(created.flow_run_id, "inc-1"))
+        box.put(new_report(created.flow_run_id, "inc-1"))
         threading.Timer(0.2, lambda: Sender(client).send([created])).start()
         eventually(lambda: slugs(client, created.flow_run_id) == ["inc-1"])
 
@@ -406,87 +383,10 @@ def test_reports_that_do_not_last_leave_nothing_behind(
 ) -> None:
     for unfit in (client, away):
         with opened(unfit, tmp_path, persistent=False) as box:
-            for report in reports_of(uuid4(), 10_100):
+            for report in new_reports(uuid4(), 10_100):
                 box.put(report)
             box.flush(0.5)
             began = time.monotonic()
         assert time.monotonic() - began < 0.5
     assert list(tmp_path.iterdir()) == []
     assert caplog.messages == []
-
-
-# Flush
-
-
-def left_by(folder: Path, client: Client, *reports: Any) -> None:
-    """Leaves a file as a process does that ends while the service is away."""
-    box = Outbox(client, folder)
-    box.close()
-    box.put(*reports)
-
-
-def test_flush_sends_files_to_the_services_they_were_meant_for(
-    client: Client, away: Client, service: Served, tmp_path: Path
-) -> None:
-    first, second = a_flow_run(), a_flow_run()
-    left_by(tmp_path, away, second)
-    left_by(tmp_path, client, first)
-
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left) == (1, 0, 1)
-    assert client.flow_runs.get(first.flow_run_id).flow_name == "etl"
-    (path,) = tmp_path.iterdir()
-    assert told.problems[0].startswith(f"{path.name}: No response from {away.options.url}/flow-runs: ")
-    assert flush(tmp_path, client).sent == 1
-    assert client.flow_runs.get(second.flow_run_id).flow_name == "etl"
-
-
-def test_flush_goes_on_after_a_file_that_it_can_not_read(client: Client, tmp_path: Path) -> None:
-    (tmp_path / "0.reports.jsonl").write_bytes(b"")
-    left_by(tmp_path, client, a_flow_run())
-    (tmp_path / "z.reports.jsonl").mkdir()
-
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left) == (1, 0, 2)
-    assert [problem.split(":")[0] for problem in told.problems] == ["0.reports.jsonl", "z.reports.jsonl"]
-
-
-def test_flush_counts_what_is_refused_and_keeps_it(client: Client, tmp_path: Path) -> None:
-    created = a_flow_run()
-    left_by(tmp_path, client, created, a_report(created.flow_run_id, "a\0"), a_report(created.flow_run_id, "inc-1"))
-
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left, len(told.problems)) == (2, 1, 0, 1)
-    (path,) = tmp_path.iterdir()
-    assert path.name.endswith(".refused.jsonl")
-    assert slugs(client, created.flow_run_id) == ["inc-1"]
-
-
-def test_flush_that_is_cut_short_keeps_the_file_and_refuses_nothing_twice(service: Served, tmp_path: Path) -> None:
-    created = a_flow_run()
-    reports = [a_report(uuid4(), "lost"), created, *reports_of(created.flow_run_id, 4000)]
-    requests = Counter[str]()
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        requests[request.url.path] += 1
-        if request.url.path.endswith("/task-runs") and requests.total() > 6 and not back.is_set():
-            raise httpx.ConnectError("gone", request=request)
-        return transport.handle_request(request)
-
-    back = threading.Event()
-    with httpx.HTTPTransport() as transport, httpx.Client(transport=httpx.MockTransport(answer)) as http_client:
-        client = Client(service.url, http_client=http_client, max_retries=0)
-        left_by(tmp_path, client, *reports)
-        told = flush(tmp_path, client)
-        assert (told.sent, told.refused, told.left) == (2999, 1, 1)
-        back.set()
-        # What was sent is not sent again.
-        told = flush(tmp_path, client)
-        assert (told.sent, told.refused, told.left) == (1002, 0, 0)
-        (path,) = tmp_path.iterdir()
-        assert len(path.read_bytes().splitlines()) == 1
-        assert len(slugs(client, created.flow_run_id)) == 4000
-
-
-def test_flush_of_a_folder_that_is_not_there_has_nothing_to_do(tmp_path: Path) -> None:
-    assert flush(tmp_path / "outbox") == outbox.Flushed(sent=0, refused=0, unreadable=0, left=0, problems=[])

@@ -3,8 +3,6 @@
 import asyncio
 import gc
 import inspect
-import logging
-import re
 import threading
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
@@ -13,12 +11,9 @@ from typing import Any
 
 import pytest
 
-from taskruns import FlowRunRecorder, FlowRunView, Skip, StateType, Task, TaskRunView, flow_run, task, unmapped
-from taskruns.errors import NoResultType
+from taskruns import FlowRunRecorder, FlowRunView, Skip, StateType, Task, TaskRunView, flow_run, task
 from taskruns.recording.flow_runs import recording
-from taskruns.results import ConstantResult, JSONSerializer, LocalResult, PrefectResult
 from tests.client.recording.recorded import (
-    PENDING,
     SUCCESS,
     WELL,
     Broken,
@@ -263,172 +258,6 @@ def test_parameters_that_json_can_not_say_are_kept_as_their_repr() -> None:
         "deep": "[[...]]",
         "surrogate \\ud800": 1,
     }
-
-
-# Results
-
-
-def test_result_is_kept_in_the_users_folder(home: Path) -> None:
-    with flow_run("etl") as run:
-        inc(1)
-
-    reference = run.view().get_task_run("inc-1")._client.task_runs.result(task_run(run, "inc-1").id).reference
-    assert reference is not None
-    assert reference.dir == str(home / "results")  # type: ignore[union-attr]
-    assert (home / "results" / run.flow_run_id / "inc-1").exists() or list((home / "results").rglob("inc-1*"))
-    assert run.view().get_task_run("inc-1").get_result() == 2
-
-
-def test_result_of_a_child_lies_apart_from_those_of_others() -> None:
-    with flow_run("etl") as run:
-        inc.map(range(12))
-
-    assert [view.get_result() for view in run.view().get_task_run("inc-1").iter_mapped()] == list(range(1, 13))
-
-
-def test_result_none_keeps_nothing() -> None:
-    with flow_run("etl") as run:
-        assert task(name="inc", result=None)(inc.function)(1) == 2
-
-    assert history(run, "inc-1") == WELL
-    with pytest.raises(NoResultType):
-        run.view().get_task_run("inc-1").get_result()
-
-
-def test_flow_run_says_where_results_are_kept_and_a_task_says_it_for_itself(tmp_path: Path) -> None:
-    storage = LocalResult(dir=tmp_path, location="{flow_name}/{task_slug}.json", serializer=JSONSerializer())
-    with flow_run("etl", result=storage) as run:
-        inc(1)
-        task(name="own", result=PrefectResult())(inc.function)(2)
-        task(name="none", result=None)(inc.function)(3)
-
-    assert [path.read_text() for path in tmp_path.rglob("*.json")] == ["2"]
-    assert run.view().get_task_run("inc-1").get_result() == 2
-    assert run.view().get_task_run("own-1").get_result() == 3
-    with pytest.raises(NoResultType):
-        run.view().get_task_run("none-1").get_result()
-
-
-def test_flow_run_that_keeps_no_results_keeps_none() -> None:
-    with flow_run("etl", result=None) as run:
-        inc(1)
-
-    with pytest.raises(NoResultType):
-        run.view().get_task_run("inc-1").get_result()
-
-
-@pytest.mark.parametrize(
-    ("storage", "value", "told"),
-    [
-        (LocalResult(), threading.Lock(), "ResultNotWritten"),
-        (LocalResult(dir="/dev/null/folder"), 1, "ResultNotWritten"),
-        (LocalResult(location="{parameters[day]}"), 1, "InvalidTemplate"),
-        (ConstantResult(1), 2, "ResultNotWritten"),
-        (PrefectResult(), "x" * 600_000, "ResultError"),
-    ],
-)
-def test_result_that_can_not_be_kept_is_said_and_the_task_succeeds(
-    storage: Any, value: Any, told: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "taskruns")
-    with flow_run("etl") as run:
-        assert task(name="made", result=storage)(lambda: value)() is value
-
-    *_, (type, message) = history(run, "made-1")
-    assert type is SUCCESS
-    assert message is not None
-    assert message.startswith(f"Task run succeeded. Its result could not be kept: {told}(")
-    assert [record.levelno for record in caplog.records if record.name == "taskruns"] == [logging.WARNING]
-    with pytest.raises(NoResultType, match=re.escape(f"without a result. Its message: {message[:60]}")):
-        run.view().get_task_run("made-1").get_result()
-
-
-def test_location_may_have_the_id_of_the_task_run(tmp_path: Path) -> None:
-    storage = LocalResult(dir=tmp_path, location="{task_run_id}.pickle")
-    with flow_run("etl", result=storage) as run:
-        inc.map([1, 2])
-
-    ids = {str(view.task_run_id) for view in run.view().get_task_run("inc-1").iter_mapped()}
-    assert {path.stem for path in tmp_path.iterdir()} == ids
-
-
-# Map
-
-
-def test_map_takes_several_iterables_and_named_ones_and_what_is_the_same_for_all() -> None:
-    @task
-    def joined(a: int, b: str, *, c: int, d: str) -> str:
-        return f"{a}{b}{c}{d}"
-
-    def check() -> None:
-        made = joined.map(range(2), unmapped("b"), c=iter([3, 4]), d=unmapped("dd"))
-        assert made == ["0b3dd", "1b4dd"]
-
-    check()
-    with flow_run("etl"):
-        check()
-
-
-def test_map_over_nothing_is_a_mapped_task_run_without_children() -> None:
-    with flow_run("etl") as run:
-        assert inc.map([]) == []
-
-    assert history(run, "inc-1") == [WELL[0], (StateType.MAPPED, "Mapped over 0 items.")]
-    assert run.view().get_task_run("inc-1").get_result() == []
-
-
-@pytest.mark.parametrize(
-    ("iterables", "told"),
-    [
-        (([1], [1, 2]), "map needs iterables of the same length, but they have [1, 2] items."),
-        ((unmapped(1),), "map needs iterables of the same length, but all are unmapped."),
-        ((), "map needs iterables of the same length, but all are unmapped."),
-    ],
-)
-def test_map_over_iterables_of_different_lengths_is_refused_and_not_recorded(
-    iterables: tuple[Any, ...], told: str
-) -> None:
-    with flow_run("etl") as run, pytest.raises(ValueError) as caught:  # noqa: PT011 # its text is compared
-        inc.map(*iterables)
-
-    assert str(caught.value) == told
-    assert task_runs(run) == {}
-
-
-def test_all_children_run_and_then_the_first_error_is_raised_with_a_note() -> None:
-    ran = []
-
-    @task
-    def odd(x: int) -> int:
-        ran.append(x)
-        if x % 2 == 0:
-            raise ValueError(x)
-        return x
-
-    with flow_run("etl") as run, pytest.raises(ValueError, match=r"^2\b") as caught:
-        odd.map([1, 2, 3, 4])
-
-    assert ran == [1, 2, 3, 4]
-    assert caught.value.__notes__ == ["In odd-1[1]; of 4 children 2 failed."]
-    assert list(task_runs(run).values()) == [
-        StateType.MAPPED,
-        SUCCESS,
-        StateType.FAILED,
-        SUCCESS,
-        StateType.FAILED,
-    ]
-
-
-def test_ctrl_c_in_a_child_stops_the_map() -> None:
-    with pytest.raises(KeyboardInterrupt), flow_run("etl") as run:
-        fail.map([KeyboardInterrupt(), ValueError("never")])
-
-    assert list(task_runs(run).values()) == [StateType.CANCELLED] * 3
-    assert history(run, "fail-1")[1:] == [
-        (StateType.MAPPED, "Mapped over 2 items."),
-        (StateType.CANCELLED, "Stopped by KeyboardInterrupt."),
-    ]
-    assert history(run, "fail-1", 1) == [(PENDING, "Waiting to run."), (StateType.CANCELLED, "Cancelled.")]
 
 
 # Outside of a flow run
