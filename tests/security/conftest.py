@@ -13,6 +13,12 @@ Serve = Callable[..., AbstractContextManager[Served]]
 """Serves a new, empty database of one kind with these settings, until the block ends."""
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Groups the tests that share a service, which takes seconds to start: one worker runs all of them."""
+    if isinstance(item, pytest.Function) and "service" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{item.callspec.params['serve']}"))
+
+
 def serving(kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Returns what serves a database of a kind, `sqlite` or `postgres`."""
 
