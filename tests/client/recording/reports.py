@@ -25,6 +25,6 @@ def new_reports(flow_run_id: UUID, number: int) -> list[TaskRunState]:
 def slugs(client: Client, flow_run_id: UUID) -> list[str]:
     """The slugs of the task runs that the service has of a flow run, if it has that."""
     try:
-        return [one.task_slug for one in client.flow_runs.task_runs(flow_run_id, limit=1000)]
+        return [run.task_slug for run in client.flow_runs.task_runs(flow_run_id, limit=1000)]
     except FlowRunNotFound:
         return []

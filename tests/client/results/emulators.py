@@ -79,11 +79,11 @@ def azure(folder: Path) -> Iterator[dict[str, str]]:
     ) as process:
         assert process.stdout
         try:
-            told = ""
-            while not (listening := re.search(r"listens on (http://\S+)", told)):
+            output = ""
+            while not (listening := re.search(r"listens on (http://\S+)", output)):
                 line = process.stdout.readline()
-                assert line, f"Azurite did not start: {told}"
-                told += line
+                assert line, f"Azurite did not start: {output}"
+                output += line
             connection = (
                 f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
                 f"BlobEndpoint={listening[1]}/{ACCOUNT};"
