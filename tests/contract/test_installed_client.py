@@ -10,6 +10,7 @@ import pytest
 
 from tests.service import environment_of, served
 
+pytestmark = pytest.mark.xdist_group("installed-client")
 ROOT = Path(__file__).parents[2]
 BROUGHT = {"anyio", "certifi", "h11", "httpcore", "httpx", "idna", "msgspec", "taskruns", "typing-extensions"}
 

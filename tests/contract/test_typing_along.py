@@ -12,6 +12,7 @@ import pytest
 from tests.service import Served, served
 from tests.transcripts import commands, is_as_shown, type_along
 
+pytestmark = pytest.mark.xdist_group("typing-along")
 ROOT = Path(__file__).parents[2]
 PAGES = {"README.md": 7, "docs/api.md": 18, "docs/cli.md": 31}
 """The pages, and how many commands each has at least."""
