@@ -23,6 +23,7 @@ from taskruns._generated.api.service import get_documentation, get_health, get_o
 from taskruns._generated.api.task_runs import (
     aggregate_task_runs,
     get_task_run,
+    get_task_run_attempts,
     get_task_run_result,
     list_task_run_fields,
     list_task_run_states,
@@ -132,6 +133,8 @@ class TaskRuns:
         """Says where the result of a task run is; of a mapped parent, where those of its children are."""
         self.states = client.bind_list(list_task_run_states.build)
         """Lists the states that a task run had, oldest first."""
+        self.attempts = client.bind(get_task_run_attempts.build)
+        """Gets the attempts of a task run, oldest first, and the time that it was running."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
         """Reports a state that a task run has come to."""
         self.set_states = client.bind(set_task_run_states.build, _identify_states)
@@ -205,6 +208,8 @@ class AsyncTaskRuns:
         """Says where the result of a task run is; of a mapped parent, where those of its children are."""
         self.states = client.bind_list(list_task_run_states.build)
         """Lists the states that a task run had, oldest first."""
+        self.attempts = client.bind(get_task_run_attempts.build)
+        """Gets the attempts of a task run, oldest first, and the time that it was running."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
         """Reports a state that a task run has come to."""
         self.set_states = client.bind(set_task_run_states.build, _identify_states)

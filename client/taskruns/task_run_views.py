@@ -14,7 +14,7 @@ from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
-from taskruns.models import ChildResult, TaskRun
+from taskruns.models import ChildResult, TaskRun, TaskRunAttempts
 from taskruns.pages import Turns
 from taskruns.states import State
 from taskruns.tracebacks import find_traceback, find_traceback_async
@@ -176,6 +176,10 @@ class TaskRunView(_TaskRunView[Client]):
             self._traceback = find_traceback(self._task_run, self._client.task_runs.states)
         return self._traceback
 
+    def get_attempts(self) -> TaskRunAttempts:
+        """Requests the attempts of the task run, up to now: `items`, oldest first, and their total `run_time`."""
+        return self._client.task_runs.attempts(self._task_run.id)
+
     def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""
         return type(self)(self._client.task_runs.get(self._task_run.id), self._client)
@@ -256,6 +260,10 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
         if self._traceback is UNSET:
             self._traceback = await find_traceback_async(self._task_run, self._client.task_runs.states)
         return self._traceback
+
+    async def get_attempts(self) -> TaskRunAttempts:
+        """Requests the attempts of the task run, up to now: `items`, oldest first, and their total `run_time`."""
+        return await self._client.task_runs.attempts(self._task_run.id)
 
     async def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""

@@ -44,8 +44,9 @@ RULES = Rules(
         "api": (
             *("", "domain", "logs", "schemas", "commands"),
             # Neither tables nor columns: what a list shows, and by what it is sorted, is declared in queries.
-            *("queries.aggregates", "queries.filters", "queries.listings", "queries.pages", "queries.parameters"),
-            *("queries.runs", "queries.task_run_results", "storage.database", "storage.deadlines", "storage.dialects"),
+            *("queries.aggregates", "queries.attempts", "queries.filters", "queries.listings", "queries.pages"),
+            *("queries.parameters", "queries.runs", "queries.task_run_results"),
+            *("storage.database", "storage.deadlines", "storage.dialects"),
             *("storage.replicas", "storage.schema_watch", "storage.tally", "storage.writer"),
         ),
         "prefect1": ("", "schemas", "queries", "commands", "api", *STORAGE),

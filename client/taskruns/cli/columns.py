@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 import msgspec
 
 from taskruns.cli import formatting
-from taskruns.cli.output import Column, column, on_terminal
-from taskruns.models import FlowRun, FlowRunFields, FlowRunSummary, ResultReference, Serializer, State, TaskRun
+from taskruns.cli.output import Column, column, on_terminal, table_text
+from taskruns.models import (
+    FlowRun,
+    FlowRunFields,
+    FlowRunSummary,
+    ResultReference,
+    Serializer,
+    State,
+    TaskRun,
+    TaskRunAttempt,
+    TaskRunAttempts,
+)
 from taskruns.printable import printable
 
 
@@ -36,7 +46,7 @@ def task_runs_of(flow_run: FlowRun) -> str:
     return "1 task run" if count == 1 else f"{count} task runs"
 
 
-def took(run: TaskRun | FlowRunSummary | FlowRun) -> str:
+def took(run: TaskRun | TaskRunAttempt | FlowRunSummary | FlowRun) -> str:
     """The duration; of a run that is running, as long as it has been, with a `+`."""
     if run.duration is not None:
         return formatting.duration(run.duration)
@@ -49,7 +59,7 @@ def _type_of(state: State) -> str:
     return f"{state.type} (late)" if state.is_late else state.type
 
 
-def _message_of_state(state: State) -> str:
+def _message_of_state(state: State | TaskRunAttempt) -> str:
     return _short(state.message or "")
 
 
@@ -59,6 +69,14 @@ def _style_of(state: State) -> str:
 
 def _time_of(state: State) -> str:
     return formatting.exact(state.timestamp, "milliseconds")
+
+
+def _start_of(attempt: TaskRunAttempt) -> str:
+    return formatting.exact(attempt.start_time, "milliseconds")
+
+
+def _end_of(attempt: TaskRunAttempt) -> str:
+    return "" if attempt.end_time is None else formatting.exact(attempt.end_time, "milliseconds")
 
 
 _ID = Column("ID", "id", optional=40)
@@ -93,6 +111,17 @@ STATE_COLUMNS = (
     Column("STATE", "type", _type_of, style=_style_of),
     Column("MESSAGE", "message", _message_of_state, least=7),
 )
+ATTEMPT_COLUMNS = (
+    Column("ATTEMPT", "number"),
+    column("state"),
+    Column("STARTED", "start_time", _start_of, optional=0),
+    Column("ENDED", "end_time", _end_of, optional=40),
+    Column("TOOK", "duration", took),
+    Column("MESSAGE", "message", _message_of_state, least=7),
+)
+_COLUMNS_IN_A_RECORD = tuple(column for column in ATTEMPT_COLUMNS if column.title != "ENDED")
+_MAX_ATTEMPTS_IN_A_RECORD = 10
+"""The latest."""
 
 
 def _state(run: TaskRun | FlowRun) -> tuple[str, str, str]:
@@ -138,9 +167,9 @@ def _json(members: dict[str, object]) -> str:
 
 
 def task_run_record(
-    task_run: TaskRun, flow_run: FlowRun, result: str, traceback: str | None
+    task_run: TaskRun, flow_run: FlowRun, result: str, traceback: str | None, attempts: TaskRunAttempts | None
 ) -> Iterator[tuple[str, str, str]]:
-    """What is known about a task run."""
+    """What is known about a task run; `attempts` are shown if there are several."""
     yield "Task run", printable(task_of(task_run)), "bold"
     yield "Id", str(task_run.id), ""
     yield "Name", printable(task_run.name or ""), ""
@@ -149,6 +178,9 @@ def task_run_record(
     yield "Tags", formatting.shown("tags", task_run.tags, now=None), ""
     yield "Result", result, ""
     yield "Made", formatting.exact(task_run.created), ""
+    if attempts is not None and len(attempts.items) > 1:
+        yield "Run time", formatting.duration(attempts.run_time), ""
+        yield "Attempts", table_text(_COLUMNS_IN_A_RECORD, attempts.items[-_MAX_ATTEMPTS_IN_A_RECORD:]), ""
     yield "Traceback", formatting.traceback(traceback or ""), "dim"
 
 

@@ -39,6 +39,7 @@ STATE_FIELDS = (
     "result",
     "details",
 )
+ATTEMPT_FIELDS = ("number", "state", "start_time", "end_time", "duration", "message", "is_current")
 """The members of items in the order in which CSV has them; tests hold them to the service's document."""
 SORTS = ("created", "start_time", "end_time")
 SORTS_IN_ONE_FLOW_RUN = (

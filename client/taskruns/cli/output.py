@@ -154,19 +154,23 @@ def write_table(columns: Sequence[Column], items: Iterable[object]) -> bool:
     titles = [column.title for column in columns]
     widths = [max(map(cell_len, cells_of)) for cells_of in zip(titles, *cells, strict=True)]
     if now is None:
-        _write_plain(titles, widths)
-        for row in cells:
-            _write_plain(row, widths)
-        for item in remaining:
-            _write_plain([column.cell(item, None) for column in columns], widths)
+        rest = ([column.cell(item, None) for column in columns] for item in remaining)
+        sys.stdout.writelines(f"{_line(row, widths)}\n" for row in chain([titles], cells, rest))
     else:
         _write_rich(columns, widths, chain(first, remaining), now)
     return bool(first)
 
 
-def _write_plain(row: Sequence[str], widths: Sequence[int]) -> None:
+def table_text(columns: Sequence[Column], items: Iterable[object]) -> str:
+    """A small table as lines of text, for the value of a record."""
+    rows = [[column.title for column in columns], *([column.cell(item, None) for column in columns] for item in items)]
+    widths = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
-    sys.stdout.write(_GAP.join(cells).rstrip() + "\n")
+    return _GAP.join(cells).rstrip()
 
 
 def _write_rich(columns: Sequence[Column], widths: list[int], items: Iterable[object], now: datetime) -> None:

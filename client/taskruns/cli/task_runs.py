@@ -61,9 +61,9 @@ def list_task_runs(connection: Connection, /, **options: object) -> None:
 def show_task_run(connection: Connection, /, *, which: str, form: str | None, **where: Unpack[TaskRunOptions]) -> None:
     """Show one task run.
 
-    This shows its state, its times, its duration, the location of its result, and the traceback of its error. Identify
-    the task run by its id or its slug; for a mapped child, add its index: slug[2]. Without --flow-run-id or
-    --flow-run-name, the command uses the latest flow run that has the slug.
+    This shows its state, its times, its duration, the location of its result, the traceback of its error and, if there
+    were several, its latest attempts. Identify the task run by its id or its slug; for a mapped child, add its index:
+    slug[2]. Without --flow-run-id or --flow-run-name, the command uses the latest flow run that has the slug.
     """
     from taskruns.cli import columns, output
     from taskruns.cli.results import described
@@ -74,7 +74,8 @@ def show_task_run(connection: Connection, /, *, which: str, form: str | None, **
     else:
         flow_run = connection.client.flow_runs.get(view.flow_run_id)
         result = described(connection.client, view.task_run)
-        output.write_record(columns.task_run_record(view.task_run, flow_run, result, view.traceback))
+        attempts = view.get_attempts() if view.task_run.run_count > 1 else None
+        output.write_record(columns.task_run_record(view.task_run, flow_run, result, view.traceback, attempts))
 
 
 @task_run.command(
@@ -170,6 +171,33 @@ def list_states(
     ask = partial(connection.client.task_runs.states, view.task_run_id)
     layout = Layout("states", STATE_COLUMNS, list_command.STATE_FIELDS)
     list_command.show(ask, layout, list_command.ListOptions(form, limit, everything))
+
+
+@task_run.command(
+    "attempts",
+    params=[TASK_RUN, *task_run_options(), *list_command.form_options("json", "csv")],
+    examples=("task-run attempts inc-1", "task-run attempts 'inc-1[2]' --flow-name etl --json"),
+)
+@click.pass_obj
+def list_attempts(connection: Connection, /, *, which: str, form: str | None, **where: Unpack[TaskRunOptions]) -> None:
+    """List the attempts of a task run.
+
+    The oldest is first. An attempt begins with a Running state and ends with the next state, such as Retrying or
+    Failed. JSON also has the time spent running. Identify the task run as for `task-run info`.
+    """
+    from taskruns.cli.columns import ATTEMPT_COLUMNS
+    from taskruns.cli.list_writers import WRITERS, Layout
+    from taskruns.cli.output import write_json
+    from taskruns.cli.waiting import warn_of_waiting_reports
+
+    attempts = find_task_run(connection.client, which, **where).get_attempts()
+    if form == "json":
+        write_json(attempts)
+    else:
+        WRITERS[form](attempts.items, Layout("attempts", ATTEMPT_COLUMNS, list_command.ATTEMPT_FIELDS), None)
+    if attempts.truncated:
+        click.echo("The history is too long: only the attempts of its oldest states are shown.", err=True)
+    warn_of_waiting_reports()
 
 
 @task_run.command(

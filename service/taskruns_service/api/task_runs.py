@@ -22,7 +22,7 @@ from taskruns_service.domain.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.queries import aggregates, filters, runs, task_run_results
+from taskruns_service.queries import aggregates, attempts, filters, runs, task_run_results
 from taskruns_service.queries.aggregates import AggregateQuestion
 from taskruns_service.queries.listings import TASK_RUN_STATES, TASK_RUNS
 from taskruns_service.queries.parameters import Parameter, integer, one_of
@@ -222,6 +222,30 @@ async def list_task_run_states(request: ApiRequest, task_run_id: FromPath[UUID])
 
 
 @operation(
+    "GET",
+    "/task-runs/{task_run_id:uuid}/attempts",
+    id="get_task_run_attempts",
+    summary="Get the attempts of a task run",
+    tag=TAG,
+    scope=Scope.read,
+    answers={200: Answer("The attempts.", schemas.TaskRunAttempts)},
+    errors=(TaskRunNotFound, *READ_ERRORS),
+)
+async def get_task_run_attempts(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
+    """Get the attempts of a task run, oldest first, and the time that it was running.
+
+    An attempt begins with a Running state and ends with the next state that is neither Running nor Cancelling, such as
+    Retrying, Paused or Failed, or with the next Running state. Of several finished states, the one that takes
+    precedence ends it. The service derives the attempts from the history, in the order of the timestamps, whatever the
+    order of arrival. A task run that was never Running has no attempts. A mapped parent has its own, not those of its
+    children.
+
+    The response covers the oldest 1,000 states of the history; `truncated` says whether there are more.
+    """
+    return responses.as_json(await request.database.read(attempts.get_task_run_attempts, task_run_id))
+
+
+@operation(
     "POST",
     "/task-runs/states",
     id="set_task_run_states",
@@ -284,5 +308,6 @@ HANDLERS = (
     update_task_run,
     set_task_run_state,
     list_task_run_states,
+    get_task_run_attempts,
     get_task_run_result,
 )

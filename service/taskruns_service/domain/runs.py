@@ -77,13 +77,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def duration(self) -> float | None:
         """Seconds from the earliest Running to the end, 0 if clocks differ and the end is first; None without both."""
-        return _seconds(self.start_time, self.end_time)
+        return seconds_between(self.start_time, self.end_time)
 
     @property
     def queue_time(self) -> float | None:
         """Seconds from the earliest state to the earliest Running; None until it ran."""
-        return _seconds(self.first_timestamp, self.start_time)
+        return seconds_between(self.first_timestamp, self.start_time)
 
 
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """Seconds from a start to an end, 0 if clocks differ and the end is first; None without both."""
     return None if start is None or end is None else max(0.0, (end - start).total_seconds())

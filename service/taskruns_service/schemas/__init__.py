@@ -1,6 +1,7 @@
 """What goes over HTTP."""
 
 from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.schemas.attempts import MAX_ATTEMPT_STATES, TaskRunAttempt, TaskRunAttempts
 from taskruns_service.schemas.common import (
     BULK_ITEMS,
     FLOW_RUN_EXAMPLE,
@@ -44,6 +45,7 @@ __all__ = [
     "BULK_ITEMS",
     "FLOW_RUN_EXAMPLE",
     "JSON_DEPTH",
+    "MAX_ATTEMPT_STATES",
     "MESSAGE_LENGTH",
     "NAME_LENGTH",
     "RUNNING_EXAMPLE",
@@ -74,6 +76,8 @@ __all__ = [
     "StateCreate",
     "StatePage",
     "TaskRun",
+    "TaskRunAttempt",
+    "TaskRunAttempts",
     "TaskRunField",
     "TaskRunFields",
     "TaskRunFieldsPage",

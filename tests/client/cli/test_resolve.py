@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from taskruns.client import Client
+from taskruns.models import TaskRunAttempts
 from tests.client.cli.running import Ran, run, without_latest
 from tests.client.cli.world import BEGIN, HOSTILE, HOSTILE_SHOWN, World, task
 
@@ -226,6 +228,41 @@ def test_states_are_listed_oldest_first(form: str, look: Look, world: World) -> 
             assert json.loads(done.out) == http.get(f"/task-runs/{task_run.id}/states").json()["items"]
     else:
         assert [line.split(",")[1] for line in done.out.splitlines()] == ["type", *states]
+
+
+def test_attempts_are_listed_oldest_first(look: Look, world: World) -> None:
+    done = look("task-run", "attempts", "inc-1[1]")
+    assert done.out == (
+        "ATTEMPT  STATE   STARTED                   ENDED                     TOOK   MESSAGE\n"
+        "1        Failed  2021-05-12T18:00:05.000Z  2021-05-12T18:00:08.000Z  3s\n"
+        "2        Failed  2021-05-12T18:01:10.000Z  2021-05-12T19:01:40.000Z  1h00m  "
+        "ZeroDivisionError: division by zero\n"
+    )
+    (task_run,) = world.client.task_runs.list(flow_name=["etl"], task_slug=["inc-1"], run_count_gte=2).items
+    answer = world.client.task_runs.attempts(task_run.id)
+    shown = look("task-run", "attempts", "inc-1[1]", "-o", "json").out
+    assert msgspec.json.decode(shown, type=TaskRunAttempts) == answer
+    assert answer.run_time == 3633
+    assert [line.split(",")[:2] for line in look("task-run", "attempts", "inc-1[1]", "--csv").out.splitlines()] == [
+        *(["number", "state"], ["1", "Failed"], ["2", "Failed"])
+    ]
+
+
+def test_task_run_that_never_ran_has_no_attempts(look: Look) -> None:
+    done = look("task-run", "attempts", "load-1", "--flow-run-name", "calm-heron")
+    assert (done.code, done.out) == (0, "ATTEMPT  STATE  STARTED  ENDED  TOOK  MESSAGE\n")
+    assert done.err.endswith("No attempts.\n")
+
+
+def test_several_attempts_are_shown_with_a_task_run(look: Look) -> None:
+    lines = look("task-run", "info", "inc-1[1]").out.splitlines()
+    place = lines.index("Attempts   ATTEMPT  STATE   STARTED                   TOOK   MESSAGE")
+    assert lines[place - 1] == "Run time   1h00m"
+    assert lines[place + 1 : place + 3] == [
+        "           1        Failed  2021-05-12T18:00:05.000Z  3s",
+        "           2        Failed  2021-05-12T18:01:10.000Z  1h00m  ZeroDivisionError: division by zero",
+    ]
+    assert "Attempts" not in look("task-run", "info", "inc-1[1]", "--flow-run-name", "brave-otter").out
 
 
 def test_late_states_are_marked(scratch: Client, url: str) -> None:

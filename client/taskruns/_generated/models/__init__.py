@@ -55,6 +55,8 @@ __all__ = [
     "StatePage",
     "StateType",
     "TaskRun",
+    "TaskRunAttempt",
+    "TaskRunAttempts",
     "TaskRunField",
     "TaskRunFields",
     "TaskRunFieldsPage",
@@ -873,6 +875,42 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The time when the service last changed the run."""
     version: int
     """The number of state changes. The ETag is `version`, a dot, and `sequence`."""
+
+
+class TaskRunAttempt(Model, kw_only=True, frozen=True):
+    """One attempt of a task run: from a Running state to the state that ended it."""
+
+    duration: float | None
+    """The seconds from start to end; null while the attempt goes on."""
+    end_time: Timestamp | None
+    """The time when the attempt ended; null while it goes on."""
+    is_current: bool
+    """Whether the task run is in this attempt or ended with it. While it waits for another attempt, none is the
+    current one.
+    """
+    message: str | None
+    """The message of that state."""
+    number: int
+    """The number of the attempt, starting at 1."""
+    start_time: Timestamp
+    """The time when the attempt began, with a Running state."""
+    state: StateType
+    """The type of the state that ended the attempt, such as Success, Failed, Retrying or Paused. Of an attempt
+    that goes on, or that another Running state ended: the type of the last state it was in.
+    """
+
+
+class TaskRunAttempts(Model, kw_only=True, frozen=True):
+    """The attempts of a task run, in their order. A task run that was never Running has none."""
+
+    items: list[TaskRunAttempt]
+    """The attempts, the oldest first; empty if the task run was never Running."""
+    run_time: float
+    """The seconds spent in these attempts, without the waits between them; an attempt counts when it has ended."""
+    task_run_id: UUID
+    """The id of the task run."""
+    truncated: bool
+    """Whether the history has more than 1,000 states; the attempts are those of the oldest 1,000."""
 
 
 class TaskRunFields(Model, kw_only=True, frozen=True):
