@@ -13,7 +13,8 @@ from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
-from taskruns.models import FlowRun
+from taskruns.models import FlowRun, LogLevel, LogLine
+from taskruns.pages import AsyncListing, Page
 from taskruns.states import State
 from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
 from taskruns.tracebacks import find_traceback, find_traceback_async
@@ -196,6 +197,33 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         """Looks up the flow run again and returns the new view, which keeps the cached task runs."""
         return type(self)(self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
 
+    def get_logs(
+        self,
+        *,
+        level: LogLevel | str | None = None,
+        after: datetime | None = None,
+        contains: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[LogLine]:
+        """Lists the log lines of this flow run and of its task runs, oldest first.
+
+        Further pages are requested on demand.
+
+        Args:
+            level: Only lines with this level or a more severe one: DEBUG, INFO, WARNING, ERROR, or CRITICAL.
+            after: Only lines after this time.
+            contains: Only lines with this text in their message, ignoring case.
+            newest_first: Whether to list the newest line first.
+        """
+        return self._client.flow_runs.logs(
+            self._flow_run.id,
+            level=level,
+            after=after,
+            contains=contains,
+            sort="-timestamp" if newest_first else "timestamp",
+            limit=MAX_PAGE_SIZE,
+        )
+
     def get_task_run(
         self, task_slug: str | None = None, *, task_run_id: UUID | str | None = None, map_index: int = -1
     ) -> TaskRunView:
@@ -271,6 +299,27 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
     async def get_latest(self) -> Self:
         """Looks up the flow run again and returns the new view, which keeps the cached task runs."""
         return type(self)(await self._client.flow_runs.get(self._flow_run.id), self._client, self._cache)
+
+    def get_logs(
+        self,
+        *,
+        level: LogLevel | str | None = None,
+        after: datetime | None = None,
+        contains: str | None = None,
+        newest_first: bool = False,
+    ) -> AsyncListing[LogLine]:
+        """Lists the log lines of this flow run and of its task runs, oldest first.
+
+        Arguments are those of `FlowRunView.get_logs`.
+        """
+        return self._client.flow_runs.logs(
+            self._flow_run.id,
+            level=level,
+            after=after,
+            contains=contains,
+            sort="-timestamp" if newest_first else "timestamp",
+            limit=MAX_PAGE_SIZE,
+        )
 
     async def get_task_run(
         self, task_slug: str | None = None, *, task_run_id: UUID | str | None = None, map_index: int = -1

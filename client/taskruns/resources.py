@@ -12,10 +12,12 @@ from taskruns._generated.api.flow_runs import (
     delete_flow_run,
     get_flow_run,
     list_flow_run_fields,
+    list_flow_run_logs,
     list_flow_run_states,
     list_flow_run_task_run_fields,
     list_flow_run_task_runs,
     list_flow_runs,
+    report_flow_run_logs,
     report_task_runs,
     set_flow_run_state,
 )
@@ -26,6 +28,7 @@ from taskruns._generated.api.task_runs import (
     get_task_run_attempts,
     get_task_run_result,
     list_task_run_fields,
+    list_task_run_logs,
     list_task_run_states,
     list_task_runs,
     set_task_run_state,
@@ -114,6 +117,11 @@ def _may_repeat_update(arguments: Arguments) -> bool:
     return not any(arguments.get(name, UNSET) not in (UNSET, None) for name in ("if_match", "expected_version"))
 
 
+def _may_repeat_lines(arguments: Arguments) -> bool:
+    # The service demands an id for each line.
+    return True
+
+
 class TaskRuns:
     """`client.task_runs`: the operations on task runs, of one flow run or of all."""
 
@@ -135,6 +143,8 @@ class TaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.logs = client.bind_list(list_task_run_logs.build)
+        """Lists the log lines of a task run, oldest first."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
         """Reports a state that a task run has come to."""
         self.set_states = client.bind(set_task_run_states.build, _identify_states)
@@ -172,6 +182,10 @@ class FlowRuns:
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
+        self.logs = client.bind_list(list_flow_run_logs.build)
+        """Lists the log lines of a flow run and of its task runs, oldest first."""
+        self.report_logs = client.bind(report_flow_run_logs.build, _may_repeat_lines)
+        """Reports up to 1,000 log lines of a flow run and of its task runs."""
 
 
 class Service:
@@ -210,6 +224,8 @@ class AsyncTaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.logs = client.bind_list(list_task_run_logs.build)
+        """Lists the log lines of a task run, oldest first."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
         """Reports a state that a task run has come to."""
         self.set_states = client.bind(set_task_run_states.build, _identify_states)
@@ -247,6 +263,10 @@ class AsyncFlowRuns:
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
+        self.logs = client.bind_list(list_flow_run_logs.build)
+        """Lists the log lines of a flow run and of its task runs, oldest first."""
+        self.report_logs = client.bind(report_flow_run_logs.build, _may_repeat_lines)
+        """Reports up to 1,000 log lines of a flow run and of its task runs."""
 
 
 class AsyncService:

@@ -14,8 +14,8 @@ from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
-from taskruns.models import ChildResult, TaskRun, TaskRunAttempts
-from taskruns.pages import Turns
+from taskruns.models import ChildResult, LogLevel, LogLine, TaskRun, TaskRunAttempts
+from taskruns.pages import AsyncListing, Page, Turns
 from taskruns.states import State
 from taskruns.tracebacks import find_traceback, find_traceback_async
 
@@ -184,6 +184,33 @@ class TaskRunView(_TaskRunView[Client]):
         """Looks up the task run again and returns the new view."""
         return type(self)(self._client.task_runs.get(self._task_run.id), self._client)
 
+    def get_logs(
+        self,
+        *,
+        level: LogLevel | str | None = None,
+        after: datetime | None = None,
+        contains: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[LogLine]:
+        """Lists the log lines of this task run, oldest first.
+
+        Further pages are requested on demand.
+
+        Args:
+            level: Only lines with this level or a more severe one: DEBUG, INFO, WARNING, ERROR, or CRITICAL.
+            after: Only lines after this time.
+            contains: Only lines with this text in their message, ignoring case.
+            newest_first: Whether to list the newest line first.
+        """
+        return self._client.task_runs.logs(
+            self._task_run.id,
+            level=level,
+            after=after,
+            contains=contains,
+            sort="-timestamp" if newest_first else "timestamp",
+            limit=MAX_PAGE_SIZE,
+        )
+
     def iter_mapped(self) -> Iterator[Self]:
         """Yields views of the children of a mapped task run, in the order of their map indexes; maybe none."""
         if self.map_index == -1:
@@ -268,6 +295,27 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
     async def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""
         return type(self)(await self._client.task_runs.get(self._task_run.id), self._client)
+
+    def get_logs(
+        self,
+        *,
+        level: LogLevel | str | None = None,
+        after: datetime | None = None,
+        contains: str | None = None,
+        newest_first: bool = False,
+    ) -> AsyncListing[LogLine]:
+        """Lists the log lines of this task run, oldest first.
+
+        Arguments are those of `TaskRunView.get_logs`.
+        """
+        return self._client.task_runs.logs(
+            self._task_run.id,
+            level=level,
+            after=after,
+            contains=contains,
+            sort="-timestamp" if newest_first else "timestamp",
+            limit=MAX_PAGE_SIZE,
+        )
 
     async def iter_mapped(self) -> AsyncIterator[Self]:
         """Yields views of the children of a mapped task run, in the order of their map indexes; maybe none."""

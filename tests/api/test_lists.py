@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -49,10 +49,25 @@ async def read(client: httpx.AsyncClient, path: str, **parameters: Any) -> dict[
     return page
 
 
+async def report_lines(client: httpx.AsyncClient, flow_run: str, task_run: str, count: int) -> None:
+    """Reports log lines of a task run, a second apart."""
+    items = [
+        {
+            "id": str(uuid4()),
+            "task_run_id": task_run,
+            "timestamp": f"2021-05-12T18:00:{number % 60:02}Z",
+            "message": "m",
+        }
+        for number in range(count)
+    ]
+    (await client.post(f"{flow_run}/logs", json={"items": items})).raise_for_status()
+
+
 async def path_of(client: httpx.AsyncClient, template: str) -> str:
     """The path of a list, with the ids of runs that are recorded."""
     flow_run = await record(client)
     task_run = (await read(client, f"{flow_run}/task-runs"))["items"][0]["id"]
+    await report_lines(client, flow_run, task_run, 3)
     return template.replace("{flow_run_id:uuid}", ID).replace("{task_run_id:uuid}", task_run)
 
 
@@ -89,10 +104,12 @@ async def test_documented_sort_keys_are_those_of_the_list(client: httpx.AsyncCli
     match = re.search(r"first key must be one of ([\w, ]+)[.;]", parameters["sort"]["description"])
     assert match
     keys = match[1].split(", ")
-    members = schemas.FlowRunSummary if "task-runs" not in template else schemas.TaskRun
+    is_log = template.endswith("/logs")
+    runs = schemas.FlowRunSummary if "task-runs" not in template else schemas.TaskRun
+    members = schemas.LogLine if is_log else runs
     for name in members.__struct_fields__:
         for sort in (name, f"-{name}"):
-            response = await client.get(path, params={"sort": sort, "fields": ["id", name]})
+            response = await client.get(path, params={"sort": sort, **({} if is_log else {"fields": ["id", name]})})
             if name not in keys:
                 assert response.status_code == 400
                 assert f"The keys are {', '.join(keys)}, with" in response.json()["errors"][0]["detail"]
@@ -117,6 +134,7 @@ async def test_documented_default_limit_is_that_of_the_list(client: httpx.AsyncC
     receipts = await client.post(f"{flow_run}/task-runs", json={"items": [parent, *children]})
     (many,) = (await read(client, f"{flow_run}/task-runs", task_slug="many"))["items"]
     task_run = receipts.json()["items"][0]["task_run_id"] if template.endswith("result") else many["id"]
+    await report_lines(client, flow_run, many["id"], limit + 1)
     if template.startswith("/flow-runs"):
         for number in range(limit):
             await client.post("/flow-runs", json={"flow_name": "etl"})

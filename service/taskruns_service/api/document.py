@@ -18,6 +18,7 @@ from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.api.problems import MEDIA_TYPE
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.domain.json_values import JsonObject
+from taskruns_service.domain.log_levels import LogLevel
 from taskruns_service.domain.results import ResultReference, Serializer
 from taskruns_service.domain.states import STATE_TYPES, StateGroup, StateType
 from taskruns_service.queries.parameters import WITHOUT_NUL
@@ -31,7 +32,7 @@ UNIONS: dict[str, tuple[UnionType, str]] = {
     ),
     "Serializer": (Serializer, "How a result was serialized; `type` says which serializer wrote it."),
 }
-OTHER_ENUMERATIONS = (StateGroup, schemas.FlowRunField, schemas.TaskRunField)
+OTHER_ENUMERATIONS = (StateGroup, LogLevel, schemas.FlowRunField, schemas.TaskRunField)
 """Those whose constants have their name in front: in Go all share one namespace, where `running` is `Running` again."""
 TAGS = {
     "flow runs": "Runs of flows, with their states and their task runs.",

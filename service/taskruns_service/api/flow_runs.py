@@ -13,6 +13,7 @@ from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands.flow_runs import CreateFlowRun, DeleteFlowRun
+from taskruns_service.commands.logs import ReportLogs
 from taskruns_service.commands.reports import ReportTaskRun, SetFlowRunState
 from taskruns_service.domain.errors import (
     FlowRunConflict,
@@ -24,7 +25,7 @@ from taskruns_service.domain.errors import (
 )
 from taskruns_service.domain.ids import new_id
 from taskruns_service.queries import runs
-from taskruns_service.queries.listings import FLOW_RUN_STATES, FLOW_RUN_TASK_RUNS, FLOW_RUNS
+from taskruns_service.queries.listings import FLOW_RUN_LOGS, FLOW_RUN_STATES, FLOW_RUN_TASK_RUNS, FLOW_RUNS
 from taskruns_service.storage import tally
 
 TAG = "flow runs"
@@ -123,7 +124,10 @@ async def get_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Json
     errors=(FlowRunNotFound, VersionConflict, *WRITE_ERRORS),
 )
 async def delete_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """Delete a flow run with its task runs and their histories. The results that they refer to are not deleted."""
+    """Delete a flow run with its task runs, their histories, and its logs.
+
+    The results that they refer to are not deleted.
+    """
     sequence = requests.matched_flow_run(request)
     size = (await request.database.read_back(tally.read_sizes, [flow_run_id])).get(flow_run_id)
     item = DeleteFlowRun(flow_run_id, sequence, 1 if size is None else size.all)
@@ -271,6 +275,54 @@ async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> 
     return receipts(outcomes, [None] * len(items))
 
 
+@operation(
+    "POST",
+    "/flow-runs/{flow_run_id:uuid}/logs",
+    id="report_flow_run_logs",
+    summary="Report log lines of a flow run",
+    tag=TAG,
+    scope=Scope.write,
+    body=schemas.LogLineReports,
+    body_example={
+        "items": [
+            {"id": schemas.LOG_LINE_EXAMPLE, "timestamp": "2021-05-12T18:00:01.696849Z", "message": "Loaded 42 rows."}
+        ]
+    },
+    body_bytes=BULK_BODY_BYTES,
+    answers={200: Answer("All lines are recorded.", schemas.LogReceipt)},
+    errors=(FlowRunNotFound, *WRITE_ERRORS),
+)
+async def report_flow_run_logs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
+    """Report 1 to 1,000 log lines of a flow run and of its task runs.
+
+    Lines whose ids are known are ignored, so it is safe to repeat a report. If a line names a task run that the flow
+    run does not have, the service records none of the lines.
+    """
+    lines = await requests.converted_body(request, schemas.LogLineReports, lambda reports: reports.items)
+    recorded = await request.writer.submit_one(ReportLogs(flow_run_id, lines), flow_run_id)
+    return responses.as_json(schemas.LogReceipt(received=len(lines), recorded=recorded))
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}/logs",
+    id="list_flow_run_logs",
+    summary="List the log lines of a flow run",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=FLOW_RUN_LOGS.parameters,
+    answers={200: Answer("A page of log lines.", schemas.LogPage)},
+    errors=(InvalidCursor, FlowRunNotFound, *READ_ERRORS),
+)
+async def list_flow_run_logs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
+    """List the log lines of a flow run and of its task runs, oldest first.
+
+    To list the newest first, sort by `-timestamp`.
+    """
+    query = FLOW_RUN_LOGS.query(requests.query(request), flow_run_id)
+    return responses.as_json(await request.database.read(runs.list_flow_run_logs, query))
+
+
 HANDLERS = (
     create_flow_run,
     list_flow_runs,
@@ -280,6 +332,8 @@ HANDLERS = (
     list_flow_run_task_run_fields,
     set_flow_run_state,
     list_flow_run_states,
+    report_flow_run_logs,
+    list_flow_run_logs,
 )
 LAST_HANDLERS = (get_flow_run, delete_flow_run)
 """Those whose examples delete what all other examples are about."""

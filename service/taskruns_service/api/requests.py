@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Container
+from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from litestar.exceptions import InternalServerException
 from taskruns_service.api.middleware import POSITION
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.domain.errors import Fault, InvalidRequest, UnsupportedMediaType
+from taskruns_service.domain.log_levels import LogLevel
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries.parameters import Values, nearest, read_query
 from taskruns_service.storage.database import Database
@@ -32,6 +34,8 @@ _PLACE = re.compile(r" - at `(?:key in )?\$(.*)`$")
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _TAGS = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
 _INVALID_ENUM = re.compile("Invalid enum value '(.*)'", re.DOTALL)
+_ENUMERATIONS: dict[str, type[StrEnum]] = {"type": StateType, "level": LogLevel}
+"""The enumerations in bodies, by the name of the member."""
 _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)|\[\.\.\.\]")
 
 
@@ -132,7 +136,7 @@ def _decode(raw: bytes, type_: type[T]) -> T:
         message = str(error)
         place = _PLACE.search(message)
         detail = message[: place.start()] if place else message
-        expected = _state_types(detail)
+        expected = _choices(detail, place.group(1) if place else "")
         # What was sent may be in it: a key of the body, say, of any length.
         detail = detail if len(detail) <= DETAIL_LENGTH else detail[: DETAIL_LENGTH - 1] + "…"
         raise _invalid(_pointer(place.group(1) if place else ""), f"{detail}.{expected}") from None
@@ -144,11 +148,12 @@ def _decode(raw: bytes, type_: type[T]) -> T:
         raise _invalid("", "The body is nested too deeply.") from None
 
 
-def _state_types(detail: str) -> str:
-    """What the type of a state may be, the nearest first: the only enumeration in bodies. Empty for other faults."""
+def _choices(detail: str, path: str) -> str:
+    """What a member with an enumeration may be, the nearest first. Empty for other faults."""
     if (match := _INVALID_ENUM.fullmatch(detail)) is None:
         return ""
-    return f" {nearest(match[1], StateType)}It must be one of {', '.join(StateType)}."
+    choices = _ENUMERATIONS[path.rpartition(".")[2]]
+    return f" {nearest(match[1], choices)}It must be one of {', '.join(choices)}."
 
 
 def _invalid(pointer: str, detail: str) -> InvalidRequest:

@@ -24,7 +24,7 @@ from taskruns_service.domain.errors import (
 )
 from taskruns_service.queries import aggregates, attempts, filters, runs, task_run_results
 from taskruns_service.queries.aggregates import AggregateQuestion
-from taskruns_service.queries.listings import TASK_RUN_STATES, TASK_RUNS
+from taskruns_service.queries.listings import TASK_RUN_LOGS, TASK_RUN_STATES, TASK_RUNS
 from taskruns_service.queries.parameters import Parameter, integer, one_of
 
 TAG = "task runs"
@@ -246,6 +246,23 @@ async def get_task_run_attempts(request: ApiRequest, task_run_id: FromPath[UUID]
 
 
 @operation(
+    "GET",
+    "/task-runs/{task_run_id:uuid}/logs",
+    id="list_task_run_logs",
+    summary="List the log lines of a task run",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=TASK_RUN_LOGS.parameters,
+    answers={200: Answer("A page of log lines.", schemas.LogPage)},
+    errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
+)
+async def list_task_run_logs(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
+    """List the log lines of a task run, oldest first; to list the newest first, sort by `-timestamp`."""
+    query = TASK_RUN_LOGS.query(requests.query(request), task_run_id)
+    return responses.as_json(await request.database.read(runs.list_task_run_logs, query))
+
+
+@operation(
     "POST",
     "/task-runs/states",
     id="set_task_run_states",
@@ -309,5 +326,6 @@ HANDLERS = (
     set_task_run_state,
     list_task_run_states,
     get_task_run_attempts,
+    list_task_run_logs,
     get_task_run_result,
 )

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, String, Table, and_, literal, select
+from sqlalchemy import BindParameter, String, Table, and_, literal, select, true
 
+from taskruns_service.domain.log_levels import LogLevel, levels_below
 from taskruns_service.domain.states import GROUPS, StateGroup
 from taskruns_service.queries import parameters
 from taskruns_service.queries.members import Condition
@@ -57,6 +58,11 @@ def _in_groups(column: Column, groups: Sequence[StateGroup]) -> Condition:
     return column.in_(map(_constant, sorted(frozenset().union(*(GROUPS[group] for group in groups)))))
 
 
+def _is_at_least(column: Column, level: LogLevel) -> Condition:
+    # Engines of Prefect 1 send levels of their own, which are in no order: a minimum does not hide them.
+    return and_(true(), *(column != constant(lower) for lower in levels_below(level)))
+
+
 def _constant(value: object) -> object:
     return constant(value) if isinstance(value, StrEnum) else value
 
@@ -104,6 +110,7 @@ OPERATORS: dict[str, Operator] = {
     "in": Operator(_is_one_of, many=True),
     "not_in": Operator(lambda column, values: column.not_in(map(_constant, values)), many=True),
     "group": Operator(_in_groups, many=True),
+    "level": Operator(_is_at_least),
     "prefix": Operator(_starts),
     "id_prefix": Operator(lambda column, prefix: id_between(column, prefix, prefix)),
     "contains": Operator(has_text),
@@ -312,6 +319,32 @@ FLOW_RUN_FILTERS: tuple[Filter, ...] = (
     *_missing(_flow_run),
 )
 
+
+def _log_filters(run_filter: str) -> tuple[Filter, ...]:
+    log = tables.log
+    return (
+        Filter(run_filter, log.c[run_filter], "in", parameters.IDENTIFIER, "The lines of this run."),
+        Filter(
+            "level",
+            log.c.level,
+            "level",
+            parameters.LOG_LEVEL,
+            "Lines with this level or a more severe one, and lines whose level is none of these.",
+            "WARNING",
+        ),
+        Filter("after", log.c.timestamp, "gt", parameters.MOMENT, "Lines after this time."),
+        Filter(
+            "contains",
+            log.c.message,
+            "contains",
+            parameters.TEXT,
+            "Lines with this text in their message, ignoring case.",
+        ),
+    )
+
+
+TASK_RUN_LOG_FILTERS, FLOW_RUN_LOG_FILTERS = _log_filters("task_run_id"), _log_filters("flow_run_id")
+
 BOUNDS = {"gte", "gt", "lte", "lt"}
 
 Where = Values
@@ -345,7 +378,7 @@ class _ValueShape(NamedTuple):
 
 def _shape_of_value(value: Any) -> object:
     match value:
-        case bool() | FlowIds():
+        case bool() | FlowIds() | StrEnum():
             return value
         case [StrEnum(), *_]:
             return tuple(sorted(set(value)))

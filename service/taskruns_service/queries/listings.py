@@ -12,7 +12,13 @@ from sqlalchemy import Table, null, select
 from taskruns_service import schemas
 from taskruns_service.queries import filters, paging, parameters, plans
 from taskruns_service.queries.filters import Filter, Where
-from taskruns_service.queries.members import FLOW_RUN_SUMMARY_MEMBERS, TASK_RUN_MEMBERS, Members, state_members
+from taskruns_service.queries.members import (
+    FLOW_RUN_SUMMARY_MEMBERS,
+    LOG_MEMBERS,
+    TASK_RUN_MEMBERS,
+    Members,
+    state_members,
+)
 from taskruns_service.queries.paging import SORT_LENGTH, Key, Page
 from taskruns_service.queries.parameters import Parameter, Values, choice, text
 from taskruns_service.storage import tables
@@ -147,6 +153,18 @@ def _history_of(history: Table, run_filter: str) -> Listing:
     )
 
 
+def _logs_of(run_filter: str, log_filters: tuple[Filter, ...]) -> Listing:
+    return Listing(
+        name="logs",
+        members=LOG_MEMBERS,
+        identifier=tables.log.c.id,
+        filters=log_filters,
+        keys=paging.LOG_KEYS,
+        default_sort="timestamp",
+        run_filter=run_filter,
+    )
+
+
 _flow_run_of_page, _flow_of_page = _flow_run.alias("run_of"), _flow.alias("flow_of")
 _is_flow_run = _flow_run.c.id == placeholder("flow_run_id")
 sequence_of_flow_run = select(_flow_run.c.sequence).where(_is_flow_run)
@@ -194,4 +212,14 @@ FLOW_RUNS = Listing(
 )
 TASK_RUN_STATES = _history_of(tables.task_run_state, "task_run_id")
 FLOW_RUN_STATES = _history_of(tables.flow_run_state, "flow_run_id")
-LISTINGS = (TASK_RUNS, FLOW_RUN_TASK_RUNS, FLOW_RUNS, TASK_RUN_STATES, FLOW_RUN_STATES)
+TASK_RUN_LOGS = _logs_of("task_run_id", filters.TASK_RUN_LOG_FILTERS)
+FLOW_RUN_LOGS = _logs_of("flow_run_id", filters.FLOW_RUN_LOG_FILTERS)
+LISTINGS = (
+    TASK_RUNS,
+    FLOW_RUN_TASK_RUNS,
+    FLOW_RUNS,
+    TASK_RUN_STATES,
+    FLOW_RUN_STATES,
+    TASK_RUN_LOGS,
+    FLOW_RUN_LOGS,
+)

@@ -12,7 +12,7 @@ Condition = ColumnElement[bool]
 Members = Mapping[str, Column]
 """What a JSON object has: the column for each name."""
 
-_task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
+_task_run, _flow_run, _flow, _log = tables.task_run, tables.flow_run, tables.flow, tables.log
 
 # Looked up for each row by primary key, and not joined: planners would begin with the smaller table.
 _flow_name = select(_flow.c.name).where(_flow.c.id == _task_run.c.flow_id).correlate(_task_run).scalar_subquery()
@@ -68,6 +68,10 @@ FLOW_RUN_MEMBERS: Members = {
     "parameters": _flow_run.c.parameters,
     "context": _flow_run.c.context,
     "idempotency_key": _flow_run.c.idempotency_key,
+}
+
+LOG_MEMBERS: Members = {
+    name: _log.c[name] for name in ("id", "flow_run_id", "task_run_id", "timestamp", "level", "name", "message")
 }
 
 

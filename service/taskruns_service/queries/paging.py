@@ -112,6 +112,9 @@ def history_keys(history: Table) -> dict[str, Key]:
     return {"timestamp": Key(history.c.timestamp, datetime), "sequence": Key(history.c.sequence, int)}
 
 
+LOG_KEYS: dict[str, Key] = {"timestamp": Key(tables.log.c.timestamp, datetime)}
+
+
 def leading_keys(keys: Mapping[str, Key], *, across_flow_runs: bool) -> list[str]:
     """The keys that a sort can begin with: across flow runs an index has to lead."""
     return [name for name, key in keys.items() if key.indexed_globally or not across_flow_runs]

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.json_values import JsonObject
+from taskruns_service.domain.log_levels import LogLevel
 from taskruns_service.domain.states import StateGroup, StateType
 
 MAX_VALUES = 100
@@ -80,6 +81,7 @@ def integer(least: int, most: int) -> ValueType:
 TEXT = text(255)
 STATE = choice(StateType)
 GROUP = choice(StateGroup)
+LOG_LEVEL = choice(LogLevel)
 IDENTIFIER = ValueType(type=UUID, schema={"type": "string", "format": "uuid"}, expected="a UUID")
 _FOUR = "[0-9a-f]{4}"
 _START_OF_UUID = (

@@ -10,7 +10,17 @@ from typing import NamedTuple
 from sqlalchemy import CTE, Connection, Integer, func, literal_column, select
 
 from taskruns_service.queries import filters
-from taskruns_service.queries.filters import BOUNDS, OPERATORS, TASK_RUN_FILTERS, Filter, FilterShape, FlowIds, Where
+from taskruns_service.queries.filters import (
+    BOUNDS,
+    FLOW_RUN_LOG_FILTERS,
+    OPERATORS,
+    TASK_RUN_FILTERS,
+    TASK_RUN_LOG_FILTERS,
+    Filter,
+    FilterShape,
+    FlowIds,
+    Where,
+)
 from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
@@ -112,6 +122,9 @@ def access_path(
     """
     if table_filters is TASK_RUN_FILTERS and len(where.get("flow_run_id", ())) == 1:
         return _path_within_flow_run(connection, where, orders)
+    if table_filters is TASK_RUN_LOG_FILTERS or table_filters is FLOW_RUN_LOG_FILTERS:
+        # One index has the lines of the run in their order, and begins at the time that bounds them.
+        return AccessPath()
     names = frozenset(where)
     indexed = [name for name in _INDEXED if name in names]
     narrow = next((name for name in NARROW if name in names), None)

@@ -88,6 +88,20 @@ def list_task_run_states(connection: Connection, query: ListQuery) -> RawPage:
     return states
 
 
+def list_task_run_logs(connection: Connection, query: ListQuery) -> RawPage:
+    """A page of the log lines of a task run; raises TaskRunNotFound."""
+    get_task_run(connection, *query.where["task_run_id"])
+    return read_page(connection, query)
+
+
+def list_flow_run_logs(connection: Connection, query: ListQuery) -> RawPage:
+    """A page of the log lines of a flow run and of its task runs; raises FlowRunNotFound."""
+    lines = read_page(connection, query)
+    if lines.items == _NO_ITEMS:
+        get_flow_run_sequence(connection, *query.where["flow_run_id"])
+    return lines
+
+
 def list_flow_run_states(connection: Connection, query: ListQuery) -> RawPage:
     """The history of a flow run, oldest first; raises FlowRunNotFound."""
     states = read_page(connection, query)

@@ -6,6 +6,7 @@ from taskruns_service.schemas.common import (
     BULK_ITEMS,
     FLOW_RUN_EXAMPLE,
     JSON_DEPTH,
+    LOG_LINE_EXAMPLE,
     MESSAGE_LENGTH,
     NAME_LENGTH,
     RUNNING_EXAMPLE,
@@ -24,6 +25,7 @@ from taskruns_service.schemas.fields import (
     TaskRunFields,
     TaskRunFieldsPage,
 )
+from taskruns_service.schemas.logs import LogLine, LogLineReport, LogLineReports, LogPage, LogReceipt
 from taskruns_service.schemas.problems import CurrentRun, ItemProblem, Problem, item_problem
 from taskruns_service.schemas.receipts import FlowRunStateReceipt, TaskRunReceipt, TaskRunReceipts, TaskRunStateReceipt
 from taskruns_service.schemas.requests import (
@@ -45,6 +47,7 @@ __all__ = [
     "BULK_ITEMS",
     "FLOW_RUN_EXAMPLE",
     "JSON_DEPTH",
+    "LOG_LINE_EXAMPLE",
     "MAX_ATTEMPT_STATES",
     "MESSAGE_LENGTH",
     "NAME_LENGTH",
@@ -69,6 +72,11 @@ __all__ = [
     "GroupKey",
     "Health",
     "ItemProblem",
+    "LogLine",
+    "LogLineReport",
+    "LogLineReports",
+    "LogPage",
+    "LogReceipt",
     "Measures",
     "Problem",
     "Readiness",

@@ -42,7 +42,8 @@ def check_depth(value: JsonObject | list[object], levels: int = JSON_DEPTH) -> N
             check_depth(child, levels - 1)
 
 
-def _check_timestamp(moment: datetime) -> None:
+def check_timestamp(moment: datetime) -> None:
+    """Refuses a time that databases and clients cannot keep and count from."""
     try:
         utc = moment.astimezone(UTC)
     except OverflowError:
@@ -107,7 +108,7 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.timestamp is not UNSET:
-            _check_timestamp(self.timestamp)
+            check_timestamp(self.timestamp)
         if self.result is not None:
             check_depth(self.result)
             results.check_reference(self.result)

@@ -293,8 +293,9 @@ log = Table(
     Column("message", Text),
     Column("info", Json),
     Column("created", Timestamp, nullable=False),
-    # What a flow run said, oldest first; what one of its task runs said is looked for among that.
+    # The lines of one flow run, oldest first; and those of one of its task runs.
     Index("ix_log_flow_run", "flow_run_id", "timestamp", "id"),
+    partial_index("ix_log_task_run", "task_run_id", "timestamp", "id", where="task_run_id IS NOT NULL"),
 )
 
 task_run_artifact = Table(

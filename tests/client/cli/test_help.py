@@ -349,8 +349,8 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 
 WITHOUT_COMMAND = {
-    "flow-run": {"create", "report", "states"},
-    "task-run": {"set-states", "update"},
+    "flow-run": {"create", "logs", "report", "report-logs", "states"},
+    "task-run": {"logs", "set-states", "update"},
 }
 
 

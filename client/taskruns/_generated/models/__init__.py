@@ -38,6 +38,13 @@ __all__ = [
     "ItemProblem",
     "JSONSerializer",
     "LocalResult",
+    "LogLevel",
+    "LogLine",
+    "LogLineReport",
+    "LogLineReportDict",
+    "LogLineReports",
+    "LogPage",
+    "LogReceipt",
     "Measures",
     "PandasSerializer",
     "PickleSerializer",
@@ -96,6 +103,16 @@ class FlowRunField(OpenEnum):
     TASK_RUN_COUNTS = "task_run_counts"
     UPDATED = "updated"
     VERSION = "version"
+
+
+class LogLevel(OpenEnum):
+    """The level of a log line, from the least severe to the most severe."""
+
+    CRITICAL = "CRITICAL"
+    DEBUG = "DEBUG"
+    ERROR = "ERROR"
+    INFO = "INFO"
+    WARNING = "WARNING"
 
 
 class StateGroup(OpenEnum):
@@ -616,6 +633,85 @@ class LocalResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Local
     type: ClassVar[Literal["LocalResult"]] = "LocalResult"
     uri: str | None
     """The complete location as a URI, from type, storage, and location; null if there is none."""
+
+
+class LogLine(Model, kw_only=True, frozen=True):
+    """A log line of a flow run, or of one of its task runs."""
+
+    flow_run_id: UUID
+    """The id of the flow run."""
+    id: UUID
+    """The id of the line."""
+    level: str
+    """The level of the line. Lines that engines of Prefect 1 sent can have levels of their own."""
+    message: str | None
+    """The text of the line; null if none was sent."""
+    name: str | None
+    """The name of the logger; null if none was sent."""
+    task_run_id: UUID | None
+    """The id of the task run that wrote the line; null if the flow run itself wrote it."""
+    timestamp: Timestamp
+    """The time of the line."""
+
+
+class LogLineReport(Model, kw_only=True, frozen=True):
+    """A log line of a flow run, or of one of its task runs.
+
+    Generate an `id` for every line: a line that you repeat with the same id is recorded once.
+    """
+
+    id: UUID
+    """An id that you generate, unique for every line."""
+    message: str
+    """The text of the line."""
+    level: LogLevel | Unset = UNSET
+    """The level of the line. Default: `"INFO"`."""
+    name: str | None | Unset = UNSET
+    """The name of the logger."""
+    task_run_id: UUID | None | Unset = UNSET
+    """The id of the task run that wrote the line; null if the flow run itself wrote it."""
+    timestamp: Timestamp | Unset = UNSET
+    """The time of the line, with an offset. Default: the time when the report arrives."""
+
+
+class LogLineReportDict(TypedDict):
+    """A `LogLineReport` as a dict."""
+
+    id: UUID | str
+    """An id that you generate, unique for every line."""
+    message: str
+    """The text of the line."""
+    level: NotRequired[LogLevel | str]
+    """The level of the line. Default: `"INFO"`."""
+    name: NotRequired[str | None]
+    """The name of the logger."""
+    task_run_id: NotRequired[UUID | None]
+    """The id of the task run that wrote the line; null if the flow run itself wrote it."""
+    timestamp: NotRequired[datetime | str]
+    """The time of the line, with an offset. Default: the time when the report arrives."""
+
+
+class LogLineReports(Model, kw_only=True, frozen=True):
+    """The log lines of one flow run to report."""
+
+    items: list[LogLineReport]
+
+
+class LogPage(Model, kw_only=True, frozen=True):
+    """A page of log lines, with the cursor of the next page."""
+
+    items: list[LogLine]
+    next_cursor: str | None
+    """The cursor of the next page; null on the last page."""
+
+
+class LogReceipt(Model, kw_only=True, frozen=True):
+    """How many log lines a report had, and how many of them were new."""
+
+    received: int
+    """The number of lines in the request."""
+    recorded: int
+    """The number of lines that were recorded; the ids of the others were known."""
 
 
 class Measures(Model, kw_only=True, frozen=True):

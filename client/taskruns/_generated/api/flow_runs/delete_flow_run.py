@@ -11,7 +11,9 @@ _ANSWERS: Answers[None] = {204: nothing}
 def build(flow_run_id: UUID | str, *, if_match: str | None | Unset = UNSET) -> Call[None]:
     """Delete a flow run.
 
-    Delete a flow run with its task runs and their histories. The results that they refer to are not deleted.
+    Delete a flow run with its task runs, their histories, and its logs.
+
+    The results that they refer to are not deleted.
 
     If the service requires API keys, use one with the scope `write`.
 
