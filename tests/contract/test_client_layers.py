@@ -102,7 +102,7 @@ RULES = Rules(
         ),
         "tracebacks": ("models", "states"),
         "flow_run_views": (
-            *("limits", "client", "errors", "models", "notebooks", "states", "task_run_views", "tracebacks"),
+            *("limits", "client", "errors", "models", "notebooks", "pages", "states", "task_run_views", "tracebacks"),
         ),
         "recording": ("type_aliases", "client", "errors", "models"),
         "recording.bounds": ("type_aliases",),

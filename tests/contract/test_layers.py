@@ -31,14 +31,17 @@ RULES = Rules(
         "queries": ("schemas", *STORAGE),
         "queries.parameters": ("domain",),
         "queries.members": ("storage.dialects", "storage.tables"),
+        "queries.operators": ("domain", "queries.members", "storage.dialects", "storage.tables"),
         "queries.filters": (
-            *("domain", "queries.members", "queries.parameters", "storage.dialects", "storage.maps", "storage.tables"),
+            *("domain", "queries.members", "queries.operators", "queries.parameters"),
+            *("storage.dialects", "storage.maps", "storage.tables"),
         ),
         "queries.paging": (
             *("domain.errors", "queries.members", "queries.parameters", "storage.dialects", "storage.tables"),
         ),
         "queries.plans": (
-            *("queries.filters", "queries.members", "queries.paging", "storage.dialects", "storage.tables"),
+            *("queries.filters", "queries.members", "queries.operators", "queries.paging"),
+            *("storage.dialects", "storage.tables"),
         ),
         "commands": ("schemas", *STORAGE),
         "api": (

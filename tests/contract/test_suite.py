@@ -8,7 +8,7 @@ from tests.conftest import SLOW, TESTS
 @pytest.mark.xdist_group("groups")
 def test_groups_reach_the_scheduler(request: pytest.FixtureRequest) -> None:
     """The group is the end of the id; a release of pytest that loses it fills every large database once per worker."""
-    if hasattr(request.config, "workerinput"):
+    if request.config.getoption("loadgroup", default=False):
         assert request.node.nodeid.endswith("@groups")
 
 

@@ -161,6 +161,8 @@ HEADER_VALUES = [
     *(b"", b"9" * 5000, b"\xff\xfe", b'"', b"W/", b"*", b'"1", *', b"\xb2", b'"' + b"9" * 5000 + b'"', b"-1", b"0x10"),
     *(b",", b'"a" "b"', b'"' + b'", "'.join([b"1"] * 500) + b'"', b"\t", b"application/json; charset=x; charset=y"),
 ]
+FRAMING = (b"Content-Length", b"Transfer-Encoding")
+"""The headers that say where a body ends."""
 OPERATIONS = [
     *(
         (f"GET /flow-runs/{NOBODY}/task-runs", b""),
@@ -181,7 +183,10 @@ def test_header_that_is_odd_is_no_error(quiet_service: Served, name: bytes) -> N
                 own.pop(b"Content-Length" if name == b"Transfer-Encoding" else name, None)
                 headers = [b": ".join(one) for one in [*own.items(), *([(name, value)] * times)]]
                 content = message(f"{operation} HTTP/1.1".encode(), *headers, body=body)
-                assert status_of(exchange(quiet_service, content, ends=True)) < 500, (value[:40], operation)
+                # Without an end, the service would wait for the rest of a body; with one, it answers nobody.
+                status = status_of(exchange(quiet_service, content, ends=name in FRAMING))
+                assert status < 500, (value[:40], operation)
+                assert status > 0 or name in FRAMING, (value[:40], operation)
 
 
 def test_headers_of_one_name_are_one_list(service: Served) -> None:

@@ -7,17 +7,20 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Dialect, column, make_url, select
 
+from taskruns_service.domain.log_levels import LogLevel
 from taskruns_service.domain.states import StateGroup, StateType
 from taskruns_service.prefect1.graph.conditions import COMPARISONS
 from taskruns_service.queries import parameters
 from taskruns_service.queries.filters import (
     FLOW_RUN_FILTERS,
-    OPERATORS,
+    FLOW_RUN_LOG_FILTERS,
     TASK_RUN_FILTERS,
+    TASK_RUN_LOG_FILTERS,
     Filter,
     clauses,
     filter_values,
 )
+from taskruns_service.queries.operators import OPERATORS
 
 DIALECTS: dict[str, Dialect] = {
     "sqlite": make_url("sqlite://").get_dialect()(),
@@ -29,7 +32,12 @@ TIMES = [
     for operator in ("gte", "gt", "lte", "lt")
 ]
 SECONDS = [f"{field}_{operator}" for field in ("duration", "queue_time") for operator in ("gte", "lte")]
-LANGUAGES = {"task run": TASK_RUN_FILTERS, "flow run": FLOW_RUN_FILTERS}
+LANGUAGES = {
+    "task run": TASK_RUN_FILTERS,
+    "flow run": FLOW_RUN_FILTERS,
+    "task run log": TASK_RUN_LOG_FILTERS,
+    "flow run log": FLOW_RUN_LOG_FILTERS,
+}
 FILTERS = {f"{name} {one.name}": (language, one) for name, language in LANGUAGES.items() for one in language}
 VALUES: dict[int, Any] = {
     id(parameters.TEXT): "a%_b",
@@ -37,6 +45,7 @@ VALUES: dict[int, Any] = {
     id(parameters.GROUP): StateGroup.failed,
     id(parameters.IDENTIFIER): UUID(int=1),
     id(parameters.IDENTIFIER_PREFIX): "01a20552-ee",
+    id(parameters.LOG_LEVEL): LogLevel.WARNING,
     id(parameters.MAP_INDEX): 0,
     id(parameters.COUNT): 1,
     id(parameters.SEQUENCE): 1,
@@ -45,7 +54,9 @@ VALUES: dict[int, Any] = {
     id(parameters.BOOLEAN): True,
 }
 
-SENTENCE_STARTS = ("Runs ", "Only ", "Ran ", "Started ", "Ended ", "Created ", "Last changed ", "Took ", "Waited ")
+SENTENCE_STARTS = (
+    *("Runs ", "Only ", "Ran ", "Started ", "Ended ", "Created ", "Last changed ", "Took ", "Waited ", "Lines "),
+)
 
 
 def test_task_runs_have_these_filters() -> None:

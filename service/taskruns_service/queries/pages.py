@@ -12,6 +12,7 @@ from taskruns_service.queries import filters, plans
 from taskruns_service.queries.filters import FilterShape
 from taskruns_service.queries.listings import Listing, ListQuery
 from taskruns_service.queries.members import Condition
+from taskruns_service.queries.operators import single_value
 from taskruns_service.queries.paging import PageShape
 from taskruns_service.queries.plans import AccessPath
 from taskruns_service.storage import tables
@@ -88,7 +89,7 @@ def _page_statements(
         ranges = (page.by_no_index if path.ignores_order_index else page).ranges()
     else:
         (leading,) = (filter_ for filter_ in listing.filters if filter_.name == path.index_filter)
-        ranges = [page.range_led_by(leading.column, filters.single_value(values.pop(path.index_filter)))]
+        ranges = [page.range_led_by(leading.column, single_value(values.pop(path.index_filter)))]
     conditions = filters.clauses(values, listing.filters, columns)
     if path.by_task_slug:
         task_slugs = select(plans.task_slugs_of_flow_run().c.task_slug)

@@ -13,14 +13,13 @@ from taskruns_service.queries import filters
 from taskruns_service.queries.filters import (
     BOUNDS,
     FLOW_RUN_LOG_FILTERS,
-    OPERATORS,
     TASK_RUN_FILTERS,
     TASK_RUN_LOG_FILTERS,
     Filter,
     FilterShape,
-    FlowIds,
     Where,
 )
+from taskruns_service.queries.operators import OPERATORS, FlowIds
 from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, exists, not_, or_, select, update
 
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.states import StateType, descendants
-from taskruns_service.queries.filters import OPERATORS
+from taskruns_service.queries.operators import OPERATORS
 from taskruns_service.storage import tables
 
 QUEUE_MOST = 15

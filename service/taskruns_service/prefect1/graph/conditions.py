@@ -13,7 +13,8 @@ from taskruns_service.domain.times import read_time
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.entity import Alias, Clause, Entity
 from taskruns_service.prefect1.graph.selections import Expression
-from taskruns_service.queries.filters import BOUNDS, OPERATORS
+from taskruns_service.queries.filters import BOUNDS
+from taskruns_service.queries.operators import OPERATORS
 from taskruns_service.storage.dialects import Column, any_of, comparable, encode_json, list_for
 
 T = TypeVar("T")
