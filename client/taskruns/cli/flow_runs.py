@@ -1,10 +1,11 @@
 """`taskruns flow-run`: list flow runs, look into one, watch it, set its state, delete it."""
 
 from functools import partial
+from typing import Unpack
 
 import click
 
-from taskruns.cli import changes, filters, list_command
+from taskruns.cli import changes, filters, list_command, log_lines
 from taskruns.cli.commands import Connection, Group, Option, Refusal
 from taskruns.cli.order import ORDER
 from taskruns.cli.param_types import SECONDS, Seconds
@@ -96,6 +97,30 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
     list_method = flow_runs.task_runs if list_options.needs_whole_items else flow_runs.task_runs_fields
     ask = partial(list_method, flow_run_id, **filters.client_arguments(options))
     list_command.show(ask, Layout("task runs", COLUMNS_IN_ONE_FLOW_RUN, list_command.TASK_RUN_FIELDS), list_options)
+
+
+@flow_run.command(
+    "logs",
+    params=[FLOW_RUN, OF_FLOW, *log_lines.options()],
+    examples=(
+        "flow-run logs --level ERROR",
+        "flow-run logs brave-otter --tail 100",
+        "flow-run logs --contains timeout",
+    ),
+)
+@click.pass_obj
+def show_flow_run_logs(
+    connection: Connection, /, *, which: str | None, flow_name: str | None, **options: Unpack[log_lines.LogOptions]
+) -> None:
+    """Show the log lines of a flow run and of its task runs.
+
+    The oldest is first. The default is the latest flow run.
+    """
+    from taskruns.flow_run_views import FlowRunView
+
+    client = connection.client
+    view = FlowRunView(client.flow_runs.get(find_flow_run_id(client, which, flow_name)), client)
+    log_lines.show(view, **options)
 
 
 @flow_run.command(

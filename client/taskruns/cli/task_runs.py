@@ -6,7 +6,7 @@ from typing import Literal, Unpack
 
 import click
 
-from taskruns.cli import changes, filters, list_command
+from taskruns.cli import changes, filters, list_command, log_lines
 from taskruns.cli.commands import Connection, Group, Option
 from taskruns.cli.order import ORDER
 from taskruns.cli.param_types import Words, together
@@ -198,6 +198,33 @@ def list_attempts(connection: Connection, /, *, which: str, form: str | None, **
     if attempts.truncated:
         click.echo("The history is too long: only the attempts of its oldest states are shown.", err=True)
     warn_of_waiting_reports()
+
+
+@task_run.command(
+    "logs",
+    params=[TASK_RUN, *task_run_options(), *log_lines.options()],
+    examples=("task-run logs inc-1 --level WARNING", "task-run logs 'inc-1[2]' --flow-name etl --tail 20"),
+)
+@click.pass_obj
+def show_task_run_logs(
+    connection: Connection,
+    /,
+    *,
+    which: str,
+    map_index: int | None,
+    flow_run_id: str | None,
+    flow_run_name: str | None,
+    flow_name: str | None,
+    **options: Unpack[log_lines.LogOptions],
+) -> None:
+    """Show the log lines of a task run.
+
+    The oldest is first. Identify the task run as for `task-run info`.
+    """
+    where = TaskRunOptions(
+        map_index=map_index, flow_run_id=flow_run_id, flow_run_name=flow_run_name, flow_name=flow_name
+    )
+    log_lines.show(find_task_run(connection.client, which, **where), **options)
 
 
 @task_run.command(

@@ -165,7 +165,7 @@ def complete(line: str, **environment: Any) -> list[str]:
     ("line", "offered"),
     [
         ("taskruns ", ["flow-run", "task-run", "result", "why", "flush", "demo", "config", "completion"]),
-        ("taskruns task-run l", ["ls"]),
+        ("taskruns task-run l", ["ls", "logs"]),
         ("taskruns task-run li", ["list"]),
         ("taskruns task-run", ["task-run"]),
         ("taskruns task-run ls --state F", ["Failed", "Finished"]),
@@ -349,8 +349,8 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 
 WITHOUT_COMMAND = {
-    "flow-run": {"create", "logs", "report", "report-logs", "states"},
-    "task-run": {"logs", "set-states", "update"},
+    "flow-run": {"create", "report", "report-logs", "states"},
+    "task-run": {"set-states", "update"},
 }
 
 
