@@ -9,6 +9,7 @@ from msgspec import UNSET
 from sqlalchemy import Connection, and_, select
 
 from taskruns_service.domain.errors import Fault, FlowRunNotFound, InvalidRequest, ServiceError
+from taskruns_service.domain.ids import as_number
 from taskruns_service.schemas import LogLineReport
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import Command, Stage
@@ -53,7 +54,7 @@ def _report_logs(connection: Connection, commands: Sequence[ReportLogs], now: da
     }
     insert = insert_for(connection, _log).on_conflict_do_nothing().returning(_log.c.id)
     # In the order of their ids, so that no two writers deadlock on lines that both have.
-    ordered = [rows[line_id] for line_id in sorted(rows)]
+    ordered = [rows[line_id] for line_id in sorted(rows, key=as_number)]
     recorded = {line_id for batch in batches(ordered) for line_id in connection.scalars(insert, batch)}
     outcomes: list[object] = []
     for command, refusal in zip(commands, refusals, strict=True):

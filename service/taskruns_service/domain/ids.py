@@ -30,6 +30,11 @@ def new_id(partition: UUID | None = None, content: bytes | None = None) -> UUID:
     return UUID(int=bits)
 
 
+def as_number(identifier: UUID) -> int:
+    """The key by which ids are sorted: UUIDs themselves compare in Python, which took an eighth of a bulk report."""
+    return identifier.int
+
+
 def id_of(moment: datetime, content: bytes) -> UUID:
     """Returns the deterministic UUIDv7 of an event: its time and a hash of its content."""
     bits = max(0, int(moment.timestamp() * 1000)) << 80 & (1 << 128) - 1
