@@ -66,8 +66,8 @@ async def create_task_run(writer: Writer, flow_run_id: UUID, slug: str = "extrac
 async def test_line_is_recorded_with_all_its_members(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     task_run_id = await create_task_run(writer, flow_run_id)
-    sent = line("Loaded 42 rows.", 1.5, task_run_id=task_run_id, level=LogLevel.ERROR, name="etl.load")
-    assert await report(writer, flow_run_id, sent) == 1
+    reported_line = line("Loaded 42 rows.", 1.5, task_run_id=task_run_id, level=LogLevel.ERROR, name="etl.load")
+    assert await report(writer, flow_run_id, reported_line) == 1
     for query, listing, run_id in (
         (runs.list_flow_run_logs, FLOW_RUN_LOGS, flow_run_id),
         (runs.list_task_run_logs, TASK_RUN_LOGS, task_run_id),
@@ -75,7 +75,7 @@ async def test_line_is_recorded_with_all_its_members(database: Database, writer:
         page = await database.read(query, listing.query({"sort": "timestamp", "limit": 1}, run_id))
         assert msgspec.json.decode(page.items) == [
             {
-                "id": str(sent.id),
+                "id": str(reported_line.id),
                 "flow_run_id": str(flow_run_id),
                 "task_run_id": str(task_run_id),
                 "timestamp": "2021-05-12T18:00:01.500000Z",
@@ -90,9 +90,9 @@ async def test_lines_with_equal_timestamps_are_listed_once_each_in_both_directio
     database: Database, writer: Writer
 ) -> None:
     flow_run_id = await create_flow_run(writer)
-    lines = sorted((line(str(number), number // 5) for number in range(15)), key=lambda sent: (sent.timestamp, sent.id))
+    lines = sorted((line(str(number), number // 5) for number in range(15)), key=lambda line: (line.timestamp, line.id))
     await report(writer, flow_run_id, *lines)
-    expected = [sent.message for sent in lines]
+    expected = [reported.message for reported in lines]
     assert await messages(database, flow_run_id) == expected
     assert await messages(database, flow_run_id, sort="-timestamp") == expected[::-1]
 
@@ -107,7 +107,7 @@ async def test_lines_are_filtered(database: Database, writer: Writer) -> None:
     for of, run_id in (("flow run", flow_run_id), ("task run", task_run_id)):
         for place, level in enumerate(LogLevel):
             # No minimum hides a level of somebody's own.
-            expected = [*(sent.message for sent in lines[place:]), "mine"]
+            expected = [*(reported.message for reported in lines[place:]), "mine"]
             assert await messages(database, run_id, of=of, level=level) == expected
         assert await messages(database, run_id, of=of, after=at(3)) == ["CRITICAL 50%", "mine"]
         assert await messages(database, run_id, of=of, contains="r 50%") == ["ERROR 50%"]

@@ -29,11 +29,11 @@ def test_flush_sends_files_to_the_services_they_were_meant_for(
     left_by(tmp_path, away, second)
     left_by(tmp_path, client, first)
 
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left) == (1, 0, 1)
+    outcome = flush(tmp_path)
+    assert (outcome.sent, outcome.refused, outcome.left) == (1, 0, 1)
     assert client.flow_runs.get(first.flow_run_id).flow_name == "etl"
     (path,) = tmp_path.iterdir()
-    assert told.problems[0].startswith(f"{path.name}: No response from {away.options.url}/flow-runs: ")
+    assert outcome.problems[0].startswith(f"{path.name}: No response from {away.options.url}/flow-runs: ")
     assert flush(tmp_path, client).sent == 1
     assert client.flow_runs.get(second.flow_run_id).flow_name == "etl"
 
@@ -43,17 +43,17 @@ def test_flush_goes_on_after_a_file_that_it_can_not_read(client: Client, tmp_pat
     left_by(tmp_path, client, new_flow_run())
     (tmp_path / "z.reports.jsonl").mkdir()
 
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left) == (1, 0, 2)
-    assert [problem.split(":")[0] for problem in told.problems] == ["0.reports.jsonl", "z.reports.jsonl"]
+    outcome = flush(tmp_path)
+    assert (outcome.sent, outcome.refused, outcome.left) == (1, 0, 2)
+    assert [problem.split(":")[0] for problem in outcome.problems] == ["0.reports.jsonl", "z.reports.jsonl"]
 
 
 def test_flush_counts_what_is_refused_and_keeps_it(client: Client, tmp_path: Path) -> None:
     created = new_flow_run()
     left_by(tmp_path, client, created, new_report(created.flow_run_id, "a\0"), new_report(created.flow_run_id, "inc-1"))
 
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left, len(told.problems)) == (2, 1, 0, 1)
+    outcome = flush(tmp_path)
+    assert (outcome.sent, outcome.refused, outcome.left, len(outcome.problems)) == (2, 1, 0, 1)
     (path,) = tmp_path.iterdir()
     assert path.name.endswith(".refused.jsonl")
     assert slugs(client, created.flow_run_id) == ["inc-1"]
@@ -74,12 +74,12 @@ def test_flush_that_is_cut_short_keeps_the_file_and_refuses_nothing_twice(servic
     with httpx.HTTPTransport() as transport, httpx.Client(transport=httpx.MockTransport(answer)) as http_client:
         client = Client(service.url, http_client=http_client, max_retries=0)
         left_by(tmp_path, client, *reports)
-        told = flush(tmp_path, client)
-        assert (told.sent, told.refused, told.left) == (2999, 1, 1)
+        outcome = flush(tmp_path, client)
+        assert (outcome.sent, outcome.refused, outcome.left) == (2999, 1, 1)
         back.set()
         # What was sent is not sent again.
-        told = flush(tmp_path, client)
-        assert (told.sent, told.refused, told.left) == (1002, 0, 0)
+        outcome = flush(tmp_path, client)
+        assert (outcome.sent, outcome.refused, outcome.left) == (1002, 0, 0)
         (path,) = tmp_path.iterdir()
         assert len(path.read_bytes().splitlines()) == 1
         assert len(slugs(client, created.flow_run_id)) == 4000

@@ -24,8 +24,8 @@ def test_map_takes_several_iterables_and_named_ones_and_what_is_the_same_for_all
         return f"{a}{b}{c}{d}"
 
     def check() -> None:
-        made = joined.map(range(2), unmapped("b"), c=iter([3, 4]), d=unmapped("dd"))
-        assert made == ["0b3dd", "1b4dd"]
+        results = joined.map(range(2), unmapped("b"), c=iter([3, 4]), d=unmapped("dd"))
+        assert results == ["0b3dd", "1b4dd"]
 
     check()
     with flow_run("etl"):

@@ -207,9 +207,9 @@ def test_refused_reports_are_kept_in_a_file_of_their_own_and_said(
     (path,) = tmp_path.iterdir()
     assert re.fullmatch(r".*\.refused\.jsonl", path.name)
     assert '"task_slug":"inc-2"' in path.read_text()
-    (told,) = caplog.messages
-    assert told.startswith("The service refused 1 reports: There is no flow run with this id.")
-    assert told.endswith(f" They are in {path}.")
+    (message,) = caplog.messages
+    assert message.startswith("The service refused 1 reports: There is no flow run with this id.")
+    assert message.endswith(f" They are in {path}.")
 
 
 # While the service is away
@@ -326,9 +326,9 @@ def test_folder_that_can_not_be_written_keeps_reports_in_memory_and_says_so(
         fickle.kill()
         box.put(new_report(created.flow_run_id, "inc-1"))
 
-    told = [message.split(":")[0] for message in caplog.messages]
-    assert told.count("10001 reports stay in memory, because /dev/null/outbox cannot be written") == 1
-    assert told[-1] == "1 reports are lost"
+    messages = [message.split(":")[0] for message in caplog.messages]
+    assert messages.count("10001 reports stay in memory, because /dev/null/outbox cannot be written") == 1
+    assert messages[-1] == "1 reports are lost"
 
 
 def test_service_that_never_answers_delays_nobody(tmp_path: Path) -> None:
@@ -356,10 +356,10 @@ def test_reports_that_a_key_is_missing_for_are_kept(
         box.put(created)
         assert not box.flush(20)
     (path,) = tmp_path.iterdir()
-    told = flush(tmp_path)
-    assert (told.sent, told.refused, told.left) == (0, 0, 1)
-    assert told.problems[0].startswith(f"{path.name}: ")
-    assert "(401 unauthenticated" in told.problems[0]
+    outcome = flush(tmp_path)
+    assert (outcome.sent, outcome.refused, outcome.left) == (0, 0, 1)
+    assert outcome.problems[0].startswith(f"{path.name}: ")
+    assert "(401 unauthenticated" in outcome.problems[0]
 
     database = f"sqlite:///{fickle._folder / 'taskruns.db'}"
     key = call_command("keys", "create", "--scope", "write", "--name", "recorder", TASKRUNS_DATABASE_URL=database)

@@ -60,9 +60,9 @@ def test_program_that_was_killed_leaves_what_was_in_the_file(scripts: Scripts, c
         code=-signal.SIGKILL,
         TASKRUNS_URL=f"http://127.0.0.1:{free_port()}",
     )
-    told = flush(scripts.outbox, client)
-    assert told.sent > 10_000
-    assert (told.refused, told.left) == (0, 0)
+    outcome = flush(scripts.outbox, client)
+    assert outcome.sent > 10_000
+    assert (outcome.refused, outcome.left) == (0, 0)
     assert FlowRunView.from_flow_run_id(out.strip(), client=client).state == "Running"
 
 
