@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, make_url
 
 from taskruns_service.storage import dialects
-from taskruns_service.storage.connections import KeptConnections
+from taskruns_service.storage.connections import Connections
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.engines import Patience, threaded_engine
 from taskruns_service.storage.threads import Threads
@@ -51,5 +51,5 @@ async def test_threads_that_find_no_kept_connection_free_get_one(tmp_path: Path)
     engine = threaded_engine(make_url(f"sqlite:///{tmp_path / 'taskruns.db'}"), Patience(5, 30, 10), threads=2)
     threads = Threads()
     run = threads.pool(8, "database")
-    with closing(KeptConnections(engine, threads)) as connections:
+    with closing(Connections(engine, threads)) as connections:
         assert await asyncio.gather(*(run(connections.run, answer) for _ in range(2000))) == [1] * 2000

@@ -15,7 +15,12 @@ T = TypeVar("T")
 
 
 class Connections:
-    """Takes connections from SQLAlchemy's pool, which keeps them, and closes those that are of no use any more."""
+    """Keeps connections from use to use, and closes those that are of no use any more.
+
+    SQLAlchemy's pool makes them and bounds their number. It makes objects and calls listeners each time that one is
+    taken, a sixth of what a look-up costs, so that it is passed by as long as nobody waits for it
+    (docs/decisions/0026-what-goes-past-sqlalchemy.md).
+    """
 
     def __init__(self, engine: Engine, threads: Threads | None = None) -> None:
         """`threads` are those that use the connections, which they interrupt when nobody waits any more."""
@@ -23,6 +28,9 @@ class Connections:
         self._threads = threads
         # Weak, so that the pool gets a connection back whatever becomes of the function that used it.
         self._in_use: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+        self._idle: list[Connection] = []
+        # One for each use that waits for the pool; other than a number, threads may change it at any time.
+        self._pool_waits: list[None] = []
         self._renewal = 0.0
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -34,8 +42,11 @@ class Connections:
         try:
             return work(connection)
         except dialects.DATABASE_ERRORS as error:
-            if not connection.invalidated and dialects.error_kind(error).ends_connection:
+            kind = dialects.error_kind(error)
+            if kind.ends_connection and not connection.invalidated:
                 connection.invalidate(error)
+            if kind is dialects.ErrorKind.lost:
+                self.renew()  # what became of this one became of the others, as when the server was restarted
             raise
         finally:
             self.give_back(connection)
@@ -53,11 +64,17 @@ class Connections:
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        """Gives a connection back to the pool."""
+        """Gives a connection back."""
         if self._threads is not None:
             self._threads.release()
         self._in_use.pop(connection, None)
-        self._release(connection)
+        if connection.invalidated or connection.in_transaction():
+            connection.close()
+            return
+        self._idle.append(connection)
+        if self._pool_waits:
+            with suppress(IndexError):  # taken by now
+                self._idle.pop().close()
 
     def renew(self) -> None:
         """Uses none of the present connections again: the server that they lead to is not the right one any more."""
@@ -75,53 +92,21 @@ class Connections:
 
     def close(self) -> None:
         """Closes the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
         self.engine.dispose()
 
     def _connect(self) -> Connection:
-        start = time.monotonic()
-        connection = self.engine.connect()
-        connection.info.setdefault("connected", start)
-        return connection
-
-    def _release(self, connection: Connection) -> None:
-        connection.close()
-
-
-class KeptConnections(Connections):
-    """Keeps connections from use to use, for functions that run in threads.
-
-    The pool makes objects and calls listeners each time that a connection is taken, a sixth of what a look-up costs
-    (docs/decisions/0026-what-goes-past-sqlalchemy.md).
-    """
-
-    def __init__(self, engine: Engine, threads: Threads) -> None:
-        super().__init__(engine, threads)
-        self._idle: list[Connection] = []
-        # One for each thread that waits for the pool; other than a number, threads may change it at any time.
-        self._pool_waits: list[None] = []
-
-    def close(self) -> None:
-        """Closes the connections that are not in use."""
-        while self._idle:
-            self._idle.pop().close()
-        super().close()
-
-    def _connect(self) -> Connection:
+        """One of those that are kept, or else one of the pool."""
         with suppress(IndexError):
             return self._idle.pop()
         self._pool_waits.append(None)
         try:
             with suppress(IndexError):  # one that was released before its thread could see that this one waits
                 return self._idle.pop()
-            return super()._connect()
+            start = time.monotonic()
+            connection = self.engine.connect()
         finally:
             self._pool_waits.pop()
-
-    def _release(self, connection: Connection) -> None:
-        if connection.invalidated or connection.in_transaction():
-            connection.close()
-            return
-        self._idle.append(connection)
-        if self._pool_waits:
-            with suppress(IndexError):  # taken by now
-                self._idle.pop().close()
+        connection.info.setdefault("connected", start)
+        return connection

@@ -21,7 +21,7 @@ from taskruns_service.domain.errors import (
 )
 from taskruns_service.storage import dialects, engines, private_files, transactions
 from taskruns_service.storage.attempts import ATTEMPTS, NO_ANSWER_IN_TIME, Attempts
-from taskruns_service.storage.connections import Connections, KeptConnections
+from taskruns_service.storage.connections import Connections
 from taskruns_service.storage.deadlines import Deadline, Deadlines, current_client
 from taskruns_service.storage.engines import CONNECT_SECONDS, Patience
 from taskruns_service.storage.lanes import Lane, QueryKind, Widths, make_lanes
@@ -363,9 +363,9 @@ async def open_database(
         widths = Widths(SQLITE_READERS // 2, SQLITE_READERS // 2, max_scans, capabilities.transactions)
     lanes = make_lanes(widths, max_wait, ahead=0 if capabilities.is_async else AHEAD)
     if capabilities.is_async:
-        readers: Connections = Connections(engines.asynchronous_reader(url, pool_size + max_scans, patience))
+        readers = Connections(engines.asynchronous_reader(url, pool_size + max_scans, patience))
         transactions = capabilities.writers + widths.transactions + HELD_TRANSACTIONS
-        writer: Connections = Connections(engines.asynchronous_writer(url, transactions, patience))
+        writer = Connections(engines.asynchronous_writer(url, transactions, patience))
         run_readers: Mapping[QueryKind, Run] = dict.fromkeys(QueryKind, greenlet_spawn)
         run_writer: Run = greenlet_spawn
     else:
@@ -373,8 +373,8 @@ async def open_database(
         reader = engines.threaded_engine(url, patience, threads=widths.questions, writes=False)
         dialects.limit_time(reader, query_timeout)
         threads = Threads()
-        readers = KeptConnections(reader, threads)
-        writer = KeptConnections(engines.threaded_engine(url, patience, synchronous=synchronous), threads)
+        readers = Connections(reader, threads)
+        writer = Connections(engines.threaded_engine(url, patience, synchronous=synchronous), threads)
         run_readers = _pools(threads, widths)
         run_writer = threads.pool(1, "database-writer")
     database = Database(
