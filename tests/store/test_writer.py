@@ -142,13 +142,13 @@ async def test_transactions_are_bounded_by_states_and_small_requests_do_not_wait
 
     async with Writer(database, apply, capacity=10).running() as writer:
         flow_run_id, other = await create_flow_run(writer), await create_flow_run(writer)
-        # One hundred items, as many as the queue takes only because nothing else waits.
+        # Several hundred items, as many as the queue takes only because nothing else waits.
         many = asyncio.create_task(
             report_task_runs(
                 writer,
                 [
                     task_run_item(flow_run_id, f"task-{n}", *(state("Running", m) for m in range(100)))
-                    for n in range(100)
+                    for n in range(300)
                 ],
             )
         )
@@ -159,7 +159,7 @@ async def test_transactions_are_bounded_by_states_and_small_requests_do_not_wait
         with pytest.raises(Overloaded):
             await report_task_runs(writer, [task_run_item(other, f"more-{n}") for n in range(11)])
         assert {outcome.outcome for outcome in await many} == {"created"}
-    assert sum(weights) == 2 + 100 * 100 + 3
+    assert sum(weights) == 2 + 300 * 100 + 3
     assert max(weights) <= BATCH_WEIGHT + 100
 
 

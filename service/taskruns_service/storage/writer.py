@@ -24,7 +24,7 @@ from taskruns_service.storage.command import Command, Outcomes, R, execute_comma
 from taskruns_service.storage.database import HELD_TRANSACTIONS, Database
 from taskruns_service.storage.lanes import WRITES_WAIT
 
-BATCH_WEIGHT = 1000
+BATCH_WEIGHT = 3000
 SMALL_WEIGHT = 10
 MAX_WEIGHT = 5_000
 PATIENCE = 0.8
