@@ -12,6 +12,8 @@ from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 
 __all__ = [
     "Aggregate",
+    "AggregateFlowRunsGroupByItem",
+    "AggregateFlowRunsMeasureItem",
     "AggregateGroup",
     "AggregateTaskRunsGroupByItem",
     "AggregateTaskRunsMeasureItem",
@@ -201,12 +203,39 @@ class TaskRunField(OpenEnum):
     VERSION = "version"
 
 
-class AggregateTaskRunsGroupByItem(OpenEnum):
+class AggregateFlowRunsGroupByItem(OpenEnum):
     STATE = "state"
+    FLOW_NAME = "flow_name"
+    HOUR = "hour"
+    DAY = "day"
+
+
+class AggregateFlowRunsMeasureItem(OpenEnum):
+    COUNT = "count"
+    SUM_DURATION = "sum_duration"
+    AVG_DURATION = "avg_duration"
+    MIN_DURATION = "min_duration"
+    MAX_DURATION = "max_duration"
+    P50_DURATION = "p50_duration"
+    P95_DURATION = "p95_duration"
+    P99_DURATION = "p99_duration"
+    SUM_QUEUE_TIME = "sum_queue_time"
+    AVG_QUEUE_TIME = "avg_queue_time"
+    MIN_QUEUE_TIME = "min_queue_time"
+    MAX_QUEUE_TIME = "max_queue_time"
+    P50_QUEUE_TIME = "p50_queue_time"
+    P95_QUEUE_TIME = "p95_queue_time"
+    P99_QUEUE_TIME = "p99_queue_time"
+    FIRST_START_TIME = "first_start_time"
+    LAST_END_TIME = "last_end_time"
+
+
+class AggregateTaskRunsGroupByItem(OpenEnum):
     TASK_SLUG = "task_slug"
     FLOW_RUN_ID = "flow_run_id"
-    FLOW_NAME = "flow_name"
     MAPPED_PARENT_ID = "mapped_parent_id"
+    STATE = "state"
+    FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
 
@@ -232,10 +261,10 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
 
 
 class Aggregate(Model, kw_only=True, frozen=True):
-    """The number of task runs and their measures, in total and by group."""
+    """The number of runs and their measures, in total and by group."""
 
     count: int
-    """The number of task runs."""
+    """The number of runs."""
     groups: list[AggregateGroup] | None
     """The groups, sorted by their keys; null without `group_by`."""
     is_exact: bool
@@ -246,10 +275,10 @@ class Aggregate(Model, kw_only=True, frozen=True):
 
 
 class AggregateGroup(Model, kw_only=True, frozen=True):
-    """A group of task runs that share the values in `key`."""
+    """A group of runs that share the values in `key`."""
 
     count: int
-    """The number of task runs."""
+    """The number of runs."""
     key: GroupKey
     measures: Measures
 
@@ -571,7 +600,7 @@ class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResu
 
 
 class GroupKey(Model, kw_only=True, frozen=True):
-    """The values that the task runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`."""
 
     day: Timestamp | None = NOT_CHOSEN
     """The day (UTC) of the start; null if not started."""
@@ -717,7 +746,7 @@ class LogReceipt(Model, kw_only=True, frozen=True):
 class Measures(Model, kw_only=True, frozen=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no task run has a value.
+    Durations and queue times are in seconds. A measure is null if no run has a value.
     """
 
     avg_duration: float | None = NOT_CHOSEN
