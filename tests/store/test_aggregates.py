@@ -61,6 +61,8 @@ def percentile(values: list[float], fraction: float) -> float:
 def measure(rows: list[Row[Any]], name: str) -> Any:
     if name == "first_start_time":
         return min((row.start_time for row in rows if row.start_time), default=None)
+    if name == "first_end_time":
+        return min((row.end_time for row in rows if row.end_time), default=None)
     if name == "last_end_time":
         return max((row.end_time for row in rows if row.end_time), default=None)
     statistic, _, column = name.partition("_")
@@ -78,6 +80,8 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
     if name == "mapped_parent_id":
         parents = {(one.flow_run_id, one.task_slug): one.id for one in dataset.task_runs if one.map_index == -1}
         return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
+    if name == "message":
+        return row.state_message  # no message of the dataset has anything to fold
     if name in ("hour", "day"):
         cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({"hour": 0} if name == "day" else {})
         return row.start_time and row.start_time.replace(**cleared)
@@ -86,6 +90,9 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
 
 def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
     """What the answer should be; groups are in the order of their keys, those without one last."""
+    has_samples = "message" in group_by
+    if has_samples:
+        measures = [*measures, "first_end_time", "last_end_time"]
     groups: dict[tuple[Any, ...], list[Row[Any]]] = defaultdict(list)
     for row in rows:
         groups[tuple(key_of(dataset, row, name) for name in group_by)].append(row)
@@ -99,6 +106,7 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
                 key=msgspec.convert(dict(zip(group_by, key, strict=True)), GroupKey),
                 count=len(groups[key]),
                 measures=measured(groups[key], measures),
+                sample_ids=sorted(row.id for row in groups[key])[:3] if has_samples else None,
             )
             for key in ordered
         ]

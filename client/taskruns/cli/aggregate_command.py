@@ -18,8 +18,8 @@ Aggregating: TypeAlias = "Callable[..., Aggregate]"
 """The client's method that counts and measures one kind of runs."""
 
 MAX_KEYS = 3
-FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day")
-TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day")
+FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "message")
+TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "message")
 """What runs can be grouped by; tests hold it to the service's document."""
 COUNT_LIMIT = Option(
     ["--count-limit"],
@@ -56,7 +56,7 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             metavar="MEASURES",
             section="What",
             help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
-            "last_end_time.",
+            "first_end_time, last_end_time.",
         ),
         *filters.options(filters_of_runs),
         Option(

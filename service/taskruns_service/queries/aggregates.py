@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import (
@@ -26,7 +27,16 @@ from taskruns_service.queries import filters
 from taskruns_service.queries.aggregations import MEASURES, AggregateQuestion, Aggregation, Key, Measure
 from taskruns_service.queries.filters import FilterShape, Where
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import MAX_STATEMENTS, Column, Prepared, Row, RowSelect, placeholder, read_twice
+from taskruns_service.storage.dialects import (
+    MAX_STATEMENTS,
+    Column,
+    Prepared,
+    Row,
+    RowSelect,
+    placeholder,
+    read_twice,
+    smallest_three,
+)
 
 
 class _AggregateShape(NamedTuple):
@@ -36,6 +46,7 @@ class _AggregateShape(NamedTuple):
     where: FilterShape
     group_by: tuple[str, ...]
     measures: tuple[str, ...]
+    has_samples: bool
     limit: int
     count_limit: int | None
 
@@ -49,32 +60,36 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
         question.aggregation,
         filters.shape_of(question.where),
         tuple(question.group_by),
-        tuple(question.measures),
+        tuple(question.measured),
+        question.has_samples,
         question.limit,
         None if tallied else question.count_limit,
     )
     total, *rows = _statement(shape, tallied=tallied).rows(connection, filters.bind_values(question.where))
-    keys = len(shape.group_by)
-    groups = [
-        schemas.AggregateGroup(
-            key=msgspec.convert(dict(zip(shape.group_by, row, strict=False)), schemas.GroupKey),
-            count=int(row[keys]),
-            measures=_measures(question, row[keys + 1 : -1]),
-        )
-        for row in rows[: shape.limit]
-    ]
-    count = int(total[keys] or 0)
+    count, measures = _count_and_measures(shape, total)
     return schemas.Aggregate(
         count=count,
         is_exact=count != shape.count_limit,
-        measures=_measures(question, total[keys + 1 : -1]),
-        groups=groups if shape.group_by else None,
+        measures=measures,
+        groups=[_group(shape, row) for row in rows[: shape.limit]] if shape.group_by else None,
         truncated=len(rows) > shape.limit,
     )
 
 
-def _measures(question: AggregateQuestion, values: Row) -> schemas.Measures:
-    return schemas.Measures(**dict(zip(question.measures, values, strict=True)))
+def _group(shape: _AggregateShape, row: Row) -> schemas.AggregateGroup:
+    """The group of a row (keys, count, measures, samples if there are any, part)."""
+    count, measures = _count_and_measures(shape, row)
+    return schemas.AggregateGroup(
+        key=msgspec.convert(dict(zip(shape.group_by, row, strict=False)), schemas.GroupKey),
+        count=count,
+        measures=measures,
+        sample_ids=msgspec.json.decode(row[-2], type=list[UUID]) if shape.has_samples else None,
+    )
+
+
+def _count_and_measures(shape: _AggregateShape, row: Row) -> tuple[int, schemas.Measures]:
+    count, *values = row[len(shape.group_by) : len(shape.group_by) + 1 + len(shape.measures)]
+    return int(count or 0), schemas.Measures(**dict(zip(shape.measures, values, strict=True)))
 
 
 class _Source(NamedTuple):
@@ -105,19 +120,24 @@ def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBas
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
     if measures:
         # A median of all cannot be made of the medians of groups.
-        columns = {measure.column: shape.aggregation.runs.c[measure.column] for measure in measures}
+        runs = shape.aggregation.runs.c
+        columns = {measure.column: runs[measure.column] for measure in measures}
+        if shape.has_samples:
+            columns["id"] = runs.id
         matching = read_twice(source.rows.add_columns(*keys, *columns.values()), "matching")
         counted = _measured(measures, matching)
-        groups = select(*_shown(source.keys, matching), func.count(_ONE), *counted)
+        samples = [smallest_three(matching.c.id)] if shape.has_samples else []
+        groups = select(*_shown(source.keys, matching), func.count(_ONE), *counted, *samples)
         groups = groups.group_by(*(matching.c[key.name] for key in keys))
-        everything = select(*(null() for _ in keys), func.count(_ONE), *counted).select_from(matching)
+        everything = select(*(null() for _ in keys), func.count(_ONE), *counted, *(null() for _ in samples))
+        everything = everything.select_from(matching)
     else:
         counts_ = source.rows.add_columns(*keys, source.counted.label("count")).group_by(*by_keys)
         matching = counts_.having(source.counted != 0).cte("matching")
         groups = select(*_shown(source.keys, matching), matching.c.count)
         everything = select(*(null() for _ in keys), func.sum(matching.c.count))
     parts = union_all(groups.add_columns(_ONE), everything.add_columns(literal_column("0")))
-    last = len(keys) + 2 + len(measures)
+    last = len(keys) + 2 + len(measures) + shape.has_samples
     order = [str(last), *(f"{place} NULLS LAST" for place, _ in enumerate(keys, start=1))]
     return parts.order_by(*map(text, order)).limit(literal_column(str(shape.limit + 2)))
 
@@ -180,6 +200,7 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
             ),
             count=count,
             measures=schemas.Measures(),
+            sample_ids=None,
         )
         for state, count in keys.items()
     ]

@@ -14,7 +14,7 @@ from taskruns_service.queries.members import Condition
 from taskruns_service.queries.parameters import Parameter, Values, integer, one_of
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
-from taskruns_service.storage.dialects import Column, day_of, day_text, hour_of, hour_text, percentile
+from taskruns_service.storage.dialects import Column, day_of, day_text, hour_of, hour_text, message_kind, percentile
 from taskruns_service.storage.lanes import QueryKind
 from taskruns_service.storage.tally import Tally
 
@@ -47,7 +47,14 @@ MEASURES: dict[str, Measure] = {
     f"{statistic}_{name}": Measure(name, function)
     for name in ("duration", "queue_time")
     for statistic, function in _STATISTICS.items()
-} | {"first_start_time": Measure("start_time", func.min), "last_end_time": Measure("end_time", func.max)}
+} | {
+    "first_start_time": Measure("start_time", func.min),
+    "first_end_time": Measure("end_time", func.min),
+    "last_end_time": Measure("end_time", func.max),
+}
+MESSAGE = "message"
+"""The key whose groups have samples, and when they were first and last seen."""
+MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
 
 
 class Key(NamedTuple):
@@ -89,7 +96,8 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
                 name="group_by",
                 value=one_of(*self.keys),
                 description=f"Count by each of these, up to {MAX_GROUP_BY}. `hour` and `day` are those of the start "
-                f"(UTC){_MAPPED_PARENT if 'mapped_parent_id' in self.keys else ''}.",
+                "(UTC); `message` is the first line of the message of the current state, with `#` for numbers and "
+                f"hexadecimal digits{_MAPPED_PARENT if 'mapped_parent_id' in self.keys else ''}.",
                 many=True,
                 most=MAX_GROUP_BY,
                 example="state",
@@ -137,6 +145,7 @@ def _keys_of(runs: Table) -> dict[str, Key]:
         "flow_name": Key(_flow.c.name),
         "hour": Key(hour_of(runs.c.start_time), hour_text),
         "day": Key(day_of(runs.c.start_time), day_text),
+        MESSAGE: Key(message_kind(runs.c.state_message)),
     }
 
 
@@ -197,6 +206,17 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
             )
 
     @property
+    def measured(self) -> Sequence[str]:
+        """All measures: those that are asked for, and those that groups have by themselves."""
+        implied = MEASURES_OF_MESSAGES if self.has_samples else ()
+        return tuple(dict.fromkeys((*self.measures, *implied)))
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether groups have the ids of some of their runs."""
+        return MESSAGE in self.group_by
+
+    @property
     def kind(self) -> QueryKind:
         """What the answer may cost: little where counts that are kept or few runs give it."""
         is_cheap = self.is_tallied or self.is_of_flow_run or not self.where.keys().isdisjoint(NARROW)
@@ -205,11 +225,11 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     @property
     def is_tallied(self) -> bool:
         """Whether the tally answers it."""
-        return not self.measures and {*self.where, *self.group_by} <= self.aggregation.tallied.keys()
+        return not self.measured and {*self.where, *self.group_by} <= self.aggregation.tallied.keys()
 
     @property
     def is_of_flow_run(self) -> bool:
         """Whether the counts in the row of one flow run answer it."""
         names = {*self.where, *self.group_by}
-        is_of_task_runs = self.aggregation is TASK_RUNS and not self.measures and names <= _COVERED_BY_FLOW_RUN
+        is_of_task_runs = self.aggregation is TASK_RUNS and not self.measured and names <= _COVERED_BY_FLOW_RUN
         return is_of_task_runs and len(self.where.get("flow_run_id", ())) == 1

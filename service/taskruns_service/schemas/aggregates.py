@@ -30,6 +30,7 @@ class Measures(Struct, frozen=True, kw_only=True):
     p95_queue_time: float | None | UnsetType = UNSET
     p99_queue_time: float | None | UnsetType = UNSET
     first_start_time: Timestamp | None | UnsetType = UNSET
+    first_end_time: Timestamp | None | UnsetType = UNSET
     last_end_time: Timestamp | None | UnsetType = UNSET
 
 
@@ -52,6 +53,14 @@ class GroupKey(Struct, frozen=True, kw_only=True):
     day: Annotated[
         Timestamp | None | UnsetType, Meta(description="The day (UTC) of the start; null if not started.")
     ] = UNSET
+    message: Annotated[
+        str | None | UnsetType,
+        Meta(
+            description="The first line of the message, at most 200 characters of it, with `#` for each number and "
+            "each run of hexadecimal digits; null if the current state has no message.",
+            examples=["KeyError: # is not in batch #"],
+        ),
+    ] = UNSET
 
 
 class AggregateGroup(Struct, frozen=True, kw_only=True):
@@ -60,6 +69,10 @@ class AggregateGroup(Struct, frozen=True, kw_only=True):
     key: GroupKey
     count: Annotated[int, Meta(description="The number of runs.", examples=[258])]
     measures: Measures
+    sample_ids: Annotated[
+        list[UUID] | None,
+        Meta(description="The ids of up to three of the runs; null without `message` in `group_by`."),
+    ]
 
 
 class Aggregate(Struct, frozen=True, kw_only=True):

@@ -208,6 +208,7 @@ class AggregateFlowRunsGroupByItem(OpenEnum):
     FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
+    MESSAGE = "message"
 
 
 class AggregateFlowRunsMeasureItem(OpenEnum):
@@ -227,6 +228,7 @@ class AggregateFlowRunsMeasureItem(OpenEnum):
     P95_QUEUE_TIME = "p95_queue_time"
     P99_QUEUE_TIME = "p99_queue_time"
     FIRST_START_TIME = "first_start_time"
+    FIRST_END_TIME = "first_end_time"
     LAST_END_TIME = "last_end_time"
 
 
@@ -238,6 +240,7 @@ class AggregateTaskRunsGroupByItem(OpenEnum):
     FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
+    MESSAGE = "message"
 
 
 class AggregateTaskRunsMeasureItem(OpenEnum):
@@ -257,6 +260,7 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     P95_QUEUE_TIME = "p95_queue_time"
     P99_QUEUE_TIME = "p99_queue_time"
     FIRST_START_TIME = "first_start_time"
+    FIRST_END_TIME = "first_end_time"
     LAST_END_TIME = "last_end_time"
 
 
@@ -281,6 +285,8 @@ class AggregateGroup(Model, kw_only=True, frozen=True):
     """The number of runs."""
     key: GroupKey
     measures: Measures
+    sample_ids: list[UUID] | None
+    """The ids of up to three of the runs; null without `message` in `group_by`."""
 
 
 class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
@@ -612,6 +618,10 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """The hour (UTC) of the start; null if not started."""
     mapped_parent_id: UUID | None = NOT_CHOSEN
     """The id of the mapped parent of the task runs; null if they have none."""
+    message: str | None = NOT_CHOSEN
+    """The first line of the message, at most 200 characters of it, with `#` for each number and each run of
+    hexadecimal digits; null if the current state has no message.
+    """
     state: StateType = NOT_CHOSEN
     """The type of the current state."""
     task_slug: str = NOT_CHOSEN
@@ -751,6 +761,7 @@ class Measures(Model, kw_only=True, frozen=True):
 
     avg_duration: float | None = NOT_CHOSEN
     avg_queue_time: float | None = NOT_CHOSEN
+    first_end_time: Timestamp | None = NOT_CHOSEN
     first_start_time: Timestamp | None = NOT_CHOSEN
     last_end_time: Timestamp | None = NOT_CHOSEN
     max_duration: float | None = NOT_CHOSEN

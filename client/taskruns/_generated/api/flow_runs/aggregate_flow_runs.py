@@ -89,7 +89,8 @@ def build(
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
-        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC).
+        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
+            first line of the message of the current state, with `#` for numbers and hexadecimal digits.
         measure: The measures to return in addition to the count.
         limit: The maximum number of groups to return. The server's default is `1000`.
         count_limit: Stop counting at this number; `is_exact` is then false. Counts that the service maintains are

@@ -108,8 +108,9 @@ def build(
         is_mapped_child: Only mapped children (true), or no mapped children (false).
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
-        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `mapped_parent_id`
-            is the id of the mapped task run that the children belong to.
+        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
+            first line of the message of the current state, with `#` for numbers and hexadecimal digits;
+            `mapped_parent_id` is the id of the mapped task run that the children belong to.
         measure: The measures to return in addition to the count.
         limit: The maximum number of groups to return. The server's default is `1000`.
         count_limit: Stop counting at this number; `is_exact` is then false. Counts that the service maintains are
