@@ -60,6 +60,13 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
         ),
         *filters.options(filters_of_runs),
         Option(
+            ["--sort"],
+            type=list_command.Sort("keys", known=lambda: [*keys, *_measures()]),
+            metavar="KEYS",
+            section="Output",
+            help="The keys, count or measures to sort by, with a leading - for descending order.",
+        ),
+        Option(
             ["-n", "--limit"],
             type=click.IntRange(min=1),
             metavar="NUMBER",
@@ -90,4 +97,8 @@ def show(aggregate: Aggregating, form: str | None, options: Arguments) -> None:
     keys = arguments.get("group_by", [])
     if len(keys) > MAX_KEYS:
         raise click.UsageError("--group-by takes up to three keys.")
-    aggregates.write(aggregate(**arguments), keys, arguments.get("measure", []), form)
+    sort = arguments.pop("sort", [])
+    if sort:
+        arguments["sort"] = ",".join(sort)
+    sorted_by = [name for name in (key.removeprefix("-") for key in sort) if name not in (*keys, "count")]
+    aggregates.write(aggregate(**arguments), keys, [*arguments.get("measure", []), *sorted_by], form)

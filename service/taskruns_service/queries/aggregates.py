@@ -1,7 +1,7 @@
 """Counting and measuring runs: from counts that are kept where they suffice, else from the rows."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,7 +24,15 @@ from sqlalchemy import (
 from taskruns_service import schemas
 from taskruns_service.domain.states import GROUPS, StateType
 from taskruns_service.queries import filters
-from taskruns_service.queries.aggregations import MEASURES, AggregateQuestion, Aggregation, Key, Measure
+from taskruns_service.queries.aggregations import (
+    COUNT,
+    MEASURES,
+    AggregateQuestion,
+    Aggregation,
+    GroupOrder,
+    Key,
+    Measure,
+)
 from taskruns_service.queries.filters import FilterShape, Where
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
@@ -47,6 +55,7 @@ class _AggregateShape(NamedTuple):
     group_by: tuple[str, ...]
     measures: tuple[str, ...]
     has_samples: bool
+    sort: tuple[GroupOrder, ...]
     limit: int
     count_limit: int | None
 
@@ -62,6 +71,7 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
         tuple(question.group_by),
         tuple(question.measured),
         question.has_samples,
+        question.sort,
         question.limit,
         None if tallied else question.count_limit,
     )
@@ -138,7 +148,10 @@ def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBas
         everything = select(*(null() for _ in keys), func.sum(matching.c.count))
     parts = union_all(groups.add_columns(_ONE), everything.add_columns(literal_column("0")))
     last = len(keys) + 2 + len(measures) + shape.has_samples
-    order = [str(last), *(f"{place} NULLS LAST" for place, _ in enumerate(keys, start=1))]
+    places = {name: place for place, name in enumerate((*shape.group_by, COUNT, *shape.measures), start=1)}
+    orders = [*shape.sort, *(GroupOrder(name, descending=False) for name in shape.group_by)]
+    terms = (f"{places[order.name]}{' DESC' if order.descending else ''} NULLS LAST" for order in orders)
+    order = [str(last), *terms]
     return parts.order_by(*map(text, order)).limit(literal_column(str(shape.limit + 2)))
 
 
@@ -204,6 +217,8 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
         )
         for state, count in keys.items()
     ]
+    for order in reversed(question.sort):
+        groups.sort(key=partial(_sort_value, order.name), reverse=order.descending)
     return schemas.Aggregate(
         count=sum(chosen.values()),
         is_exact=True,
@@ -211,6 +226,10 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
         groups=groups[: question.limit] if question.group_by else None,
         truncated=bool(question.group_by) and len(groups) > question.limit,
     )
+
+
+def _sort_value(name: str, group: schemas.AggregateGroup) -> int | str:
+    return group.count if name == COUNT else str(getattr(group.key, name))
 
 
 def _wanted(state: StateType, where: Where) -> bool:

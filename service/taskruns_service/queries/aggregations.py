@@ -11,7 +11,8 @@ from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.queries import filters
 from taskruns_service.queries.filters import Filter, Where
 from taskruns_service.queries.members import Condition
-from taskruns_service.queries.parameters import Parameter, Values, integer, one_of
+from taskruns_service.queries.paging import SORT_LENGTH
+from taskruns_service.queries.parameters import Parameter, Values, integer, one_of, text
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.dialects import Column, day_of, day_text, hour_of, hour_text, message_kind, percentile
@@ -52,9 +53,39 @@ MEASURES: dict[str, Measure] = {
     "first_end_time": Measure("end_time", func.min),
     "last_end_time": Measure("end_time", func.max),
 }
+COUNT = "count"
 MESSAGE = "message"
 """The key whose groups have samples, and when they were first and last seen."""
 MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
+
+
+class GroupOrder(NamedTuple):
+    """A key, `count` or a measure that groups are sorted by. Groups without a value come last."""
+
+    name: str
+    descending: bool
+
+
+def read_group_sort(text: str, group_by: Sequence[str]) -> tuple[GroupOrder, ...]:
+    """Reads `-p95_duration,state`; raises InvalidRequest for a name that groups are not sorted by, or that is repeated.
+
+    Groups that are alike in all of them are sorted by their keys.
+    """
+    names = [*group_by, COUNT, *MEASURES]
+    orders = [GroupOrder(part.removeprefix("-"), part.startswith("-")) for part in text.split(",")]
+    for order in orders:
+        if not group_by or order.name not in names:
+            detail = (
+                f"`{order.name}` is not a sort key. " if group_by else "It applies only to groups: send `group_by`. "
+            )
+            raise _refused("sort", f"{detail}The keys are those in `group_by`, `count` and the measures.")
+    if len({order.name for order in orders}) < len(orders):
+        raise _refused("sort", "It contains a key twice.")
+    return tuple(orders)
+
+
+def _refused(parameter: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(faults=(Fault(parameter=parameter, detail=detail),))
 
 
 class Key(NamedTuple):
@@ -104,10 +135,18 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             ),
             Parameter(
                 name="measure",
-                value=one_of("count", *MEASURES),
+                value=one_of(COUNT, *MEASURES),
                 description="The measures to return in addition to the count.",
                 many=True,
                 example="p95_duration",
+            ),
+            Parameter(
+                name="sort",
+                value=text(SORT_LENGTH),
+                description="Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each "
+                "with a leading `-` for descending order; a measure is returned as well. Groups without a value come "
+                "last. By default, groups are sorted by their keys.",
+                example="-count",
             ),
             Parameter(
                 name="limit",
@@ -125,11 +164,13 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
 
     def question(self, values: Values) -> "AggregateQuestion":
         """What a request asks, by the values of its parameters; raises InvalidRequest."""
+        group_by = tuple(dict.fromkeys(values.get("group_by", ())))
         return AggregateQuestion(
             aggregation=self,
             where=filters.filter_values(values, self.filters),
-            group_by=tuple(dict.fromkeys(values.get("group_by", ()))),
-            measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != "count")),
+            group_by=group_by,
+            measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != COUNT)),
+            sort=read_group_sort(values["sort"], group_by) if "sort" in values else (),
             limit=values["limit"],
             count_limit=values.get("count_limit"),
         )
@@ -192,24 +233,21 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     where: Where
     group_by: Sequence[str] = ()
     measures: Sequence[str] = ()
+    sort: tuple[GroupOrder, ...] = ()
+    """What groups are sorted by before they are by their keys."""
     limit: int = DEFAULT_GROUPS
     count_limit: int | None = None
 
     def __post_init__(self) -> None:
         if self.count_limit is not None and (self.group_by or self.measures):
-            raise InvalidRequest(
-                faults=(
-                    Fault(
-                        parameter="count_limit", detail="It applies only to a count without `group_by` and `measure`."
-                    ),
-                )
-            )
+            raise _refused("count_limit", "It applies only to a count without `group_by` and `measure`.")
 
     @property
     def measured(self) -> Sequence[str]:
-        """All measures: those that are asked for, and those that groups have by themselves."""
+        """All measures: those that are asked for, that groups are sorted by, and that they have by themselves."""
+        sorted_by = (order.name for order in self.sort if order.name in MEASURES)
         implied = MEASURES_OF_MESSAGES if self.has_samples else ()
-        return tuple(dict.fromkeys((*self.measures, *implied)))
+        return tuple(dict.fromkeys((*self.measures, *sorted_by, *implied)))
 
     @property
     def has_samples(self) -> bool:

@@ -87,6 +87,16 @@ def test_parents_of_maps_are_groups(look: Look, world: World) -> None:
     assert {line.split(",")[0] for line in done.out.splitlines()[1:]} == {str(parent.id) for parent in parents}
 
 
+def test_groups_are_sorted_by_what_is_shown(look: Look) -> None:
+    done = look("task-run", "aggregate", "-f", "etl", "-b", "state", "--sort", "-max_duration,state", "--limit", "2")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["STATE", "COUNT", "MAX_DURATION"],
+        ["Failed", "1", "1h01m"],
+        ["Mapped", "2", "1h01m"],
+        ["all", "11", "1h01m"],
+    ]
+
+
 # Flow runs
 
 

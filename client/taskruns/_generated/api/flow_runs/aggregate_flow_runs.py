@@ -46,6 +46,7 @@ def build(
     end_time_is_null: bool | None | Unset = UNSET,
     group_by: AggregateFlowRunsGroupByItem | str | Sequence[AggregateFlowRunsGroupByItem | str] | None | Unset = UNSET,
     measure: AggregateFlowRunsMeasureItem | str | Sequence[AggregateFlowRunsMeasureItem | str] | None | Unset = UNSET,
+    sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
 ) -> Call[Aggregate]:
@@ -92,6 +93,9 @@ def build(
         group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
             first line of the message of the current state, with `#` for numbers and hexadecimal digits.
         measure: The measures to return in addition to the count.
+        sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
+            `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
+            groups are sorted by their keys.
         limit: The maximum number of groups to return. The server's default is `1000`.
         count_limit: Stop counting at this number; `is_exact` is then false. Counts that the service maintains are
             exact nevertheless.
@@ -140,6 +144,7 @@ def build(
             ("end_time_is_null", end_time_is_null),
             ("group_by", group_by),
             ("measure", measure),
+            ("sort", sort),
             ("limit", limit),
             ("count_limit", count_limit),
         ],
