@@ -8,6 +8,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from taskruns._generated.api.flow_runs import (
+    aggregate_flow_runs,
     create_flow_run,
     delete_flow_run,
     get_flow_run,
@@ -168,6 +169,8 @@ class FlowRuns:
         """Lists flow runs, newest first."""
         self.list_fields = client.bind_list(list_flow_run_fields.build)
         """Lists flow runs with only some of their members."""
+        self.aggregate = client.bind(aggregate_flow_runs.build)
+        """Counts flow runs and measures them, all or by groups."""
         self.delete = client.bind(delete_flow_run.build)
         """Deletes a flow run with its task runs and their states."""
         self.states = client.bind_list(list_flow_run_states.build)
@@ -249,6 +252,8 @@ class AsyncFlowRuns:
         """Lists flow runs, newest first."""
         self.list_fields = client.bind_list(list_flow_run_fields.build)
         """Lists flow runs with only some of their members."""
+        self.aggregate = client.bind(aggregate_flow_runs.build)
+        """Counts flow runs and measures them, all or by groups."""
         self.delete = client.bind(delete_flow_run.build)
         """Deletes a flow run with its task runs and their states."""
         self.states = client.bind_list(list_flow_run_states.build)

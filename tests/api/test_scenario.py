@@ -291,9 +291,14 @@ def test_successes_are_counted(http: httpx.Client) -> None:
         "is_exact": True,
         "measures": {},
         "groups": [
-            {"key": {"flow_name": "example-mapped", "state": "Mapped"}, "count": 1, "measures": {}},
-            {"key": {"flow_name": "example-mapped", "state": "Success"}, "count": 6, "measures": {}},
-            {"key": {"flow_name": "hello-world", "state": "Success"}, "count": 3, "measures": {}},
+            {"key": {"flow_name": "example-mapped", "state": "Mapped"}, "count": 1, "measures": {}, "sample_ids": None},
+            {
+                "key": {"flow_name": "example-mapped", "state": "Success"},
+                "count": 6,
+                "measures": {},
+                "sample_ids": None,
+            },
+            {"key": {"flow_name": "hello-world", "state": "Success"}, "count": 3, "measures": {}, "sample_ids": None},
         ],
         "truncated": False,
     }

@@ -60,7 +60,10 @@ SELECT md5(task_run.id::text || n)::uuid, task_run.id, sequence - 3 + n, n,
 FROM task_run, generate_series(1, 3) n;
 
 INSERT INTO task_run_tally (flow_id, task_slug, state, count)
-SELECT flow_id, task_slug, state, count(*) FROM task_run GROUP BY 1, 2, 3
+SELECT flow_id, task_slug, state, count(*) FROM task_run GROUP BY 1, 2, 3;
+
+INSERT INTO flow_run_tally (flow_id, state, count)
+SELECT flow_id, state, count(*) FROM flow_run GROUP BY 1, 2
 """
 
 
@@ -104,7 +107,10 @@ SELECT md5(task_run.id::text || n)::uuid, task_run.id, sequence - 3 + n, n,
 FROM task_run, generate_series(1, 3) n WHERE flow_run_id = md5('map-run')::uuid;
 
 INSERT INTO task_run_tally (flow_id, task_slug, state, count)
-SELECT flow_id, task_slug, state, count(*) FROM task_run WHERE flow_run_id = md5('map-run')::uuid GROUP BY 1, 2, 3
+SELECT flow_id, task_slug, state, count(*) FROM task_run WHERE flow_run_id = md5('map-run')::uuid GROUP BY 1, 2, 3;
+
+INSERT INTO flow_run_tally (flow_id, state, count)
+SELECT flow_id, state, 1 FROM flow_run WHERE id = md5('map-run')::uuid
 """
 SINGLES = 30
 """The tasks that are not mapped, beside the map."""
@@ -187,7 +193,7 @@ async def copy_to_sqlite(url: str, path: str) -> None:
     source, target = await connect(url), sqlite3.connect(path)
     target.execute("PRAGMA synchronous = OFF")
     try:
-        for table in ("flow", "task", "flow_run", "task_run", "task_run_state", "task_run_tally"):
+        for table in ("flow", "task", "flow_run", "task_run", "task_run_state", "task_run_tally", "flow_run_tally"):
             async with source.transaction():
                 names: list[str] = []
                 rows: list[list[Any]] = []

@@ -59,8 +59,8 @@ def questions(url: str, known: Dataset, seconds: int) -> Questions:
     def ask(asks: list[Ask]) -> Callable[[], float]:
         return lambda: rate(url, asks, seconds)
 
-    def count(**parameters: str) -> Callable[[], float]:
-        return ask([dataset.query("/task-runs/aggregate", **parameters)])
+    def count(path: str = "/task-runs/aggregate", **parameters: str) -> Callable[[], float]:
+        return ask([dataset.query(path, **parameters)])
 
     return {
         "one task run by id": ask(dataset.by_id(known)),
@@ -71,6 +71,7 @@ def questions(url: str, known: Dataset, seconds: int) -> Questions:
         "counts by state, all states": count(group_by="state"),
         "counts by task slug": count(group_by="task_slug"),
         "counts by flow": count(group_by="flow_name"),
+        "counts of flow runs by state": count("/flow-runs/aggregate", group_by="state"),
         "counts of one flow run": count(group_by="state", flow_run_id=known.flow_run_ids[0]),
         "register a task run": lambda: rate(url, known.new.take(int(8000 * (seconds + 1))), seconds, again=False),
         "one transition a request": ask(dataset.transitions(known, 1)),

@@ -15,7 +15,7 @@ from taskruns_service import schemas
 from taskruns_service.domain.errors import InvalidRequest
 from taskruns_service.domain.states import GROUPS, StateGroup, StateType
 from taskruns_service.queries import aggregates
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.aggregations import MEASURES, TASK_RUNS, AggregateQuestion
 from taskruns_service.schemas import Aggregate, AggregateGroup, GroupKey, Measures
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
@@ -61,6 +61,8 @@ def percentile(values: list[float], fraction: float) -> float:
 def measure(rows: list[Row[Any]], name: str) -> Any:
     if name == "first_start_time":
         return min((row.start_time for row in rows if row.start_time), default=None)
+    if name == "first_end_time":
+        return min((row.end_time for row in rows if row.end_time), default=None)
     if name == "last_end_time":
         return max((row.end_time for row in rows if row.end_time), default=None)
     statistic, _, column = name.partition("_")
@@ -78,6 +80,8 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
     if name == "mapped_parent_id":
         parents = {(one.flow_run_id, one.task_slug): one.id for one in dataset.task_runs if one.map_index == -1}
         return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
+    if name == "message":
+        return row.state_message  # no message of the dataset has anything to fold
     if name in ("hour", "day"):
         cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({"hour": 0} if name == "day" else {})
         return row.start_time and row.start_time.replace(**cleared)
@@ -86,6 +90,9 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
 
 def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
     """What the answer should be; groups are in the order of their keys, those without one last."""
+    has_samples = "message" in group_by
+    if has_samples:
+        measures = [*measures, "first_end_time", "last_end_time"]
     groups: dict[tuple[Any, ...], list[Row[Any]]] = defaultdict(list)
     for row in rows:
         groups[tuple(key_of(dataset, row, name) for name in group_by)].append(row)
@@ -99,6 +106,7 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
                 key=msgspec.convert(dict(zip(group_by, key, strict=True)), GroupKey),
                 count=len(groups[key]),
                 measures=measured(groups[key], measures),
+                sample_ids=sorted(row.id for row in groups[key])[:3] if has_samples else None,
             )
             for key in ordered
         ]
@@ -147,7 +155,7 @@ TALLIED_GROUPS: list[tuple[str, ...]] = [
     ("flow_name", "task_slug", "state"),
 ]
 ALL_GROUPS: list[tuple[str, ...]] = [
-    *((name,) for name in aggregates.GROUP_BY),
+    *((name,) for name in TASK_RUNS.keys),
     ("state", "flow_name"),
     ("flow_run_id", "state"),
     ("mapped_parent_id", "state"),
@@ -197,11 +205,11 @@ async def test_rows_are_counted_in_every_group(dataset: Dataset, where: Where, g
 
 @pytest.mark.parametrize("group_by", [(), *ALL_GROUPS], ids=" ".join)
 async def test_every_measure_is_that_of_the_rows_in_every_group(dataset: Dataset, group_by: tuple[str, ...]) -> None:
-    found = await ask(dataset.database, group_by=group_by, measures=tuple(aggregates.MEASURES))
-    assert found == counted(dataset, dataset.task_runs, group_by, aggregates.MEASURES)
+    found = await ask(dataset.database, group_by=group_by, measures=tuple(MEASURES))
+    assert found == counted(dataset, dataset.task_runs, group_by, MEASURES)
 
 
-@pytest.mark.parametrize("name", aggregates.MEASURES)
+@pytest.mark.parametrize("name", MEASURES)
 async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> None:
     where = {"state_group": [StateGroup.finished]}
     found = await ask(dataset.database, where=where, measures=(name,))
@@ -209,14 +217,14 @@ async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> No
 
 
 async def test_measures_of_nothing_are_null(dataset: Dataset) -> None:
-    found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(aggregates.MEASURES))
-    nothing = Measures(**dict.fromkeys(aggregates.MEASURES))
+    found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(MEASURES))
+    nothing = Measures(**dict.fromkeys(MEASURES))
     assert found == Aggregate(count=0, is_exact=True, measures=nothing, groups=None, truncated=False)
 
 
 def test_every_measure_and_key_has_its_member() -> None:
-    assert set(aggregates.MEASURES) == set(Measures.__struct_fields__)
-    assert set(aggregates.GROUP_BY) == set(schemas.GroupKey.__struct_fields__)
+    assert set(MEASURES) == set(Measures.__struct_fields__)
+    assert set(TASK_RUNS.keys) == set(schemas.GroupKey.__struct_fields__)
 
 
 async def test_numbers_are_the_same_on_both_databases(database: Database, writer: Writer) -> None:
@@ -230,7 +238,7 @@ async def test_numbers_are_the_same_on_both_databases(database: Database, writer
             for number, seconds in enumerate(durations)
         ],
     )
-    names = [name for name in aggregates.MEASURES if name.endswith("_duration")]
+    names = [name for name in MEASURES if name.endswith("_duration")]
     found = await ask(database, measures=names)
     for name in names:
         expected = STATISTICS[name.partition("_")[0]](durations)

@@ -12,7 +12,7 @@ from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.selections import RowQuery, Selection
 from taskruns_service.prefect1.graph.statements import Bounds
 from taskruns_service.queries import aggregates, runs
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.queries.filters import Where
 from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, ListQuery
 from taskruns_service.queries.pages import RawPage

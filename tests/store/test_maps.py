@@ -18,7 +18,7 @@ from taskruns_service.domain.errors import ServiceError
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.commands.engine_states import CancelFlowRun, ForceTaskRunState
 from taskruns_service.queries import aggregates
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.queries.filters import TASK_RUN_FILTERS
 from taskruns_service.queries.listings import TASK_RUNS, ListQuery
 from taskruns_service.queries.pages import read_page

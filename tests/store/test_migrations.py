@@ -18,7 +18,17 @@ from taskruns_service.storage import migrations, tables
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.factories import at, create_flow_run, findings_of, opened, report_task_run, rows_of, run_on, state
+from tests.store.factories import (
+    at,
+    create_flow_run,
+    findings_of,
+    opened,
+    report_flow_run,
+    report_task_run,
+    rows_of,
+    run_on,
+    state,
+)
 
 
 def table_names(connection: Connection) -> set[str]:
@@ -147,6 +157,22 @@ async def test_mapped_parents_of_an_older_database_get_the_times_of_their_childr
         await database.transact(migrations.upgrade)
     async with opened(empty_database_url) as database:
         assert await database.read(rows_of, tables.task_run) == before
+        assert await findings_of(database) == []
+
+
+async def test_flow_runs_of_an_older_database_are_counted(empty_database_url: str) -> None:
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        async with Writer(database, execute_commands, capacity=1000).running() as writer:
+            flow_run_ids = [await create_flow_run(writer, flow_name) for flow_name in ("etl", "etl", "report")]
+            await report_flow_run(writer, flow_run_ids[0], state("Success", 1))
+        await database.transact(lambda connection: command.downgrade(migrations.config(connection), "0007"))
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+    async with opened(empty_database_url) as database:
+        rows = [row._mapping for row in await database.read(rows_of, tables.flow_run_tally)]
+        counts = [(row["state"], row["count"]) for row in rows]
+        assert sorted(counts) == [("Pending", 1), ("Pending", 1), ("Success", 1)]
         assert await findings_of(database) == []
 
 

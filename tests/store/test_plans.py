@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection
 import taskruns_service
 from taskruns_service.domain.states import StateGroup, StateType
 from taskruns_service.queries import aggregates
+from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS, Filter
 from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, FLOW_RUNS, TASK_RUNS, ListQuery
 from taskruns_service.queries.pages import read_page
@@ -149,7 +150,7 @@ async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -
     """What it has a plan for that is kept goes by how many rows an average bound leaves: a third."""
 
     def kept(connection: Connection, where: dict[str, Any]) -> int:
-        question = aggregates.AggregateQuestion(where=where, group_by=["task_slug"], measures=["p95_duration"])
+        question = AggregateQuestion(where=where, group_by=["task_slug"], measures=["p95_duration"])
         for _ in range(8):
             aggregates.aggregate(connection, question)
         kept = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars()

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Integer, case, literal, select, text
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries import aggregates, filters
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import (

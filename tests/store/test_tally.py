@@ -1,6 +1,7 @@
 """The tally: whatever happens, the counts that are kept are what counting gives, and a drift is found."""
 
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from taskruns_service.commands.flow_runs import DeleteFlowRun
+from taskruns_service.domain.errors import TerminalState
 from taskruns_service.domain.ids import new_id
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries import aggregates
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.aggregations import FLOW_RUNS, AggregateQuestion
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
@@ -22,6 +24,7 @@ from tests.store.factories import (
     delete_flow_run,
     findings_of,
     flow_run_item,
+    report_flow_run,
     report_task_run,
     report_task_runs,
     rows_of,
@@ -39,6 +42,7 @@ operations = st.lists(
         st.tuples(st.just("create"), st.sampled_from(FLOWS)),
         st.tuples(st.just("report"), st.lists(reports, min_size=1, max_size=6)),
         st.tuples(st.just("repeat"), few),
+        st.tuples(st.just("set state"), few, st.sampled_from(StateType), st.none() | few),
         st.tuples(st.just("delete"), few),
         st.tuples(st.just("fold")),
     ),
@@ -52,6 +56,12 @@ def recount(connection: Connection) -> Counter[tuple[str, str, str]]:
     return Counter((flow_names[row.flow_id], row.task_slug, row.state) for row in rows_of(connection, tables.task_run))
 
 
+def recount_flow_runs(connection: Connection) -> Counter[tuple[str, str]]:
+    """The same of the flow runs."""
+    flow_names = {row.id: row.name for row in rows_of(connection, tables.flow)}
+    return Counter((flow_names[row.flow_id], row.state) for row in rows_of(connection, tables.flow_run))
+
+
 async def check(database: Database) -> None:
     """Compares all counts that are kept with the rows."""
     assert await findings_of(database) == []
@@ -60,6 +70,11 @@ async def check(database: Database) -> None:
     rows = await database.read_snapshot(recount)
     kept = {(one.key.flow_name, one.key.task_slug, one.key.state): one.count for one in found.groups or []}
     assert (kept, found.count) == (dict(rows), rows.total())
+    question = AggregateQuestion(aggregation=FLOW_RUNS, where={}, group_by=("flow_name", "state"))
+    found = await database.read_snapshot(aggregates.aggregate, question)
+    flow_runs = await database.read_snapshot(recount_flow_runs)
+    kept_flow_runs = {(group.key.flow_name, group.key.state): group.count for group in found.groups or []}
+    assert (kept_flow_runs, found.count) == (dict(flow_runs), flow_runs.total())
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -75,6 +90,10 @@ async def test_kept_counts_are_what_counting_gives(database: Database, writer: W
             await report_task_runs(writer, sent[-1])
         elif verb == "repeat" and sent:
             await report_task_runs(writer, sent[arguments[0] % len(sent)])
+        elif verb == "set state":
+            number, type_, seconds = arguments
+            with suppress(TerminalState):
+                await report_flow_run(writer, flow_runs[number % len(flow_runs)], state(type_, seconds))
         elif verb == "delete" and len(flow_runs) > 1:
             await delete_flow_run(writer, flow_runs.pop(arguments[0] % len(flow_runs)))
         elif verb == "fold":
@@ -105,7 +124,8 @@ async def test_folding_changes_no_count_and_leaves_nothing_to_fold(database: Dat
         await report_task_run(writer, flow_run_id, slug, state("Running", 1))
         await report_task_run(writer, flow_run_id, slug, state("Success", 2))
     await database.transact(tally.fold)
-    assert await database.read(rows_of, tables.task_run_tally_delta) == []
+    for deltas in (tables.task_run_tally_delta, tables.flow_run_tally_delta):
+        assert await database.read(rows_of, deltas) == []
     assert await database.transact(tally.fold) == 0
     tallied = {
         (row["task_slug"], row["state"]): row["count"]
@@ -125,3 +145,19 @@ async def test_drift_is_found(database: Database, writer: Writer) -> None:
     await database.transact(run_on, table.update().where(table.c.state == "Success").values(count=7))
     (flow,) = await database.read(rows_of, tables.flow)
     assert await database.read_snapshot(tally.check) == [Drift(f"{flow.id} extract-1 Success", 1, 7)]
+
+
+async def test_drift_of_flow_runs_is_found(database: Database, writer: Writer) -> None:
+    await create_flow_run(writer)
+    await database.transact(tally.fold)
+    table = tables.flow_run_tally
+    await database.transact(run_on, table.update().where(table.c.state == "Pending").values(count=7))
+    (flow,) = await database.read(rows_of, tables.flow)
+    assert await database.read_snapshot(tally.check) == [Drift(f"{flow.id} Pending", 1, 7)]
+
+
+async def test_flow_run_that_is_created_again_is_counted_once(database: Database, writer: Writer) -> None:
+    item = flow_run_item(id=new_id(), idempotency_key="today")
+    await writer.submit([item, item], [item.id, item.id])
+    await create_flow_run(writer, idempotency_key="today")
+    await check(database)

@@ -1,11 +1,11 @@
-"""`taskruns flow-run`: list flow runs, look into one, watch it, set its state, delete it."""
+"""`taskruns flow-run`: list flow runs, look into one, watch it, set its state, delete it, count them."""
 
 from functools import partial
 from typing import Unpack
 
 import click
 
-from taskruns.cli import changes, filters, list_command, log_lines
+from taskruns.cli import aggregate_command, changes, filters, list_command, log_lines
 from taskruns.cli.commands import Connection, Group, Option, Refusal
 from taskruns.cli.order import ORDER
 from taskruns.cli.param_types import SECONDS, Seconds
@@ -15,7 +15,7 @@ from taskruns.printable import printable
 
 @click.group(cls=Group, aliases=("flow-runs",))
 def flow_run() -> None:
-    """Look up flow runs, watch them, set their states, and delete them."""
+    """Look up, count and watch flow runs, set their states, delete them."""
 
 
 @flow_run.command(
@@ -258,3 +258,29 @@ def delete_flow_runs(connection: Connection, /, *, which: tuple[str, ...], resul
         if (folder := folders.get(flow_run.id)) is not None:
             folder.remove()
             click.echo(f"Deleted {size_of(folder)}.")
+
+
+@flow_run.command(
+    "count",
+    params=[*filters.options(filters.FLOW_RUN_FILTERS), aggregate_command.COUNT_LIMIT],
+    examples=("flow-run count --state Running", "flow-run count --flow-name etl --state-group failed --since 7d"),
+)
+@click.pass_obj
+def count_flow_runs(connection: Connection, /, **options: object) -> None:
+    """Count flow runs. The count is always exact."""
+    aggregate_command.count(connection.client.flow_runs.aggregate, options)
+
+
+@flow_run.command(
+    "aggregate",
+    params=aggregate_command.options(aggregate_command.FLOW_RUN_KEYS, filters.FLOW_RUN_FILTERS),
+    examples=(
+        "flow-run aggregate --group-by state",
+        "flow-run aggregate --group-by flow_name --measure p95_duration,max_queue_time --since 7d",
+        "flow-run aggregate --group-by day,state --label prod --csv",
+    ),
+)
+@click.pass_obj
+def aggregate_flow_runs(connection: Connection, /, *, form: str | None, **options: object) -> None:
+    """Count and measure flow runs, in total or by group."""
+    aggregate_command.show(connection.client.flow_runs.aggregate, form, options)

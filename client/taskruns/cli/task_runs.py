@@ -6,10 +6,9 @@ from typing import Literal, Unpack
 
 import click
 
-from taskruns.cli import changes, filters, list_command, log_lines
+from taskruns.cli import aggregate_command, changes, filters, list_command, log_lines
 from taskruns.cli.commands import Connection, Group, Option
 from taskruns.cli.order import ORDER
-from taskruns.cli.param_types import Words, together
 from taskruns.cli.resolve import TASK_RUN, TaskRunOptions, find_task_run, task_run_options
 
 
@@ -254,78 +253,20 @@ def set_task_run_state(
     changes.confirm(receipt.outcome, receipt.state, f"task run {view.task_run_id}")
 
 
-_COUNT_LIMIT = Option(
-    ["--count-limit"],
-    type=click.IntRange(min=1),
-    metavar="NUMBER",
-    section="Output",
-    help="Stop counting at this number, which is faster.",
-)
-
-
 @task_run.command(
     "count",
-    params=[*filters.options(filters.TASK_RUN_FILTERS), _COUNT_LIMIT],
+    params=[*filters.options(filters.TASK_RUN_FILTERS), aggregate_command.COUNT_LIMIT],
     examples=("task-run count --state Success", "task-run count --flow-name etl --state-group failed --since 7d"),
 )
 @click.pass_obj
-def count_task_runs(connection: Connection, /, *, count_limit: int | None, **options: object) -> None:
+def count_task_runs(connection: Connection, /, **options: object) -> None:
     """Count task runs. The count is always exact."""
-    answer = connection.client.task_runs.aggregate(count_limit=count_limit, **filters.client_arguments(options))
-    click.echo(answer.count)
-    if not answer.is_exact:
-        click.echo("There can be more: counting stopped at --count-limit.", err=True)
-    from taskruns.cli.waiting import warn_of_waiting_reports
-
-    warn_of_waiting_reports()
-
-
-def _group_keys() -> list[str]:
-    from taskruns.models import AggregateTaskRunsGroupByItem
-
-    return list(AggregateTaskRunsGroupByItem)
-
-
-def _measures() -> list[str]:
-    from taskruns.models import AggregateTaskRunsMeasureItem
-
-    return list(AggregateTaskRunsMeasureItem)
+    aggregate_command.count(connection.client.task_runs.aggregate, options)
 
 
 @task_run.command(
     "aggregate",
-    params=[
-        Option(
-            ["-b", "--group-by"],
-            type=Words("keys", known=_group_keys),
-            multiple=True,
-            callback=together,
-            metavar="KEYS",
-            section="What",
-            help="The keys to group by, up to three: state, task_slug, flow_run_id, flow_name, mapped_parent_id, hour, "
-            "day.",
-        ),
-        Option(
-            ["-m", "--measure"],
-            type=Words("measures", known=_measures),
-            multiple=True,
-            callback=together,
-            metavar="MEASURES",
-            section="What",
-            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
-            "last_end_time.",
-        ),
-        *filters.options(filters.TASK_RUN_FILTERS),
-        Option(
-            ["-n", "--limit"],
-            type=click.IntRange(min=1),
-            metavar="NUMBER",
-            section="Output",
-            help="The maximum number of groups to show (1000).",
-        ),
-        _COUNT_LIMIT,
-        *list_command.form_options("json", "csv"),
-    ],
+    params=aggregate_command.options(aggregate_command.TASK_RUN_KEYS, filters.TASK_RUN_FILTERS),
     examples=(
         "task-run aggregate --group-by state",
         "task-run aggregate --group-by flow_name,task_slug --measure p50_duration,p95_duration --since 7d",
@@ -335,14 +276,4 @@ def _measures() -> list[str]:
 @click.pass_obj
 def aggregate_task_runs(connection: Connection, /, *, form: str | None, **options: object) -> None:
     """Count and measure task runs, in total or by group."""
-    from taskruns.cli import aggregates
-
-    arguments = filters.client_arguments(options)
-    if len(arguments.get("group_by", ())) > 3:
-        raise click.UsageError("--group-by takes up to three keys.")
-    aggregates.write(
-        connection.client.task_runs.aggregate(**arguments),
-        arguments.get("group_by", []),
-        arguments.get("measure", []),
-        form,
-    )
+    aggregate_command.show(connection.client.task_runs.aggregate, form, options)

@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from taskruns_service import schemas
 from taskruns_service.api import requests, responses
+from taskruns_service.api.aggregates import answer_aggregate
 from taskruns_service.api.lists import answer_page
 from taskruns_service.api.operations import BULK_BODY_BYTES, READ_ERRORS, WRITE_ERRORS, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
@@ -24,7 +25,7 @@ from taskruns_service.domain.errors import (
     VersionConflict,
 )
 from taskruns_service.domain.ids import new_id
-from taskruns_service.queries import runs
+from taskruns_service.queries import aggregations, runs
 from taskruns_service.queries.listings import FLOW_RUN_LOGS, FLOW_RUN_STATES, FLOW_RUN_TASK_RUNS, FLOW_RUNS
 from taskruns_service.storage import tally
 
@@ -94,6 +95,25 @@ async def list_flow_run_fields(request: ApiRequest) -> JsonResponse:
     In all other respects this is the list of complete flow runs.
     """
     return await answer_page(request, FLOW_RUNS)
+
+
+@operation(
+    "GET",
+    "/flow-runs/aggregate",
+    id="aggregate_flow_runs",
+    summary="Count and measure flow runs",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=aggregations.FLOW_RUNS.parameters,
+    answers={200: Answer("The count and the measures.", schemas.Aggregate)},
+    errors=READ_ERRORS,
+)
+async def aggregate_flow_runs(request: ApiRequest) -> JsonResponse:
+    """Count and measure the flow runs that match the filters, in total and by group. The results are always exact.
+
+    The service maintains the counts by state and flow, so they cost the same for any number of flow runs.
+    """
+    return await answer_aggregate(request, aggregations.FLOW_RUNS)
 
 
 @operation(
@@ -327,6 +347,7 @@ HANDLERS = (
     create_flow_run,
     list_flow_runs,
     list_flow_run_fields,
+    aggregate_flow_runs,
     report_task_runs,
     list_flow_run_task_runs,
     list_flow_run_task_run_fields,

@@ -6,6 +6,7 @@ from litestar.params import FromPath
 
 from taskruns_service import schemas
 from taskruns_service.api import requests, responses
+from taskruns_service.api.aggregates import answer_aggregate
 from taskruns_service.api.lists import answer_page
 from taskruns_service.api.operations import BULK_BODY_BYTES, READ_ERRORS, WRITE_ERRORS, Answer, Scope, operation
 from taskruns_service.api.receipts import receipts
@@ -22,44 +23,10 @@ from taskruns_service.domain.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.queries import aggregates, attempts, filters, runs, task_run_results
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries import aggregations, attempts, runs, task_run_results
 from taskruns_service.queries.listings import TASK_RUN_LOGS, TASK_RUN_STATES, TASK_RUNS
-from taskruns_service.queries.parameters import Parameter, integer, one_of
 
 TAG = "task runs"
-
-_AGGREGATE_PARAMETERS = (
-    *(filter_.parameter for filter_ in filters.TASK_RUN_FILTERS),
-    Parameter(
-        name="group_by",
-        value=one_of(*aggregates.GROUP_BY),
-        description="Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); "
-        "`mapped_parent_id` is the id of the mapped task run that the children belong to.",
-        many=True,
-        most=aggregates.MAX_GROUP_BY,
-        example="state",
-    ),
-    Parameter(
-        name="measure",
-        value=one_of("count", *aggregates.MEASURES),
-        description="The measures to return in addition to the count.",
-        many=True,
-        example="p95_duration",
-    ),
-    Parameter(
-        name="limit",
-        value=integer(1, aggregates.MAX_GROUPS),
-        description="The maximum number of groups to return.",
-        default=aggregates.DEFAULT_GROUPS,
-    ),
-    Parameter(
-        name="count_limit",
-        value=integer(1, 2**31 - 1),
-        description="Stop counting at this number; `is_exact` is then false. Counts that the service maintains are "
-        "exact nevertheless.",
-    ),
-)
 
 
 @operation(
@@ -108,7 +75,7 @@ async def list_task_run_fields(request: ApiRequest) -> JsonResponse:
     summary="Count and measure task runs",
     tag=TAG,
     scope=Scope.read,
-    parameters=_AGGREGATE_PARAMETERS,
+    parameters=aggregations.TASK_RUNS.parameters,
     answers={200: Answer("The count and the measures.", schemas.Aggregate)},
     errors=READ_ERRORS,
 )
@@ -117,16 +84,7 @@ async def aggregate_task_runs(request: ApiRequest) -> JsonResponse:
 
     The service maintains the counts by state, task slug, and flow, so they cost the same for any number of task runs.
     """
-    parameters = requests.query(request)
-    question = AggregateQuestion(
-        where=filters.filter_values(parameters, filters.TASK_RUN_FILTERS),
-        group_by=tuple(dict.fromkeys(parameters.get("group_by", ()))),
-        measures=tuple(dict.fromkeys(name for name in parameters.get("measure", ()) if name != "count")),
-        limit=parameters["limit"],
-        count_limit=parameters.get("count_limit"),
-    )
-    ask = request.database.scan if aggregates.may_scan(question) else request.database.read
-    return responses.as_json(await ask(aggregates.aggregate, question))
+    return await answer_aggregate(request, aggregations.TASK_RUNS)
 
 
 @operation(

@@ -1,7 +1,9 @@
 """Flow runs: created, found again by id or idempotency key, and deleted with all that belongs to them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import compress
 from uuid import UUID
 
 from msgspec import UNSET, Struct
@@ -15,7 +17,7 @@ from taskruns_service.schemas import NAME_LENGTH, FlowRunCreate
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.command import Command, Stage
 from taskruns_service.storage.dialects import Writes, insert_for
-from taskruns_service.storage.tally import Cell
+from taskruns_service.storage.tally import Cell, FlowRunCell
 
 _flow, _flow_run, _task_run = tables.flow, tables.flow_run, tables.task_run
 
@@ -74,6 +76,8 @@ def _create_flow_runs(connection: Connection, items: Sequence[CreateFlowRun], no
             outcomes[index] = _found_flow_run(connection, items[index], flows, created=identifier in inserted)
         # None: what was in the way is deleted by now.
         pending = [index for index in pending if outcomes[index] is None]
+    created = (isinstance(outcome, CreatedFlowRun) and outcome.created for outcome in outcomes)
+    count_new(connection, (flows[item.request.flow_name] for item in compress(items, created)))
     return outcomes
 
 
@@ -120,6 +124,13 @@ def new_row(identifier: UUID, flow_id: UUID, flow_name: str, now: datetime) -> d
     }
 
 
+def count_new(connection: Connection, flow_ids: Iterable[UUID]) -> None:
+    """Adds new flow runs to the tally; `flow_ids` has the flow of each."""
+    deltas = Counter(FlowRunCell(flow_id, Run().state) for flow_id in flow_ids)
+    with Writes(connection) as writes:
+        tally.FLOW_RUNS.record(writes, deltas)
+
+
 def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[str, UUID]) -> UUID | None:
     """The flow run that stands in the way of a new one; raises FlowRunConflict if it is not the same."""
     request, flow_id = item.request, flows[item.request.flow_name]
@@ -161,12 +172,14 @@ def delete_flow_run(connection: Connection, flow_run_id: UUID) -> None:
     """Deletes all that belongs to a flow run, which is locked."""
     columns = [_task_run.c[name] for name in Cell._fields]
     of_flow_run = _task_run.c.flow_run_id == flow_run_id
-    rows = connection.execute(select(*columns, func.count()).where(of_flow_run).group_by(*columns))
-    with Writes(connection) as writes:
-        tally.record(writes, {Cell(*cell): -count for *cell, count in rows})
+    task_runs_by_cell = connection.execute(select(*columns, func.count()).where(of_flow_run).group_by(*columns)).all()
     task_runs = select(_task_run.c.id).where(of_flow_run)
     for table in (tables.task_run_state, tables.task_run_artifact):
         connection.execute(delete(table).where(table.c.task_run_id.in_(task_runs)))
     for table in (_task_run, tables.task_run_map, tables.flow_run_state, tables.log):
         connection.execute(delete(table).where(table.c.flow_run_id == flow_run_id))
-    connection.execute(delete(_flow_run).where(_flow_run.c.id == flow_run_id))
+    key = (_flow_run.c[name] for name in FlowRunCell._fields)
+    deleted = connection.execute(delete(_flow_run).where(_flow_run.c.id == flow_run_id).returning(*key))
+    with Writes(connection) as writes:
+        tally.TASK_RUNS.record(writes, {Cell(*cell): -count for *cell, count in task_runs_by_cell})
+        tally.FLOW_RUNS.record(writes, {FlowRunCell(*cell): -1 for cell in deleted})

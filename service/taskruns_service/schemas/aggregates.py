@@ -1,4 +1,4 @@
-"""Counts and measures of task runs."""
+"""Counts and measures of runs."""
 
 from typing import Annotated
 from uuid import UUID
@@ -12,7 +12,7 @@ from taskruns_service.schemas.common import FLOW_RUN_EXAMPLE, Timestamp
 class Measures(Struct, frozen=True, kw_only=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no task run has a value.
+    Durations and queue times are in seconds. A measure is null if no run has a value.
     """
 
     sum_duration: float | None | UnsetType = UNSET
@@ -30,11 +30,12 @@ class Measures(Struct, frozen=True, kw_only=True):
     p95_queue_time: float | None | UnsetType = UNSET
     p99_queue_time: float | None | UnsetType = UNSET
     first_start_time: Timestamp | None | UnsetType = UNSET
+    first_end_time: Timestamp | None | UnsetType = UNSET
     last_end_time: Timestamp | None | UnsetType = UNSET
 
 
 class GroupKey(Struct, frozen=True, kw_only=True):
-    """The values that the task runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`."""
 
     state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
     task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
@@ -52,20 +53,32 @@ class GroupKey(Struct, frozen=True, kw_only=True):
     day: Annotated[
         Timestamp | None | UnsetType, Meta(description="The day (UTC) of the start; null if not started.")
     ] = UNSET
+    message: Annotated[
+        str | None | UnsetType,
+        Meta(
+            description="The first line of the message, at most 200 characters of it, with `#` for each number and "
+            "each run of hexadecimal digits; null if the current state has no message.",
+            examples=["KeyError: # is not in batch #"],
+        ),
+    ] = UNSET
 
 
 class AggregateGroup(Struct, frozen=True, kw_only=True):
-    """A group of task runs that share the values in `key`."""
+    """A group of runs that share the values in `key`."""
 
     key: GroupKey
-    count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
+    count: Annotated[int, Meta(description="The number of runs.", examples=[258])]
     measures: Measures
+    sample_ids: Annotated[
+        list[UUID] | None,
+        Meta(description="The ids of up to three of the runs; null without `message` in `group_by`."),
+    ]
 
 
 class Aggregate(Struct, frozen=True, kw_only=True):
-    """The number of task runs and their measures, in total and by group."""
+    """The number of runs and their measures, in total and by group."""
 
-    count: Annotated[int, Meta(description="The number of task runs.", examples=[258])]
+    count: Annotated[int, Meta(description="The number of runs.", examples=[258])]
     is_exact: Annotated[
         bool,
         Meta(

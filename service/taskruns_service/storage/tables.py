@@ -281,6 +281,24 @@ task_run_tally_delta = Table(
     Column("count", BigInteger, nullable=False),
 )
 
+flow_run_tally = Table(
+    "flow_run_tally",
+    metadata,
+    Column("flow_id", Id),
+    Column("state", String(32)),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("flow_id", "state", name="pk_flow_run_tally"),
+)
+
+flow_run_tally_delta = Table(
+    "flow_run_tally_delta",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("flow_id", Id, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("count", BigInteger, nullable=False),
+)
+
 log = Table(
     "log",
     metadata,

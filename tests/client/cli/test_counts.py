@@ -1,10 +1,12 @@
-"""`task-run count` and `task-run aggregate`."""
+"""Counts and measures: `count` and `aggregate` of task runs and of flow runs."""
 
 import csv
 import io
 import json
 from collections.abc import Callable
 
+from taskruns import models
+from taskruns.cli import aggregate_command
 from tests.client.cli.running import Ran
 from tests.client.cli.world import World
 
@@ -83,3 +85,33 @@ def test_parents_of_maps_are_groups(look: Look, world: World) -> None:
     done = look("task-run", "aggregate", "--group-by", "mapped_parent_id", "--is-mapped-child", "--csv")
     parents = world.client.task_runs.list(is_mapped_parent=True).items
     assert {line.split(",")[0] for line in done.out.splitlines()[1:]} == {str(parent.id) for parent in parents}
+
+
+def test_groups_are_sorted_by_what_is_shown(look: Look) -> None:
+    done = look("task-run", "aggregate", "-f", "etl", "-b", "state", "--sort", "-max_duration,state", "--limit", "2")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["STATE", "COUNT", "MAX_DURATION"],
+        ["Failed", "1", "1h01m"],
+        ["Mapped", "2", "1h01m"],
+        ["all", "11", "1h01m"],
+    ]
+
+
+# Flow runs
+
+
+def test_flow_runs_are_counted_and_measured(look: Look) -> None:
+    assert look("flow-run", "count") == (0, "4\n", "")
+    assert look("flow-run", "count", "--state-group", "failed") == (0, "1\n", "")
+    done = look("flow-run", "aggregate", "-f", "etl", "--group-by", "flow_name,state", "--measure", "max_duration")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["FLOW_NAME", "STATE", "COUNT", "MAX_DURATION"],
+        ["etl", "Failed", "1", "1h06m"],
+        ["etl", "Success", "1", "1m39s"],
+        ["all", "2", "1h06m"],
+    ]
+
+
+def test_keys_are_those_of_the_service() -> None:
+    assert set(aggregate_command.TASK_RUN_KEYS) == set(models.AggregateTaskRunsGroupByItem)
+    assert set(aggregate_command.FLOW_RUN_KEYS) == set(models.AggregateFlowRunsGroupByItem)

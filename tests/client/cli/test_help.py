@@ -24,6 +24,8 @@ OPERATIONS = {
     "task-run count": "/task-runs/aggregate",
     "task-run aggregate": "/task-runs/aggregate",
     "flow-run ls": "/flow-runs",
+    "flow-run count": "/flow-runs/aggregate",
+    "flow-run aggregate": "/flow-runs/aggregate",
     "flow-run tasks": "/flow-runs/{flow_run_id}/task-runs",
 }
 NO_FILTERS = {"sort", "fields", "limit", "cursor", "group_by", "measure", "count_limit"}
@@ -116,7 +118,8 @@ def test_every_filter_of_the_service_is_an_option(path: str) -> None:
     of_service = {one["name"] for one in parameters if one["in"] == "query"} - NO_FILTERS
     own = {str(param.name): param for param in COMMANDS[path].params}
     assert of_service <= own.keys()
-    table = filters.FLOW_RUN_FILTERS if path == "flow-run ls" else filters.TASK_RUN_FILTERS
+    table = filters.FLOW_RUN_FILTERS if OPERATIONS[path].startswith("/flow-runs") else filters.TASK_RUN_FILTERS
+    table = filters.TASK_RUN_FILTERS if path == "flow-run tasks" else table
     known = {one.name for one in table}
     assert of_service | ({"flow_run_id"} if path == "flow-run tasks" else set()) == known
     for name in of_service:

@@ -179,6 +179,8 @@ def examples(one: Filter) -> list[str]:
         (["task-run", "ls"], filters.TASK_RUN_FILTERS),
         (["task-run", "count"], filters.TASK_RUN_FILTERS),
         (["task-run", "aggregate"], filters.TASK_RUN_FILTERS),
+        (["flow-run", "count"], filters.FLOW_RUN_FILTERS),
+        (["flow-run", "aggregate"], filters.FLOW_RUN_FILTERS),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value[0], str) else "",
 )

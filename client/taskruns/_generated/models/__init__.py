@@ -12,6 +12,8 @@ from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 
 __all__ = [
     "Aggregate",
+    "AggregateFlowRunsGroupByItem",
+    "AggregateFlowRunsMeasureItem",
     "AggregateGroup",
     "AggregateTaskRunsGroupByItem",
     "AggregateTaskRunsMeasureItem",
@@ -201,14 +203,44 @@ class TaskRunField(OpenEnum):
     VERSION = "version"
 
 
-class AggregateTaskRunsGroupByItem(OpenEnum):
+class AggregateFlowRunsGroupByItem(OpenEnum):
     STATE = "state"
-    TASK_SLUG = "task_slug"
-    FLOW_RUN_ID = "flow_run_id"
     FLOW_NAME = "flow_name"
-    MAPPED_PARENT_ID = "mapped_parent_id"
     HOUR = "hour"
     DAY = "day"
+    MESSAGE = "message"
+
+
+class AggregateFlowRunsMeasureItem(OpenEnum):
+    COUNT = "count"
+    SUM_DURATION = "sum_duration"
+    AVG_DURATION = "avg_duration"
+    MIN_DURATION = "min_duration"
+    MAX_DURATION = "max_duration"
+    P50_DURATION = "p50_duration"
+    P95_DURATION = "p95_duration"
+    P99_DURATION = "p99_duration"
+    SUM_QUEUE_TIME = "sum_queue_time"
+    AVG_QUEUE_TIME = "avg_queue_time"
+    MIN_QUEUE_TIME = "min_queue_time"
+    MAX_QUEUE_TIME = "max_queue_time"
+    P50_QUEUE_TIME = "p50_queue_time"
+    P95_QUEUE_TIME = "p95_queue_time"
+    P99_QUEUE_TIME = "p99_queue_time"
+    FIRST_START_TIME = "first_start_time"
+    FIRST_END_TIME = "first_end_time"
+    LAST_END_TIME = "last_end_time"
+
+
+class AggregateTaskRunsGroupByItem(OpenEnum):
+    TASK_SLUG = "task_slug"
+    FLOW_RUN_ID = "flow_run_id"
+    MAPPED_PARENT_ID = "mapped_parent_id"
+    STATE = "state"
+    FLOW_NAME = "flow_name"
+    HOUR = "hour"
+    DAY = "day"
+    MESSAGE = "message"
 
 
 class AggregateTaskRunsMeasureItem(OpenEnum):
@@ -228,14 +260,15 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     P95_QUEUE_TIME = "p95_queue_time"
     P99_QUEUE_TIME = "p99_queue_time"
     FIRST_START_TIME = "first_start_time"
+    FIRST_END_TIME = "first_end_time"
     LAST_END_TIME = "last_end_time"
 
 
 class Aggregate(Model, kw_only=True, frozen=True):
-    """The number of task runs and their measures, in total and by group."""
+    """The number of runs and their measures, in total and by group."""
 
     count: int
-    """The number of task runs."""
+    """The number of runs."""
     groups: list[AggregateGroup] | None
     """The groups, sorted by their keys; null without `group_by`."""
     is_exact: bool
@@ -246,12 +279,14 @@ class Aggregate(Model, kw_only=True, frozen=True):
 
 
 class AggregateGroup(Model, kw_only=True, frozen=True):
-    """A group of task runs that share the values in `key`."""
+    """A group of runs that share the values in `key`."""
 
     count: int
-    """The number of task runs."""
+    """The number of runs."""
     key: GroupKey
     measures: Measures
+    sample_ids: list[UUID] | None
+    """The ids of up to three of the runs; null without `message` in `group_by`."""
 
 
 class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
@@ -571,7 +606,7 @@ class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResu
 
 
 class GroupKey(Model, kw_only=True, frozen=True):
-    """The values that the task runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`."""
 
     day: Timestamp | None = NOT_CHOSEN
     """The day (UTC) of the start; null if not started."""
@@ -583,6 +618,10 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """The hour (UTC) of the start; null if not started."""
     mapped_parent_id: UUID | None = NOT_CHOSEN
     """The id of the mapped parent of the task runs; null if they have none."""
+    message: str | None = NOT_CHOSEN
+    """The first line of the message, at most 200 characters of it, with `#` for each number and each run of
+    hexadecimal digits; null if the current state has no message.
+    """
     state: StateType = NOT_CHOSEN
     """The type of the current state."""
     task_slug: str = NOT_CHOSEN
@@ -717,11 +756,12 @@ class LogReceipt(Model, kw_only=True, frozen=True):
 class Measures(Model, kw_only=True, frozen=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no task run has a value.
+    Durations and queue times are in seconds. A measure is null if no run has a value.
     """
 
     avg_duration: float | None = NOT_CHOSEN
     avg_queue_time: float | None = NOT_CHOSEN
+    first_end_time: Timestamp | None = NOT_CHOSEN
     first_start_time: Timestamp | None = NOT_CHOSEN
     last_end_time: Timestamp | None = NOT_CHOSEN
     max_duration: float | None = NOT_CHOSEN

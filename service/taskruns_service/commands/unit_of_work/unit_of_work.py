@@ -42,7 +42,7 @@ from taskruns_service.storage.dialects import (
     placeholder,
 )
 from taskruns_service.storage.maps import NO_TIMES, MapKey, Times
-from taskruns_service.storage.tally import Cell, Deltas
+from taskruns_service.storage.tally import Cell, Deltas, FlowRunCell, FlowRunDeltas
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
 
@@ -64,6 +64,7 @@ class UnitOfWork:
         self._flow_run_histories = flow_run_histories(connection, self.flow_runs)
         self._settings: dict[UUID, dict[str, object]] = {}
         self._deltas: Deltas = Counter()
+        self._flow_run_deltas: FlowRunDeltas = Counter()
 
     def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
         """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
@@ -173,7 +174,7 @@ class UnitOfWork:
             self._changed(entry)
         else:
             self._next_sequence(entry)
-        if isinstance(entry, TaskRunEntry) and run.state != before.state:
+        if run.state != before.state:
             self._count(entry, before.state, -1)
             self._count(entry, run.state, 1)
         row: dict[str, object] = {
@@ -203,7 +204,8 @@ class UnitOfWork:
             write_changed(writes, [entry for entry in task_runs if entry.created is None], flow_runs, self._now)
             self._task_run_histories.write(writes)
             self._flow_run_histories.write(writes)
-            tally.record(writes, self._deltas)
+            tally.TASK_RUNS.record(writes, self._deltas)
+            tally.FLOW_RUNS.record(writes, self._flow_run_deltas)
             writes.merge(maps.MERGE, [change.row(key) for key, change in sorted(changes.items())])
         times = times_of(changes, writes.merged)
         # Children may have been there before their parent was mapped.
@@ -254,9 +256,12 @@ class UnitOfWork:
         entry.flow_run.has_new_sequence = True
         return entry.flow_run.sequence
 
-    def _count(self, entry: TaskRunEntry, state: StateType, change: int) -> None:
-        entry.flow_run.state_counts[state] += change
-        self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
+    def _count(self, entry: Entry, state: StateType, change: int) -> None:
+        if isinstance(entry, TaskRunEntry):
+            entry.flow_run.state_counts[state] += change
+            self._deltas[Cell(entry.flow_run.flow_id, entry.task_slug, state)] += change
+        else:
+            self._flow_run_deltas[FlowRunCell(entry.flow_run.flow_id, state)] += change
 
 
 _flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(

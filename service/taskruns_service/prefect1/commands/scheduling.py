@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, or_, select
 
-from taskruns_service.commands.flow_runs import CreatedFlowRun, new_row
+from taskruns_service.commands.flow_runs import CreatedFlowRun, count_new, new_row
 from taskruns_service.commands.unit_of_work import UnitOfWork
 from taskruns_service.domain.errors import InvalidRequest, ServiceError
 from taskruns_service.domain.ids import new_id
@@ -66,6 +66,7 @@ def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun]
             existing = connection.scalars(select(_flow_run.c.id).where(or_(same, _flow_run.c.id == item.id))).one()
             outcomes.append(CreatedFlowRun(existing, created=False))
     if created:
+        count_new(connection, (row.flow_id for row in created))
         _begin(connection, created, now)
     return outcomes
 

@@ -8,7 +8,7 @@ from taskruns_service.prefect1.graph.conditions import read_value
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.selections import Aggregates, AggregateSelection, Constant, Count, Part, RowQuery
 from taskruns_service.queries import aggregates
-from taskruns_service.queries.aggregates import AggregateQuestion
+from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.storage.dialects import encode_json
 
 _TASK_RUN = ENTITIES["task_run"]

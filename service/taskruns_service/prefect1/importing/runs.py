@@ -32,7 +32,7 @@ from taskruns_service.prefect1.importing.values import (
 from taskruns_service.prefect1.types import Columns, Row
 from taskruns_service.storage import maps, tables, tally
 from taskruns_service.storage.dialects import ListOfIds, ListOfTexts, Writes, any_of, insert_for, insert_many
-from taskruns_service.storage.tally import Cell, Deltas
+from taskruns_service.storage.tally import Cell, Deltas, FlowRunCell, FlowRunDeltas
 
 _flow_run, _task_run, _task = tables.flow_run, tables.task_run, tables.task
 
@@ -68,6 +68,7 @@ class Group:
         self._sequences: Counter[UUID] = Counter()
         self._state_counts: defaultdict[UUID, Counter[str]] = defaultdict(Counter)
         self._deltas: Deltas = Counter()
+        self._flow_run_deltas: FlowRunDeltas = Counter()
 
     def write(self, connection: Connection, piece: Piece) -> None:
         """Writes a piece; with the last one, what is counted over all of them."""
@@ -125,7 +126,9 @@ class Group:
             # Somebody may have made one of them since they were looked for.
             insert = insert_for(connection, _flow_run).on_conflict_do_nothing().returning(_flow_run.c.id)
             inserted = set(connection.scalars(insert, flow_runs))
-            self._flow_ids = {row["id"]: row["flow_id"] for row in flow_runs if row["id"] in inserted}
+            written = [row for row in flow_runs if row["id"] in inserted]
+            self._flow_ids = {row["id"]: row["flow_id"] for row in written}
+            self._flow_run_deltas = Counter(FlowRunCell(row["flow_id"], row["state"]) for row in written)
         self.copied["flow runs"] += len(self._flow_ids)
         self.copied["flow runs left out"] += len(rows) - len(self._flow_ids)
 
@@ -218,7 +221,8 @@ class Group:
             connection.execute(_count_flow_run, counted)
             maps.count_children_of_flow_runs(connection, sorted(self._flow_ids))
         with Writes(connection) as writes:
-            tally.record(writes, self._deltas)
+            tally.TASK_RUNS.record(writes, self._deltas)
+            tally.FLOW_RUNS.record(writes, self._flow_run_deltas)
 
 
 def _with_type(details: str | None, type_: str | None) -> msgspec.Raw:

@@ -70,11 +70,13 @@ from taskruns_service.storage.dialects.expressions import (
     percentile,
     read_twice,
     seconds_between,
+    smallest_three,
     upsert,
 )
 from taskruns_service.storage.dialects.files import back_up, damage_of, find_damage, refuse_damaged
 from taskruns_service.storage.dialects.loading import batches, expect_many_rows, insert_many
 from taskruns_service.storage.dialects.matching import check_patterns, has_text, json_matches, text_matches
+from taskruns_service.storage.dialects.messages import message_kind
 from taskruns_service.storage.dialects.prepared import (
     MAX_STATEMENTS,
     CompiledValue,
@@ -193,6 +195,7 @@ __all__ = [
     "limit_time",
     "list_for",
     "list_of",
+    "message_kind",
     "names_in",
     "natural_key_in",
     "partial_index",
@@ -210,6 +213,7 @@ __all__ = [
     "seconds_between",
     "shown_url",
     "size_without_statistics",
+    "smallest_three",
     "state_document",
     "takes_writes",
     "target_of",

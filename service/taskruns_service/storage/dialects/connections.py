@@ -14,6 +14,7 @@ from taskruns_service.storage.dialects.deadlines import Deadline
 from taskruns_service.storage.dialects.driver import AsyncpgConnection
 from taskruns_service.storage.dialects.error_kinds import NO_ANSWER, complaint, explanation
 from taskruns_service.storage.dialects.matching import add_functions
+from taskruns_service.storage.dialects.messages import add_message_kinds
 from taskruns_service.storage.dialects.statistics import add_statistics
 
 CLOSE_SECONDS = 1.0
@@ -49,6 +50,7 @@ def prepare_sqlite(
         connection.execute(f"PRAGMA {pragma}")
     add_functions(connection, deadline)
     add_statistics(connection, deadline)
+    add_message_kinds(connection, deadline)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]

@@ -183,6 +183,17 @@ class percentile(FunctionElement[float]):  # noqa: N801
         super().__init__(literal_column(repr(fraction)), column)
 
 
+@compiled(
+    lambda identifier: f"smallest_three({identifier})",
+    lambda identifier: f"CAST(to_json((array_agg({identifier} ORDER BY {identifier}))[1:3]) AS text)",
+)
+class smallest_three(FunctionElement[str]):  # noqa: N801
+    """The three smallest of the ids of a group, or all of fewer, as a JSON list."""
+
+    type = Text()
+    inherit_cache = True
+
+
 def read_twice(rows: RowSelect, name: str) -> CTE:
     """Rows that a statement uses twice.
 

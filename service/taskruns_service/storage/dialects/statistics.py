@@ -1,9 +1,11 @@
 """Statistics as PostgreSQL has them, for SQLite, which lacks them."""
 
+import json
 import math
 import sqlite3
 import struct
 from array import array
+from bisect import insort
 from functools import partial
 from typing import Any
 
@@ -16,9 +18,12 @@ RUN_LENGTH = 250_000
 def add_statistics(connection: sqlite3.Connection, deadline: Deadline) -> None:
     """Gives a connection `percentile_of(sorted_values(value), fraction)`, and PostgreSQL's variances and deviations.
 
-    `sorted_values` takes no nulls.
+    `sorted_values` takes no nulls. `smallest_three(text)` is a JSON list of texts that need no escapes.
     """
-    aggregates: dict[str, Any] = {"sorted_values": partial(_SortedValues, deadline)}
+    aggregates: dict[str, Any] = {
+        "sorted_values": partial(_SortedValues, deadline),
+        "smallest_three": partial(_SmallestThree, deadline),
+    }
     for name, (freedom, root) in _SPREADS.items():
         aggregates[name] = partial(_Spread, deadline, freedom, root)
     for name, aggregate in aggregates.items():
@@ -54,6 +59,24 @@ def _percentile_of(values: bytes, fraction: float) -> float | None:
     position = fraction * (len(values) // _VALUE.size - 1)
     below, above = (_VALUE.unpack_from(values, place(position) * _VALUE.size)[0] for place in (math.floor, math.ceil))
     return below if below == above else below + (position - math.floor(position)) * (above - below)  # type: ignore[no-any-return]
+
+
+class _SmallestThree:
+    """The three smallest of many texts."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._texts: list[str] = []
+
+    def step(self, text: str) -> None:
+        texts = self._texts
+        if len(texts) < 3 or text < texts[2]:
+            insort(texts, text)
+            del texts[3:]
+
+    def finalize(self) -> str:
+        self._deadline.check()
+        return json.dumps(self._texts)
 
 
 _SPREADS: dict[str, tuple[int, bool]] = {

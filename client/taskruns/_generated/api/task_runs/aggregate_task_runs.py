@@ -55,6 +55,7 @@ def build(
     after_sequence: int | None | Unset = UNSET,
     group_by: AggregateTaskRunsGroupByItem | str | Sequence[AggregateTaskRunsGroupByItem | str] | None | Unset = UNSET,
     measure: AggregateTaskRunsMeasureItem | str | Sequence[AggregateTaskRunsMeasureItem | str] | None | Unset = UNSET,
+    sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
 ) -> Call[Aggregate]:
@@ -108,9 +109,13 @@ def build(
         is_mapped_child: Only mapped children (true), or no mapped children (false).
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
-        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `mapped_parent_id`
-            is the id of the mapped task run that the children belong to.
+        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
+            first line of the message of the current state, with `#` for numbers and hexadecimal digits;
+            `mapped_parent_id` is the id of the mapped task run that the children belong to.
         measure: The measures to return in addition to the count.
+        sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
+            `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
+            groups are sorted by their keys.
         limit: The maximum number of groups to return. The server's default is `1000`.
         count_limit: Stop counting at this number; `is_exact` is then false. Counts that the service maintains are
             exact nevertheless.
@@ -168,6 +173,7 @@ def build(
             ("after_sequence", after_sequence),
             ("group_by", group_by),
             ("measure", measure),
+            ("sort", sort),
             ("limit", limit),
             ("count_limit", count_limit),
         ],

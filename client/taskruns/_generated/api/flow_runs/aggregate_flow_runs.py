@@ -1,0 +1,151 @@
+# Generated from openapi.json by `make client`. Do not edit.
+"""GET /flow-runs/aggregate."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from ...models import Aggregate, AggregateFlowRunsGroupByItem, AggregateFlowRunsMeasureItem, StateGroup, StateType
+from ...types import UNSET, Answers, Call, Json, Unset, prepare
+
+_ANSWERS: Answers[Aggregate] = {200: Json[Aggregate](Aggregate)}
+
+
+def build(
+    *,
+    state: StateType | str | Sequence[StateType | str] | None | Unset = UNSET,
+    state_not: StateType | str | Sequence[StateType | str] | None | Unset = UNSET,
+    state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
+    flow_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
+    flow_run_id_prefix: str | None | Unset = UNSET,
+    flow_name: str | Sequence[str] | None | Unset = UNSET,
+    name_contains: str | None | Unset = UNSET,
+    label: str | Sequence[str] | None | Unset = UNSET,
+    label_all: str | Sequence[str] | None | Unset = UNSET,
+    start_time_gte: datetime | None | Unset = UNSET,
+    start_time_gt: datetime | None | Unset = UNSET,
+    start_time_lte: datetime | None | Unset = UNSET,
+    start_time_lt: datetime | None | Unset = UNSET,
+    end_time_gte: datetime | None | Unset = UNSET,
+    end_time_gt: datetime | None | Unset = UNSET,
+    end_time_lte: datetime | None | Unset = UNSET,
+    end_time_lt: datetime | None | Unset = UNSET,
+    created_gte: datetime | None | Unset = UNSET,
+    created_gt: datetime | None | Unset = UNSET,
+    created_lte: datetime | None | Unset = UNSET,
+    created_lt: datetime | None | Unset = UNSET,
+    updated_gte: datetime | None | Unset = UNSET,
+    updated_gt: datetime | None | Unset = UNSET,
+    updated_lte: datetime | None | Unset = UNSET,
+    updated_lt: datetime | None | Unset = UNSET,
+    duration_gte: float | None | Unset = UNSET,
+    duration_lte: float | None | Unset = UNSET,
+    queue_time_gte: float | None | Unset = UNSET,
+    queue_time_lte: float | None | Unset = UNSET,
+    start_time_is_null: bool | None | Unset = UNSET,
+    end_time_is_null: bool | None | Unset = UNSET,
+    group_by: AggregateFlowRunsGroupByItem | str | Sequence[AggregateFlowRunsGroupByItem | str] | None | Unset = UNSET,
+    measure: AggregateFlowRunsMeasureItem | str | Sequence[AggregateFlowRunsMeasureItem | str] | None | Unset = UNSET,
+    sort: str | None | Unset = UNSET,
+    limit: int | None | Unset = UNSET,
+    count_limit: int | None | Unset = UNSET,
+) -> Call[Aggregate]:
+    """Count and measure flow runs.
+
+    Count and measure the flow runs that match the filters, in total and by group. The results are always exact.
+
+    The service maintains the counts by state and flow, so they cost the same for any number of flow runs.
+
+    If the service requires API keys, use one with the scope `read`.
+
+    Args:
+        state: Runs in any of these states.
+        state_not: Runs in none of these states.
+        state_group: Runs in any of these groups of states.
+        flow_run_id: Runs with any of these ids.
+        flow_run_id_prefix: Runs whose id starts with this text.
+        flow_name: Runs of any of these flows.
+        name_contains: Runs whose name contains this text, ignoring case.
+        label: Runs with any of these labels.
+        label_all: Runs with all of these labels.
+        start_time_gte: Started at or after this time.
+        start_time_gt: Started after this time.
+        start_time_lte: Started at or before this time.
+        start_time_lt: Started before this time.
+        end_time_gte: Ended at or after this time.
+        end_time_gt: Ended after this time.
+        end_time_lte: Ended at or before this time.
+        end_time_lt: Ended before this time.
+        created_gte: Created at or after this time.
+        created_gt: Created after this time.
+        created_lte: Created at or before this time.
+        created_lt: Created before this time.
+        updated_gte: Last changed at or after this time.
+        updated_gt: Last changed after this time.
+        updated_lte: Last changed at or before this time.
+        updated_lt: Last changed before this time.
+        duration_gte: Took at least this many seconds.
+        duration_lte: Took at most this many seconds.
+        queue_time_gte: Waited in the queue for at least this many seconds.
+        queue_time_lte: Waited in the queue for at most this many seconds.
+        start_time_is_null: Only runs without a start time (true), or only runs with one (false).
+        end_time_is_null: Only runs without an end time (true), or only runs with one (false).
+        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
+            first line of the message of the current state, with `#` for numbers and hexadecimal digits.
+        measure: The measures to return in addition to the count.
+        sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
+            `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
+            groups are sorted by their keys.
+        limit: The maximum number of groups to return. The server's default is `1000`.
+        count_limit: Stop counting at this number; `is_exact` is then false. Counts that the service maintains are
+            exact nevertheless.
+
+    Raises:
+        ValueError: If a datetime has no time zone.
+
+    Answer: `Aggregate`.
+    """
+    return prepare(
+        "aggregate_flow_runs",
+        "GET",
+        "/flow-runs/aggregate",
+        _ANSWERS,
+        params=[
+            ("state", state),
+            ("state_not", state_not),
+            ("state_group", state_group),
+            ("flow_run_id", flow_run_id),
+            ("flow_run_id_prefix", flow_run_id_prefix),
+            ("flow_name", flow_name),
+            ("name_contains", name_contains),
+            ("label", label),
+            ("label_all", label_all),
+            ("start_time_gte", start_time_gte),
+            ("start_time_gt", start_time_gt),
+            ("start_time_lte", start_time_lte),
+            ("start_time_lt", start_time_lt),
+            ("end_time_gte", end_time_gte),
+            ("end_time_gt", end_time_gt),
+            ("end_time_lte", end_time_lte),
+            ("end_time_lt", end_time_lt),
+            ("created_gte", created_gte),
+            ("created_gt", created_gt),
+            ("created_lte", created_lte),
+            ("created_lt", created_lt),
+            ("updated_gte", updated_gte),
+            ("updated_gt", updated_gt),
+            ("updated_lte", updated_lte),
+            ("updated_lt", updated_lt),
+            ("duration_gte", duration_gte),
+            ("duration_lte", duration_lte),
+            ("queue_time_gte", queue_time_gte),
+            ("queue_time_lte", queue_time_lte),
+            ("start_time_is_null", start_time_is_null),
+            ("end_time_is_null", end_time_is_null),
+            ("group_by", group_by),
+            ("measure", measure),
+            ("sort", sort),
+            ("limit", limit),
+            ("count_limit", count_limit),
+        ],
+    )

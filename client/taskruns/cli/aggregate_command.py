@@ -1,0 +1,104 @@
+"""What commands that count and measure have in common: the options, and how the answer is shown."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+from taskruns.cli import filters, list_command
+from taskruns.cli.commands import Option
+from taskruns.cli.filters import Filter
+from taskruns.cli.param_types import Words, together
+from taskruns.type_aliases import Arguments
+
+if TYPE_CHECKING:
+    from taskruns.models import Aggregate
+
+Aggregating: TypeAlias = "Callable[..., Aggregate]"
+"""The client's method that counts and measures one kind of runs."""
+
+MAX_KEYS = 3
+FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "message")
+TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "message")
+"""What runs can be grouped by; tests hold it to the service's document."""
+COUNT_LIMIT = Option(
+    ["--count-limit"],
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    section="Output",
+    help="Stop counting at this number, which is faster.",
+)
+
+
+def _measures() -> list[str]:
+    from taskruns.models import AggregateTaskRunsMeasureItem
+
+    return list(AggregateTaskRunsMeasureItem)
+
+
+def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[click.Parameter]:
+    """The options of a command that measures groups of runs, which may be grouped by these keys."""
+    return [
+        Option(
+            ["-b", "--group-by"],
+            type=Words("keys", known=lambda: keys),
+            multiple=True,
+            callback=together,
+            metavar="KEYS",
+            section="What",
+            help=f"The keys to group by, up to three: {', '.join(keys)}.",
+        ),
+        Option(
+            ["-m", "--measure"],
+            type=Words("measures", known=_measures),
+            multiple=True,
+            callback=together,
+            metavar="MEASURES",
+            section="What",
+            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
+            "first_end_time, last_end_time.",
+        ),
+        *filters.options(filters_of_runs),
+        Option(
+            ["--sort"],
+            type=list_command.Sort("keys", known=lambda: [*keys, *_measures()]),
+            metavar="KEYS",
+            section="Output",
+            help="The keys, count or measures to sort by, with a leading - for descending order.",
+        ),
+        Option(
+            ["-n", "--limit"],
+            type=click.IntRange(min=1),
+            metavar="NUMBER",
+            section="Output",
+            help="The maximum number of groups to show (1000).",
+        ),
+        COUNT_LIMIT,
+        *list_command.form_options("json", "csv"),
+    ]
+
+
+def count(aggregate: Aggregating, options: Arguments) -> None:
+    """Counts runs."""
+    answer = aggregate(**filters.client_arguments(options))
+    click.echo(answer.count)
+    if not answer.is_exact:
+        click.echo("There can be more: counting stopped at --count-limit.", err=True)
+    from taskruns.cli.waiting import warn_of_waiting_reports
+
+    warn_of_waiting_reports()
+
+
+def show(aggregate: Aggregating, form: str | None, options: Arguments) -> None:
+    """Counts and measures runs, and writes a row for each group."""
+    from taskruns.cli import aggregates
+
+    arguments = filters.client_arguments(options)
+    keys = arguments.get("group_by", [])
+    if len(keys) > MAX_KEYS:
+        raise click.UsageError("--group-by takes up to three keys.")
+    sort = arguments.pop("sort", [])
+    if sort:
+        arguments["sort"] = ",".join(sort)
+    sorted_by = [name for name in (key.removeprefix("-") for key in sort) if name not in (*keys, "count")]
+    aggregates.write(aggregate(**arguments), keys, [*arguments.get("measure", []), *sorted_by], form)
