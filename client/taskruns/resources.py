@@ -11,6 +11,7 @@ from taskruns._generated.api.flow_runs import (
     create_flow_run,
     delete_flow_run,
     get_flow_run,
+    get_flow_run_tasks,
     list_flow_run_fields,
     list_flow_run_logs,
     list_flow_run_states,
@@ -180,6 +181,10 @@ class FlowRuns:
         """Lists the task runs of a flow run with only some of their members."""
         self.task_runs_if_changed = client.bind(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
+        self.tasks = client.bind(get_flow_run_tasks.build)
+        """Gets the tasks of a flow run, each with what there is to know of all its task runs."""
+        self.tasks_if_changed = client.bind(get_flow_run_tasks.build_if_changed)
+        """Gets the tasks of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
         self.logs = client.bind_list(list_flow_run_logs.build)
@@ -261,6 +266,10 @@ class AsyncFlowRuns:
         """Lists the task runs of a flow run with only some of their members."""
         self.task_runs_if_changed = client.bind(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
+        self.tasks = client.bind(get_flow_run_tasks.build)
+        """Gets the tasks of a flow run, each with what there is to know of all its task runs."""
+        self.tasks_if_changed = client.bind(get_flow_run_tasks.build_if_changed)
+        """Gets the tasks of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
         self.logs = client.bind_list(list_flow_run_logs.build)

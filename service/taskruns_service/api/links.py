@@ -10,6 +10,7 @@ IDS: dict[type | None, dict[str, str]] = {
     schemas.FlowRun: {"flow_run_id": "/id"},
     schemas.FlowRunPage: {"flow_run_id": "/items/0/id"},
     schemas.FlowRunStateReceipt: {"flow_run_id": "/flow_run_id"},
+    schemas.FlowRunTasks: {"flow_run_id": "/flow_run_id"},
     schemas.TaskRun: {"task_run_id": "/id", "flow_run_id": "/flow_run_id"},
     schemas.TaskRunAttempts: {"task_run_id": "/task_run_id"},
     schemas.TaskRunPage: {"task_run_id": "/items/0/id"},

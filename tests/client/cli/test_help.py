@@ -136,6 +136,7 @@ def test_every_filter_of_the_service_is_an_option(path: str) -> None:
         ("TaskRun", list_command.TASK_RUN_FIELDS),
         ("State", list_command.STATE_FIELDS),
         ("TaskRunAttempt", list_command.ATTEMPT_FIELDS),
+        ("FlowRunTask", list_command.TASK_FIELDS),
     ],
 )
 def test_fields_are_those_of_the_service(schema: str, fields: tuple[str, ...]) -> None:

@@ -32,6 +32,8 @@ __all__ = [
     "FlowRunPage",
     "FlowRunStateReceipt",
     "FlowRunSummary",
+    "FlowRunTask",
+    "FlowRunTasks",
     "GCSResult",
     "GroupKey",
     "Health",
@@ -550,6 +552,46 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     """The time when the service last changed the run."""
     version: int
     """The number of state changes."""
+
+
+class FlowRunTask(Model, kw_only=True, frozen=True):
+    """A task of a flow run, with all its task runs: one, or the mapped parent and its children."""
+
+    count: int
+    """The number of task runs, including the mapped parent."""
+    first_start_time: Timestamp | None
+    """The earliest start of a task run; null if none has started."""
+    is_mapped: bool
+    """Whether the task was mapped."""
+    last_end_time: Timestamp | None
+    """The latest end of a task run; null if none has ended."""
+    retries: int
+    """The number of attempts after the first one of each task run, including those after a pause or a restart."""
+    state: StateType
+    """The worst type of state among the task runs: a failed one if any failed, otherwise Cancelled, Retrying, a
+    running one, a pending one, or a successful one, in this order.
+    """
+    task_run_counts: dict[str, int]
+    """The number of task runs in each state."""
+    task_run_id: UUID | None
+    """The id of the task run with the map index -1: the only one, or the mapped parent. Null if the flow run has
+    only children.
+    """
+    task_slug: str
+    """The slug that identifies the task within its flow."""
+
+
+class FlowRunTasks(Model, kw_only=True, frozen=True):
+    """The tasks of a flow run, in the order in which they started; those that have not started come last."""
+
+    flow_run_id: UUID
+    """The id of the flow run."""
+    items: list[FlowRunTask]
+    """The tasks."""
+    sequence: int
+    """The sequence of the flow run; this is the ETag."""
+    truncated: bool
+    """Whether the flow run has more than 10,000 tasks; the items are then those that started first."""
 
 
 class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):

@@ -64,6 +64,17 @@ class documents(FunctionElement[object]):  # noqa: N801
 
 
 @compiled(
+    lambda name, value: f"json_group_object({name}, {value})",
+    lambda name, value: f"json_object_agg({name}, {value})",
+)
+class json_of_pairs(FunctionElement[object]):  # noqa: N801
+    """A JSON object with a member for each row: its name, which no other row has, and its value."""
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiled(
     # SQLite was told not to make any longer text: `CompiledValue`.
     lambda value, limit: value,
     lambda value, limit: (
