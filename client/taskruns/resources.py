@@ -12,6 +12,7 @@ from taskruns._generated.api.flow_runs import (
     delete_flow_run,
     get_flow_run,
     get_flow_run_tasks,
+    get_flow_run_timeline,
     list_flow_run_fields,
     list_flow_run_logs,
     list_flow_run_states,
@@ -185,6 +186,10 @@ class FlowRuns:
         """Gets the tasks of a flow run, each with what there is to know of all its task runs."""
         self.tasks_if_changed = client.bind(get_flow_run_tasks.build_if_changed)
         """Gets the tasks of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
+        self.timeline = client.bind(get_flow_run_timeline.build)
+        """Gets when the task runs of a flow run waited and ran, in columns."""
+        self.timeline_if_changed = client.bind(get_flow_run_timeline.build_if_changed)
+        """Gets the timeline of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
         self.logs = client.bind_list(list_flow_run_logs.build)
@@ -270,6 +275,10 @@ class AsyncFlowRuns:
         """Gets the tasks of a flow run, each with what there is to know of all its task runs."""
         self.tasks_if_changed = client.bind(get_flow_run_tasks.build_if_changed)
         """Gets the tasks of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
+        self.timeline = client.bind(get_flow_run_timeline.build)
+        """Gets when the task runs of a flow run waited and ran, in columns."""
+        self.timeline_if_changed = client.bind(get_flow_run_timeline.build_if_changed)
+        """Gets the timeline of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
         self.logs = client.bind_list(list_flow_run_logs.build)

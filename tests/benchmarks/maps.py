@@ -37,6 +37,7 @@ QUESTIONS: Mapping[str, tuple[list[Ask], float]] = {
         300,
     ),
     "its tasks, one item each": ([Ask(f"{_FLOW_RUN}/tasks")], 150),
+    "its timeline, in columns": ([Ask(f"{_FLOW_RUN}/timeline")], 500),
 }
 """What is asked, and how many milliseconds it may take."""
 

@@ -24,7 +24,7 @@ from taskruns_service.domain.errors import (
     VersionConflict,
 )
 from taskruns_service.domain.ids import new_id
-from taskruns_service.queries import flow_run_tasks, runs
+from taskruns_service.queries import runs
 from taskruns_service.queries.listings import FLOW_RUN_LOGS, FLOW_RUN_STATES, FLOW_RUN_TASK_RUNS, FLOW_RUNS
 from taskruns_service.storage import tally
 
@@ -323,40 +323,6 @@ async def list_flow_run_logs(request: ApiRequest, flow_run_id: FromPath[UUID]) -
     return responses.as_json(await request.database.read(runs.list_flow_run_logs, query))
 
 
-@operation(
-    "GET",
-    "/flow-runs/{flow_run_id:uuid}/tasks",
-    id="get_flow_run_tasks",
-    summary="Get the tasks of a flow run",
-    tag=TAG,
-    scope=Scope.read,
-    conditional=("If-None-Match",),
-    answers={
-        200: Answer("The tasks.", schemas.FlowRunTasks, headers=("ETag",)),
-        304: Answer("Nothing in the flow run has changed."),
-    },
-    errors=(FlowRunNotFound, *READ_ERRORS),
-)
-async def get_flow_run_tasks(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
-    """Get the tasks of a flow run, each with what there is to know of all its task runs.
-
-    A mapped task is one item, however many children it has. The tasks have the order in which they started; those that
-    have not started come last.
-    """
-    if (version := await _known_version(request, flow_run_id)) is not None:
-        return responses.not_modified(version)
-    tasks = await request.database.scan(flow_run_tasks.get_flow_run_tasks, flow_run_id)
-    return responses.as_json(tasks, version=tasks.sequence)
-
-
-async def _known_version(request: ApiRequest, flow_run_id: UUID) -> str | None:
-    """The version of a flow run if the client has it already, which is found out without reading the task runs."""
-    if (known := requests.known_versions(request)) is None:
-        return None
-    version = f"{await request.database.look_up(runs.get_flow_run_sequence, flow_run_id)}"
-    return version if version in known else None
-
-
 HANDLERS = (
     create_flow_run,
     list_flow_runs,
@@ -364,7 +330,6 @@ HANDLERS = (
     report_task_runs,
     list_flow_run_task_runs,
     list_flow_run_task_run_fields,
-    get_flow_run_tasks,
     set_flow_run_state,
     list_flow_run_states,
     report_flow_run_logs,

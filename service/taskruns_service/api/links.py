@@ -17,6 +17,7 @@ IDS: dict[type | None, dict[str, str]] = {
     schemas.TaskRunReceipts: {"task_run_id": "/items/0/task_run_id"},
     schemas.TaskRunResult: {"task_run_id": "/task_run_id"},
     schemas.TaskRunStateReceipt: {"task_run_id": "/task_run_id"},
+    schemas.Timeline: {"flow_run_id": "/flow_run_id"},
 }
 """For each answer, where it has the ids that are path parameters of operations."""
 

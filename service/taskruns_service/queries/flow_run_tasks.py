@@ -44,7 +44,8 @@ _get_tasks = Prepared(
     .select_from(_flow_run.outerjoin(_by_task, true()))
     .where(_flow_run.c.id == _flow_run_id)
     .order_by(_by_task.c.first_start_time.nulls_last(), _by_task.c.task_slug)
-    .limit(literal(schemas.MAX_TASKS + 1, literal_execute=True))
+    .limit(literal(schemas.MAX_TASKS + 1, literal_execute=True)),
+    replan=True,
 )
 
 

@@ -43,6 +43,7 @@ from taskruns_service.schemas.requests import (
 from taskruns_service.schemas.results import ChildResult, TaskRunResult
 from taskruns_service.schemas.runs import FlowRun, FlowRunPage, FlowRunSummary, State, StatePage, TaskRun, TaskRunPage
 from taskruns_service.schemas.service import Health, Readiness
+from taskruns_service.schemas.timelines import Timeline
 
 __all__ = [
     "BULK_ITEMS",
@@ -104,6 +105,7 @@ __all__ = [
     "TaskRunStateReport",
     "TaskRunStateReports",
     "TaskRunUpdate",
+    "Timeline",
     "check_depth",
     "expected_version",
     "item_problem",

@@ -37,6 +37,7 @@ from taskruns_service.storage.dialects.documents import (
     json_within,
     row_of,
     state_document,
+    values_text,
 )
 from taskruns_service.storage.dialects.driver import AsyncpgConnection, Row, aside, execute
 from taskruns_service.storage.dialects.durability import durability_risks, has_wal_reset_fault
@@ -218,4 +219,5 @@ __all__ = [
     "text_matches",
     "upsert",
     "utc_text",
+    "values_text",
 ]
