@@ -13,7 +13,7 @@ from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
-from taskruns.models import FlowRun, LogLevel, LogLine
+from taskruns.models import FlowRun, FlowRunTasks, LogLevel, LogLine
 from taskruns.pages import AsyncListing, Page
 from taskruns.states import State
 from taskruns.task_run_views import AsyncTaskRunView, TaskRunView
@@ -256,6 +256,10 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MAX_PAGE_SIZE)
         return [str(task_run.id) for task_run in listed]
 
+    def get_tasks(self) -> FlowRunTasks:
+        """Requests the tasks of the flow run, up to now, each with what there is to know of all its task runs."""
+        return self._client.flow_runs.tasks(self._flow_run.id)
+
     def watch(self, interval: float = 1.0) -> Iterator[Self]:
         """Yields this view and a new one for each observed change, until the flow run is finished.
 
@@ -354,6 +358,10 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
         """Returns the ids of all task runs of this flow run, in the order of their creation."""
         listed = self._client.flow_runs.task_runs_fields(self._flow_run.id, fields=["id"], limit=MAX_PAGE_SIZE)
         return [str(task_run.id) async for task_run in listed]
+
+    async def get_tasks(self) -> FlowRunTasks:
+        """Requests the tasks of the flow run, up to now, each with what there is to know of all its task runs."""
+        return await self._client.flow_runs.tasks(self._flow_run.id)
 
     async def watch(self, interval: float = 1.0) -> AsyncIterator[Self]:
         """Yields this view and a new one for each observed change, until the flow run is finished.

@@ -12,6 +12,8 @@ from taskruns._generated.api.flow_runs import (
     create_flow_run,
     delete_flow_run,
     get_flow_run,
+    get_flow_run_tasks,
+    get_flow_run_timeline,
     list_flow_run_fields,
     list_flow_run_logs,
     list_flow_run_states,
@@ -183,6 +185,14 @@ class FlowRuns:
         """Lists the task runs of a flow run with only some of their members."""
         self.task_runs_if_changed = client.bind(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
+        self.tasks = client.bind(get_flow_run_tasks.build)
+        """Gets the tasks of a flow run, each with what there is to know of all its task runs."""
+        self.tasks_if_changed = client.bind(get_flow_run_tasks.build_if_changed)
+        """Gets the tasks of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
+        self.timeline = client.bind(get_flow_run_timeline.build)
+        """Gets when the task runs of a flow run waited and ran, in columns."""
+        self.timeline_if_changed = client.bind(get_flow_run_timeline.build_if_changed)
+        """Gets the timeline of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
         self.logs = client.bind_list(list_flow_run_logs.build)
@@ -266,6 +276,14 @@ class AsyncFlowRuns:
         """Lists the task runs of a flow run with only some of their members."""
         self.task_runs_if_changed = client.bind(list_flow_run_task_runs.build_if_changed)
         """Gets the first page of the task runs of a flow run; None if it still has the ETag `if_none_match`."""
+        self.tasks = client.bind(get_flow_run_tasks.build)
+        """Gets the tasks of a flow run, each with what there is to know of all its task runs."""
+        self.tasks_if_changed = client.bind(get_flow_run_tasks.build_if_changed)
+        """Gets the tasks of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
+        self.timeline = client.bind(get_flow_run_timeline.build)
+        """Gets when the task runs of a flow run waited and ran, in columns."""
+        self.timeline_if_changed = client.bind(get_flow_run_timeline.build_if_changed)
+        """Gets the timeline of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
         self.logs = client.bind_list(list_flow_run_logs.build)

@@ -42,7 +42,8 @@ async def finish(client: httpx.AsyncClient, task_run: str) -> httpx.Response:
 
 
 async def test_unchanged_is_not_sent_again(client: httpx.AsyncClient, flow_run: str, child: str) -> None:
-    for path in (child, flow_run, f"{flow_run}/task-runs", f"{flow_run}/task-runs?state=Running"):
+    lists = ("task-runs", "task-runs?state=Running", "tasks", "timeline", "timeline?task_slug=inc-1")
+    for path in (child, flow_run, *(f"{flow_run}/{name}" for name in lists)):
         first = await client.get(path)
         etag = first.headers["etag"]
         for known in (etag, "*", f'"0.0", {etag}', f"W/{etag}"):
@@ -53,7 +54,7 @@ async def test_unchanged_is_not_sent_again(client: httpx.AsyncClient, flow_run: 
 
 
 async def test_changed_is_sent_again(client: httpx.AsyncClient, flow_run: str, child: str) -> None:
-    paths = (child, flow_run, f"{flow_run}/task-runs")
+    paths = (child, flow_run, *(f"{flow_run}/{name}" for name in ("task-runs", "tasks", "timeline")))
     known = [(await client.get(path)).headers["etag"] for path in paths]
     receipt = await finish(client, child)
     for path, etag in zip(paths, known, strict=True):

@@ -99,6 +99,8 @@ async def test_unknown_run_is_not_found(client: httpx.AsyncClient) -> None:
         ("POST", f"/flow-runs/{NOWHERE}/states", state, of_flow_run),
         ("GET", f"/flow-runs/{NOWHERE}/task-runs", None, of_flow_run),
         ("POST", f"/flow-runs/{NOWHERE}/task-runs", report, of_flow_run),
+        ("GET", f"/flow-runs/{NOWHERE}/tasks", None, of_flow_run),
+        ("GET", f"/flow-runs/{NOWHERE}/timeline", None, of_flow_run),
         ("GET", f"/task-runs/{NOWHERE}", None, of_task_run),
         ("PATCH", f"/task-runs/{NOWHERE}", {"name": "x"}, of_task_run),
         ("GET", f"/task-runs/{NOWHERE}/states", None, of_task_run),

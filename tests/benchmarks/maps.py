@@ -12,7 +12,8 @@ from tests.benchmarks.report import Row, Table
 WIDTH = 100_000
 """The children of the map."""
 _FIELDS = "id,map_index,state,start_time,duration"
-_LIST = f"/flow-runs/{data.MAP_FLOW_RUN_ID}/task-runs"
+_FLOW_RUN = f"/flow-runs/{data.MAP_FLOW_RUN_ID}"
+_LIST = f"{_FLOW_RUN}/task-runs"
 QUESTIONS: Mapping[str, tuple[list[Ask], float]] = {
     "one task run by its natural key": (
         [dataset.query(_LIST, task_slug="map-0", map_index=place) for place in range(0, WIDTH, WIDTH // 100)],
@@ -35,6 +36,8 @@ QUESTIONS: Mapping[str, tuple[list[Ask], float]] = {
         ],
         300,
     ),
+    "its tasks, one item each": ([Ask(f"{_FLOW_RUN}/tasks")], 150),
+    "its timeline, in columns": ([Ask(f"{_FLOW_RUN}/timeline")], 500),
 }
 """What is asked, and how many milliseconds it may take."""
 

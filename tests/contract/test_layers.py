@@ -47,8 +47,9 @@ RULES = Rules(
         "api": (
             *("", "domain", "logs", "schemas", "commands"),
             # Neither tables nor columns: what a list shows, and by what it is sorted, is declared in queries.
-            *("queries.aggregates", "queries.aggregations", "queries.attempts", "queries.listings", "queries.pages"),
-            *("queries.parameters", "queries.runs", "queries.task_run_results"),
+            *("queries.aggregates", "queries.aggregations", "queries.attempts", "queries.flow_run_tasks"),
+            *("queries.listings", "queries.pages", "queries.parameters", "queries.runs", "queries.task_run_results"),
+            "queries.timelines",
             *("storage.database", "storage.deadlines", "storage.dialects"),
             *("storage.replicas", "storage.schema_watch", "storage.tally", "storage.writer"),
         ),

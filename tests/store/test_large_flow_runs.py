@@ -11,7 +11,7 @@ from taskruns_service.prefect1.graph import statements
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.selections import RowQuery, Selection
 from taskruns_service.prefect1.graph.statements import Bounds
-from taskruns_service.queries import aggregates, runs
+from taskruns_service.queries import aggregates, runs, timelines
 from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.queries.filters import Where
 from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, ListQuery
@@ -20,7 +20,7 @@ from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_cursor, re
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Target
 from tests.store import mapped
-from tests.store.factories import opened
+from tests.store.factories import at, opened
 from tests.store.mapped import CHILDREN, FLOW_RUN_ID, SINGLES, SLUG, TASK_IDS, TASK_RUNS
 from tests.store.reading import ROWS_READ, nodes, plans
 
@@ -160,6 +160,16 @@ async def test_sqlite_makes_the_items_of_the_page_alone(sqlite_mapped_url: str, 
 def sqlite_mapped_url(filled: Callable[[str, Any], str]) -> str:
     """The same, of SQLite alone."""
     return filled("sqlite", mapped.fill)
+
+
+async def test_timeline_of_few_task_runs_does_not_read_the_map(database_kind: str, mapped_url: str) -> None:
+    def read(connection: Connection) -> int:
+        window = {"task_slug": SINGLES[:2], "after": at(0), "before": at(60)}
+        values = timelines.timeline_values(FLOW_RUN_ID, window)
+        return ROWS_READ[database_kind](connection, lambda: timelines.get_timeline(connection, values))
+
+    async with opened(mapped_url) as database:
+        assert await database.read(read) < TASK_RUNS / 4
 
 
 PLAIN = Selection({name: name for name in ("id", "map_index", "state", "duration", "start_time")})

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from taskruns_service.domain.history import History, may_follow
 from taskruns_service.domain.runs import PastState, Report, Run
-from taskruns_service.domain.states import FINISHED, GROUPS, STATE_TYPES, StateGroup, StateType, descendants
+from taskruns_service.domain.states import FINISHED, GROUPS, STATE_TYPES, StateGroup, StateType, descendants, worst
 from taskruns_service.domain.transitions import Verdict, advance
 from tests.unit.reports import NOW, UNFINISHED, T, at, run_after, state
 
@@ -46,6 +46,30 @@ def test_groups_hold_these_types() -> None:
         "successful": {T.Success, T.Cached, T.Mapped, T.Skipped},
         "failed": {T.Failed, T.TimedOut, T.TriggerFailed, T.ValidationFailed},
     } == GROUPS
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [
+        (["Success", "Mapped", "Cached"], "Success"),
+        (["Success", "Pending", "Skipped"], "Pending"),
+        (["Submitted", "Queued", "Running"], "Running"),
+        (["Cancelling", "Running", "Retrying"], "Retrying"),
+        (["Retrying", "Cancelled", "Success"], "Cancelled"),
+        (["ClientFailed", "TimedOut", "Cancelled"], "TimedOut"),
+        (["TriggerFailed", "TimedOut", "Failed"], "Failed"),
+        (["Looped"], "Looped"),
+    ],
+)
+def test_worst_of_several_types_needs_attention_first(types: list[str], expected: str) -> None:
+    for order in (types, types[::-1]):
+        assert worst(map(StateType, order)) == expected
+
+
+def test_any_two_types_have_a_worst_one() -> None:
+    for first in StateType:
+        assert {worst([first, second]) for second in StateType} <= set(StateType)
+        assert all(worst([first, second]) == worst([second, first]) for second in StateType)
 
 
 def test_type_generalises_itself_and_its_kinds() -> None:

@@ -119,6 +119,14 @@ ATTEMPT_COLUMNS = (
     Column("TOOK", "duration", took),
     Column("MESSAGE", "message", _message_of_state, least=7),
 )
+TASK_COLUMNS = (
+    Column("TASK", "task_slug", least=8),
+    column("state"),
+    Column("TASK RUNS", "task_run_counts", least=20),
+    Column("STARTED", "first_start_time", optional=0),
+    Column("ENDED", "last_end_time", optional=0),
+    Column("RETRIES", "retries", optional=0),
+)
 _COLUMNS_IN_A_RECORD = tuple(column for column in ATTEMPT_COLUMNS if column.title != "ENDED")
 _MAX_ATTEMPTS_IN_A_RECORD = 10
 """The latest."""

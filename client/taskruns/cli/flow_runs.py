@@ -100,6 +100,33 @@ def list_task_runs(connection: Connection, /, *, which: str | None, flow_name: s
 
 
 @flow_run.command(
+    "summary",
+    params=[FLOW_RUN, OF_FLOW, *list_command.form_options("json", "csv")],
+    examples=("flow-run summary", "flow-run summary brave-otter --csv", "flow-run summary --flow-name etl --json"),
+)
+@click.pass_obj
+def show_tasks(connection: Connection, /, *, which: str | None, flow_name: str | None, form: str | None) -> None:
+    """Show the tasks of a flow run, a row for each.
+
+    This shows the worst state among the task runs of each task, and their number in each state. A mapped task is one
+    row. The default is the latest flow run.
+    """
+    from taskruns.cli.columns import TASK_COLUMNS
+    from taskruns.cli.list_writers import WRITERS, Layout
+    from taskruns.cli.output import write_json
+    from taskruns.cli.waiting import warn_of_waiting_reports
+
+    tasks = connection.client.flow_runs.tasks(find_flow_run_id(connection.client, which, flow_name))
+    if form == "json":
+        write_json(tasks)
+    else:
+        WRITERS[form](tasks.items, Layout("tasks", TASK_COLUMNS, list_command.TASK_FIELDS), None)
+    if tasks.truncated:
+        click.echo(f"There are more tasks: only the {len(tasks.items)} that started first are shown.", err=True)
+    warn_of_waiting_reports()
+
+
+@flow_run.command(
     "logs",
     params=[FLOW_RUN, OF_FLOW, *log_lines.options()],
     examples=(

@@ -39,6 +39,10 @@ STATE_FIELDS = (
     "result",
     "details",
 )
+TASK_FIELDS = (
+    *("task_slug", "task_run_id", "is_mapped", "state", "count", "task_run_counts"),
+    *("first_start_time", "last_end_time", "retries"),
+)
 ATTEMPT_FIELDS = ("number", "state", "start_time", "end_time", "duration", "message", "is_current")
 """The members of items in the order in which CSV has them; tests hold them to the service's document."""
 SORTS = ("created", "start_time", "end_time")

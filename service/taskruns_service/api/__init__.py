@@ -1,8 +1,14 @@
 """The REST API: handlers by resource, and what they share."""
 
-from taskruns_service.api import flow_runs, service, task_runs
+from taskruns_service.api import flow_runs, overviews, service, task_runs
 
-HANDLERS = (*service.HANDLERS, *flow_runs.HANDLERS, *task_runs.HANDLERS, *flow_runs.LAST_HANDLERS)
+HANDLERS = (
+    *service.HANDLERS,
+    *flow_runs.HANDLERS,
+    *overviews.HANDLERS,
+    *task_runs.HANDLERS,
+    *flow_runs.LAST_HANDLERS,
+)
 """Those in the OpenAPI document, in its order."""
 
 PAGE_HANDLERS = service.PAGE_HANDLERS

@@ -10,12 +10,14 @@ IDS: dict[type | None, dict[str, str]] = {
     schemas.FlowRun: {"flow_run_id": "/id"},
     schemas.FlowRunPage: {"flow_run_id": "/items/0/id"},
     schemas.FlowRunStateReceipt: {"flow_run_id": "/flow_run_id"},
+    schemas.FlowRunTasks: {"flow_run_id": "/flow_run_id"},
     schemas.TaskRun: {"task_run_id": "/id", "flow_run_id": "/flow_run_id"},
     schemas.TaskRunAttempts: {"task_run_id": "/task_run_id"},
     schemas.TaskRunPage: {"task_run_id": "/items/0/id"},
     schemas.TaskRunReceipts: {"task_run_id": "/items/0/task_run_id"},
     schemas.TaskRunResult: {"task_run_id": "/task_run_id"},
     schemas.TaskRunStateReceipt: {"task_run_id": "/task_run_id"},
+    schemas.Timeline: {"flow_run_id": "/flow_run_id"},
 }
 """For each answer, where it has the ids that are path parameters of operations."""
 

@@ -99,3 +99,23 @@ MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
 """Ends after which another attempt may begin."""
 PLACES = {type_: place for place, type_ in enumerate(StateType)}
 """The order of the state model, which decides between states of one moment."""
+_WORST_FIRST: tuple[frozenset[StateType], ...] = (
+    GROUPS[StateGroup.failed],
+    frozenset({_T.ClientFailed, _T.Cancelled}),
+    frozenset({_T.Retrying}),
+    GROUPS[StateGroup.running],
+    GROUPS[StateGroup.pending],
+    FINISHED,
+)
+
+
+def worst(types: Iterable[StateType]) -> StateType:
+    """The type among several that needs attention first: what failed, was cancelled, retries, runs, waits, succeeded.
+
+    Types that are alike in this have the order of the state model. Raises ValueError if there are none.
+    """
+
+    def place(type_: StateType) -> tuple[int, int]:
+        return next(rank for rank, types_ in enumerate(_WORST_FIRST) if type_ in types_), PLACES[type_]
+
+    return min(types, key=place)

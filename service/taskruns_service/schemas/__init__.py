@@ -25,6 +25,7 @@ from taskruns_service.schemas.fields import (
     TaskRunFields,
     TaskRunFieldsPage,
 )
+from taskruns_service.schemas.flow_run_tasks import MAX_TASKS, FlowRunTask, FlowRunTasks
 from taskruns_service.schemas.logs import LogLine, LogLineReport, LogLineReports, LogPage, LogReceipt
 from taskruns_service.schemas.problems import CurrentRun, ItemProblem, Problem, item_problem
 from taskruns_service.schemas.receipts import FlowRunStateReceipt, TaskRunReceipt, TaskRunReceipts, TaskRunStateReceipt
@@ -42,6 +43,7 @@ from taskruns_service.schemas.requests import (
 from taskruns_service.schemas.results import ChildResult, TaskRunResult
 from taskruns_service.schemas.runs import FlowRun, FlowRunPage, FlowRunSummary, State, StatePage, TaskRun, TaskRunPage
 from taskruns_service.schemas.service import Health, Readiness
+from taskruns_service.schemas.timelines import Timeline
 
 __all__ = [
     "BULK_ITEMS",
@@ -49,6 +51,7 @@ __all__ = [
     "JSON_DEPTH",
     "LOG_LINE_EXAMPLE",
     "MAX_ATTEMPT_STATES",
+    "MAX_TASKS",
     "MESSAGE_LENGTH",
     "NAME_LENGTH",
     "RUNNING_EXAMPLE",
@@ -69,6 +72,8 @@ __all__ = [
     "FlowRunPage",
     "FlowRunStateReceipt",
     "FlowRunSummary",
+    "FlowRunTask",
+    "FlowRunTasks",
     "GroupKey",
     "Health",
     "ItemProblem",
@@ -100,6 +105,7 @@ __all__ = [
     "TaskRunStateReport",
     "TaskRunStateReports",
     "TaskRunUpdate",
+    "Timeline",
     "check_depth",
     "expected_version",
     "item_problem",

@@ -139,6 +139,7 @@ def test_every_filter_of_the_service_is_an_option(path: str) -> None:
         ("TaskRun", list_command.TASK_RUN_FIELDS),
         ("State", list_command.STATE_FIELDS),
         ("TaskRunAttempt", list_command.ATTEMPT_FIELDS),
+        ("FlowRunTask", list_command.TASK_FIELDS),
     ],
 )
 def test_fields_are_those_of_the_service(schema: str, fields: tuple[str, ...]) -> None:
@@ -352,7 +353,7 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 
 WITHOUT_COMMAND = {
-    "flow-run": {"create", "report", "report-logs", "states"},
+    "flow-run": {"create", "report", "report-logs", "states", "timeline"},
     "task-run": {"set-states", "update"},
 }
 

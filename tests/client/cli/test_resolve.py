@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from taskruns.client import Client
-from taskruns.models import TaskRunAttempts
+from taskruns.models import FlowRunTasks, TaskRunAttempts
 from tests.client.cli.running import Ran, run, without_latest
 from tests.client.cli.world import BEGIN, HOSTILE, HOSTILE_SHOWN, World, task
 
@@ -263,6 +263,22 @@ def test_several_attempts_are_shown_with_a_task_run(look: Look) -> None:
         "           2        Failed  2021-05-12T18:01:10.000Z  1h00m  ZeroDivisionError: division by zero",
     ]
     assert "Attempts" not in look("task-run", "info", "inc-1[1]", "--flow-run-name", "brave-otter").out
+
+
+def test_summary_has_a_row_for_each_task(look: Look, world: World) -> None:
+    done = look("flow-run", "summary", "calm-heron")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
+        "TASK       STATE          TASK RUNS                      STARTED               ENDED                 RETRIES\n"
+        "extract-1  Success        1 Success                      2021-05-12T18:00:02Z  2021-05-12T18:00:03Z  0\n"
+        "inc-1      Failed         1 Mapped, 1 Success, 1 Failed  2021-05-12T18:00:05Z  2021-05-12T19:01:40Z  1\n"
+        "load-1     TriggerFailed  1 TriggerFailed                                      2021-05-12T19:05:00Z  0\n"
+    )
+    answer = world.client.flow_runs.tasks(world.flow_runs["calm-heron"])
+    shown = look("flow-run", "summary", "calm-heron", "--json").out
+    assert msgspec.json.decode(shown, type=FlowRunTasks) == answer
+    csv = look("flow-run", "summary", "calm-heron", "-o", "csv").out.splitlines()
+    assert [line.split(",")[0] for line in csv] == ["task_slug", "extract-1", "inc-1", "load-1"]
 
 
 def test_late_states_are_marked(scratch: Client, url: str) -> None:

@@ -34,6 +34,8 @@ __all__ = [
     "FlowRunPage",
     "FlowRunStateReceipt",
     "FlowRunSummary",
+    "FlowRunTask",
+    "FlowRunTasks",
     "GCSResult",
     "GroupKey",
     "Health",
@@ -81,6 +83,11 @@ __all__ = [
     "TaskRunStateReportDict",
     "TaskRunStateReports",
     "TaskRunUpdate",
+    "Timeline",
+    "TimelineBins",
+    "TimelineCounts",
+    "TimelineSpans",
+    "TimelineTask",
 ]
 
 
@@ -585,6 +592,46 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     """The time when the service last changed the run."""
     version: int
     """The number of state changes."""
+
+
+class FlowRunTask(Model, kw_only=True, frozen=True):
+    """A task of a flow run, with all its task runs: one, or the mapped parent and its children."""
+
+    count: int
+    """The number of task runs, including the mapped parent."""
+    first_start_time: Timestamp | None
+    """The earliest start of a task run; null if none has started."""
+    is_mapped: bool
+    """Whether the task was mapped."""
+    last_end_time: Timestamp | None
+    """The latest end of a task run; null if none has ended."""
+    retries: int
+    """The number of attempts after the first one of each task run, including those after a pause or a restart."""
+    state: StateType
+    """The worst type of state among the task runs: a failed one if any failed, otherwise Cancelled, Retrying, a
+    running one, a pending one, or a successful one, in this order.
+    """
+    task_run_counts: dict[str, int]
+    """The number of task runs in each state."""
+    task_run_id: UUID | None
+    """The id of the task run with the map index -1: the only one, or the mapped parent. Null if the flow run has
+    only children.
+    """
+    task_slug: str
+    """The slug that identifies the task within its flow."""
+
+
+class FlowRunTasks(Model, kw_only=True, frozen=True):
+    """The tasks of a flow run, in the order in which they started; those that have not started come last."""
+
+    flow_run_id: UUID
+    """The id of the flow run."""
+    items: list[FlowRunTask]
+    """The tasks."""
+    sequence: int
+    """The sequence of the flow run; this is the ETag."""
+    truncated: bool
+    """Whether the flow run has more than 10,000 tasks; the items are then those that started first."""
 
 
 class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResult"):
@@ -1286,6 +1333,81 @@ class TaskRunUpdate(Model, kw_only=True, frozen=True):
     """The new name; null removes the name."""
     tags: list[str] | Unset = UNSET
     """The new tags, which replace all current tags."""
+
+
+class Timeline(Model, kw_only=True, frozen=True):
+    """When the task runs of a flow run waited and ran, by task; tasks that began first come first."""
+
+    bins: TimelineBins | None
+    """The bins in which task runs are counted; null if they are shown."""
+    epoch_time: Timestamp
+    """The time from which times are counted: about when the flow run began."""
+    flow_run_id: UUID
+    """The id of the flow run."""
+    sequence: int
+    """The sequence of the flow run, which is the ETag. The task runs may be newer, but not older."""
+    states: list[StateType]
+    """The types of states, to which the columns `state` refer by their place."""
+    tasks: list[TimelineTask]
+    """The tasks."""
+    truncated: bool
+    """Whether the window has more than 200,000 task runs, which are then counted in bins, or more than 10,000
+    tasks, of which those that began first are shown. To see all, choose a smaller window.
+    """
+
+
+class TimelineBins(Model, kw_only=True, frozen=True):
+    """The bins of a timeline, which are equally wide."""
+
+    count: int
+    """The number of bins."""
+    first_ms: int
+    """The beginning of the first bin, in milliseconds since `epoch_time`."""
+    width_ms: int
+    """The width of a bin in milliseconds."""
+
+
+class TimelineCounts(Model, kw_only=True, frozen=True):
+    """The task runs of a task, counted by bin and state, in columns; what is counted nothing in is not there."""
+
+    bin: list[int]
+    """The bin, starting at 0, in which the task runs started or, if they have not started, in which their earliest
+    state was.
+    """
+    count: list[int]
+    """The number of task runs."""
+    state: list[int]
+    """The place of the state in `states`."""
+
+
+class TimelineSpans(Model, kw_only=True, frozen=True):
+    """The task runs of a task, in columns: what a task run has is at the same place in each of them."""
+
+    duration_ms: list[int | None]
+    """The milliseconds from start to end; null if it has not started or has not ended."""
+    map_index: list[int]
+    """The map index."""
+    queued_ms: list[int | None]
+    """The time of the earliest state, in milliseconds since `epoch_time`; null without a state."""
+    run_count: list[int] | None
+    """The number of times it was Running; null if no task run of the task was so more than once."""
+    state: list[int]
+    """The place of the state in `states`."""
+    wait_ms: list[int | None]
+    """The milliseconds from the earliest state to the start; null if it has not started."""
+
+
+class TimelineTask(Model, kw_only=True, frozen=True):
+    """A task of a timeline: either the spans of its task runs, or their counts."""
+
+    counts: TimelineCounts | None
+    """The counts of the task runs, if there are too many."""
+    spans: TimelineSpans | None
+    """The task runs, if there are few enough."""
+    task_run_id: UUID | None
+    """The id of the task run with the map index -1: the only one, or the mapped parent. Null if it is not shown."""
+    task_slug: str
+    """The slug that identifies the task within its flow."""
 
 
 ResultReference: TypeAlias = (

@@ -33,9 +33,11 @@ from taskruns_service.storage.dialects.documents import (
     document,
     documents,
     encoded_json,
+    json_of_pairs,
     json_within,
     row_of,
     state_document,
+    values_text,
 )
 from taskruns_service.storage.dialects.driver import AsyncpgConnection, Row, aside, execute
 from taskruns_service.storage.dialects.durability import durability_risks, has_wal_reset_fault
@@ -190,6 +192,7 @@ __all__ = [
     "joined",
     "json_matches",
     "json_object",
+    "json_of_pairs",
     "json_within",
     "leaves_outcome_open",
     "limit_time",
@@ -220,4 +223,5 @@ __all__ = [
     "text_matches",
     "upsert",
     "utc_text",
+    "values_text",
 ]

@@ -1,0 +1,78 @@
+"""Overviews: handlers for what sums up all task runs of a flow run in one response."""
+
+from uuid import UUID
+
+from litestar.params import FromPath
+
+from taskruns_service import schemas
+from taskruns_service.api import flow_runs, requests, responses
+from taskruns_service.api.operations import READ_ERRORS, Answer, Scope, operation
+from taskruns_service.api.requests import ApiRequest
+from taskruns_service.api.responses import JsonResponse
+from taskruns_service.domain.errors import FlowRunNotFound
+from taskruns_service.queries import flow_run_tasks, runs, timelines
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}/tasks",
+    id="get_flow_run_tasks",
+    summary="Get the tasks of a flow run",
+    tag=flow_runs.TAG,
+    scope=Scope.read,
+    conditional=("If-None-Match",),
+    answers={
+        200: Answer("The tasks.", schemas.FlowRunTasks, headers=("ETag",)),
+        304: Answer("Nothing in the flow run has changed."),
+    },
+    errors=(FlowRunNotFound, *READ_ERRORS),
+)
+async def get_flow_run_tasks(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
+    """Get the tasks of a flow run, each with what there is to know of all its task runs.
+
+    A mapped task is one item, however many children it has. The tasks have the order in which they started; those that
+    have not started come last.
+    """
+    if (version := await _known_version(request, flow_run_id)) is not None:
+        return responses.not_modified(version)
+    tasks = await request.database.scan(flow_run_tasks.get_flow_run_tasks, flow_run_id)
+    return responses.as_json(tasks, version=tasks.sequence)
+
+
+@operation(
+    "GET",
+    "/flow-runs/{flow_run_id:uuid}/timeline",
+    id="get_flow_run_timeline",
+    summary="Get the timeline of a flow run",
+    tag=flow_runs.TAG,
+    scope=Scope.read,
+    parameters=timelines.PARAMETERS,
+    conditional=("If-None-Match",),
+    answers={
+        200: Answer("The timeline.", schemas.Timeline, headers=("ETag",)),
+        304: Answer("Nothing in the flow run has changed."),
+    },
+    errors=(FlowRunNotFound, *READ_ERRORS),
+)
+async def get_flow_run_timeline(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
+    """Get when the task runs of a flow run waited and ran, in columns, so that all of them fit into one response.
+
+    If a window has more than 200,000 task runs, they are counted in bins of time, by task and state; a smaller window
+    shows them one by one. To read a task run itself, look it up by its `task_slug` and `map_index`.
+    """
+    values = timelines.timeline_values(flow_run_id, requests.query(request))
+    if (version := await _known_version(request, flow_run_id)) is not None:
+        return responses.not_modified(version)
+    timeline = await request.database.scan(timelines.get_timeline, values)
+    return responses.as_json(timeline.body, version=timeline.version)
+
+
+async def _known_version(request: ApiRequest, flow_run_id: UUID) -> str | None:
+    """The version of a flow run if the client has it already, which is found out without reading the task runs."""
+    if (known := requests.known_versions(request)) is None:
+        return None
+    version = f"{await request.database.look_up(runs.get_flow_run_sequence, flow_run_id)}"
+    return version if version in known else None
+
+
+HANDLERS = (get_flow_run_tasks, get_flow_run_timeline)
