@@ -23,7 +23,7 @@ from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, check_names, safe_para
 from taskruns.recording.existing_flow_runs import RUNNING_MESSAGE, Entry, enter, flow_run_id_of, new_mark, parents_of
 from taskruns.recording.futures import running_loop
 from taskruns.recording.ids import new_id_in
-from taskruns.recording.log_capture import capturing
+from taskruns.recording.log_capture import Capture
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.places import DEFAULT, Default, Places, ResultOption
 from taskruns.recording.progress import TICK, TaskRunSpec, cancellation_message, is_cancellation
@@ -258,7 +258,7 @@ class FlowRunRecorder:
         """Has tasks that are called here report to it: a thread does not know it by itself."""
         tokens = _current.set(self), _in_executor.set(in_executor)
         try:
-            with capturing(self._log):
+            with Capture(self._log):
                 yield
         finally:
             _current.reset(tokens[0])
@@ -298,7 +298,7 @@ class FlowRunRecorder:
         if self.logs.capture:
             self._log = RunLog(self.logs, self._outbox.put, self.id)
             self._capture.callback(self._log.close)
-        self._capture.enter_context(capturing(self._log))
+        self._capture.enter_context(Capture(self._log))
         self._listens = listen()
 
     def __exit__(

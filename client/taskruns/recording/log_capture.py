@@ -10,9 +10,9 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -105,20 +105,29 @@ _lines: Final = Interception(logging.Logger, "callHandlers", _around_call_handle
 _prints: Final = Interception(builtins, "print", _around_print)
 
 
-@contextmanager
-def capturing(log: RunLog | None) -> Generator[None, None, None]:
+class Capture:
     """Writes what is logged in this context to the log of a run; None: nowhere."""
-    token = _current.set(log)
-    interceptions = [] if log is None else [_lines, *([_prints] if log.options.prints else [])]
-    for interception in interceptions:
-        interception.acquire()
-    try:
-        yield
-    finally:
-        for interception in interceptions:
-            interception.release()
-        with suppress(ValueError):  # A generator or a coroutine may be closed from elsewhere than it was begun.
-            _current.reset(token)
+
+    def __init__(self, log: RunLog | None) -> None:
+        """It begins when it is entered."""
+        self._log = log
+        self._token: Token[RunLog | None] | None = None
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._log)
+        if self._log is not None:
+            _lines.acquire()
+            if self._log.options.prints:
+                _prints.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        if self._log is not None:
+            _lines.release()
+            if self._log.options.prints:
+                _prints.release()
+        if self._token is not None:
+            with suppress(ValueError):  # A generator or a coroutine may be closed from elsewhere than it was begun.
+                _current.reset(self._token)
 
 
 def _forget() -> None:

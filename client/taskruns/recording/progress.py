@@ -15,7 +15,7 @@ from taskruns import results
 from taskruns.errors import ResultError, TaskRunsError
 from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_json, safe_repr, safe_text
-from taskruns.recording.log_capture import capturing
+from taskruns.recording.log_capture import Capture
 from taskruns.recording.reports import Report, TaskRunState
 from taskruns.recording.run_logs import LogOptions, RunLog
 from taskruns.recording.state_counts import BAD_ENDS, GOOD_ENDS
@@ -29,6 +29,7 @@ Emit: TypeAlias = Callable[[Report], None]
 MAX_REFERENCE_BYTES = 500_000
 """How many bytes the reference to a result may have, as one that is the value itself."""
 _active: ContextVar["TaskRunSpec | None"] = ContextVar("taskruns_task_run", default=None)
+_ENDS = (*GOOD_ENDS, *BAD_ENDS)
 TICK = timedelta(microseconds=1)
 _log = logging.getLogger("taskruns")
 
@@ -119,7 +120,7 @@ class Progress:
         force: bool = False,
     ) -> None:
         """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
-        if self._log is not None and type in (*GOOD_ENDS, *BAD_ENDS):
+        if self._log is not None and type in _ENDS:
             self._log.close()
         self._latest = max(datetime.now(UTC), self._latest + TICK)
         self._emit(self.spec.state(type, message, self._latest, result, details, force=force))
@@ -162,7 +163,7 @@ class Progress:
         """Says to the code of the task which task run it is part of, and captures what it logs."""
         token = _active.set(self.spec)
         try:
-            with capturing(self._log):
+            with Capture(self._log):
                 yield
         finally:
             with suppress(ValueError):  # A coroutine may be closed from elsewhere than it was begun.

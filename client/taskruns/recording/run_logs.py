@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,6 +44,8 @@ class LogOptions(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: If there is no such level.
         """
+        if capture is None and prints is None and level is None:
+            return self
         return replace(
             self,
             capture=self.capture if capture is None else capture,
@@ -105,7 +106,7 @@ class RunLog:
         # A line may be written while another one is, in the same thread: by a finalizer or a signal's handler.
         self._lock = threading.RLock()
         self._lines = self._bytes = 0
-        self._left_out: Counter[LogLevel] = Counter()
+        self._left_out: dict[LogLevel, int] = {}
 
     def write_record(self, record: logging.LogRecord) -> None:
         """Writes a line that was logged; never raises an Exception."""
@@ -126,7 +127,7 @@ class RunLog:
             self._lines += 1
             self._bytes += size
             if self._lines > self.options.max_lines or self._bytes > self.options.max_bytes:
-                self._left_out[severity] += 1
+                self._left_out[severity] = self._left_out.get(severity, 0) + 1
                 return
         self._report(severity, name, message, timestamp)
 
@@ -134,10 +135,10 @@ class RunLog:
         """Writes how many lines were left out, if any were, once the run has ended."""
         if self._left_out and not self._is_copy():
             with self._lock:
-                left_out, self._left_out = self._left_out, Counter()
-            counts = ", ".join(f"{left_out[level]:,} {level.value}" for level in _LEVELS[1:] if left_out[level])
+                left_out, self._left_out = self._left_out, {}
+            counts = ", ".join(f"{left_out[level]:,} {level.value}" for level in _LEVELS[1:] if level in left_out)
             message = (
-                f"{left_out.total():,} further lines were left out ({counts}): at most "
+                f"{sum(left_out.values()):,} further lines were left out ({counts}): at most "
                 f"{self.options.max_lines:,} lines and {self.options.max_bytes:,} bytes of a run are recorded."
             )
             self._report(LogLevel.WARNING, _OWN_NAME, message, datetime.now(UTC))
