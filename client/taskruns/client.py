@@ -154,7 +154,7 @@ class Client:
         return self._read(exchange)
 
     def _read(self, exchange: Exchange) -> httpx.Response:
-        with self._http.stream(**exchange.request()) as response:
+        with logs.requesting(), self._http.stream(**exchange.request()) as response:
             exchange.bound(response)
             response.read()
         return response
@@ -331,9 +331,10 @@ class AsyncClient:
         return await self._read(exchange)
 
     async def _read(self, exchange: Exchange) -> httpx.Response:
-        async with self._http.stream(**exchange.request()) as response:
-            exchange.bound(response)
-            await response.aread()
+        with logs.requesting():
+            async with self._http.stream(**exchange.request()) as response:
+                exchange.bound(response)
+                await response.aread()
         return response
 
     async def send(self, call: Call[T], *, repeatable: bool | None = None) -> T:

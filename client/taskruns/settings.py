@@ -43,6 +43,16 @@ def max_answer_bytes() -> int:
     )
 
 
+def max_log_lines() -> int:
+    """Returns TASKRUNS_MAX_LOG_LINES: the maximum number of log lines of a run that the recorder reports."""
+    return _number("TASKRUNS_MAX_LOG_LINES", 10_000, int, lambda value: value >= 0, "a whole number of 0 or more")
+
+
+def max_log_bytes() -> int:
+    """Returns TASKRUNS_MAX_LOG_BYTES: the maximum bytes of log lines of a run that the recorder reports."""
+    return _number("TASKRUNS_MAX_LOG_BYTES", 1_000_000, int, lambda value: value >= 0, "a whole number of 0 or more")
+
+
 def log_level() -> int | None:
     """Returns TASKRUNS_LOG: the lowest level of the client's log to show, `debug` or `info`; None shows nothing."""
     name = os.environ.get("TASKRUNS_LOG")

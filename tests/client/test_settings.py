@@ -17,6 +17,7 @@ def test_defaults_are_what_the_documentation_says() -> None:
     assert settings.service_url() == "http://127.0.0.1:4200"
     assert settings.api_key() is None
     assert (settings.timeout(), settings.max_retries(), settings.max_answer_bytes()) == (30, 2, 100_000_000)
+    assert (settings.max_log_lines(), settings.max_log_bytes()) == (10_000, 1_000_000)
     assert settings.home() == Path.home() / ".taskruns"
     assert settings.results_folder() == Path.home() / ".taskruns" / "results"
     assert settings.outbox_folder() == Path.home() / ".taskruns" / "outbox"
@@ -29,7 +30,10 @@ def test_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("TASKRUNS_TIMEOUT", "1.5")
     monkeypatch.setenv("TASKRUNS_MAX_RETRIES", "0")
     monkeypatch.setenv("TASKRUNS_MAX_ANSWER_BYTES", "1000")
+    monkeypatch.setenv("TASKRUNS_MAX_LOG_LINES", "5")
+    monkeypatch.setenv("TASKRUNS_MAX_LOG_BYTES", "0")
     monkeypatch.setenv("TASKRUNS_HOME", str(tmp_path))
+    assert (settings.max_log_lines(), settings.max_log_bytes()) == (5, 0)
     assert (settings.service_url(), settings.api_key()) == ("https://runs.example", "trk_1")
     assert (settings.timeout(), settings.max_retries(), settings.max_answer_bytes()) == (1.5, 0, 1000)
     assert settings.home() == tmp_path
@@ -38,7 +42,9 @@ def test_environment_goes_before_the_defaults(monkeypatch: pytest.MonkeyPatch, t
     assert settings.trusted_results() == [str(tmp_path / "results")]
 
 
-@pytest.mark.parametrize("name", ["URL", "API_KEY", "TIMEOUT", "MAX_RETRIES", "MAX_ANSWER_BYTES", "HOME"])
+@pytest.mark.parametrize(
+    "name", ["URL", "API_KEY", "TIMEOUT", "MAX_RETRIES", "MAX_ANSWER_BYTES", "MAX_LOG_LINES", "MAX_LOG_BYTES", "HOME"]
+)
 def test_empty_variable_is_no_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"TASKRUNS_{name}", "")
     test_defaults_are_what_the_documentation_says()

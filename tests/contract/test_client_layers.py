@@ -131,19 +131,26 @@ RULES = Rules(
             *("recording.outbox_file", "settings"),
         ),
         "recording.state_counts": ("models", "recording.reports"),
+        "recording.run_logs": (
+            *("models", "settings", "recording.bounds", "recording.ids", "recording.reports", "recording.tracebacks"),
+        ),
+        "recording.log_capture": ("logs", "recording.run_logs"),
         "recording.progress": (
             *(
                 "type_aliases",
                 "errors",
                 "models",
                 "recording.bounds",
+                "recording.log_capture",
                 "recording.reports",
+                "recording.run_logs",
+                "recording.state_counts",
                 "recording.termination",
                 "recording.tracebacks",
                 "results",
             ),
         ),
-        "recording.places": ("recording.progress", "results"),
+        "recording.places": ("errors", "recording.progress", "results"),
         "recording.deferred_values": (
             "type_aliases",
             "recording.progress",

@@ -53,6 +53,15 @@ def safe_text(text: str, max_length: int = MAX_QUOTED_LENGTH) -> str:
     return _storable(text[:max_length])[:max_length]
 
 
+def shortened(text: str, max_length: int) -> str:
+    """The beginning and the end of a text that has more characters, and how many are missing between them."""
+    surplus = len(text) - max_length
+    if surplus <= 0:
+        return text
+    half = max_length // 2
+    return f"{text[:half]}… [{surplus:,} characters left out] …{text[-half:]}"
+
+
 def safe_json(value: object, levels: int = MAX_LEVELS) -> object:
     """A value as JSON that the service takes. What JSON cannot say, or nests deeper, is its repr in its place."""
     try:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from functools import partial
@@ -17,33 +17,31 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from taskruns.client import Client, default_client
-from taskruns.errors import ResultError
 from taskruns.flow_run_views import FlowRunView
 from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, check_names, safe_parameters, safe_repr, safe_text
 from taskruns.recording.existing_flow_runs import RUNNING_MESSAGE, Entry, enter, flow_run_id_of, new_mark, parents_of
 from taskruns.recording.futures import running_loop
-from taskruns.recording.ids import new_task_run_id
+from taskruns.recording.ids import new_id_in
+from taskruns.recording.log_capture import Capture
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.places import DEFAULT, Default, Places, ResultOption
 from taskruns.recording.progress import TICK, TaskRunSpec, cancellation_message, is_cancellation
-from taskruns.recording.reports import FlowRunCreated, FlowRunState, TaskRunState
+from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report
+from taskruns.recording.run_logs import LogOptions, RunLog, log_options
 from taskruns.recording.slugs import TaskSlugs
 from taskruns.recording.state_counts import StateCounts
 from taskruns.recording.submissions import Submissions
-from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, stop_listening
+from taskruns.recording.termination import TERMINATION_SECONDS, has_come, listen, listening_to_end
 from taskruns.recording.tracebacks import traceback_details
 from taskruns.results import LocalResult, Storage
-from taskruns.results.folders import mark
 from taskruns.type_aliases import Arguments, JsonObject
 
 LOOK_SECONDS = 10.0
 """How long `view` waits for what was reported before it to be sent."""
 
-
 _current: ContextVar["FlowRunRecorder | None"] = ContextVar("taskruns_flow_run", default=None)
 _in_executor: ContextVar[bool] = ContextVar("taskruns_in_executor", default=False)
-
 _recorders: WeakValueDictionary[UUID, "FlowRunRecorder"] = WeakValueDictionary()
 
 
@@ -69,6 +67,9 @@ def flow_run(
     idempotency_key: str | None = None,
     executor: Executor | None = None,
     result: ResultOption = DEFAULT,
+    capture_logs: bool = True,
+    capture_prints: bool = False,
+    log_level: int | str = "INFO",
     client: Client | None = None,
 ) -> "FlowRunRecorder":
     """Records a run of a flow: tasks that are called inside its `with` block become its task runs.
@@ -88,11 +89,14 @@ def flow_run(
         idempotency_key: As `id`, for the flow run with this key of this flow, which is created if it does not exist.
         executor: Where `map` and `submit` run tasks: threads, processes, or a Dask cluster. Default: here, in turn.
         result: The storage for the results of tasks that do not set their own; None: no storage.
+        capture_logs: Whether to record what is logged inside the block, by the flow run itself and by its tasks.
+        capture_prints: Whether to record what is printed as well, at the level INFO.
+        log_level: The least severe level to record. The levels of the loggers themselves apply too.
         client: The client of the service to report to. Default: that of the environment.
 
     Raises:
         ValueError: If a name, a label, or a key does not have 1 to 255 characters, or contains some that databases do
-            not store; if the id is not a UUID, or both an id and a key are passed.
+            not store; if the id is not a UUID, or both an id and a key are passed; if there is no such log level.
     """
     check_names("The name of a flow", flow_name)
     check_names("The name of a flow run", *(() if name is None else (name,)))
@@ -110,6 +114,7 @@ def flow_run(
         may_exist=not (id is None and idempotency_key is None),
         executor=executor,
         result=LocalResult() if isinstance(result, Default) else result,
+        logs=log_options(capture=capture_logs, prints=capture_prints, level=log_level),
         client=client or default_client(),
     )
 
@@ -124,18 +129,21 @@ class FlowRunRecorder:
         may_exist: bool,
         executor: Executor | None,
         result: Storage | None,
+        logs: LogOptions,
         client: Client,
     ) -> None:
         """Nothing is reported before it is entered."""
         self._created = created
         self._result = result
+        self.logs: Final = logs
+        """What is recorded of its log, and of those of its task runs unless their tasks say otherwise."""
         self._client = client
         self._outbox = outbox_of(client)
         self.slugs: Final = TaskSlugs()
         """The slugs of its task runs."""
         self.submissions: Final = Submissions()
         """What was submitted in it."""
-        self._places = Places()
+        self._places = Places(client.options.url)
         self.recorder_id: Final = uuid4()
         """What this recorder is known by in its process."""
         _recorders[self.recorder_id] = self
@@ -147,7 +155,9 @@ class FlowRunRecorder:
         """The process that it is recorded in."""
         self._executor = executor
         self._state_counts = StateCounts()
-        self._is_entered = self._is_marked = self._listens = False
+        self._is_entered = self._listens = False
+        self._log: RunLog | None = None
+        self._capture = ExitStack()
 
     @property
     def executor(self) -> Executor | None:
@@ -185,8 +195,8 @@ class FlowRunRecorder:
         """Waits at most this many seconds for the service to receive all reports so far; returns whether it has."""
         return self._outbox.flush(seconds)
 
-    def emit(self, report: TaskRunState) -> None:
-        """Reports the state of a task run."""
+    def emit(self, report: Report) -> None:
+        """Reports the state of a task run, or a line of its log."""
         self._state_counts.add(report)
         self._outbox.put(report)
 
@@ -201,6 +211,7 @@ class FlowRunRecorder:
         retry_delay: float,
         timeout: float | None,
         result: ResultOption,
+        logs: LogOptions,
     ) -> TaskRunSpec:
         """Makes a task run, which is to be `announce`d.
 
@@ -209,7 +220,7 @@ class FlowRunRecorder:
         """
         storage = self._result if isinstance(result, Default) else result
         created_at = datetime.now(UTC)
-        task_run_id = new_task_run_id(self.id)
+        task_run_id = new_id_in(self.id)
         fields: Arguments = {
             "date": created_at,
             "flow_name": self._created.flow_name,
@@ -233,18 +244,10 @@ class FlowRunRecorder:
             result=storage,
             fields=fields,
             created_at=created_at,
+            logs=logs if logs.capture else None,
         )
         self._places.claim(spec)
-        self._mark_results(storage)
         return spec
-
-    def _mark_results(self, storage: Storage | None) -> None:
-        """Notes where the results are which service has the flow run: `taskruns result prune` goes by that."""
-        if self._is_marked or not isinstance(storage, LocalResult) or (storage.dir, storage.location) != (None, None):
-            return
-        self._is_marked = True
-        with suppress(ResultError):  # as will be said of the results themselves
-            mark(self.id, self.url)
 
     def announce(self, spec: TaskRunSpec) -> None:
         """Reports that a task run is Pending."""
@@ -255,7 +258,8 @@ class FlowRunRecorder:
         """Has tasks that are called here report to it: a thread does not know it by itself."""
         tokens = _current.set(self), _in_executor.set(in_executor)
         try:
-            yield
+            with Capture(self._log):
+                yield
         finally:
             _current.reset(tokens[0])
             _in_executor.reset(tokens[1])
@@ -291,6 +295,10 @@ class FlowRunRecorder:
                 self.slugs.mark = new_mark()
             self._outbox.put(self._created)
             self._report_state(StateType.RUNNING, RUNNING_MESSAGE)
+        if self.logs.capture:
+            self._log = RunLog(self.logs, self._outbox.put, self.id)
+            self._capture.callback(self._log.close)
+        self._capture.enter_context(Capture(self._log))
         self._listens = listen()
 
     def __exit__(
@@ -298,7 +306,7 @@ class FlowRunRecorder:
     ) -> None:
         if self._is_left():
             return
-        with self._listening():
+        with listening_to_end(self._listens):
             self._withdraw(error)
             try:
                 self.submissions.wait(self._patience())
@@ -325,7 +333,7 @@ class FlowRunRecorder:
     ) -> None:
         if self._is_left():
             return
-        with self._listening():
+        with listening_to_end(self._listens):
             self._withdraw(error)
             try:
                 await self.submissions.wait_async(self._patience())
@@ -341,15 +349,6 @@ class FlowRunRecorder:
             if not is_cancellation(error):
                 await run_sync(self.flush)
 
-    @contextmanager
-    def _listening(self) -> Generator[None, None, None]:
-        """Listens to SIGTERM to the end, if it does at all."""
-        try:
-            yield
-        finally:
-            if self._listens:
-                stop_listening()
-
     def _patience(self) -> float | None:
         """How many seconds to wait for what was submitted; None: as long as it takes."""
         return TERMINATION_SECONDS if self._listens and has_come() else None
@@ -359,6 +358,7 @@ class FlowRunRecorder:
         if self._token is not None:
             with suppress(ValueError):  # A generator may be closed from elsewhere than it was begun.
                 _current.reset(self._token)
+        self._capture.close()
         return self.process != os.getpid()
 
     def _withdraw(self, error: BaseException | None) -> None:

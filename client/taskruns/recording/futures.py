@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from taskruns.models import StateType
 from taskruns.recording.bounds import safe_repr
 from taskruns.recording.progress import TICK, Emit, Progress, TaskRunSpec
-from taskruns.recording.reports import TaskRunState
+from taskruns.recording.reports import Report, TaskRunState
 from taskruns.recording.tracebacks import traceback_details
 from taskruns.type_aliases import Awaited, JsonObject
 
@@ -21,14 +21,14 @@ R = TypeVar("R")
 
 
 class Outcome(Struct, Generic[R], frozen=True, kw_only=True):
-    """How a task run ended, and the states that it came to where they could not be reported."""
+    """How a task run ended, and its states and log lines where they could not be reported."""
 
     value: R | None = None
     """What it returned."""
     error: BaseException | None = None
     """What it raised."""
-    states: Sequence[TaskRunState] = ()
-    """The states that are not reported yet."""
+    reports: Sequence[Report] = ()
+    """What is not reported yet."""
     pickled: bytes | None = None
     """What it returned, where it comes from another process: what does not unpickle would break a pool that does it."""
 
@@ -37,16 +37,16 @@ class Outcome(Struct, Generic[R], frozen=True, kw_only=True):
         if self.pickled is None:
             return self
         try:
-            return Outcome(value=pickle.loads(self.pickled), states=self.states)
+            return Outcome(value=pickle.loads(self.pickled), reports=self.reports)
         except BaseException as cause:
             error = RuntimeError(f"Cannot unpickle what the task returned: {safe_repr(cause)}")
             error.__cause__ = cause
-            return Outcome(error=error, states=[_failed(state, error) for state in self.states])
+            return Outcome(error=error, reports=[_failed(report, error) for report in self.reports])
 
 
-def _failed(report: TaskRunState, error: Exception) -> TaskRunState:
+def _failed(report: Report, error: Exception) -> Report:
     """The report of a success, as one of an error that came after it; any other report as it is."""
-    if report.state.type is not StateType.SUCCESS:
+    if not isinstance(report, TaskRunState) or report.state.type is not StateType.SUCCESS:
         return report
     state = replace(
         report.state,
@@ -208,7 +208,7 @@ class TaskFuture(WatchedFuture[R]):
             # The executor itself failed: a worker died, or what it was to send could not be pickled.
             self._report(StateType.FAILED, f"The executor failed: {safe_repr(error)}", traceback_details(error))
             outcome = Outcome(error=error)
-        for report in outcome.states:
+        for report in outcome.reports:
             self._emit(report)
         _settle(self, outcome)
 

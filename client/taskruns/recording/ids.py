@@ -1,4 +1,4 @@
-"""Ids of task runs. They are made here, so that they are known before the service has heard of a task run."""
+"""Ids of task runs and of log lines, made here so that they are known before the service has heard of them."""
 
 import time
 from itertools import count
@@ -10,7 +10,7 @@ _NUMBER = 0xFFFFF
 _RANDOM = (1 << 42) - 1
 
 
-def new_task_run_id(flow_run_id: UUID) -> UUID:
+def new_id_in(flow_run_id: UUID) -> UUID:
     """Makes an id as the service takes it: of version 7, with the 12 bits of its flow run's id that stand for a family.
 
     It has 48 bits of Unix milliseconds, the 12 of the family, 20 that count, so that ids are in the order in which a

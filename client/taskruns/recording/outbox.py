@@ -92,6 +92,16 @@ class Outbox:
                 self._start()
             self._changed.notify_all()
 
+    def withdraw(self, reports: Sequence[Report]) -> None:
+        """Takes back those of some reports that are still in memory, because they travel in another way."""
+        if self._is_copy():
+            return
+        withdrawn = {id(report) for report in reports}
+        with self._changed:
+            before = len(self._memory)
+            self._memory = deque(report for report in self._memory if id(report) not in withdrawn)
+            self._done_count += before - len(self._memory)
+
     def flush(self, seconds: float) -> bool:
         """Waits until all that was put in before is sent, or refused, at most so long; whether it is.
 

@@ -15,17 +15,21 @@ from taskruns import results
 from taskruns.errors import ResultError, TaskRunsError
 from taskruns.models import StateCreate, StateType
 from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_json, safe_repr, safe_text
-from taskruns.recording.reports import TaskRunState
+from taskruns.recording.log_capture import Capture
+from taskruns.recording.reports import Report, TaskRunState
+from taskruns.recording.run_logs import LogOptions, RunLog
+from taskruns.recording.state_counts import BAD_ENDS, GOOD_ENDS
 from taskruns.recording.termination import Terminated
 from taskruns.recording.tracebacks import traceback_details
 from taskruns.results import Storage
 from taskruns.type_aliases import Arguments, JsonObject
 
-Emit: TypeAlias = Callable[[TaskRunState], None]
+Emit: TypeAlias = Callable[[Report], None]
 
 MAX_REFERENCE_BYTES = 500_000
 """How many bytes the reference to a result may have, as one that is the value itself."""
 _active: ContextVar["TaskRunSpec | None"] = ContextVar("taskruns_task_run", default=None)
+_ENDS = (*GOOD_ENDS, *BAD_ENDS)
 TICK = timedelta(microseconds=1)
 _log = logging.getLogger("taskruns")
 
@@ -55,6 +59,8 @@ class TaskRunSpec(Struct, frozen=True, kw_only=True):
     """What the location of the result may name."""
     created_at: datetime
     """When the task run was made. All its states are later, also those of a machine with a clock that is behind."""
+    logs: LogOptions | None = None
+    """What is recorded of its log; None: nothing."""
 
     def state(
         self,
@@ -99,6 +105,7 @@ class Progress:
         self.spec: Final = spec
         self.is_remote: Final = is_remote
         self._emit = emit
+        self._log = None if spec.logs is None else RunLog(spec.logs, emit, spec.flow_run_id, spec.task_run_id)
         self._latest = spec.created_at
         self._tries = 0
         self._timeout_error: TaskTimedOut | None = None
@@ -113,6 +120,8 @@ class Progress:
         force: bool = False,
     ) -> None:
         """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
+        if self._log is not None and type in _ENDS:
+            self._log.close()
         self._latest = max(datetime.now(UTC), self._latest + TICK)
         self._emit(self.spec.state(type, message, self._latest, result, details, force=force))
 
@@ -151,10 +160,11 @@ class Progress:
 
     @contextmanager
     def active(self) -> Generator[None, None, None]:
-        """Says to the code of the task which task run it is part of."""
+        """Says to the code of the task which task run it is part of, and captures what it logs."""
         token = _active.set(self.spec)
         try:
-            yield
+            with Capture(self._log):
+                yield
         finally:
             with suppress(ValueError):  # A coroutine may be closed from elsewhere than it was begun.
                 _active.reset(token)

@@ -1,13 +1,14 @@
 """What is reported about runs, as it waits to be sent: in memory, and a line of JSON each in a file."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from msgspec import UNSET, Struct, field
 from msgspec.structs import replace
 
-from taskruns.models import StateCreate, TaskRunReport
+from taskruns.models import LogLineReport, StateCreate, TaskRunReport
 from taskruns.type_aliases import JsonObject
 
 
@@ -44,7 +45,24 @@ class TaskRunState(Struct, frozen=True, kw_only=True, tag="task_run_state", omit
     state: StateCreate
 
 
-Report: TypeAlias = FlowRunCreated | FlowRunState | TaskRunState
+class LogLineWritten(Struct, frozen=True, kw_only=True, tag="log_line"):
+    """A flow run, or one of its task runs, wrote a line to its log."""
+
+    flow_run_id: UUID
+    line: LogLineReport
+
+
+Report: TypeAlias = FlowRunCreated | FlowRunState | TaskRunState | LogLineWritten
+
+
+class LogLines(NamedTuple):
+    """Log lines of one flow run, which are sent together."""
+
+    reports: list[LogLineWritten]
+
+
+Turn: TypeAlias = FlowRunCreated | FlowRunState | list[TaskRunState] | LogLines
+"""What can be sent together."""
 
 
 def reduced(report: Report) -> Report:
@@ -58,6 +76,8 @@ def reduced(report: Report) -> Report:
             return replace(report, tags=(), state=_reduced_state(report.state))
         case FlowRunState():
             return replace(report, state=_reduced_state(report.state))
+        case LogLineWritten():
+            return report
 
 
 def _reduced_state(state: StateCreate) -> StateCreate:
@@ -86,14 +106,33 @@ def merged(reports: Iterable[TaskRunState]) -> list[TaskRunReport]:
     return list(items.values())
 
 
-def in_turns(reports: Iterable[Report]) -> Iterator[tuple[UUID, list[TaskRunState] | FlowRunCreated | FlowRunState]]:
+class _Waiting(NamedTuple):
+    """What waits to be sent together."""
+
+    states: list[TaskRunState]
+    lines: list[LogLineWritten]
+
+    def turns(self) -> Iterator[list[TaskRunState] | LogLines]:
+        """Yields the states first: the service knows the task runs of the lines by them."""
+        if self.states:
+            yield self.states
+        if self.lines:
+            yield LogLines(self.lines)
+
+
+def in_turns(reports: Iterable[Report]) -> Iterator[tuple[UUID, Turn]]:
     """What can be sent together, in an order that keeps that of each flow run."""
-    waiting: dict[UUID, list[TaskRunState]] = {}
+    waiting: defaultdict[UUID, _Waiting] = defaultdict(lambda: _Waiting([], []))
     for report in reports:
-        if isinstance(report, TaskRunState):
-            waiting.setdefault(report.flow_run_id, []).append(report)
-            continue
-        if report.flow_run_id in waiting:
-            yield report.flow_run_id, waiting.pop(report.flow_run_id)
-        yield report.flow_run_id, report
-    yield from waiting.items()
+        flow_run_id = report.flow_run_id
+        match report:
+            case TaskRunState():
+                waiting[flow_run_id].states.append(report)
+            case LogLineWritten():
+                waiting[flow_run_id].lines.append(report)
+            case _:
+                if flow_run_id in waiting:
+                    yield from ((flow_run_id, turn) for turn in waiting.pop(flow_run_id).turns())
+                yield flow_run_id, report
+    for flow_run_id, rest in waiting.items():
+        yield from ((flow_run_id, turn) for turn in rest.turns())

@@ -1,7 +1,9 @@
 """Sends reports through a client: together where that is possible, one by one where the service refuses some."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
+from typing import TypeVar
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
@@ -13,20 +15,37 @@ from taskruns.errors import (
     Conflict,
     FlowRunNotFound,
     InvalidArgument,
+    InvalidRequest,
+    NotFound,
     TaskRunsError,
     VersionConflict,
     problem_class,
 )
-from taskruns.limits import MAX_REPORTED_TASK_RUNS
+from taskruns.limits import MAX_REPORTED_LOG_LINES, MAX_REPORTED_TASK_RUNS
 from taskruns.models import FlowRun
 from taskruns.printable import printable
 from taskruns.recording.outbox_file import Refused
-from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged, reduced
+from taskruns.recording.reports import (
+    FlowRunCreated,
+    FlowRunState,
+    LogLines,
+    LogLineWritten,
+    Report,
+    TaskRunState,
+    in_turns,
+    merged,
+    reduced,
+)
+
+T = TypeVar("T")
 
 # An answer that the same report would have again: all others pass, and the report is kept for then.
 _FINAL = (BadRequest, BodyTooLarge, Conflict, FlowRunNotFound, InvalidArgument, VersionConflict)
 # A refusal of what is in the report: without that, what depends on the report need not be refused too.
 _OF_CONTENT = (BadRequest, BodyTooLarge, InvalidArgument)
+# The service does not know the path if it is older than this client.
+_FINAL_OF_LINES = (*_OF_CONTENT, NotFound)
+_ITEM = re.compile(r"/items/(\d+)/")
 
 
 def create_flow_run(client: Client, report: FlowRunCreated, identifier: UUID | UnsetType | None = None) -> FlowRun:
@@ -66,6 +85,8 @@ class Sender:
             match turn:
                 case FlowRunCreated() | FlowRunState():
                     refused += self._send_one(flow_run_id, turn)
+                case LogLines(lines):
+                    refused += self._send_lines(flow_run_id, lines)
                 case _:
                     refused += self._send_task_runs(flow_run_id, turn)
         return refused
@@ -93,14 +114,14 @@ class Sender:
     def _send_task_runs(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
         items = merged(reports)
         if len(items) > MAX_REPORTED_TASK_RUNS:
-            return self._send_halves(flow_run_id, reports)
+            return _send_halves(self._send_task_runs, flow_run_id, reports)
         try:
             receipts = self._client.flow_runs.report(flow_run_id, items=items)
         except _FINAL as error:
             if isinstance(error, _OF_CONTENT):
                 # One of them spoils it for the others, or they are too large together.
                 if len(reports) > 1:
-                    return self._send_halves(flow_run_id, reports)
+                    return _send_halves(self._send_task_runs, flow_run_id, reports)
                 if (rest := reduced(reports[0])) != reports[0]:
                     self.send([rest])
             return [Refused(report=report, why=str(error)) for report in reports]
@@ -118,7 +139,31 @@ class Sender:
             if (item_problem := problems.get((report.task_slug, report.map_index))) is not None
         ]
 
-    def _send_halves(self, flow_run_id: UUID, reports: Sequence[TaskRunState]) -> list[Refused]:
-        half = len(reports) // 2
-        first = self._send_task_runs(flow_run_id, reports[:half])
-        return first + self._send_task_runs(flow_run_id, reports[half:])
+    def _send_lines(self, flow_run_id: UUID, reports: Sequence[LogLineWritten]) -> list[Refused]:
+        if len(reports) > MAX_REPORTED_LOG_LINES:
+            return _send_halves(self._send_lines, flow_run_id, reports)
+        try:
+            self._client.flow_runs.report_logs(flow_run_id, items=[report.line for report in reports])
+        except _FINAL_OF_LINES as error:
+            if isinstance(error, BodyTooLarge) and len(reports) > 1:
+                return _send_halves(self._send_lines, flow_run_id, reports)
+            if type(error) is NotFound and error.code != NotFound.of_code:
+                raise  # It is from a proxy, and the service may be back soon.
+            faulty = _faulty_items(error) or range(len(reports))
+            refused = [Refused(report=reports[index], why=str(error)) for index in faulty]
+            rest = [report for index, report in enumerate(reports) if index not in faulty]
+            return refused + self._send_lines(flow_run_id, rest) if rest else refused
+        return []
+
+
+def _send_halves(
+    send: Callable[[UUID, Sequence[T]], list[Refused]], flow_run_id: UUID, reports: Sequence[T]
+) -> list[Refused]:
+    half = len(reports) // 2
+    return send(flow_run_id, reports[:half]) + send(flow_run_id, reports[half:])
+
+
+def _faulty_items(error: TaskRunsError) -> list[int]:
+    """The indices of the items that a problem names, such as those of lines of unknown task runs."""
+    faults = (isinstance(error, InvalidRequest) and error.problem.errors) or []
+    return sorted({int(match[1]) for fault in faults if (match := _ITEM.match(fault.pointer or ""))})

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 
 from taskruns.models import StateType
-from taskruns.recording.reports import TaskRunState
+from taskruns.recording.reports import Report, TaskRunState
 
 GOOD_ENDS = (StateType.SUCCESS, StateType.SKIPPED)
 BAD_ENDS = (StateType.FAILED, StateType.TIMED_OUT, StateType.CANCELLED)
@@ -18,9 +18,11 @@ class StateCounts:
         self._lock = threading.Lock()
         self._counts: Counter[StateType | str] = Counter()
 
-    def add(self, report: TaskRunState) -> None:
-        """Counts a state."""
-        if report.state.force is not True:  # that of a parent, which is stopped after it was Mapped
+    def add(self, report: Report) -> None:
+        """Counts the state of a task run; any other report is none."""
+        if (
+            isinstance(report, TaskRunState) and report.state.force is not True
+        ):  # that of a parent, which is stopped after it was Mapped
             with self._lock:
                 self._counts[report.state.type] += 1
 

@@ -21,6 +21,7 @@ from taskruns.recording.futures import Outcome, WatchedTask, outcome_of, running
 from taskruns.recording.mapping import Call, MapRun, calls_of, unmapped
 from taskruns.recording.places import DEFAULT, ResultOption
 from taskruns.recording.progress import Progress, TaskRunSpec
+from taskruns.recording.run_logs import level_number
 from taskruns.recording.submissions import Submitted
 from taskruns.recording.workers import Job, in_executor
 from taskruns.type_aliases import Arguments, Awaited, Positional
@@ -59,6 +60,9 @@ class Task(Generic[P, R_co]):
         max_retries: int,
         retry_delay: float | timedelta,
         timeout: float | timedelta | None,
+        capture_logs: bool | None,
+        capture_prints: bool | None,
+        log_level: int | str | None,
     ) -> None:
         """See `task`."""
         plain = _plain(function)
@@ -76,6 +80,9 @@ class Task(Generic[P, R_co]):
         self.max_retries = max_retries
         self.retry_delay = _seconds(retry_delay)
         self.timeout = None if timeout is None else _seconds(timeout)
+        self.capture_logs = capture_logs
+        self.capture_prints = capture_prints
+        self.log_level = None if log_level is None else level_number(log_level)
         self.is_async = _is_function(inspect.iscoroutinefunction, plain)
         self.is_generator = any(
             _is_function(kind, plain) for kind in (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
@@ -224,6 +231,7 @@ class Task(Generic[P, R_co]):
             retry_delay=self.retry_delay,
             timeout=self.timeout,
             result=result,
+            logs=run.logs.changed(self.capture_logs, self.capture_prints, self.log_level),
         )
 
     def _map_run(self, run: FlowRunRecorder, calls: list[Call]) -> MapRun:
@@ -274,6 +282,9 @@ def task(
     max_retries: int = 0,
     retry_delay: float | timedelta = 0,
     timeout: float | timedelta | None = None,
+    capture_logs: bool | None = None,
+    capture_prints: bool | None = None,
+    log_level: int | str | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[P, R] | None = None,
@@ -286,6 +297,9 @@ def task(
     max_retries: int = 0,
     retry_delay: float | timedelta = 0,
     timeout: float | timedelta | None = None,
+    capture_logs: bool | None = None,
+    capture_prints: bool | None = None,
+    log_level: int | str | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
     """Makes a task of a function, sync or async: `@task` or `@task(max_retries=3, retry_delay=10)`.
 
@@ -300,6 +314,9 @@ def task(
         retry_delay: The seconds between two attempts.
         timeout: The maximum seconds for an attempt. A function that exceeds it continues in its thread, but nothing
             waits for it.
+        capture_logs: Whether to record what it logs. Default: as the flow run says.
+        capture_prints: Whether to record what it prints as well. Default: as the flow run says.
+        log_level: The least severe level to record. Default: that of the flow run.
 
     Raises:
         ValueError: If an argument is out of bounds.
@@ -315,6 +332,9 @@ def task(
             max_retries=max_retries,
             retry_delay=retry_delay,
             timeout=timeout,
+            capture_logs=capture_logs,
+            capture_prints=capture_prints,
+            log_level=log_level,
         )
 
     return decorate if function is None else decorate(function)

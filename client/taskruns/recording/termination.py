@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 TERMINATION_SECONDS = 5.0
@@ -52,6 +53,16 @@ def stop_listening() -> None:
     _blocks -= 1
     if _blocks == 0:
         _restore()
+
+
+@contextmanager
+def listening_to_end(listens: bool) -> Generator[None, None, None]:
+    """Goes on to listen, if somebody `listens`, until the end of a block, and then stops."""
+    try:
+        yield
+    finally:
+        if listens:
+            stop_listening()
 
 
 def has_come() -> bool:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from traceback import StackSummary, TracebackException, walk_tb
 
-from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_repr, safe_text
+from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, safe_repr, safe_text, shortened
 from taskruns.type_aliases import JsonObject
 
 MAX_TRACEBACK_BYTES = 16 * 1024
@@ -32,7 +32,7 @@ def format_traceback(error: BaseException) -> str:
     try:
         summary = TracebackException(type(error), error, error.__traceback__, limit=-MAX_FRAMES, compact=True)
         left_out = _leave_out_frames(summary, error)
-        text = "".join(safe_text(_shortened(entry), MAX_MESSAGE_LENGTH) for entry in summary.format())
+        text = "".join(safe_text(shortened(entry, MAX_ENTRY_LENGTH), MAX_MESSAGE_LENGTH) for entry in summary.format())
     except Exception as failure:  # of an error whose members are not as they should be, or nest too deep
         return f"{type(error).__name__}\n[Its traceback cannot be formatted: {safe_repr(failure, MAX_ENTRY_LENGTH)}]"
     return _end_of(text.rstrip("\n"), left_out)
@@ -55,14 +55,6 @@ def _leave_out_frames(summary: TracebackException, error: BaseException) -> int:
             members: tuple[BaseException, ...] = getattr(cause, "exceptions", ())
             pending += zip(summarized.exceptions, members, strict=False)
     return left_out
-
-
-def _shortened(entry: str) -> str:
-    surplus = len(entry) - MAX_ENTRY_LENGTH
-    if surplus <= 0:
-        return entry
-    half = MAX_ENTRY_LENGTH // 2
-    return f"{entry[:half]}… [{surplus:,} characters left out] …{entry[-half:]}"
 
 
 def _end_of(text: str, frames: int) -> str:

@@ -20,7 +20,7 @@ from taskruns.recording.flow_runs import FlowRunRecorder, recording
 from taskruns.recording.futures import Outcome, TaskFuture
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.progress import Emit, Progress, TaskRunSpec
-from taskruns.recording.reports import TaskRunState
+from taskruns.recording.reports import Report, TaskRunState
 from taskruns.type_aliases import Arguments, Positional
 
 R = TypeVar("R")
@@ -115,29 +115,32 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
     if run is not None:
         with run.active(in_executor=True):
             return _outcome(partial(job.run, run.emit), ())
-    states: list[TaskRunState] = []
+    reports: list[Report] = []
     live = outbox_of(default_client(origin.url), persistent=False)
 
-    def emit(report: TaskRunState) -> None:
-        # All states travel back with the outcome; Running is also sent live.
-        states.append(report)
-        if report.state.type is StateType.RUNNING:
+    def emit(report: Report) -> None:
+        # All reports travel back with the outcome; what is of interest before the end is also sent live.
+        reports.append(report)
+        if not isinstance(report, TaskRunState) or report.state.type is StateType.RUNNING:
             live.put(report)
 
-    outcome = _outcome(partial(job.run, emit, is_remote=True), states)
-    if outcome.error is not None:
-        return Outcome(error=_portable(outcome.error), states=states)
+    outcome = _outcome(partial(job.run, emit, is_remote=True), reports)
     try:
-        return Outcome(pickled=pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL), states=states)
+        value = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
     except Exception:
         return outcome  # that of Dask pickles more, and any other says why it cannot
+    live.withdraw(outcome.reports)
+    if outcome.error is not None:
+        return Outcome(error=_portable(outcome.error), reports=outcome.reports)
+    return Outcome(pickled=value, reports=outcome.reports)
 
 
-def _outcome(call: Callable[[], R | None], states: Sequence[TaskRunState]) -> Outcome[R]:
+def _outcome(call: Callable[[], R | None], reports: Sequence[Report]) -> Outcome[R]:
     try:
-        return Outcome(value=call(), states=states)
+        value = call()
     except BaseException as error:
-        return Outcome(error=error, states=states)
+        return Outcome(error=error, reports=tuple(reports))
+    return Outcome(value=value, reports=tuple(reports))
 
 
 def _portable(error: BaseException) -> BaseException:

@@ -19,7 +19,7 @@ import pytest
 
 from taskruns import StateType, flow_run, task
 from taskruns.recording.progress import TICK, Progress, TaskRunSpec
-from taskruns.recording.reports import TaskRunState
+from taskruns.recording.reports import Report, TaskRunState
 from tests.client.recording.recorded import history, task_run, task_runs, types
 from tests.waiting import eventually
 
@@ -421,17 +421,20 @@ def a_plan(made: datetime) -> TaskRunSpec:
 
 def test_states_of_a_machine_whose_clock_is_behind_are_later_than_what_came_before() -> None:
     made = datetime.now(UTC) + timedelta(hours=1)
-    states: list[TaskRunState] = []
-    progress = Progress(a_plan(made), states.append)
+    reports: list[Report] = []
+    progress = Progress(a_plan(made), reports.append)
     progress.begin()
     progress.succeed(("Task run succeeded.", None))
-    assert [one.state.timestamp for one in states] == [made + TICK, made + 2 * TICK]
+    timestamps = [report.state.timestamp for report in reports if isinstance(report, TaskRunState)]
+    assert timestamps == [made + TICK, made + 2 * TICK]
 
 
 def test_states_of_a_machine_whose_clock_is_right_have_its_time() -> None:
     before = datetime.now(UTC)
-    states: list[TaskRunState] = []
-    Progress(a_plan(before - timedelta(hours=1)), states.append).begin()
-    timestamp = states[0].state.timestamp
+    reports: list[Report] = []
+    Progress(a_plan(before - timedelta(hours=1)), reports.append).begin()
+    (report,) = reports
+    assert isinstance(report, TaskRunState)
+    timestamp = report.state.timestamp
     assert isinstance(timestamp, datetime)
     assert before <= timestamp <= datetime.now(UTC)

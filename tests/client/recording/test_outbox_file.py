@@ -14,9 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskruns import StateType
-from taskruns.models import StateCreate
+from taskruns.models import LogLineReport, StateCreate
 from taskruns.recording.outbox_file import OutboxFile, Refused, claimed, keep_refused, leftovers
-from taskruns.recording.reports import FlowRunCreated, FlowRunState, Report, TaskRunState, in_turns, merged
+from taskruns.recording.reports import (
+    FlowRunCreated,
+    FlowRunState,
+    LogLines,
+    LogLineWritten,
+    Report,
+    TaskRunState,
+    in_turns,
+    merged,
+)
 from tests.client.recording.scripts import Scripts
 
 URL = "http://127.0.0.1:4200"
@@ -26,6 +35,10 @@ _numbers = count(1)
 
 def a_state() -> StateCreate:
     return StateCreate(id=UUID(int=next(_numbers)), type=StateType.RUNNING, message="Starting.", timestamp=NOW)
+
+
+def a_line() -> LogLineReport:
+    return LogLineReport(id=UUID(int=next(_numbers)), message="line")
 
 
 def a_report(task_slug: str = "inc-1", map_index: int = -1, flow_run: int = 1) -> TaskRunState:
@@ -40,6 +53,7 @@ REPORTS = st.lists(
         TASK_RUN_STATES,
         st.builds(lambda flow_run: FlowRunState(flow_run_id=UUID(int=flow_run), state=a_state()), st.integers(1, 3)),
         st.builds(lambda flow_run: FlowRunCreated(flow_run_id=UUID(int=flow_run), flow_name="e"), st.integers(1, 3)),
+        st.builds(lambda flow_run: LogLineWritten(flow_run_id=UUID(int=flow_run), line=a_line()), st.integers(1, 3)),
     )
 )
 
@@ -58,11 +72,30 @@ def test_merged_reports_have_one_item_for_each_task_run_with_its_states_in_order
 def test_turns_have_every_report_once_and_keep_the_order_of_each_flow_run(reports: list[Report]) -> None:
     sent: dict[UUID, list[Report]] = defaultdict(list)
     for flow_run_id, turn in in_turns(reports):
-        sent[flow_run_id] += turn if isinstance(turn, list) else [turn]
+        match turn:
+            case list():
+                sent[flow_run_id] += turn
+            case LogLines(lines):
+                sent[flow_run_id] += lines
+            case _:
+                sent[flow_run_id].append(turn)
     expected: dict[UUID, list[Report]] = defaultdict(list)
     for report in reports:
         expected[report.flow_run_id].append(report)
-    assert sent == expected
+    assert sent == {id: list(lines_last(own)) for id, own in expected.items()}
+
+
+def lines_last(reports: list[Report]) -> Iterator[Report]:
+    """Yields reports of one flow run in the order in which they are sent: lines only after states of task runs."""
+    waiting: list[Report] = []
+    for report in [*reports, None]:
+        if isinstance(report, TaskRunState | LogLineWritten):
+            waiting.append(report)
+            continue
+        yield from sorted(waiting, key=lambda waiter: isinstance(waiter, LogLineWritten))
+        waiting = []
+        if report is not None:
+            yield report
 
 
 @given(st.lists(TASK_RUN_STATES, min_size=1))

@@ -276,6 +276,7 @@ def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
     out, _ = scripts.run(
         PARALLEL
         + """
+    import logging
     import time
 
     @task
@@ -284,6 +285,7 @@ def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
 
     @task
     def until(path):
+        logging.getLogger("etl").warning("waiting")
         while not os.path.exists(path):
             time.sleep(0.01)
 
@@ -304,6 +306,8 @@ def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
                     future = until.submit(os.path.abspath("end"))
                     while run.view().get_task_run("until-1").state != "Running":
                         time.sleep(0.05)
+                    while not list(run.view().get_task_run("until-1").get_logs()):
+                        time.sleep(0.05)
                     open("end", "w").close()
                     future.result()
                     assert os.getpid() not in where.map([1, 2])
@@ -322,5 +326,7 @@ def test_program_may_use_a_dask_cluster(scripts: Scripts) -> None:
     assert broken.traceback is not None
     assert [", in broken" in line for line in broken.traceback.splitlines()[:2]] == [False, True]
     view = recorded_view(live)
+    assert [line.message for line in view.get_task_run("until-1").get_logs()] == ["waiting"]
+    assert [line.message for line in view.get_logs()] == ["waiting"]
     assert {one.state.type for one in view.get_all_task_runs()} == {StateType.SUCCESS, StateType.MAPPED}
     assert view.get_task_run("die_once-1").task_run.run_count == 2
