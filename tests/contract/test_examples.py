@@ -93,5 +93,7 @@ def test_every_example_of_a_query_parameter_is_taken(document: Schema, service: 
                 one.send(http).raise_for_status()
             required = required_query(document, one.operation)
             for name, example in one.query.items():
-                response = one.send(http, params={name: example, **required})
+                # Groups are sorted, and nothing else in an aggregate.
+                others = {"group_by": one.query["group_by"]} if name == "sort" and "group_by" in one.query else {}
+                response = one.send(http, params={name: example, **others, **required})
                 assert response.status_code == 200, (one.operation, name, response.text)
