@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, aclosing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,9 +16,9 @@ import click
 from taskruns_service import __version__
 from taskruns_service.api import HANDLERS
 from taskruns_service.api.document import make_document
-from taskruns_service.commands import keys
-from taskruns_service.commands.pruning import Old, Pruned, count_old, prune_batch
+from taskruns_service.commands import keys, pruning
 from taskruns_service.domain.errors import ConfigurationError, ServiceError
+from taskruns_service.domain.times import time_before
 from taskruns_service.logs import configure_logs
 from taskruns_service.prefect1 import importing
 from taskruns_service.queries import integrity
@@ -218,60 +218,67 @@ def import_prefect1(url: str, logs: bool, **flags: Flag) -> None:
 
 @cli.command()
 @_database
-@click.option("--older-than", "age", required=True, metavar="AGE", help="The minimum age, such as 90d, 12h, or 2w.")
+@click.option("--older-than", "age", metavar="AGE", help="The minimum age of flow runs, such as 90d, 12h, or 2w.")
+@click.option("--logs-older-than", "log_age", metavar="AGE", help="The minimum age of lines of logs.")
 @click.option("--unfinished", is_flag=True, help="Also delete runs that never ended and have not changed since then.")
-@click.option("--dry-run", is_flag=True, help="Only count the flow runs.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be deleted.")
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
     default=10_000,
     show_default=True,
-    help="The approximate number of task runs to delete at a time.",
+    help="The approximate number of task runs, or of lines, to delete at a time.",
 )
-def prune(age: str, unfinished: bool, dry_run: bool, batch_size: int, **flags: Flag) -> None:
-    """Delete flow runs that ended long ago, with everything recorded about them. Results are not deleted.
+def prune(
+    age: str | None, log_age: str | None, unfinished: bool, dry_run: bool, batch_size: int, **flags: Flag
+) -> None:
+    """Delete old flow runs with everything recorded about them, or old lines of logs. Results are not deleted.
 
-    Each batch is a separate transaction: you can stop the command at any time, and run it again to continue. On
-    PostgreSQL, the service can keep running.
+    A flow run is as old as its end. Each batch is a separate transaction: you can stop the command at any time, and run
+    it again to continue. On PostgreSQL, the service can keep running.
     """
-    before = datetime.now(UTC) - _age(age)
+    if age is None and (log_age is None or unfinished):
+        raise ConfigurationError("Say what to delete: --older-than AGE, --logs-older-than AGE, or both.")
+    before, lines_before = (None if text is None else time_before(datetime.now(UTC), text) for text in (age, log_age))
     settings = read_settings(os.environ, **flags)
-    chosen = [Old(before), Old(before, unfinished=True)] if unfinished else [Old(before)]
+    done = "There are" if dry_run else "Deleted"
     with _alone(settings):
         _ask(settings, migrations.verify)
-        if dry_run:
-            parts = [_ask(settings, count_old, old) for old in chosen]
-        else:
-            parts = [part for old in chosen for part in asyncio.run(_prune(settings, old, batch_size))]
-    flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
-    done = "There are" if dry_run else "Deleted"
-    click.echo(f"{done} {flow_runs:,} flow runs from before {before:%Y-%m-%d %H:%M} UTC, with {task_runs:,} task runs.")
+        if before is not None:
+            chosen = [pruning.Old(before, unfinished=kind) for kind in sorted({False, unfinished})]
+            if dry_run:
+                parts = [_ask(settings, pruning.count_old, old) for old in chosen]
+            else:
+                parts = [part for old in chosen for part in asyncio.run(_prune(settings, old, batch_size))]
+            flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
+            moment = f"{before:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"{done} {flow_runs:,} flow runs from before {moment}, with {task_runs:,} task runs.")
+        if lines_before is not None:
+            if dry_run:
+                lines = _ask(settings, pruning.count_old_lines, lines_before)
+            else:
+                lines = asyncio.run(_prune_logs(settings, lines_before, batch_size))
+            click.echo(f"{done} {lines:,} lines of logs from before {lines_before:%Y-%m-%d %H:%M} UTC.")
 
 
-async def _prune(settings: Settings, old: Old, batch_size: int) -> list[Pruned]:
-    parts = [Pruned()]
+async def _prune(settings: Settings, old: pruning.Old, batch_size: int) -> list[pruning.Pruned]:
+    parts = [pruning.Pruned()]
     async with _open(settings.url, synchronous=settings.synchronous) as database:
-        while (part := await database.transact(prune_batch, old, batch_size)).flow_runs:
+        while (part := await database.transact(pruning.prune_batch, old, batch_size)).flow_runs:
             parts.append(part)
             flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
             click.echo(f"deleted   {flow_runs:,} flow runs, {task_runs:,} task runs", err=True)
     return parts
 
 
-def _age(text: str) -> timedelta:
-    """A time span such as 90d; raises ConfigurationError."""
-    number, unit = text[:-1], _UNITS.get(text[-1:])
-    try:
-        if unit is not None and number.isascii() and number.isdigit():
-            span = timedelta(**{unit: int(number)})
-            datetime.now(UTC) - span
-            return span
-    except OverflowError:
-        pass
-    raise ConfigurationError(f"{text!r} is not an age. Write a number followed by h, d, or w, such as 90d.")
-
-
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+async def _prune_logs(settings: Settings, before: datetime, batch_size: int) -> int:
+    part, lines = pruning.PrunedLogs(), 0
+    async with _open(settings.url, synchronous=settings.synchronous) as database:
+        while part.last is not None:
+            part = await database.transact(pruning.prune_log_batch, before, part.last, batch_size)
+            lines += part.lines
+            click.echo(f"deleted   {lines:,} lines of logs", err=True)
+    return lines
 
 
 @cli.command()

@@ -201,9 +201,12 @@ REFUSED: list[tuple[list[str], dict[str, str], str]] = [
     (["keys", "create", "--scope", "read", "--name", ""], {}, "A name must have 1 to 255 characters."),
     (["keys", "create", "--scope", "read", "--name", "x" * 256], {}, "A name must have 1 to 255 characters."),
     *(
-        (["prune", "--older-than", age], {}, f"{age!r} is not an age.")
+        (["prune", option, age], {}, f"{age!r} is not an age.")
+        for option in ("--older-than", "--logs-older-than")
         for age in ("", "d", "90", "90m", "-1d", "1.5d", "9999999d", "99999999999999d")
     ),
+    (["prune"], {}, "Say what to delete: --older-than AGE, --logs-older-than AGE, or both."),
+    (["prune", "--logs-older-than", "1d", "--unfinished"], {}, "Say what to delete: --older-than AGE"),
     (["keys", "revoke", "000000000000"], {}, "There is no valid key 000000000000."),
 ]
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -25,7 +26,11 @@ def record(http: httpx.Client, flow_runs: int, task_runs: int, ended: str | None
 
 def prune(url: str, *arguments: str) -> str:
     """What the command prints when it is done."""
-    done = call_command("prune", "--older-than", "90d", *arguments, TASKRUNS_DATABASE_URL=url)
+    return pruned(url, "--older-than", "90d", *arguments)
+
+
+def pruned(url: str, *arguments: str) -> str:
+    done = call_command("prune", *arguments, TASKRUNS_DATABASE_URL=url)
     assert done.returncode == 0, done.stderr
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "THEN", done.stdout)
 
@@ -46,6 +51,29 @@ def test_old_flow_runs_are_counted_and_then_deleted(database_url: str, tmp_path:
     # It has changed since, so it is not old.
     assert prune(database_url, "--unfinished", "--dry-run").startswith("There are 0 flow runs")
     assert call_command("prune", "--older-than", "0h", "--unfinished", TASKRUNS_DATABASE_URL=database_url).stdout
+    check(database_url)
+
+
+def test_old_lines_of_logs_are_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path) as service, service.client() as http:
+        record(http, 2, 1)
+        record(http, 1, 1, ended=None)
+        for flow_run in http.get("/flow-runs").json()["items"]:
+            lines = [{"message": "old", "timestamp": LONG_AGO}] * 3 + [{"message": "young"}]
+            path = f"/flow-runs/{flow_run['id']}/logs"
+            items = [{"id": str(uuid4()), "level": "INFO", **line} for line in lines]
+            assert http.post(path, json={"items": items}).is_success
+    old = "9 lines of logs from before THEN UTC.\n"
+    assert pruned(database_url, "--logs-older-than", "14d", "--dry-run") == f"There are {old}"
+    assert pruned(database_url, "--logs-older-than", "14d", "--batch-size", "2") == f"Deleted {old}"
+    with served(database_url, tmp_path) as service, service.client() as http:
+        for flow_run in http.get("/flow-runs").json()["items"]:
+            (line,) = http.get(f"/flow-runs/{flow_run['id']}/logs").json()["items"]
+            assert line["message"] == "young"
+    both = (
+        "Deleted 2 flow runs from before THEN UTC, with 2 task runs.\nDeleted 1 lines of logs from before THEN UTC.\n"
+    )
+    assert pruned(database_url, "--older-than", "90d", "--logs-older-than", "0h") == both
     check(database_url)
 
 

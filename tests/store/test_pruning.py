@@ -6,7 +6,17 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from taskruns_service.commands.pruning import Old, Pruned, count_old, prune_batch
+from taskruns_service.commands.flow_runs import DeleteFlowRun
+from taskruns_service.commands.pruning import (
+    Old,
+    Pruned,
+    PrunedLogs,
+    count_old,
+    count_old_lines,
+    prune_batch,
+    prune_log_batch,
+)
+from taskruns_service.domain.errors import FlowRunNotFound, VersionConflict
 from taskruns_service.prefect1.commands.engine_states import beat_flow_run
 from taskruns_service.prefect1.commands.logs_and_artifacts import LogLine, create_artifact, read_lines, write_logs
 from taskruns_service.storage import tables
@@ -79,6 +89,35 @@ async def test_logs_and_artifacts_go_as_well(database: Database, writer: Writer)
     artifacts = await database.read(rows_of, tables.task_run_artifact)
     assert (len(artifacts), {row.task_run_id for row in artifacts}) == (3, kept)
     assert old not in await left(database)
+
+
+async def test_lines_of_logs_go_alone_a_batch_at_a_time(database: Database, writer: Writer) -> None:
+    flow_run_ids = [await create_flow_run(writer) for _ in range(3)]
+    lines = [
+        LogLine(flow_run_id=flow_run_id, timestamp=at(day * DAY), message=str(day))
+        for flow_run_id in flow_run_ids[:2]
+        for day in (1, 5, 9, 11)
+    ]
+    await database.transact(write_logs, read_lines(lines))
+    assert await database.read_snapshot(count_old_lines, OLD.before) == 6
+    part, counts = PrunedLogs(), []
+    while part.last is not None:
+        part = await database.transact(prune_log_batch, OLD.before, part.last, 4)
+        counts.append(part.lines)
+    assert counts == [4, 2, 0]
+    kept = {(row.flow_run_id, row.message) for row in await database.read(rows_of, tables.log)}
+    assert kept == {(flow_run_id, "11") for flow_run_id in flow_run_ids[:2]}
+    assert await left(database) == set(flow_run_ids)
+
+
+async def test_flow_run_that_is_deleted_twice_at_once_is_deleted_once(database: Database, writer: Writer) -> None:
+    flow_run_ids = [await create_ended(writer, 1) for _ in range(3)]
+    first, second, _ = flow_run_ids
+    items = [DeleteFlowRun(first), DeleteFlowRun(first), DeleteFlowRun(second, expected_sequence=0)]
+    outcomes = await writer.submit(items, [item.flow_run_id for item in items])
+    assert [type(outcome) for outcome in outcomes] == [type(None), FlowRunNotFound, VersionConflict]
+    assert await left(database) == set(flow_run_ids[1:])
+    assert await findings_of(database) == []
 
 
 async def test_unfinished_flow_runs_go_only_where_they_are_asked_for(database: Database, writer: Writer) -> None:

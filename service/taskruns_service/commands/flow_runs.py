@@ -7,7 +7,7 @@ from itertools import compress
 from uuid import UUID
 
 from msgspec import UNSET, Struct
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import Connection, and_, delete, func, literal, or_, select
 
 from taskruns_service.commands.flows import newest_flows
 from taskruns_service.commands.unit_of_work import UnitOfWork, current_run
@@ -16,7 +16,7 @@ from taskruns_service.domain.runs import Run
 from taskruns_service.schemas import NAME_LENGTH, FlowRunCreate
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.command import Command, Stage
-from taskruns_service.storage.dialects import Writes, insert_for
+from taskruns_service.storage.dialects import ListOfIds, Writes, any_of, insert_for
 from taskruns_service.storage.tally import Cell, FlowRunCell
 
 _flow, _flow_run, _task_run = tables.flow, tables.flow_run, tables.task_run
@@ -155,31 +155,36 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
 def _delete_flow_runs(connection: Connection, items: Sequence[DeleteFlowRun], now: datetime) -> list[object]:
     unit_of_work = UnitOfWork(connection, now)
     unit_of_work.lock({item.flow_run_id for item in items})
+    deleted: set[UUID] = set()
     outcomes: list[object] = []
     for item in items:
-        if (entry := unit_of_work.flow_runs.get(item.flow_run_id)) is None:
+        entry = unit_of_work.flow_runs.get(item.flow_run_id)
+        if entry is None or entry.id in deleted:
             outcomes.append(FlowRunNotFound())
         elif item.expected_sequence not in (None, entry.sequence):
             outcomes.append(VersionConflict(current_run=current_run(entry.run)))
         else:
-            del unit_of_work.flow_runs[item.flow_run_id]
-            delete_flow_run(connection, item.flow_run_id)
+            deleted.add(entry.id)
             outcomes.append(None)
+    if deleted:
+        delete_flow_runs(connection, sorted(deleted))
     return outcomes
 
 
-def delete_flow_run(connection: Connection, flow_run_id: UUID) -> None:
-    """Deletes all that belongs to a flow run, which is locked."""
+def delete_flow_runs(connection: Connection, flow_run_ids: Sequence[UUID]) -> None:
+    """Deletes all that belongs to flow runs, which are locked."""
+    ids = literal(list(flow_run_ids), ListOfIds)
     columns = [_task_run.c[name] for name in Cell._fields]
-    of_flow_run = _task_run.c.flow_run_id == flow_run_id
-    task_runs_by_cell = connection.execute(select(*columns, func.count()).where(of_flow_run).group_by(*columns)).all()
-    task_runs = select(_task_run.c.id).where(of_flow_run)
+    of_flow_runs = any_of(_task_run.c.flow_run_id, ids)
+    task_runs_by_cell = connection.execute(select(*columns, func.count()).where(of_flow_runs).group_by(*columns)).all()
+    task_runs = select(_task_run.c.id).where(of_flow_runs)
     for table in (tables.task_run_state, tables.task_run_artifact):
         connection.execute(delete(table).where(table.c.task_run_id.in_(task_runs)))
     for table in (_task_run, tables.task_run_map, tables.flow_run_state, tables.log):
-        connection.execute(delete(table).where(table.c.flow_run_id == flow_run_id))
+        connection.execute(delete(table).where(any_of(table.c.flow_run_id, ids)))
     key = (_flow_run.c[name] for name in FlowRunCell._fields)
-    deleted = connection.execute(delete(_flow_run).where(_flow_run.c.id == flow_run_id).returning(*key))
+    deleted = connection.execute(delete(_flow_run).where(any_of(_flow_run.c.id, ids)).returning(*key))
+    flow_runs_by_cell = Counter(FlowRunCell(*cell) for cell in deleted)
     with Writes(connection) as writes:
         tally.TASK_RUNS.record(writes, {Cell(*cell): -count for *cell, count in task_runs_by_cell})
-        tally.FLOW_RUNS.record(writes, {FlowRunCell(*cell): -1 for cell in deleted})
+        tally.FLOW_RUNS.record(writes, {cell: -count for cell, count in flow_runs_by_cell.items()})

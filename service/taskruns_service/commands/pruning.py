@@ -1,19 +1,20 @@
-"""Pruning: deletes flow runs that are old, a batch in each transaction, by the command that keeps the counts right."""
+"""Pruning: deletes old flow runs, by the command that keeps the counts right, and old logs; each batch by itself."""
 
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal, select
 
 from taskruns_service.commands.flow_runs import DeleteFlowRun
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import execute_commands
-from taskruns_service.storage.dialects import Column
+from taskruns_service.storage.dialects import Column, ListOfIds, any_of
 
-CANDIDATES = 200
+CANDIDATES = 2000
 
-_flow_run, _task_run = tables.flow_run, tables.task_run
+_flow_run, _task_run, _log = tables.flow_run, tables.task_run, tables.log
 
 
 class Old(NamedTuple):
@@ -85,3 +86,34 @@ def prune_batch(connection: Connection, old: Old, task_runs: int) -> Pruned:
         if isinstance(outcome, ServiceError):
             raise outcome
     return Pruned(len(chosen), together)
+
+
+class PrunedLogs(NamedTuple):
+    """How many lines were deleted, and the last flow run without old ones, by its id; None when there is none left."""
+
+    lines: int = 0
+    last: UUID | None = UUID(int=0)
+
+
+def count_old_lines(connection: Connection, before: datetime) -> int:
+    """Counts the lines of logs that would be deleted."""
+    return connection.execute(select(func.count()).where(_log.c.timestamp < before)).scalar_one()
+
+
+def prune_log_batch(connection: Connection, before: datetime, after: UUID, lines: int) -> PrunedLogs:
+    """Deletes lines of logs from before a moment, at most this many, of the flow runs after one in the order of ids.
+
+    By flow runs, since no index has the lines of all of them by time: one more would cost every line that is written.
+    """
+    ids = list(
+        connection.scalars(
+            select(_flow_run.c.id).where(_flow_run.c.id > after).order_by(_flow_run.c.id).limit(CANDIDATES)
+        )
+    )
+    if not ids:
+        return PrunedLogs(0, None)
+    of_flow_runs = any_of(_log.c.flow_run_id, literal(ids, ListOfIds))
+    old = select(_log.c.id).where(of_flow_runs, _log.c.timestamp < before).limit(lines)
+    deleted = connection.execute(delete(_log).where(_log.c.id.in_(old))).rowcount
+    # There may be more lines of the same flow runs.
+    return PrunedLogs(deleted, after if deleted == lines else ids[-1])
