@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from taskruns.client import Client
 from taskruns.errors import FlowRunNotFound, TaskRunsError
-from taskruns.models import StateCreate, StateType, TaskRunReport
+from taskruns.models import LogLevel, LogLineReport, StateCreate, StateType, TaskRunReport
 from taskruns.results import JSONSerializer, LocalResult, wire
 from taskruns.type_aliases import JsonObject
 
@@ -31,6 +31,15 @@ class DemoTaskRun(NamedTuple):
     traceback: str | None = None
     """Belongs to the last state as well."""
     tags: Sequence[str] = ()
+    log_lines: Sequence["DemoLogLine"] = ()
+
+
+class DemoLogLine(NamedTuple):
+    """What a task run of the demo logged, in seconds after the begin of its flow run."""
+
+    seconds: float
+    level: LogLevel
+    message: str
 
 
 class DemoFlowRun(NamedTuple):
@@ -96,6 +105,11 @@ CALM_HERON = DemoFlowRun(
             map_index=1,
             message="ZeroDivisionError: division by zero",
             traceback=ZERO_DIVISION,
+            log_lines=[
+                DemoLogLine(70.02, LogLevel.INFO, "Reading 2021-05-13/rows-1.csv."),
+                DemoLogLine(71.3, LogLevel.WARNING, "Row 1 has no share: it counts as 0."),
+                DemoLogLine(3699.99, LogLevel.ERROR, "Giving up after 2 attempts."),
+            ],
         ),
         DemoTaskRun("load-1", [(StateType.TRIGGER_FAILED, 3900.0)], message="Upstream failed."),
     ],
@@ -144,11 +158,28 @@ def record(client: Client, flow_run: DemoFlowRun, folder: Path) -> None:
         labels=list(flow_run.labels),
         parameters=flow_run.parameters,
     )
-    for receipt in client.flow_runs.report(flow_run.id, items=reports).items:
+    lines: list[LogLineReport] = []
+    for task_run, receipt in zip(
+        flow_run.task_runs, client.flow_runs.report(flow_run.id, items=reports).items, strict=True
+    ):
         if receipt.problem is not None:
             raise TaskRunsError(receipt.problem.detail)
+        lines += [_log_line(line, receipt.task_run_id, begin) for line in task_run.log_lines]
+    if lines:
+        client.flow_runs.report_logs(flow_run.id, items=lines)
     for state, seconds in flow_run.states:
         client.flow_runs.set_state(flow_run.id, type=state, timestamp=begin + timedelta(seconds=seconds))
+
+
+def _log_line(line: DemoLogLine, task_run_id: UUID | UnsetType | None, begin: datetime) -> LogLineReport:
+    return LogLineReport(
+        id=uuid4(),
+        task_run_id=task_run_id,
+        timestamp=begin + timedelta(seconds=line.seconds),
+        level=line.level,
+        name="etl",
+        message=line.message,
+    )
 
 
 def _report(flow_run: DemoFlowRun, task_run: DemoTaskRun, begin: datetime, folder: Path) -> TaskRunReport:
