@@ -6,6 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.questions import GraphQL
+
 
 async def create(client: httpx.AsyncClient) -> str:
     """Creates a flow run, and returns the path of its logs."""
@@ -25,6 +27,36 @@ async def test_lines_are_reported_and_listed(client: httpx.AsyncClient) -> None:
     page = (await client.get(path, params={"level": "WARNING"})).json()
     assert [item["message"] for item in page["items"]] == ["ERROR"]
     assert page["next_cursor"] is None
+
+
+async def test_lines_that_the_engine_of_prefect1_sends_are_listed(etl: GraphQL) -> None:
+    flow_run_id = etl.ids["run-0"]
+    query = "query($id: uuid) { task_run(where: {flow_run_id: {_eq: $id}}, limit: 1) { id } }"
+    (task_run,) = (await etl.data(query, id=flow_run_id))["task_run"]
+    of_run = {"flow_run_id": flow_run_id, "name": "prefect.CloudTaskRunner", "info": {"lineno": 1}}
+    lines = [
+        {**of_run, "message": "begin", "level": "INFO", "timestamp": "2021-05-12T18:00:00"},
+        {
+            **of_run,
+            "message": "own",
+            "level": "ERROR",
+            "timestamp": "2021-05-12T18:00:01",
+            "task_run_id": task_run["id"],
+        },
+        {**of_run, "message": None, "level": "AUDIT", "timestamp": "2021-05-12T18:00:02"},
+    ]
+    await etl.change("write_run_logs", "{ success }", logs=lines)
+    response = await etl.client.post(f"/flow-runs/{flow_run_id}/logs", json={"items": [line("reported")]})
+    assert response.json() == {"received": 1, "recorded": 1}
+    of_flow_run = (await etl.client.get(f"/flow-runs/{flow_run_id}/logs")).json()["items"]
+    assert [(item["level"], item["message"], item["task_run_id"]) for item in of_flow_run] == [
+        ("INFO", "begin", None),
+        ("ERROR", "own", task_run["id"]),
+        ("AUDIT", None, None),
+        ("INFO", "reported", None),
+    ]
+    of_task_run = (await etl.client.get(f"/task-runs/{task_run['id']}/logs", params={"level": "ERROR"})).json()
+    assert of_task_run == {"items": [of_flow_run[1]], "next_cursor": None}
 
 
 FAULTS = {

@@ -1,5 +1,6 @@
 """What the Python client costs: decoding, iterating, loading results and recording, on a service of this machine."""
 
+import logging
 import os
 import resource
 import sys
@@ -19,6 +20,10 @@ ITEMS = 100_000
 CHILDREN = 1000
 RECORDED = 10_000
 PAGE_SIZE = 1000
+_log = logging.getLogger("tests.benchmarks")
+_log.setLevel(logging.INFO)
+_log.propagate = False
+_log.addHandler(logging.NullHandler())
 
 
 def measure(rounds: int) -> dict[str, Rate]:
@@ -43,6 +48,11 @@ def measure(rounds: int) -> dict[str, Rate]:
                 "iterate over 100,000 task runs, per second": iterate,
                 "load the results of 1,000 children (JSON files), seconds": lambda: seconds(mapped),
                 "record a child of a map of 10,000, microseconds": lambda: 1e6 * recording(client) / RECORDED,
+                "the same without its log, microseconds": lambda: (
+                    1e6 * recording(client, capture_logs=False) / RECORDED
+                ),
+                "log a line in a task, microseconds": lambda: 1e6 * logging_lines(client) / RECORDED,
+                "the same outside of a flow run, microseconds": lambda: 1e6 * seconds(log_lines) / RECORDED,
             }
             rates = {name: Rate() for name in questions}
             for _ in range(rounds):
@@ -74,10 +84,10 @@ def record_results(client: Client) -> Callable[[], object]:
     return lambda: parent.get_latest().get_result()
 
 
-def recording(client: Client) -> float:
+def recording(client: Client, *, capture_logs: bool = True) -> float:
     """Seconds that the caller waits for a map of tasks that do nothing and keep nothing."""
 
-    @task(result=None)
+    @task(result=None, capture_logs=capture_logs)
     def nothing(x: int) -> None:
         pass
 
@@ -85,6 +95,20 @@ def recording(client: Client) -> float:
         spent = seconds(lambda: nothing.map(range(RECORDED)))
     run.flush(60)
     return spent
+
+
+def logging_lines(client: Client) -> float:
+    """Seconds that a task takes to log as many lines as are recorded of it."""
+    with flow_run("logging", client=client) as run:
+        spent = seconds(task(result=None)(log_lines))
+    run.flush(60)
+    return spent
+
+
+def log_lines() -> None:
+    """Logs lines, for no handler."""
+    for number in range(RECORDED):
+        _log.info("Loaded %d rows of %s.", number, "orders")
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -1,6 +1,7 @@
 """Logs: lines are recorded once, listed page by page whoever wrote them, and deleted with their flow runs."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +30,9 @@ from tests.store.factories import (
     state,
     statements_seen,
 )
+from tests.store.importing import bring, flow_run_with
+from tests.store.prefect1 import PrefectServer
+from tests.store.reading import ROWS_READ
 
 Query = Callable[[Connection, ListQuery], RawPage]
 
@@ -126,6 +130,21 @@ async def test_lines_of_the_original_are_listed(database: Database, writer: Writ
     assert await messages(database, task_run_id, of="task run") == ["of the task run"]
 
 
+async def test_lines_that_the_import_brings_are_listed(
+    prefect: PrefectServer, nightly: UUID, database: Database
+) -> None:
+    flow_run_id = await flow_run_with(prefect, nightly, 1)
+    parent, child = await prefect.rows("task_run")
+    for second, (task_run_id, level) in enumerate([(None, "INFO"), (child.id, "ERROR"), (parent.id, "AUDIT")]):
+        of_run = {"flow_run_id": flow_run_id, "task_run_id": task_run_id, "timestamp": at(second)}
+        await prefect.insert("log", **of_run, level=level, name="prefect.x", message=f"line {second}")
+    await bring(prefect, database)
+    assert await messages(database, flow_run_id) == ["line 0", "line 1", "line 2"]
+    assert await messages(database, flow_run_id, level=LogLevel.ERROR, after=at(0)) == ["line 1", "line 2"]
+    assert await messages(database, child.id, of="task run") == ["line 1"]
+    assert await messages(database, parent.id, of="task run", contains="LINE") == ["line 2"]
+
+
 async def test_repeated_line_is_recorded_once(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     first, second = line("first", 1), line("second", 2)
@@ -184,6 +203,56 @@ async def test_lines_are_deleted_with_their_flow_run(database: Database, writer:
     await delete_flow_run(writer, flow_run_id)
     assert [row.message for row in await database.read(rows_of, tables.log)] == ["c"]
     assert await findings_of(database) == []
+
+
+LINES, OWN_LINES = 20_000, 20
+"""How many lines a flow run has, and one of its task runs."""
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "first page": {},
+    "small page": {"limit": 5},
+    "severe": {"level": LogLevel.ERROR},
+    "late": {"after": at(LINES / 2)},
+    "with a text": {"contains": "7"},
+    "all of these": {"level": LogLevel.ERROR, "after": at(LINES / 2), "contains": "7"},
+}
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("is_analyzed", [False, True], ids=["new", "analyzed"])
+async def test_lines_of_a_task_run_are_found_among_those_of_its_flow_run(
+    database_kind: str, database: Database, writer: Writer, is_analyzed: bool
+) -> None:
+    flow_run_id = await create_flow_run(writer)
+    task_run_id, other_id = [await create_task_run(writer, flow_run_id, slug) for slug in ("extract-1", "load-1")]
+    lines = [
+        {
+            "id": uuid4(),
+            "flow_run_id": flow_run_id,
+            "task_run_id": (task_run_id if number % (LINES // OWN_LINES) == 0 else other_id, None)[number % 3 == 1],
+            "timestamp": at(number),
+            "level": ("INFO", "ERROR")[number % 2],
+            "message": f"line {number}",
+            "created": at(number),
+        }
+        for number in range(LINES)
+    ]
+
+    def fill(connection: Connection) -> None:
+        connection.execute(tables.log.insert(), lines)
+        if is_analyzed:
+            connection.exec_driver_sql("ANALYZE")
+
+    await database.transact(fill)
+
+    def read(connection: Connection) -> dict[tuple[str, str], int]:
+        return {
+            (name, sort): ROWS_READ[database_kind](connection, partial(runs.list_task_run_logs, connection, query))
+            for name, where in QUESTIONS.items()
+            for sort in ("timestamp", "-timestamp")
+            for query in [TASK_RUN_LOGS.query({"sort": sort, "limit": 100, **where}, task_run_id)]
+        }
+
+    assert {question: rows for question, rows in (await database.read(read)).items() if rows >= LINES / 40} == {}
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.util import await_only
 
 from taskruns_service.commands.flow_runs import CreatedFlowRun
+from taskruns_service.commands.logs import ReportLogs
 from taskruns_service.domain.errors import FlowRunNotFound, ServiceError, StateIdConflict, TaskRunNotFound
 from taskruns_service.domain.ids import new_id
+from taskruns_service.schemas import LogLineReport
 from taskruns_service.storage import tables, tally
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database
@@ -191,6 +193,62 @@ async def test_reports_about_a_flow_run_that_is_being_deleted_leave_nothing(
     for table in (tables.flow_run, tables.task_run, tables.task_run_state):
         assert await database.read(rows_of, table) == []
     assert await findings_of(database) == []
+
+
+async def test_lines_of_a_flow_run_that_is_being_deleted_leave_nothing(
+    database: Database, writer: Writer, second_writer: Writer
+) -> None:
+    for _ in range(5):
+        flow_run_id = await create_flow_run(writer)
+        task_run_id = (await report_task_run(writer, flow_run_id, "extract-1")).run_id
+        reports = [
+            [LogLineReport(id=uuid4(), message="line", task_run_id=of_run) for of_run in (None, task_run_id)]
+            for _ in range(MANY)
+        ]
+        calls: list[Coroutine[Any, Any, Any]] = [
+            one.submit_one(ReportLogs(flow_run_id, lines), flow_run_id)
+            for one, lines in zip(in_turn(writer, second_writer), reports, strict=True)
+        ]
+        calls.insert(MANY // 2, delete_flow_run(second_writer, flow_run_id))
+        outcomes = await all_of(calls)
+        assert {type(outcome) for outcome in outcomes if isinstance(outcome, ServiceError)} <= {FlowRunNotFound}
+        assert await database.read(rows_of, tables.log) == []
+        assert await findings_of(database) == []
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+async def test_flow_run_with_lines_on_their_way_is_deleted_after_them(
+    database: Database, writer: Writer, second_writer: Writer
+) -> None:
+    flow_run_id = await create_flow_run(writer)
+    report = ReportLogs(flow_run_id, [LogLineReport(id=uuid4(), message="line")])
+    deletions: list[asyncio.Task[Any]] = []
+
+    def record(connection: Connection) -> list[object]:
+        def delete_it(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("INSERT INTO log "):
+                deletions.append(asyncio.get_running_loop().create_task(delete_flow_run(second_writer, flow_run_id)))
+                await_only(until_somebody_waits_for_a_lock(database))
+
+        event.listen(connection, "before_cursor_execute", delete_it)
+        return list(execute_commands(connection, [report]))
+
+    assert await database.transact(record) == [1]
+    await deletions[0]
+    assert await database.read(rows_of, tables.log) == []
+
+
+async def until_somebody_waits_for_a_lock(database: Database) -> None:
+    """Waits until a connection of PostgreSQL waits for a row that another one has locked."""
+
+    def is_waiting(connection: Connection) -> bool:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return bool(connection.exec_driver_sql(waiting).scalar_one())
+
+    while not await database.read(is_waiting):  # noqa: ASYNC110 - PostgreSQL tells nobody
+        await asyncio.sleep(0.01)
 
 
 async def test_key_of_a_flow_run_that_is_being_deleted_makes_or_finds_one(

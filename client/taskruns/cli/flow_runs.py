@@ -128,26 +128,42 @@ def show_tasks(connection: Connection, /, *, which: str | None, flow_name: str |
 
 @flow_run.command(
     "logs",
-    params=[FLOW_RUN, OF_FLOW, *log_lines.options()],
+    params=[
+        FLOW_RUN,
+        OF_FLOW,
+        Option(["--failed"], is_flag=True, help="Only lines of failed task runs."),
+        *log_lines.options(),
+    ],
     examples=(
-        "flow-run logs --level ERROR",
+        "flow-run logs --follow",
+        "flow-run logs --failed --level ERROR",
         "flow-run logs brave-otter --tail 100",
         "flow-run logs --contains timeout",
     ),
 )
 @click.pass_obj
 def show_flow_run_logs(
-    connection: Connection, /, *, which: str | None, flow_name: str | None, **options: Unpack[log_lines.LogOptions]
+    connection: Connection,
+    /,
+    *,
+    which: str | None,
+    flow_name: str | None,
+    failed: bool,
+    **options: Unpack[log_lines.LogOptions],
 ) -> None:
     """Show the log lines of a flow run and of its task runs.
 
-    The oldest is first. The default is the latest flow run.
+    The oldest is first. With --follow, further lines are shown until the flow run is finished. The default is the
+    latest flow run.
     """
     from taskruns.flow_run_views import FlowRunView
 
     client = connection.client
     view = FlowRunView(client.flow_runs.get(find_flow_run_id(client, which, flow_name)), client)
-    log_lines.show(view, **options)
+    if failed and options["follow"]:
+        raise click.UsageError("--failed and --follow cannot be used together: a task run fails at its end.")
+    list_lines = partial(log_lines.lines_of_failed, client, view.flow_run.id) if failed else view.get_logs
+    log_lines.show(view, list_lines, **options)
 
 
 @flow_run.command(

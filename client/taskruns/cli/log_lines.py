@@ -1,17 +1,22 @@
 """The log lines of a run: the options of the commands that list them, and how lines are written."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
+from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, TypedDict
+from uuid import UUID
 
 import click
 
 from taskruns.cli import list_command
 from taskruns.cli.commands import Option
 from taskruns.cli.param_types import TIME
+from taskruns.limits import MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
+    from taskruns.client import Client
     from taskruns.flow_run_views import FlowRunView
     from taskruns.models import LogLine
     from taskruns.task_run_views import TaskRunView
@@ -21,6 +26,8 @@ FIELDS = ("timestamp", "level", "name", "message", "task_run_id", "flow_run_id",
 """The members of lines in the order in which CSV has them; tests hold them to the service's document."""
 MAX_TAIL = 100_000
 """How many lines --tail shows at most: it keeps them all, to turn them around."""
+MAX_FAILED = 100
+"""How many failed task runs --failed shows the lines of: each takes a request at least."""
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "dim"}
 _LEVEL_WIDTH = max(map(len, LEVELS))
 
@@ -33,6 +40,7 @@ class LogOptions(TypedDict):
     after: datetime | None
     head: int | None
     tail: int | None
+    follow: bool
     form: str | None
 
 
@@ -56,31 +64,73 @@ def options() -> list[click.Parameter]:
             section="Output",
             help="Show the last lines.",
         ),
+        Option(
+            ["--follow"],
+            is_flag=True,
+            section="Output",
+            help="Show further lines as they come, until the run is finished.",
+        ),
         *list_command.form_options("json", "csv"),
     ]
 
 
+def lines_of_failed(
+    client: "Client",
+    flow_run_id: UUID,
+    *,
+    level: str | None,
+    contains: str | None,
+    after: datetime | None,
+    newest_first: bool,
+) -> "Iterator[LogLine]":
+    """Lists the log lines of the failed task runs of a flow run; says so if it does not list those of all."""
+    failed = client.flow_runs.task_runs_fields(
+        flow_run_id, state_group="failed", fields=["id"], sort="end_time", limit=MAX_FAILED + 1
+    )
+    ids = [task_run.id for task_run in islice(failed, MAX_FAILED + 1)]
+    if len(ids) > MAX_FAILED:
+        click.echo(f"Only the lines of the first {MAX_FAILED} failed task runs are shown.", err=True)
+    sort = "-timestamp" if newest_first else "timestamp"
+    lists = [
+        client.task_runs.logs(id, level=level, contains=contains, after=after, sort=sort, limit=MAX_PAGE_SIZE)
+        for id in ids[:MAX_FAILED]
+    ]
+    return merge(*lists, key=lambda line: (line.timestamp, line.id), reverse=newest_first)
+
+
 def show(
     view: "FlowRunView | TaskRunView",
+    list_lines: "Callable[..., Iterable[LogLine]]",
     *,
     level: str | None,
     contains: str | None,
     after: datetime | None,
     head: int | None,
     tail: int | None,
+    follow: bool,
     form: str | None,
 ) -> None:
-    """Lists the log lines of a run, oldest first, and writes them."""
+    """Lists log lines of a run, oldest first, and writes them."""
     from taskruns.cli import output
     from taskruns.cli.list_writers import WRITERS, Layout
     from taskruns.cli.waiting import warn_of_waiting_reports
 
     if head is not None and tail is not None:
         raise click.UsageError("--head and --tail cannot be used together.")
-    lines = view.get_logs(level=level, contains=contains, after=after, newest_first=tail is not None)
-    shown: Iterable[LogLine] = islice(lines, head if tail is None else tail)
+    if head is not None and follow:
+        raise click.UsageError("--head and --follow cannot be used together.")
+    list_lines = partial(list_lines, level=level, contains=contains)
+    shown: Iterator[LogLine] = islice(
+        list_lines(after=after, newest_first=tail is not None), head if tail is None else tail
+    )
     if tail is not None:
-        shown = reversed(list(shown))
+        last = list(shown)
+        # Lines before these are not wanted later either.
+        after, shown = last[-1].timestamp if last else after, reversed(last)
+    if follow:
+        from taskruns.cli.following import followed
+
+        shown = followed(view, shown, partial(list_lines, newest_first=False), after)
     if form is None:
         output.write_lines(text for line in shown for text in _texts(line))
     else:

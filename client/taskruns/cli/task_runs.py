@@ -218,12 +218,14 @@ def show_task_run_logs(
 ) -> None:
     """Show the log lines of a task run.
 
-    The oldest is first. Identify the task run as for `task-run info`.
+    The oldest is first. With --follow, further lines are shown until the task run is finished. Identify the task run
+    as for `task-run info`.
     """
     where = TaskRunOptions(
         map_index=map_index, flow_run_id=flow_run_id, flow_run_name=flow_run_name, flow_name=flow_name
     )
-    log_lines.show(find_task_run(connection.client, which, **where), **options)
+    view = find_task_run(connection.client, which, **where)
+    log_lines.show(view, view.get_logs, **options)
 
 
 @task_run.command(

@@ -105,7 +105,7 @@ class Progress:
         self.spec: Final = spec
         self.is_remote: Final = is_remote
         self._emit = emit
-        self._log = None if spec.logs is None else RunLog(spec.logs, emit, spec.flow_run_id, spec.task_run_id)
+        self._log: RunLog | None = None
         self._latest = spec.created_at
         self._tries = 0
         self._timeout_error: TaskTimedOut | None = None
@@ -122,6 +122,7 @@ class Progress:
         """Tells a state. Each has a later moment than the one before, however coarse the clock is."""
         if self._log is not None and type in _ENDS:
             self._log.close()
+            self._log = None
         self._latest = max(datetime.now(UTC), self._latest + TICK)
         self._emit(self.spec.state(type, message, self._latest, result, details, force=force))
 
@@ -162,6 +163,9 @@ class Progress:
     def active(self) -> Generator[None, None, None]:
         """Says to the code of the task which task run it is part of, and captures what it logs."""
         token = _active.set(self.spec)
+        spec = self.spec
+        if self._log is None and spec.logs is not None:  # a large map has many that have not begun
+            self._log = RunLog(spec.logs, self._emit, spec.flow_run_id, spec.task_run_id)
         try:
             with Capture(self._log):
                 yield

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from taskruns import Client
-from taskruns.cli.log_lines import FIELDS, LEVELS
+from taskruns.cli.log_lines import FIELDS, LEVELS, MAX_FAILED
 from taskruns.models import LogLevel, LogLine, LogLineReport, StateCreate, StateType, TaskRunReport
 from tests.client.cli.running import on_terminal, run
 
@@ -83,3 +83,59 @@ def test_head_and_tail_exclude_each_other(url: str, flow_run_id: UUID) -> None:
     done = run("flow-run", "logs", str(flow_run_id), "--head", "1", "--tail", "1", TASKRUNS_URL=url)
     assert done.code == 2
     assert "--head and --tail cannot be used together." in done.err
+
+
+# The lines of failed task runs
+
+
+def report_failures(client: Client, count: int) -> UUID:
+    """Reports a flow run with failed task runs, each with a line of its own between those of others."""
+    flow_run = client.flow_runs.create(flow_name="etl")
+    for state, name in ((StateType.FAILED, "fail"), (StateType.SUCCESS, "load")):
+        items = [
+            TaskRunReport(task_slug=f"{name}-{number}", states=[StateCreate(type=state)]) for number in range(count)
+        ]
+        client.flow_runs.report(flow_run.id, items=items)
+    task_runs = list(client.flow_runs.task_runs(flow_run.id, limit=1000))
+    lines = [
+        LogLineReport(
+            id=uuid4(), message=task_run.task_slug, timestamp=BEGIN + timedelta(seconds=number), task_run_id=task_run.id
+        )
+        for number, task_run in enumerate(sorted(task_runs, key=lambda task_run: task_run.task_slug.partition("-")[2]))
+    ]
+    client.flow_runs.report_logs(flow_run.id, items=[*lines, LogLineReport(id=uuid4(), message="of the flow run")])
+    return flow_run.id
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), ["fail-0", "fail-1", "fail-2"]),
+        (("--tail", "2"), ["fail-1", "fail-2"]),
+        (("--head", "1"), ["fail-0"]),
+        (("--contains", "2"), ["fail-2"]),
+        (("--level", "ERROR"), []),
+        (("--since", "2021-05-12T18:00:01Z"), ["fail-1", "fail-2"]),
+    ],
+)
+def test_lines_of_failed_task_runs_are_shown_in_their_order(
+    url: str, scratch: Client, options: tuple[str, ...], expected: list[str]
+) -> None:
+    flow_run_id = report_failures(scratch, 3)
+    done = run("flow-run", "logs", str(flow_run_id), "--failed", "--json", *options, TASKRUNS_URL=url)
+    assert [line["message"] for line in json.loads(done.out)] == expected
+    assert done.err == ""
+
+
+def test_lines_of_many_failed_task_runs_are_shown_in_part(url: str, scratch: Client) -> None:
+    flow_run_id = report_failures(scratch, MAX_FAILED + 1)
+    done = run("flow-run", "logs", str(flow_run_id), "--failed", TASKRUNS_URL=url)
+    assert done.err == "Only the lines of the first 100 failed task runs are shown.\n"
+    assert done.out.count("fail-") == MAX_FAILED
+
+
+@pytest.mark.parametrize("others", [("--head", "1"), ("--failed",)])
+def test_follow_and_what_ends_before_exclude_each_other(url: str, flow_run_id: UUID, others: tuple[str, ...]) -> None:
+    done = run("flow-run", "logs", str(flow_run_id), "--follow", *others, TASKRUNS_URL=url)
+    assert done.code == 2
+    assert f"{others[0]} and --follow cannot be used together" in done.err
