@@ -24,7 +24,7 @@ from taskruns._generated.api.flow_runs import (
     report_task_runs,
     set_flow_run_state,
 )
-from taskruns._generated.api.service import get_documentation, get_health, get_openapi, get_readiness
+from taskruns._generated.api.service import get_documentation, get_health, get_openapi, get_readiness, search_runs
 from taskruns._generated.api.task_runs import (
     aggregate_task_runs,
     get_task_run,
@@ -202,7 +202,7 @@ class FlowRuns:
 
 
 class Service:
-    """`client.service`: the service's health, readiness, and OpenAPI document."""
+    """`client.service`: the service's health, readiness and OpenAPI document, and searches of all that it has."""
 
     def __init__(self, client: "Client") -> None:
         """Binds the operations to a client."""
@@ -214,6 +214,8 @@ class Service:
         """Gets the service's OpenAPI document."""
         self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
+        self.search = client.bind(search_runs.build)
+        """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""
 
 
 class AsyncTaskRuns:
@@ -305,3 +307,5 @@ class AsyncService:
         """Gets the service's OpenAPI document."""
         self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
+        self.search = client.bind(search_runs.build)
+        """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""

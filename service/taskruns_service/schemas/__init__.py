@@ -42,6 +42,7 @@ from taskruns_service.schemas.requests import (
 )
 from taskruns_service.schemas.results import ChildResult, TaskRunResult
 from taskruns_service.schemas.runs import FlowRun, FlowRunPage, FlowRunSummary, State, StatePage, TaskRun, TaskRunPage
+from taskruns_service.schemas.search import HitKind, SearchHit, SearchHits
 from taskruns_service.schemas.service import Health, Readiness
 from taskruns_service.schemas.timelines import Timeline
 
@@ -76,6 +77,7 @@ __all__ = [
     "FlowRunTasks",
     "GroupKey",
     "Health",
+    "HitKind",
     "ItemProblem",
     "LogLine",
     "LogLineReport",
@@ -85,6 +87,8 @@ __all__ = [
     "Measures",
     "Problem",
     "Readiness",
+    "SearchHit",
+    "SearchHits",
     "State",
     "StateCreate",
     "StatePage",
