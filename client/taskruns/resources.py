@@ -30,6 +30,7 @@ from taskruns._generated.api.task_runs import (
     get_task_run,
     get_task_run_attempts,
     get_task_run_result,
+    list_task_run_artifacts,
     list_task_run_fields,
     list_task_run_logs,
     list_task_run_states,
@@ -146,6 +147,8 @@ class TaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.artifacts = client.bind_list(list_task_run_artifacts.build)
+        """Lists the artifacts of a task run, oldest first."""
         self.logs = client.bind_list(list_task_run_logs.build)
         """Lists the log lines of a task run, oldest first."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
@@ -239,6 +242,8 @@ class AsyncTaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.artifacts = client.bind_list(list_task_run_artifacts.build)
+        """Lists the artifacts of a task run, oldest first."""
         self.logs = client.bind_list(list_task_run_logs.build)
         """Lists the log lines of a task run, oldest first."""
         self.set_state = client.bind(set_task_run_state.build, _identify)

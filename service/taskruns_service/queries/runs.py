@@ -107,6 +107,14 @@ def list_task_run_states(connection: Connection, query: ListQuery) -> RawPage:
     return states
 
 
+def list_task_run_artifacts(connection: Connection, query: ListQuery) -> RawPage:
+    """A page of the artifacts of a task run, oldest first; raises TaskRunNotFound."""
+    artifacts = read_page(connection, query)
+    if artifacts.items == _NO_ITEMS:
+        get_task_run(connection, *query.where["task_run_id"])
+    return artifacts
+
+
 def list_task_run_logs(connection: Connection, query: ListQuery) -> RawPage:
     """A page of the log lines of a task run; raises TaskRunNotFound."""
     get_task_run(connection, *query.where["task_run_id"])

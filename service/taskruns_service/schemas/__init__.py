@@ -1,6 +1,7 @@
 """What goes over HTTP."""
 
 from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.schemas.artifacts import Artifact, ArtifactPage
 from taskruns_service.schemas.attempts import MAX_ATTEMPT_STATES, TaskRunAttempt, TaskRunAttempts
 from taskruns_service.schemas.common import (
     BULK_ITEMS,
@@ -62,6 +63,8 @@ __all__ = [
     "TASK_RUN_EXAMPLE",
     "Aggregate",
     "AggregateGroup",
+    "Artifact",
+    "ArtifactPage",
     "ChildResult",
     "CurrentRun",
     "FlowRun",

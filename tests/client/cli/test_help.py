@@ -355,7 +355,7 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 WITHOUT_COMMAND = {
     "flow-run": {"create", "report", "report-logs", "states", "timeline"},
-    "task-run": {"set-states", "update"},
+    "task-run": {"artifacts", "set-states", "update"},
 }
 
 

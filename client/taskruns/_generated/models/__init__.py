@@ -17,6 +17,8 @@ __all__ = [
     "AggregateGroup",
     "AggregateTaskRunsGroupByItem",
     "AggregateTaskRunsMeasureItem",
+    "Artifact",
+    "ArtifactPage",
     "AzureResult",
     "ChildResult",
     "CompressedSerializer",
@@ -306,6 +308,33 @@ class AggregateGroup(Model, kw_only=True, frozen=True):
     measures: Measures
     sample_ids: list[UUID] | None
     """The ids of up to three of the runs; null without `message` in `group_by`."""
+
+
+class Artifact(Model, kw_only=True, frozen=True):
+    """A link or a text that a task run made for people to look at."""
+
+    created: Timestamp
+    """The time when the service created the artifact."""
+    data: Any
+    """What it shows, as its author sent it: any JSON value, such as `{"link": …}` or `{"markdown": …}`. Check it
+    before you show it.
+    """
+    id: UUID
+    """The id of the artifact."""
+    kind: str
+    """What the artifact is: `link` or `markdown`, or another kind."""
+    task_run_id: UUID
+    """The id of the task run."""
+    updated: Timestamp
+    """The time when the service last changed the artifact."""
+
+
+class ArtifactPage(Model, kw_only=True, frozen=True):
+    """A page of artifacts, oldest first, with the cursor of the next page."""
+
+    items: list[Artifact]
+    next_cursor: str | None
+    """The cursor of the next page; null on the last page."""
 
 
 class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
