@@ -24,12 +24,13 @@ from taskruns._generated.api.flow_runs import (
     report_task_runs,
     set_flow_run_state,
 )
-from taskruns._generated.api.service import get_documentation, get_health, get_openapi, get_readiness
+from taskruns._generated.api.service import get_documentation, get_health, get_openapi, get_readiness, search_runs
 from taskruns._generated.api.task_runs import (
     aggregate_task_runs,
     get_task_run,
     get_task_run_attempts,
     get_task_run_result,
+    list_task_run_artifacts,
     list_task_run_fields,
     list_task_run_logs,
     list_task_run_states,
@@ -146,6 +147,8 @@ class TaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.artifacts = client.bind_list(list_task_run_artifacts.build)
+        """Lists the artifacts of a task run, oldest first."""
         self.logs = client.bind_list(list_task_run_logs.build)
         """Lists the log lines of a task run, oldest first."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
@@ -202,7 +205,7 @@ class FlowRuns:
 
 
 class Service:
-    """`client.service`: the service's health, readiness, and OpenAPI document."""
+    """`client.service`: the service's health, readiness and OpenAPI document, and searches of all that it has."""
 
     def __init__(self, client: "Client") -> None:
         """Binds the operations to a client."""
@@ -214,6 +217,8 @@ class Service:
         """Gets the service's OpenAPI document."""
         self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
+        self.search = client.bind(search_runs.build)
+        """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""
 
 
 class AsyncTaskRuns:
@@ -237,6 +242,8 @@ class AsyncTaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.artifacts = client.bind_list(list_task_run_artifacts.build)
+        """Lists the artifacts of a task run, oldest first."""
         self.logs = client.bind_list(list_task_run_logs.build)
         """Lists the log lines of a task run, oldest first."""
         self.set_state = client.bind(set_task_run_state.build, _identify)
@@ -305,3 +312,5 @@ class AsyncService:
         """Gets the service's OpenAPI document."""
         self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
+        self.search = client.bind(search_runs.build)
+        """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""

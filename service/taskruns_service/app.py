@@ -16,6 +16,7 @@ from taskruns_service.api import HANDLERS, PAGE_HANDLERS
 from taskruns_service.api.admission import admit
 from taskruns_service.api.background_tasks import running
 from taskruns_service.api.bodies import BodyLimits
+from taskruns_service.api.compression import RepresentationCache
 from taskruns_service.api.connections import close_connections, limit_unread_time
 from taskruns_service.api.document import make_document
 from taskruns_service.api.gate import Gate
@@ -38,6 +39,7 @@ from taskruns_service.storage.replicas import open_replicas
 from taskruns_service.storage.schema_watch import Watch
 from taskruns_service.storage.writer import Writer
 
+TIMELINE_CACHE_BYTES = 32 * 2**20
 FOLD_SECONDS = 1.0
 ANALYZE_SECONDS = 1.0
 ANALYZE_BYTES = range(2**17, 2**28)
@@ -67,6 +69,7 @@ def create_app(
         ):
             app.state.replicas = replicas
             background = Background()
+            app.state.timelines = RepresentationCache(TIMELINE_CACHE_BYTES)
             app.state.graphql = Resources(background, settings.answer_bytes, settings.query_timeout)
             if replicas is not None:
                 await database.note_position()

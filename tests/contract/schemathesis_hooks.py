@@ -19,6 +19,7 @@ BEYOND_SCHEMAS = (
     "It applies only to a count without",
     "U+0000",
     "The flow run has no task run",  # of a log line
+    "It must be later than `after`",  # two parameters of a timeline
     "timestamps must be between",
     "It must be an RFC 3339 time",
     "It must be text of",  # the schema counts characters that a URL cannot carry
@@ -57,6 +58,10 @@ def what_is_refused_is_told(context: Any, response: Any, case: Any) -> None:
     """A request that the document allows is refused only for what a schema cannot say."""
     mode = case.meta.generation.mode if case.meta else None
     if response.status_code == 400 and mode is not None and mode.is_positive:
-        detail = response.json()["detail"]
+        problem = response.json()
+        # Schemathesis takes `None` for an id where an answer has null instead of one.
+        if "None" in problem["instance"].split("/"):
+            return
+        detail = problem["detail"]
         if not any(reason in detail for reason in BEYOND_SCHEMAS):
             raise AssertionError(f"refused without need: {detail}")

@@ -57,7 +57,7 @@ BUILDERS = {
     for name in ("build", "build_if_changed")
     if hasattr(module, name)
 }
-EXAMPLES = {"flow_name": "f", "type": "Running", "items": [], "fields": ["id"], "if_none_match": '"1"'}
+EXAMPLES = {"flow_name": "f", "q": "f", "type": "Running", "items": [], "fields": ["id"], "if_none_match": '"1"'}
 
 
 def needed_by(build: Callable[..., Call[Any]]) -> dict[str, Any]:

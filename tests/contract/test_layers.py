@@ -49,7 +49,7 @@ RULES = Rules(
             # Neither tables nor columns: what a list shows, and by what it is sorted, is declared in queries.
             *("queries.aggregates", "queries.aggregations", "queries.attempts", "queries.flow_run_tasks"),
             *("queries.listings", "queries.pages", "queries.parameters", "queries.runs", "queries.task_run_results"),
-            "queries.timelines",
+            *("queries.search", "queries.timelines"),
             *("storage.database", "storage.deadlines", "storage.dialects"),
             *("storage.replicas", "storage.schema_watch", "storage.tally", "storage.writer"),
         ),

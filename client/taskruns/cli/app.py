@@ -71,6 +71,34 @@ def why(connection: Connection, /, *, which: str | None, flow_name: str | None, 
 
 @cli.command(
     params=[
+        Argument(["text"], meaning="An id, its first 8 or more digits, or the beginning of a name."),
+        *form_options("json", "csv"),
+    ],
+    examples=("find 8e445d74", "find brave", "find load- --json"),
+)
+@click.pass_obj
+def find(connection: Connection, /, *, text: str, form: str | None) -> None:
+    """Find runs by id or name.
+
+    This finds flow runs and task runs by their ids, and flows, tasks and flow runs by the beginning of their names, in
+    any case. It shows up to 20.
+    """
+    from taskruns.cli import columns, list_command, output
+    from taskruns.cli.list_writers import WRITERS, Layout
+    from taskruns.cli.waiting import warn_of_waiting_reports
+
+    hits = connection.client.service.search(q=text)
+    if form == "json":
+        output.write_json(hits)
+    else:
+        WRITERS[form](hits.items, Layout("hits", columns.HIT_COLUMNS, list_command.HIT_FIELDS), None)
+    if hits.truncated:
+        click.echo("There are more hits; to see others, write more of the name or the id.", err=True)
+    warn_of_waiting_reports()
+
+
+@cli.command(
+    params=[
         Option(
             ["--folder"],
             type=click.Path(file_okay=False, path_type=Path),

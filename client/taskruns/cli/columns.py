@@ -12,6 +12,7 @@ from taskruns.models import (
     FlowRunFields,
     FlowRunSummary,
     ResultReference,
+    SearchHit,
     Serializer,
     State,
     TaskRun,
@@ -79,6 +80,18 @@ def _end_of(attempt: TaskRunAttempt) -> str:
     return "" if attempt.end_time is None else formatting.exact(attempt.end_time, "milliseconds")
 
 
+def _kind_of(hit: SearchHit) -> str:
+    return hit.kind.replace("_", " ")
+
+
+def _name_of_hit(hit: SearchHit) -> str:
+    return f"{hit.name}[{hit.map_index}]" if hit.map_index is not None and hit.map_index >= 0 else hit.name
+
+
+def _style_of_hit(hit: SearchHit) -> str:
+    return "" if hit.state is None else formatting.style_of(hit.state)
+
+
 _ID = Column("ID", "id", optional=40)
 _STARTED = Column("STARTED", "start_time", optional=0)
 _TOOK = Column("TOOK", "duration", took, optional=0)
@@ -118,6 +131,15 @@ ATTEMPT_COLUMNS = (
     Column("ENDED", "end_time", _end_of, optional=40),
     Column("TOOK", "duration", took),
     Column("MESSAGE", "message", _message_of_state, least=7),
+)
+HIT_COLUMNS = (
+    Column("KIND", "kind", _kind_of),
+    Column("NAME", "name", _name_of_hit, least=12),
+    Column("FLOW", "flow_name", least=8),
+    Column("FLOW RUN", "flow_run_name", least=8),
+    Column("STATE", "state", style=_style_of_hit),
+    Column("CREATED", "created", optional=0),
+    Column("ID", "id"),
 )
 TASK_COLUMNS = (
     Column("TASK", "task_slug", least=8),

@@ -39,6 +39,7 @@ STATE_FIELDS = (
     "result",
     "details",
 )
+HIT_FIELDS = ("kind", "id", "name", "map_index", "flow_name", "flow_run_id", "flow_run_name", "state", "created")
 TASK_FIELDS = (
     *("task_slug", "task_run_id", "is_mapped", "state", "count", "task_run_counts"),
     *("first_start_time", "last_end_time", "retries"),

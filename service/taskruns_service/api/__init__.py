@@ -1,12 +1,13 @@
 """The REST API: handlers by resource, and what they share."""
 
-from taskruns_service.api import flow_runs, overviews, service, task_runs
+from taskruns_service.api import flow_runs, overviews, search, service, task_runs
 
 HANDLERS = (
     *service.HANDLERS,
     *flow_runs.HANDLERS,
     *overviews.HANDLERS,
     *task_runs.HANDLERS,
+    *search.HANDLERS,
     *flow_runs.LAST_HANDLERS,
 )
 """Those in the OpenAPI document, in its order."""

@@ -32,12 +32,12 @@ UNIONS: dict[str, tuple[UnionType, str]] = {
     ),
     "Serializer": (Serializer, "How a result was serialized; `type` says which serializer wrote it."),
 }
-OTHER_ENUMERATIONS = (StateGroup, LogLevel, schemas.FlowRunField, schemas.TaskRunField)
+OTHER_ENUMERATIONS = (StateGroup, LogLevel, schemas.FlowRunField, schemas.TaskRunField, schemas.HitKind)
 """Those whose constants have their name in front: in Go all share one namespace, where `running` is `Running` again."""
 TAGS = {
     "flow runs": "Runs of flows, with their states and their task runs.",
     "task runs": "The runs of a flow's tasks in one flow run, with their states, results, and counts.",
-    "service": "The service itself.",
+    "service": "The service itself, and searches of all that it has.",
 }
 DESCRIPTION = """\
 Records the task runs of workflow runs and answers questions about them: what ran, its state, how long it took,

@@ -1,11 +1,13 @@
 """Overviews: handlers for what sums up all task runs of a flow run in one response."""
 
+from http import HTTPStatus
 from uuid import UUID
 
 from litestar.params import FromPath
 
 from taskruns_service import schemas
-from taskruns_service.api import flow_runs, requests, responses
+from taskruns_service.api import compression, flow_runs, requests, responses
+from taskruns_service.api.compression import RepresentationCache
 from taskruns_service.api.operations import READ_ERRORS, Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
@@ -61,10 +63,23 @@ async def get_flow_run_timeline(request: ApiRequest, flow_run_id: FromPath[UUID]
     shows them one by one. To read a task run itself, look it up by its `task_slug` and `map_index`.
     """
     values = timelines.timeline_values(flow_run_id, requests.query(request))
-    if (version := await _known_version(request, flow_run_id)) is not None:
+    change = await request.database.look_up(runs.get_last_change, flow_run_id)
+    version = f"{change.sequence}"
+    if version in (requests.known_versions(request) or ()):
         return responses.not_modified(version)
-    timeline = await request.database.scan(timelines.get_timeline, values)
-    return responses.as_json(timeline.body, version=timeline.version)
+    if not compression.accepts_gzip(request.scope):
+        timeline = await request.database.scan(timelines.get_timeline, values)
+        return responses.as_json(timeline.body, version=timeline.version)
+    cache: RepresentationCache = request.app.state.timelines
+    key = b"%b %b %b" % (flow_run_id.bytes, f"{change}".encode(), request.scope["query_string"])
+    if (representation := cache.get(key)) is None:
+        timeline = await request.database.scan(timelines.get_timeline, values)
+        if len(timeline.body) < compression.MIN_BYTES:
+            return responses.as_json(timeline.body, version=timeline.version)
+        headers = responses.json_headers(timeline.body, timeline.version)
+        representation = await compression.gzipped(timeline.body, headers)
+        cache.keep(key, representation)
+    return JsonResponse(representation.body, HTTPStatus.OK, representation.headers)
 
 
 async def _known_version(request: ApiRequest, flow_run_id: UUID) -> str | None:

@@ -24,7 +24,7 @@ from taskruns_service.domain.errors import (
     VersionConflict,
 )
 from taskruns_service.queries import aggregations, attempts, runs, task_run_results
-from taskruns_service.queries.listings import TASK_RUN_LOGS, TASK_RUN_STATES, TASK_RUNS
+from taskruns_service.queries.listings import TASK_RUN_ARTIFACTS, TASK_RUN_LOGS, TASK_RUN_STATES, TASK_RUNS
 
 TAG = "task runs"
 
@@ -205,6 +205,23 @@ async def get_task_run_attempts(request: ApiRequest, task_run_id: FromPath[UUID]
 
 @operation(
     "GET",
+    "/task-runs/{task_run_id:uuid}/artifacts",
+    id="list_task_run_artifacts",
+    summary="List the artifacts of a task run",
+    tag=TAG,
+    scope=Scope.read,
+    parameters=TASK_RUN_ARTIFACTS.parameters,
+    answers={200: Answer("A page of artifacts.", schemas.ArtifactPage)},
+    errors=(InvalidCursor, TaskRunNotFound, *READ_ERRORS),
+)
+async def list_task_run_artifacts(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
+    """List the artifacts of a task run, oldest first: links and texts that engines of Prefect 1 sent for people."""
+    query = TASK_RUN_ARTIFACTS.query(requests.query(request), task_run_id)
+    return responses.as_json(await request.database.read(runs.list_task_run_artifacts, query))
+
+
+@operation(
+    "GET",
     "/task-runs/{task_run_id:uuid}/logs",
     id="list_task_run_logs",
     summary="List the log lines of a task run",
@@ -284,6 +301,7 @@ HANDLERS = (
     set_task_run_state,
     list_task_run_states,
     get_task_run_attempts,
+    list_task_run_artifacts,
     list_task_run_logs,
     get_task_run_result,
 )

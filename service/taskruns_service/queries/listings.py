@@ -13,6 +13,7 @@ from taskruns_service import schemas
 from taskruns_service.queries import filters, paging, parameters, plans
 from taskruns_service.queries.filters import Filter, Where
 from taskruns_service.queries.members import (
+    ARTIFACT_MEMBERS,
     FLOW_RUN_SUMMARY_MEMBERS,
     LOG_MEMBERS,
     TASK_RUN_MEMBERS,
@@ -26,6 +27,7 @@ from taskruns_service.storage.dialects import Column, RowSelect, placeholder
 from taskruns_service.storage.lanes import QueryKind
 
 _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
+_artifact = tables.task_run_artifact
 
 
 class Listing(Struct, frozen=True, kw_only=True, eq=False):
@@ -212,6 +214,19 @@ FLOW_RUNS = Listing(
 )
 TASK_RUN_STATES = _history_of(tables.task_run_state, "task_run_id")
 FLOW_RUN_STATES = _history_of(tables.flow_run_state, "flow_run_id")
+TASK_RUN_ARTIFACTS = Listing(
+    name="artifacts",
+    members=ARTIFACT_MEMBERS,
+    identifier=_artifact.c.id,
+    filters=(
+        Filter("task_run_id", _artifact.c.task_run_id, "in", parameters.IDENTIFIER, "The artifacts of this task run."),
+    ),
+    # Their ids begin with the time.
+    keys={"created": Key(_artifact.c.id, UUID)},
+    default_sort="created",
+    run_filter="task_run_id",
+    has_fixed_order=True,
+)
 TASK_RUN_LOGS = _logs_of("task_run_id", filters.TASK_RUN_LOG_FILTERS)
 FLOW_RUN_LOGS = _logs_of("flow_run_id", filters.FLOW_RUN_LOG_FILTERS)
 LISTINGS = (
@@ -220,6 +235,7 @@ LISTINGS = (
     FLOW_RUNS,
     TASK_RUN_STATES,
     FLOW_RUN_STATES,
+    TASK_RUN_ARTIFACTS,
     TASK_RUN_LOGS,
     FLOW_RUN_LOGS,
 )

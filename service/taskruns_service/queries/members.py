@@ -75,6 +75,11 @@ LOG_MEMBERS: Members = {
 }
 
 
+ARTIFACT_MEMBERS: Members = {
+    name: tables.task_run_artifact.c[name] for name in ("id", "task_run_id", "kind", "data", "created", "updated")
+}
+
+
 def state_members(history: Table) -> Members:
     """The members of the states in a history."""
     return {

@@ -1,6 +1,7 @@
 """Flow runs and task runs by their ids, and what belongs to one of them. Rows leave the database as JSON text."""
 
 from collections.abc import Container
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -36,6 +37,9 @@ _get_flow_run = Prepared(
     .where(_flow_run.c.id == placeholder("id"))
 )
 _get_flow_run_sequence = Prepared(sequence_of_flow_run)
+_get_last_change = Prepared(
+    select(_flow_run.c.sequence, _flow_run.c.updated).where(_flow_run.c.id == placeholder("id"))
+)
 
 
 def get_task_run(connection: Connection, task_run_id: UUID) -> Versioned:
@@ -64,6 +68,21 @@ def get_flow_run_sequence(connection: Connection, flow_run_id: UUID) -> int:
     return int(row[0])
 
 
+class Change(NamedTuple):
+    """The last change of a flow run. Another flow run with the same id, after a deletion, has another time."""
+
+    sequence: int
+    updated: datetime
+
+
+def get_last_change(connection: Connection, flow_run_id: UUID) -> Change:
+    """The last change of a flow run or of its task runs; raises FlowRunNotFound."""
+    row = _get_last_change.first(connection, {"id": flow_run_id})
+    if row is None:
+        raise FlowRunNotFound
+    return Change(*row)
+
+
 def list_flow_run_task_runs(
     connection: Connection, query: ListQuery, *, known: Container[str] | None
 ) -> tuple[str, RawPage | None]:
@@ -86,6 +105,14 @@ def list_task_run_states(connection: Connection, query: ListQuery) -> RawPage:
     if states.items == _NO_ITEMS:
         get_task_run(connection, *query.where["task_run_id"])
     return states
+
+
+def list_task_run_artifacts(connection: Connection, query: ListQuery) -> RawPage:
+    """A page of the artifacts of a task run, oldest first; raises TaskRunNotFound."""
+    artifacts = read_page(connection, query)
+    if artifacts.items == _NO_ITEMS:
+        get_task_run(connection, *query.where["task_run_id"])
+    return artifacts
 
 
 def list_task_run_logs(connection: Connection, query: ListQuery) -> RawPage:

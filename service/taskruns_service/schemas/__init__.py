@@ -1,6 +1,7 @@
 """What goes over HTTP."""
 
 from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.schemas.artifacts import Artifact, ArtifactPage
 from taskruns_service.schemas.attempts import MAX_ATTEMPT_STATES, TaskRunAttempt, TaskRunAttempts
 from taskruns_service.schemas.common import (
     BULK_ITEMS,
@@ -42,6 +43,7 @@ from taskruns_service.schemas.requests import (
 )
 from taskruns_service.schemas.results import ChildResult, TaskRunResult
 from taskruns_service.schemas.runs import FlowRun, FlowRunPage, FlowRunSummary, State, StatePage, TaskRun, TaskRunPage
+from taskruns_service.schemas.search import HitKind, SearchHit, SearchHits
 from taskruns_service.schemas.service import Health, Readiness
 from taskruns_service.schemas.timelines import Timeline
 
@@ -61,6 +63,8 @@ __all__ = [
     "TASK_RUN_EXAMPLE",
     "Aggregate",
     "AggregateGroup",
+    "Artifact",
+    "ArtifactPage",
     "ChildResult",
     "CurrentRun",
     "FlowRun",
@@ -76,6 +80,7 @@ __all__ = [
     "FlowRunTasks",
     "GroupKey",
     "Health",
+    "HitKind",
     "ItemProblem",
     "LogLine",
     "LogLineReport",
@@ -85,6 +90,8 @@ __all__ = [
     "Measures",
     "Problem",
     "Readiness",
+    "SearchHit",
+    "SearchHits",
     "State",
     "StateCreate",
     "StatePage",

@@ -190,6 +190,8 @@ flow_run = Table(
     Index("ix_flow_run_state_created", "state", "created", "id"),
     Index("ix_flow_run_start_time", "start_time", "id"),
     Index("ix_flow_run_end_time", "end_time", "id"),
+    # Flow runs by name, the newest of a name.
+    Index("ix_flow_run_name", "name", "created", "id"),
 )
 
 flow_run_state = Table(

@@ -140,6 +140,7 @@ def test_every_filter_of_the_service_is_an_option(path: str) -> None:
         ("State", list_command.STATE_FIELDS),
         ("TaskRunAttempt", list_command.ATTEMPT_FIELDS),
         ("FlowRunTask", list_command.TASK_FIELDS),
+        ("SearchHit", list_command.HIT_FIELDS),
     ],
 )
 def test_fields_are_those_of_the_service(schema: str, fields: tuple[str, ...]) -> None:
@@ -168,7 +169,7 @@ def complete(line: str, **environment: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("taskruns ", ["flow-run", "task-run", "result", "why", "flush", "demo", "config", "completion"]),
+        ("taskruns ", ["flow-run", "task-run", "result", "why", "find", "flush", "demo", "config", "completion"]),
         ("taskruns task-run l", ["ls", "logs"]),
         ("taskruns task-run li", ["list"]),
         ("taskruns task-run", ["task-run"]),
@@ -354,7 +355,7 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 WITHOUT_COMMAND = {
     "flow-run": {"create", "report", "report-logs", "states", "timeline"},
-    "task-run": {"set-states", "update"},
+    "task-run": {"artifacts", "set-states", "update"},
 }
 
 

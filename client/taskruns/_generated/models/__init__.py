@@ -17,6 +17,8 @@ __all__ = [
     "AggregateGroup",
     "AggregateTaskRunsGroupByItem",
     "AggregateTaskRunsMeasureItem",
+    "Artifact",
+    "ArtifactPage",
     "AzureResult",
     "ChildResult",
     "CompressedSerializer",
@@ -39,6 +41,7 @@ __all__ = [
     "GCSResult",
     "GroupKey",
     "Health",
+    "HitKind",
     "ItemProblem",
     "JSONSerializer",
     "LocalResult",
@@ -57,6 +60,8 @@ __all__ = [
     "Readiness",
     "ResultReference",
     "S3Result",
+    "SearchHit",
+    "SearchHits",
     "SecretResult",
     "Serializer",
     "State",
@@ -112,6 +117,15 @@ class FlowRunField(OpenEnum):
     TASK_RUN_COUNTS = "task_run_counts"
     UPDATED = "updated"
     VERSION = "version"
+
+
+class HitKind(OpenEnum):
+    """What a hit is. Later versions can add kinds."""
+
+    FLOW = "flow"
+    FLOW_RUN = "flow_run"
+    TASK = "task"
+    TASK_RUN = "task_run"
 
 
 class LogLevel(OpenEnum):
@@ -294,6 +308,33 @@ class AggregateGroup(Model, kw_only=True, frozen=True):
     measures: Measures
     sample_ids: list[UUID] | None
     """The ids of up to three of the runs; null without `message` in `group_by`."""
+
+
+class Artifact(Model, kw_only=True, frozen=True):
+    """A link or a text that a task run made for people to look at."""
+
+    created: Timestamp
+    """The time when the service created the artifact."""
+    data: Any
+    """What it shows, as its author sent it: any JSON value, such as `{"link": …}` or `{"markdown": …}`. Check it
+    before you show it.
+    """
+    id: UUID
+    """The id of the artifact."""
+    kind: str
+    """What the artifact is: `link` or `markdown`, or another kind."""
+    task_run_id: UUID
+    """The id of the task run."""
+    updated: Timestamp
+    """The time when the service last changed the artifact."""
+
+
+class ArtifactPage(Model, kw_only=True, frozen=True):
+    """A page of artifacts, oldest first, with the cursor of the next page."""
+
+    items: list[Artifact]
+    next_cursor: str | None
+    """The cursor of the next page; null on the last page."""
 
 
 class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="AzureResult"):
@@ -907,6 +948,37 @@ class S3Result(Model, kw_only=True, frozen=True, tag_field="type", tag="S3Result
     type: ClassVar[Literal["S3Result"]] = "S3Result"
     uri: str | None
     """The complete location as a URI, from type, storage, and location; null if there is none."""
+
+
+class SearchHit(Model, kw_only=True, frozen=True):
+    """A flow, a task, a flow run or a task run that was found."""
+
+    created: Timestamp | None
+    """The time when the service created the run; null for a flow and a task."""
+    flow_name: str | None
+    """The name of the flow of the run; null for a task."""
+    flow_run_id: UUID | None
+    """The id of the flow run; null for a flow and a task."""
+    flow_run_name: str | None
+    """The name of the flow run; null for a flow and a task."""
+    id: UUID | None
+    """The id of the run; null for a flow, which is known by its name, and a task, by its slug."""
+    kind: HitKind
+    map_index: int | None
+    """The map index of a task run; otherwise null."""
+    name: str
+    """The name of the flow or of the flow run, or the slug of the task."""
+    state: StateType | None
+    """The state of the run; null for a flow and a task."""
+
+
+class SearchHits(Model, kw_only=True, frozen=True):
+    """What a search found, by kind."""
+
+    items: list[SearchHit]
+    """Flows, tasks, flow runs and task runs, in this order."""
+    truncated: bool
+    """Whether there is more that matches."""
 
 
 class SecretResult(Model, kw_only=True, frozen=True, tag_field="type", tag="SecretResult"):

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from importlib.resources import files
 from uuid import UUID
 
-from litestar import Response, get, post
+from litestar import get, post
 
 from taskruns_service.api.admission import authorize
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import BULK_BODY_BYTES, Scope
 from taskruns_service.api.requests import ApiRequest, require_json
-from taskruns_service.api.responses import JsonResponse
+from taskruns_service.api.responses import JsonResponse, json_headers
 from taskruns_service.domain.errors import DatabaseUnavailable, Forbidden, InvalidRequest, Unauthenticated
 from taskruns_service.prefect1.graphql import execution
 from taskruns_service.prefect1.graphql.context import Budget, Context, Resources
@@ -29,11 +29,11 @@ The schema is at /graphql/schema; in a browser this address shows an explorer.
 
 
 @post(["/graphql", "/"], status_code=HTTPStatus.OK, request_max_body_size=BULK_BODY_BYTES)
-async def post_graphql(request: ApiRequest) -> Response[bytes]:
+async def post_graphql(request: ApiRequest) -> JsonResponse:
     """Answers a query or a mutation; a request without a key that is in force gets an answer too, as clients expect."""
     require_json(request)
     answer = await _answer(request)
-    return Response(answer.body, status_code=answer.status, media_type="application/json")
+    return JsonResponse(answer.body, answer.status, json_headers(answer.body), is_query=True)
 
 
 async def _answer(request: ApiRequest) -> Answer:

@@ -33,6 +33,8 @@ from taskruns_service.storage.dialects.documents import (
     document,
     documents,
     encoded_json,
+    item_text,
+    json_items,
     json_of_pairs,
     json_within,
     row_of,
@@ -76,6 +78,7 @@ from taskruns_service.storage.dialects.expressions import (
     upsert,
 )
 from taskruns_service.storage.dialects.files import back_up, damage_of, find_damage, refuse_damaged
+from taskruns_service.storage.dialects.folding import spellings_of_prefix
 from taskruns_service.storage.dialects.loading import batches, expect_many_rows, insert_many
 from taskruns_service.storage.dialects.matching import check_patterns, has_text, json_matches, text_matches
 from taskruns_service.storage.dialects.messages import message_kind
@@ -189,7 +192,9 @@ __all__ = [
     "insert_many",
     "is_closed",
     "is_too_large",
+    "item_text",
     "joined",
+    "json_items",
     "json_matches",
     "json_object",
     "json_of_pairs",
@@ -217,6 +222,7 @@ __all__ = [
     "shown_url",
     "size_without_statistics",
     "smallest_three",
+    "spellings_of_prefix",
     "state_document",
     "takes_writes",
     "target_of",

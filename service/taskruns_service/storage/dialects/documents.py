@@ -152,6 +152,27 @@ def comparable(column: Column) -> Column:
 
 
 @compiled(
+    lambda value, place: f"json_each({value} -> {place})",
+    lambda value, place: f"json_array_elements(CAST({value} AS json) -> {place})",
+)
+class json_items(FunctionElement[object]):  # noqa: N801
+    """The items of a list in a bound JSON list of lists (`RowsParameter`) as rows, by `table_valued("value")`."""
+
+    inherit_cache = True
+
+
+@compiled(lambda value, place: f"({value} ->> {place})", lambda value, place: f"({value} ->> {place})")
+class item_text(FunctionElement[str]):  # noqa: N801
+    """An item of a JSON list as text."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, value: Column, place: int) -> None:
+        super().__init__(value, literal_column(str(place)))
+
+
+@compiled(
     lambda type_, message, result, details: _state_sql(
         f"json_quote({type_})", f"coalesce(json_quote({message}), 'null')", result, details
     ),

@@ -61,6 +61,32 @@ def regex_pattern(pattern: str) -> str:
     return pattern if pattern.startswith("***") else _REGEX_PART.sub(_folded_part, pattern)
 
 
+def spellings_of_prefix(text: str) -> list[list[tuple[str, int]]]:
+    """What may stand at each place of a folded text in a name that begins with the text in any case.
+
+    Each is a character, and how many places it takes. The last one may fold to more than the text has left: `ß` begins
+    with the `s` of `stras`.
+    """
+    folded = text.casefold()
+    longest = max(map(len, _spellings()))
+    letters = []
+    for place, letter in enumerate(folded):
+        rest = folded[place:]
+        parts = [rest[:length] for length in range(1, min(longest, len(rest)) + 1)]
+        spellings = [
+            (spelling, len(part))
+            for part in parts
+            for spelling in _spellings().get(part, (letter,) if part == letter else ())
+        ]
+        longer = (
+            (character, len(rest))
+            for character, expansion in expansions().items()
+            if len(expansion) > len(rest) and expansion.startswith(rest)
+        )
+        letters.append([*spellings, *longer])
+    return letters
+
+
 @cache
 def _foldings() -> dict[str, str]:
     """The characters that do not fold to themselves, with their folding."""
