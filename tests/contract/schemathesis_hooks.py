@@ -17,6 +17,10 @@ BEYOND_SCHEMAS = (
     "is not a sort key",
     "It contains a key twice",
     "It applies only to a count without",
+    "It applies only to groups",
+    "It applies only to `hour`, `day` and `week`",
+    "It must be the name of a time zone",
+    "It must be an ISO 8601 duration",
     "U+0000",
     "The flow run has no task run",  # of a log line
     "timestamps must be between",

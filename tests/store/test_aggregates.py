@@ -4,6 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,10 +32,14 @@ from tests.store.factories import (
 )
 
 T = StateType
+BUCKET = timedelta(minutes=5)
+EPOCH = datetime.fromtimestamp(0, UTC)
 Where = dict[str, Any]
 
 
 async def ask(database: Database, **question: Any) -> Aggregate:
+    if "bucket" in question.get("group_by", ()):
+        question["bucket"] = BUCKET
     return await database.read_snapshot(aggregates.aggregate, AggregateQuestion(**{"where": {}, **question}))
 
 
@@ -82,9 +87,12 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
         return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
     if name == "message":
         return row.state_message  # no message of the dataset has anything to fold
-    if name in ("hour", "day"):
-        cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({"hour": 0} if name == "day" else {})
-        return row.start_time and row.start_time.replace(**cleared)
+    if name in ("hour", "day", "week"):
+        cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({} if name == "hour" else {"hour": 0})
+        days = timedelta(days=row.start_time.weekday() if row.start_time and name == "week" else 0)
+        return row.start_time and row.start_time.replace(**cleared) - days
+    if name == "bucket":
+        return row.start_time and row.start_time - (row.start_time - EPOCH) % BUCKET
     return getattr(row, name)
 
 

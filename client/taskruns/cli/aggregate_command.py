@@ -18,8 +18,8 @@ Aggregating: TypeAlias = "Callable[..., Aggregate]"
 """The client's method that counts and measures one kind of runs."""
 
 MAX_KEYS = 3
-FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "message")
-TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "message")
+FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "week", "message")
+TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "week", "message")
 """What runs can be grouped by; tests hold it to the service's document."""
 COUNT_LIMIT = Option(
     ["--count-limit"],
@@ -47,6 +47,18 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             metavar="KEYS",
             section="What",
             help=f"The keys to group by, up to three: {', '.join(keys)}.",
+        ),
+        Option(
+            ["--bucket"],
+            metavar="LENGTH",
+            section="What",
+            help="Also group by stretches of this length, such as PT5M, in which the runs started.",
+        ),
+        Option(
+            ["--timezone"],
+            metavar="NAME",
+            section="What",
+            help="The time zone of hour, day and week, such as Europe/Berlin (UTC).",
         ),
         Option(
             ["-m", "--measure"],
@@ -101,4 +113,5 @@ def show(aggregate: Aggregating, form: str | None, options: Arguments) -> None:
     if sort:
         arguments["sort"] = ",".join(sort)
     sorted_by = [name for name in (key.removeprefix("-") for key in sort) if name not in (*keys, "count")]
+    keys = [*keys, *({"bucket"} & arguments.keys())]
     aggregates.write(aggregate(**arguments), keys, [*arguments.get("measure", []), *sorted_by], form)

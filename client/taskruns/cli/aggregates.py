@@ -1,6 +1,7 @@
 """Counts and measures, as a table."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import click
 
@@ -8,8 +9,6 @@ from taskruns.cli import formatting, output
 from taskruns.cli.output import Column
 from taskruns.cli.waiting import warn_of_waiting_reports
 from taskruns.models import Aggregate, AggregateGroup
-
-_FORMATS = {"hour": "%Y-%m-%dT%H:%MZ", "day": "%Y-%m-%d"}
 
 
 def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form: str | None) -> None:
@@ -51,8 +50,15 @@ def _key_column(key: str, *, first: bool) -> Column:
     def shown(group: AggregateGroup | Aggregate) -> str:
         if isinstance(group, Aggregate):
             return "all" if first else ""
-        value = _key(group, key)
-        return "-" if value is None else format(value, _FORMATS.get(key, ""))
+        match _key(group, key):
+            case None:
+                return "-"
+            case datetime() as begin if key in ("day", "week"):
+                return f"{begin:%Y-%m-%d}"
+            case datetime() as begin:
+                return begin.isoformat(timespec="minutes").replace("+00:00", "Z")
+            case value:
+                return str(value)
 
     def style(group: AggregateGroup | Aggregate) -> str:
         return (

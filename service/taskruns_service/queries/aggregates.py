@@ -30,10 +30,10 @@ from taskruns_service.queries.aggregations import (
     AggregateQuestion,
     Aggregation,
     GroupOrder,
-    Key,
     Measure,
 )
 from taskruns_service.queries.filters import FilterShape, Where
+from taskruns_service.queries.group_keys import Key
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
@@ -53,6 +53,7 @@ class _AggregateShape(NamedTuple):
     aggregation: Aggregation
     where: FilterShape
     group_by: tuple[str, ...]
+    has_zone: bool
     measures: tuple[str, ...]
     has_samples: bool
     sort: tuple[GroupOrder, ...]
@@ -69,28 +70,29 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
         question.aggregation,
         filters.shape_of(question.where),
         tuple(question.group_by),
+        question.zone is not None,
         tuple(question.measured),
         question.has_samples,
         question.sort,
         question.limit,
         None if tallied else question.count_limit,
     )
-    total, *rows = _statement(shape, tallied=tallied).rows(connection, filters.bind_values(question.where))
+    total, *rows = _statement(shape, tallied=tallied).rows(connection, question.values)
     count, measures = _count_and_measures(shape, total)
     return schemas.Aggregate(
         count=count,
         is_exact=count != shape.count_limit,
         measures=measures,
-        groups=[_group(shape, row) for row in rows[: shape.limit]] if shape.group_by else None,
+        groups=[_group(shape, question, row) for row in rows[: shape.limit]] if shape.group_by else None,
         truncated=len(rows) > shape.limit,
     )
 
 
-def _group(shape: _AggregateShape, row: Row) -> schemas.AggregateGroup:
+def _group(shape: _AggregateShape, question: AggregateQuestion, row: Row) -> schemas.AggregateGroup:
     """The group of a row (keys, count, measures, samples if there are any, part)."""
     count, measures = _count_and_measures(shape, row)
     return schemas.AggregateGroup(
-        key=msgspec.convert(dict(zip(shape.group_by, row, strict=False)), schemas.GroupKey),
+        key=msgspec.convert(question.key(row), schemas.GroupKey),
         count=count,
         measures=measures,
         sample_ids=msgspec.json.decode(row[-2], type=list[UUID]) if shape.has_samples else None,
@@ -118,7 +120,7 @@ def _statement(shape: _AggregateShape, *, tallied: bool) -> Prepared:
 
 
 def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBase:
-    source = (_tally if tallied else _rows)(shape.aggregation, where, shape.group_by)
+    source = (_tally if tallied else _rows)(shape, where)
     if shape.count_limit is not None:
         limited = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(shape.count_limit))).subquery()
         return select(func.count(limited.c.one), _ONE)
@@ -170,8 +172,9 @@ def _measured(measures: Sequence[Measure], rows: FromClause) -> list[Column]:
 _flow = tables.flow
 
 
-def _tally(aggregation: Aggregation, where: Where, group_by: Sequence[str]) -> _Source:
+def _tally(shape: _AggregateShape, where: Where) -> _Source:
     """From the tally: its size is that of the flows, not of the runs."""
+    aggregation, group_by = shape.aggregation, shape.group_by
     cells = aggregation.tally.cells
     columns = {name: cells.c[column] for name, column in aggregation.tallied.items()}
     rows = select().where(*filters.clauses(where, aggregation.filters, columns))
@@ -181,14 +184,16 @@ def _tally(aggregation: Aggregation, where: Where, group_by: Sequence[str]) -> _
     return _Source(rows, func.sum(cells.c.count), [Key(columns[name]) for name in group_by])
 
 
-def _rows(aggregation: Aggregation, where: Where, group_by: Sequence[str]) -> _Source:
+def _rows(shape: _AggregateShape, where: Where) -> _Source:
     """From the runs themselves, through an index where a filter has one."""
+    aggregation, group_by = shape.aggregation, shape.group_by
     source: FromClause = aggregation.runs
     for name, join in aggregation.joins.items():
         if name in group_by:
             source = source.join(join.table, join.condition, isouter=join.is_outer)
+    keys = {**aggregation.keys, **(aggregation.local_keys if shape.has_zone else {})}
     rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters))
-    return _Source(rows, func.count(_ONE), [aggregation.keys[name] for name in group_by])
+    return _Source(rows, func.count(_ONE), [keys[name] for name in group_by])
 
 
 _state_counts = Prepared(select(tables.flow_run.c.state_counts).where(tables.flow_run.c.id == placeholder("id")))

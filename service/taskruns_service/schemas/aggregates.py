@@ -35,7 +35,10 @@ class Measures(Struct, frozen=True, kw_only=True):
 
 
 class GroupKey(Struct, frozen=True, kw_only=True):
-    """The values that the runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`.
+
+    Hours, days, weeks and buckets are shown by their beginning, in the time zone of the request or in UTC.
+    """
 
     state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
     task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
@@ -47,11 +50,16 @@ class GroupKey(Struct, frozen=True, kw_only=True):
         UUID | None | UnsetType,
         Meta(description="The id of the mapped parent of the task runs; null if they have none."),
     ] = UNSET
-    hour: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The hour (UTC) of the start; null if not started.")
+    hour: Annotated[Timestamp | None | UnsetType, Meta(description="The hour of the start; null if not started.")] = (
+        UNSET
+    )
+    day: Annotated[Timestamp | None | UnsetType, Meta(description="The day of the start; null if not started.")] = UNSET
+    week: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The Monday of the week of the start; null if not started.")
     ] = UNSET
-    day: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The day (UTC) of the start; null if not started.")
+    bucket: Annotated[
+        Timestamp | None | UnsetType,
+        Meta(description="The beginning of the bucket in which the runs started; null if not started."),
     ] = UNSET
     message: Annotated[
         str | None | UnsetType,

@@ -97,6 +97,21 @@ def test_groups_are_sorted_by_what_is_shown(look: Look) -> None:
     ]
 
 
+def test_hours_and_days_are_those_of_a_time_zone(look: Look) -> None:
+    zone = ("-f", "etl", "--state", "Success", "--timezone", "Asia/Kolkata")
+    hours = look("task-run", "aggregate", *zone, "-b", "hour").out.splitlines()
+    assert hours[1].split()[0] == "2021-05-12T23:00+05:30"
+    days = look("task-run", "aggregate", *zone, "-b", "day,week").out.splitlines()
+    assert days[1].split()[:2] == ["2021-05-12", "2021-05-10"]
+
+
+def test_buckets_are_the_last_key(look: Look) -> None:
+    done = look("task-run", "aggregate", "-f", "etl", "--state", "Success", "-b", "flow_name", "--bucket", "PT5M")
+    assert done.out.splitlines()[1].split()[:2] == ["etl", "2021-05-12T18:00Z"]
+    refused = look("task-run", "aggregate", "--bucket", "PT5S")
+    assert (refused.code, "bucket" in refused.err) == (2, True)
+
+
 # Flow runs
 
 

@@ -215,6 +215,7 @@ class AggregateFlowRunsGroupByItem(OpenEnum):
     FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"
     MESSAGE = "message"
 
 
@@ -247,6 +248,7 @@ class AggregateTaskRunsGroupByItem(OpenEnum):
     FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"
     MESSAGE = "message"
 
 
@@ -653,16 +655,21 @@ class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResu
 
 
 class GroupKey(Model, kw_only=True, frozen=True):
-    """The values that the runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`.
 
+    Hours, days, weeks and buckets are shown by their beginning, in the time zone of the request or in UTC.
+    """
+
+    bucket: Timestamp | None = NOT_CHOSEN
+    """The beginning of the bucket in which the runs started; null if not started."""
     day: Timestamp | None = NOT_CHOSEN
-    """The day (UTC) of the start; null if not started."""
+    """The day of the start; null if not started."""
     flow_name: str = NOT_CHOSEN
     """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
     """The flow run's id."""
     hour: Timestamp | None = NOT_CHOSEN
-    """The hour (UTC) of the start; null if not started."""
+    """The hour of the start; null if not started."""
     mapped_parent_id: UUID | None = NOT_CHOSEN
     """The id of the mapped parent of the task runs; null if they have none."""
     message: str | None = NOT_CHOSEN
@@ -673,6 +680,8 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """The type of the current state."""
     task_slug: str = NOT_CHOSEN
     """The task slug."""
+    week: Timestamp | None = NOT_CHOSEN
+    """The Monday of the week of the start; null if not started."""
 
 
 class Health(Model, kw_only=True, frozen=True):

@@ -54,6 +54,8 @@ def build(
     has_result: bool | None | Unset = UNSET,
     after_sequence: int | None | Unset = UNSET,
     group_by: AggregateTaskRunsGroupByItem | str | Sequence[AggregateTaskRunsGroupByItem | str] | None | Unset = UNSET,
+    bucket: str | None | Unset = UNSET,
+    timezone: str | None | Unset = UNSET,
     measure: AggregateTaskRunsMeasureItem | str | Sequence[AggregateTaskRunsMeasureItem | str] | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
@@ -109,9 +111,13 @@ def build(
         is_mapped_child: Only mapped children (true), or no mapped children (false).
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
-        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
-            first line of the message of the current state, with `#` for numbers and hexadecimal digits;
-            `mapped_parent_id` is the id of the mapped task run that the children belong to.
+        group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
+            in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
+            numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong
+            to.
+        bucket: Count by stretches of this length as well, in which the runs started. They are counted from midnight
+            in UTC on if a day is a multiple of the length.
+        timezone: The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
         measure: The measures to return in addition to the count.
         sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
             `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
@@ -172,6 +178,8 @@ def build(
             ("has_result", has_result),
             ("after_sequence", after_sequence),
             ("group_by", group_by),
+            ("bucket", bucket),
+            ("timezone", timezone),
             ("measure", measure),
             ("sort", sort),
             ("limit", limit),
