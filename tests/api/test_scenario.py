@@ -285,6 +285,7 @@ def test_successes_are_counted(http: httpx.Client) -> None:
         "measures": {},
         "groups": None,
         "truncated": False,
+        "histogram": None,
     }
     assert http.get("/task-runs/aggregate", params={"group_by": ["flow_name", "state"]}).json() == {
         "count": 10,
@@ -301,6 +302,7 @@ def test_successes_are_counted(http: httpx.Client) -> None:
             {"key": {"flow_name": "hello-world", "state": "Success"}, "count": 3, "measures": {}, "sample_ids": None},
         ],
         "truncated": False,
+        "histogram": None,
     }
 
 

@@ -121,6 +121,7 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
         if group_by
         else None,
         truncated=False,
+        histogram=None,
     )
 
 
@@ -200,7 +201,7 @@ async def test_one_flow_run_is_counted_by_its_own_row(
 
 async def test_flow_run_that_is_not_there_has_no_task_runs(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
-    assert found == Aggregate(count=0, is_exact=True, measures=Measures(), groups=[], truncated=False)
+    assert found == Aggregate(count=0, is_exact=True, measures=Measures(), groups=[], truncated=False, histogram=None)
 
 
 @pytest.mark.parametrize("where", [{}, {"run_count_gte": 1}, {"flow_name": ["etl"]}], ids=" ".join)
@@ -227,7 +228,7 @@ async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> No
 async def test_measures_of_nothing_are_null(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(MEASURES))
     nothing = Measures(**dict.fromkeys(MEASURES))
-    assert found == Aggregate(count=0, is_exact=True, measures=nothing, groups=None, truncated=False)
+    assert found == Aggregate(count=0, is_exact=True, measures=nothing, groups=None, truncated=False, histogram=None)
 
 
 def test_every_measure_and_key_has_its_member() -> None:
@@ -269,6 +270,7 @@ async def test_groups_beyond_the_limit_are_left_out(dataset: Dataset) -> None:
                 measures=Measures(),
                 groups=whole.groups[:limit],
                 truncated=truncated,
+                histogram=None,
             )
             assert found == expected
 
@@ -286,7 +288,9 @@ async def test_bounded_count_stops_and_says_so(dataset: Dataset) -> None:
     size = len(met(dataset, where))
     for limit, count, is_exact in ((1, 1, False), (size - 1, size - 1, False), (size + 1, size, True)):
         found = await ask(dataset.database, where=where, count_limit=limit)
-        assert found == Aggregate(count=count, is_exact=is_exact, measures=Measures(), groups=None, truncated=False)
+        assert found == Aggregate(
+            count=count, is_exact=is_exact, measures=Measures(), groups=None, truncated=False, histogram=None
+        )
 
 
 async def test_count_that_is_kept_is_exact_whatever_its_bound(dataset: Dataset) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import (
     CTE,
     ColumnElement,
@@ -34,6 +35,7 @@ from taskruns_service.queries.aggregations import (
 )
 from taskruns_service.queries.filters import FilterShape, Where
 from taskruns_service.queries.group_keys import Key
+from taskruns_service.queries.histograms import histogram
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
@@ -62,9 +64,16 @@ class _AggregateShape(NamedTuple):
 
 
 def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
-    """Answers the question, exactly, with one statement."""
-    if question.is_of_flow_run:
-        return _of_flow_run(connection, question)
+    """Answers the question, exactly, with one statement and another one for a histogram."""
+    answer = (_of_flow_run if question.is_of_flow_run else _of_runs)(connection, question)
+    if question.histogram is None:
+        return answer
+    lengths = histogram(connection, question.aggregation, question.where, question.histogram)
+    return replace(answer, histogram=lengths)
+
+
+def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
+    """From the tally, or from the rows of the runs."""
     tallied = question.is_tallied
     shape = _AggregateShape(
         question.aggregation,
@@ -85,6 +94,7 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
         measures=measures,
         groups=[_group(shape, question, row) for row in rows[: shape.limit]] if shape.group_by else None,
         truncated=len(rows) > shape.limit,
+        histogram=None,
     )
 
 
@@ -230,6 +240,7 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
         measures=schemas.Measures(),
         groups=groups[: question.limit] if question.group_by else None,
         truncated=bool(question.group_by) and len(groups) > question.limit,
+        histogram=None,
     )
 
 

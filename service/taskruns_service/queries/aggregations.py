@@ -47,10 +47,10 @@ class Measure(NamedTuple):
     function: Callable[[Column], Column]
 
 
+LENGTHS = ("duration", "queue_time")
+"""The columns that are measured, and of which there are histograms."""
 MEASURES: dict[str, Measure] = {
-    f"{statistic}_{name}": Measure(name, function)
-    for name in ("duration", "queue_time")
-    for statistic, function in _STATISTICS.items()
+    f"{statistic}_{name}": Measure(name, function) for name in LENGTHS for statistic, function in _STATISTICS.items()
 } | {
     "first_start_time": Measure("start_time", func.min),
     "first_end_time": Measure("end_time", func.min),
@@ -150,6 +150,12 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
                 example="p95_duration",
             ),
             Parameter(
+                name="histogram",
+                value=one_of(*LENGTHS),
+                description="Also count the runs that match by state and by the length of this, between 40 bounds.",
+                example="duration",
+            ),
+            Parameter(
                 name="sort",
                 value=text(SORT_LENGTH),
                 description="Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each "
@@ -182,6 +188,7 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             zone=values.get(TIME_ZONE),
             measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != COUNT)),
             sort=read_group_sort(values["sort"], group_by) if "sort" in values else (),
+            histogram=values.get("histogram"),
             limit=values["limit"],
             count_limit=values.get("count_limit"),
         )
@@ -241,12 +248,14 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     measures: Sequence[str] = ()
     sort: tuple[GroupOrder, ...] = ()
     """What groups are sorted by before they are by their keys."""
+    histogram: str | None = None
+    """The column that is counted by its length as well."""
     limit: int = DEFAULT_GROUPS
     count_limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.count_limit is not None and (self.group_by or self.measures):
-            raise _refused("count_limit", "It applies only to a count without `group_by` and `measure`.")
+        if self.count_limit is not None and (self.group_by or self.measures or self.histogram):
+            raise _refused("count_limit", "It applies only to a count without `group_by`, `measure` and `histogram`.")
         if self.zone is not None and self.aggregation.local_keys.keys().isdisjoint(self.group_by):
             raise _refused(TIME_ZONE, "It applies only to `hour`, `day` and `week` in `group_by`.")
 
@@ -285,8 +294,14 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> QueryKind:
         """What the answer may cost: little where counts that are kept or few runs give it."""
-        is_cheap = self.is_tallied or self.is_of_flow_run or not self.where.keys().isdisjoint(NARROW)
+        has_counts = self.histogram is None and (self.is_tallied or self.is_of_flow_run)
+        is_cheap = has_counts or not self.where.keys().isdisjoint(NARROW)
         return QueryKind.read if is_cheap else QueryKind.scan
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether it takes several statements, which are to see the same runs."""
+        return self.histogram is not None
 
     @property
     def is_tallied(self) -> bool:

@@ -1,6 +1,6 @@
 """What goes over HTTP."""
 
-from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Histogram, Measures
 from taskruns_service.schemas.attempts import MAX_ATTEMPT_STATES, TaskRunAttempt, TaskRunAttempts
 from taskruns_service.schemas.common import (
     BULK_ITEMS,
@@ -76,6 +76,7 @@ __all__ = [
     "FlowRunTasks",
     "GroupKey",
     "Health",
+    "Histogram",
     "ItemProblem",
     "LogLine",
     "LogLineReport",

@@ -83,6 +83,26 @@ class AggregateGroup(Struct, frozen=True, kw_only=True):
     ]
 
 
+class Histogram(Struct, frozen=True, kw_only=True):
+    """How many runs have a value between two bounds, by state. Runs without a value are not in it."""
+
+    measure: Annotated[str, Meta(description="What is counted: `duration` or `queue_time`.", examples=["duration"])]
+    bounds: Annotated[
+        list[float],
+        Meta(
+            max_length=40,
+            description="Seconds, ascending and evenly spaced on a logarithmic scale; the same for every request.",
+        ),
+    ]
+    counts: Annotated[
+        dict[StateType, list[int]],
+        Meta(
+            description="For each state that occurs, one number more than there are bounds: of runs below the first "
+            "bound, from each bound up to the next, and from the last bound on."
+        ),
+    ]
+
+
 class Aggregate(Struct, frozen=True, kw_only=True):
     """The number of runs and their measures, in total and by group."""
 
@@ -100,3 +120,4 @@ class Aggregate(Struct, frozen=True, kw_only=True):
         list[AggregateGroup] | None, Meta(description="The groups, sorted by their keys; null without `group_by`.")
     ]
     truncated: Annotated[bool, Meta(description="Whether there are more groups than `limit`.")]
+    histogram: Annotated[Histogram | None, Meta(description="The histogram; null without `histogram`.")]

@@ -28,7 +28,18 @@ OPERATIONS = {
     "flow-run aggregate": "/flow-runs/aggregate",
     "flow-run tasks": "/flow-runs/{flow_run_id}/task-runs",
 }
-NO_FILTERS = {"sort", "fields", "limit", "cursor", "group_by", "measure", "count_limit", "bucket", "timezone"}
+NO_FILTERS = {
+    "sort",
+    "fields",
+    "limit",
+    "cursor",
+    "group_by",
+    "measure",
+    "count_limit",
+    "bucket",
+    "timezone",
+    "histogram",
+}
 
 
 def commands(group: click.Group = cli, path: str = "") -> Iterator[tuple[str, click.Command]]:

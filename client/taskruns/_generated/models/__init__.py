@@ -13,9 +13,11 @@ from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 __all__ = [
     "Aggregate",
     "AggregateFlowRunsGroupByItem",
+    "AggregateFlowRunsHistogram",
     "AggregateFlowRunsMeasureItem",
     "AggregateGroup",
     "AggregateTaskRunsGroupByItem",
+    "AggregateTaskRunsHistogram",
     "AggregateTaskRunsMeasureItem",
     "AzureResult",
     "ChildResult",
@@ -39,6 +41,7 @@ __all__ = [
     "GCSResult",
     "GroupKey",
     "Health",
+    "Histogram",
     "ItemProblem",
     "JSONSerializer",
     "LocalResult",
@@ -240,6 +243,13 @@ class AggregateFlowRunsMeasureItem(OpenEnum):
     LAST_END_TIME = "last_end_time"
 
 
+class AggregateFlowRunsHistogram(OpenEnum):
+    """Also count the runs that match by state and by the length of this, between 40 bounds."""
+
+    DURATION = "duration"
+    QUEUE_TIME = "queue_time"
+
+
 class AggregateTaskRunsGroupByItem(OpenEnum):
     TASK_SLUG = "task_slug"
     FLOW_RUN_ID = "flow_run_id"
@@ -273,6 +283,13 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     LAST_END_TIME = "last_end_time"
 
 
+class AggregateTaskRunsHistogram(OpenEnum):
+    """Also count the runs that match by state and by the length of this, between 40 bounds."""
+
+    DURATION = "duration"
+    QUEUE_TIME = "queue_time"
+
+
 class Aggregate(Model, kw_only=True, frozen=True):
     """The number of runs and their measures, in total and by group."""
 
@@ -280,6 +297,8 @@ class Aggregate(Model, kw_only=True, frozen=True):
     """The number of runs."""
     groups: list[AggregateGroup] | None
     """The groups, sorted by their keys; null without `group_by`."""
+    histogram: Histogram | None
+    """The histogram; null without `histogram`."""
     is_exact: bool
     """Whether `count` is exact. If not, counting stopped at `count_limit`, and there are at least this many."""
     measures: Measures
@@ -691,6 +710,19 @@ class Health(Model, kw_only=True, frozen=True):
     """`ok`."""
     version: str
     """The version of the service."""
+
+
+class Histogram(Model, kw_only=True, frozen=True):
+    """How many runs have a value between two bounds, by state. Runs without a value are not in it."""
+
+    bounds: list[float]
+    """Seconds, ascending and evenly spaced on a logarithmic scale; the same for every request."""
+    counts: dict[str, list[int]]
+    """For each state that occurs, one number more than there are bounds: of runs below the first bound, from each
+    bound up to the next, and from the last bound on.
+    """
+    measure: str
+    """What is counted: `duration` or `queue_time`."""
 
 
 class ItemProblem(Model, kw_only=True, frozen=True):

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ...models import Aggregate, AggregateTaskRunsGroupByItem, AggregateTaskRunsMeasureItem, StateGroup, StateType
+from ...models import (
+    Aggregate,
+    AggregateTaskRunsGroupByItem,
+    AggregateTaskRunsHistogram,
+    AggregateTaskRunsMeasureItem,
+    StateGroup,
+    StateType,
+)
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
 _ANSWERS: Answers[Aggregate] = {200: Json[Aggregate](Aggregate)}
@@ -57,6 +64,7 @@ def build(
     bucket: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
     measure: AggregateTaskRunsMeasureItem | str | Sequence[AggregateTaskRunsMeasureItem | str] | None | Unset = UNSET,
+    histogram: AggregateTaskRunsHistogram | str | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
@@ -119,6 +127,7 @@ def build(
             in UTC on if a day is a multiple of the length.
         timezone: The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
         measure: The measures to return in addition to the count.
+        histogram: Also count the runs that match by state and by the length of this, between 40 bounds.
         sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
             `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
             groups are sorted by their keys.
@@ -181,6 +190,7 @@ def build(
             ("bucket", bucket),
             ("timezone", timezone),
             ("measure", measure),
+            ("histogram", histogram),
             ("sort", sort),
             ("limit", limit),
             ("count_limit", count_limit),
