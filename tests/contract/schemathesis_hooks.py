@@ -20,6 +20,9 @@ BEYOND_SCHEMAS = (
     "It applies only to groups",
     "It applies only to `hour`, `day` and `week`",
     "It must be the name of a time zone",
+    "It compares windows of time",
+    "are compared over a multiple of its length",
+    "The window before",
     "It must be an ISO 8601 duration",
     "U+0000",
     "The flow run has no task run",  # of a log line

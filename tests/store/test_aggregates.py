@@ -96,6 +96,11 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
     return getattr(row, name)
 
 
+def answered(**members: Any) -> Aggregate:
+    """An answer without what is seldom asked for."""
+    return Aggregate(**{"truncated": False, "histogram": None, "previous": None, **members})
+
+
 def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
     """What the answer should be; groups are in the order of their keys, those without one last."""
     has_samples = "message" in group_by
@@ -105,7 +110,7 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
     for row in rows:
         groups[tuple(key_of(dataset, row, name) for name in group_by)].append(row)
     ordered = sorted(groups, key=lambda key: [(one is None, one or 0) for one in key])
-    return Aggregate(
+    return answered(
         count=len(rows),
         is_exact=True,
         measures=measured(rows, measures),
@@ -115,13 +120,12 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
                 count=len(groups[key]),
                 measures=measured(groups[key], measures),
                 sample_ids=sorted(row.id for row in groups[key])[:3] if has_samples else None,
+                previous=None,
             )
             for key in ordered
         ]
         if group_by
         else None,
-        truncated=False,
-        histogram=None,
     )
 
 
@@ -201,7 +205,9 @@ async def test_one_flow_run_is_counted_by_its_own_row(
 
 async def test_flow_run_that_is_not_there_has_no_task_runs(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
-    assert found == Aggregate(count=0, is_exact=True, measures=Measures(), groups=[], truncated=False, histogram=None)
+    assert found == answered(
+        count=0, is_exact=True, measures=Measures(), groups=[], truncated=False, histogram=None, previous=None
+    )
 
 
 @pytest.mark.parametrize("where", [{}, {"run_count_gte": 1}, {"flow_name": ["etl"]}], ids=" ".join)
@@ -228,7 +234,9 @@ async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> No
 async def test_measures_of_nothing_are_null(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(MEASURES))
     nothing = Measures(**dict.fromkeys(MEASURES))
-    assert found == Aggregate(count=0, is_exact=True, measures=nothing, groups=None, truncated=False, histogram=None)
+    assert found == answered(
+        count=0, is_exact=True, measures=nothing, groups=None, truncated=False, histogram=None, previous=None
+    )
 
 
 def test_every_measure_and_key_has_its_member() -> None:
@@ -264,13 +272,12 @@ async def test_groups_beyond_the_limit_are_left_out(dataset: Dataset) -> None:
         size = len(whole.groups)
         for limit, truncated in ((1, True), (size - 1, True), (size, False)):
             found = await ask(dataset.database, where=where, group_by=group_by, limit=limit)
-            expected = Aggregate(
+            expected = answered(
                 count=whole.count,
                 is_exact=True,
                 measures=Measures(),
                 groups=whole.groups[:limit],
                 truncated=truncated,
-                histogram=None,
             )
             assert found == expected
 
@@ -288,8 +295,11 @@ async def test_bounded_count_stops_and_says_so(dataset: Dataset) -> None:
     size = len(met(dataset, where))
     for limit, count, is_exact in ((1, 1, False), (size - 1, size - 1, False), (size + 1, size, True)):
         found = await ask(dataset.database, where=where, count_limit=limit)
-        assert found == Aggregate(
-            count=count, is_exact=is_exact, measures=Measures(), groups=None, truncated=False, histogram=None
+        assert found == answered(
+            count=count,
+            is_exact=is_exact,
+            measures=Measures(),
+            groups=None,
         )
 
 

@@ -8,7 +8,7 @@ import click
 from taskruns.cli import filters, list_command
 from taskruns.cli.commands import Option
 from taskruns.cli.filters import Filter
-from taskruns.cli.param_types import Words, together
+from taskruns.cli.param_types import LENGTH, Words, together
 from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
         ),
         Option(
             ["--bucket"],
+            type=LENGTH,
             metavar="LENGTH",
             section="What",
-            help="Also group by stretches of this length, such as PT5M, in which the runs started.",
+            help="Also group by stretches of this length, such as 5m, in which the runs started.",
         ),
         Option(
             ["--timezone"],
@@ -69,6 +70,13 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             section="What",
             help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
             "first_end_time, last_end_time.",
+        ),
+        Option(
+            ["--compare"],
+            type=LENGTH,
+            metavar="LENGTH",
+            section="What",
+            help="Also show the same window this long before, such as 7d; needs --since.",
         ),
         *filters.options(filters_of_runs),
         Option(

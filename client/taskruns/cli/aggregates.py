@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 import click
 
@@ -17,15 +18,16 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
     groups: list[AggregateGroup | Aggregate] = [*(answer.groups or ()), *whole]
     # The count is there without being asked for.
     measures = [measure for measure in dict.fromkeys(measures) if measure != "count"]
+    previous = [] if answer.previous is None else [f"previous_{name}" for name in ("count", *measures)]
     if form == "json":
         output.write_json(answer)
     elif form == "csv":
-        rows = ([*_keys(group, keys), group.count, *_measured(group, measures)] for group in groups)
-        output.write_csv([*keys, "count", *measures], rows)
+        names = ["count", *measures, *previous]
+        rows = ([*_keys(group, keys), *(_value(group, name) for name in names)] for group in groups)
+        output.write_csv([*keys, *names], rows)
     else:
         columns = [_key_column(key, first=index == 0) for index, key in enumerate(keys)]
-        columns.append(Column("COUNT", "count", style=_style))
-        columns += map(_measure_column, measures)
+        columns += map(_value_column, ["count", *measures, *previous])
         output.write_table(columns, groups)
     if answer.truncated:
         click.echo("There are more groups; to show them, raise --limit.", err=True)
@@ -42,8 +44,11 @@ def _key(group: AggregateGroup, key: str) -> object:
     return getattr(group.key, key)
 
 
-def _measured(group: AggregateGroup | Aggregate, measures: Sequence[str]) -> list[object]:
-    return [getattr(group.measures, name) for name in measures]
+def _value(group: AggregateGroup | Aggregate, name: str) -> object:
+    """The count or a measure, of the window before if the name begins with `previous_`."""
+    member = name.removeprefix("previous_")
+    counted = group if member == name else group.previous
+    return None if counted is None else counted.count if member == "count" else getattr(counted.measures, member)
 
 
 def _key_column(key: str, *, first: bool) -> Column:
@@ -70,11 +75,8 @@ def _key_column(key: str, *, first: bool) -> Column:
     return Column(key.upper(), key, shown, style=style)
 
 
-def _measure_column(name: str) -> Column:
-    def shown(group: AggregateGroup | Aggregate) -> object:
-        return getattr(group.measures, name)
-
-    return Column(name.upper(), name, shown, style=_style)
+def _value_column(name: str) -> Column:
+    return Column(name.upper(), name.removeprefix("previous_"), partial(_value, name=name), style=_style)
 
 
 def _style(group: AggregateGroup | Aggregate) -> str:

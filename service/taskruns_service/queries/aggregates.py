@@ -33,6 +33,7 @@ from taskruns_service.queries.aggregations import (
     GroupOrder,
     Measure,
 )
+from taskruns_service.queries.comparisons import compared, earlier_question
 from taskruns_service.queries.filters import FilterShape, Where
 from taskruns_service.queries.group_keys import Key
 from taskruns_service.queries.histograms import histogram
@@ -64,12 +65,22 @@ class _AggregateShape(NamedTuple):
 
 
 def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
-    """Answers the question, exactly, with one statement and another one for a histogram."""
-    answer = (_of_flow_run if question.is_of_flow_run else _of_runs)(connection, question)
-    if question.histogram is None:
-        return answer
-    lengths = histogram(connection, question.aggregation, question.where, question.histogram)
-    return replace(answer, histogram=lengths)
+    """Answers the question, exactly, with one statement, and one more for each of a histogram and a comparison.
+
+    Raises InvalidRequest for a comparison with too many groups.
+    """
+    answer = _counted(connection, question)
+    if question.histogram is not None:
+        lengths = histogram(connection, question.aggregation, question.where, question.histogram)
+        answer = replace(answer, histogram=lengths)
+    if question.compare is not None:
+        earlier = _counted(connection, earlier_question(question, question.compare))
+        answer = compared(question, question.compare, answer, earlier)
+    return answer
+
+
+def _counted(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
+    return (_of_flow_run if question.is_of_flow_run else _of_runs)(connection, question)
 
 
 def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
@@ -95,6 +106,7 @@ def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Agg
         groups=[_group(shape, question, row) for row in rows[: shape.limit]] if shape.group_by else None,
         truncated=len(rows) > shape.limit,
         histogram=None,
+        previous=None,
     )
 
 
@@ -106,6 +118,7 @@ def _group(shape: _AggregateShape, question: AggregateQuestion, row: Row) -> sch
         count=count,
         measures=measures,
         sample_ids=msgspec.json.decode(row[-2], type=list[UUID]) if shape.has_samples else None,
+        previous=None,
     )
 
 
@@ -229,6 +242,7 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
             count=count,
             measures=schemas.Measures(),
             sample_ids=None,
+            previous=None,
         )
         for state, count in keys.items()
     ]
@@ -241,6 +255,7 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
         groups=groups[: question.limit] if question.group_by else None,
         truncated=bool(question.group_by) and len(groups) > question.limit,
         histogram=None,
+        previous=None,
     )
 
 

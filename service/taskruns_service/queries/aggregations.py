@@ -1,7 +1,7 @@
 """Aggregations: one declaration for each kind of runs, of which its parameters and its statements are both made."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -12,7 +12,16 @@ from sqlalchemy import ColumnElement, FromClause, Table, and_, case, func, null
 from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.queries import filters, parameters
 from taskruns_service.queries.filters import Filter, Where
-from taskruns_service.queries.group_keys import BUCKET, MESSAGE, TIME_ZONE, Key, in_zone, keys_of, local_keys_of
+from taskruns_service.queries.group_keys import (
+    BUCKET,
+    LENGTHS_OF_KEYS,
+    MESSAGE,
+    TIME_ZONE,
+    Key,
+    in_zone,
+    keys_of,
+    local_keys_of,
+)
 from taskruns_service.queries.members import Condition
 from taskruns_service.queries.paging import SORT_LENGTH
 from taskruns_service.queries.parameters import Parameter, Values, duration, integer, one_of, text
@@ -57,6 +66,7 @@ MEASURES: dict[str, Measure] = {
     "last_end_time": Measure("end_time", func.max),
 }
 COUNT = "count"
+COMPARE = "compare"
 MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
 
 
@@ -156,6 +166,13 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
                 example="duration",
             ),
             Parameter(
+                name=COMPARE,
+                value=duration("PT1H", "P366D"),
+                description="Answer with the same window this long before as well, in total and for each group. The "
+                "window begins at `start_time_gte` or another filter of a time, and ends now without one.",
+                example="P7D",
+            ),
+            Parameter(
                 name="sort",
                 value=text(SORT_LENGTH),
                 description="Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each "
@@ -189,6 +206,7 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != COUNT)),
             sort=read_group_sort(values["sort"], group_by) if "sort" in values else (),
             histogram=values.get("histogram"),
+            compare=values.get(COMPARE),
             limit=values["limit"],
             count_limit=values.get("count_limit"),
         )
@@ -250,6 +268,8 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     """What groups are sorted by before they are by their keys."""
     histogram: str | None = None
     """The column that is counted by its length as well."""
+    compare: timedelta | None = None
+    """How long before the window begins that it is compared with."""
     limit: int = DEFAULT_GROUPS
     count_limit: int | None = None
 
@@ -258,6 +278,19 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
             raise _refused("count_limit", "It applies only to a count without `group_by`, `measure` and `histogram`.")
         if self.zone is not None and self.aggregation.local_keys.keys().isdisjoint(self.group_by):
             raise _refused(TIME_ZONE, "It applies only to `hour`, `day` and `week` in `group_by`.")
+
+        if self.compare is not None:
+            self._check_compare(self.compare)
+
+    def _check_compare(self, distance: timedelta) -> None:
+        if not any(
+            isinstance(value, datetime) and name.endswith(("_gte", "_gt")) for name, value in self.where.items()
+        ):
+            raise _refused(COMPARE, "It compares windows of time: send `start_time_gte`.")
+        for name in self.group_by:
+            length = self.bucket if name == BUCKET else LENGTHS_OF_KEYS.get(name)
+            if length is not None and distance % length:
+                raise _refused(COMPARE, f"Groups by `{name}` are compared over a multiple of its length.")
 
     @property
     def values(self) -> dict[str, object]:
@@ -301,7 +334,7 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     @property
     def needs_snapshot(self) -> bool:
         """Whether it takes several statements, which are to see the same runs."""
-        return self.histogram is not None
+        return self.histogram is not None or self.compare is not None
 
     @property
     def is_tallied(self) -> bool:

@@ -30,6 +30,8 @@ TIME_ZONE = "timezone"
 MESSAGE = "message"
 """The key whose groups have samples, and when they were first and last seen."""
 
+LENGTHS_OF_KEYS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+
 _flow = tables.flow
 
 

@@ -22,7 +22,7 @@ from taskruns_service.domain.states import StateGroup, StateType
 MAX_VALUES = 100
 MAX_COMPARED_CHARACTERS = 100
 LIKENESS = 0.7
-_WEEKS = re.compile(r"P([0-9]{1,4})W")
+_DURATION = re.compile(r"^P([0-9]{1,3}W|[0-9]{1,4}D|([0-9]{1,4}D)?T([0-9]{1,8}[HMS]){1,3})$")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 CURSOR_LENGTH = 4096
 WITHOUT_NUL = r"^[^\x00]*$"
@@ -83,10 +83,10 @@ def integer(least: int, most: int) -> ValueType:
 
 
 def duration(least: str, most: str) -> ValueType:
-    """A stretch of time between two others, both allowed, in the form of ISO 8601; no fraction of a second."""
+    """A stretch of time between two others, both allowed, in the form of ISO 8601."""
     return ValueType(
         type=timedelta,
-        schema={"type": "string", "format": "duration"},
+        schema={"type": "string", "format": "duration", "maxLength": 32, "pattern": _DURATION.pattern},
         expected=f"an ISO 8601 duration from {least} to {most}",
         least=msgspec.convert(least, timedelta),
         most=msgspec.convert(most, timedelta),
@@ -242,12 +242,17 @@ def convert(value: str, to: ValueType) -> object:
             _refuse()
         return moment
     if to.least is not None and to.most is not None:
-        weeks = _WEEKS.fullmatch(value)
-        length = timedelta(weeks=int(weeks[1])) if weeks else msgspec.convert(value, timedelta)
-        return length if to.least <= length <= to.most and not length.microseconds else _refuse()
+        length = _duration(value)
+        return length if to.least <= length <= to.most else _refuse()
     if to.schema.get("type") == "integer" and not _INTEGER.fullmatch(value):
         _refuse()  # msgspec takes 1.0 and 1e1 as well
     return msgspec.convert(value, to.type, strict=False)
+
+
+def _duration(text: str) -> timedelta:
+    if _DURATION.fullmatch(text) is None:
+        _refuse()
+    return timedelta(weeks=int(text[1:-1])) if text.endswith("W") else msgspec.convert(text, timedelta)
 
 
 def read_zone(name: str) -> ZoneInfo:

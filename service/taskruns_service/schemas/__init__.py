@@ -1,6 +1,6 @@
 """What goes over HTTP."""
 
-from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Histogram, Measures
+from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Histogram, Measures, Previous
 from taskruns_service.schemas.attempts import MAX_ATTEMPT_STATES, TaskRunAttempt, TaskRunAttempts
 from taskruns_service.schemas.common import (
     BULK_ITEMS,
@@ -84,6 +84,7 @@ __all__ = [
     "LogPage",
     "LogReceipt",
     "Measures",
+    "Previous",
     "Problem",
     "Readiness",
     "State",

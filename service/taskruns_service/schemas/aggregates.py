@@ -71,6 +71,13 @@ class GroupKey(Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
+class Previous(Struct, frozen=True, kw_only=True):
+    """What the same window some time before has."""
+
+    count: Annotated[int, Meta(description="The number of runs; 0 if there are none.", examples=[243])]
+    measures: Measures
+
+
 class AggregateGroup(Struct, frozen=True, kw_only=True):
     """A group of runs that share the values in `key`."""
 
@@ -81,6 +88,7 @@ class AggregateGroup(Struct, frozen=True, kw_only=True):
         list[UUID] | None,
         Meta(description="The ids of up to three of the runs; null without `message` in `group_by`."),
     ]
+    previous: Annotated[Previous | None, Meta(description="The group in the window before; null without `compare`.")]
 
 
 class Histogram(Struct, frozen=True, kw_only=True):
@@ -121,3 +129,4 @@ class Aggregate(Struct, frozen=True, kw_only=True):
     ]
     truncated: Annotated[bool, Meta(description="Whether there are more groups than `limit`.")]
     histogram: Annotated[Histogram | None, Meta(description="The histogram; null without `histogram`.")]
+    previous: Annotated[Previous | None, Meta(description="All runs of the window before; null without `compare`.")]

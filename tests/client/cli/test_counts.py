@@ -112,6 +112,16 @@ def test_buckets_are_the_last_key(look: Look) -> None:
     assert (refused.code, "bucket" in refused.err) == (2, True)
 
 
+def test_groups_are_compared_with_those_of_an_earlier_window(look: Look) -> None:
+    window = ("-f", "etl", "--since", "2021-05-13T00:00Z", "--until", "2021-05-14T00:00Z", "--compare", "1d")
+    done = look("task-run", "aggregate", *window, "-b", "state", "-m", "max_duration", "--csv")
+    rows = list(csv.reader(io.StringIO(done.out)))
+    assert rows[0] == ["state", "count", "max_duration", "previous_count", "previous_max_duration"]
+    assert all(int(row[3]) >= 0 for row in rows[1:])
+    shown = look("task-run", "aggregate", *window, "-m", "max_duration").out.splitlines()
+    assert shown[0].split() == ["COUNT", "MAX_DURATION", "PREVIOUS_COUNT", "PREVIOUS_MAX_DURATION"]
+
+
 # Flow runs
 
 

@@ -29,16 +29,8 @@ OPERATIONS = {
     "flow-run tasks": "/flow-runs/{flow_run_id}/task-runs",
 }
 NO_FILTERS = {
-    "sort",
-    "fields",
-    "limit",
-    "cursor",
-    "group_by",
-    "measure",
-    "count_limit",
-    "bucket",
-    "timezone",
-    "histogram",
+    *("sort", "fields", "limit", "cursor", "group_by", "measure", "count_limit", "bucket", "timezone", "histogram"),
+    "compare",
 }
 
 

@@ -56,6 +56,7 @@ __all__ = [
     "PandasSerializer",
     "PickleSerializer",
     "PrefectResult",
+    "Previous",
     "Problem",
     "Readiness",
     "ResultReference",
@@ -302,6 +303,8 @@ class Aggregate(Model, kw_only=True, frozen=True):
     is_exact: bool
     """Whether `count` is exact. If not, counting stopped at `count_limit`, and there are at least this many."""
     measures: Measures
+    previous: Previous | None
+    """All runs of the window before; null without `compare`."""
     truncated: bool
     """Whether there are more groups than `limit`."""
 
@@ -313,6 +316,8 @@ class AggregateGroup(Model, kw_only=True, frozen=True):
     """The number of runs."""
     key: GroupKey
     measures: Measures
+    previous: Previous | None
+    """The group in the window before; null without `compare`."""
     sample_ids: list[UUID] | None
     """The ids of up to three of the runs; null without `message` in `group_by`."""
 
@@ -894,6 +899,14 @@ class PrefectResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Pre
     type: ClassVar[Literal["PrefectResult"]] = "PrefectResult"
     uri: str | None
     """The complete location as a URI, from type, storage, and location; null if there is none."""
+
+
+class Previous(Model, kw_only=True, frozen=True):
+    """What the same window some time before has."""
+
+    count: int
+    """The number of runs; 0 if there are none."""
+    measures: Measures
 
 
 class Problem(Model, kw_only=True, frozen=True):

@@ -56,6 +56,7 @@ def build(
     timezone: str | None | Unset = UNSET,
     measure: AggregateFlowRunsMeasureItem | str | Sequence[AggregateFlowRunsMeasureItem | str] | None | Unset = UNSET,
     histogram: AggregateFlowRunsHistogram | str | None | Unset = UNSET,
+    compare: str | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
@@ -108,6 +109,8 @@ def build(
         timezone: The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
         measure: The measures to return in addition to the count.
         histogram: Also count the runs that match by state and by the length of this, between 40 bounds.
+        compare: Answer with the same window this long before as well, in total and for each group. The window
+            begins at `start_time_gte` or another filter of a time, and ends now without one.
         sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
             `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
             groups are sorted by their keys.
@@ -162,6 +165,7 @@ def build(
             ("timezone", timezone),
             ("measure", measure),
             ("histogram", histogram),
+            ("compare", compare),
             ("sort", sort),
             ("limit", limit),
             ("count_limit", count_limit),
