@@ -13,7 +13,17 @@ from taskruns.models import Aggregate, AggregateGroup
 
 
 def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form: str | None) -> None:
-    """Writes an answer: a row for each group and, to people, one for all of them."""
+    """Writes an answer, and on standard error whether it has all groups and all runs."""
+    write_groups(answer, keys, measures, form)
+    if answer.truncated:
+        click.echo("There are more groups; to show them, raise --limit.", err=True)
+    if not answer.is_exact:
+        click.echo("There can be more: counting stopped at --count-limit.", err=True)
+    warn_of_waiting_reports()
+
+
+def write_groups(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form: str | None) -> None:
+    """Writes a row for each group and, to people, one for all of them."""
     whole = [answer] if answer.groups is None or form is None else []
     groups: list[AggregateGroup | Aggregate] = [*(answer.groups or ()), *whole]
     # The count is there without being asked for.
@@ -29,11 +39,6 @@ def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form:
         columns = [_key_column(key, first=index == 0) for index, key in enumerate(keys)]
         columns += map(_value_column, ["count", *measures, *previous])
         output.write_table(columns, groups)
-    if answer.truncated:
-        click.echo("There are more groups; to show them, raise --limit.", err=True)
-    if not answer.is_exact:
-        click.echo("There can be more: counting stopped at --count-limit.", err=True)
-    warn_of_waiting_reports()
 
 
 def _keys(group: AggregateGroup | Aggregate, keys: Sequence[str]) -> list[object]:

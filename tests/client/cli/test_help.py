@@ -171,7 +171,7 @@ def complete(line: str, **environment: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("taskruns ", ["flow-run", "task-run", "result", "why", "flush", "demo", "config", "completion"]),
+        ("taskruns ", ["flow-run", "task-run", "result", "why", "slowest", "flush", "demo", "config", "completion"]),
         ("taskruns task-run l", ["ls", "logs"]),
         ("taskruns task-run li", ["list"]),
         ("taskruns task-run", ["task-run"]),
