@@ -89,7 +89,7 @@ async def test_longest_slug_is_found_and_counted(client: httpx.AsyncClient, flow
     found = await client.get(f"{flow_run}/task-runs", params={"task_slug": slug, "fields": "task_slug"})
     assert found.json() == {"items": [{"task_slug": slug}], "next_cursor": None}
     groups = (await client.get("/task-runs/aggregate", params={"group_by": "task_slug"})).json()["groups"]
-    assert groups == [{"key": {"task_slug": slug}, "count": 1, "measures": {}, "sample_ids": None}]
+    assert groups == [{"key": {"task_slug": slug}, "count": 1, "measures": {}, "sample_ids": None, "previous": None}]
 
 
 async def test_bulk_takes_1_to_1000_items(client: httpx.AsyncClient, flow_run: str) -> None:

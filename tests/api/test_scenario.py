@@ -285,22 +285,25 @@ def test_successes_are_counted(http: httpx.Client) -> None:
         "measures": {},
         "groups": None,
         "truncated": False,
+        "histogram": None,
+        "previous": None,
     }
+    without_extras = {"sample_ids": None, "previous": None}
     assert http.get("/task-runs/aggregate", params={"group_by": ["flow_name", "state"]}).json() == {
         "count": 10,
         "is_exact": True,
         "measures": {},
         "groups": [
-            {"key": {"flow_name": "example-mapped", "state": "Mapped"}, "count": 1, "measures": {}, "sample_ids": None},
-            {
-                "key": {"flow_name": "example-mapped", "state": "Success"},
-                "count": 6,
-                "measures": {},
-                "sample_ids": None,
-            },
-            {"key": {"flow_name": "hello-world", "state": "Success"}, "count": 3, "measures": {}, "sample_ids": None},
+            {"key": {"flow_name": flow, "state": state}, "count": count, "measures": {}} | without_extras
+            for flow, state, count in (
+                ("example-mapped", "Mapped", 1),
+                ("example-mapped", "Success", 6),
+                ("hello-world", "Success", 3),
+            )
         ],
         "truncated": False,
+        "histogram": None,
+        "previous": None,
     }
 
 

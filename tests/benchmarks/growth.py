@@ -72,6 +72,13 @@ def questions(url: str, known: Dataset, seconds: int) -> Questions:
         "counts by task slug": count(group_by="task_slug"),
         "counts by flow": count(group_by="flow_name"),
         "counts of flow runs by state": count("/flow-runs/aggregate", group_by="state"),
+        "failures of a day by message": count(
+            group_by="message", state_group="failed", end_time_gte=dataset.last_day(), sort="-count"
+        ),
+        "the 20 slowest tasks of a day, and a week before": count(
+            group_by="task_slug", sort="-p95_duration", limit="20", start_time_gte=dataset.last_day(), compare="P7D"
+        ),
+        "durations of a day as a histogram": count(histogram="duration", start_time_gte=dataset.last_day()),
         "counts of one flow run": count(group_by="state", flow_run_id=known.flow_run_ids[0]),
         "register a task run": lambda: rate(url, known.new.take(int(8000 * (seconds + 1))), seconds, again=False),
         "one transition a request": ask(dataset.transitions(known, 1)),

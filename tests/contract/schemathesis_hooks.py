@@ -17,6 +17,13 @@ BEYOND_SCHEMAS = (
     "is not a sort key",
     "It contains a key twice",
     "It applies only to a count without",
+    "It applies only to groups",
+    "It applies only to `hour`, `day` and `week`",
+    "It must be the name of a time zone",
+    "It compares windows of time",
+    "are compared over a multiple of its length",
+    "The window before",
+    "It must be an ISO 8601 duration",
     "U+0000",
     "The flow run has no task run",  # of a log line
     "It must be later than `after`",  # two parameters of a timeline

@@ -86,6 +86,14 @@ def test_examples_grouped_by_path_find_what_they_are_about(document: Schema, ser
             assert response.status_code in expected, (one.operation, response.text)
 
 
+# What a parameter of an aggregate applies to: groups are sorted, days have a time zone, and windows are compared.
+OTHERS_OF_AGGREGATES = {
+    "sort": {"group_by": "state"},
+    "timezone": {"group_by": "day"},
+    "compare": {"start_time_gte": "2021-05-12T00:00:00Z"},
+}
+
+
 def test_every_example_of_a_query_parameter_is_taken(document: Schema, service: Served) -> None:
     with service.client() as http:
         for one in examples(document):
@@ -93,7 +101,6 @@ def test_every_example_of_a_query_parameter_is_taken(document: Schema, service: 
                 one.send(http).raise_for_status()
             required = required_query(document, one.operation)
             for name, example in one.query.items():
-                # Groups are sorted, and nothing else in an aggregate.
-                others = {"group_by": one.query["group_by"]} if name == "sort" and "group_by" in one.query else {}
+                others = OTHERS_OF_AGGREGATES.get(name, {}) if "group_by" in one.query else {}
                 response = one.send(http, params={name: example, **others, **required})
                 assert response.status_code == 200, (one.operation, name, response.text)

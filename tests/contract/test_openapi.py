@@ -262,7 +262,7 @@ def test_moments_are_named_alike(document: Schema) -> None:
     by_what_the_service_did = {"created", "updated", "received"}
     by_when_they_are = {name for name in moments if re.search(r"(^|_)time(stamp)?$", name)}
     assert {"timestamp", "start_time", "state_timestamp"} < by_when_they_are
-    assert moments - by_what_the_service_did - by_when_they_are == {"hour", "day"}
+    assert moments - by_what_the_service_did - by_when_they_are == {"hour", "day", "week", "bucket"}
 
 
 def test_cursor_of_every_page_has_one_name(document: Schema) -> None:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,10 +32,14 @@ from tests.store.factories import (
 )
 
 T = StateType
+BUCKET = timedelta(minutes=5)
+EPOCH = datetime.fromtimestamp(0, UTC)
 Where = dict[str, Any]
 
 
 async def ask(database: Database, **question: Any) -> Aggregate:
+    if "bucket" in question.get("group_by", ()):
+        question["bucket"] = BUCKET
     return await database.read_snapshot(aggregates.aggregate, AggregateQuestion(**{"where": {}, **question}))
 
 
@@ -82,10 +87,18 @@ def key_of(dataset: Dataset, row: Row[Any], name: str) -> Any:
         return parents.get((row.flow_run_id, row.task_slug)) if row.map_index >= 0 else None
     if name == "message":
         return row.state_message  # no message of the dataset has anything to fold
-    if name in ("hour", "day"):
-        cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({"hour": 0} if name == "day" else {})
-        return row.start_time and row.start_time.replace(**cleared)
+    if name in ("hour", "day", "week"):
+        cleared = {"minute": 0, "second": 0, "microsecond": 0} | ({} if name == "hour" else {"hour": 0})
+        days = timedelta(days=row.start_time.weekday() if row.start_time and name == "week" else 0)
+        return row.start_time and row.start_time.replace(**cleared) - days
+    if name == "bucket":
+        return row.start_time and row.start_time - (row.start_time - EPOCH) % BUCKET
     return getattr(row, name)
+
+
+def answered(**members: Any) -> Aggregate:
+    """An answer without what is seldom asked for."""
+    return Aggregate(**{"truncated": False, "histogram": None, "previous": None, **members})
 
 
 def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], measures: Any = ()) -> Aggregate:
@@ -97,7 +110,7 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
     for row in rows:
         groups[tuple(key_of(dataset, row, name) for name in group_by)].append(row)
     ordered = sorted(groups, key=lambda key: [(one is None, one or 0) for one in key])
-    return Aggregate(
+    return answered(
         count=len(rows),
         is_exact=True,
         measures=measured(rows, measures),
@@ -107,12 +120,12 @@ def counted(dataset: Dataset, rows: list[Row[Any]], group_by: tuple[str, ...], m
                 count=len(groups[key]),
                 measures=measured(groups[key], measures),
                 sample_ids=sorted(row.id for row in groups[key])[:3] if has_samples else None,
+                previous=None,
             )
             for key in ordered
         ]
         if group_by
         else None,
-        truncated=False,
     )
 
 
@@ -192,7 +205,9 @@ async def test_one_flow_run_is_counted_by_its_own_row(
 
 async def test_flow_run_that_is_not_there_has_no_task_runs(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"flow_run_id": [UUID(int=1)]}, group_by=("state",))
-    assert found == Aggregate(count=0, is_exact=True, measures=Measures(), groups=[], truncated=False)
+    assert found == answered(
+        count=0, is_exact=True, measures=Measures(), groups=[], truncated=False, histogram=None, previous=None
+    )
 
 
 @pytest.mark.parametrize("where", [{}, {"run_count_gte": 1}, {"flow_name": ["etl"]}], ids=" ".join)
@@ -219,7 +234,9 @@ async def test_measure_may_be_asked_for_alone(dataset: Dataset, name: str) -> No
 async def test_measures_of_nothing_are_null(dataset: Dataset) -> None:
     found = await ask(dataset.database, where={"state": [T.Submitted]}, measures=tuple(MEASURES))
     nothing = Measures(**dict.fromkeys(MEASURES))
-    assert found == Aggregate(count=0, is_exact=True, measures=nothing, groups=None, truncated=False)
+    assert found == answered(
+        count=0, is_exact=True, measures=nothing, groups=None, truncated=False, histogram=None, previous=None
+    )
 
 
 def test_every_measure_and_key_has_its_member() -> None:
@@ -255,7 +272,7 @@ async def test_groups_beyond_the_limit_are_left_out(dataset: Dataset) -> None:
         size = len(whole.groups)
         for limit, truncated in ((1, True), (size - 1, True), (size, False)):
             found = await ask(dataset.database, where=where, group_by=group_by, limit=limit)
-            expected = Aggregate(
+            expected = answered(
                 count=whole.count,
                 is_exact=True,
                 measures=Measures(),
@@ -278,7 +295,12 @@ async def test_bounded_count_stops_and_says_so(dataset: Dataset) -> None:
     size = len(met(dataset, where))
     for limit, count, is_exact in ((1, 1, False), (size - 1, size - 1, False), (size + 1, size, True)):
         found = await ask(dataset.database, where=where, count_limit=limit)
-        assert found == Aggregate(count=count, is_exact=is_exact, measures=Measures(), groups=None, truncated=False)
+        assert found == answered(
+            count=count,
+            is_exact=is_exact,
+            measures=Measures(),
+            groups=None,
+        )
 
 
 async def test_count_that_is_kept_is_exact_whatever_its_bound(dataset: Dataset) -> None:

@@ -13,13 +13,15 @@ from taskruns_service.schemas import Aggregate, GroupKey
 from taskruns_service.storage.database import Database
 from tests.store.dataset import Dataset
 from tests.store.factories import statements_seen
-from tests.store.test_aggregates import counted
+from tests.store.test_aggregates import BUCKET, counted
 
 T = StateType
 Where = dict[str, Any]
 
 
 async def ask(database: Database, **question: Any) -> Aggregate:
+    if "bucket" in question.get("group_by", ()):
+        question["bucket"] = BUCKET
     return await database.read_snapshot(
         aggregates.aggregate, AggregateQuestion(**{"aggregation": FLOW_RUNS, "where": {}, **question})
     )

@@ -8,7 +8,7 @@ import click
 from taskruns.cli import filters, list_command
 from taskruns.cli.commands import Option
 from taskruns.cli.filters import Filter
-from taskruns.cli.param_types import Words, together
+from taskruns.cli.param_types import LENGTH, Words, together
 from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ Aggregating: TypeAlias = "Callable[..., Aggregate]"
 """The client's method that counts and measures one kind of runs."""
 
 MAX_KEYS = 3
-FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "message")
-TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "message")
+FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "week", "message")
+TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "week", "message")
 """What runs can be grouped by; tests hold it to the service's document."""
 COUNT_LIMIT = Option(
     ["--count-limit"],
@@ -49,6 +49,19 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             help=f"The keys to group by, up to three: {', '.join(keys)}.",
         ),
         Option(
+            ["--bucket"],
+            type=LENGTH,
+            metavar="LENGTH",
+            section="What",
+            help="Also group by stretches of this length, such as 5m, in which the runs started.",
+        ),
+        Option(
+            ["--timezone"],
+            metavar="NAME",
+            section="What",
+            help="The time zone of hour, day and week, such as Europe/Berlin (UTC).",
+        ),
+        Option(
             ["-m", "--measure"],
             type=Words("measures", known=_measures),
             multiple=True,
@@ -57,6 +70,13 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             section="What",
             help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
             "first_end_time, last_end_time.",
+        ),
+        Option(
+            ["--compare"],
+            type=LENGTH,
+            metavar="LENGTH",
+            section="What",
+            help="Also show the same window this long before, such as 7d; needs --since.",
         ),
         *filters.options(filters_of_runs),
         Option(
@@ -101,4 +121,5 @@ def show(aggregate: Aggregating, form: str | None, options: Arguments) -> None:
     if sort:
         arguments["sort"] = ",".join(sort)
     sorted_by = [name for name in (key.removeprefix("-") for key in sort) if name not in (*keys, "count")]
+    keys = [*keys, *({"bucket"} & arguments.keys())]
     aggregates.write(aggregate(**arguments), keys, [*arguments.get("measure", []), *sorted_by], form)

@@ -1,6 +1,8 @@
 """Counts and measures, as a table."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 import click
 
@@ -9,30 +11,34 @@ from taskruns.cli.output import Column
 from taskruns.cli.waiting import warn_of_waiting_reports
 from taskruns.models import Aggregate, AggregateGroup
 
-_FORMATS = {"hour": "%Y-%m-%dT%H:%MZ", "day": "%Y-%m-%d"}
-
 
 def write(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form: str | None) -> None:
-    """Writes an answer: a row for each group and, to people, one for all of them."""
-    whole = [answer] if answer.groups is None or form is None else []
-    groups: list[AggregateGroup | Aggregate] = [*(answer.groups or ()), *whole]
-    # The count is there without being asked for.
-    measures = [measure for measure in dict.fromkeys(measures) if measure != "count"]
-    if form == "json":
-        output.write_json(answer)
-    elif form == "csv":
-        rows = ([*_keys(group, keys), group.count, *_measured(group, measures)] for group in groups)
-        output.write_csv([*keys, "count", *measures], rows)
-    else:
-        columns = [_key_column(key, first=index == 0) for index, key in enumerate(keys)]
-        columns.append(Column("COUNT", "count", style=_style))
-        columns += map(_measure_column, measures)
-        output.write_table(columns, groups)
+    """Writes an answer, and on standard error whether it has all groups and all runs."""
+    write_groups(answer, keys, measures, form)
     if answer.truncated:
         click.echo("There are more groups; to show them, raise --limit.", err=True)
     if not answer.is_exact:
         click.echo("There can be more: counting stopped at --count-limit.", err=True)
     warn_of_waiting_reports()
+
+
+def write_groups(answer: Aggregate, keys: Sequence[str], measures: Sequence[str], form: str | None) -> None:
+    """Writes a row for each group and, to people, one for all of them."""
+    whole = [answer] if answer.groups is None or form is None else []
+    groups: list[AggregateGroup | Aggregate] = [*(answer.groups or ()), *whole]
+    # The count is there without being asked for.
+    measures = [measure for measure in dict.fromkeys(measures) if measure != "count"]
+    previous = [] if answer.previous is None else [f"previous_{name}" for name in ("count", *measures)]
+    if form == "json":
+        output.write_json(answer)
+    elif form == "csv":
+        names = ["count", *measures, *previous]
+        rows = ([*_keys(group, keys), *(_value(group, name) for name in names)] for group in groups)
+        output.write_csv([*keys, *names], rows)
+    else:
+        columns = [_key_column(key, first=index == 0) for index, key in enumerate(keys)]
+        columns += map(_value_column, ["count", *measures, *previous])
+        output.write_table(columns, groups)
 
 
 def _keys(group: AggregateGroup | Aggregate, keys: Sequence[str]) -> list[object]:
@@ -43,16 +49,26 @@ def _key(group: AggregateGroup, key: str) -> object:
     return getattr(group.key, key)
 
 
-def _measured(group: AggregateGroup | Aggregate, measures: Sequence[str]) -> list[object]:
-    return [getattr(group.measures, name) for name in measures]
+def _value(group: AggregateGroup | Aggregate, name: str) -> object:
+    """The count or a measure, of the window before if the name begins with `previous_`."""
+    member = name.removeprefix("previous_")
+    counted = group if member == name else group.previous
+    return None if counted is None else counted.count if member == "count" else getattr(counted.measures, member)
 
 
 def _key_column(key: str, *, first: bool) -> Column:
     def shown(group: AggregateGroup | Aggregate) -> str:
         if isinstance(group, Aggregate):
             return "all" if first else ""
-        value = _key(group, key)
-        return "-" if value is None else format(value, _FORMATS.get(key, ""))
+        match _key(group, key):
+            case None:
+                return "-"
+            case datetime() as begin if key in ("day", "week"):
+                return f"{begin:%Y-%m-%d}"
+            case datetime() as begin:
+                return begin.isoformat(timespec="minutes").replace("+00:00", "Z")
+            case value:
+                return str(value)
 
     def style(group: AggregateGroup | Aggregate) -> str:
         return (
@@ -64,11 +80,8 @@ def _key_column(key: str, *, first: bool) -> Column:
     return Column(key.upper(), key, shown, style=style)
 
 
-def _measure_column(name: str) -> Column:
-    def shown(group: AggregateGroup | Aggregate) -> object:
-        return getattr(group.measures, name)
-
-    return Column(name.upper(), name, shown, style=_style)
+def _value_column(name: str) -> Column:
+    return Column(name.upper(), name.removeprefix("previous_"), partial(_value, name=name), style=_style)
 
 
 def _style(group: AggregateGroup | Aggregate) -> str:

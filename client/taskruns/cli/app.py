@@ -10,6 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from taskruns import __version__
+from taskruns.cli import filters, slowest
 from taskruns.cli.commands import DONE, NOT_DONE, Argument, Connection, Group, Option, Refusal, connection_options
 from taskruns.cli.flow_runs import flow_run
 from taskruns.cli.list_command import form_options
@@ -67,6 +68,23 @@ def why(connection: Connection, /, *, which: str | None, flow_name: str | None, 
     else:
         report.write(failures, flow_name)
     warn_of_waiting_reports()
+
+
+@cli.command(
+    "slowest",
+    params=slowest.options(),
+    examples=("slowest", "slowest --flow-name etl --since 7d --compare 7d", "slowest --task-runs -n 5 --json"),
+)
+@click.pass_obj
+def show_slowest(
+    connection: Connection, /, *, form: str | None, limit: int, task_runs: bool, **arguments: object
+) -> None:
+    """Show the slowest tasks of the last day, or its slowest task runs.
+
+    Tasks are sorted by the 95th percentile of their durations. --since, --until and the other filters choose another
+    period, or certain task runs. Mapped task runs are not counted, only their children.
+    """
+    slowest.show(connection.client, form, limit, filters.client_arguments(arguments), task_runs=task_runs)
 
 
 @cli.command(

@@ -89,6 +89,17 @@ class Seconds(click.ParamType[float]):
         return seconds
 
 
+class Length(click.ParamType[str]):
+    """A length of time as the service takes it, or a text like `5m`."""
+
+    name = "length"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The length in the form of ISO 8601; what else was written is for the service to judge."""
+        seconds = span(value)
+        return value if seconds is None else f"PT{seconds:.0f}S"
+
+
 class Identifier(click.ParamType[UUID]):
     """The id of a run."""
 
@@ -185,6 +196,7 @@ def _groups() -> Iterable[str]:
 
 TIME = Moment()
 SECONDS = Seconds()
+LENGTH = Length()
 ID = Identifier()
 IDS = Words("id", item_type=ID)
 ID_PREFIX = IdentifierPrefix()

@@ -10,4 +10,6 @@ from taskruns_service.queries.aggregations import Aggregation
 async def answer_aggregate(request: ApiRequest, aggregation: Aggregation) -> JsonResponse:
     """The counts and measures that a request asks for; raises InvalidRequest."""
     question = aggregation.question(requests.query(request))
+    if question.needs_snapshot:
+        return responses.as_json(await request.database.read_snapshot(aggregate, question))
     return responses.as_json(await request.database.answer(question.kind, aggregate, question))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import (
     CTE,
     ColumnElement,
@@ -30,10 +31,12 @@ from taskruns_service.queries.aggregations import (
     AggregateQuestion,
     Aggregation,
     GroupOrder,
-    Key,
     Measure,
 )
+from taskruns_service.queries.comparisons import compared, earlier_question
 from taskruns_service.queries.filters import FilterShape, Where
+from taskruns_service.queries.group_keys import Key
+from taskruns_service.queries.histograms import histogram
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
@@ -53,6 +56,7 @@ class _AggregateShape(NamedTuple):
     aggregation: Aggregation
     where: FilterShape
     group_by: tuple[str, ...]
+    has_zone: bool
     measures: tuple[str, ...]
     has_samples: bool
     sort: tuple[GroupOrder, ...]
@@ -61,39 +65,60 @@ class _AggregateShape(NamedTuple):
 
 
 def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
-    """Answers the question, exactly, with one statement."""
-    if question.is_of_flow_run:
-        return _of_flow_run(connection, question)
+    """Answers the question, exactly, with one statement, and one more for each of a histogram and a comparison.
+
+    Raises InvalidRequest for a comparison with too many groups.
+    """
+    answer = _counted(connection, question)
+    if question.histogram is not None:
+        lengths = histogram(connection, question.aggregation, question.where, question.histogram)
+        answer = replace(answer, histogram=lengths)
+    if question.compare is not None:
+        earlier = _counted(connection, earlier_question(question, question.compare))
+        answer = compared(question, question.compare, answer, earlier)
+    return answer
+
+
+def _counted(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
+    return (_of_flow_run if question.is_of_flow_run else _of_runs)(connection, question)
+
+
+def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Aggregate:
+    """From the tally, or from the rows of the runs."""
     tallied = question.is_tallied
     shape = _AggregateShape(
         question.aggregation,
         filters.shape_of(question.where),
         tuple(question.group_by),
+        question.zone is not None,
         tuple(question.measured),
         question.has_samples,
         question.sort,
         question.limit,
         None if tallied else question.count_limit,
     )
-    total, *rows = _statement(shape, tallied=tallied).rows(connection, filters.bind_values(question.where))
+    total, *rows = _statement(shape, tallied=tallied).rows(connection, question.values)
     count, measures = _count_and_measures(shape, total)
     return schemas.Aggregate(
         count=count,
         is_exact=count != shape.count_limit,
         measures=measures,
-        groups=[_group(shape, row) for row in rows[: shape.limit]] if shape.group_by else None,
+        groups=[_group(shape, question, row) for row in rows[: shape.limit]] if shape.group_by else None,
         truncated=len(rows) > shape.limit,
+        histogram=None,
+        previous=None,
     )
 
 
-def _group(shape: _AggregateShape, row: Row) -> schemas.AggregateGroup:
+def _group(shape: _AggregateShape, question: AggregateQuestion, row: Row) -> schemas.AggregateGroup:
     """The group of a row (keys, count, measures, samples if there are any, part)."""
     count, measures = _count_and_measures(shape, row)
     return schemas.AggregateGroup(
-        key=msgspec.convert(dict(zip(shape.group_by, row, strict=False)), schemas.GroupKey),
+        key=msgspec.convert(question.key(row), schemas.GroupKey),
         count=count,
         measures=measures,
         sample_ids=msgspec.json.decode(row[-2], type=list[UUID]) if shape.has_samples else None,
+        previous=None,
     )
 
 
@@ -118,7 +143,7 @@ def _statement(shape: _AggregateShape, *, tallied: bool) -> Prepared:
 
 
 def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBase:
-    source = (_tally if tallied else _rows)(shape.aggregation, where, shape.group_by)
+    source = (_tally if tallied else _rows)(shape, where)
     if shape.count_limit is not None:
         limited = source.rows.add_columns(_ONE.label("one")).limit(literal_column(str(shape.count_limit))).subquery()
         return select(func.count(limited.c.one), _ONE)
@@ -170,8 +195,9 @@ def _measured(measures: Sequence[Measure], rows: FromClause) -> list[Column]:
 _flow = tables.flow
 
 
-def _tally(aggregation: Aggregation, where: Where, group_by: Sequence[str]) -> _Source:
+def _tally(shape: _AggregateShape, where: Where) -> _Source:
     """From the tally: its size is that of the flows, not of the runs."""
+    aggregation, group_by = shape.aggregation, shape.group_by
     cells = aggregation.tally.cells
     columns = {name: cells.c[column] for name, column in aggregation.tallied.items()}
     rows = select().where(*filters.clauses(where, aggregation.filters, columns))
@@ -181,14 +207,16 @@ def _tally(aggregation: Aggregation, where: Where, group_by: Sequence[str]) -> _
     return _Source(rows, func.sum(cells.c.count), [Key(columns[name]) for name in group_by])
 
 
-def _rows(aggregation: Aggregation, where: Where, group_by: Sequence[str]) -> _Source:
+def _rows(shape: _AggregateShape, where: Where) -> _Source:
     """From the runs themselves, through an index where a filter has one."""
+    aggregation, group_by = shape.aggregation, shape.group_by
     source: FromClause = aggregation.runs
     for name, join in aggregation.joins.items():
         if name in group_by:
             source = source.join(join.table, join.condition, isouter=join.is_outer)
+    keys = {**aggregation.keys, **(aggregation.local_keys if shape.has_zone else {})}
     rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters))
-    return _Source(rows, func.count(_ONE), [aggregation.keys[name] for name in group_by])
+    return _Source(rows, func.count(_ONE), [keys[name] for name in group_by])
 
 
 _state_counts = Prepared(select(tables.flow_run.c.state_counts).where(tables.flow_run.c.id == placeholder("id")))
@@ -214,6 +242,7 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
             count=count,
             measures=schemas.Measures(),
             sample_ids=None,
+            previous=None,
         )
         for state, count in keys.items()
     ]
@@ -225,6 +254,8 @@ def _of_flow_run(connection: Connection, question: AggregateQuestion) -> schemas
         measures=schemas.Measures(),
         groups=groups[: question.limit] if question.group_by else None,
         truncated=bool(question.group_by) and len(groups) > question.limit,
+        histogram=None,
+        previous=None,
     )
 
 

@@ -1,21 +1,33 @@
 """Aggregations: one declaration for each kind of runs, of which its parameters and its statements are both made."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, FromClause, Table, and_, case, func, null
 
 from taskruns_service.domain.errors import Fault, InvalidRequest
-from taskruns_service.queries import filters
+from taskruns_service.queries import filters, parameters
 from taskruns_service.queries.filters import Filter, Where
+from taskruns_service.queries.group_keys import (
+    BUCKET,
+    LENGTHS_OF_KEYS,
+    MESSAGE,
+    TIME_ZONE,
+    Key,
+    in_zone,
+    keys_of,
+    local_keys_of,
+)
 from taskruns_service.queries.members import Condition
 from taskruns_service.queries.paging import SORT_LENGTH
-from taskruns_service.queries.parameters import Parameter, Values, integer, one_of, text
+from taskruns_service.queries.parameters import Parameter, Values, duration, integer, one_of, text
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
-from taskruns_service.storage.dialects import Column, day_of, day_text, hour_of, hour_text, message_kind, percentile
+from taskruns_service.storage.dialects import Column, Row, percentile, start_of_bucket
 from taskruns_service.storage.lanes import QueryKind
 from taskruns_service.storage.tally import Tally
 
@@ -44,18 +56,17 @@ class Measure(NamedTuple):
     function: Callable[[Column], Column]
 
 
+LENGTHS = ("duration", "queue_time")
+"""The columns that are measured, and of which there are histograms."""
 MEASURES: dict[str, Measure] = {
-    f"{statistic}_{name}": Measure(name, function)
-    for name in ("duration", "queue_time")
-    for statistic, function in _STATISTICS.items()
+    f"{statistic}_{name}": Measure(name, function) for name in LENGTHS for statistic, function in _STATISTICS.items()
 } | {
     "first_start_time": Measure("start_time", func.min),
     "first_end_time": Measure("end_time", func.min),
     "last_end_time": Measure("end_time", func.max),
 }
 COUNT = "count"
-MESSAGE = "message"
-"""The key whose groups have samples, and when they were first and last seen."""
+COMPARE = "compare"
 MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
 
 
@@ -88,14 +99,6 @@ def _refused(parameter: str, detail: str) -> InvalidRequest:
     return InvalidRequest(faults=(Fault(parameter=parameter, detail=detail),))
 
 
-class Key(NamedTuple):
-    """What runs are grouped by."""
-
-    column: Column
-    text: Callable[[Column], Column] = lambda column: column
-    """What is shown of it."""
-
-
 class Join(NamedTuple):
     """A table that a key needs."""
 
@@ -112,6 +115,8 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
     filters: tuple[Filter, ...]
     keys: Mapping[str, Key]
     """What the runs can be grouped by."""
+    local_keys: Mapping[str, Key]
+    """Those of the keys that depend on the time zone."""
     joins: Mapping[str, Join]
     """What is joined for some of the keys."""
     tally: Tally
@@ -125,13 +130,27 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             *(filter_.parameter for filter_ in self.filters),
             Parameter(
                 name="group_by",
-                value=one_of(*self.keys),
-                description=f"Count by each of these, up to {MAX_GROUP_BY}. `hour` and `day` are those of the start "
-                "(UTC); `message` is the first line of the message of the current state, with `#` for numbers and "
-                f"hexadecimal digits{_MAPPED_PARENT if 'mapped_parent_id' in self.keys else ''}.",
+                value=one_of(*(name for name in self.keys if name != BUCKET)),
+                description=f"Count by each of these, up to {MAX_GROUP_BY}. `hour`, `day` and `week` (from Monday on) "
+                "are those of the start, in UTC or in `timezone`; `message` is the first line of the message of the "
+                "current state, with `#` for numbers and hexadecimal digits"
+                f"{_MAPPED_PARENT if 'mapped_parent_id' in self.keys else ''}.",
                 many=True,
                 most=MAX_GROUP_BY,
                 example="state",
+            ),
+            Parameter(
+                name=BUCKET,
+                value=duration("PT1M", "P1D"),
+                description="Count by stretches of this length as well, in which the runs started. They are counted "
+                "from midnight in UTC on if a day is a multiple of the length.",
+                example="PT5M",
+            ),
+            Parameter(
+                name=TIME_ZONE,
+                value=parameters.TIME_ZONE,
+                description="The time zone of `hour`, `day` and `week`, by its name in the IANA's database.",
+                example="Europe/Berlin",
             ),
             Parameter(
                 name="measure",
@@ -139,6 +158,19 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
                 description="The measures to return in addition to the count.",
                 many=True,
                 example="p95_duration",
+            ),
+            Parameter(
+                name="histogram",
+                value=one_of(*LENGTHS),
+                description="Also count the runs that match by state and by the length of this, between 40 bounds.",
+                example="duration",
+            ),
+            Parameter(
+                name=COMPARE,
+                value=duration("PT1H", "P366D"),
+                description="Answer with the same window this long before as well, in total and for each group. The "
+                "window begins at `start_time_gte` or another filter of a time, and ends now without one.",
+                example="P7D",
             ),
             Parameter(
                 name="sort",
@@ -164,30 +196,23 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
 
     def question(self, values: Values) -> "AggregateQuestion":
         """What a request asks, by the values of its parameters; raises InvalidRequest."""
-        group_by = tuple(dict.fromkeys(values.get("group_by", ())))
+        group_by = tuple(dict.fromkeys((*values.get("group_by", ()), *(BUCKET for _ in {BUCKET} & values.keys()))))
         return AggregateQuestion(
             aggregation=self,
             where=filters.filter_values(values, self.filters),
             group_by=group_by,
+            bucket=values.get(BUCKET),
+            zone=values.get(TIME_ZONE),
             measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != COUNT)),
             sort=read_group_sort(values["sort"], group_by) if "sort" in values else (),
+            histogram=values.get("histogram"),
+            compare=values.get(COMPARE),
             limit=values["limit"],
             count_limit=values.get("count_limit"),
         )
 
 
 _MAPPED_PARENT = "; `mapped_parent_id` is the id of the mapped task run that the children belong to"
-
-
-def _keys_of(runs: Table) -> dict[str, Key]:
-    """The keys that both kinds of runs have."""
-    return {
-        "state": Key(runs.c.state),
-        "flow_name": Key(_flow.c.name),
-        "hour": Key(hour_of(runs.c.start_time), hour_text),
-        "day": Key(day_of(runs.c.start_time), day_text),
-        MESSAGE: Key(message_kind(runs.c.state_message)),
-    }
 
 
 _TALLIED = {**dict.fromkeys(("state", "state_not", "state_group"), "state"), "flow_name": "flow_id"}
@@ -205,8 +230,9 @@ TASK_RUNS = Aggregation(
         "task_slug": Key(_task_run.c.task_slug),
         "flow_run_id": Key(_task_run.c.flow_run_id),
         "mapped_parent_id": Key(case((_task_run.c.map_index >= 0, _parent.c.id), else_=null())),
-        **_keys_of(_task_run),
+        **keys_of(_task_run),
     },
+    local_keys=local_keys_of(_task_run),
     joins={
         "flow_name": Join(_flow, _flow.c.id == _task_run.c.flow_id),
         "mapped_parent_id": Join(_parent, _natural_key_of_parent, is_outer=True),
@@ -218,7 +244,8 @@ FLOW_RUNS = Aggregation(
     runs=_flow_run,
     noun="flow runs",
     filters=filters.FLOW_RUN_FILTERS,
-    keys=_keys_of(_flow_run),
+    keys=keys_of(_flow_run),
+    local_keys=local_keys_of(_flow_run),
     joins={"flow_name": Join(_flow, _flow.c.id == _flow_run.c.flow_id)},
     tally=tally.FLOW_RUNS,
     tallied=_TALLIED,
@@ -232,15 +259,58 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     aggregation: Aggregation = TASK_RUNS
     where: Where
     group_by: Sequence[str] = ()
+    bucket: timedelta | None = None
+    """The length of the key `bucket`."""
+    zone: ZoneInfo | None = None
+    """Where the keys `hour`, `day` and `week` begin; None for UTC."""
     measures: Sequence[str] = ()
     sort: tuple[GroupOrder, ...] = ()
     """What groups are sorted by before they are by their keys."""
+    histogram: str | None = None
+    """The column that is counted by its length as well."""
+    compare: timedelta | None = None
+    """How long before the window begins that it is compared with."""
     limit: int = DEFAULT_GROUPS
     count_limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.count_limit is not None and (self.group_by or self.measures):
-            raise _refused("count_limit", "It applies only to a count without `group_by` and `measure`.")
+        if self.count_limit is not None and (self.group_by or self.measures or self.histogram):
+            raise _refused("count_limit", "It applies only to a count without `group_by`, `measure` and `histogram`.")
+        if self.zone is not None and self.aggregation.local_keys.keys().isdisjoint(self.group_by):
+            raise _refused(TIME_ZONE, "It applies only to `hour`, `day` and `week` in `group_by`.")
+
+        if self.compare is not None:
+            self._check_compare(self.compare)
+
+    def _check_compare(self, distance: timedelta) -> None:
+        if not any(
+            isinstance(value, datetime) and name.endswith(("_gte", "_gt")) for name, value in self.where.items()
+        ):
+            raise _refused(COMPARE, "It compares windows of time: send `start_time_gte`.")
+        for name in self.group_by:
+            length = self.bucket if name == BUCKET else LENGTHS_OF_KEYS.get(name)
+            if length is not None and distance % length:
+                raise _refused(COMPARE, f"Groups by `{name}` are compared over a multiple of its length.")
+
+    @property
+    def values(self) -> dict[str, object]:
+        """What is bound to the placeholders of the statement."""
+        values = filters.bind_values(self.where)
+        if self.zone is not None:
+            values[TIME_ZONE] = self.zone.key
+        if self.bucket is not None:
+            values[BUCKET] = int(self.bucket.total_seconds())
+        return values
+
+    def key(self, values: Row) -> dict[str, object]:
+        """The key of a group, of the values that the statement gives for it."""
+        key = dict(zip(self.group_by, values, strict=False))
+        if self.bucket is not None and key[BUCKET] is not None:
+            key[BUCKET] = start_of_bucket(key[BUCKET], int(self.bucket.total_seconds()))
+        if self.zone is not None:
+            for name in self.aggregation.local_keys.keys() & key.keys():
+                key[name] = in_zone(key[name], self.zone)
+        return key
 
     @property
     def measured(self) -> Sequence[str]:
@@ -257,8 +327,14 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> QueryKind:
         """What the answer may cost: little where counts that are kept or few runs give it."""
-        is_cheap = self.is_tallied or self.is_of_flow_run or not self.where.keys().isdisjoint(NARROW)
+        has_counts = self.histogram is None and (self.is_tallied or self.is_of_flow_run)
+        is_cheap = has_counts or not self.where.keys().isdisjoint(NARROW)
         return QueryKind.read if is_cheap else QueryKind.scan
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether it takes several statements, which are to see the same runs."""
+        return self.histogram is not None or self.compare is not None
 
     @property
     def is_tallied(self) -> bool:

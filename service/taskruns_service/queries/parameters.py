@@ -3,12 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import parse_qsl
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +22,7 @@ from taskruns_service.domain.states import StateGroup, StateType
 MAX_VALUES = 100
 MAX_COMPARED_CHARACTERS = 100
 LIKENESS = 0.7
+_DURATION = re.compile(r"^P([0-9]{1,3}W|[0-9]{1,4}D|([0-9]{1,4}D)?T([0-9]{1,8}[HMS]){1,3})$")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 CURSOR_LENGTH = 4096
 WITHOUT_NUL = r"^[^\x00]*$"
@@ -38,6 +40,8 @@ class ValueType(Struct, frozen=True, kw_only=True):
     schema: JsonObject
     expected: str
     choices: tuple[str, ...] = ()
+    least: timedelta | None = None
+    most: timedelta | None = None
 
 
 def choice(choices: type[StrEnum]) -> ValueType:
@@ -78,6 +82,17 @@ def integer(least: int, most: int) -> ValueType:
     )
 
 
+def duration(least: str, most: str) -> ValueType:
+    """A stretch of time between two others, both allowed, in the form of ISO 8601."""
+    return ValueType(
+        type=timedelta,
+        schema={"type": "string", "format": "duration", "maxLength": 32, "pattern": _DURATION.pattern},
+        expected=f"an ISO 8601 duration from {least} to {most}",
+        least=msgspec.convert(least, timedelta),
+        most=msgspec.convert(most, timedelta),
+    )
+
+
 TEXT = text(255)
 STATE = choice(StateType)
 GROUP = choice(StateGroup)
@@ -93,6 +108,7 @@ IDENTIFIER_PREFIX = ValueType(
     schema={"type": "string", "minLength": 4, "maxLength": 36, "pattern": _START_OF_UUID},
     expected="at least the first 4 characters of a UUID, in lower case",
 )
+_TIME_ZONE = "^[A-Za-z][A-Za-z0-9_+/-]{1,63}$"
 MAP_INDEX = integer(-1, 2**31 - 1)
 COUNT = integer(0, 2**31 - 1)
 SEQUENCE = integer(0, 2**63 - 1)
@@ -105,6 +121,11 @@ MOMENT = ValueType(
     type=Annotated[datetime, Meta(tz=True)],
     schema={"type": "string", "format": "date-time"},
     expected="an RFC 3339 time with an offset, such as 2021-05-12T18:00:01Z (write `+` as %2B)",
+)
+TIME_ZONE = ValueType(
+    type=Annotated[str, Meta(pattern=_TIME_ZONE)],
+    schema={"type": "string", "maxLength": 64, "pattern": _TIME_ZONE},
+    expected="the name of a time zone, such as Europe/Berlin",
 )
 BOOLEAN = ValueType(type=bool, schema={"type": "boolean"}, expected="true or false")
 
@@ -212,15 +233,37 @@ def convert(value: str, to: ValueType) -> object:
         raise ValueError("NUL")
     if to is BOOLEAN:
         return {"true": True, "false": False}[value] if value in ("true", "false") else _refuse()
+    if to is TIME_ZONE:
+        return read_zone(msgspec.convert(value, to.type))
     if to is MOMENT:
         moment = msgspec.convert(value, to.type)
         # Text of digits alone would be taken as Unix time, and the earliest and latest years have no UTC form.
         if "T" not in value.upper().replace(" ", "T") or not 1 < moment.year < 9999:
             _refuse()
         return moment
+    if to.least is not None and to.most is not None:
+        length = _duration(value)
+        return length if to.least <= length <= to.most else _refuse()
     if to.schema.get("type") == "integer" and not _INTEGER.fullmatch(value):
         _refuse()  # msgspec takes 1.0 and 1e1 as well
     return msgspec.convert(value, to.type, strict=False)
+
+
+def _duration(text: str) -> timedelta:
+    if _DURATION.fullmatch(text) is None:
+        _refuse()
+    return timedelta(weeks=int(text[1:-1])) if text.endswith("W") else msgspec.convert(text, timedelta)
+
+
+def read_zone(name: str) -> ZoneInfo:
+    """The time zone of the IANA's database with this name; raises ValueError if there is none."""
+    # What machines have beside the zones: other ways to count seconds, and no fixed zone at all.
+    if name.startswith(("posix/", "right/")) or name in ("Factory", "localtime", "posixrules"):
+        _refuse()
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError):  # a folder of zones is no file
+        _refuse()
 
 
 def _refuse() -> NoReturn:

@@ -1,6 +1,6 @@
 """What goes over HTTP."""
 
-from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Measures
+from taskruns_service.schemas.aggregates import Aggregate, AggregateGroup, GroupKey, Histogram, Measures, Previous
 from taskruns_service.schemas.artifacts import Artifact, ArtifactPage
 from taskruns_service.schemas.attempts import MAX_ATTEMPT_STATES, TaskRunAttempt, TaskRunAttempts
 from taskruns_service.schemas.common import (
@@ -80,6 +80,7 @@ __all__ = [
     "FlowRunTasks",
     "GroupKey",
     "Health",
+    "Histogram",
     "HitKind",
     "ItemProblem",
     "LogLine",
@@ -88,6 +89,7 @@ __all__ = [
     "LogPage",
     "LogReceipt",
     "Measures",
+    "Previous",
     "Problem",
     "Readiness",
     "SearchHit",

@@ -35,7 +35,10 @@ class Measures(Struct, frozen=True, kw_only=True):
 
 
 class GroupKey(Struct, frozen=True, kw_only=True):
-    """The values that the runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`.
+
+    Hours, days, weeks and buckets are shown by their beginning, in the time zone of the request or in UTC.
+    """
 
     state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
     task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
@@ -47,11 +50,16 @@ class GroupKey(Struct, frozen=True, kw_only=True):
         UUID | None | UnsetType,
         Meta(description="The id of the mapped parent of the task runs; null if they have none."),
     ] = UNSET
-    hour: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The hour (UTC) of the start; null if not started.")
+    hour: Annotated[Timestamp | None | UnsetType, Meta(description="The hour of the start; null if not started.")] = (
+        UNSET
+    )
+    day: Annotated[Timestamp | None | UnsetType, Meta(description="The day of the start; null if not started.")] = UNSET
+    week: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The Monday of the week of the start; null if not started.")
     ] = UNSET
-    day: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The day (UTC) of the start; null if not started.")
+    bucket: Annotated[
+        Timestamp | None | UnsetType,
+        Meta(description="The beginning of the bucket in which the runs started; null if not started."),
     ] = UNSET
     message: Annotated[
         str | None | UnsetType,
@@ -63,6 +71,13 @@ class GroupKey(Struct, frozen=True, kw_only=True):
     ] = UNSET
 
 
+class Previous(Struct, frozen=True, kw_only=True):
+    """What the same window some time before has."""
+
+    count: Annotated[int, Meta(description="The number of runs; 0 if there are none.", examples=[243])]
+    measures: Measures
+
+
 class AggregateGroup(Struct, frozen=True, kw_only=True):
     """A group of runs that share the values in `key`."""
 
@@ -72,6 +87,27 @@ class AggregateGroup(Struct, frozen=True, kw_only=True):
     sample_ids: Annotated[
         list[UUID] | None,
         Meta(description="The ids of up to three of the runs; null without `message` in `group_by`."),
+    ]
+    previous: Annotated[Previous | None, Meta(description="The group in the window before; null without `compare`.")]
+
+
+class Histogram(Struct, frozen=True, kw_only=True):
+    """How many runs have a value between two bounds, by state. Runs without a value are not in it."""
+
+    measure: Annotated[str, Meta(description="What is counted: `duration` or `queue_time`.", examples=["duration"])]
+    bounds: Annotated[
+        list[float],
+        Meta(
+            max_length=40,
+            description="Seconds, ascending and evenly spaced on a logarithmic scale; the same for every request.",
+        ),
+    ]
+    counts: Annotated[
+        dict[StateType, list[int]],
+        Meta(
+            description="For each state that occurs, one number more than there are bounds: of runs below the first "
+            "bound, from each bound up to the next, and from the last bound on."
+        ),
     ]
 
 
@@ -92,3 +128,5 @@ class Aggregate(Struct, frozen=True, kw_only=True):
         list[AggregateGroup] | None, Meta(description="The groups, sorted by their keys; null without `group_by`.")
     ]
     truncated: Annotated[bool, Meta(description="Whether there are more groups than `limit`.")]
+    histogram: Annotated[Histogram | None, Meta(description="The histogram; null without `histogram`.")]
+    previous: Annotated[Previous | None, Meta(description="All runs of the window before; null without `compare`.")]

@@ -97,6 +97,31 @@ def test_groups_are_sorted_by_what_is_shown(look: Look) -> None:
     ]
 
 
+def test_hours_and_days_are_those_of_a_time_zone(look: Look) -> None:
+    zone = ("-f", "etl", "--state", "Success", "--timezone", "Asia/Kolkata")
+    hours = look("task-run", "aggregate", *zone, "-b", "hour").out.splitlines()
+    assert hours[1].split()[0] == "2021-05-12T23:00+05:30"
+    days = look("task-run", "aggregate", *zone, "-b", "day,week").out.splitlines()
+    assert days[1].split()[:2] == ["2021-05-12", "2021-05-10"]
+
+
+def test_buckets_are_the_last_key(look: Look) -> None:
+    done = look("task-run", "aggregate", "-f", "etl", "--state", "Success", "-b", "flow_name", "--bucket", "PT5M")
+    assert done.out.splitlines()[1].split()[:2] == ["etl", "2021-05-12T18:00Z"]
+    refused = look("task-run", "aggregate", "--bucket", "PT5S")
+    assert (refused.code, "bucket" in refused.err) == (2, True)
+
+
+def test_groups_are_compared_with_those_of_an_earlier_window(look: Look) -> None:
+    window = ("-f", "etl", "--since", "2021-05-13T00:00Z", "--until", "2021-05-14T00:00Z", "--compare", "1d")
+    done = look("task-run", "aggregate", *window, "-b", "state", "-m", "max_duration", "--csv")
+    rows = list(csv.reader(io.StringIO(done.out)))
+    assert rows[0] == ["state", "count", "max_duration", "previous_count", "previous_max_duration"]
+    assert all(int(row[3]) >= 0 for row in rows[1:])
+    shown = look("task-run", "aggregate", *window, "-m", "max_duration").out.splitlines()
+    assert shown[0].split() == ["COUNT", "MAX_DURATION", "PREVIOUS_COUNT", "PREVIOUS_MAX_DURATION"]
+
+
 # Flow runs
 
 

@@ -28,7 +28,10 @@ OPERATIONS = {
     "flow-run aggregate": "/flow-runs/aggregate",
     "flow-run tasks": "/flow-runs/{flow_run_id}/task-runs",
 }
-NO_FILTERS = {"sort", "fields", "limit", "cursor", "group_by", "measure", "count_limit"}
+NO_FILTERS = {
+    *("sort", "fields", "limit", "cursor", "group_by", "measure", "count_limit", "bucket", "timezone", "histogram"),
+    "compare",
+}
 
 
 def commands(group: click.Group = cli, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -169,7 +172,10 @@ def complete(line: str, **environment: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("taskruns ", ["flow-run", "task-run", "result", "why", "find", "flush", "demo", "config", "completion"]),
+        (
+            "taskruns ",
+            ["flow-run", "task-run", "result", "why", "find", "slowest", "flush", "demo", "config", "completion"],
+        ),
         ("taskruns task-run l", ["ls", "logs"]),
         ("taskruns task-run li", ["list"]),
         ("taskruns task-run", ["task-run"]),

@@ -13,9 +13,11 @@ from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 __all__ = [
     "Aggregate",
     "AggregateFlowRunsGroupByItem",
+    "AggregateFlowRunsHistogram",
     "AggregateFlowRunsMeasureItem",
     "AggregateGroup",
     "AggregateTaskRunsGroupByItem",
+    "AggregateTaskRunsHistogram",
     "AggregateTaskRunsMeasureItem",
     "Artifact",
     "ArtifactPage",
@@ -41,6 +43,7 @@ __all__ = [
     "GCSResult",
     "GroupKey",
     "Health",
+    "Histogram",
     "HitKind",
     "ItemProblem",
     "JSONSerializer",
@@ -56,6 +59,7 @@ __all__ = [
     "PandasSerializer",
     "PickleSerializer",
     "PrefectResult",
+    "Previous",
     "Problem",
     "Readiness",
     "ResultReference",
@@ -229,6 +233,7 @@ class AggregateFlowRunsGroupByItem(OpenEnum):
     FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"
     MESSAGE = "message"
 
 
@@ -253,6 +258,13 @@ class AggregateFlowRunsMeasureItem(OpenEnum):
     LAST_END_TIME = "last_end_time"
 
 
+class AggregateFlowRunsHistogram(OpenEnum):
+    """Also count the runs that match by state and by the length of this, between 40 bounds."""
+
+    DURATION = "duration"
+    QUEUE_TIME = "queue_time"
+
+
 class AggregateTaskRunsGroupByItem(OpenEnum):
     TASK_SLUG = "task_slug"
     FLOW_RUN_ID = "flow_run_id"
@@ -261,6 +273,7 @@ class AggregateTaskRunsGroupByItem(OpenEnum):
     FLOW_NAME = "flow_name"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"
     MESSAGE = "message"
 
 
@@ -285,6 +298,13 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     LAST_END_TIME = "last_end_time"
 
 
+class AggregateTaskRunsHistogram(OpenEnum):
+    """Also count the runs that match by state and by the length of this, between 40 bounds."""
+
+    DURATION = "duration"
+    QUEUE_TIME = "queue_time"
+
+
 class Aggregate(Model, kw_only=True, frozen=True):
     """The number of runs and their measures, in total and by group."""
 
@@ -292,9 +312,13 @@ class Aggregate(Model, kw_only=True, frozen=True):
     """The number of runs."""
     groups: list[AggregateGroup] | None
     """The groups, sorted by their keys; null without `group_by`."""
+    histogram: Histogram | None
+    """The histogram; null without `histogram`."""
     is_exact: bool
     """Whether `count` is exact. If not, counting stopped at `count_limit`, and there are at least this many."""
     measures: Measures
+    previous: Previous | None
+    """All runs of the window before; null without `compare`."""
     truncated: bool
     """Whether there are more groups than `limit`."""
 
@@ -306,6 +330,8 @@ class AggregateGroup(Model, kw_only=True, frozen=True):
     """The number of runs."""
     key: GroupKey
     measures: Measures
+    previous: Previous | None
+    """The group in the window before; null without `compare`."""
     sample_ids: list[UUID] | None
     """The ids of up to three of the runs; null without `message` in `group_by`."""
 
@@ -694,16 +720,21 @@ class GCSResult(Model, kw_only=True, frozen=True, tag_field="type", tag="GCSResu
 
 
 class GroupKey(Model, kw_only=True, frozen=True):
-    """The values that the runs of a group share, with one member for each `group_by`."""
+    """The values that the runs of a group share, with one member for each `group_by`.
 
+    Hours, days, weeks and buckets are shown by their beginning, in the time zone of the request or in UTC.
+    """
+
+    bucket: Timestamp | None = NOT_CHOSEN
+    """The beginning of the bucket in which the runs started; null if not started."""
     day: Timestamp | None = NOT_CHOSEN
-    """The day (UTC) of the start; null if not started."""
+    """The day of the start; null if not started."""
     flow_name: str = NOT_CHOSEN
     """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
     """The flow run's id."""
     hour: Timestamp | None = NOT_CHOSEN
-    """The hour (UTC) of the start; null if not started."""
+    """The hour of the start; null if not started."""
     mapped_parent_id: UUID | None = NOT_CHOSEN
     """The id of the mapped parent of the task runs; null if they have none."""
     message: str | None = NOT_CHOSEN
@@ -714,6 +745,8 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """The type of the current state."""
     task_slug: str = NOT_CHOSEN
     """The task slug."""
+    week: Timestamp | None = NOT_CHOSEN
+    """The Monday of the week of the start; null if not started."""
 
 
 class Health(Model, kw_only=True, frozen=True):
@@ -723,6 +756,19 @@ class Health(Model, kw_only=True, frozen=True):
     """`ok`."""
     version: str
     """The version of the service."""
+
+
+class Histogram(Model, kw_only=True, frozen=True):
+    """How many runs have a value between two bounds, by state. Runs without a value are not in it."""
+
+    bounds: list[float]
+    """Seconds, ascending and evenly spaced on a logarithmic scale; the same for every request."""
+    counts: dict[str, list[int]]
+    """For each state that occurs, one number more than there are bounds: of runs below the first bound, from each
+    bound up to the next, and from the last bound on.
+    """
+    measure: str
+    """What is counted: `duration` or `queue_time`."""
 
 
 class ItemProblem(Model, kw_only=True, frozen=True):
@@ -894,6 +940,14 @@ class PrefectResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Pre
     type: ClassVar[Literal["PrefectResult"]] = "PrefectResult"
     uri: str | None
     """The complete location as a URI, from type, storage, and location; null if there is none."""
+
+
+class Previous(Model, kw_only=True, frozen=True):
+    """What the same window some time before has."""
+
+    count: int
+    """The number of runs; 0 if there are none."""
+    measures: Measures
 
 
 class Problem(Model, kw_only=True, frozen=True):

@@ -16,6 +16,7 @@ from taskruns_service.storage.dialects.error_kinds import NO_ANSWER, complaint, 
 from taskruns_service.storage.dialects.matching import add_functions
 from taskruns_service.storage.dialects.messages import add_message_kinds
 from taskruns_service.storage.dialects.statistics import add_statistics
+from taskruns_service.storage.dialects.time_keys import add_time_keys
 
 CLOSE_SECONDS = 1.0
 SILENCE_SECONDS = 5
@@ -51,6 +52,7 @@ def prepare_sqlite(
     add_functions(connection, deadline)
     add_statistics(connection, deadline)
     add_message_kinds(connection, deadline)
+    add_time_keys(connection, deadline)
 
 
 class _Connection(asyncpg.Connection):  # type: ignore[misc]

@@ -20,7 +20,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
-from sqlalchemy.types import NullType
 
 from taskruns_service.storage.dialects.types import Column, RowSelect
 
@@ -201,39 +200,6 @@ def read_twice(rows: RowSelect, name: str) -> CTE:
     goes to the disk. SQLite does one after the other and copies them.
     """
     return rows.cte(name).prefix_with("NOT MATERIALIZED", dialect="postgresql")
-
-
-@compiled(lambda moment: f"substr({moment}, 1, 13)", lambda moment: f"date_trunc('hour', {moment} AT TIME ZONE 'UTC')")
-class hour_of(Function):  # noqa: N801
-    """The hour in which a moment lies (UTC), to group by: `hour_text` is what people read."""
-
-    type = NullType()
-    inherit_cache = True
-
-
-@compiled(lambda moment: f"substr({moment}, 1, 10)", lambda moment: f"date_trunc('day', {moment} AT TIME ZONE 'UTC')")
-class day_of(Function):  # noqa: N801
-    """The day in which a moment lies (UTC), to group by: `day_text` is what people read."""
-
-    type = NullType()
-    inherit_cache = True
-
-
-# Texts are made of the groups alone: to make and to sort one for each row took PostgreSQL a third of an aggregate.
-@compiled(lambda hour: f"{hour} || ':00:00Z'", lambda hour: f'to_char({hour}, \'YYYY-MM-DD"T"HH24":00:00Z"\')')
-class hour_text(FunctionElement[str]):  # noqa: N801
-    """The beginning of an hour (`hour_of`) as text."""
-
-    type = Text()
-    inherit_cache = True
-
-
-@compiled(lambda day: f"{day} || 'T00:00:00Z'", lambda day: f"to_char({day}, 'YYYY-MM-DD\"T00:00:00Z\"')")
-class day_text(FunctionElement[str]):  # noqa: N801
-    """The beginning of a day (`day_of`) as text."""
-
-    type = Text()
-    inherit_cache = True
 
 
 @compiled(

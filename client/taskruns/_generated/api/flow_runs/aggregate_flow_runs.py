@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ...models import Aggregate, AggregateFlowRunsGroupByItem, AggregateFlowRunsMeasureItem, StateGroup, StateType
+from ...models import (
+    Aggregate,
+    AggregateFlowRunsGroupByItem,
+    AggregateFlowRunsHistogram,
+    AggregateFlowRunsMeasureItem,
+    StateGroup,
+    StateType,
+)
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
 _ANSWERS: Answers[Aggregate] = {200: Json[Aggregate](Aggregate)}
@@ -45,7 +52,11 @@ def build(
     start_time_is_null: bool | None | Unset = UNSET,
     end_time_is_null: bool | None | Unset = UNSET,
     group_by: AggregateFlowRunsGroupByItem | str | Sequence[AggregateFlowRunsGroupByItem | str] | None | Unset = UNSET,
+    bucket: str | None | Unset = UNSET,
+    timezone: str | None | Unset = UNSET,
     measure: AggregateFlowRunsMeasureItem | str | Sequence[AggregateFlowRunsMeasureItem | str] | None | Unset = UNSET,
+    histogram: AggregateFlowRunsHistogram | str | None | Unset = UNSET,
+    compare: str | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
@@ -90,9 +101,16 @@ def build(
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
-        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
-            first line of the message of the current state, with `#` for numbers and hexadecimal digits.
+        group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
+            in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
+            numbers and hexadecimal digits.
+        bucket: Count by stretches of this length as well, in which the runs started. They are counted from midnight
+            in UTC on if a day is a multiple of the length.
+        timezone: The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
         measure: The measures to return in addition to the count.
+        histogram: Also count the runs that match by state and by the length of this, between 40 bounds.
+        compare: Answer with the same window this long before as well, in total and for each group. The window
+            begins at `start_time_gte` or another filter of a time, and ends now without one.
         sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
             `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
             groups are sorted by their keys.
@@ -143,7 +161,11 @@ def build(
             ("start_time_is_null", start_time_is_null),
             ("end_time_is_null", end_time_is_null),
             ("group_by", group_by),
+            ("bucket", bucket),
+            ("timezone", timezone),
             ("measure", measure),
+            ("histogram", histogram),
+            ("compare", compare),
             ("sort", sort),
             ("limit", limit),
             ("count_limit", count_limit),

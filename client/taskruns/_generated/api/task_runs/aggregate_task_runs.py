@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from ...models import Aggregate, AggregateTaskRunsGroupByItem, AggregateTaskRunsMeasureItem, StateGroup, StateType
+from ...models import (
+    Aggregate,
+    AggregateTaskRunsGroupByItem,
+    AggregateTaskRunsHistogram,
+    AggregateTaskRunsMeasureItem,
+    StateGroup,
+    StateType,
+)
 from ...types import UNSET, Answers, Call, Json, Unset, prepare
 
 _ANSWERS: Answers[Aggregate] = {200: Json[Aggregate](Aggregate)}
@@ -54,7 +61,11 @@ def build(
     has_result: bool | None | Unset = UNSET,
     after_sequence: int | None | Unset = UNSET,
     group_by: AggregateTaskRunsGroupByItem | str | Sequence[AggregateTaskRunsGroupByItem | str] | None | Unset = UNSET,
+    bucket: str | None | Unset = UNSET,
+    timezone: str | None | Unset = UNSET,
     measure: AggregateTaskRunsMeasureItem | str | Sequence[AggregateTaskRunsMeasureItem | str] | None | Unset = UNSET,
+    histogram: AggregateTaskRunsHistogram | str | None | Unset = UNSET,
+    compare: str | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     count_limit: int | None | Unset = UNSET,
@@ -109,10 +120,17 @@ def build(
         is_mapped_child: Only mapped children (true), or no mapped children (false).
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
-        group_by: Count by each of these, up to 3. `hour` and `day` are those of the start (UTC); `message` is the
-            first line of the message of the current state, with `#` for numbers and hexadecimal digits;
-            `mapped_parent_id` is the id of the mapped task run that the children belong to.
+        group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
+            in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
+            numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong
+            to.
+        bucket: Count by stretches of this length as well, in which the runs started. They are counted from midnight
+            in UTC on if a day is a multiple of the length.
+        timezone: The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
         measure: The measures to return in addition to the count.
+        histogram: Also count the runs that match by state and by the length of this, between 40 bounds.
+        compare: Answer with the same window this long before as well, in total and for each group. The window
+            begins at `start_time_gte` or another filter of a time, and ends now without one.
         sort: Comma-separated keys of `group_by`, `count` or measures that groups are sorted by, each with a leading
             `-` for descending order; a measure is returned as well. Groups without a value come last. By default,
             groups are sorted by their keys.
@@ -172,7 +190,11 @@ def build(
             ("has_result", has_result),
             ("after_sequence", after_sequence),
             ("group_by", group_by),
+            ("bucket", bucket),
+            ("timezone", timezone),
             ("measure", measure),
+            ("histogram", histogram),
+            ("compare", compare),
             ("sort", sort),
             ("limit", limit),
             ("count_limit", count_limit),
