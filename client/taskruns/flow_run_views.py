@@ -123,6 +123,11 @@ class _FlowRunView(Generic[C, V]):
         return self._flow_run.task_run_counts
 
     @property
+    def last_heartbeat(self) -> datetime | None:
+        """The time of the last heartbeat, by the clock of the service's database; None if none came."""
+        return self._flow_run.last_heartbeat
+
+    @property
     def flow_run(self) -> FlowRun:
         """All that the service says of it."""
         return self._flow_run

@@ -20,6 +20,7 @@ from taskruns._generated.api.flow_runs import (
     list_flow_run_task_run_fields,
     list_flow_run_task_runs,
     list_flow_runs,
+    report_flow_run_heartbeat,
     report_flow_run_logs,
     report_task_runs,
     set_flow_run_state,
@@ -126,6 +127,10 @@ def _may_repeat_lines(arguments: Arguments) -> bool:
     return True
 
 
+def _may_repeat_heartbeat(arguments: Arguments) -> bool:
+    return True
+
+
 class TaskRuns:
     """`client.task_runs`: the operations on task runs, of one flow run or of all."""
 
@@ -198,6 +203,8 @@ class FlowRuns:
         """Gets the timeline of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
+        self.report_heartbeat = client.bind(report_flow_run_heartbeat.build, _may_repeat_heartbeat)
+        """Reports that a process of a flow run is alive."""
         self.logs = client.bind_list(list_flow_run_logs.build)
         """Lists the log lines of a flow run and of its task runs, oldest first."""
         self.report_logs = client.bind(report_flow_run_logs.build, _may_repeat_lines)
@@ -293,6 +300,8 @@ class AsyncFlowRuns:
         """Gets the timeline of a flow run; None if it still has the ETag `if_none_match`: its sequence in quotes."""
         self.report = client.bind(report_task_runs.build, _identify_reports)
         """Reports up to 1,000 task runs of a flow run, with their states."""
+        self.report_heartbeat = client.bind(report_flow_run_heartbeat.build, _may_repeat_heartbeat)
+        """Reports that a process of a flow run is alive."""
         self.logs = client.bind_list(list_flow_run_logs.build)
         """Lists the log lines of a flow run and of its task runs, oldest first."""
         self.report_logs = client.bind(report_flow_run_logs.build, _may_repeat_lines)

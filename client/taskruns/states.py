@@ -23,6 +23,7 @@ _KIND_OF = {
     StateType.TIMED_OUT: StateType.FAILED,
     StateType.TRIGGER_FAILED: StateType.FAILED,
     StateType.VALIDATION_FAILED: StateType.FAILED,
+    StateType.CRASHED: StateType.FAILED,
     StateType.LOOPED: StateType.FINISHED,
     StateType.CANCELLED: StateType.FINISHED,
 }
@@ -89,8 +90,12 @@ class State(Struct, frozen=True, eq=False):
         return self.is_a(StateType.SUCCESS)
 
     def is_failed(self) -> bool:
-        """Whether it ended with an error: Failed, TimedOut, TriggerFailed or ValidationFailed."""
+        """Whether it ended with an error: Failed, TimedOut, TriggerFailed, ValidationFailed or Crashed."""
         return self.is_a(StateType.FAILED)
+
+    def is_crashed(self) -> bool:
+        """Whether nothing was heard of it any more; it returns to its state before if something is."""
+        return self.is_a(StateType.CRASHED)
 
     def is_cached(self) -> bool:
         """Whether its result was there already."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import structlog
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
@@ -25,6 +26,8 @@ from taskruns_service.api.middleware import RequestMiddleware, allow_header
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.shutdown import OnStop, Requests, Stopping
+from taskruns_service.commands import heartbeats
+from taskruns_service.commands.heartbeats import UnbrokenWatch
 from taskruns_service.domain.errors import RefusedValue, ServiceError
 from taskruns_service.logs import configure_logs
 from taskruns_service.prefect1.graphql.background import Background
@@ -39,8 +42,11 @@ from taskruns_service.storage.replicas import open_replicas
 from taskruns_service.storage.schema_watch import Watch
 from taskruns_service.storage.writer import Writer
 
+log = structlog.get_logger()
+
 TIMELINE_CACHE_BYTES = 32 * 2**20
 FOLD_SECONDS = 1.0
+SETTLE_SECONDS = 5.0
 ANALYZE_SECONDS = 1.0
 ANALYZE_BYTES = range(2**17, 2**28)
 """How large task_run is when it is analyzed: from some hundred rows on, and while that takes a fraction of a second."""
@@ -78,7 +84,7 @@ def create_app(
             app.state.readiness = Readiness(database)
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
             app.state.watch = Watch(database, settings.synchronous)
-            background_tasks = [background.tidy(), app.state.watch.run()]
+            background_tasks = [background.tidy(), app.state.watch.run(), _settle(database, settings.heartbeat_timeout)]
             if dialects.capabilities(settings.url).defers_tally:
                 background_tasks += [_fold(database), _analyze(database)]
             try:
@@ -132,6 +138,21 @@ async def _fold(database: Database) -> None:
         with suppress(ServiceError, *dialects.DATABASE_ERRORS):
             while await database.write(tally.fold) == tally.FOLD_BATCH_SIZE:
                 pass
+
+
+async def _settle(database: Database, seconds: float) -> None:
+    """Lets flow runs that are silent for so many seconds become Crashed, none if 0, and others return."""
+    watch = UnbrokenWatch(seconds)
+    while True:
+        await asyncio.sleep(min(seconds / 10, SETTLE_SECONDS) if seconds else SETTLE_SECONDS)
+        # What fails changes nothing; the next look finds it again.
+        with suppress(ServiceError, *dialects.DATABASE_ERRORS):
+            moment, has_work = await database.read(heartbeats.look, seconds or None)
+            silence = seconds if seconds and watch.is_unbroken(moment) else None
+            while has_work:
+                crashed, has_work = await database.write(heartbeats.settle, silence)
+                for flow_run_id in crashed:
+                    log.warning("flow run crashed", flow_run_id=str(flow_run_id))
 
 
 async def _analyze(database: Database) -> None:

@@ -67,6 +67,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     write_timeout: Annotated[
         float, Meta(gt=0, description="The maximum number of seconds for a write transaction.")
     ] = 10.0
+    heartbeat_timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="The number of seconds without a heartbeat after which a flow run that sent heartbeats becomes "
+            "Crashed; 0 for never.",
+        ),
+    ] = 300.0
     answer_bytes: Annotated[
         int,
         Meta(

@@ -34,7 +34,7 @@ RULES = Rules(
         "queries.operators": ("domain", "queries.members", "storage.dialects", "storage.tables"),
         "queries.filters": (
             *("domain", "queries.members", "queries.operators", "queries.parameters"),
-            *("storage.dialects", "storage.maps", "storage.tables"),
+            *("storage.dialects", "storage.maps", "storage.silence", "storage.tables"),
         ),
         "queries.paging": (
             *("domain.errors", "queries.members", "queries.parameters", "storage.dialects", "storage.tables"),

@@ -30,6 +30,7 @@ def writing_operations() -> list[tuple[str, str, Any]]:
         ("DELETE", f"/flow-runs/{RUN}", {}),
         ("POST", f"/flow-runs/{RUN}/states", state),
         ("POST", f"/flow-runs/{RUN}/task-runs", {"items": [{"task_slug": "evil"}]}),
+        ("POST", f"/flow-runs/{RUN}/heartbeats", {}),
         ("POST", f"/flow-runs/{RUN}/logs", {"items": [{"id": RUN, "message": "evil"}]}),
         ("PATCH", f"/task-runs/{RUN}", {"name": "evil"}),
         ("POST", f"/task-runs/{RUN}/states", state),

@@ -65,6 +65,7 @@ OF_FLOW_RUNS: dict[str, Predicate] = {
     "flow_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
     "label": lambda _, row, values: any(value in row.labels for value in values),
     "label_all": lambda _, row, values: all(value in row.labels for value in values),
+    "is_stale": lambda _, row, value: (row.last_heartbeat is not None) == value,  # none has sent any
 }
 
 

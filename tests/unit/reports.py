@@ -29,10 +29,20 @@ def run_after(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, l
     """The run after some reports, one after the other, and what became of each."""
     run, history, kinds = run or Run(), dict[UUID, PastState](), []
     for report in reports:
-        kind, run, past_state = advance(
+        kind, after, past_state = advance(
             run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
         )
         kinds.append(kind)
         if past_state is not None:
-            history[report.id] = past_state
+            remember(history, past_state, run, after)
+        run = after
     return run, kinds
+
+
+def remember(history: dict[UUID, PastState], past_state: PastState, before: Run, after: Run) -> None:
+    """Adds a state to a history, which leaves out that nothing was heard of the run if something was."""
+    history[past_state.id] = past_state
+    if before.state is T.Crashed and after.state_id != before.state_id:
+        assert before.state_id is not None
+        if history[before.state_id].is_silence:
+            del history[before.state_id]

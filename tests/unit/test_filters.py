@@ -73,6 +73,7 @@ def test_flow_runs_have_these_filters() -> None:
     assert [one.name for one in FLOW_RUN_FILTERS] == [
         *("state", "state_not", "state_group", "flow_run_id", "flow_run_id_prefix", "flow_name"),
         *("name_contains", "label", "label_all", *TIMES, *SECONDS, "start_time_is_null", "end_time_is_null"),
+        "is_stale",
     ]
 
 
@@ -148,5 +149,5 @@ def test_chosen_are_the_filters_among_the_parameters() -> None:
 def test_group_is_its_states() -> None:
     (clause,) = clauses({"state_group": [StateGroup.running, StateGroup.failed]}, TASK_RUN_FILTERS)
     text = str(clause.compile(dialect=DIALECTS["sqlite"], compile_kwargs={"literal_binds": True}))
-    names = ("Cancelling", "Failed", "Running", "TimedOut", "TriggerFailed", "ValidationFailed")
+    names = ("Cancelling", "Crashed", "Failed", "Running", "TimedOut", "TriggerFailed", "ValidationFailed")
     assert text == f"task_run.state IN ({', '.join(map(repr, names))})"

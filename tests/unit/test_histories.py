@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from taskruns_service.domain import history as history_module
-from taskruns_service.domain.history import History, fold, follow, may_follow, replay
+from taskruns_service.domain.history import History, fold, follow, may_follow, replay, states_that_count
 from taskruns_service.domain.runs import PastState, Report, Run
 from taskruns_service.domain.states import FINISHED, GROUPS, StateGroup, StateType
 from taskruns_service.domain.transitions import Verdict, advance
-from tests.unit.reports import NOW, T, at, run_after, state
+from tests.unit.reports import NOW, UNFINISHED, T, at, remember, run_after, state
 
 # Many reports
 
@@ -92,7 +92,7 @@ def test_history_makes_the_same_run_one_state_at_a_time(drawn: list[tuple[StateT
     history = History()
     for number, past_state in enumerate(past_states, 1):
         expected = Run()
-        for one in sorted(past_states[:number], key=lambda one: one.order):
+        for one in states_that_count(past_states[:number]):
             expected = follow(expected, one)
         assert history.run_with(past_state) == expected
         history.add(past_state)
@@ -171,7 +171,7 @@ def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Verdict]]:
             run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
         )
         if past_state is not None:
-            history[report.id] = past_state
+            remember(history, past_state, run, after)
         yield run, after, kind
         run = after
 
@@ -190,6 +190,72 @@ def test_duplicates_change_nothing(arrivals: list[Report]) -> None:
     assert outcomes == [(Verdict.duplicate, run, None)] * len(again)
 
 
+# Silence
+
+
+def silence(number: int) -> Report:
+    """What the service says of a run of which it has heard nothing for long."""
+    return state(T.Crashed, None, number, force=True)
+
+
+@given(sets.filter(bool), st.data())
+def test_run_that_reports_on_is_as_if_it_had_never_been_called_crashed(
+    chain: list[Report], data: st.DataObject
+) -> None:
+    """Whatever the clocks say, and whenever the service said it: each order, and several times."""
+    arrivals = data.draw(st.permutations(chain))
+    expected, _ = run_after(arrivals)
+    places = sorted(data.draw(st.lists(st.integers(0, len(chain) - 1), min_size=1, max_size=4)), reverse=True)
+    interrupted = list(arrivals)
+    for number, place in enumerate(places, 100):
+        if run_after(interrupted[:place])[0].state in UNFINISHED:
+            interrupted.insert(place, silence(number))
+    assert without_version(run_after(interrupted)[0]) == without_version(expected)
+
+
+@given(sets)
+def test_silent_run_is_crashed_until_something_is_heard_of_it(chain: list[Report]) -> None:
+    heard, _ = run_after(chain)
+    if heard.state in UNFINISHED:
+        crashed, kinds = run_after([*chain, silence(100)])
+        assert (crashed.state, crashed.end_time, kinds[-1]) == (T.Crashed, crashed.state_timestamp, Verdict.recorded)
+        assert replace(crashed, first_timestamp=None) == replace(
+            heard,
+            state=T.Crashed,
+            state_id=UUID(int=100),
+            state_timestamp=crashed.state_timestamp,
+            end_time=crashed.end_time,
+            first_timestamp=None,
+            version=heard.version + 1,
+        )
+
+
+@given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 6)), max_size=7))
+def test_history_without_the_silence_is_that_of_the_reports(states: list[tuple[StateType, int]]) -> None:
+    reported = [PastState(at(seconds), type_, UUID(int=number)) for number, (type_, seconds) in enumerate(states)]
+    said = PastState(at(3), T.Crashed, UUID(int=100), forced=True)
+    history = History([*reported, said])
+    assert history.silence_id == said.id
+    assert history.without_silence().run == fold(reported)
+    assert history.without_silence().silence_id is None
+
+
+@pytest.mark.parametrize("type_", sorted(set(StateType) - {T.Crashed}))
+def test_reported_crash_gives_way_to_whatever_comes_after_it(type_: StateType) -> None:
+    chain = [state(T.Running, 1, 1), state(T.Crashed, 2, 2), state(type_, 3, 3)]
+    without, _ = run_after([chain[0], chain[2]])
+    for arrivals in permutations(chain):
+        assert without_version(run_after(arrivals)[0]) == without_version(without)
+
+
+@pytest.mark.parametrize("type_", sorted(FINISHED - {T.Crashed}))
+def test_reported_crash_gives_way_to_an_end_before_it(type_: StateType) -> None:
+    chain = [state(T.Running, 1, 1), state(type_, 2, 2), state(T.Crashed, 3, 3)]
+    without, _ = run_after(chain[:2])
+    for arrivals in permutations(chain):
+        assert without_version(run_after(arrivals)[0]) == without_version(without)
+
+
 # Histories from elsewhere
 
 
@@ -202,7 +268,10 @@ def test_run_whose_history_is_lost_keeps_its_state(report: Report) -> None:
     )
 
 
-@given(st.lists(st.tuples(st.sampled_from(StateType), st.integers(0, 9)), min_size=1, max_size=9))
+OF_PREFECT_1 = [type_ for type_ in StateType if type_ is not T.Crashed]
+
+
+@given(st.lists(st.tuples(st.sampled_from(OF_PREFECT_1), st.integers(0, 9)), min_size=1, max_size=9))
 def test_replayed_history_gives_what_reports_in_its_order_give(states: list[tuple[StateType, int]]) -> None:
     states.sort(key=lambda one: (one[1], list(StateType).index(one[0])))
     reports_ = [state(type_, seconds, number, force=True) for number, (type_, seconds) in enumerate(states, 1)]

@@ -21,8 +21,8 @@ def test_every_type_is_described_once() -> None:
     assert all(info.sentence.endswith(".") for info in STATE_TYPES)
 
 
-def test_there_are_the_21_types_of_the_field() -> None:
-    assert len(StateType) == 21
+def test_there_are_22_types() -> None:
+    assert len(StateType) == 22
 
 
 @pytest.mark.parametrize("type_", StateType)
@@ -40,11 +40,11 @@ def test_groups_hold_these_types() -> None:
         "running": {T.Running, T.Cancelling},
         "finished": {
             *(T.Finished, T.Success, T.Cached, T.Mapped, T.Skipped),
-            *(T.Failed, T.TimedOut, T.TriggerFailed, T.ValidationFailed),
+            *(T.Failed, T.TimedOut, T.TriggerFailed, T.ValidationFailed, T.Crashed),
             *(T.Looped, T.Cancelled),
         },
         "successful": {T.Success, T.Cached, T.Mapped, T.Skipped},
-        "failed": {T.Failed, T.TimedOut, T.TriggerFailed, T.ValidationFailed},
+        "failed": {T.Failed, T.TimedOut, T.TriggerFailed, T.ValidationFailed, T.Crashed},
     } == GROUPS
 
 

@@ -164,11 +164,15 @@ def _times(run: TaskRun | FlowRun) -> Iterator[tuple[str, str, str]]:
     yield _state(run)
     for name, moment in (("Since", run.state_timestamp), ("Started", run.start_time), ("Ended", run.end_time)):
         if moment is not None:
-            relative = formatting.ago(moment, now) if on_terminal() else None
-            yield name, formatting.exact(moment) + (f" ({relative})" if relative else ""), ""
+            yield name, _moment(moment, now), ""
     yield "Took", took(run), ""
     yield "Waited", "" if run.queue_time is None else formatting.duration(run.queue_time), ""
     yield "Ran", f"{run.run_count} times" if run.run_count > 1 else "", ""
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    relative = formatting.ago(moment, now) if on_terminal() else None
+    return formatting.exact(moment) + (f" ({relative})" if relative else "")
 
 
 def flow_run_state_record(flow_run: FlowRun) -> Iterator[tuple[str, str, str]]:
@@ -184,6 +188,8 @@ def flow_run_record(flow_run: FlowRun, traceback: str | None) -> Iterator[tuple[
     yield "Id", str(flow_run.id), ""
     yield "Flow", printable(flow_run.flow_name), ""
     yield from _times(flow_run)
+    if flow_run.last_heartbeat is not None:
+        yield "Last heartbeat", _moment(flow_run.last_heartbeat, datetime.now(UTC)), ""
     yield "Task runs", formatting.counts(flow_run.task_run_counts), ""
     yield "Labels", formatting.shown("labels", flow_run.labels, now=None), ""
     yield "Parameters", _json(flow_run.parameters), ""

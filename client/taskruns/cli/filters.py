@@ -96,6 +96,7 @@ _FILTERS = (
     Filter("tag", click.STRING, "With any of these tags", many=True),
     Filter("tag_all", click.STRING, "With all of these tags", many=True),
     Filter("run_count_gte", click.INT, "That ran at least this many times"),
+    Filter("is_stale", click.BOOL, "Running without a heartbeat for 90 seconds, or all others"),
     Filter("has_result", click.BOOL, "With a stored result, or without one"),
     Filter("after_sequence", click.INT, "That changed after this sequence number of their flow run"),
     *(_time(field, operator) for field in _TIMES for operator in _OPERATORS),
@@ -106,7 +107,7 @@ _FILTERS = (
     Filter("queue_time_gte", param_types.SECONDS, "That waited at least this long", section=WHEN),
     Filter("queue_time_lte", param_types.SECONDS, "That waited at most this long", section=WHEN),
 )
-_OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all"}
+_OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all", "is_stale"}
 _OF_TASK_RUNS_ONLY = {
     *("task_slug", "task_slug_prefix", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
     *("task_run_id_prefix", "tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),

@@ -89,7 +89,7 @@ _ORDER = (
     *(StateType.SUBMITTED, StateType.CLIENT_FAILED, StateType.RETRYING, StateType.RUNNING, StateType.CANCELLING),
     *(StateType.FINISHED, StateType.LOOPED, StateType.MAPPED, StateType.SUCCESS, StateType.CACHED, StateType.SKIPPED),
     *(StateType.CANCELLED, StateType.FAILED, StateType.TIMED_OUT, StateType.TRIGGER_FAILED),
-    StateType.VALIDATION_FAILED,
+    *(StateType.VALIDATION_FAILED, StateType.CRASHED),
 )
 
 

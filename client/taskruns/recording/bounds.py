@@ -1,7 +1,7 @@
 """What the service takes of a report: names, texts and JSON that are not within these bounds it would refuse."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, cast
 
@@ -27,6 +27,18 @@ MAX_INTEGER_BITS = 1024
 MAX_CHARACTER_BYTES = 6
 """How many bytes of JSON a character may have: `\\u001f`."""
 _log = logging.getLogger("taskruns")
+
+
+def check_flow_run(
+    flow_name: str, name: str | None, labels: Sequence[str], idempotency_key: str | None, heartbeat: float | None
+) -> None:
+    """Raises ValueError for what a flow run cannot be called or found by, and for an interval that is not positive."""
+    check_names("The name of a flow", flow_name)
+    check_names("The name of a flow run", *(() if name is None else (name,)))
+    check_names("A label", *labels)
+    check_names("An idempotency key", *(() if idempotency_key is None else (idempotency_key,)))
+    if heartbeat is not None and not heartbeat > 0:
+        raise ValueError(f"heartbeat must be a positive number of seconds or None, but it is {heartbeat!r}.")
 
 
 def check_names(subject: str, *names: str, max_length: int = MAX_NAME_LENGTH) -> None:

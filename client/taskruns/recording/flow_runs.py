@@ -19,9 +19,10 @@ from msgspec.structs import replace
 from taskruns.client import Client, default_client
 from taskruns.flow_run_views import FlowRunView
 from taskruns.models import StateCreate, StateType
-from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, check_names, safe_parameters, safe_repr, safe_text
+from taskruns.recording.bounds import MAX_MESSAGE_LENGTH, check_flow_run, safe_parameters, safe_repr, safe_text
 from taskruns.recording.existing_flow_runs import RUNNING_MESSAGE, Entry, enter, flow_run_id_of, new_mark, parents_of
 from taskruns.recording.futures import running_loop
+from taskruns.recording.heartbeats import HEARTBEAT_SECONDS, heart_of
 from taskruns.recording.ids import new_id_in
 from taskruns.recording.log_capture import Capture
 from taskruns.recording.outbox import outbox_of
@@ -70,6 +71,7 @@ def flow_run(
     capture_logs: bool = True,
     capture_prints: bool = False,
     log_level: int | str = "INFO",
+    heartbeat: float | None = HEARTBEAT_SECONDS,
     client: Client | None = None,
 ) -> "FlowRunRecorder":
     """Records a run of a flow: tasks that are called inside its `with` block become its task runs.
@@ -92,16 +94,14 @@ def flow_run(
         capture_logs: Whether to record what is logged inside the block, by the flow run itself and by its tasks.
         capture_prints: Whether to record what is printed as well, at the level INFO.
         log_level: The least severe level to record. The levels of the loggers themselves apply too.
+        heartbeat: The seconds between two heartbeats. Without them (None), a run whose process dies stays Running.
         client: The client of the service to report to. Default: that of the environment.
 
     Raises:
         ValueError: If a name, a label, or a key does not have 1 to 255 characters, or contains some that databases do
-            not store; if the id is not a UUID, or both an id and a key are passed; if there is no such log level.
+            not store; if the id is not a UUID, both an id and a key are passed, or there is no such level or interval.
     """
-    check_names("The name of a flow", flow_name)
-    check_names("The name of a flow run", *(() if name is None else (name,)))
-    check_names("A label", *labels)
-    check_names("An idempotency key", *(() if idempotency_key is None else (idempotency_key,)))
+    check_flow_run(flow_name, name, labels, idempotency_key, heartbeat)
     return FlowRunRecorder(
         FlowRunCreated(
             flow_run_id=flow_run_id_of(flow_name, id, idempotency_key),
@@ -115,6 +115,7 @@ def flow_run(
         executor=executor,
         result=LocalResult() if isinstance(result, Default) else result,
         logs=log_options(capture=capture_logs, prints=capture_prints, level=log_level),
+        heartbeat=heartbeat,
         client=client or default_client(),
     )
 
@@ -130,15 +131,17 @@ class FlowRunRecorder:
         executor: Executor | None,
         result: Storage | None,
         logs: LogOptions,
+        heartbeat: float | None,
         client: Client,
     ) -> None:
         """Nothing is reported before it is entered."""
-        self._created = created
-        self._result = result
+        self._created, self._result = created, result
         self.logs: Final = logs
         """What is recorded of its log, and of those of its task runs unless their tasks say otherwise."""
         self._client = client
-        self._outbox = outbox_of(client)
+        self.heartbeat: Final = heartbeat
+        """The seconds between two heartbeats; None: there are none."""
+        self._outbox, self._heart = outbox_of(client), heart_of(client)
         self.slugs: Final = TaskSlugs()
         """The slugs of its task runs."""
         self.submissions: Final = Submissions()
@@ -147,14 +150,12 @@ class FlowRunRecorder:
         self.recorder_id: Final = uuid4()
         """What this recorder is known by in its process."""
         _recorders[self.recorder_id] = self
-        self._may_exist = may_exist
-        self._reports_states = True
+        self._may_exist, self._reports_states = may_exist, True
         self._token: Token[FlowRunRecorder | None] | None = None
         self._latest = datetime.min.replace(tzinfo=UTC)
         self.process: Final = os.getpid()
         """The process that it is recorded in."""
-        self._executor = executor
-        self._state_counts = StateCounts()
+        self._executor, self._state_counts = executor, StateCounts()
         self._is_entered = self._listens = False
         self._log: RunLog | None = None
         self._capture = ExitStack()
@@ -300,6 +301,7 @@ class FlowRunRecorder:
             self._capture.callback(self._log.close)
         self._capture.enter_context(Capture(self._log))
         self._listens = listen()
+        self._heart.start(self.id, self.heartbeat)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -366,6 +368,7 @@ class FlowRunRecorder:
             self.submissions.withdraw(is_cancellation=is_cancellation(error))
 
     def _end(self, error: BaseException | None) -> None:
+        self._heart.stop(self.id, self.heartbeat)
         if error is not None and is_cancellation(error):
             self.submissions.abandon(cancellation_message(error))
             self._report_state(StateType.CANCELLED, cancellation_message(error))

@@ -18,6 +18,7 @@ from taskruns.recording.bounds import safe_repr
 from taskruns.recording.execution import execute
 from taskruns.recording.flow_runs import FlowRunRecorder, recording
 from taskruns.recording.futures import Outcome, TaskFuture
+from taskruns.recording.heartbeats import heart_of
 from taskruns.recording.outbox import outbox_of
 from taskruns.recording.progress import Emit, Progress, TaskRunSpec
 from taskruns.recording.reports import Report, TaskRunState
@@ -46,6 +47,8 @@ class Origin(Struct, frozen=True, kw_only=True):
     """The recorder of its flow run, in that process."""
     url: str
     """The service that its flow run reports to."""
+    heartbeat: float | None
+    """The seconds between two heartbeats of its flow run."""
 
 
 class Callee(Protocol[R_co]):
@@ -94,7 +97,7 @@ def in_executor(run: FlowRunRecorder, executor: Executor, job: Job[R]) -> TaskFu
     """Has an executor execute a task run."""
     inner: Future[Outcome[R]]
     try:
-        origin = Origin(process=_process, recorder=run.recorder_id, url=run.url)
+        origin = Origin(process=_process, recorder=run.recorder_id, url=run.url, heartbeat=run.heartbeat)
         if isinstance(executor, ProcessPoolExecutor):
             inner = executor.submit(_unpack_and_work, Parcel(job), origin)
         else:
@@ -116,7 +119,8 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
         with run.active(in_executor=True):
             return _outcome(partial(job.run, run.emit), ())
     reports: list[Report] = []
-    live = outbox_of(default_client(origin.url), persistent=False)
+    client = default_client(origin.url)
+    live = outbox_of(client, persistent=False)
 
     def emit(report: Report) -> None:
         # All reports travel back with the outcome; what is of interest before the end is also sent live.
@@ -124,7 +128,8 @@ def _work(job: Job[R], origin: Origin) -> Outcome[R]:
         if not isinstance(report, TaskRunState) or report.state.type is StateType.RUNNING:
             live.put(report)
 
-    outcome = _outcome(partial(job.run, emit, is_remote=True), reports)
+    with heart_of(client).beating(job.spec.flow_run_id, origin.heartbeat):
+        outcome = _outcome(partial(job.run, emit, is_remote=True), reports)
     try:
         value = pickle.dumps(outcome.value, pickle.HIGHEST_PROTOCOL)
     except Exception:

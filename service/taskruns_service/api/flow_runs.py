@@ -14,6 +14,7 @@ from taskruns_service.api.receipts import receipts
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
 from taskruns_service.commands.flow_runs import CreateFlowRun, DeleteFlowRun
+from taskruns_service.commands.heartbeats import ReportHeartbeat
 from taskruns_service.commands.logs import ReportLogs
 from taskruns_service.commands.reports import ReportTaskRun, SetFlowRunState
 from taskruns_service.domain.errors import (
@@ -297,6 +298,27 @@ async def report_task_runs(request: ApiRequest, flow_run_id: FromPath[UUID]) -> 
 
 @operation(
     "POST",
+    "/flow-runs/{flow_run_id:uuid}/heartbeats",
+    id="report_flow_run_heartbeat",
+    summary="Report a heartbeat of a flow run",
+    tag=TAG,
+    scope=Scope.write,
+    answers={204: Answer("The heartbeat was noted.")},
+    errors=(FlowRunNotFound, *WRITE_ERRORS),
+)
+async def report_flow_run_heartbeat(request: ApiRequest, flow_run_id: FromPath[UUID]) -> JsonResponse:
+    """Report that a process of a flow run is alive, by the time at which the heartbeat arrives.
+
+    Once a flow run has sent a heartbeat, it must go on to send them while it is running. Without one for the time that
+    the service is set up for, the flow run and its unfinished task runs become Crashed. The next heartbeat or report
+    undoes that.
+    """
+    await request.writer.submit_one(ReportHeartbeat(flow_run_id), flow_run_id)
+    return JsonResponse(b"", 204, [])
+
+
+@operation(
+    "POST",
     "/flow-runs/{flow_run_id:uuid}/logs",
     id="report_flow_run_logs",
     summary="Report log lines of a flow run",
@@ -353,6 +375,7 @@ HANDLERS = (
     list_flow_run_task_run_fields,
     set_flow_run_state,
     list_flow_run_states,
+    report_flow_run_heartbeat,
     report_flow_run_logs,
     list_flow_run_logs,
 )

@@ -35,8 +35,9 @@ class Old(NamedTuple):
             return _flow_run.c.end_time < self.before
         # The first is for the index: nothing is changed before it is made.
         unchanged = and_(_flow_run.c.created < self.before, _flow_run.c.updated < self.before)
-        silent = func.coalesce(_flow_run.c.heartbeat, _flow_run.c.updated) < self.before
-        return and_(unchanged, silent, _flow_run.c.end_time.is_(None))
+        heartbeats = (_flow_run.c.heartbeat, _flow_run.c.last_heartbeat)
+        silent = (func.coalesce(heartbeat, _flow_run.c.updated) < self.before for heartbeat in heartbeats)
+        return and_(unchanged, *silent, _flow_run.c.end_time.is_(None))
 
     @property
     def order(self) -> tuple[Column, ...]:

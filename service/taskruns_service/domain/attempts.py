@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from taskruns_service.domain.history import follow
+from taskruns_service.domain.history import follow, states_that_count
 from taskruns_service.domain.runs import PastState, Run, seconds_between
 from taskruns_service.domain.states import FINISHED, GROUPS, StateGroup, StateType
 
@@ -42,7 +42,7 @@ def attempts_of(history: Iterable[PastState]) -> list[Attempt]:
     attempts: list[Attempt] = []
     run = Run()
     current: PastState | None = None
-    for past_state in sorted(history, key=lambda past_state: past_state.order):
+    for past_state in states_that_count(history):
         before, run = run, follow(run, past_state)
         if run.state_id == past_state.id:
             current = past_state

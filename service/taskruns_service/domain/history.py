@@ -1,6 +1,6 @@
 """History: the states that a run has had, in whatever order they were reported, and the run that they make."""
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,9 +17,14 @@ _KINDS = {type_: descendants(type_) - {type_} for type_ in StateType}
 
 
 def _weight(type_: StateType) -> int:
-    """What an end weighs: of the ends of one attempt a success counts before any other, and a failure last."""
+    """What an end weighs: of the ends of one attempt a success counts before any other, and a failure last.
+
+    Crashed gives way to any other: it only says that none was heard of.
+    """
     if type_ in GROUPS[StateGroup.successful]:
         return 3
+    if type_ is StateType.Crashed:
+        return 0
     return 1 if type_ in MAY_RUN_AGAIN else 2
 
 
@@ -36,11 +41,15 @@ class History:
 
     The followers of a new state are looked at again only as far as it matters to them, so that reports cost about the
     same however long the history is.
+
+    A Crashed state counts only while nothing comes after it: with the next state of the run, the run is as if nobody
+    had said it. So no state follows one, and they are kept apart.
     """
 
     def __init__(self, states: Iterable[PastState] = ()) -> None:
         self._new = list(states)
         self._ids: set[UUID] = set()
+        self._crashes: list[PastState] = []
         self._states: list[PastState] = []
         # After each of the states: the run, whose counts and times may be out of date, and whether it began to run.
         self._runs: list[Run] = []
@@ -58,6 +67,13 @@ class History:
     def run(self) -> Run:
         """The run after all states: without a version, a message and a result."""
         self._settle()
+        run = self._run_without_crash()
+        for crash in self._crashes:
+            if not self._states or crash.order > self._states[-1].order:
+                run = follow(run, crash)
+        return run
+
+    def _run_without_crash(self) -> Run:
         if not self._states:
             return Run()
         count = sum(self._began)
@@ -70,16 +86,37 @@ class History:
 
     def run_with(self, past_state: PastState) -> Run:
         """The run with one more state, which is not added."""
-        self._settle()
-        other = History([past_state])
-        other._states, other._runs, other._began = self._states.copy(), self._runs.copy(), self._began.copy()
+        other = self._copy()
+        other.add(past_state)
         return other.run
+
+    @property
+    def silence_id(self) -> UUID | None:
+        """The state by which the service says that it hears nothing of the run; None if it does not."""
+        self._settle()
+        return next((crash.id for crash in self._crashes if crash.is_silence), None)
+
+    def without_silence(self) -> "History":
+        """The history as if the service had not said that it hears nothing of the run."""
+        other = self._copy()
+        other._crashes = [crash for crash in self._crashes if not crash.is_silence]
+        return other
+
+    def _copy(self) -> "History":
+        self._settle()
+        other = History()
+        other._ids, other._crashes = self._ids.copy(), self._crashes.copy()
+        other._states, other._runs, other._began = self._states.copy(), self._runs.copy(), self._began.copy()
+        return other
 
     def _settle(self) -> None:
         """Puts the new states into their places: late, since most histories are never asked for."""
         for past_state in sorted(self._new, key=_order):
-            place = bisect_left(self._states, past_state.order, key=_order)
             self._ids.add(past_state.id)
+            if past_state.type is StateType.Crashed:
+                insort(self._crashes, past_state, key=_order)
+                continue
+            place = bisect_left(self._states, past_state.order, key=_order)
             self._states.insert(place, past_state)
             self._follow_from(place)
         self._new.clear()
@@ -98,6 +135,13 @@ class History:
                 break
         self._runs[place : place + len(runs) - 1] = runs
         self._began[place : place + len(runs) - 1] = began
+
+
+def states_that_count(history: Iterable[PastState]) -> list[PastState]:
+    """The states of a history in their order, without each Crashed state that another state comes after."""
+    states = sorted(history, key=_order)
+    last = next((state.order for state in reversed(states) if state.type is not StateType.Crashed), None)
+    return [state for state in states if state.type is not StateType.Crashed or last is None or state.order > last]
 
 
 def _decides_alike(run: Run, other: Run) -> bool:

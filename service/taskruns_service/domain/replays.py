@@ -25,6 +25,11 @@ class KeptState(NamedTuple):
     version: int | None
     sequence: int
 
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether the service said by it that it heard nothing of the run, which was heard of again."""
+        return bool(self.forced) and self.type == StateType.Crashed and not self.accepted
+
 
 class KeptRun(NamedTuple):
     """A row of a run, as far as its history decides it."""
@@ -66,14 +71,17 @@ def compare(run: KeptRun, history: Sequence[KeptState]) -> Comparison:
         return Comparison([f"there is no state type {unknown[0]!r}"], None)
     if any(state.forced is None for state in history) or (run.state_id is None and run.state_timestamp is not None):
         return Comparison(list(_problems_of_old(run, history)), None)
+    withdrawn = sum(state.is_withdrawn for state in history)
+    history = [state for state in history if not state.is_withdrawn]
     if len(history) > REPLAYED_STATES:
         return Comparison(list(_differences(run, fold(map(_past_state, history)))), None)
     replay = _replay(history)
+    # Each that was withdrawn changed the state twice: when it came, and when the state before it came back.
     changes = run.version - replay.run.version
     problems = [*_differences(run, replay.run), *_problems_of_versions(replay, history, max(0, changes))]
     if changes < 0:
         problems.append(f"its version is {run.version}, but its history gives {replay.run.version}")
-    return Comparison(problems, max(0, changes))
+    return Comparison(problems, max(0, changes - 2 * withdrawn))
 
 
 def _replay(history: Sequence[KeptState]) -> Replay:

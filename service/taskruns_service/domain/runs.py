@@ -42,13 +42,19 @@ class PastState(NamedTuple):
     """A state in the history of a run, as far as it decides what the run is.
 
     A state that was `forced` follows whatever was before it: its report insisted, or had no timestamp, so that it
-    came after all that was known when it arrived.
+    came after all that was known when it arrived. A Crashed state that was forced is the service's own, said of a
+    silent run: reports cannot force one.
     """
 
     timestamp: datetime
     type: StateType
     id: UUID
     forced: bool = False
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether the service said it because it heard nothing of the run."""
+        return self.forced and self.type is StateType.Crashed
 
     @property
     def order(self) -> tuple[datetime, int, UUID]:

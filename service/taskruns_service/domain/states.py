@@ -1,4 +1,4 @@
-"""States: the 21 types of the field, and the groups that they belong to, as data."""
+"""States: the 22 types of the field, and the groups that they belong to, as data."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -27,6 +27,7 @@ class StateType(StrEnum):
     TimedOut = "TimedOut"
     TriggerFailed = "TriggerFailed"
     ValidationFailed = "ValidationFailed"
+    Crashed = "Crashed"
     Looped = "Looped"
     Cancelled = "Cancelled"
 
@@ -70,6 +71,7 @@ STATE_TYPES: tuple[TypeInfo, ...] = (
     TypeInfo(_T.TimedOut, _T.Failed, "Exceeded its time limit."),
     TypeInfo(_T.TriggerFailed, _T.Failed, "Never ran, because the runs it depends on did not end as it requires."),
     TypeInfo(_T.ValidationFailed, _T.Failed, "Returned a result that failed its own validation."),
+    TypeInfo(_T.Crashed, _T.Failed, "Was heard of no more; the next report or heartbeat brings it back."),
     TypeInfo(_T.Looped, _T.Finished, "Ended one iteration of a loop."),
     TypeInfo(_T.Cancelled, _T.Finished, "Was stopped before it finished."),
 )
@@ -77,7 +79,7 @@ _PARENTS = {info.type: info.parent for info in STATE_TYPES}
 
 
 def descendants(type_: StateType) -> frozenset[StateType]:
-    """A type and all that it generalises: `Failed` has `TimedOut`, `TriggerFailed` and `ValidationFailed`."""
+    """A type and all that it generalises: `Failed` has `TimedOut`, `Crashed` and two more."""
 
     def ancestors(state: StateType | None) -> Iterable[StateType]:
         while state is not None:
@@ -97,6 +99,13 @@ GROUPS: dict[StateGroup, frozenset[StateType]] = {
 FINISHED = GROUPS[StateGroup.finished]
 MAY_RUN_AGAIN = GROUPS[StateGroup.failed] | {_T.Looped}
 """Ends after which another attempt may begin."""
+DIES_WITH_PROCESS = GROUPS[StateGroup.running] | GROUPS[StateGroup.pending] - {
+    _T.Scheduled,
+    _T.Paused,
+    _T.Resume,
+    _T.ClientFailed,
+}
+"""What a task run is in while the process of its flow run takes care of it, and not a clock, a person or another."""
 PLACES = {type_: place for place, type_ in enumerate(StateType)}
 """The order of the state model, which decides between states of one moment."""
 _WORST_FIRST: tuple[frozenset[StateType], ...] = (

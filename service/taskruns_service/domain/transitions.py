@@ -59,6 +59,9 @@ def advance(
     4. A report that becomes the current state is recorded.
     5. One that would make a finished run unfinished, and is later than its end, is refused.
     6. Any other is late: it is in the history, and may count for `run_count`, `start_time` and `first_timestamp`.
+
+    A run that the service calls Crashed, since it heard nothing of it, is with the next report as if it had not been
+    called so. Its current state is another one then: whoever asked takes the Crashed state out of the history.
     """
     if is_known:
         return Transition(Verdict.duplicate, run)
@@ -68,17 +71,21 @@ def advance(
     is_timed = report.timestamp is not None
     if not (is_timed or report.force or may_follow(run.state, report.type)):
         return Transition(Verdict.terminal_state, run)
+    known, before = None, run
+    if run.state is StateType.Crashed:
+        known = _history_of(run, history).without_silence()
+        before = known.run
     past_state = PastState(
-        report.timestamp or _next_timestamp(run, report.type, now), report.type, report.id, report.force or not is_timed
+        report.timestamp or _next_timestamp(before, report.type, now),
+        report.type,
+        report.id,
+        report.force or not (is_timed or report.type is StateType.Crashed),
     )
-    comes_last = not is_timed or run.state_timestamp is None or past_state.order > _order_of(run)
-    if not is_timed or (comes_last and run.state not in FINISHED):
+    comes_last = not is_timed or before.state_timestamp is None or past_state.order > _order_of(before)
+    if known is None and ((not is_timed and past_state.forced) or (comes_last and run.state not in FINISHED)):
         after = follow(run, past_state)
     else:
-        known = History() if history is None else history()
-        if run.state_timestamp is not None and (run.state_id or _NO_ID) not in known:  # as an import left it
-            known.add(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
-        after = known.run_with(past_state)
+        after = (known or _history_of(run, history)).run_with(past_state)
         if after.state_id == _NO_ID:
             after = replace(after, state_id=run.state_id)
 
@@ -94,6 +101,14 @@ def advance(
         result=report.result if is_current else run.result,
     )
     return Transition(Verdict.recorded if is_current else Verdict.late, after, past_state)
+
+
+def _history_of(run: Run, history: "Callable[[], History] | None") -> History:
+    """The history of a run, which has its current state in any case."""
+    known = History() if history is None else history()
+    if run.state_timestamp is not None and (run.state_id or _NO_ID) not in known:  # as an import left it
+        known.add(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
+    return known
 
 
 def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:

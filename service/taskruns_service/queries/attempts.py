@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Connection, func, literal, select
+from sqlalchemy import Connection, and_, func, literal, select
 
 from taskruns_service import schemas
 from taskruns_service.domain.attempts import attempts_of, run_time
@@ -11,16 +11,22 @@ from taskruns_service.domain.runs import PastState
 from taskruns_service.domain.states import StateType
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Prepared, placeholder
+from taskruns_service.storage.silence import states_that_stand
 
 _task_run, _state = tables.task_run.c, tables.task_run_state.c
 
+_is_state = and_(_state.task_run_id == _task_run.id, states_that_stand(tables.task_run_state))
 # Where states were not yet marked as forced, those that were accepted count as forced, as everywhere.
 _get_history = Prepared(
     select(
         *(_task_run.state_id.label("current_state_id"), _state.id, _state.type, _state.timestamp),
         *(func.coalesce(_state.forced, _state.accepted), _state.message),
     )
-    .select_from(tables.task_run.outerjoin(tables.task_run_state, _state.task_run_id == _task_run.id))
+    .select_from(
+        tables.task_run.outerjoin(
+            tables.task_run_state, and_(_state.task_run_id == _task_run.id, states_that_stand(tables.task_run_state))
+        )
+    )
     .where(_task_run.id == placeholder("id"))
     .order_by(_state.timestamp, _state.sequence)
     .limit(literal(schemas.MAX_ATTEMPT_STATES + 1, literal_execute=True))

@@ -11,7 +11,7 @@ from taskruns_service.queries import parameters
 from taskruns_service.queries.members import Condition
 from taskruns_service.queries.operators import OPERATORS, FlowIds
 from taskruns_service.queries.parameters import Parameter, Values, ValueType
-from taskruns_service.storage import maps, tables
+from taskruns_service.storage import maps, silence, tables
 from taskruns_service.storage.dialects import (
     Column,
     list_of,
@@ -196,6 +196,13 @@ FLOW_RUN_FILTERS: tuple[Filter, ...] = (
     *_times(_flow_run),
     *_seconds(_flow_run),
     *_missing(_flow_run),
+    Filter(
+        "is_stale",
+        silence.is_stale,
+        "is",
+        parameters.BOOLEAN,
+        "Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).",
+    ),
 )
 
 

@@ -60,6 +60,7 @@ FLOW_RUN_SUMMARY_MEMBERS: Members = {
     "queue_time": _flow_run.c.queue_time,
     "sequence": _flow_run.c.sequence,
     "task_run_counts": _flow_run.c.state_counts,
+    "last_heartbeat": _flow_run.c.last_heartbeat,
     "created": _flow_run.c.created,
     "updated": _flow_run.c.updated,
 }

@@ -129,7 +129,8 @@ class StateCreate(Struct, forbid_unknown_fields=True, kw_only=True):
             details=self.details,
             expected_version=expected_version(matched_version, self.expected_version),
             expected_sequence=matched_sequence,
-            force=self.force,
+            # A Crashed state gives way to all others: nobody can insist that nothing was heard.
+            force=self.force and self.type is not StateType.Crashed,
         )
 
 

@@ -101,6 +101,13 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
         Meta(description="The number of changes to the flow run and its task runs; this is the ETag.", examples=[42]),
     ]
     task_run_counts: _Counts
+    last_heartbeat: Annotated[
+        Timestamp | None,
+        Meta(
+            description="The time of the last heartbeat, by the database's clock; null if none came. A heartbeat does "
+            "not change `sequence`."
+        ),
+    ]
     created: _Created
     updated: _Updated
 

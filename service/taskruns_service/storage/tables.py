@@ -183,6 +183,9 @@ flow_run = Table(
     Column("auto_scheduled", Boolean),
     Column("run_config", Json),
     Column("agent_id", Id),
+    # The last heartbeat of a recorder, by the database's clock; `heartbeat` is that of an engine of Prefect 1.
+    Column("last_heartbeat", Timestamp),
+    Column("liveness", String(16)),
     UniqueConstraint("flow_id", "idempotency_key", name="uq_flow_run_flow_idempotency_key"),
     # Flow runs, newest first; of one flow; in one state; by when they ran.
     Index("ix_flow_run_created", "created", "id"),
@@ -192,6 +195,9 @@ flow_run = Table(
     Index("ix_flow_run_end_time", "end_time", "id"),
     # Flow runs by name, the newest of a name.
     Index("ix_flow_run_name", "name", "created", "id"),
+    # Flow runs whose heartbeats are waited for, or that the service has to finish with. A heartbeat changes no column
+    # of an index, so that PostgreSQL writes nothing but the row.
+    partial_index("ix_flow_run_liveness", "id", where="liveness IN ('alive', 'crashing', 'recovering')"),
 )
 
 flow_run_state = Table(

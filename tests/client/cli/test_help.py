@@ -174,7 +174,7 @@ def complete(line: str, **environment: Any) -> list[str]:
     [
         (
             "taskruns ",
-            ["flow-run", "task-run", "result", "why", "find", "slowest", "flush", "demo", "config", "completion"],
+            ["flow-run", "task-run", "result", "why", "slowest", "find", "flush", "demo", "config", "completion"],
         ),
         ("taskruns task-run l", ["ls", "logs"]),
         ("taskruns task-run li", ["list"]),
@@ -360,7 +360,7 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 
 WITHOUT_COMMAND = {
-    "flow-run": {"create", "report", "report-logs", "states", "timeline"},
+    "flow-run": {"create", "report", "report-heartbeat", "report-logs", "states", "timeline"},
     "task-run": {"artifacts", "set-states", "update"},
 }
 

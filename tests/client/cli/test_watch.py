@@ -29,7 +29,9 @@ def line_of(stream: IO[str]) -> str:
     return told
 
 
-@pytest.mark.parametrize(("last", "code"), [("Success", 0), ("Failed", 3), ("Cancelled", 3), ("Finished", 0)])
+@pytest.mark.parametrize(
+    ("last", "code"), [("Success", 0), ("Failed", 3), ("Crashed", 3), ("Cancelled", 3), ("Finished", 0)]
+)
 def test_every_change_is_a_line_until_it_is_finished(last: str, code: int, scratch: Client, url: str) -> None:
     flow_run = scratch.flow_runs.create(flow_name="watched")
     command = [*COMMAND, "flow-run", "watch", str(flow_run.id), "--interval", "0.1"]

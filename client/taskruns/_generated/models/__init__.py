@@ -110,6 +110,7 @@ class FlowRunField(OpenEnum):
     FLOW_NAME = "flow_name"
     ID = "id"
     LABELS = "labels"
+    LAST_HEARTBEAT = "last_heartbeat"
     NAME = "name"
     QUEUE_TIME = "queue_time"
     RUN_COUNT = "run_count"
@@ -174,6 +175,7 @@ class StateType(OpenEnum):
     - `TimedOut`: Exceeded its time limit.
     - `TriggerFailed`: Never ran, because the runs it depends on did not end as it requires.
     - `ValidationFailed`: Returned a result that failed its own validation.
+    - `Crashed`: Was heard of no more; the next report or heartbeat brings it back.
     - `Looped`: Ended one iteration of a loop.
     - `Cancelled`: Was stopped before it finished.
     """
@@ -182,6 +184,7 @@ class StateType(OpenEnum):
     CANCELLED = "Cancelled"
     CANCELLING = "Cancelling"
     CLIENT_FAILED = "ClientFailed"
+    CRASHED = "Crashed"
     FAILED = "Failed"
     FINISHED = "Finished"
     LOOPED = "Looped"
@@ -499,6 +502,10 @@ class FlowRun(Model, kw_only=True, frozen=True):
     """The key with which the flow run was created; null if there was none."""
     labels: list[str]
     """The labels of the flow run."""
+    last_heartbeat: Timestamp | None
+    """The time of the last heartbeat, by the database's clock; null if none came. A heartbeat does not change
+    `sequence`.
+    """
     name: str
     """The name of the run."""
     parameters: dict[str, Any]
@@ -563,6 +570,10 @@ class FlowRunFields(Model, kw_only=True, frozen=True):
     """The id of the flow run."""
     labels: list[str] = NOT_CHOSEN
     """The labels of the flow run."""
+    last_heartbeat: Timestamp | None = NOT_CHOSEN
+    """The time of the last heartbeat, by the database's clock; null if none came. A heartbeat does not change
+    `sequence`.
+    """
     name: str = NOT_CHOSEN
     """The name of the run."""
     queue_time: float | None = NOT_CHOSEN
@@ -637,6 +648,10 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     """The id of the flow run."""
     labels: list[str]
     """The labels of the flow run."""
+    last_heartbeat: Timestamp | None
+    """The time of the last heartbeat, by the database's clock; null if none came. A heartbeat does not change
+    `sequence`.
+    """
     name: str
     """The name of the run."""
     queue_time: float | None

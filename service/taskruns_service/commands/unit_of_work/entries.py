@@ -7,6 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from taskruns_service.domain.history import History
+from taskruns_service.domain.liveness import Liveness
 from taskruns_service.domain.runs import PastState, Run
 from taskruns_service.domain.states import StateType
 from taskruns_service.schemas import CurrentRun
@@ -57,10 +58,11 @@ class FlowRunEntry(RunEntry):
     """A flow run in the unit of work, locked."""
 
     def __init__(self, row: Row) -> None:
-        identifier, flow_id, sequence, state_counts, *run = row
+        identifier, flow_id, sequence, state_counts, liveness, *run = row
         super().__init__(identifier, read_run(run), sequence)
         self.flow_id: UUID = flow_id
         self.state_counts: Counter[str] = Counter(state_counts)
+        self.liveness = None if liveness is None else Liveness(liveness)
         self.has_new_sequence = False
 
     @property

@@ -14,7 +14,8 @@ from taskruns_service.domain.ids import as_number
 from taskruns_service.domain.runs import PastState, Report, Run
 from taskruns_service.domain.states import StateType
 from taskruns_service.storage import tables
-from taskruns_service.storage.dialects import ListOfIds, Prepared, Writes, any_of, placeholder
+from taskruns_service.storage.dialects import ListOfIds, Prepared, Row, Writes, any_of, placeholder
+from taskruns_service.storage.silence import states_that_stand
 
 
 class Histories:
@@ -31,7 +32,8 @@ class Histories:
         self._entries = entries
         self._known: dict[UUID, KnownState] = {}
         self._new: dict[UUID, dict[str, object]] = {}
-        self._accepted: dict[UUID, dict[str, object]] = {}
+        self._marked: dict[UUID, dict[str, object]] = {}
+        self._shown: dict[UUID, Row] = {}
 
     def read_known(self, reports: Sequence[Report]) -> None:
         """Reads which of these states are in a history already."""
@@ -70,22 +72,42 @@ class Histories:
         """Adds a state to the history of a run."""
         self._new[state_id] = row | {self._owner: entry.id, "id": state_id}
 
+    def read_shown(self, state_ids: Sequence[UUID]) -> None:
+        """Reads what runs show of these states, in one statement: for those that become current ones again."""
+        rows = self._statements.states.rows(self._connection, {"ids": state_ids})
+        self._shown |= {identifier: shown for identifier, *shown in rows}
+
     def promote(self, run: Run) -> Run:
         """Makes an earlier state of the history the current one; gives the run with its message and result."""
-        accepted: dict[str, object] = {"accepted": True, "version": run.version}
         assert run.state_id is not None
+        self._mark(run.state_id, version=run.version)
         if (new := self._new.get(run.state_id)) is None:
-            message, start_time, result = self._statements.state.rows(self._connection, {"id": run.state_id})[0]
-            self._accepted[run.state_id] = accepted | {"id": run.state_id}
+            if run.state_id not in self._shown:
+                self.read_shown([run.state_id])
+            message, start_time, result = self._shown[run.state_id]
         else:
-            new |= accepted
             message, start_time, result = new["message"], new["start_time"], new["result"]
         return replace(run, state_message=message, state_start_time=start_time, result=result)
+
+    def withdraw_silence(self, entry: Entry) -> None:
+        """Takes the state by which the service said that it hears nothing of a run out of what decides about that."""
+        history = self.read(entry)
+        if (silence_id := history.silence_id) is not None:
+            entry.history = history.without_silence()
+            self._mark(silence_id, version=None)
+
+    def _mark(self, state_id: UUID, *, version: int | None) -> None:
+        """Marks a state as one that was current in a version of its run, or as late."""
+        marks: dict[str, object] = {"accepted": version is not None, "version": version}
+        if (new := self._new.get(state_id)) is None:
+            self._marked[state_id] = marks | {"id": state_id}
+        else:
+            new |= marks
 
     def write(self, writes: Writes) -> None:
         """Writes what was added, in the order of ids."""
         writes.insert(self._table, [self._new[identifier] for identifier in sorted(self._new, key=as_number)])
-        writes.update(self._table, [self._accepted[identifier] for identifier in sorted(self._accepted, key=as_number)])
+        writes.update(self._table, [self._marked[identifier] for identifier in sorted(self._marked, key=as_number)])
 
 
 class Statements(NamedTuple):
@@ -95,19 +117,20 @@ class Statements(NamedTuple):
     """These states (`ids`), as a KnownState has them."""
     history: Prepared
     """The histories of these runs (`run_ids`). What was taken before states were marked as forced keeps its place."""
-    state: Prepared
-    """What a run shows of one state (`id`)."""
+    states: Prepared
+    """What runs show of these states (`ids`)."""
 
 
 def _statements(table: Table, owner: str) -> Statements:
     columns = table.c
     is_forced = func.coalesce(columns.forced, columns.accepted)
     past_state = select(columns[owner], columns.id, columns.type, columns.timestamp, is_forced)
+    shown = select(columns.id, columns.message, columns.start_time, columns.result)
     known = select(columns.id, columns[owner]).add_columns(*(columns[name] for name in KnownState._fields[1:]))
     return Statements(
         Prepared(known.where(any_of(columns.id, placeholder("ids", ListOfIds)))),
-        Prepared(past_state.where(any_of(columns[owner], placeholder("run_ids", ListOfIds)))),
-        Prepared(select(columns.message, columns.start_time, columns.result).where(columns.id == placeholder("id"))),
+        Prepared(past_state.where(any_of(columns[owner], placeholder("run_ids", ListOfIds)), states_that_stand(table))),
+        Prepared(shown.where(any_of(columns.id, placeholder("ids", ListOfIds)))),
     )
 
 

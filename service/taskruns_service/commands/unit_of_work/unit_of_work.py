@@ -7,7 +7,7 @@ from functools import partial
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select, update
 
 from taskruns_service.commands.unit_of_work.entries import (
     RUN_COLUMNS,
@@ -19,16 +19,17 @@ from taskruns_service.commands.unit_of_work.entries import (
     order_of,
     read_task_run,
 )
-from taskruns_service.commands.unit_of_work.history import flow_run_histories, task_run_histories
+from taskruns_service.commands.unit_of_work.history import Histories, flow_run_histories, task_run_histories
 from taskruns_service.commands.unit_of_work.parents import changes_of, parent_key, times_of
 from taskruns_service.commands.unit_of_work.rows import write_changed, write_new, write_times
 from taskruns_service.commands.unit_of_work.tasks import ensure_tasks
 from taskruns_service.domain.errors import TerminalState, VersionConflict
-from taskruns_service.domain.ids import new_id
+from taskruns_service.domain.ids import as_number, new_id
+from taskruns_service.domain.liveness import Liveness
 from taskruns_service.domain.runs import Report, Run
 from taskruns_service.domain.states import FINISHED, StateType
 from taskruns_service.domain.transitions import Verdict, advance
-from taskruns_service.storage import maps, tables, tally
+from taskruns_service.storage import dialects, maps, tables, tally
 from taskruns_service.storage.dialects import (
     ListOfIds,
     Prepared,
@@ -65,6 +66,8 @@ class UnitOfWork:
         self._settings: dict[UUID, dict[str, object]] = {}
         self._deltas: Deltas = Counter()
         self._flow_run_deltas: FlowRunDeltas = Counter()
+        self._heard: set[UUID] = set()
+        self._livenesses: dict[UUID, Liveness | None] = {}
 
     def lock(self, flow_run_ids: set[UUID], task_run_ids: Sequence[UUID] = ()) -> None:
         """Locks flow runs, and those of task runs, in the order of their ids, so that no two writers deadlock."""
@@ -94,6 +97,33 @@ class UnitOfWork:
         return [
             entry for entry in self.task_runs.values() if entry.flow_run is flow_run and entry.run.state not in FINISHED
         ]
+
+    def read_where(self, statement: Prepared, flow_run: FlowRunEntry, limit: int) -> list[TaskRunEntry]:
+        """The task runs of a flow run that a statement of `read_task_runs` finds, up to a number of them."""
+        rows = statement.rows(self._connection, {"flow_run_id": flow_run.id, "limit": limit})
+        self._keep_rows(rows)
+        return [self.task_runs[row[0]] for row in rows]
+
+    def hear(self, flow_run: FlowRunEntry) -> None:
+        """Notes a sign of life of a flow run, with the time of the database; nothing that has an ETag changes.
+
+        If its task runs have become Crashed for the lack of one, they are to return.
+        """
+        self._heard.add(flow_run.id)
+        if flow_run.liveness in (Liveness.crashing, Liveness.crashed):
+            self.set_liveness(flow_run, Liveness.recovering)
+            self._end_silence(self._flow_run_histories, [flow_run])
+        elif flow_run.liveness is None:
+            self.set_liveness(flow_run, Liveness.alive)
+
+    def set_liveness(self, flow_run: FlowRunEntry, liveness: Liveness | None) -> None:
+        """Sets what is known of the process of a flow run."""
+        flow_run.liveness = liveness
+        self._livenesses[flow_run.id] = liveness
+
+    def return_task_runs(self, task_runs: Sequence[TaskRunEntry]) -> None:
+        """Brings task runs of which the service said that it hears nothing back to the states before."""
+        self._end_silence(self._task_run_histories, task_runs)
 
     def locks_versions(self, flow_id: UUID) -> bool:
         """Whether the settings of a flow ask for versions to be checked; by default they do not."""
@@ -149,15 +179,11 @@ class UnitOfWork:
             sequence=entry.sequence,
             history=partial(histories.read, entry),
         )
-        if kind is Verdict.version_conflict:
-            raise VersionConflict(current_run=current_run(before))
-        if kind is Verdict.terminal_state:
-            raise TerminalState(
-                f"The run is {before.state}, and {report.type} would reopen it. To reopen it, send `force`.",
-                current_run=current_run(before),
-            )
         if past_state is None:
+            _raise_refusal(kind, before, report)
             return kind
+        if before.state is StateType.Crashed and run.state_id != before.state_id:
+            histories.withdraw_silence(entry)
         entry.add_state(past_state)
         if report.timestamp is None:
             entry.updated = past_state.timestamp  # now, or a moment after what another transaction wrote
@@ -169,14 +195,11 @@ class UnitOfWork:
             run = histories.promote(run)
         # A late state that changes nothing is added to the history only.
         if accepted or run != before:
-            entry.run = run
-            entry.has_new_times = True
-            self._changed(entry)
+            self._become(entry, run)
         else:
             self._next_sequence(entry)
-        if run.state != before.state:
-            self._count(entry, before.state, -1)
-            self._count(entry, run.state, 1)
+        if not past_state.is_silence:
+            self._note_report(entry, before)
         row: dict[str, object] = {
             "start_time": report.start_time,
             "sequence": entry.flow_run.sequence,
@@ -206,12 +229,16 @@ class UnitOfWork:
             self._flow_run_histories.write(writes)
             tally.TASK_RUNS.record(writes, self._deltas)
             tally.FLOW_RUNS.record(writes, self._flow_run_deltas)
+            livenesses = sorted(self._livenesses.items(), key=lambda item: as_number(item[0]))
+            writes.update(_flow_run, [{"liveness": liveness, "id": identifier} for identifier, liveness in livenesses])
             writes.merge(maps.MERGE, [change.row(key) for key, change in sorted(changes.items())])
         times = times_of(changes, writes.merged)
         # Children may have been there before their parent was mapped.
         times |= {entry.map_key: None for entry in task_runs if entry.is_mapped_parent and not entry.was_mapped_parent}
         if times:
             self._show_times(times)
+        if self._heard:
+            self._connection.execute(_note_heartbeats, {"ids": list(self._heard)})
         for table, entries in ((_task_run, task_runs), (_flow_run, flow_runs)):
             for entry in entries:
                 if entry.changed:
@@ -237,6 +264,38 @@ class UnitOfWork:
         if parent.run.run_count and parent.run.start_time is None:
             history = self._task_run_histories.read(parent)
             parent.run = replace(parent.run, start_time=history.run.start_time)
+
+    def _become(self, entry: Entry, run: Run) -> None:
+        before, entry.run = entry.run, run
+        entry.has_new_times = True
+        self._changed(entry)
+        if run.state != before.state:
+            self._count(entry, before.state, -1)
+            self._count(entry, run.state, 1)
+
+    def _note_report(self, entry: Entry, before: Run) -> None:
+        """Takes a report for what it is to a silent flow run: a sign of its life, or of that of one of its task runs.
+
+        A task run that is unfinished again becomes Crashed once more if its flow run stays silent.
+        """
+        liveness = entry.flow_run.liveness
+        if isinstance(entry, FlowRunEntry):
+            if liveness in (Liveness.crashing, Liveness.crashed):
+                self.hear(entry)
+        elif liveness is Liveness.crashed and before.state is StateType.Crashed:
+            self.set_liveness(entry.flow_run, Liveness.crashing)
+
+    def _end_silence(self, histories: Histories, entries: Sequence[Entry]) -> None:
+        """Brings runs of which the service said that it hears nothing back to the states before; others stay."""
+        silent = [entry for entry in entries if entry.run.state is StateType.Crashed]
+        silent = [entry for entry in silent if histories.read(entry).silence_id == entry.run.state_id]
+        for entry in silent:
+            histories.withdraw_silence(entry)
+        runs = [replace(histories.read(entry).run, version=entry.run.version + 1) for entry in silent]
+        histories.read_shown([run.state_id for run in runs if run.state_id is not None])
+        for entry, run in zip(silent, runs, strict=True):
+            entry.has_new_state = True
+            self._become(entry, run if run.state_id is None else histories.promote(run))
 
     def _keep_rows(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -264,11 +323,21 @@ class UnitOfWork:
             self._flow_run_deltas[FlowRunCell(entry.flow_run.flow_id, state)] += change
 
 
+def _raise_refusal(kind: Verdict, run: Run, report: Report) -> None:
+    if kind is Verdict.version_conflict:
+        raise VersionConflict(current_run=current_run(run))
+    if kind is Verdict.terminal_state:
+        raise TerminalState(
+            f"The run is {run.state}, and {report.type} would reopen it. To reopen it, send `force`.",
+            current_run=current_run(run),
+        )
+
+
 _flow_runs_of_task_runs = select(_task_run.c.flow_run_id).where(
     any_of(_task_run.c.id, placeholder("task_run_ids", ListOfIds))
 )
 lock_flow_runs = Prepared(
-    select(_flow_run.c.id, _flow_run.c.flow_id, _flow_run.c.sequence, _flow_run.c.state_counts)
+    select(*(_flow_run.c[name] for name in ("id", "flow_id", "sequence", "state_counts", "liveness")))
     .add_columns(*(_flow_run.c[name] for name in RUN_COLUMNS))
     .where(
         any_of_or_in(_flow_run.c.id, placeholder("flow_run_ids", ListOfIds), _flow_runs_of_task_runs.scalar_subquery())
@@ -278,19 +347,25 @@ lock_flow_runs = Prepared(
 )
 
 _KEY_COLUMNS = ("id", "flow_run_id", "task_slug", "map_index", "sequence")
-_read_task_runs = select(*(_task_run.c[name] for name in (*_KEY_COLUMNS, *RUN_COLUMNS)))
-read_by_id = Prepared(_read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))))
+read_task_runs = select(*(_task_run.c[name] for name in (*_KEY_COLUMNS, *RUN_COLUMNS)))
+"""What a unit of work reads of task runs."""
+read_by_id = Prepared(read_task_runs.where(any_of(_task_run.c.id, placeholder("ids", ListOfIds))))
 read_by_key = Prepared(
-    _read_task_runs.where(
+    read_task_runs.where(
         natural_key_in(
             _task_run.c.flow_run_id, _task_run.c.task_slug, _task_run.c.map_index, placeholder("keys", RowsParameter)
         )
     )
 )
 _read_unfinished = Prepared(
-    _read_task_runs.where(
+    read_task_runs.where(
         _task_run.c.flow_run_id == placeholder("flow_run_id"), _task_run.c.state.not_in(map(constant, sorted(FINISHED)))
     )
+)
+_note_heartbeats = (
+    update(_flow_run)
+    .where(any_of(_flow_run.c.id, bindparam("ids", type_=ListOfIds)))
+    .values(last_heartbeat=dialects.now())
 )
 _read_settings = Prepared(
     select(tables.flow_group.c.settings)

@@ -1,5 +1,7 @@
 """Computed fields of the graph: what an entity has beside the columns of its row."""
 
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy import Integer, Table, case, cast, false, literal_column, null, or_, select, type_coerce
 
 from taskruns_service.domain.states import StateType
@@ -10,6 +12,7 @@ from taskruns_service.storage.dialects import (
     ColumnType,
     Json,
     RowSelect,
+    constant,
     encoded_json,
     json_within,
     state_document,
@@ -100,14 +103,41 @@ def result(history: Table) -> Computed:
     return lambda alias: alias.c.result if "result" in alias.c else current(history, "result")(alias)
 
 
+def state(alias: Alias) -> Column:
+    """A run's current state, as Prefect 1 knows it."""
+    return _known_state(alias.c.state)
+
+
+def state_of_history(alias: Alias) -> Column:
+    """The type of a state in a history, as Prefect 1 knows it."""
+    return _known_state(alias.c.type)
+
+
+def _known_state(column: Column) -> Column:
+    return case((column == constant(StateType.Crashed), constant(StateType.Failed)), else_=column)
+
+
+STORED_STATES: Mapping[Computed, Computed] = {
+    state: lambda alias: alias.c.state,
+    state_of_history: lambda alias: alias.c.type,
+}
+"""The columns behind the fields with states, which indexes serve."""
+
+
+def stored_states(values: Iterable[object]) -> list[object]:
+    """The states as they are stored that Prefect 1 knows as one of these: to it, Crashed is Failed."""
+    known = [value for value in values if value != StateType.Crashed]
+    return [*known, StateType.Crashed.value] if StateType.Failed in known else known
+
+
 def serialized_state(history: Table) -> Computed:
     """A run's current state as it was sent; a run that no state was reported of is Pending."""
     result_of, details_of = result(history), current(history, "details")
-    return lambda alias: state_document(alias.c.state, alias.c.state_message, result_of(alias), details_of(alias))
+    return lambda alias: state_document(state(alias), alias.c.state_message, result_of(alias), details_of(alias))
 
 
 # Prefect 1 says that these have ended, and no others: a task that never ran has no end.
-ENDED = [StateType[name] for name in ("Success", "Failed", "Cached", "TimedOut", "Looped", "Cancelled")]
+ENDED = [StateType[name] for name in ("Success", "Failed", "Crashed", "Cached", "TimedOut", "Looped", "Cancelled")]
 
 
 def end_time(alias: Alias) -> Column:

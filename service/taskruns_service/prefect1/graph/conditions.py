@@ -10,8 +10,9 @@ from sqlalchemy import Boolean, and_, exists, false, literal, not_, or_, true
 
 from taskruns_service.domain.errors import InvalidRequest
 from taskruns_service.domain.times import read_time
+from taskruns_service.prefect1.graph.computed import STORED_STATES, stored_states
 from taskruns_service.prefect1.graph.entities import ENTITIES
-from taskruns_service.prefect1.graph.entity import Alias, Clause, Entity
+from taskruns_service.prefect1.graph.entity import Alias, Clause, Entity, Field
 from taskruns_service.prefect1.graph.selections import Expression
 from taskruns_service.queries.filters import BOUNDS
 from taskruns_service.queries.operators import OPERATORS
@@ -128,7 +129,10 @@ def condition(entity: Entity, alias: Alias, where: Expression) -> Clause:
             parts.append(_related(entity, alias, name, value))
         else:
             field = entity.fields[name]
-            parts += _compared(field.scalar, field.column_of(alias), value)
+            if (stored := STORED_STATES.get(field.column_of)) is None:
+                parts += _compared(field.scalar, field.column_of(alias), value)
+            else:
+                parts += _compared_states(field, alias, stored(alias), value)
             if name in entity.implied and value.get("_eq") is not None:
                 parts.append(entity.implied[name](alias, read_value(field.scalar, value["_eq"])))
     return and_(true(), *parts)
@@ -155,6 +159,21 @@ def _related(entity: Entity, alias: Alias, name: str, where: Expression) -> Clau
     other = target.table.alias()
     related = exists().where(relation.on(alias, other), condition(target, other, where))
     return related.correlate(alias)
+
+
+def _compared_states(field: Field, alias: Alias, stored: Column, comparisons: Mapping[str, object]) -> list[Clause]:
+    """Comparisons of a state: with states that are named by the column as it is `stored`, which an index serves."""
+    clauses: list[Clause] = []
+    for name, argument in comparisons.items():
+        if argument is not None and name in _OF_SEVERAL:
+            states = stored_states(listed(argument))
+            clauses += _compared(field.scalar, stored, {_OF_SEVERAL[name]: states})
+        else:
+            clauses += _compared(field.scalar, field.column_of(alias), {name: argument})
+    return clauses
+
+
+_OF_SEVERAL = {"_eq": "_in", "_in": "_in", "_neq": "_nin", "_nin": "_nin"}
 
 
 def _compared(scalar: str, column: Column, comparisons: Mapping[str, object]) -> list[Clause]:

@@ -15,6 +15,8 @@ from taskruns_service.prefect1.graph.computed import (
     schedule,
     serialized_state,
     settings,
+    state,
+    state_of_history,
     task_run_end_time,
     tenant_of,
     tenant_of_flow,
@@ -83,7 +85,7 @@ def _logs_of_task_run(alias: Alias, other: Alias) -> Clause:
 
 
 _RUN = (
-    "id name state state_id state_message state_timestamp state_start_time version run_count start_time duration "
+    "id name state_id state_message state_timestamp state_start_time version run_count start_time duration "
     "heartbeat created updated"
 )
 _STATE = "id version message timestamp start_time result"
@@ -95,8 +97,10 @@ def _states(table: Table, owner: Table) -> Entity:
         f"{_STATE} {owner.name}_id",
         {owner.name: to_one(owner.name, f"{owner.name}_id")},
         tenant_id=tenant_of(owner, f"{owner.name}_id"),
-        state=lambda alias: alias.c.type,
-        serialized_state=lambda alias: state_document(alias.c.type, alias.c.message, alias.c.result, alias.c.details),
+        state=state_of_history,
+        serialized_state=lambda alias: state_document(
+            state_of_history(alias), alias.c.message, alias.c.result, alias.c.details
+        ),
         created=lambda alias: alias.c.received_at,
         updated=lambda alias: alias.c.received_at,
     )
@@ -192,6 +196,7 @@ ENTITIES: dict[str, Entity] = {
             "agent": to_one("agent", "agent_id"),
         },
         tenant_id=tenant_of_flow("flow_id"),
+        state=state,
         end_time=end_time,
         serialized_state=serialized_state(tables.flow_run_state),
         state_result=result(tables.flow_run_state),
@@ -210,6 +215,7 @@ ENTITIES: dict[str, Entity] = {
             "artifacts": to_many("task_run_artifact", "task_run_id"),
         },
         tenant_id=tenant_of_flow("flow_id"),
+        state=state,
         end_time=task_run_end_time,
         serialized_state=serialized_state(tables.task_run_state),
         state_result=result(tables.task_run_state),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection
 
+from taskruns_service.prefect1.graph.computed import stored_states
 from taskruns_service.prefect1.graph.conditions import read_value
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.selections import Aggregates, AggregateSelection, Constant, Count, Part, RowQuery
@@ -32,6 +33,10 @@ def tally_query(selection: AggregateSelection) -> AggregateQuestion | None:
         if field is None or values is None or field in where:
             return None
         where[field] = [read_value(_TASK_RUN.fields[field].scalar, value) for value in values]
+    if "state" in where:
+        where["state"] = stored_states(where["state"])
+    if [] in where.values():
+        return None
     return AggregateQuestion(where=where)
 
 

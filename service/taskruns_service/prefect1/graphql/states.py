@@ -13,6 +13,9 @@ from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.types import JsonObject
 from taskruns_service.schemas import JSON_DEPTH, STATE_BYTES, check_depth
 
+TYPES = [type_ for type_ in StateType if type_ is not StateType.Crashed]
+"""The types that Prefect 1 knows."""
+
 
 def read_state(value: object, run_id: UUID) -> Report:
     """A report of the state as of its arrival. All that it has is kept as it is; raises InvalidRequest.
@@ -34,8 +37,8 @@ def read_state(value: object, run_id: UUID) -> Report:
             check_places(reference)
     except ValueError as error:
         raise InvalidRequest(f"The state was not recorded: {error}.") from None
-    if (kind := value.get("type")) not in list(StateType):
-        raise InvalidRequest(f"There is no state type {kind!r}. The types are {', '.join(StateType)}.")
+    if (kind := value.get("type")) not in TYPES:
+        raise InvalidRequest(f"There is no state type {kind!r}. The types are {', '.join(TYPES)}.")
     details = dict(value)
     del details["type"]
     message = details.pop("message", None) if isinstance(value.get("message"), str | None) else None

@@ -11,6 +11,7 @@ from taskruns_service.storage.dialects.capabilities import (
     refuse_old,
     shown_url,
 )
+from taskruns_service.storage.dialects.clock import now, seconds_ago
 from taskruns_service.storage.dialects.connections import (
     APPLICATION_NAME,
     END_OF_LOG,
@@ -222,6 +223,7 @@ __all__ = [
     "message_kind",
     "names_in",
     "natural_key_in",
+    "now",
     "partial_index",
     "percentile",
     "place_of",
@@ -234,6 +236,7 @@ __all__ = [
     "refuse_damaged",
     "refuse_old",
     "row_of",
+    "seconds_ago",
     "seconds_between",
     "shown_url",
     "size_without_statistics",

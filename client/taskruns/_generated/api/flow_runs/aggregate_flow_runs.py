@@ -51,6 +51,7 @@ def build(
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
     end_time_is_null: bool | None | Unset = UNSET,
+    is_stale: bool | None | Unset = UNSET,
     group_by: AggregateFlowRunsGroupByItem | str | Sequence[AggregateFlowRunsGroupByItem | str] | None | Unset = UNSET,
     bucket: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
@@ -101,6 +102,7 @@ def build(
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
+        is_stale: Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).
         group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
             in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
             numbers and hexadecimal digits.
@@ -160,6 +162,7 @@ def build(
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),
             ("end_time_is_null", end_time_is_null),
+            ("is_stale", is_stale),
             ("group_by", group_by),
             ("bucket", bucket),
             ("timezone", timezone),

@@ -44,6 +44,7 @@ def build(
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
     end_time_is_null: bool | None | Unset = UNSET,
+    is_stale: bool | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     cursor: str | None | Unset = UNSET,
@@ -86,6 +87,7 @@ def build(
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
+        is_stale: Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
             created, start_time, end_time. Items without a value come last. The server's default is `-created`.
         limit: The maximum number of items on a page. The server's default is `100`.
@@ -133,6 +135,7 @@ def build(
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),
             ("end_time_is_null", end_time_is_null),
+            ("is_stale", is_stale),
             ("sort", sort),
             ("limit", limit),
             ("cursor", cursor),

@@ -56,6 +56,7 @@ def build(
             - `TimedOut`: Exceeded its time limit.
             - `TriggerFailed`: Never ran, because the runs it depends on did not end as it requires.
             - `ValidationFailed`: Returned a result that failed its own validation.
+            - `Crashed`: Was heard of no more; the next report or heartbeat brings it back.
             - `Looped`: Ended one iteration of a loop.
             - `Cancelled`: Was stopped before it finished.
         details: Data that only some types of state have, stored as sent: `start_time` of Scheduled and Retrying is

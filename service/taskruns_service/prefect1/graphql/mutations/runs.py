@@ -81,7 +81,7 @@ async def _cancel_flow_run(context: Context, arguments: Arguments) -> Payload:
         done = await context.writer.submit_one(item, flow_run_id)
     except FlowRunNotFound:
         raise InvalidRequest(f"Invalid flow run ID: {flow_run_id}.") from None
-    return {"state": str(done.state)}
+    return {"state": str(StateType.Failed if done.state is StateType.Crashed else done.state)}
 
 
 async def _set_flow_run_name(context: Context, arguments: Arguments) -> Payload:
