@@ -149,6 +149,7 @@ def _run(chance: random.Random, state: str, seconds: float) -> dict[str, Any]:
         "start_time": at(seconds + waited) if ran else None,
         "end_time": last if ended else None,
         "duration": took if ran and ended else None,
+        "run_time": took * 0.75 if ran and ended else None,
         "queue_time": waited if ran else None,
         "sequence": chance.randrange(1, 3 * WIDTH),
         "created": at(seconds),

@@ -83,6 +83,7 @@ def _run(place: int, state: str) -> dict[str, Any]:
         "start_time": at(place) if ran else None,
         "end_time": at(place + took) if ran else None,
         "duration": took if ran else None,
+        "run_time": took if ran else None,
         "queue_time": 0.0 if ran else None,
         "sequence": 3 * place + 3,
         "created": at(place),

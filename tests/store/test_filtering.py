@@ -29,7 +29,7 @@ def compared(column: str, compare: Callable[[Any, Any], bool]) -> Predicate:
 
 COMPARED: dict[str, Predicate] = {
     f"{column}_{name}": compared(column, compare)
-    for column in ("start_time", "end_time", "created", "updated", "duration", "queue_time")
+    for column in ("start_time", "end_time", "created", "updated", "duration", "run_time", "queue_time")
     for name, compare in COMPARISONS.items()
 }
 STATES: dict[str, Predicate] = {

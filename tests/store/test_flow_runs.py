@@ -74,6 +74,7 @@ async def test_flow_run_is_created_as_it_was_asked_for(database: Database, write
         start_time=None,
         end_time=None,
         duration=None,
+        run_time=None,
         queue_time=None,
         sequence=0,
         task_run_counts={},

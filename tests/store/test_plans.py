@@ -184,6 +184,8 @@ VALUES: dict[str, list[Any]] = {
     "run_count_gte": [1],
     "duration_gte": [1.0],
     "duration_lte": [60.0],
+    "run_time_gte": [1.0],
+    "run_time_lte": [60.0],
     "queue_time_gte": [1.0],
     "queue_time_lte": [50.0],
     "start_time_is_null": [False, True],

@@ -114,6 +114,7 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
         start_time=at(0.25),
         end_time=at(1.5),
         duration=1.25,
+        run_time=1.25,
         queue_time=0.25,
         has_result=True,
         sequence=4,

@@ -31,7 +31,7 @@ TIMES = [
     for field in ("start_time", "end_time", "created", "updated")
     for operator in ("gte", "gt", "lte", "lt")
 ]
-SECONDS = [f"{field}_{operator}" for field in ("duration", "queue_time") for operator in ("gte", "lte")]
+SECONDS = [f"{field}_{operator}" for field in ("duration", "run_time", "queue_time") for operator in ("gte", "lte")]
 LANGUAGES = {
     "task run": TASK_RUN_FILTERS,
     "flow run": FLOW_RUN_FILTERS,

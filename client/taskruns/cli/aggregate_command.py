@@ -55,8 +55,8 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             callback=together,
             metavar="MEASURES",
             section="What",
-            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
-            "first_end_time, last_end_time.",
+            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration, run_time, or queue_time), "
+            "first_start_time, first_end_time, last_end_time.",
         ),
         *filters.options(filters_of_runs),
         Option(

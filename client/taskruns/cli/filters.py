@@ -103,6 +103,8 @@ _FILTERS = (
     Filter("end_time_is_null", click.BOOL, "Not ended, or ended", section=WHEN),
     Filter("duration_gte", param_types.SECONDS, "That took at least this long: 90, 1.5, 5m", section=WHEN),
     Filter("duration_lte", param_types.SECONDS, "That took at most this long", section=WHEN),
+    Filter("run_time_gte", param_types.SECONDS, "That were running at least this long", section=WHEN),
+    Filter("run_time_lte", param_types.SECONDS, "That were running at most this long", section=WHEN),
     Filter("queue_time_gte", param_types.SECONDS, "That waited at least this long", section=WHEN),
     Filter("queue_time_lte", param_types.SECONDS, "That waited at most this long", section=WHEN),
 )

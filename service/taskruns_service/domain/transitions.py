@@ -50,7 +50,7 @@ def advance(
 
     A run is what `fold` makes of its whole history, so that the same reports give the same run in whatever order they
     arrive. `history` reads that; it is called only for a report that is not simply the next one: its timestamp is not
-    after that of the current state, or the run is finished. The rules, in their order:
+    after that of the current state, or the run is finished or Cancelling. The rules, in their order:
 
     1. A state that `is_known`, since the history has it, is a duplicate: nothing changes.
     2. An expected version or sequence that is not the run's is a conflict: nothing changes.
@@ -73,6 +73,8 @@ def advance(
     )
     comes_last = not is_timed or run.state_timestamp is None or past_state.order > _order_of(run)
     if not is_timed or (comes_last and run.state not in FINISHED):
+        if history is not None and _is_attempt_unknown(run, report.type):
+            run = replace(run, attempt_start_time=history().run.attempt_start_time)
         after = follow(run, past_state)
     else:
         known = History() if history is None else history()
@@ -94,6 +96,13 @@ def advance(
         result=report.result if is_current else run.result,
     )
     return Transition(Verdict.recorded if is_current else Verdict.late, after, past_state)
+
+
+def _is_attempt_unknown(run: Run, type_: StateType) -> bool:
+    """Whether the start of the latest attempt, which rows do not have, matters to a run that enters another state."""
+    if run.attempt_start_time is not None or not run.run_count:
+        return False
+    return run.state is StateType.Cancelling or (run.state in FINISHED and type_ in FINISHED)
 
 
 def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:

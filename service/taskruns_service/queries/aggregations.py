@@ -11,7 +11,7 @@ from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.queries import filters
 from taskruns_service.queries.filters import Filter, Where
 from taskruns_service.queries.members import Condition
-from taskruns_service.queries.paging import SORT_LENGTH
+from taskruns_service.queries.paging import SECONDS, SORT_LENGTH
 from taskruns_service.queries.parameters import Parameter, Values, integer, one_of, text
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
@@ -45,9 +45,7 @@ class Measure(NamedTuple):
 
 
 MEASURES: dict[str, Measure] = {
-    f"{statistic}_{name}": Measure(name, function)
-    for name in ("duration", "queue_time")
-    for statistic, function in _STATISTICS.items()
+    f"{statistic}_{name}": Measure(name, function) for name in SECONDS for statistic, function in _STATISTICS.items()
 } | {
     "first_start_time": Measure("start_time", func.min),
     "first_end_time": Measure("end_time", func.min),

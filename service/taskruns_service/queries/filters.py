@@ -52,7 +52,7 @@ def _times(table: Table) -> list[Filter]:
 
 
 def _seconds(table: Table) -> list[Filter]:
-    verbs = {"duration": "Took", "queue_time": "Waited in the queue for"}
+    verbs = {"duration": "Took", "run_time": "Ran for", "queue_time": "Waited in the queue for"}
     relations = {"gte": "at least", "lte": "at most"}
     return [
         Filter(

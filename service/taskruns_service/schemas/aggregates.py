@@ -12,7 +12,7 @@ from taskruns_service.schemas.common import FLOW_RUN_EXAMPLE, Timestamp
 class Measures(Struct, frozen=True, kw_only=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no run has a value.
+    Durations, run times and queue times are in seconds. A measure is null if no run has a value.
     """
 
     sum_duration: float | None | UnsetType = UNSET
@@ -22,6 +22,13 @@ class Measures(Struct, frozen=True, kw_only=True):
     p50_duration: float | None | UnsetType = UNSET
     p95_duration: float | None | UnsetType = UNSET
     p99_duration: float | None | UnsetType = UNSET
+    sum_run_time: float | None | UnsetType = UNSET
+    avg_run_time: float | None | UnsetType = UNSET
+    min_run_time: float | None | UnsetType = UNSET
+    max_run_time: float | None | UnsetType = UNSET
+    p50_run_time: float | None | UnsetType = UNSET
+    p95_run_time: float | None | UnsetType = UNSET
+    p99_run_time: float | None | UnsetType = UNSET
     sum_queue_time: float | None | UnsetType = UNSET
     avg_queue_time: float | None | UnsetType = UNSET
     min_queue_time: float | None | UnsetType = UNSET

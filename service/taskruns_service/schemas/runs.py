@@ -32,6 +32,14 @@ _EndTime = Annotated[
     Timestamp | None, Meta(description="The time when the run entered its current state, if that state is finished.")
 ]
 _Duration = Annotated[float | None, Meta(description="The seconds from start to end.", examples=[1.468647])]
+_RunTime = Annotated[
+    float | None,
+    Meta(
+        description="The seconds spent running, without the waits for retries, pauses and restarts: the sum of the "
+        "attempts that have ended; null until one has. A mapped parent has the sum of its children.",
+        examples=[1.468647],
+    ),
+]
 _QueueTime = Annotated[
     float | None, Meta(description="The seconds from the earliest state to the start.", examples=[0.25])
 ]
@@ -72,6 +80,7 @@ class TaskRun(Struct, frozen=True, kw_only=True):
     start_time: _StartTime
     end_time: _EndTime
     duration: _Duration
+    run_time: _RunTime
     queue_time: _QueueTime
     has_result: Annotated[bool, Meta(description="Whether the current state has a stored result.")]
     sequence: Sequence
@@ -95,6 +104,7 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
     start_time: _StartTime
     end_time: _EndTime
     duration: _Duration
+    run_time: _RunTime
     queue_time: _QueueTime
     sequence: Annotated[
         int,

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index
@@ -34,12 +35,21 @@ def _run_columns() -> list[Column]:  # type: ignore[type-arg]
         Column("start_time", Timestamp),
         Column("end_time", Timestamp),
         Column("duration", Double),
+        Column("run_time", Double),
         Column("queue_time", Double),
         Column("sequence", BigInteger, nullable=False),
         Column("created", Timestamp, nullable=False),
         Column("updated", Timestamp, nullable=False),
         Column("state_start_time", Timestamp),
         Column("heartbeat", Timestamp),
+    ]
+
+
+def _indexes_of_seconds(table: str) -> list[Index]:
+    """Runs by how long they took, by how long they ran and by how long they waited: those that did."""
+    return [
+        partial_index(f"ix_{table}_{name}", name, "id", where=f"{name} IS NOT NULL")
+        for name in ("duration", "run_time", "queue_time")
     ]
 
 
@@ -184,7 +194,7 @@ flow_run = Table(
     Column("run_config", Json),
     Column("agent_id", Id),
     UniqueConstraint("flow_id", "idempotency_key", name="uq_flow_run_flow_idempotency_key"),
-    # Flow runs, newest first; of one flow; in one state; by when they ran.
+    # Flow runs, newest first; of one flow; in one state; by when they ran; by how long they took.
     Index("ix_flow_run_created", "created", "id"),
     Index("ix_flow_run_flow_created", "flow_id", "created", "id"),
     Index("ix_flow_run_state_created", "state", "created", "id"),
@@ -192,6 +202,7 @@ flow_run = Table(
     Index("ix_flow_run_end_time", "end_time", "id"),
     # Flow runs by name, the newest of a name.
     Index("ix_flow_run_name", "name", "created", "id"),
+    *_indexes_of_seconds("flow_run"),
 )
 
 flow_run_state = Table(
@@ -224,12 +235,14 @@ task_run = Table(
     # The task runs of one flow run: as they were made, and those that changed after a sequence.
     Index("ix_task_run_flow_run", "flow_run_id", "id"),
     Index("ix_task_run_sequence", "flow_run_id", "sequence"),
-    # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran.
+    # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran; by how long
+    # they took.
     Index("ix_task_run_state", "state", "id"),
     Index("ix_task_run_task_slug", "task_slug", "id"),
     Index("ix_task_run_flow", "flow_id", "id"),
     Index("ix_task_run_start_time", "start_time", "id"),
     Index("ix_task_run_end_time", "end_time", "id"),
+    *_indexes_of_seconds("task_run"),
     # Results that may be used again: of one task, or under one key. No other row has an entry.
     partial_index("ix_task_run_cached_task", "task_id", "state_timestamp", where="state = 'Cached'"),
     partial_index("ix_task_run_cached_key", "cache_key", "state_timestamp", where="state = 'Cached'"),
@@ -245,6 +258,8 @@ task_run_map = Table(
     Column("open_children", Integer, nullable=False),
     Column("start_time", Timestamp),
     Column("last_end_time", Timestamp),
+    # The microseconds that they ran, as a number that sums of any order make the same.
+    Column("run_time", BigInteger, nullable=False, server_default=text("0")),
     Column("is_exact", Boolean, nullable=False),
     # The start before the last change: whoever made that sees whether the parent starts earlier now.
     Column("previous_start_time", Timestamp),

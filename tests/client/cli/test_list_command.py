@@ -209,6 +209,8 @@ def test_filter_leaves_what_the_client_says(one: Filter, look: Look, world: Worl
         "run_count_gte": 2,
         "duration_gte": 60.0,
         "duration_lte": 60.0,
+        "run_time_gte": 3.0,
+        "run_time_lte": 60.0,
         "queue_time_gte": 1.0,
         "queue_time_lte": 1.0,
         "after_sequence": 10,

@@ -109,6 +109,7 @@ class FlowRunField(OpenEnum):
     NAME = "name"
     QUEUE_TIME = "queue_time"
     RUN_COUNT = "run_count"
+    RUN_TIME = "run_time"
     SEQUENCE = "sequence"
     START_TIME = "start_time"
     STATE = "state"
@@ -212,6 +213,7 @@ class TaskRunField(OpenEnum):
     NAME = "name"
     QUEUE_TIME = "queue_time"
     RUN_COUNT = "run_count"
+    RUN_TIME = "run_time"
     SEQUENCE = "sequence"
     START_TIME = "start_time"
     STATE = "state"
@@ -241,6 +243,13 @@ class AggregateFlowRunsMeasureItem(OpenEnum):
     P50_DURATION = "p50_duration"
     P95_DURATION = "p95_duration"
     P99_DURATION = "p99_duration"
+    SUM_RUN_TIME = "sum_run_time"
+    AVG_RUN_TIME = "avg_run_time"
+    MIN_RUN_TIME = "min_run_time"
+    MAX_RUN_TIME = "max_run_time"
+    P50_RUN_TIME = "p50_run_time"
+    P95_RUN_TIME = "p95_run_time"
+    P99_RUN_TIME = "p99_run_time"
     SUM_QUEUE_TIME = "sum_queue_time"
     AVG_QUEUE_TIME = "avg_queue_time"
     MIN_QUEUE_TIME = "min_queue_time"
@@ -273,6 +282,13 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     P50_DURATION = "p50_duration"
     P95_DURATION = "p95_duration"
     P99_DURATION = "p99_duration"
+    SUM_RUN_TIME = "sum_run_time"
+    AVG_RUN_TIME = "avg_run_time"
+    MIN_RUN_TIME = "min_run_time"
+    MAX_RUN_TIME = "max_run_time"
+    P50_RUN_TIME = "p50_run_time"
+    P95_RUN_TIME = "p95_run_time"
+    P99_RUN_TIME = "p99_run_time"
     SUM_QUEUE_TIME = "sum_queue_time"
     AVG_QUEUE_TIME = "avg_queue_time"
     MIN_QUEUE_TIME = "min_queue_time"
@@ -481,6 +497,10 @@ class FlowRun(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int
     """The number of times the run was Running."""
+    run_time: float | None
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int
     """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None
@@ -543,6 +563,10 @@ class FlowRunFields(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
     """The number of times the run was Running."""
+    run_time: float | None = NOT_CHOSEN
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int = NOT_CHOSEN
     """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None = NOT_CHOSEN
@@ -617,6 +641,10 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int
     """The number of times the run was Running."""
+    run_time: float | None
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int
     """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None
@@ -844,26 +872,33 @@ class LogReceipt(Model, kw_only=True, frozen=True):
 class Measures(Model, kw_only=True, frozen=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no run has a value.
+    Durations, run times and queue times are in seconds. A measure is null if no run has a value.
     """
 
     avg_duration: float | None = NOT_CHOSEN
     avg_queue_time: float | None = NOT_CHOSEN
+    avg_run_time: float | None = NOT_CHOSEN
     first_end_time: Timestamp | None = NOT_CHOSEN
     first_start_time: Timestamp | None = NOT_CHOSEN
     last_end_time: Timestamp | None = NOT_CHOSEN
     max_duration: float | None = NOT_CHOSEN
     max_queue_time: float | None = NOT_CHOSEN
+    max_run_time: float | None = NOT_CHOSEN
     min_duration: float | None = NOT_CHOSEN
     min_queue_time: float | None = NOT_CHOSEN
+    min_run_time: float | None = NOT_CHOSEN
     p50_duration: float | None = NOT_CHOSEN
     p50_queue_time: float | None = NOT_CHOSEN
+    p50_run_time: float | None = NOT_CHOSEN
     p95_duration: float | None = NOT_CHOSEN
     p95_queue_time: float | None = NOT_CHOSEN
+    p95_run_time: float | None = NOT_CHOSEN
     p99_duration: float | None = NOT_CHOSEN
     p99_queue_time: float | None = NOT_CHOSEN
+    p99_run_time: float | None = NOT_CHOSEN
     sum_duration: float | None = NOT_CHOSEN
     sum_queue_time: float | None = NOT_CHOSEN
+    sum_run_time: float | None = NOT_CHOSEN
 
 
 class PandasSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
@@ -1110,6 +1145,10 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int
     """The number of times the run was Running."""
+    run_time: float | None
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int
     """The number of the latest change among all changes of the flow run, starting at 1."""
     start_time: Timestamp | None
@@ -1195,6 +1234,10 @@ class TaskRunFields(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
     """The number of times the run was Running."""
+    run_time: float | None = NOT_CHOSEN
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int = NOT_CHOSEN
     """The number of the latest change among all changes of the flow run, starting at 1."""
     start_time: Timestamp | None = NOT_CHOSEN

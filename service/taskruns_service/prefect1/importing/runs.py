@@ -258,6 +258,7 @@ def _run_columns(row: Row, history: _History) -> Columns:
         "start_time": run.start_time,
         "end_time": run.end_time,
         "duration": run.duration,
+        "run_time": run.run_time,
         "queue_time": run.queue_time,
         "heartbeat": row.heartbeat,
         "created": created_of(row),

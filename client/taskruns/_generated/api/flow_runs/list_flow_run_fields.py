@@ -41,6 +41,8 @@ def build(
     updated_lt: datetime | None | Unset = UNSET,
     duration_gte: float | None | Unset = UNSET,
     duration_lte: float | None | Unset = UNSET,
+    run_time_gte: float | None | Unset = UNSET,
+    run_time_lte: float | None | Unset = UNSET,
     queue_time_gte: float | None | Unset = UNSET,
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
@@ -86,12 +88,15 @@ def build(
         updated_lt: Last changed before this time.
         duration_gte: Took at least this many seconds.
         duration_lte: Took at most this many seconds.
+        run_time_gte: Ran for at least this many seconds.
+        run_time_lte: Ran for at most this many seconds.
         queue_time_gte: Waited in the queue for at least this many seconds.
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
-            created, start_time, end_time. Items without a value come last. The server's default is `-created`.
+            created, start_time, end_time, duration, run_time, queue_time. Items without a value come last. The server's
+            default is `-created`.
         limit: The maximum number of items on a page. The server's default is `100`.
         cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
@@ -134,6 +139,8 @@ def build(
             ("updated_lt", updated_lt),
             ("duration_gte", duration_gte),
             ("duration_lte", duration_lte),
+            ("run_time_gte", run_time_gte),
+            ("run_time_lte", run_time_lte),
             ("queue_time_gte", queue_time_gte),
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),
