@@ -126,6 +126,7 @@ def _task_run(chance: random.Random, flow_run: dict[str, Any], place: int, membe
         "flow_id": flow_run["flow_id"],
         "task_id": _id("task", f"{flow_run['flow_id']} {slug}"),
         "task_slug": slug,
+        "task_name": f"{slug} of all flows",
         "map_index": map_index,
         "name": f"run-{place}",
         "tags": ["etl"] if chance.random() < 0.5 else ["etl", "large"],

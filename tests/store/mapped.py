@@ -63,6 +63,7 @@ def _task_run(flow_run_id: UUID, place: int, slug: str, map_index: int) -> dict[
         "flow_id": _FLOW_ID,
         "task_id": TASK_IDS[slug],
         "task_slug": slug,
+        "task_name": slug,
         "map_index": map_index,
         "tags": [],
         "has_result": False,

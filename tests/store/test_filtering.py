@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import Row
 
+from taskruns_service.domain.slugs import name_in_slug
 from taskruns_service.domain.states import GROUPS, StateGroup, StateType
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
 from taskruns_service.queries.listings import FLOW_RUNS, TASK_RUNS, ListQuery
@@ -45,6 +46,7 @@ OF_TASK_RUNS: dict[str, Predicate] = {
     **STATES,
     **COMPARED,
     "task_slug": lambda _, row, values: row.task_slug in values,
+    "task_name": lambda _, row, values: name_in_slug(row.task_slug) in values,
     "task_slug_prefix": lambda _, row, value: row.task_slug.startswith(value),
     "task_run_id": lambda _, row, values: row.id in values,
     "task_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
@@ -85,6 +87,7 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
         "state_not": [[TYPES.Success], [TYPES.Success, TYPES.Failed], [TYPES.Submitted], list(TYPES)],
         "state_group": [*([group] for group in GROUP), [GROUP.pending, GROUP.failed]],
         "task_slug": [["extract-1"], ["extract-1", "z"], ["größe-1"], ["nothing"]],
+        "task_name": [["extract"], ["extract", "z"], ["größe"], ["nothing"]],
         "task_slug_prefix": ["extract-1", "e", "E", "load_", "load%", "größ", "map-", "extract-1\U0010ffff"],
         "name_contains": ["extract", "100%", "%", "_", "größe", "GRÖSSE", "\\", "/", "run-"],
         "task_run_id": [[row.id for row in some], [UUID(int=1)]],

@@ -211,6 +211,24 @@ async def test_runs_of_an_older_database_get_their_run_times(empty_database_url:
         assert [await database.read(rows_of, table) for table in (tables.task_run, tables.flow_run)] == before
 
 
+async def test_task_runs_of_an_older_database_get_the_names_of_their_tasks(empty_database_url: str) -> None:
+    """A task that was reported without a name had its slug for one."""
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        async with Writer(database, execute_commands, capacity=1000).running() as writer:
+            flow_run_id = await create_flow_run(writer)
+            for slug, members in (("step-1", {}), ("step-2", {}), ("load", {}), ("inc-1", {"task_name": "Increment"})):
+                await report_task_run(writer, flow_run_id, slug, **members)
+        before = [await database.read(rows_of, table) for table in (tables.task, tables.task_run)]
+        assert {row.task_name for row in before[1]} == {"step", "load", "Increment"}
+        await database.transact(lambda connection: command.downgrade(migrations.config(connection), "0009"))
+        is_unnamed = tables.task.c.name == "step"
+        await database.transact(run_on, tables.task.update().where(is_unnamed).values(name=tables.task.c.slug))
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        assert [await database.read(rows_of, table) for table in (tables.task, tables.task_run)] == before
+
+
 async def test_migration_that_fails_leaves_the_database_as_it_was(empty_database_url: str) -> None:
     async with opened(empty_database_url) as database:
         # The last table of the first schema is in the way.

@@ -61,8 +61,17 @@ SENTENCE_STARTS = (
 
 def test_task_runs_have_these_filters() -> None:
     assert [one.name for one in TASK_RUN_FILTERS] == [
-        *("state", "state_not", "state_group", "task_slug", "task_slug_prefix", "name_contains", "task_run_id"),
-        *("task_run_id_prefix", "flow_run_id", "flow_name", "map_index", "tag", "tag_all", "run_count_gte"),
+        *("state", "state_not", "state_group", "task_slug", "task_slug_prefix", "task_name", "name_contains"),
+        *(
+            "task_run_id",
+            "task_run_id_prefix",
+            "flow_run_id",
+            "flow_name",
+            "map_index",
+            "tag",
+            "tag_all",
+            "run_count_gte",
+        ),
         *(*TIMES, *SECONDS),
         *("start_time_is_null", "end_time_is_null", "is_mapped_parent", "is_mapped_child", "has_result"),
         "after_sequence",

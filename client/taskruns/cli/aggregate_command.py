@@ -19,7 +19,9 @@ Aggregating: TypeAlias = "Callable[..., Aggregate]"
 
 MAX_KEYS = 3
 FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "message")
-TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "message")
+TASK_RUN_KEYS = (
+    *("state", "task_slug", "task_name", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "message"),
+)
 """What runs can be grouped by; tests hold it to the service's document."""
 COUNT_LIMIT = Option(
     ["--count-limit"],

@@ -82,6 +82,7 @@ _FILTERS = (
     ),
     Filter("task_slug", click.STRING, "Of any of these tasks", ("-t",), many=True),
     Filter("task_slug_prefix", click.STRING, "Of tasks whose slug starts with this"),
+    Filter("task_name", click.STRING, "Of tasks with this name, whatever their number", many=True),
     Filter("map_index", param_types.INTEGERS, "With this map index; -1 if not a mapped child", many=True),
     Filter("is_mapped_parent", click.BOOL, "Only mapped parents, or no mapped parents"),
     Filter("is_mapped_child", click.BOOL, "Only mapped children, or no mapped children"),
@@ -110,7 +111,7 @@ _FILTERS = (
 )
 _OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all"}
 _OF_TASK_RUNS_ONLY = {
-    *("task_slug", "task_slug_prefix", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
+    *("task_slug", "task_slug_prefix", "task_name", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
     *("task_run_id_prefix", "tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),
 }
 FLOW_RUN_FILTERS = [candidate for candidate in _FILTERS if candidate.name not in _OF_TASK_RUNS_ONLY]

@@ -25,7 +25,19 @@ FLOW_RUN_FIELDS = (
 )
 TASK_RUN_FIELDS = (
     *("id", "flow_run_id", "task_id", "task_slug", "map_index", "name", *_SHARED),
-    *("queue_time", "has_result", "tags", "sequence", "created", "updated", "flow_name", "flow_run_name", "run_time"),
+    *(
+        "queue_time",
+        "has_result",
+        "tags",
+        "sequence",
+        "created",
+        "updated",
+        "flow_name",
+        "flow_run_name",
+        "run_time",
+        "flow_id",
+        "task_name",
+    ),
 )
 STATE_FIELDS = (
     "timestamp",

@@ -201,6 +201,7 @@ TASK_RUNS = Aggregation(
     filters=filters.TASK_RUN_FILTERS,
     keys={
         "task_slug": Key(_task_run.c.task_slug),
+        "task_name": Key(_task_run.c.task_name),
         "flow_run_id": Key(_task_run.c.flow_run_id),
         "mapped_parent_id": Key(case((_task_run.c.map_index >= 0, _parent.c.id), else_=null())),
         **_keys_of(_task_run),
@@ -210,7 +211,8 @@ TASK_RUNS = Aggregation(
         "mapped_parent_id": Join(_parent, _natural_key_of_parent, is_outer=True),
     },
     tally=tally.TASK_RUNS,
-    tallied={**_TALLIED, **dict.fromkeys(("task_slug", "task_slug_prefix"), "task_slug")},
+    # The name of a task is in `task`, which the tally is joined with.
+    tallied={**_TALLIED, **dict.fromkeys(("task_slug", "task_slug_prefix", "task_name"), "task_slug")},
 )
 FLOW_RUNS = Aggregation(
     runs=_flow_run,

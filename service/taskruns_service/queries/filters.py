@@ -104,6 +104,14 @@ TASK_RUN_FILTERS: tuple[Filter, ...] = (
         "say_",
     ),
     Filter(
+        "task_name",
+        _task_run.c.task_name,
+        "in",
+        parameters.TEXT,
+        "Runs of tasks with any of these names, whatever the number in their slugs.",
+        "say_hello",
+    ),
+    Filter(
         "name_contains",
         _task_run.c.name,
         "contains",

@@ -43,9 +43,9 @@ PARENT = -1
 NARROW = ("task_run_id", "flow_run_id")
 """Filters that leave few rows, whatever their value."""
 _ID_PREFIXES = ("task_run_id_prefix", "flow_run_id_prefix")
-_INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "flow_name")
+_INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "task_name", "flow_name")
 """Filters that an index serves, and that may leave few rows or many."""
-_IN_ORDER = ("state", "task_slug", "flow_name")
+_IN_ORDER = ("state", "task_slug", "task_name", "flow_name")
 """Those of them whose index has the rows with one value in the order in which they were made."""
 
 _BOUNDS_OF_SECONDS = frozenset(f"{name}_{operator}" for name in SECONDS for operator in BOUNDS)

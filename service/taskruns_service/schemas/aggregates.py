@@ -46,6 +46,7 @@ class GroupKey(Struct, frozen=True, kw_only=True):
 
     state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
     task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
+    task_name: Annotated[str | UnsetType, Meta(description="The name of the task.", examples=["say_hello"])] = UNSET
     flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run's id.", examples=[FLOW_RUN_EXAMPLE])] = (
         UNSET
     )

@@ -176,7 +176,10 @@ class TaskRunReport(Struct, forbid_unknown_fields=True, kw_only=True):
             examples=[TASK_RUN_EXAMPLE],
         ),
     ] = UNSET
-    task_name: Annotated[NameText | UnsetType, Meta(description="The name of the task. Default: its slug.")] = UNSET
+    task_name: Annotated[
+        NameText | UnsetType,
+        Meta(description="The name of the task. Default: its slug without the number of the copy (`-1`)."),
+    ] = UNSET
     name: Annotated[NameText | None, Meta(description="The name for a new task run.")] = None
     tags: Annotated[Tags, Meta(description="The tags for a new task run.", examples=[["etl"]])] = []
     states: Annotated[

@@ -63,9 +63,18 @@ class TaskRun(Struct, frozen=True, kw_only=True):
             examples=["example-mapped-7ea174"],
         ),
     ]
+    flow_id: Annotated[UUID, Meta(description="The id of the flow.")]
     flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
     task_id: Annotated[UUID, Meta(description="The id of the task, which is the same in every run of the flow.")]
     task_slug: Slug
+    task_name: Annotated[
+        str,
+        Meta(
+            description="The name of the task, which its copies in the flow share: say_hello-1 and say_hello-2 are "
+            "both named say_hello.",
+            examples=["say_hello"],
+        ),
+    ]
     map_index: MapIndex
     name: Annotated[str | None, Meta(description="The name of the task run; null if it has none.")]
     tags: Annotated[list[str], Meta(description="The tags of the task run.", examples=[["etl"]])]

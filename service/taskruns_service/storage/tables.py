@@ -223,6 +223,7 @@ task_run = Table(
     Column("flow_id", Id, nullable=False),
     Column("task_id", Id, nullable=False),
     Column("task_slug", Name, nullable=False),
+    Column("task_name", Name, nullable=False, server_default=text("''")),
     Column("map_index", Integer, nullable=False),
     Column("name", Name),
     Column("tags", JsonSet, nullable=False),
@@ -236,9 +237,10 @@ task_run = Table(
     Index("ix_task_run_flow_run", "flow_run_id", "id"),
     Index("ix_task_run_sequence", "flow_run_id", "sequence"),
     # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran; by how long
-    # they took.
+    # they took. A task in a loop has many slugs and one name.
     Index("ix_task_run_state", "state", "id"),
     Index("ix_task_run_task_slug", "task_slug", "id"),
+    Index("ix_task_run_task_name", "task_name", "id"),
     Index("ix_task_run_flow", "flow_id", "id"),
     Index("ix_task_run_start_time", "start_time", "id"),
     Index("ix_task_run_end_time", "end_time", "id"),

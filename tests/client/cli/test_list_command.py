@@ -198,6 +198,7 @@ def test_filter_leaves_what_the_client_says(one: Filter, look: Look, world: Worl
         "state_group": ["failed"],
         "task_slug": ["inc-1", HOSTILE],
         "task_slug_prefix": "in",
+        "task_name": ["inc", "extract"],
         "name_contains": "VIL",
         "task_run_id": [next(iter(world.client.task_runs.list())).id],
         "task_run_id_prefix": str(next(iter(world.client.task_runs.list())).id)[:20],

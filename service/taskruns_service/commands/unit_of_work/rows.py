@@ -66,6 +66,7 @@ def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, object]:
         "flow_id": entry.flow_run.flow_id,
         "task_id": task.id,
         "task_slug": entry.task_slug,
+        "task_name": task.name,
         "map_index": entry.map_index,
         "name": created["name"],
         "tags": created["tags"] or task.tags or [],

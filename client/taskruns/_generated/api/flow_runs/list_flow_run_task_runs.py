@@ -19,6 +19,7 @@ def build(
     state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
     task_slug: str | Sequence[str] | None | Unset = UNSET,
     task_slug_prefix: str | None | Unset = UNSET,
+    task_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     task_run_id_prefix: str | None | Unset = UNSET,
@@ -75,6 +76,7 @@ def build(
         state_group: Runs in any of these groups of states.
         task_slug: Runs with any of these task slugs.
         task_slug_prefix: Runs whose task slug starts with this text.
+        task_name: Runs of tasks with any of these names, whatever the number in their slugs.
         name_contains: Runs whose name contains this text, ignoring case.
         task_run_id: Runs with any of these ids.
         task_run_id_prefix: Runs whose id starts with this text.
@@ -134,6 +136,7 @@ def build(
             ("state_group", state_group),
             ("task_slug", task_slug),
             ("task_slug_prefix", task_slug_prefix),
+            ("task_name", task_name),
             ("name_contains", name_contains),
             ("task_run_id", task_run_id),
             ("task_run_id_prefix", task_run_id_prefix),
@@ -188,6 +191,7 @@ def build_if_changed(
     state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
     task_slug: str | Sequence[str] | None | Unset = UNSET,
     task_slug_prefix: str | None | Unset = UNSET,
+    task_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     task_run_id_prefix: str | None | Unset = UNSET,
@@ -245,6 +249,7 @@ def build_if_changed(
         state_group: Runs in any of these groups of states.
         task_slug: Runs with any of these task slugs.
         task_slug_prefix: Runs whose task slug starts with this text.
+        task_name: Runs of tasks with any of these names, whatever the number in their slugs.
         name_contains: Runs whose name contains this text, ignoring case.
         task_run_id: Runs with any of these ids.
         task_run_id_prefix: Runs whose id starts with this text.
@@ -305,6 +310,7 @@ def build_if_changed(
             ("state_group", state_group),
             ("task_slug", task_slug),
             ("task_slug_prefix", task_slug_prefix),
+            ("task_name", task_name),
             ("name_contains", name_contains),
             ("task_run_id", task_run_id),
             ("task_run_id_prefix", task_run_id_prefix),
