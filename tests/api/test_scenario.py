@@ -203,6 +203,7 @@ def test_runs_are_looked_up_as_they_were_recorded(http: httpx.Client) -> None:
         "flow_name": "hello-world",
         "name": "robust-falcon",
         "labels": [],
+        "parent_task_run_id": None,
         "state": "Success",
         "state_message": "All reference tasks succeeded.",
         "state_timestamp": "2021-05-12T18:00:03.000000Z",

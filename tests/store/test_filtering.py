@@ -65,6 +65,10 @@ OF_FLOW_RUNS: dict[str, Predicate] = {
     **COMPARED,
     "flow_run_id": lambda _, row, values: row.id in values,
     "flow_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
+    "parent_task_run_id": lambda _, row, values: row.parent_task_run_id in values,
+    "parent_flow_run_id": lambda dataset, row, values: any(
+        task_run.id == row.parent_task_run_id and task_run.flow_run_id in values for task_run in dataset.task_runs
+    ),
     "label": lambda _, row, values: any(value in row.labels for value in values),
     "label_all": lambda _, row, values: all(value in row.labels for value in values),
 }
@@ -92,6 +96,8 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
         "name_contains": ["extract", "100%", "%", "_", "größe", "GRÖSSE", "\\", "/", "run-"],
         "task_run_id": [[row.id for row in some], [UUID(int=1)]],
         "flow_run_id": [[getattr(row, "flow_run_id", row.id) for row in some], [UUID(int=1)]],
+        "parent_task_run_id": [[getattr(row, "parent_task_run_id", None) or UUID(int=1)] for row in rows],
+        "parent_flow_run_id": [[row.id] for row in rows] + [[row.id for row in some]],
         "flow_name": [["etl"], ["etl", "größe"], ["et"]],
         "map_index": [[-1], [0, 20], [11], [2**31 - 1]],
         "tag": [["etl"], ["daily", "Etl"], ["größe"], ["100%"], ["e"]],

@@ -176,6 +176,8 @@ VALUES: dict[str, list[Any]] = {
     "task_run_id_prefix": [str(large_dataset.TASK_RUN_ID)[:4], str(large_dataset.TASK_RUN_ID)[:13], "ffff"],
     "flow_run_id_prefix": [str(large_dataset.FLOW_RUN_ID)[:4], str(large_dataset.FLOW_RUN_ID)[:13], "ffff"],
     "flow_run_id": [[large_dataset.FLOW_RUN_ID], [large_dataset.FLOW_RUN_ID, UUID(int=1)]],
+    "parent_task_run_id": [[large_dataset.TASK_RUN_ID], [UUID(int=1), UUID(int=2)]],
+    "parent_flow_run_id": [[large_dataset.FLOW_RUN_ID], [UUID(int=1)]],
     "flow_name": [["daily"], ["daily", "weekly"], ["seldom"], ["unknown"]],
     "map_index": [[1]],
     "tag": [["etl"]],

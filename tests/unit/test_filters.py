@@ -81,7 +81,17 @@ def test_task_runs_have_these_filters() -> None:
 def test_flow_runs_have_these_filters() -> None:
     assert [one.name for one in FLOW_RUN_FILTERS] == [
         *("state", "state_not", "state_group", "flow_run_id", "flow_run_id_prefix", "flow_name"),
-        *("name_contains", "label", "label_all", *TIMES, *SECONDS, "start_time_is_null", "end_time_is_null"),
+        *(
+            "name_contains",
+            "parent_task_run_id",
+            "parent_flow_run_id",
+            "label",
+            "label_all",
+            *TIMES,
+            *SECONDS,
+            "start_time_is_null",
+            "end_time_is_null",
+        ),
     ]
 
 

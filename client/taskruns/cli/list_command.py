@@ -21,7 +21,7 @@ DEFAULT_LIMIT = 50
 _SHARED = ("state", "state_message", "state_timestamp", "version", "run_count", "start_time", "end_time", "duration")
 FLOW_RUN_FIELDS = (
     *("id", "flow_id", "flow_name", "name", *_SHARED),
-    *("queue_time", "task_run_counts", "labels", "sequence", "created", "updated", "run_time"),
+    *("queue_time", "task_run_counts", "labels", "sequence", "created", "updated", "run_time", "parent_task_run_id"),
 )
 TASK_RUN_FIELDS = (
     *("id", "flow_run_id", "task_id", "task_slug", "map_index", "name", *_SHARED),

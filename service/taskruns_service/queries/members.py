@@ -52,6 +52,7 @@ FLOW_RUN_SUMMARY_MEMBERS: Members = {
     "flow_name": _flow.c.name,
     "name": _flow_run.c.name,
     "labels": _flow_run.c.labels,
+    "parent_task_run_id": _flow_run.c.parent_task_run_id,
     "state": _flow_run.c.state,
     "state_message": _flow_run.c.state_message,
     "state_timestamp": _flow_run.c.state_timestamp,

@@ -40,7 +40,7 @@ FEW_TASK_SLUGS = 500
 PARENT = -1
 """The map index of a task run that is not a mapped child."""
 
-NARROW = ("task_run_id", "flow_run_id")
+NARROW = ("task_run_id", "flow_run_id", "parent_task_run_id", "parent_flow_run_id")
 """Filters that leave few rows, whatever their value."""
 _ID_PREFIXES = ("task_run_id_prefix", "flow_run_id_prefix")
 _INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "task_name", "flow_name")

@@ -156,6 +156,13 @@ class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
             "the same flow run."
         ),
     ] = UNSET
+    parent_task_run_id: Annotated[
+        UUID | UnsetType,
+        Meta(
+            description="The id of the task run that starts the flow run. It need not have been reported yet.",
+            examples=[TASK_RUN_EXAMPLE],
+        ),
+    ] = UNSET
 
     def __post_init__(self) -> None:
         for value in (self.parameters, self.context):

@@ -105,6 +105,13 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
     flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
     name: Annotated[str, Meta(description="The name of the run.", examples=["example-mapped-7ea174"])]
     labels: Annotated[list[str], Meta(description="The labels of the flow run.", examples=[["prod"]])]
+    parent_task_run_id: Annotated[
+        UUID | None,
+        Meta(
+            description="The id of the task run that started the flow run; null if none did. The task run may not have "
+            "been reported yet, or may have been deleted."
+        ),
+    ]
     state: CurrentStateType
     state_message: _StateMessage
     state_timestamp: _StateTimestamp

@@ -187,6 +187,8 @@ flow_run = Table(
     Column("labels", JsonSet, nullable=False),
     Column("context", Json, nullable=False),
     Column("idempotency_key", Name),
+    # The task run that started it; it may be gone, or not have been reported yet.
+    Column("parent_task_run_id", Id),
     *_run_columns(),
     Column("state_counts", Json, nullable=False),
     Column("scheduled_start_time", Timestamp),
@@ -203,6 +205,10 @@ flow_run = Table(
     # Flow runs by name, the newest of a name.
     Index("ix_flow_run_name", "name", "created", "id"),
     *_indexes_of_seconds("flow_run"),
+    # The flow runs that a task run started. No other row has an entry.
+    partial_index(
+        "ix_flow_run_parent_task_run", "parent_task_run_id", "created", "id", where="parent_task_run_id IS NOT NULL"
+    ),
 )
 
 flow_run_state = Table(

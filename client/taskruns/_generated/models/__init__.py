@@ -107,6 +107,7 @@ class FlowRunField(OpenEnum):
     ID = "id"
     LABELS = "labels"
     NAME = "name"
+    PARENT_TASK_RUN_ID = "parent_task_run_id"
     QUEUE_TIME = "queue_time"
     RUN_COUNT = "run_count"
     RUN_TIME = "run_time"
@@ -204,6 +205,7 @@ class TaskRunField(OpenEnum):
     CREATED = "created"
     DURATION = "duration"
     END_TIME = "end_time"
+    FLOW_ID = "flow_id"
     FLOW_NAME = "flow_name"
     FLOW_RUN_ID = "flow_run_id"
     FLOW_RUN_NAME = "flow_run_name"
@@ -221,6 +223,7 @@ class TaskRunField(OpenEnum):
     STATE_TIMESTAMP = "state_timestamp"
     TAGS = "tags"
     TASK_ID = "task_id"
+    TASK_NAME = "task_name"
     TASK_SLUG = "task_slug"
     UPDATED = "updated"
     VERSION = "version"
@@ -264,6 +267,7 @@ class AggregateFlowRunsMeasureItem(OpenEnum):
 
 class AggregateTaskRunsGroupByItem(OpenEnum):
     TASK_SLUG = "task_slug"
+    TASK_NAME = "task_name"
     FLOW_RUN_ID = "flow_run_id"
     MAPPED_PARENT_ID = "mapped_parent_id"
     STATE = "state"
@@ -493,6 +497,10 @@ class FlowRun(Model, kw_only=True, frozen=True):
     """The name of the run."""
     parameters: dict[str, Any]
     """The parameters of the flow run: any JSON object."""
+    parent_task_run_id: UUID | None
+    """The id of the task run that started the flow run; null if none did. The task run may not have been reported
+    yet, or may have been deleted.
+    """
     queue_time: float | None
     """The seconds from the earliest state to the start."""
     run_count: int
@@ -538,6 +546,8 @@ class FlowRunCreate(Model, kw_only=True, frozen=True):
     """The name of the run. Default: a generated name."""
     parameters: dict[str, Any] | Unset = UNSET
     """The parameters of the flow run: any JSON object."""
+    parent_task_run_id: UUID | Unset = UNSET
+    """The id of the task run that starts the flow run. It need not have been reported yet."""
 
 
 class FlowRunFields(Model, kw_only=True, frozen=True):
@@ -559,6 +569,10 @@ class FlowRunFields(Model, kw_only=True, frozen=True):
     """The labels of the flow run."""
     name: str = NOT_CHOSEN
     """The name of the run."""
+    parent_task_run_id: UUID | None = NOT_CHOSEN
+    """The id of the task run that started the flow run; null if none did. The task run may not have been reported
+    yet, or may have been deleted.
+    """
     queue_time: float | None = NOT_CHOSEN
     """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
@@ -637,6 +651,10 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     """The labels of the flow run."""
     name: str
     """The name of the run."""
+    parent_task_run_id: UUID | None
+    """The id of the task run that started the flow run; null if none did. The task run may not have been reported
+    yet, or may have been deleted.
+    """
     queue_time: float | None
     """The seconds from the earliest state to the start."""
     run_count: int
@@ -740,6 +758,8 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """
     state: StateType = NOT_CHOSEN
     """The type of the current state."""
+    task_name: str = NOT_CHOSEN
+    """The name of the task."""
     task_slug: str = NOT_CHOSEN
     """The task slug."""
 
@@ -1127,6 +1147,8 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The seconds from start to end."""
     end_time: Timestamp | None
     """The time when the run entered its current state, if that state is finished."""
+    flow_id: UUID
+    """The id of the flow."""
     flow_name: str
     """The name of the flow."""
     flow_run_id: UUID
@@ -1163,6 +1185,10 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The tags of the task run."""
     task_id: UUID
     """The id of the task, which is the same in every run of the flow."""
+    task_name: str
+    """The name of the task, which its copies in the flow share: say_hello-1 and say_hello-2 are both named
+    say_hello.
+    """
     task_slug: str
     """The slug that identifies the task within its flow."""
     updated: Timestamp
@@ -1216,6 +1242,8 @@ class TaskRunFields(Model, kw_only=True, frozen=True):
     """The seconds from start to end."""
     end_time: Timestamp | None = NOT_CHOSEN
     """The time when the run entered its current state, if that state is finished."""
+    flow_id: UUID = NOT_CHOSEN
+    """The id of the flow."""
     flow_name: str = NOT_CHOSEN
     """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
@@ -1252,6 +1280,10 @@ class TaskRunFields(Model, kw_only=True, frozen=True):
     """The tags of the task run."""
     task_id: UUID = NOT_CHOSEN
     """The id of the task, which is the same in every run of the flow."""
+    task_name: str = NOT_CHOSEN
+    """The name of the task, which its copies in the flow share: say_hello-1 and say_hello-2 are both named
+    say_hello.
+    """
     task_slug: str = NOT_CHOSEN
     """The slug that identifies the task within its flow."""
     updated: Timestamp = NOT_CHOSEN
@@ -1319,7 +1351,7 @@ class TaskRunReport(Model, kw_only=True, frozen=True):
     tags: list[str] | Unset = UNSET
     """The tags for a new task run. Default: `[]`."""
     task_name: str | Unset = UNSET
-    """The name of the task. Default: its slug."""
+    """The name of the task. Default: its slug without the number of the copy (`-1`)."""
 
 
 class TaskRunReportDict(TypedDict):
@@ -1340,7 +1372,7 @@ class TaskRunReportDict(TypedDict):
     tags: NotRequired[Sequence[str]]
     """The tags for a new task run. Default: `[]`."""
     task_name: NotRequired[str]
-    """The name of the task. Default: its slug."""
+    """The name of the task. Default: its slug without the number of the copy (`-1`)."""
 
 
 class TaskRunReports(Model, kw_only=True, frozen=True):

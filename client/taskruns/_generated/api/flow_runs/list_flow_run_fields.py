@@ -21,6 +21,8 @@ def build(
     flow_run_id_prefix: str | None | Unset = UNSET,
     flow_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
+    parent_task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
+    parent_flow_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     label: str | Sequence[str] | None | Unset = UNSET,
     label_all: str | Sequence[str] | None | Unset = UNSET,
     start_time_gte: datetime | None | Unset = UNSET,
@@ -68,6 +70,8 @@ def build(
         flow_run_id_prefix: Runs whose id starts with this text.
         flow_name: Runs of any of these flows.
         name_contains: Runs whose name contains this text, ignoring case.
+        parent_task_run_id: Runs that any of these task runs started.
+        parent_flow_run_id: Runs that the task runs of any of these flow runs started.
         label: Runs with any of these labels.
         label_all: Runs with all of these labels.
         start_time_gte: Started at or after this time.
@@ -119,6 +123,8 @@ def build(
             ("flow_run_id_prefix", flow_run_id_prefix),
             ("flow_name", flow_name),
             ("name_contains", name_contains),
+            ("parent_task_run_id", parent_task_run_id),
+            ("parent_flow_run_id", parent_flow_run_id),
             ("label", label),
             ("label_all", label_all),
             ("start_time_gte", start_time_gte),

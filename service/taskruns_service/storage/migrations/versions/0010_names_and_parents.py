@@ -1,4 +1,7 @@
-"""The name of the task of each task run, with an index; tasks without a name of their own get that in their slug."""
+"""The name of the task of each task run, and the task run that started a flow run, with an index of each.
+
+Tasks without a name of their own get that in their slug.
+"""
 
 from collections.abc import Sequence
 
@@ -16,6 +19,8 @@ depends_on: str | Sequence[str] | None = None
 _task = sa.table("task", sa.column("id", Id), sa.column("slug", sa.String()), sa.column("name", sa.String()))
 _task_run = sa.table("task_run", sa.column("task_id", Id), sa.column("task_name", sa.String()))
 
+_STARTED_BY_TASK_RUNS = sa.text("parent_task_run_id IS NOT NULL")
+
 
 def upgrade() -> None:
     connection = op.get_bind()
@@ -28,8 +33,18 @@ def upgrade() -> None:
     name = sa.select(_task.c.name).where(_task.c.id == _task_run.c.task_id).scalar_subquery()
     op.execute(sa.update(_task_run).values(task_name=name))
     op.create_index("ix_task_run_task_name", "task_run", ["task_name", "id"])
+    op.add_column("flow_run", sa.Column("parent_task_run_id", Id))
+    op.create_index(
+        "ix_flow_run_parent_task_run",
+        "flow_run",
+        ["parent_task_run_id", "created", "id"],
+        sqlite_where=_STARTED_BY_TASK_RUNS,
+        postgresql_where=_STARTED_BY_TASK_RUNS,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_flow_run_parent_task_run", "flow_run")
+    op.drop_column("flow_run", "parent_task_run_id")
     op.drop_index("ix_task_run_task_name", "task_run")
     op.drop_column("task_run", "task_name")
