@@ -118,6 +118,11 @@ class _FlowRunView(Generic[C, V]):
         return self._flow_run.duration
 
     @property
+    def run_time(self) -> float | None:
+        """The number of seconds it was running, without waits for retries, pauses and restarts."""
+        return self._flow_run.run_time
+
+    @property
     def task_run_counts(self) -> Mapping[str, int]:
         """How many of its task runs were in each state."""
         return self._flow_run.task_run_counts

@@ -100,6 +100,11 @@ class _TaskRunView(Generic[C]):
         return self._task_run.duration
 
     @property
+    def run_time(self) -> float | None:
+        """The number of seconds it was running, without waits for retries, pauses and restarts."""
+        return self._task_run.run_time
+
+    @property
     def task_run(self) -> TaskRun:
         """All that the service says of it."""
         return self._task_run

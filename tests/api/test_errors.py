@@ -213,8 +213,8 @@ async def test_body_does_not_come_back(client: httpx.AsyncClient) -> None:
         ("duration_gte=nan", of("duration_gte", "It must be a nonnegative number of seconds.")),
         ("duration_gte=inf", of("duration_gte", "It must be a nonnegative number of seconds.")),
         ("map_index=99999999999999999999", of("map_index", "It must be a whole number from -1 to 2147483647.")),
-        ("sort=duration", of("sort", "`duration` is not a sort key that can come first across flow runs. The keys are "
-        "created, start_time, end_time, with a leading `-` for descending order.")),
+        ("sort=updated", of("sort", "`updated` is not a sort key that can come first across flow runs. The keys are "
+        "created, start_time, end_time, duration, run_time, queue_time, with a leading `-` for descending order.")),
         ("sort=created,created", of("sort", "It contains a key twice.")),
     ],
 )  # fmt: skip

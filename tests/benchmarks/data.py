@@ -33,21 +33,22 @@ SELECT md5('task' || f || '-' || t)::uuid, md5('flow' || f)::uuid, 'task-' || t,
 FROM generate_series(0, {flows} - 1) f, generate_series(0, {tasks} - 1) t;
 
 INSERT INTO flow_run (id, flow_id, name, parameters, labels, context, state, state_message, state_timestamp, version,
-    run_count, first_timestamp, start_time, end_time, duration, queue_time, sequence, created, updated, state_counts)
+    run_count, first_timestamp, start_time, end_time, duration, run_time, queue_time, sequence, created,
+    updated, state_counts)
 SELECT md5('run' || n)::uuid, md5('flow' || n % {flows})::uuid, 'run-' || n, '{{}}', '[]', '{{}}', 'Success',
-    'All tasks succeeded.', made, 3, 1, made, made, made, 60, 0.1, 3 * {width}, made, made,
+    'All tasks succeeded.', made, 3, 1, made, made, made, 60, 60, 0.1, 3 * {width}, made, made,
     '{{"Success": 90, "Failed": 10}}'
 FROM generate_series({flow_runs}, 1, -1) n
 CROSS JOIN LATERAL (SELECT now() - n * interval '{apart} seconds' AS made) moment;
 
-INSERT INTO task_run (id, flow_run_id, flow_id, task_id, task_slug, map_index, name, tags, state, state_message,
-    state_timestamp, version, run_count, first_timestamp, start_time, end_time, duration, queue_time, sequence, created,
-    updated, result, has_result)
+INSERT INTO task_run (id, flow_run_id, flow_id, task_id, task_slug, task_name, map_index, name, tags, state,
+    state_message, state_timestamp, version, run_count, first_timestamp, start_time, end_time, duration, run_time,
+    queue_time, sequence, created, updated, result, has_result)
 SELECT (lpad(to_hex((extract(epoch FROM run.created) * 1000)::bigint), 12, '0') || '7' || substr(run.id::text, 16, 3)
         || '8' || substr(md5(run.id::text || n), 1, 15))::uuid,
-    run.id, run.flow_id, task.id, task.slug, n / {tasks} - 1, NULL, '["etl"]',
+    run.id, run.flow_id, task.id, task.slug, task.name, n / {tasks} - 1, NULL, '["etl"]',
     CASE WHEN n % 10 = 0 THEN 'Failed' ELSE 'Success' END, 'Task run succeeded.', run.created, 3, 1, run.created,
-    run.created, run.created + spent * interval '1 second', spent, 0.5, 3 * n + 3, run.created, run.created,
+    run.created, run.created + spent * interval '1 second', spent, spent, 0.5, 3 * n + 3, run.created, run.created,
     '{{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}}', true
 FROM (SELECT * FROM flow_run ORDER BY created) run
 CROSS JOIN generate_series(0, {width} - 1) n
@@ -77,21 +78,23 @@ SELECT md5('map-task' || t)::uuid, md5('map')::uuid, CASE t WHEN 0 THEN 'map-0' 
 FROM generate_series(0, {singles}) t;
 
 INSERT INTO flow_run (id, flow_id, name, parameters, labels, context, state, state_message, state_timestamp, version,
-    run_count, first_timestamp, start_time, end_time, duration, queue_time, sequence, created, updated, state_counts)
+    run_count, first_timestamp, start_time, end_time, duration, run_time, queue_time, sequence, created,
+    updated, state_counts)
 SELECT md5('map-run')::uuid, md5('map')::uuid, 'map-run', '{{}}', '[]', '{{}}', 'Success', 'All tasks succeeded.',
-    made, 3, 1, made, made, made + interval '12 hours', 43200, 0.1, 3 * ({width} + {singles} + 1), made, made,
+    made, 3, 1, made, made, made + interval '12 hours', 43200, 43200, 0.1, 3 * ({width} + {singles} + 1), made, made,
     json_build_object('Success', {width} + {singles}, 'Mapped', 1)
 FROM (SELECT now() - interval '13 hours' AS made) moment;
 
-INSERT INTO task_run (id, flow_run_id, flow_id, task_id, task_slug, map_index, name, tags, state, state_message,
-    state_timestamp, version, run_count, first_timestamp, start_time, end_time, duration, queue_time, sequence, created,
-    updated, result, has_result)
+INSERT INTO task_run (id, flow_run_id, flow_id, task_id, task_slug, task_name, map_index, name, tags, state,
+    state_message, state_timestamp, version, run_count, first_timestamp, start_time, end_time, duration, run_time,
+    queue_time, sequence, created, updated, result, has_result)
 SELECT (lpad(to_hex((extract(epoch FROM run.created) * 1000)::bigint + n), 12, '0') || '7'
         || substr(run.id::text, 16, 3) || '8' || substr(md5(run.id::text || n), 1, 15))::uuid,
-    run.id, run.flow_id, task.id, task.slug, greatest(n - {singles} - 1, -1), NULL, '["etl"]',
+    run.id, run.flow_id, task.id, task.slug, task.name, greatest(n - {singles} - 1, -1), NULL, '["etl"]',
     CASE WHEN is_parent THEN 'Mapped' ELSE 'Success' END, 'Task run succeeded.', start, 3, 1, start,
     CASE WHEN NOT is_parent THEN start END, CASE WHEN NOT is_parent THEN start + spent * interval '1 second' END,
-    CASE WHEN NOT is_parent THEN spent END, CASE WHEN NOT is_parent THEN 0.5 END, 3 * n + 3, start, start,
+    CASE WHEN NOT is_parent THEN spent END, CASE WHEN NOT is_parent THEN spent END,
+    CASE WHEN NOT is_parent THEN 0.5 END, 3 * n + 3, start, start,
     CASE WHEN NOT is_parent THEN '{{"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}}'::json
         END, NOT is_parent
 FROM flow_run run

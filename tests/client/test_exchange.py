@@ -36,8 +36,10 @@ ID = UUID(int=1)
 KEY = "trk_012345678901_" + "S3cret" * 7
 HEALTH = {"status": "ok", "version": "1"}
 TASK_RUN: dict[str, Any] = {
-    **dict.fromkeys(("duration", "end_time", "name", "queue_time", "start_time", "state_message", "state_timestamp")),
-    **dict.fromkeys(("id", "flow_run_id", "task_id"), str(ID)),
+    **dict.fromkeys(
+        ("duration", "end_time", "name", "queue_time", "run_time", "start_time", "state_message", "state_timestamp")
+    ),
+    **dict.fromkeys(("id", "flow_run_id", "flow_id", "task_id"), str(ID)),
     **dict.fromkeys(("created", "updated"), "2021-05-12T18:00:00Z"),
     **dict.fromkeys(("run_count", "sequence", "version"), 0),
     "flow_name": "etl",
@@ -46,6 +48,7 @@ TASK_RUN: dict[str, Any] = {
     "map_index": -1,
     "state": "Pending",
     "tags": [],
+    "task_name": "extract",
     "task_slug": "extract-1",
 }
 AT_ONCE = {"Retry-After": "0"}

@@ -27,7 +27,7 @@ RULES = Rules(
             *("storage.lanes", "storage.liveness", "storage.private_files", "storage.threads", "storage.transactions"),
         ),
         "storage.writer": ("domain", "storage.command", "storage.database", "storage.lanes"),
-        "storage.migrations": ("domain.errors", "storage.dialects", "storage.tables"),
+        "storage.migrations": ("domain", "storage.dialects", "storage.tables"),
         "queries": ("schemas", *STORAGE),
         "queries.parameters": ("domain",),
         "queries.members": ("storage.dialects", "storage.tables"),

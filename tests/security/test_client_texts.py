@@ -44,11 +44,11 @@ def problem(status: int, code: str = EVIL) -> bytes:
 
 
 TASK_RUN: dict[str, Any] = {
-    **dict.fromkeys(("duration", "end_time", "name", "queue_time", "start_time", "state_timestamp")),
-    **dict.fromkeys(("id", "flow_run_id", "task_id"), str(ID)),
+    **dict.fromkeys(("duration", "end_time", "name", "queue_time", "run_time", "start_time", "state_timestamp")),
+    **dict.fromkeys(("id", "flow_run_id", "flow_id", "task_id"), str(ID)),
     **dict.fromkeys(("created", "updated"), "2021-05-12T18:00:00Z"),
     **dict.fromkeys(("run_count", "sequence", "version"), 0),
-    **dict.fromkeys(("flow_name", "flow_run_name", "state", "state_message", "task_slug"), EVIL),
+    **dict.fromkeys(("flow_name", "flow_run_name", "state", "state_message", "task_name", "task_slug"), EVIL),
     "has_result": False,
     "map_index": -1,
     "tags": [EVIL],

@@ -54,16 +54,18 @@ async def populate(url: str) -> None:
     """Fills the database at `url`."""
     chance = random.Random(7)
     async with opened(url) as database, Writer(database, execute_commands, capacity=10_000).running() as writer:
+        parent: dict[str, Any] = {}
         for number in range(7):
             flow_run_id = await create_flow_run(
-                writer, FLOW_NAMES[number % 3], name=f"Run-{number}%_", labels=LABELS[number % 4]
+                writer, FLOW_NAMES[number % 3], name=f"Run-{number}%_", labels=LABELS[number % 4], **parent
             )
             for report in _reports(chance, ("Scheduled", "Running", "Success", "Failed")[:number]):
                 await report_flow_run(writer, flow_run_id, report)
             # Two batches, so that some were changed later than others were made.
             for _ in range(2):
                 await report_task_runs(writer, [_item(chance, flow_run_id) for _ in range(18)])
-            await report_task_runs(writer, _map(chance, flow_run_id, f"map-{number}"))
+            (mapped, *_) = await report_task_runs(writer, _map(chance, flow_run_id, f"map-{number}"))
+            parent = {"parent_task_run_id": mapped.run_id} if number % 2 else {}
 
 
 def _item(chance: random.Random, flow_run_id: UUID) -> ReportTaskRun:

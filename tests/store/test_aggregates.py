@@ -134,6 +134,7 @@ PREDICATES: dict[str, Callable[[Dataset, Row[Any], Any], bool]] = {
     "state_not": lambda _, row, values: row.state not in values,
     "state_group": lambda _, row, values: any(row.state in GROUPS[group] for group in values),
     "task_slug": lambda _, row, values: row.task_slug in values,
+    "task_name": lambda _, row, values: row.task_name in values,
     "task_slug_prefix": lambda _, row, value: row.task_slug.startswith(value),
     "flow_name": lambda dataset, row, values: dataset.flow_names[row.flow_id] in values,
     "flow_run_id": lambda _, row, values: row.flow_run_id in values,
@@ -157,6 +158,7 @@ TALLIED: dict[str, Where] = {
     },
     "two tasks": {"task_slug": ["extract-1", "z"]},
     "successes of some tasks": {"task_slug_prefix": "extract", "state": [T.Success]},
+    "tasks of two names": {"task_name": ["extract", "z"]},
     "another flow": {"flow_name": ["nothing"]},
     "a state that nothing is in": {"state": [T.Submitted]},
 }
@@ -164,6 +166,8 @@ TALLIED_GROUPS: list[tuple[str, ...]] = [
     (),
     ("state",),
     ("task_slug",),
+    ("task_name",),
+    ("task_name", "task_slug"),
     ("flow_name",),
     ("flow_name", "task_slug", "state"),
 ]

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import Row
 
+from taskruns_service.domain.slugs import name_in_slug
 from taskruns_service.domain.states import GROUPS, StateGroup, StateType
 from taskruns_service.queries.filters import FLOW_RUN_FILTERS, TASK_RUN_FILTERS
 from taskruns_service.queries.listings import FLOW_RUNS, TASK_RUNS, ListQuery
@@ -29,7 +30,7 @@ def compared(column: str, compare: Callable[[Any, Any], bool]) -> Predicate:
 
 COMPARED: dict[str, Predicate] = {
     f"{column}_{name}": compared(column, compare)
-    for column in ("start_time", "end_time", "created", "updated", "duration", "queue_time")
+    for column in ("start_time", "end_time", "created", "updated", "duration", "run_time", "queue_time")
     for name, compare in COMPARISONS.items()
 }
 STATES: dict[str, Predicate] = {
@@ -45,6 +46,7 @@ OF_TASK_RUNS: dict[str, Predicate] = {
     **STATES,
     **COMPARED,
     "task_slug": lambda _, row, values: row.task_slug in values,
+    "task_name": lambda _, row, values: name_in_slug(row.task_slug) in values,
     "task_slug_prefix": lambda _, row, value: row.task_slug.startswith(value),
     "task_run_id": lambda _, row, values: row.id in values,
     "task_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
@@ -63,6 +65,10 @@ OF_FLOW_RUNS: dict[str, Predicate] = {
     **COMPARED,
     "flow_run_id": lambda _, row, values: row.id in values,
     "flow_run_id_prefix": lambda _, row, value: str(row.id).startswith(value),
+    "parent_task_run_id": lambda _, row, values: row.parent_task_run_id in values,
+    "parent_flow_run_id": lambda dataset, row, values: any(
+        task_run.id == row.parent_task_run_id and task_run.flow_run_id in values for task_run in dataset.task_runs
+    ),
     "label": lambda _, row, values: any(value in row.labels for value in values),
     "label_all": lambda _, row, values: all(value in row.labels for value in values),
     "is_stale": lambda _, row, value: (row.last_heartbeat is not None) == value,  # none has sent any
@@ -86,10 +92,13 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
         "state_not": [[TYPES.Success], [TYPES.Success, TYPES.Failed], [TYPES.Submitted], list(TYPES)],
         "state_group": [*([group] for group in GROUP), [GROUP.pending, GROUP.failed]],
         "task_slug": [["extract-1"], ["extract-1", "z"], ["größe-1"], ["nothing"]],
+        "task_name": [["extract"], ["extract", "z"], ["größe"], ["nothing"]],
         "task_slug_prefix": ["extract-1", "e", "E", "load_", "load%", "größ", "map-", "extract-1\U0010ffff"],
         "name_contains": ["extract", "100%", "%", "_", "größe", "GRÖSSE", "\\", "/", "run-"],
         "task_run_id": [[row.id for row in some], [UUID(int=1)]],
         "flow_run_id": [[getattr(row, "flow_run_id", row.id) for row in some], [UUID(int=1)]],
+        "parent_task_run_id": [[getattr(row, "parent_task_run_id", None) or UUID(int=1)] for row in rows],
+        "parent_flow_run_id": [[row.id] for row in rows] + [[row.id for row in some]],
         "flow_name": [["etl"], ["etl", "größe"], ["et"]],
         "map_index": [[-1], [0, 20], [11], [2**31 - 1]],
         "tag": [["etl"], ["daily", "Etl"], ["größe"], ["100%"], ["e"]],

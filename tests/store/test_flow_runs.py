@@ -31,6 +31,7 @@ from tests.store.factories import (
     ask_for_flow_run,
     at,
     create_flow_run,
+    create_task_run,
     delete_flow_run,
     findings_of,
     flow_run_item,
@@ -66,6 +67,7 @@ async def test_flow_run_is_created_as_it_was_asked_for(database: Database, write
         **ASKED,
         flow_id=found.flow_id,
         flow_name="etl",
+        parent_task_run_id=None,
         state=StateType.Pending,
         state_message=None,
         state_timestamp=None,
@@ -74,12 +76,22 @@ async def test_flow_run_is_created_as_it_was_asked_for(database: Database, write
         start_time=None,
         end_time=None,
         duration=None,
+        run_time=None,
         queue_time=None,
         sequence=0,
         task_run_counts={},
         created=found.created,
         updated=found.created,
     )
+
+
+async def test_flow_run_keeps_the_task_run_that_started_it(database: Database, writer: Writer) -> None:
+    """Whether that is known or not: reports of a parent may come after those of its child."""
+    for parent in (await create_task_run(writer), UUID(int=7)):
+        flow_run_id = await create_flow_run(writer, "child", parent_task_run_id=parent)
+        assert (await get_flow_run(database, flow_run_id)).parent_task_run_id == parent
+        with pytest.raises(FlowRunConflict):
+            await ask_for_flow_run(writer, "child", id=flow_run_id, parent_task_run_id=UUID(int=8))
 
 
 async def test_flow_run_gets_a_name_and_nothing_else(database: Database, writer: Writer) -> None:

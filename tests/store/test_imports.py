@@ -47,7 +47,7 @@ async def times_of_parent(database: Database, flow_run_id: UUID) -> tuple[Any, .
     rows = await database.read(rows_of, tables.task_run)
     (parent,) = [row for row in rows if row.flow_run_id == flow_run_id and row.map_index == -1]
     found = await get_task_run(database, parent.id)
-    return found.start_time, found.end_time, found.duration, found.queue_time
+    return found.start_time, found.end_time, found.duration, found.run_time, found.queue_time
 
 
 async def test_mapped_parent_has_the_times_of_its_children(
@@ -56,8 +56,8 @@ async def test_mapped_parent_has_the_times_of_its_children(
     flow_run_id = await flow_run_with(prefect, nightly, children=3)
     alone = await flow_run_with(prefect, nightly, children=0)
     await bring(prefect, database)
-    assert await times_of_parent(database, flow_run_id) == (at(2), at(9), 7.0, 2.0)
-    assert await times_of_parent(database, alone) == (None, None, None, None)
+    assert await times_of_parent(database, flow_run_id) == (at(2), at(9), 7.0, 15.0, 2.0)
+    assert await times_of_parent(database, alone) == (None, None, None, None, None)
 
 
 async def everything(database: Database) -> dict[str, list[Any]]:

@@ -44,7 +44,7 @@ from tests.store.factories import (
     update_task_run,
 )
 
-TIMES = ("start_time", "end_time", "duration", "queue_time")
+TIMES = ("start_time", "end_time", "duration", "run_time", "queue_time")
 FILTERS = [one.name for one in TASK_RUN_FILTERS if one.name.startswith(TIMES)]
 
 
@@ -66,7 +66,9 @@ def expected(parent: Row[Any], rows: Sequence[Row[Any]]) -> tuple[Any, ...]:
     start = min((row.start_time for row in children if row.start_time), default=None)
     has_ended = all(row.end_time for row in children)
     end = max((row.end_time for row in children), default=None) if has_ended else None
-    return start, end, seconds(start, end), seconds(parent.first_timestamp, start)
+    run_times = [row.run_time for row in children if row.run_time is not None]
+    run_time = round(sum(run_times), 6) if has_ended and run_times else None
+    return start, end, seconds(start, end), run_time, seconds(parent.first_timestamp, start)
 
 
 async def check(database: Database) -> list[Row[Any]]:
@@ -74,7 +76,7 @@ async def check(database: Database) -> list[Row[Any]]:
     rows = await database.read(rows_of, tables.task_run)
     for row in rows:
         if is_parent(row):
-            kept = (row.start_time, row.end_time, row.duration, row.queue_time)
+            kept = (row.start_time, row.end_time, row.duration, row.run_time, row.queue_time)
             assert kept == expected(row, rows)
     assert await findings_of(database) == []
     return rows
@@ -140,7 +142,7 @@ async def test_children_may_come_before_their_parent(database: Database, writer:
     assert (await get_task_run(database, parent.run_id)).end_time is None
     await report_state(writer, parent.run_id, state("Mapped", 1))
     found = await get_task_run(database, parent.run_id)
-    assert tuple(getattr(found, name) for name in TIMES) == (at(2), at(7), 5.0, 2.0)
+    assert tuple(getattr(found, name) for name in TIMES) == (at(2), at(7), 5.0, 5.0, 2.0)
 
 
 async def test_parent_that_is_mapped_no_more_has_its_own_times(database: Database, writer: Writer) -> None:
@@ -150,7 +152,7 @@ async def test_parent_that_is_mapped_no_more_has_its_own_times(database: Databas
     assert (await get_task_run(database, parent.run_id)).start_time == at(3)
     await report_state(writer, parent.run_id, state("Failed", 9, force=True))
     found = await get_task_run(database, parent.run_id)
-    assert tuple(getattr(found, name) for name in TIMES) == (at(1), at(9), 8.0, 0.0)
+    assert tuple(getattr(found, name) for name in TIMES) == (at(1), at(9), 8.0, 8.0, 0.0)
     await check(database)
 
 
@@ -247,6 +249,19 @@ async def test_child_that_starts_later_leaves_the_map_as_it_is(database: Databas
     await check(database)
 
 
+async def test_parent_has_the_run_time_of_its_children_once_all_have_ended(database: Database, writer: Writer) -> None:
+    retried = [("Running", 2), ("Retrying", 3.5), ("Running", 60), ("Success", 64)]
+    flow_run_id, parent = await mapped(writer, [("Running", 2), ("Success", 5.25)], retried[:3])
+    assert (await get_task_run(database, parent)).run_time is None
+    await report_task_run(writer, flow_run_id, "map-1", state("Success", 64), map_index=1)
+    assert (await get_task_run(database, parent)).run_time == 3.25 + 1.5 + 4
+    # A late pause changes neither the start nor the end of the child.
+    await report_task_run(writer, flow_run_id, "map-1", state("Paused", 62), map_index=1)
+    found = await get_task_run(database, parent)
+    assert (found.end_time, found.run_time) == (at(64), 3.25 + 1.5 + 2)
+    await check(database)
+
+
 async def test_batch_of_children_of_several_maps_changes_each_of_them(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer)
     slugs = [f"map-{number}" for number in range(3)]
@@ -318,7 +333,7 @@ def meets(value: Any, name: str, wanted: Any) -> bool:
 async def test_filter_finds_what_is_shown(database: Database, shown: list[schemas.TaskRun], name: str) -> None:
     field = next(one for one in TIMES if name.startswith(one))
     values: list[Any] = [True, False] if name.endswith("_is_null") else [at(2), at(5), at(62), at(70)]
-    if field in ("duration", "queue_time"):
+    if field in ("duration", "run_time", "queue_time"):
         values = [0, 2.0, 35.0, 60.0, 61.0]
     for wanted in values:
         found = await listed(database, shown[0].flow_run_id, **{name: wanted})
@@ -338,7 +353,10 @@ async def test_sort_is_by_what_is_shown(
 
 
 async def test_measures_are_of_what_is_shown(database: Database, shown: list[schemas.TaskRun]) -> None:
-    names = ("sum_duration", "max_duration", "p50_duration", "sum_queue_time", "first_start_time", "last_end_time")
+    names = (
+        *("sum_duration", "max_duration", "p50_duration", "sum_run_time", "sum_queue_time"),
+        *("first_start_time", "last_end_time"),
+    )
     question = AggregateQuestion(
         where={"flow_run_id": [shown[0].flow_run_id], "is_mapped_parent": True}, measures=names, group_by=["task_slug"]
     )
@@ -348,7 +366,7 @@ async def test_measures_are_of_what_is_shown(database: Database, shown: list[sch
     for group in found.groups or ():
         parent, measures = parents[str(group.key.task_slug)], group.measures
         assert (measures.sum_duration, measures.p50_duration) == (parent.duration, parent.duration)
-        assert measures.sum_queue_time == parent.queue_time
+        assert (measures.sum_run_time, measures.sum_queue_time) == (parent.run_time, parent.queue_time)
         assert measures.first_start_time == parent.start_time
         assert measures.last_end_time == parent.end_time
 

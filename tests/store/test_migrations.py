@@ -25,9 +25,11 @@ from tests.store.factories import (
     opened,
     report_flow_run,
     report_task_run,
+    report_task_runs,
     rows_of,
     run_on,
     state,
+    task_run_item,
 )
 
 
@@ -174,6 +176,57 @@ async def test_flow_runs_of_an_older_database_are_counted(empty_database_url: st
         counts = [(row["state"], row["count"]) for row in rows]
         assert sorted(counts) == [("Pending", 1), ("Pending", 1), ("Success", 1)]
         assert await findings_of(database) == []
+
+
+async def test_runs_of_an_older_database_get_their_run_times(empty_database_url: str) -> None:
+    """Whatever their histories, also those from before states were marked as forced, and however many there are."""
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        async with Writer(database, execute_commands, capacity=1000).running() as writer:
+            flow_run_id = await create_flow_run(writer)
+            retried: list[tuple[str, float]] = [("Running", 1), ("Retrying", 3), ("Running", 60), ("Success", 64.25)]
+            histories: list[list[tuple[str, float]]] = [[], [("Pending", 0)], [("Running", 1)], retried, retried[::-1]]
+            histories.append([("Success", 9), ("Running", 10)])
+            for number, steps in enumerate(histories):
+                await report_task_run(writer, flow_run_id, f"task-{number}", *(state(*step) for step in steps))
+            await report_task_run(writer, flow_run_id, "map", state("Mapped", 1))
+            for index in range(2):
+                reports = (state(*step) for step in retried)
+                await report_task_run(writer, flow_run_id, "map", *reports, map_index=index)
+            many = [
+                task_run_item(flow_run_id, f"many-{number}", state("Running", 0), state("Failed", 1))
+                for number in range(1100)
+            ]
+            await report_task_runs(writer, many)
+            for step in retried[:3]:
+                await report_flow_run(writer, flow_run_id, state(*step))
+        await database.transact(
+            run_on, tables.task_run_state.update().where(tables.task_run_state.c.type == "Success").values(forced=None)
+        )
+        before = [await database.read(rows_of, table) for table in (tables.task_run, tables.flow_run)]
+        assert {row.run_time for rows in before for row in rows} == {None, 0.0, 1.0, 2.0, 6.25, 12.5}
+        await database.transact(lambda connection: command.downgrade(migrations.config(connection), "0007"))
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        assert [await database.read(rows_of, table) for table in (tables.task_run, tables.flow_run)] == before
+
+
+async def test_task_runs_of_an_older_database_get_the_names_of_their_tasks(empty_database_url: str) -> None:
+    """A task that was reported without a name had its slug for one."""
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        async with Writer(database, execute_commands, capacity=1000).running() as writer:
+            flow_run_id = await create_flow_run(writer)
+            for slug, members in (("step-1", {}), ("step-2", {}), ("load", {}), ("inc-1", {"task_name": "Increment"})):
+                await report_task_run(writer, flow_run_id, slug, **members)
+        before = [await database.read(rows_of, table) for table in (tables.task, tables.task_run)]
+        assert {row.task_name for row in before[1]} == {"step", "load", "Increment"}
+        await database.transact(lambda connection: command.downgrade(migrations.config(connection), "0011"))
+        is_unnamed = tables.task.c.name == "step"
+        await database.transact(run_on, tables.task.update().where(is_unnamed).values(name=tables.task.c.slug))
+    async with opened(empty_database_url) as database:
+        await database.transact(migrations.upgrade)
+        assert [await database.read(rows_of, table) for table in (tables.task, tables.task_run)] == before
 
 
 async def test_migration_that_fails_leaves_the_database_as_it_was(empty_database_url: str) -> None:

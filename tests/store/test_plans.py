@@ -169,12 +169,15 @@ VALUES: dict[str, list[Any]] = {
     "state_not": [[StateType.Failed]],
     "state_group": [[StateGroup.finished], [StateGroup.failed], [StateGroup.running]],
     "task_slug": [["task-0"], ["task-1", "task-2"], ["unknown"]],
+    "task_name": [["task-0 of all flows"], ["task-1 of all flows", "task-2 of all flows"], ["unknown"]],
     "task_slug_prefix": ["task-", "task-19", "unknown"],
     "name_contains": ["RUN-"],
     "task_run_id": [[large_dataset.TASK_RUN_ID], [large_dataset.TASK_RUN_ID, UUID(int=1)]],
     "task_run_id_prefix": [str(large_dataset.TASK_RUN_ID)[:4], str(large_dataset.TASK_RUN_ID)[:13], "ffff"],
     "flow_run_id_prefix": [str(large_dataset.FLOW_RUN_ID)[:4], str(large_dataset.FLOW_RUN_ID)[:13], "ffff"],
     "flow_run_id": [[large_dataset.FLOW_RUN_ID], [large_dataset.FLOW_RUN_ID, UUID(int=1)]],
+    "parent_task_run_id": [[large_dataset.TASK_RUN_ID], [UUID(int=1), UUID(int=2)]],
+    "parent_flow_run_id": [[large_dataset.FLOW_RUN_ID], [UUID(int=1)]],
     "flow_name": [["daily"], ["daily", "weekly"], ["seldom"], ["unknown"]],
     "map_index": [[1]],
     "tag": [["etl"]],
@@ -184,6 +187,8 @@ VALUES: dict[str, list[Any]] = {
     "run_count_gte": [1],
     "duration_gte": [1.0],
     "duration_lte": [60.0],
+    "run_time_gte": [1.0],
+    "run_time_lte": [60.0],
     "queue_time_gte": [1.0],
     "queue_time_lte": [50.0],
     "start_time_is_null": [False, True],
@@ -234,7 +239,12 @@ LISTS = {
 
 ON_LARGE_DATASET = pytest.mark.xdist_group("large-dataset")
 """One worker fills the large dataset, for all tests on it."""
-HAVE_PAGES = {"state": StateType.Success, "task_slug": "task-0", "flow_name": "daily"}
+HAVE_PAGES = {
+    "state": StateType.Success,
+    "task_slug": "task-0",
+    "task_name": "task-0 of all flows",
+    "flow_name": "daily",
+}
 """Of each filter whose index has the rows with one value in the order of their creation, what most meet."""
 MIDDLE = {
     "task runs": (large_dataset.TASK_RUN_ID,),

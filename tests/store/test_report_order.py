@@ -42,6 +42,8 @@ SETS: dict[str, list[tuple[str, float]]] = {
     "running after a success": [("Success", 2), ("Running", 3)],
     "ends of several reporters": [("Running", 1), ("Success", 3), ("Failed", 4), ("Cancelled", 5)],
     "a retry between ends": [("Running", 1), ("Failed", 3), ("Retrying", 4), ("Running", 5), ("Failed", 6)],
+    "a cancellation": [("Running", 1), ("Cancelling", 3), ("Cancelled", 4)],
+    "a pause": [("Running", 1), ("Paused", 3), ("Running", 5), ("Success", 6)],
 }
 
 
@@ -64,7 +66,7 @@ async def test_set_of_reports_ends_in_one_way_whatever_its_order(database: Datab
             ends.add(
                 (
                     *(found.state, found.state_message, found.state_timestamp, found.run_count),
-                    *(found.start_time, found.end_time, found.duration, found.queue_time),
+                    *(found.start_time, found.end_time, found.duration, found.run_time, found.queue_time),
                 )
             )
             counted = await get_flow_run(database, found.flow_run_id)
@@ -111,7 +113,8 @@ async def test_flow_run_ends_in_one_way_too(database: Database, writer: Writer, 
             with suppress(TerminalState):
                 await report_flow_run(writer, flow_run_id, state(type_, second, message=f"{type_} at {second}"))
         found = await get_flow_run(database, flow_run_id)
-        ends.add((found.state, found.state_message, found.run_count, found.start_time, found.end_time, found.duration))
+        times = (found.start_time, found.end_time, found.duration, found.run_time)
+        ends.add((found.state, found.state_message, found.run_count, *times))
     assert len(ends) == 1, ends
 
 

@@ -100,9 +100,11 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
         id=outcome.run_id,
         flow_run_id=flow_run_id,
         flow_run_name=found.flow_run_name,
+        flow_id=found.flow_id,
         flow_name="etl",
         task_id=found.task_id,
         task_slug="extract-1",
+        task_name="extract",
         map_index=3,
         name="extract (3)",
         tags=["etl", "größe"],
@@ -114,6 +116,7 @@ async def test_reported_task_run_is_as_it_was_reported(database: Database, write
         start_time=at(0.25),
         end_time=at(1.5),
         duration=1.25,
+        run_time=1.25,
         queue_time=0.25,
         has_result=True,
         sequence=4,
@@ -175,10 +178,24 @@ async def test_task_of_a_flow_is_the_same_in_all_its_runs(database: Database, wr
     assert [row.name for row in await database.read(rows_of, tables.task)] == ["extract", "extract"]
 
 
-async def test_task_without_a_name_has_its_slug(database: Database, writer: Writer) -> None:
-    await create_task_run(writer, "extract-1")
+@pytest.mark.parametrize(
+    ("slug", "name"), [("extract-1", "extract"), ("extract", "extract"), ("load-de-12", "load-de"), ("-1", "-1")]
+)
+async def test_task_without_a_name_has_that_in_its_slug(
+    database: Database, writer: Writer, slug: str, name: str
+) -> None:
+    task_run_id = await create_task_run(writer, slug)
     (task,) = await database.read(rows_of, tables.task)
-    assert (task.slug, task.name) == ("extract-1", "extract-1")
+    assert (task.slug, task.name) == (slug, name)
+    assert (await get_task_run(database, task_run_id)).task_name == name
+
+
+async def test_task_run_has_the_name_of_its_task(database: Database, writer: Writer) -> None:
+    """It is that with which the task was first reported."""
+    flow_run_id = await create_flow_run(writer)
+    for index, name in enumerate(("Extract", "extract")):
+        outcome = await report_task_run(writer, flow_run_id, "extract-1", task_name=name, map_index=index)
+        assert (await get_task_run(database, outcome.run_id)).task_name == "Extract"
 
 
 async def test_same_task_run_twice_in_a_batch_is_one(database: Database, writer: Writer) -> None:

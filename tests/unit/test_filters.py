@@ -31,7 +31,7 @@ TIMES = [
     for field in ("start_time", "end_time", "created", "updated")
     for operator in ("gte", "gt", "lte", "lt")
 ]
-SECONDS = [f"{field}_{operator}" for field in ("duration", "queue_time") for operator in ("gte", "lte")]
+SECONDS = [f"{field}_{operator}" for field in ("duration", "run_time", "queue_time") for operator in ("gte", "lte")]
 LANGUAGES = {
     "task run": TASK_RUN_FILTERS,
     "flow run": FLOW_RUN_FILTERS,
@@ -61,8 +61,17 @@ SENTENCE_STARTS = (
 
 def test_task_runs_have_these_filters() -> None:
     assert [one.name for one in TASK_RUN_FILTERS] == [
-        *("state", "state_not", "state_group", "task_slug", "task_slug_prefix", "name_contains", "task_run_id"),
-        *("task_run_id_prefix", "flow_run_id", "flow_name", "map_index", "tag", "tag_all", "run_count_gte"),
+        *("state", "state_not", "state_group", "task_slug", "task_slug_prefix", "task_name", "name_contains"),
+        *(
+            "task_run_id",
+            "task_run_id_prefix",
+            "flow_run_id",
+            "flow_name",
+            "map_index",
+            "tag",
+            "tag_all",
+            "run_count_gte",
+        ),
         *(*TIMES, *SECONDS),
         *("start_time_is_null", "end_time_is_null", "is_mapped_parent", "is_mapped_child", "has_result"),
         "after_sequence",
@@ -72,8 +81,8 @@ def test_task_runs_have_these_filters() -> None:
 def test_flow_runs_have_these_filters() -> None:
     assert [one.name for one in FLOW_RUN_FILTERS] == [
         *("state", "state_not", "state_group", "flow_run_id", "flow_run_id_prefix", "flow_name"),
-        *("name_contains", "label", "label_all", *TIMES, *SECONDS, "start_time_is_null", "end_time_is_null"),
-        "is_stale",
+        *("name_contains", "parent_task_run_id", "parent_flow_run_id", "label", "label_all", *TIMES, *SECONDS),
+        *("start_time_is_null", "end_time_is_null", "is_stale"),
     ]
 
 

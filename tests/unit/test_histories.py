@@ -131,6 +131,22 @@ def test_run_is_what_its_history_makes(arrivals: list[Report]) -> None:
         assert without_version(run) == fold(history.values())
 
 
+def as_read(run: Run) -> Run:
+    """A run as it is read from its row, which does not have the start of the latest attempt."""
+    return replace(run, attempt_start_time=run.state_timestamp if run.state is T.Running else None)
+
+
+@given(st.lists(st.tuples(st.sampled_from(StateType), st.none() | st.integers(0, 6), st.booleans()), max_size=9))
+def test_row_of_a_run_has_the_run_time_of_its_history(drawn: list[tuple[StateType, int | None, bool]]) -> None:
+    run, history = Run(), dict[UUID, PastState]()
+    for number, (type_, seconds, force) in enumerate(drawn, 1):
+        report = state(type_, seconds, number, force=force)
+        _, run, past_state = advance(as_read(run), report, now=NOW, history=lambda: History(history.values()))
+        if past_state is not None:
+            history[report.id] = past_state
+        assert run.run_time == fold(history.values()).run_time
+
+
 @pytest.mark.parametrize("types", list(permutations((T.Pending, T.Running, T.Success))))
 def test_ties_end_as_in_the_state_model(types: tuple[StateType, ...]) -> None:
     run, kinds = run_after([state(type_, 1, number) for number, type_ in enumerate(types, 1)])

@@ -19,7 +19,10 @@ Aggregating: TypeAlias = "Callable[..., Aggregate]"
 
 MAX_KEYS = 3
 FLOW_RUN_KEYS = ("state", "flow_name", "hour", "day", "week", "message")
-TASK_RUN_KEYS = ("state", "task_slug", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "week", "message")
+TASK_RUN_KEYS = (
+    *("state", "task_slug", "task_name", "flow_run_id", "flow_name", "mapped_parent_id", "hour", "day", "week"),
+    "message",
+)
 """What runs can be grouped by; tests hold it to the service's document."""
 COUNT_LIMIT = Option(
     ["--count-limit"],
@@ -68,8 +71,8 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             callback=together,
             metavar="MEASURES",
             section="What",
-            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration or queue_time), first_start_time, "
-            "first_end_time, last_end_time.",
+            help="The measures: (sum, avg, min, max, p50, p95, or p99)_(duration, run_time, or queue_time), "
+            "first_start_time, first_end_time, last_end_time.",
         ),
         Option(
             ["--compare"],

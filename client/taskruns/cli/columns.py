@@ -190,6 +190,8 @@ def flow_run_record(flow_run: FlowRun, traceback: str | None) -> Iterator[tuple[
     yield from _times(flow_run)
     if flow_run.last_heartbeat is not None:
         yield "Last heartbeat", _moment(flow_run.last_heartbeat, datetime.now(UTC)), ""
+    if flow_run.run_count > 1 and flow_run.run_time is not None:
+        yield "Run time", formatting.duration(flow_run.run_time), ""
     yield "Task runs", formatting.counts(flow_run.task_run_counts), ""
     yield "Labels", formatting.shown("labels", flow_run.labels, now=None), ""
     yield "Parameters", _json(flow_run.parameters), ""

@@ -82,6 +82,7 @@ _FILTERS = (
     ),
     Filter("task_slug", click.STRING, "Of any of these tasks", ("-t",), many=True),
     Filter("task_slug_prefix", click.STRING, "Of tasks whose slug starts with this"),
+    Filter("task_name", click.STRING, "Of tasks with this name, whatever their number", many=True),
     Filter("map_index", param_types.INTEGERS, "With this map index; -1 if not a mapped child", many=True),
     Filter("is_mapped_parent", click.BOOL, "Only mapped parents, or no mapped parents"),
     Filter("is_mapped_child", click.BOOL, "Only mapped children, or no mapped children"),
@@ -91,6 +92,8 @@ _FILTERS = (
     Filter("flow_run_id_prefix", param_types.ID_PREFIX, "With an id that starts with this"),
     Filter("flow_name", click.STRING, "Of any of these flows", ("-f",), many=True),
     Filter("name_contains", click.STRING, "With this text in their name, ignoring case"),
+    Filter("parent_task_run_id", param_types.IDS, "That any of these task runs started", many=True),
+    Filter("parent_flow_run_id", param_types.IDS, "That the task runs of any of these flow runs started", many=True),
     Filter("label", click.STRING, "With any of these labels", ("-l",), many=True),
     Filter("label_all", click.STRING, "With all of these labels", many=True),
     Filter("tag", click.STRING, "With any of these tags", many=True),
@@ -104,12 +107,16 @@ _FILTERS = (
     Filter("end_time_is_null", click.BOOL, "Not ended, or ended", section=WHEN),
     Filter("duration_gte", param_types.SECONDS, "That took at least this long: 90, 1.5, 5m", section=WHEN),
     Filter("duration_lte", param_types.SECONDS, "That took at most this long", section=WHEN),
+    Filter("run_time_gte", param_types.SECONDS, "That were running at least this long", section=WHEN),
+    Filter("run_time_lte", param_types.SECONDS, "That were running at most this long", section=WHEN),
     Filter("queue_time_gte", param_types.SECONDS, "That waited at least this long", section=WHEN),
     Filter("queue_time_lte", param_types.SECONDS, "That waited at most this long", section=WHEN),
 )
-_OF_FLOW_RUNS_ONLY = {"flow_run_id_prefix", "label", "label_all", "is_stale"}
+_OF_FLOW_RUNS_ONLY = {
+    *("flow_run_id_prefix", "parent_task_run_id", "parent_flow_run_id", "label", "label_all", "is_stale"),
+}
 _OF_TASK_RUNS_ONLY = {
-    *("task_slug", "task_slug_prefix", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
+    *("task_slug", "task_slug_prefix", "task_name", "map_index", "is_mapped_parent", "is_mapped_child", "task_run_id"),
     *("task_run_id_prefix", "tag", "tag_all", "run_count_gte", "has_result", "after_sequence"),
 }
 FLOW_RUN_FILTERS = [candidate for candidate in _FILTERS if candidate.name not in _OF_TASK_RUNS_ONLY]

@@ -69,6 +69,26 @@ def show_flow_run(connection: Connection, /, *, which: str | None, flow_name: st
 
 
 @flow_run.command(
+    "tree",
+    params=[FLOW_RUN, OF_FLOW, *list_command.form_options("json")],
+    examples=("flow-run tree", "flow-run tree brave-otter", "flow-run tree --flow-name etl --json"),
+)
+@click.pass_obj
+def show_tree(connection: Connection, /, *, which: str | None, flow_name: str | None, form: str | None) -> None:
+    """Show the parents and the children of a flow run.
+
+    A flow run that is started inside a task has this task run as its parent. The default is the latest flow run.
+    """
+    from taskruns.cli import output, tree
+
+    flow_run_tree = tree.find_tree(connection.client, find_flow_run_id(connection.client, which, flow_name))
+    if form == "json":
+        output.write_json(flow_run_tree)
+    else:
+        tree.write(flow_run_tree)
+
+
+@flow_run.command(
     "tasks",
     params=[
         FLOW_RUN,

@@ -112,7 +112,7 @@ def shown(name: str, value: object, *, now: datetime | None) -> str:
         return exact(value) if now is None else ago(value, now) or f"{value.astimezone(UTC):%Y-%m-%d}"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and name.endswith(("duration", "queue_time")):
+    if isinstance(value, float) and name.endswith(("duration", "run_time", "queue_time")):
         return duration(value)
     if isinstance(value, dict):
         return counts(cast("dict[str, int]", value))

@@ -63,6 +63,7 @@ def create_flow_run(client: Client, report: FlowRunCreated, identifier: UUID | U
         parameters=report.parameters or UNSET,
         labels=report.labels or UNSET,
         context=report.context or UNSET,
+        parent_task_run_id=report.context.get("parent_task_run_id", UNSET),
     )
 
 

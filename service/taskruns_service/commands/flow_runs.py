@@ -21,6 +21,9 @@ from taskruns_service.storage.tally import Cell, FlowRunCell
 
 _flow, _flow_run, _task_run = tables.flow, tables.flow_run, tables.task_run
 
+MEMBERS = ("name", "parameters", "labels", "context", "idempotency_key", "parent_task_run_id")
+"""What a client says of a new flow run, and what an existing one must have then."""
+
 
 class CreatedFlowRun(Struct, frozen=True):
     """The flow run, and whether this created it."""
@@ -95,11 +98,7 @@ def _found_flow_run(
 
 def _new_flow_run(item: CreateFlowRun, flow_id: UUID, now: datetime) -> dict[str, object]:
     request = item.request
-    members = {
-        name: value
-        for name in ("name", "parameters", "labels", "context", "idempotency_key")
-        if (value := getattr(request, name)) is not UNSET
-    }
+    members = {name: value for name in MEMBERS if (value := getattr(request, name)) is not UNSET}
     return new_row(item.id, flow_id, request.flow_name, now) | members
 
 
@@ -114,6 +113,7 @@ def new_row(identifier: UUID, flow_id: UUID, flow_name: str, now: datetime) -> d
         "labels": [],
         "context": {},
         "idempotency_key": None,
+        "parent_task_run_id": None,
         "state": run.state,
         "version": run.version,
         "run_count": run.run_count,
@@ -144,7 +144,7 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
     faults = [
         Fault(pointer=f"/{name}", detail=f"The flow run {row.id} has a different value in {name}.")
         for row in rows
-        for name in ("id", "flow_name", "name", "parameters", "labels", "context", "idempotency_key")
+        for name in ("id", "flow_name", *MEMBERS)
         if (value := getattr(request, name)) is not UNSET and value != getattr(row, name)
     ]
     if faults:

@@ -20,6 +20,7 @@ from taskruns_service.domain.errors import (
 )
 from taskruns_service.domain.ids import partition_of
 from taskruns_service.domain.runs import Report
+from taskruns_service.domain.slugs import name_in_slug
 from taskruns_service.domain.states import StateType
 from taskruns_service.domain.transitions import Verdict
 from taskruns_service.schemas import TaskRunReport, TaskRunUpdate
@@ -168,7 +169,7 @@ class ReportTaskRun(OfFlowRun, frozen=True):
         created = entry is None
         if entry is None:
             self._refuse_states_of_others(unit_of_work)
-            task_name = request.task_slug if request.task_name is UNSET else request.task_name
+            task_name = name_in_slug(request.task_slug) if request.task_name is UNSET else request.task_name
             identifier = self._own_id(unit_of_work)
             entry = unit_of_work.create(
                 self.key, name=request.name, tags=request.tags, task_name=task_name, identifier=identifier

@@ -37,7 +37,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def attempts_of(history: Iterable[PastState]) -> list[Attempt]:
     """The attempts in a history, the oldest first; the order of the states given does not matter.
 
-    There are as many as the `run_count` of the run that `fold` makes of the same history.
+    There are as many as the `run_count` of the run that `fold` makes of the same history, and they take its `run_time`.
     """
     attempts: list[Attempt] = []
     run = Run()
@@ -66,8 +66,3 @@ def _after(attempt: Attempt, past_state: PastState, before: Run) -> Attempt:
         return replace(attempt, state=past_state)
     is_its_end = before.state_id == attempt.state.id and before.state in FINISHED and past_state.type in FINISHED
     return replace(attempt, end_time=past_state.timestamp, state=past_state) if is_its_end else attempt
-
-
-def run_time(attempts: Iterable[Attempt]) -> float:
-    """Seconds spent in attempts that have ended, to the microsecond."""
-    return round(sum(attempt.duration or 0.0 for attempt in attempts), 6)

@@ -7,12 +7,22 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from taskruns_service.domain.runs import PastState, Run
-from taskruns_service.domain.states import FINISHED, GROUPS, MAY_RUN_AGAIN, StateGroup, StateType, descendants
+from taskruns_service.domain.runs import PastState, Run, seconds_between
+from taskruns_service.domain.states import (
+    FINISHED,
+    GROUPS,
+    MAY_RUN_AGAIN,
+    StateGroup,
+    StateType,
+    descendants,
+)
 
 CLOCK_DIFFERENCE = timedelta(seconds=0.5)
 """How far apart clocks may be that something keeps right, such as NTP."""
+MICROSECONDS = 6
+"""To how many digits of a second times are kept: sums of floats are rounded to them, so that no order changes one."""
 _NEVER_RAN = frozenset({StateType.TriggerFailed})
+_STILL_RUNNING = GROUPS[StateGroup.running] - {StateType.Running}
 _KINDS = {type_: descendants(type_) - {type_} for type_ in StateType}
 
 
@@ -51,9 +61,11 @@ class History:
         self._ids: set[UUID] = set()
         self._crashes: list[PastState] = []
         self._states: list[PastState] = []
-        # After each of the states: the run, whose counts and times may be out of date, and whether it began to run.
+        # After each of the states: the run, whose counts and times may be out of date, whether it began to run, and
+        # the seconds that the state added to the time it ran.
         self._runs: list[Run] = []
         self._began: list[bool] = []
+        self._run_times: list[float] = []
 
     def __contains__(self, state_id: UUID) -> bool:
         self._settle()
@@ -76,10 +88,12 @@ class History:
     def _run_without_crash(self) -> Run:
         if not self._states:
             return Run()
-        count = sum(self._began)
+        count, run = sum(self._began), self._runs[-1]
+        has_ended_attempt = count > (run.attempt_start_time is not None and run.state not in FINISHED)
         return replace(
-            self._runs[-1],
+            run,
             run_count=count,
+            run_time=round(sum(self._run_times), MICROSECONDS) if has_ended_attempt else None,
             first_timestamp=self._states[0].timestamp,
             start_time=self._states[self._began.index(True)].timestamp if count else None,
         )
@@ -106,7 +120,8 @@ class History:
         self._settle()
         other = History()
         other._ids, other._crashes = self._ids.copy(), self._crashes.copy()
-        other._states, other._runs, other._began = self._states.copy(), self._runs.copy(), self._began.copy()
+        other._states, other._runs = self._states.copy(), self._runs.copy()
+        other._began, other._run_times = self._began.copy(), self._run_times.copy()
         return other
 
     def _settle(self) -> None:
@@ -126,15 +141,18 @@ class History:
         run = self._runs[place - 1] if place else Run()
         runs: list[Run] = []
         began: list[bool] = []
+        run_times: list[float] = []
         for index in range(place, len(self._states)):
             after = follow(run, self._states[index])
             runs.append(after)
             began.append(after.run_count > run.run_count)
+            run_times.append((after.run_time or 0.0) - (run.run_time or 0.0))
             run = after
             if index > place and _decides_alike(after, self._runs[index - 1]):
                 break
         self._runs[place : place + len(runs) - 1] = runs
         self._began[place : place + len(runs) - 1] = began
+        self._run_times[place : place + len(runs) - 1] = run_times
 
 
 def states_that_count(history: Iterable[PastState]) -> list[PastState]:
@@ -146,7 +164,11 @@ def states_that_count(history: Iterable[PastState]) -> list[PastState]:
 
 def _decides_alike(run: Run, other: Run) -> bool:
     """Whether two runs go on alike with the same states."""
-    return run.state_id == other.state_id and (run.run_count > 0) == (other.run_count > 0)
+    return (run.state_id, run.run_count > 0, run.attempt_start_time) == (
+        other.state_id,
+        other.run_count > 0,
+        other.attempt_start_time,
+    )
 
 
 def _order(past_state: PastState) -> tuple[datetime, int, UUID]:
@@ -160,7 +182,13 @@ def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Ru
     """
     state, timestamp = history[-1]
     started = [moment for type_, moment in history if type_ is StateType.Running]
-    return Run(
+    run = Run()
+    if started:
+        past_states = (PastState(moment, type_, UUID(int=n), forced=True) for n, (type_, moment) in enumerate(history))
+        for past_state in sorted(past_states, key=_order):
+            run = follow(run, past_state)
+    return replace(
+        run,
         version=version,
         state=state,
         state_timestamp=timestamp,
@@ -168,6 +196,7 @@ def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Ru
         first_timestamp=min(moment for _, moment in history),
         start_time=min(started, default=None),
         end_time=timestamp if state in FINISHED else None,
+        state_id=None,
     )
 
 
@@ -177,6 +206,7 @@ def follow(run: Run, past_state: PastState) -> Run:
     takes_over = _takes_over(run, past_state)
     # Without a Running before the end, the first one after it is that of the attempt that has ended: clocks differ.
     ran = type_ is StateType.Running and (takes_over or run.run_count == 0)
+    run_time, attempt_start_time = _attempt_after(run, past_state, takes_over=takes_over, ran=ran)
     return replace(
         run,
         run_count=run.run_count + ran,
@@ -186,7 +216,28 @@ def follow(run: Run, past_state: PastState) -> Run:
         state_id=identifier if takes_over else run.state_id,
         state_timestamp=timestamp if takes_over else run.state_timestamp,
         end_time=(timestamp if type_ in FINISHED else None) if takes_over else run.end_time,
+        run_time=run_time,
+        attempt_start_time=attempt_start_time,
     )
+
+
+def _attempt_after(
+    run: Run, past_state: PastState, *, takes_over: bool, ran: bool
+) -> tuple[float | None, datetime | None]:
+    """The run time and the start of the latest attempt after the next state of a history."""
+    timestamp, type_, _, _ = past_state
+    run_time, start = run.run_time, run.attempt_start_time
+    if takes_over and start is not None:
+        was_ended, goes_on = run.end_time is not None, type_ in _STILL_RUNNING
+        if type_ in FINISHED or not (was_ended or goes_on):
+            since = start if run.end_time is None else max(start, run.end_time)
+            run_time = round((run_time or 0.0) + (seconds_between(since, timestamp) or 0.0), MICROSECONDS)
+        if type_ not in FINISHED and (was_ended or not goes_on):
+            start = None
+    if ran:
+        start = timestamp
+        run_time = run_time if takes_over else 0.0
+    return run_time, start
 
 
 def _takes_over(run: Run, past_state: PastState) -> bool:

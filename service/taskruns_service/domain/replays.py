@@ -43,6 +43,7 @@ class KeptRun(NamedTuple):
     start_time: datetime | None
     end_time: datetime | None
     duration: float | None
+    run_time: float | None
     queue_time: float | None
 
 
@@ -103,7 +104,7 @@ def _past_state(state: KeptState) -> PastState:
 def _differences(run: KeptRun, expected: Run) -> Iterator[str]:
     names = ["state", "state_id", "state_timestamp", "run_count", "first_timestamp"]
     if run.state != StateType.Mapped:  # whose times are those of its children
-        names += ["start_time", "end_time", "duration", "queue_time"]
+        names += ["start_time", "end_time", "duration", "run_time", "queue_time"]
     for name in names:
         stored, replayed = getattr(run, name), getattr(expected, name)
         if stored != replayed:

@@ -66,6 +66,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What states decide about a task run or a flow run. Version 0 means that nothing was reported yet.
 
     `version` counts how often the current state changed, `first_timestamp` is the earliest timestamp of any state.
+    `run_time` is the sum of the attempts that have ended, in seconds; None until one has.
     """
 
     version: int = 0
@@ -79,6 +80,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     first_timestamp: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
+    run_time: float | None = None
+    attempt_start_time: datetime | None = None
+    """When the latest attempt began, while it goes on or the run has the end of it; rows do not have it."""
 
     @property
     def duration(self) -> float | None:

@@ -50,7 +50,7 @@ def advance(
 
     A run is what `fold` makes of its whole history, so that the same reports give the same run in whatever order they
     arrive. `history` reads that; it is called only for a report that is not simply the next one: its timestamp is not
-    after that of the current state, or the run is finished. The rules, in their order:
+    after that of the current state, or the run is finished or Cancelling. The rules, in their order:
 
     1. A state that `is_known`, since the history has it, is a duplicate: nothing changes.
     2. An expected version or sequence that is not the run's is a conflict: nothing changes.
@@ -83,6 +83,8 @@ def advance(
     )
     comes_last = not is_timed or before.state_timestamp is None or past_state.order > _order_of(before)
     if known is None and ((not is_timed and past_state.forced) or (comes_last and run.state not in FINISHED)):
+        if history is not None and _is_attempt_unknown(run, report.type):
+            run = replace(run, attempt_start_time=history().run.attempt_start_time)
         after = follow(run, past_state)
     else:
         after = (known or _history_of(run, history)).run_with(past_state)
@@ -109,6 +111,13 @@ def _history_of(run: Run, history: "Callable[[], History] | None") -> History:
     if run.state_timestamp is not None and (run.state_id or _NO_ID) not in known:  # as an import left it
         known.add(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
     return known
+
+
+def _is_attempt_unknown(run: Run, type_: StateType) -> bool:
+    """Whether the start of the latest attempt, which rows do not have, matters to a run that enters another state."""
+    if run.attempt_start_time is not None or not run.run_count:
+        return False
+    return run.state is StateType.Cancelling or (run.state in FINISHED and type_ in FINISHED)
 
 
 def _next_timestamp(run: Run, type_: StateType, now: datetime) -> datetime:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     SelectBase,
+    and_,
     func,
     literal_column,
     null,
@@ -192,7 +193,7 @@ def _measured(measures: Sequence[Measure], rows: FromClause) -> list[Column]:
     return [measure.function(rows.c[measure.column]) for measure in measures]
 
 
-_flow = tables.flow
+_flow, _task = tables.flow, tables.task
 
 
 def _tally(shape: _AggregateShape, where: Where) -> _Source:
@@ -200,11 +201,15 @@ def _tally(shape: _AggregateShape, where: Where) -> _Source:
     aggregation, group_by = shape.aggregation, shape.group_by
     cells = aggregation.tally.cells
     columns = {name: cells.c[column] for name, column in aggregation.tallied.items()}
+    source: FromClause = cells
+    if "task_name" in {*where, *group_by}:
+        source = source.join(_task, and_(_task.c.flow_id == cells.c.flow_id, _task.c.slug == cells.c.task_slug))
+        columns["task_name"] = _task.c.name
     rows = select().where(*filters.clauses(where, aggregation.filters, columns))
     if "flow_name" in group_by:
-        rows = rows.select_from(cells.join(_flow, _flow.c.id == cells.c.flow_id))
+        source = source.join(_flow, _flow.c.id == cells.c.flow_id)
         columns["flow_name"] = _flow.c.name
-    return _Source(rows, func.sum(cells.c.count), [Key(columns[name]) for name in group_by])
+    return _Source(rows.select_from(source), func.sum(cells.c.count), [Key(columns[name]) for name in group_by])
 
 
 def _rows(shape: _AggregateShape, where: Where) -> _Source:

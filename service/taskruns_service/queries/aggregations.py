@@ -23,7 +23,7 @@ from taskruns_service.queries.group_keys import (
     local_keys_of,
 )
 from taskruns_service.queries.members import Condition
-from taskruns_service.queries.paging import SORT_LENGTH
+from taskruns_service.queries.paging import SECONDS, SORT_LENGTH
 from taskruns_service.queries.parameters import Parameter, Values, duration, integer, one_of, text
 from taskruns_service.queries.plans import NARROW
 from taskruns_service.storage import tables, tally
@@ -56,10 +56,8 @@ class Measure(NamedTuple):
     function: Callable[[Column], Column]
 
 
-LENGTHS = ("duration", "queue_time")
-"""The columns that are measured, and of which there are histograms."""
 MEASURES: dict[str, Measure] = {
-    f"{statistic}_{name}": Measure(name, function) for name in LENGTHS for statistic, function in _STATISTICS.items()
+    f"{statistic}_{name}": Measure(name, function) for name in SECONDS for statistic, function in _STATISTICS.items()
 } | {
     "first_start_time": Measure("start_time", func.min),
     "first_end_time": Measure("end_time", func.min),
@@ -161,7 +159,7 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             ),
             Parameter(
                 name="histogram",
-                value=one_of(*LENGTHS),
+                value=one_of(*SECONDS),
                 description="Also count the runs that match by state and by the length of this, between 40 bounds.",
                 example="duration",
             ),
@@ -228,6 +226,7 @@ TASK_RUNS = Aggregation(
     filters=filters.TASK_RUN_FILTERS,
     keys={
         "task_slug": Key(_task_run.c.task_slug),
+        "task_name": Key(_task_run.c.task_name),
         "flow_run_id": Key(_task_run.c.flow_run_id),
         "mapped_parent_id": Key(case((_task_run.c.map_index >= 0, _parent.c.id), else_=null())),
         **keys_of(_task_run),
@@ -238,7 +237,8 @@ TASK_RUNS = Aggregation(
         "mapped_parent_id": Join(_parent, _natural_key_of_parent, is_outer=True),
     },
     tally=tally.TASK_RUNS,
-    tallied={**_TALLIED, **dict.fromkeys(("task_slug", "task_slug_prefix"), "task_slug")},
+    # The name of a task is in `task`, which the tally is joined with.
+    tallied={**_TALLIED, **dict.fromkeys(("task_slug", "task_slug_prefix", "task_name"), "task_slug")},
 )
 FLOW_RUNS = Aggregation(
     runs=_flow_run,

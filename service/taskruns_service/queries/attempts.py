@@ -5,8 +5,9 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, func, literal, select
 
 from taskruns_service import schemas
-from taskruns_service.domain.attempts import attempts_of, run_time
+from taskruns_service.domain.attempts import attempts_of
 from taskruns_service.domain.errors import TaskRunNotFound
+from taskruns_service.domain.history import fold
 from taskruns_service.domain.runs import PastState
 from taskruns_service.domain.states import StateType
 from taskruns_service.storage import tables
@@ -45,7 +46,6 @@ def get_task_run_attempts(connection: Connection, task_run_id: UUID) -> schemas.
         if state_id is not None:  # a task run without states is a row without one
             history.append(PastState(timestamp, StateType[type_], state_id, forced))
             messages[state_id] = message
-    attempts = attempts_of(history)
     return schemas.TaskRunAttempts(
         task_run_id=task_run_id,
         items=[
@@ -58,8 +58,8 @@ def get_task_run_attempts(connection: Connection, task_run_id: UUID) -> schemas.
                 duration=attempt.duration,
                 is_current=attempt.is_current(current_state_id),
             )
-            for attempt in attempts
+            for attempt in attempts_of(history)
         ],
-        run_time=run_time(attempts),
+        run_time=fold(history).run_time or 0.0,
         truncated=len(rows) > schemas.MAX_ATTEMPT_STATES,
     )

@@ -52,7 +52,7 @@ def _times(table: Table) -> list[Filter]:
 
 
 def _seconds(table: Table) -> list[Filter]:
-    verbs = {"duration": "Took", "queue_time": "Waited in the queue for"}
+    verbs = {"duration": "Took", "run_time": "Ran for", "queue_time": "Waited in the queue for"}
     relations = {"gte": "at least", "lte": "at most"}
     return [
         Filter(
@@ -102,6 +102,14 @@ TASK_RUN_FILTERS: tuple[Filter, ...] = (
         parameters.TEXT,
         "Runs whose task slug starts with this text.",
         "say_",
+    ),
+    Filter(
+        "task_name",
+        _task_run.c.task_name,
+        "in",
+        parameters.TEXT,
+        "Runs of tasks with any of these names, whatever the number in their slugs.",
+        "say_hello",
     ),
     Filter(
         "name_contains",
@@ -190,6 +198,20 @@ FLOW_RUN_FILTERS: tuple[Filter, ...] = (
         "contains",
         parameters.TEXT,
         "Runs whose name contains this text, ignoring case.",
+    ),
+    Filter(
+        "parent_task_run_id",
+        _flow_run.c.parent_task_run_id,
+        "in",
+        parameters.IDENTIFIER,
+        "Runs that any of these task runs started.",
+    ),
+    Filter(
+        "parent_flow_run_id",
+        _flow_run.c.parent_task_run_id,
+        "of_flow_run",
+        parameters.IDENTIFIER,
+        "Runs that the task runs of any of these flow runs started.",
     ),
     Filter("label", _flow_run.c.labels, "has_any", parameters.TEXT, "Runs with any of these labels.", "prod"),
     Filter("label_all", _flow_run.c.labels, "has_all", parameters.TEXT, "Runs with all of these labels.", "prod"),

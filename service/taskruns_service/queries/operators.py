@@ -86,6 +86,11 @@ def _flow_is_named(column: Column, names: Sequence[object] | Placeholder) -> Con
     return column.in_(select(tables.flow.c.id).where(_is_one_of(tables.flow.c.name, names)))
 
 
+def _is_of_flow_runs(column: Column, flow_run_ids: Sequence[object] | Placeholder) -> Condition:
+    task_run = tables.task_run.alias("task_run_of")
+    return column.in_(select(task_run.c.id).where(_is_one_of(task_run.c.flow_run_id, flow_run_ids)))
+
+
 def single_value(values: Sequence[object]) -> object:
     """The one value of a filter that may have several, as it stands in a statement."""
     (value,) = values
@@ -119,6 +124,7 @@ OPERATORS: dict[str, Operator] = {
     "has_any": Operator(_has_any, many=True),
     "has_all": Operator(_has_all, many=True),
     "flow_named": Operator(_flow_is_named, many=True),
+    "of_flow_run": Operator(_is_of_flow_runs, many=True),
     # A text, and a pattern.
     "like": _text_operator("like"),
     "ilike": _text_operator("ilike"),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import BigInteger, Table, and_, false, or_, tuple_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from taskruns_service.domain.errors import Fault, InvalidCursor, InvalidRequest
 from taskruns_service.queries.members import Condition
@@ -37,6 +38,9 @@ INTEGER = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 """What a column of type Integer holds; others hold what `_CURSOR_TYPES` has."""
 
 
+SECONDS = ("duration", "run_time", "queue_time")
+
+
 class Key(NamedTuple):
     """A column that a list may be sorted by.
 
@@ -57,11 +61,17 @@ class Key(NamedTuple):
 
 _task_run, _flow_run = tables.task_run.c, tables.flow_run.c
 
+
+def _seconds_keys(columns: ReadOnlyColumnCollection[str, Any]) -> dict[str, Key]:
+    return {name: Key(columns[name], float, nullable=True, indexed_globally=True) for name in SECONDS}
+
+
 # Ids of task runs are made by the service and in the order of time, so they stand for the creation time.
 TASK_RUN_KEYS: dict[str, Key] = {
     "created": Key(_task_run.id, UUID, indexed_globally=True),
     "start_time": Key(_task_run.start_time, datetime, nullable=True, indexed_globally=True),
     "end_time": Key(_task_run.end_time, datetime, nullable=True, indexed_globally=True),
+    **_seconds_keys(_task_run),
     "updated": Key(_task_run.updated, datetime),
     "sequence": Key(_task_run.sequence, int),
     "task_slug": Key(_task_run.task_slug, str),
@@ -69,13 +79,12 @@ TASK_RUN_KEYS: dict[str, Key] = {
     "name": Key(_task_run.name, str, nullable=True),
     "state": Key(_task_run.state, str),
     "run_count": Key(_task_run.run_count, int),
-    "duration": Key(_task_run.duration, float, nullable=True),
-    "queue_time": Key(_task_run.queue_time, float, nullable=True),
 }
 FLOW_RUN_KEYS: dict[str, Key] = {
     "created": Key(_flow_run.created, datetime, indexed_globally=True),
     "start_time": Key(_flow_run.start_time, datetime, nullable=True, indexed_globally=True),
     "end_time": Key(_flow_run.end_time, datetime, nullable=True, indexed_globally=True),
+    **_seconds_keys(_flow_run),
 }
 
 

@@ -20,7 +20,7 @@ from taskruns_service.queries.filters import (
     Where,
 )
 from taskruns_service.queries.operators import OPERATORS, FlowIds
-from taskruns_service.queries.paging import DEFAULT_LIMIT, Order
+from taskruns_service.queries.paging import DEFAULT_LIMIT, SECONDS, Order
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
@@ -40,13 +40,16 @@ FEW_TASK_SLUGS = 500
 PARENT = -1
 """The map index of a task run that is not a mapped child."""
 
-NARROW = ("task_run_id", "flow_run_id")
+NARROW = ("task_run_id", "flow_run_id", "parent_task_run_id", "parent_flow_run_id")
 """Filters that leave few rows, whatever their value."""
 _ID_PREFIXES = ("task_run_id_prefix", "flow_run_id_prefix")
-_INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "flow_name")
+_INDEXED = (*_ID_PREFIXES, "state", "state_group", "task_slug", "task_slug_prefix", "task_name", "flow_name")
 """Filters that an index serves, and that may leave few rows or many."""
-_IN_ORDER = ("state", "task_slug", "flow_name")
+_IN_ORDER = ("state", "task_slug", "task_name", "flow_name")
 """Those of them whose index has the rows with one value in the order in which they were made."""
+
+_BOUNDS_OF_SECONDS = frozenset(f"{name}_{operator}" for name in SECONDS for operator in BOUNDS)
+"""Filters by how long runs took or waited: their indexes are for sorts, and serve them with the same sort only."""
 
 _WITHIN_FLOW_RUN: tuple[frozenset[str], ...] = (
     frozenset({"task_slug", "task_slug_prefix"}),
@@ -124,7 +127,7 @@ def access_path(
     if table_filters is TASK_RUN_LOG_FILTERS or table_filters is FLOW_RUN_LOG_FILTERS:
         # One index has the lines of the run in their order, and begins at the time that bounds them.
         return AccessPath()
-    names = frozenset(where)
+    names, sort = frozenset(where), orders[0].name
     indexed = [name for name in _INDEXED if name in names]
     narrow = next((name for name in NARROW if name in names), None)
     plain = {order.name for order in orders} <= {"created", "id"}
@@ -133,9 +136,9 @@ def access_path(
     if narrow is None and len(indexed) == 1 and in_order:
         return AccessPath(index_filter=in_order[0] if has_value_statistics else None)
     if has_value_statistics:
-        return AccessPath()
+        return AccessPath(ignores_order_index=narrow is not None and sort in SECONDS)
     if narrow is not None:
-        return AccessPath(post_filters=names - {narrow})
+        return AccessPath(post_filters=names - {narrow}, ignores_order_index=sort in SECONDS)
     for filter_ in table_filters:
         if (
             filter_.name in indexed
@@ -144,7 +147,8 @@ def access_path(
             return AccessPath(post_filters=names - {filter_.name})
     # The order in which task runs were made is that of their ids.
     ordered = ["task_run_id_prefix"] if plain and "task_run_id_prefix" in names else in_order[:1]
-    return AccessPath(post_filters=frozenset(indexed) - frozenset(ordered))
+    others = {name for name in names & _BOUNDS_OF_SECONDS if not name.startswith(sort)}
+    return AccessPath(post_filters=(frozenset(indexed) | others) - frozenset(ordered))
 
 
 def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence[Order]) -> AccessPath:
@@ -159,8 +163,10 @@ def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence
         return AccessPath(
             post_filters=post_filters, sorts=not is_by_key, ignores_order_index=True, by_task_slug=not is_by_key
         )
+    # The longest of all runs may be those of other flow runs.
+    ignores_order_index = orders[0].name in SECONDS
     if capabilities(connection).has_value_statistics:
-        return AccessPath()
+        return AccessPath(ignores_order_index=ignores_order_index)
     in_order = _filters_in_order(where, orders)
     if in_order and in_order & others:
         return AccessPath(post_filters=others - in_order)
@@ -170,7 +176,7 @@ def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence
             count = _count_met(connection, TASK_RUN_FILTERS, indexed)
             if count <= FEW:
                 return AccessPath(post_filters=others - names, sorts=count > DEFAULT_LIMIT, ignores_order_index=True)
-    return AccessPath(post_filters=others, sorts=in_order is None)
+    return AccessPath(post_filters=others, sorts=in_order is None, ignores_order_index=ignores_order_index)
 
 
 def _filters_in_order(where: Where, orders: Sequence[Order]) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from taskruns_service.schemas.common import FLOW_RUN_EXAMPLE, Timestamp
 class Measures(Struct, frozen=True, kw_only=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no run has a value.
+    Durations, run times and queue times are in seconds. A measure is null if no run has a value.
     """
 
     sum_duration: float | None | UnsetType = UNSET
@@ -22,6 +22,13 @@ class Measures(Struct, frozen=True, kw_only=True):
     p50_duration: float | None | UnsetType = UNSET
     p95_duration: float | None | UnsetType = UNSET
     p99_duration: float | None | UnsetType = UNSET
+    sum_run_time: float | None | UnsetType = UNSET
+    avg_run_time: float | None | UnsetType = UNSET
+    min_run_time: float | None | UnsetType = UNSET
+    max_run_time: float | None | UnsetType = UNSET
+    p50_run_time: float | None | UnsetType = UNSET
+    p95_run_time: float | None | UnsetType = UNSET
+    p99_run_time: float | None | UnsetType = UNSET
     sum_queue_time: float | None | UnsetType = UNSET
     avg_queue_time: float | None | UnsetType = UNSET
     min_queue_time: float | None | UnsetType = UNSET
@@ -42,6 +49,7 @@ class GroupKey(Struct, frozen=True, kw_only=True):
 
     state: Annotated[StateType | UnsetType, Meta(description="The type of the current state.")] = UNSET
     task_slug: Annotated[str | UnsetType, Meta(description="The task slug.", examples=["say_hello-1"])] = UNSET
+    task_name: Annotated[str | UnsetType, Meta(description="The name of the task.", examples=["say_hello"])] = UNSET
     flow_run_id: Annotated[UUID | UnsetType, Meta(description="The flow run's id.", examples=[FLOW_RUN_EXAMPLE])] = (
         UNSET
     )

@@ -157,6 +157,13 @@ class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
             "the same flow run."
         ),
     ] = UNSET
+    parent_task_run_id: Annotated[
+        UUID | UnsetType,
+        Meta(
+            description="The id of the task run that starts the flow run. It need not have been reported yet.",
+            examples=[TASK_RUN_EXAMPLE],
+        ),
+    ] = UNSET
 
     def __post_init__(self) -> None:
         for value in (self.parameters, self.context):
@@ -177,7 +184,10 @@ class TaskRunReport(Struct, forbid_unknown_fields=True, kw_only=True):
             examples=[TASK_RUN_EXAMPLE],
         ),
     ] = UNSET
-    task_name: Annotated[NameText | UnsetType, Meta(description="The name of the task. Default: its slug.")] = UNSET
+    task_name: Annotated[
+        NameText | UnsetType,
+        Meta(description="The name of the task. Default: its slug without the number of the copy (`-1`)."),
+    ] = UNSET
     name: Annotated[NameText | None, Meta(description="The name for a new task run.")] = None
     tags: Annotated[Tags, Meta(description="The tags for a new task run.", examples=[["etl"]])] = []
     states: Annotated[

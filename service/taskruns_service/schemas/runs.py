@@ -32,6 +32,14 @@ _EndTime = Annotated[
     Timestamp | None, Meta(description="The time when the run entered its current state, if that state is finished.")
 ]
 _Duration = Annotated[float | None, Meta(description="The seconds from start to end.", examples=[1.468647])]
+_RunTime = Annotated[
+    float | None,
+    Meta(
+        description="The seconds spent running, without the waits for retries, pauses and restarts: the sum of the "
+        "attempts that have ended; null until one has. A mapped parent has the sum of its children.",
+        examples=[1.468647],
+    ),
+]
 _QueueTime = Annotated[
     float | None, Meta(description="The seconds from the earliest state to the start.", examples=[0.25])
 ]
@@ -55,9 +63,18 @@ class TaskRun(Struct, frozen=True, kw_only=True):
             examples=["example-mapped-7ea174"],
         ),
     ]
+    flow_id: Annotated[UUID, Meta(description="The id of the flow.")]
     flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
     task_id: Annotated[UUID, Meta(description="The id of the task, which is the same in every run of the flow.")]
     task_slug: Slug
+    task_name: Annotated[
+        str,
+        Meta(
+            description="The name of the task, which its copies in the flow share: say_hello-1 and say_hello-2 are "
+            "both named say_hello.",
+            examples=["say_hello"],
+        ),
+    ]
     map_index: MapIndex
     name: Annotated[str | None, Meta(description="The name of the task run; null if it has none.")]
     tags: Annotated[list[str], Meta(description="The tags of the task run.", examples=[["etl"]])]
@@ -72,6 +89,7 @@ class TaskRun(Struct, frozen=True, kw_only=True):
     start_time: _StartTime
     end_time: _EndTime
     duration: _Duration
+    run_time: _RunTime
     queue_time: _QueueTime
     has_result: Annotated[bool, Meta(description="Whether the current state has a stored result.")]
     sequence: Sequence
@@ -87,6 +105,13 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
     flow_name: Annotated[str, Meta(description="The name of the flow.", examples=["example-mapped"])]
     name: Annotated[str, Meta(description="The name of the run.", examples=["example-mapped-7ea174"])]
     labels: Annotated[list[str], Meta(description="The labels of the flow run.", examples=[["prod"]])]
+    parent_task_run_id: Annotated[
+        UUID | None,
+        Meta(
+            description="The id of the task run that started the flow run; null if none did. The task run may not have "
+            "been reported yet, or may have been deleted."
+        ),
+    ]
     state: CurrentStateType
     state_message: _StateMessage
     state_timestamp: _StateTimestamp
@@ -95,6 +120,7 @@ class FlowRunSummary(Struct, frozen=True, kw_only=True):
     start_time: _StartTime
     end_time: _EndTime
     duration: _Duration
+    run_time: _RunTime
     queue_time: _QueueTime
     sequence: Annotated[
         int,

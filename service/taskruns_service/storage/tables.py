@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index
@@ -34,12 +35,21 @@ def _run_columns() -> list[Column]:  # type: ignore[type-arg]
         Column("start_time", Timestamp),
         Column("end_time", Timestamp),
         Column("duration", Double),
+        Column("run_time", Double),
         Column("queue_time", Double),
         Column("sequence", BigInteger, nullable=False),
         Column("created", Timestamp, nullable=False),
         Column("updated", Timestamp, nullable=False),
         Column("state_start_time", Timestamp),
         Column("heartbeat", Timestamp),
+    ]
+
+
+def _indexes_of_seconds(table: str) -> list[Index]:
+    """Runs by how long they took, by how long they ran and by how long they waited: those that did."""
+    return [
+        partial_index(f"ix_{table}_{name}", name, "id", where=f"{name} IS NOT NULL")
+        for name in ("duration", "run_time", "queue_time")
     ]
 
 
@@ -177,6 +187,8 @@ flow_run = Table(
     Column("labels", JsonSet, nullable=False),
     Column("context", Json, nullable=False),
     Column("idempotency_key", Name),
+    # The task run that started it; it may be gone, or not have been reported yet.
+    Column("parent_task_run_id", Id),
     *_run_columns(),
     Column("state_counts", Json, nullable=False),
     Column("scheduled_start_time", Timestamp),
@@ -187,7 +199,7 @@ flow_run = Table(
     Column("last_heartbeat", Timestamp),
     Column("liveness", String(16)),
     UniqueConstraint("flow_id", "idempotency_key", name="uq_flow_run_flow_idempotency_key"),
-    # Flow runs, newest first; of one flow; in one state; by when they ran.
+    # Flow runs, newest first; of one flow; in one state; by when they ran; by how long they took.
     Index("ix_flow_run_created", "created", "id"),
     Index("ix_flow_run_flow_created", "flow_id", "created", "id"),
     Index("ix_flow_run_state_created", "state", "created", "id"),
@@ -198,6 +210,11 @@ flow_run = Table(
     # Flow runs whose heartbeats are waited for, or that the service has to finish with. A heartbeat changes no column
     # of an index, so that PostgreSQL writes nothing but the row.
     partial_index("ix_flow_run_liveness", "id", where="liveness IN ('alive', 'crashing', 'recovering')"),
+    *_indexes_of_seconds("flow_run"),
+    # The flow runs that a task run started. No other row has an entry.
+    partial_index(
+        "ix_flow_run_parent_task_run", "parent_task_run_id", "created", "id", where="parent_task_run_id IS NOT NULL"
+    ),
 )
 
 flow_run_state = Table(
@@ -218,6 +235,7 @@ task_run = Table(
     Column("flow_id", Id, nullable=False),
     Column("task_id", Id, nullable=False),
     Column("task_slug", Name, nullable=False),
+    Column("task_name", Name, nullable=False, server_default=text("''")),
     Column("map_index", Integer, nullable=False),
     Column("name", Name),
     Column("tags", JsonSet, nullable=False),
@@ -230,12 +248,15 @@ task_run = Table(
     # The task runs of one flow run: as they were made, and those that changed after a sequence.
     Index("ix_task_run_flow_run", "flow_run_id", "id"),
     Index("ix_task_run_sequence", "flow_run_id", "sequence"),
-    # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran.
+    # Task runs of all flow runs: in one state, of one task, of one flow, newest first; by when they ran; by how long
+    # they took. A task in a loop has many slugs and one name.
     Index("ix_task_run_state", "state", "id"),
     Index("ix_task_run_task_slug", "task_slug", "id"),
+    Index("ix_task_run_task_name", "task_name", "id"),
     Index("ix_task_run_flow", "flow_id", "id"),
     Index("ix_task_run_start_time", "start_time", "id"),
     Index("ix_task_run_end_time", "end_time", "id"),
+    *_indexes_of_seconds("task_run"),
     # Results that may be used again: of one task, or under one key. No other row has an entry.
     partial_index("ix_task_run_cached_task", "task_id", "state_timestamp", where="state = 'Cached'"),
     partial_index("ix_task_run_cached_key", "cache_key", "state_timestamp", where="state = 'Cached'"),
@@ -251,6 +272,8 @@ task_run_map = Table(
     Column("open_children", Integer, nullable=False),
     Column("start_time", Timestamp),
     Column("last_end_time", Timestamp),
+    # The microseconds that they ran, as a number that sums of any order make the same.
+    Column("run_time", BigInteger, nullable=False, server_default=text("0")),
     Column("is_exact", Boolean, nullable=False),
     # The start before the last change: whoever made that sees whether the parent starts earlier now.
     Column("previous_start_time", Timestamp),

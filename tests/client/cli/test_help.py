@@ -185,7 +185,7 @@ def complete(line: str, **environment: Any) -> list[str]:
         ("taskruns task-run ls --sort start_time,c", ["start_time,created"]),
         ("taskruns task-run ls --fields id,state_", ["id,state_message", "id,state_timestamp"]),
         ("taskruns task-run aggregate --group-by flow_name,flow", ["flow_name,flow_run_id"]),
-        ("taskruns task-run aggregate --measure p99", ["p99_duration", "p99_queue_time"]),
+        ("taskruns task-run aggregate --measure p99", ["p99_duration", "p99_run_time", "p99_queue_time"]),
         ("taskruns task-run result x --missing ", ["raise", "none"]),
         ("taskruns completion ", ["bash", "zsh", "fish"]),
     ],

@@ -281,6 +281,15 @@ def test_summary_has_a_row_for_each_task(look: Look, world: World) -> None:
     assert [line.split(",")[0] for line in csv] == ["task_slug", "extract-1", "inc-1", "load-1"]
 
 
+def test_run_time_is_shown_with_a_flow_run_of_several_attempts(scratch: Client, url: str) -> None:
+    flow_run = scratch.flow_runs.create(flow_name="restarted")
+    for type_, second in (("Running", 0.0), ("Failed", 2.0), ("Running", 60.0), ("Success", 63.0)):
+        scratch.flow_runs.set_state(flow_run.id, type=type_, timestamp=BEGIN + timedelta(seconds=second))
+    out = run("flow-run", "info", str(flow_run.id), TASKRUNS_URL=url).out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert {"Took 1m03s", "Ran 2 times", "Run time 5s"} <= set(lines)
+
+
 def test_late_states_are_marked(scratch: Client, url: str) -> None:
     flow_run = scratch.flow_runs.create(flow_name="late")
     scratch.flow_runs.report(flow_run.id, items=[task("late", ("Success", 9.0))])

@@ -280,7 +280,10 @@ def check_links(ids: str, run: FlowRunRecorder, task_slug: str, client: Client, 
         "parent_flow_run_id": run.flow_run_id,
         "parent_task_run_id": str(parent.task_run_id),
     }
+    assert client.flow_runs.get(child).parent_task_run_id == parent.task_run.id
+    assert child in {str(flow_run.id) for flow_run in client.flow_runs.list(parent_flow_run_id=[run.flow_run_id])}
     assert context(grandchild, client) == {"parent_flow_run_id": child}
+    assert client.flow_runs.get(grandchild).parent_task_run_id is None
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,10 @@ class FlowRunField(OpenEnum):
     LABELS = "labels"
     LAST_HEARTBEAT = "last_heartbeat"
     NAME = "name"
+    PARENT_TASK_RUN_ID = "parent_task_run_id"
     QUEUE_TIME = "queue_time"
     RUN_COUNT = "run_count"
+    RUN_TIME = "run_time"
     SEQUENCE = "sequence"
     START_TIME = "start_time"
     STATE = "state"
@@ -210,6 +212,7 @@ class TaskRunField(OpenEnum):
     CREATED = "created"
     DURATION = "duration"
     END_TIME = "end_time"
+    FLOW_ID = "flow_id"
     FLOW_NAME = "flow_name"
     FLOW_RUN_ID = "flow_run_id"
     FLOW_RUN_NAME = "flow_run_name"
@@ -219,6 +222,7 @@ class TaskRunField(OpenEnum):
     NAME = "name"
     QUEUE_TIME = "queue_time"
     RUN_COUNT = "run_count"
+    RUN_TIME = "run_time"
     SEQUENCE = "sequence"
     START_TIME = "start_time"
     STATE = "state"
@@ -226,6 +230,7 @@ class TaskRunField(OpenEnum):
     STATE_TIMESTAMP = "state_timestamp"
     TAGS = "tags"
     TASK_ID = "task_id"
+    TASK_NAME = "task_name"
     TASK_SLUG = "task_slug"
     UPDATED = "updated"
     VERSION = "version"
@@ -249,6 +254,13 @@ class AggregateFlowRunsMeasureItem(OpenEnum):
     P50_DURATION = "p50_duration"
     P95_DURATION = "p95_duration"
     P99_DURATION = "p99_duration"
+    SUM_RUN_TIME = "sum_run_time"
+    AVG_RUN_TIME = "avg_run_time"
+    MIN_RUN_TIME = "min_run_time"
+    MAX_RUN_TIME = "max_run_time"
+    P50_RUN_TIME = "p50_run_time"
+    P95_RUN_TIME = "p95_run_time"
+    P99_RUN_TIME = "p99_run_time"
     SUM_QUEUE_TIME = "sum_queue_time"
     AVG_QUEUE_TIME = "avg_queue_time"
     MIN_QUEUE_TIME = "min_queue_time"
@@ -265,11 +277,13 @@ class AggregateFlowRunsHistogram(OpenEnum):
     """Also count the runs that match by state and by the length of this, between 40 bounds."""
 
     DURATION = "duration"
+    RUN_TIME = "run_time"
     QUEUE_TIME = "queue_time"
 
 
 class AggregateTaskRunsGroupByItem(OpenEnum):
     TASK_SLUG = "task_slug"
+    TASK_NAME = "task_name"
     FLOW_RUN_ID = "flow_run_id"
     MAPPED_PARENT_ID = "mapped_parent_id"
     STATE = "state"
@@ -289,6 +303,13 @@ class AggregateTaskRunsMeasureItem(OpenEnum):
     P50_DURATION = "p50_duration"
     P95_DURATION = "p95_duration"
     P99_DURATION = "p99_duration"
+    SUM_RUN_TIME = "sum_run_time"
+    AVG_RUN_TIME = "avg_run_time"
+    MIN_RUN_TIME = "min_run_time"
+    MAX_RUN_TIME = "max_run_time"
+    P50_RUN_TIME = "p50_run_time"
+    P95_RUN_TIME = "p95_run_time"
+    P99_RUN_TIME = "p99_run_time"
     SUM_QUEUE_TIME = "sum_queue_time"
     AVG_QUEUE_TIME = "avg_queue_time"
     MIN_QUEUE_TIME = "min_queue_time"
@@ -305,6 +326,7 @@ class AggregateTaskRunsHistogram(OpenEnum):
     """Also count the runs that match by state and by the length of this, between 40 bounds."""
 
     DURATION = "duration"
+    RUN_TIME = "run_time"
     QUEUE_TIME = "queue_time"
 
 
@@ -510,10 +532,18 @@ class FlowRun(Model, kw_only=True, frozen=True):
     """The name of the run."""
     parameters: dict[str, Any]
     """The parameters of the flow run: any JSON object."""
+    parent_task_run_id: UUID | None
+    """The id of the task run that started the flow run; null if none did. The task run may not have been reported
+    yet, or may have been deleted.
+    """
     queue_time: float | None
     """The seconds from the earliest state to the start."""
     run_count: int
     """The number of times the run was Running."""
+    run_time: float | None
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int
     """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None
@@ -551,6 +581,8 @@ class FlowRunCreate(Model, kw_only=True, frozen=True):
     """The name of the run. Default: a generated name."""
     parameters: dict[str, Any] | Unset = UNSET
     """The parameters of the flow run: any JSON object."""
+    parent_task_run_id: UUID | Unset = UNSET
+    """The id of the task run that starts the flow run. It need not have been reported yet."""
 
 
 class FlowRunFields(Model, kw_only=True, frozen=True):
@@ -576,10 +608,18 @@ class FlowRunFields(Model, kw_only=True, frozen=True):
     """
     name: str = NOT_CHOSEN
     """The name of the run."""
+    parent_task_run_id: UUID | None = NOT_CHOSEN
+    """The id of the task run that started the flow run; null if none did. The task run may not have been reported
+    yet, or may have been deleted.
+    """
     queue_time: float | None = NOT_CHOSEN
     """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
     """The number of times the run was Running."""
+    run_time: float | None = NOT_CHOSEN
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int = NOT_CHOSEN
     """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None = NOT_CHOSEN
@@ -654,10 +694,18 @@ class FlowRunSummary(Model, kw_only=True, frozen=True):
     """
     name: str
     """The name of the run."""
+    parent_task_run_id: UUID | None
+    """The id of the task run that started the flow run; null if none did. The task run may not have been reported
+    yet, or may have been deleted.
+    """
     queue_time: float | None
     """The seconds from the earliest state to the start."""
     run_count: int
     """The number of times the run was Running."""
+    run_time: float | None
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int
     """The number of changes to the flow run and its task runs; this is the ETag."""
     start_time: Timestamp | None
@@ -758,6 +806,8 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """
     state: StateType = NOT_CHOSEN
     """The type of the current state."""
+    task_name: str = NOT_CHOSEN
+    """The name of the task."""
     task_slug: str = NOT_CHOSEN
     """The task slug."""
     week: Timestamp | None = NOT_CHOSEN
@@ -905,26 +955,33 @@ class LogReceipt(Model, kw_only=True, frozen=True):
 class Measures(Model, kw_only=True, frozen=True):
     """The requested measures.
 
-    Durations and queue times are in seconds. A measure is null if no run has a value.
+    Durations, run times and queue times are in seconds. A measure is null if no run has a value.
     """
 
     avg_duration: float | None = NOT_CHOSEN
     avg_queue_time: float | None = NOT_CHOSEN
+    avg_run_time: float | None = NOT_CHOSEN
     first_end_time: Timestamp | None = NOT_CHOSEN
     first_start_time: Timestamp | None = NOT_CHOSEN
     last_end_time: Timestamp | None = NOT_CHOSEN
     max_duration: float | None = NOT_CHOSEN
     max_queue_time: float | None = NOT_CHOSEN
+    max_run_time: float | None = NOT_CHOSEN
     min_duration: float | None = NOT_CHOSEN
     min_queue_time: float | None = NOT_CHOSEN
+    min_run_time: float | None = NOT_CHOSEN
     p50_duration: float | None = NOT_CHOSEN
     p50_queue_time: float | None = NOT_CHOSEN
+    p50_run_time: float | None = NOT_CHOSEN
     p95_duration: float | None = NOT_CHOSEN
     p95_queue_time: float | None = NOT_CHOSEN
+    p95_run_time: float | None = NOT_CHOSEN
     p99_duration: float | None = NOT_CHOSEN
     p99_queue_time: float | None = NOT_CHOSEN
+    p99_run_time: float | None = NOT_CHOSEN
     sum_duration: float | None = NOT_CHOSEN
     sum_queue_time: float | None = NOT_CHOSEN
+    sum_run_time: float | None = NOT_CHOSEN
 
 
 class PandasSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
@@ -1161,6 +1218,8 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The seconds from start to end."""
     end_time: Timestamp | None
     """The time when the run entered its current state, if that state is finished."""
+    flow_id: UUID
+    """The id of the flow."""
     flow_name: str
     """The name of the flow."""
     flow_run_id: UUID
@@ -1179,6 +1238,10 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int
     """The number of times the run was Running."""
+    run_time: float | None
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int
     """The number of the latest change among all changes of the flow run, starting at 1."""
     start_time: Timestamp | None
@@ -1193,6 +1256,10 @@ class TaskRun(Model, kw_only=True, frozen=True):
     """The tags of the task run."""
     task_id: UUID
     """The id of the task, which is the same in every run of the flow."""
+    task_name: str
+    """The name of the task, which its copies in the flow share: say_hello-1 and say_hello-2 are both named
+    say_hello.
+    """
     task_slug: str
     """The slug that identifies the task within its flow."""
     updated: Timestamp
@@ -1246,6 +1313,8 @@ class TaskRunFields(Model, kw_only=True, frozen=True):
     """The seconds from start to end."""
     end_time: Timestamp | None = NOT_CHOSEN
     """The time when the run entered its current state, if that state is finished."""
+    flow_id: UUID = NOT_CHOSEN
+    """The id of the flow."""
     flow_name: str = NOT_CHOSEN
     """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
@@ -1264,6 +1333,10 @@ class TaskRunFields(Model, kw_only=True, frozen=True):
     """The seconds from the earliest state to the start."""
     run_count: int = NOT_CHOSEN
     """The number of times the run was Running."""
+    run_time: float | None = NOT_CHOSEN
+    """The seconds spent running, without the waits for retries, pauses and restarts: the sum of the attempts that
+    have ended; null until one has. A mapped parent has the sum of its children.
+    """
     sequence: int = NOT_CHOSEN
     """The number of the latest change among all changes of the flow run, starting at 1."""
     start_time: Timestamp | None = NOT_CHOSEN
@@ -1278,6 +1351,10 @@ class TaskRunFields(Model, kw_only=True, frozen=True):
     """The tags of the task run."""
     task_id: UUID = NOT_CHOSEN
     """The id of the task, which is the same in every run of the flow."""
+    task_name: str = NOT_CHOSEN
+    """The name of the task, which its copies in the flow share: say_hello-1 and say_hello-2 are both named
+    say_hello.
+    """
     task_slug: str = NOT_CHOSEN
     """The slug that identifies the task within its flow."""
     updated: Timestamp = NOT_CHOSEN
@@ -1345,7 +1422,7 @@ class TaskRunReport(Model, kw_only=True, frozen=True):
     tags: list[str] | Unset = UNSET
     """The tags for a new task run. Default: `[]`."""
     task_name: str | Unset = UNSET
-    """The name of the task. Default: its slug."""
+    """The name of the task. Default: its slug without the number of the copy (`-1`)."""
 
 
 class TaskRunReportDict(TypedDict):
@@ -1366,7 +1443,7 @@ class TaskRunReportDict(TypedDict):
     tags: NotRequired[Sequence[str]]
     """The tags for a new task run. Default: `[]`."""
     task_name: NotRequired[str]
-    """The name of the task. Default: its slug."""
+    """The name of the task. Default: its slug without the number of the copy (`-1`)."""
 
 
 class TaskRunReports(Model, kw_only=True, frozen=True):

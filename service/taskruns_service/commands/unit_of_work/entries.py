@@ -26,6 +26,7 @@ RUN_COLUMNS = (
     "first_timestamp",
     "start_time",
     "end_time",
+    "run_time",
 )
 """What `advance` needs to know of a run; the message and the result it only replaces."""
 
@@ -124,16 +125,16 @@ def read_task_run(flow_run: FlowRunEntry, row: Row) -> TaskRunEntry:
     entry = TaskRunEntry(flow_run, identifier, task_slug, map_index, run=run, sequence=sequence)
     if is_mapped_parent(run.state, map_index):
         entry.was_mapped_parent = True
-        entry.times = Times(run.start_time, run.end_time)
-        # Its own start, if it has one, is in its history.
-        entry.run = replace(run, start_time=None, end_time=run.state_timestamp)
+        entry.times = Times(run.start_time, run.end_time, run.run_time)
+        # Its own start and run time, if it has them, are in its history.
+        entry.run = replace(run, start_time=None, end_time=run.state_timestamp, run_time=None)
     entry.read_run = entry.run
     return entry
 
 
 def read_run(values: Row) -> Run:
     """A run of the values of RUN_COLUMNS."""
-    version, state, state_id, state_timestamp, run_count, first_timestamp, start_time, end_time = values
+    version, state, state_id, state_timestamp, run_count, first_timestamp, start_time, end_time, run_time = values
     return Run(
         version=version,
         state=StateType[state],
@@ -143,6 +144,8 @@ def read_run(values: Row) -> Run:
         first_timestamp=first_timestamp,
         start_time=start_time,
         end_time=end_time,
+        run_time=run_time,
+        attempt_start_time=state_timestamp if state == StateType.Running else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from taskruns_service.commands.unit_of_work.entries import NaturalKey, TaskRunEntry
 from taskruns_service.storage.dialects import Row
-from taskruns_service.storage.maps import Change, Children, MapKey, Times
+from taskruns_service.storage.maps import Change, Children, MapKey, Times, times_of_run
 
 
 def parent_key(key: MapKey) -> NaturalKey:
@@ -38,4 +38,4 @@ def times_of(changes: Mapping[MapKey, Change], merged: Sequence[Row]) -> dict[Ma
 
 def _has_other_times(child: TaskRunEntry) -> bool:
     before, after = child.read_run, child.run
-    return before is None or (before.start_time, before.end_time) != (after.start_time, after.end_time)
+    return before is None or times_of_run(before) != times_of_run(after)

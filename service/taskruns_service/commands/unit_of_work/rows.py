@@ -15,6 +15,7 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import Writes
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
+_OF_STARTS = ("first_timestamp", "start_time", "queue_time")
 
 
 def write_new(
@@ -28,8 +29,10 @@ def write_changed(
     writes: Writes, task_runs: Sequence[TaskRunEntry], flow_runs: Sequence[FlowRunEntry], now: datetime
 ) -> None:
     """Updates runs, those that have changed alike together."""
+    with_new_state = [entry for entry in task_runs if entry.has_new_state]
+    have_new_starts = any(map(_has_new_start, with_new_state))
     changed: tuple[tuple[Table, Callable[[Any, datetime], dict[str, object]], Iterable[Entry]], ...] = (
-        (_task_run, _state_columns, (entry for entry in task_runs if entry.has_new_state)),
+        (_task_run, _state_columns if have_new_starts else _columns_after_start, with_new_state),
         (_flow_run, _state_columns, (entry for entry in flow_runs if entry.has_new_state)),
         (_flow_run, _sequence_columns, (entry for entry in flow_runs if not entry.has_new_times)),
         (_task_run, _time_columns, (entry for entry in task_runs if entry.has_new_times and not entry.has_new_state)),
@@ -37,6 +40,14 @@ def write_changed(
     )
     for table, columns, entries in changed:
         writes.update(table, [{**columns(entry, now), "id": entry.id} for entry in entries])
+
+
+def _has_new_start(entry: TaskRunEntry) -> bool:
+    """Whether a task run is shown with another start or another first timestamp than before."""
+    before, after = entry.read_run, entry.run
+    if before is None or entry.was_mapped_parent or entry.is_mapped_parent:
+        return True
+    return (before.first_timestamp, before.start_time) != (after.first_timestamp, after.start_time)
 
 
 def write_times(writes: Writes, parents: Sequence[TaskRunEntry], now: datetime) -> None:
@@ -55,6 +66,7 @@ def _new(entry: TaskRunEntry, task: Task, now: datetime) -> dict[str, object]:
         "flow_id": entry.flow_run.flow_id,
         "task_id": task.id,
         "task_slug": entry.task_slug,
+        "task_name": task.name,
         "map_index": entry.map_index,
         "name": created["name"],
         "tags": created["tags"] or task.tags or [],
@@ -74,6 +86,7 @@ def _times(entry: TaskRunEntry, now: datetime) -> dict[str, object]:
         "start_time": run.start_time,
         "end_time": run.end_time,
         "duration": run.duration,
+        "run_time": run.run_time,
         "queue_time": run.queue_time,
         "sequence": entry.sequence,
         "updated": entry.updated or now,
@@ -92,6 +105,7 @@ def _time_columns_of(entry: Entry, run: Run, now: datetime) -> dict[str, object]
         "first_timestamp": run.first_timestamp,
         "start_time": run.start_time,
         "duration": run.duration,
+        "run_time": run.run_time,
         "queue_time": run.queue_time,
         "sequence": entry.sequence,
         "updated": entry.updated or now,
@@ -111,4 +125,12 @@ def _state_columns(entry: Entry, now: datetime) -> dict[str, object]:
     }
     if isinstance(entry, TaskRunEntry):
         columns |= {"result": run.result, "has_result": results.is_kept(run.result)}
+    return columns
+
+
+def _columns_after_start(entry: Entry, now: datetime) -> dict[str, object]:
+    """Those of a new state that leaves the start as it was: SQLite writes indexes of all columns that it is given."""
+    columns = _state_columns(entry, now)
+    for name in _OF_STARTS:
+        del columns[name]
     return columns

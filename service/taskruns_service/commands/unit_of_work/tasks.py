@@ -21,6 +21,7 @@ class Task(NamedTuple):
     id: UUID
     flow_id: UUID
     slug: str
+    name: str
     tags: list[str] | None
     cache_key: str | None
 
@@ -48,7 +49,7 @@ def _known_tasks(connection: Connection, names: Iterable[tuple[UUID, str]]) -> d
 
 
 read_tasks = Prepared(
-    select(_task.c.id, _task.c.flow_id, _task.c.slug, _task.c.tags, _task.c.cache_key).where(
+    select(_task.c.id, _task.c.flow_id, _task.c.slug, _task.c.name, _task.c.tags, _task.c.cache_key).where(
         any_of(_task.c.flow_id, placeholder("flow_ids", ListOfIds)),
         any_of(_task.c.slug, placeholder("slugs", ListOfTexts)),
     )

@@ -194,7 +194,7 @@ class UnitOfWork:
             entry.has_new_state = True
             run = histories.promote(run)
         # A late state that changes nothing is added to the history only.
-        if accepted or run != before:
+        if accepted or run != replace(before, attempt_start_time=run.attempt_start_time):
             self._become(entry, run)
         else:
             self._next_sequence(entry)
@@ -260,10 +260,10 @@ class UnitOfWork:
             write_times(writes, changed, self._now)
 
     def _restore_start(self, parent: TaskRunEntry) -> None:
-        """Gives a mapped parent that ran itself its own start again: its row has that of its children in the place."""
+        """Gives a mapped parent that ran itself its own start and run time again: its row has those of its children."""
         if parent.run.run_count and parent.run.start_time is None:
-            history = self._task_run_histories.read(parent)
-            parent.run = replace(parent.run, start_time=history.run.start_time)
+            own = self._task_run_histories.read(parent).run
+            parent.run = replace(parent.run, start_time=own.start_time, run_time=own.run_time)
 
     def _become(self, entry: Entry, run: Run) -> None:
         before, entry.run = entry.run, run

@@ -53,6 +53,7 @@ class _Task(NamedTuple):
     """What task runs have of their task."""
 
     slug: str
+    name: str
     tags: list[str] | None
 
 
@@ -79,7 +80,7 @@ class Group:
                 flow_run_id: history for flow_run_id, history in of_flow_runs.items() if flow_run_id in self._flow_ids
             }
         task_ids = {"ids": list({row.task_id for row in piece.task_runs})}
-        tasks = {task_id: _Task(slug, tags) for task_id, slug, tags in connection.execute(_find_tasks, task_ids)}
+        tasks = {task_id: _Task(*task) for task_id, *task in connection.execute(_find_tasks, task_ids)}
         task_runs = [row for row in piece.task_runs if row.flow_run_id in self._flow_ids and row.task_id in tasks]
         self.copied["task runs left out"] += len(piece.task_runs) - len(task_runs)
         histories = self._histories(piece.task_run_states, "task_run_id")
@@ -198,6 +199,7 @@ class Group:
             "flow_id": flow_id,
             "task_id": row.task_id,
             "task_slug": task.slug,
+            "task_name": task.name,
             "map_index": -1 if row.map_index is None else row.map_index,
             "name": name_of(row.name),
             "tags": task.tags or [],
@@ -258,6 +260,7 @@ def _run_columns(row: Row, history: _History) -> Columns:
         "start_time": run.start_time,
         "end_time": run.end_time,
         "duration": run.duration,
+        "run_time": run.run_time,
         "queue_time": run.queue_time,
         "heartbeat": row.heartbeat,
         "created": created_of(row),
@@ -311,7 +314,7 @@ def _is_one_of(column: ColumnElement[UUID]) -> ColumnElement[bool]:
 
 _find_flow_runs = select(_flow_run.c.id).where(_is_one_of(_flow_run.c.id))
 _find_flows = select(tables.flow.c.id).where(_is_one_of(tables.flow.c.id))
-_find_tasks = select(_task.c.id, _task.c.slug, _task.c.tags).where(_is_one_of(_task.c.id))
+_find_tasks = select(_task.c.id, _task.c.slug, _task.c.name, _task.c.tags).where(_is_one_of(_task.c.id))
 _find_keys = select(_flow_run.c.flow_id, _flow_run.c.idempotency_key).where(
     _is_one_of(_flow_run.c.flow_id), any_of(_flow_run.c.idempotency_key, bindparam("keys", type_=ListOfTexts))
 )

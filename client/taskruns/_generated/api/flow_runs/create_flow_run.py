@@ -20,6 +20,7 @@ def build(
     labels: Sequence[str] | Unset = UNSET,
     name: str | Unset = UNSET,
     parameters: dict[str, Any] | Unset = UNSET,
+    parent_task_run_id: UUID | str | Unset = UNSET,
 ) -> Call[FlowRun]:
     """Create a flow run.
 
@@ -39,6 +40,7 @@ def build(
         labels: The labels of the flow run.
         name: The name of the run. Default: a generated name.
         parameters: The parameters of the flow run: any JSON object.
+        parent_task_run_id: The id of the task run that starts the flow run. It need not have been reported yet.
 
     Answer: `FlowRun`.
     """
@@ -55,5 +57,6 @@ def build(
             labels=labels,
             name=name,
             parameters=parameters,
+            parent_task_run_id=parent_task_run_id,
         ),
     )

@@ -19,6 +19,7 @@ def build(
     state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
     task_slug: str | Sequence[str] | None | Unset = UNSET,
     task_slug_prefix: str | None | Unset = UNSET,
+    task_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     task_run_id_prefix: str | None | Unset = UNSET,
@@ -45,6 +46,8 @@ def build(
     updated_lt: datetime | None | Unset = UNSET,
     duration_gte: float | None | Unset = UNSET,
     duration_lte: float | None | Unset = UNSET,
+    run_time_gte: float | None | Unset = UNSET,
+    run_time_lte: float | None | Unset = UNSET,
     queue_time_gte: float | None | Unset = UNSET,
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
@@ -73,6 +76,7 @@ def build(
         state_group: Runs in any of these groups of states.
         task_slug: Runs with any of these task slugs.
         task_slug_prefix: Runs whose task slug starts with this text.
+        task_name: Runs of tasks with any of these names, whatever the number in their slugs.
         name_contains: Runs whose name contains this text, ignoring case.
         task_run_id: Runs with any of these ids.
         task_run_id_prefix: Runs whose id starts with this text.
@@ -99,6 +103,8 @@ def build(
         updated_lt: Last changed before this time.
         duration_gte: Took at least this many seconds.
         duration_lte: Took at most this many seconds.
+        run_time_gte: Ran for at least this many seconds.
+        run_time_lte: Ran for at most this many seconds.
         queue_time_gte: Waited in the queue for at least this many seconds.
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
@@ -108,8 +114,8 @@ def build(
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
-            created, start_time, end_time, updated, sequence, task_slug, map_index, name, state, run_count, duration,
-            queue_time. Items without a value come last. The server's default is `created`.
+            created, start_time, end_time, duration, run_time, queue_time, updated, sequence, task_slug, map_index,
+            name, state, run_count. Items without a value come last. The server's default is `created`.
         limit: The maximum number of items on a page. The server's default is `100`.
         cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
@@ -130,6 +136,7 @@ def build(
             ("state_group", state_group),
             ("task_slug", task_slug),
             ("task_slug_prefix", task_slug_prefix),
+            ("task_name", task_name),
             ("name_contains", name_contains),
             ("task_run_id", task_run_id),
             ("task_run_id_prefix", task_run_id_prefix),
@@ -156,6 +163,8 @@ def build(
             ("updated_lt", updated_lt),
             ("duration_gte", duration_gte),
             ("duration_lte", duration_lte),
+            ("run_time_gte", run_time_gte),
+            ("run_time_lte", run_time_lte),
             ("queue_time_gte", queue_time_gte),
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),
@@ -182,6 +191,7 @@ def build_if_changed(
     state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
     task_slug: str | Sequence[str] | None | Unset = UNSET,
     task_slug_prefix: str | None | Unset = UNSET,
+    task_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     task_run_id_prefix: str | None | Unset = UNSET,
@@ -208,6 +218,8 @@ def build_if_changed(
     updated_lt: datetime | None | Unset = UNSET,
     duration_gte: float | None | Unset = UNSET,
     duration_lte: float | None | Unset = UNSET,
+    run_time_gte: float | None | Unset = UNSET,
+    run_time_lte: float | None | Unset = UNSET,
     queue_time_gte: float | None | Unset = UNSET,
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
@@ -237,6 +249,7 @@ def build_if_changed(
         state_group: Runs in any of these groups of states.
         task_slug: Runs with any of these task slugs.
         task_slug_prefix: Runs whose task slug starts with this text.
+        task_name: Runs of tasks with any of these names, whatever the number in their slugs.
         name_contains: Runs whose name contains this text, ignoring case.
         task_run_id: Runs with any of these ids.
         task_run_id_prefix: Runs whose id starts with this text.
@@ -263,6 +276,8 @@ def build_if_changed(
         updated_lt: Last changed before this time.
         duration_gte: Took at least this many seconds.
         duration_lte: Took at most this many seconds.
+        run_time_gte: Ran for at least this many seconds.
+        run_time_lte: Ran for at most this many seconds.
         queue_time_gte: Waited in the queue for at least this many seconds.
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
@@ -272,8 +287,8 @@ def build_if_changed(
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
-            created, start_time, end_time, updated, sequence, task_slug, map_index, name, state, run_count, duration,
-            queue_time. Items without a value come last. The server's default is `created`.
+            created, start_time, end_time, duration, run_time, queue_time, updated, sequence, task_slug, map_index,
+            name, state, run_count. Items without a value come last. The server's default is `created`.
         limit: The maximum number of items on a page. The server's default is `100`.
         cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
         if_none_match: The ETags that you have; if one of them is current, the status is 304.
@@ -295,6 +310,7 @@ def build_if_changed(
             ("state_group", state_group),
             ("task_slug", task_slug),
             ("task_slug_prefix", task_slug_prefix),
+            ("task_name", task_name),
             ("name_contains", name_contains),
             ("task_run_id", task_run_id),
             ("task_run_id_prefix", task_run_id_prefix),
@@ -321,6 +337,8 @@ def build_if_changed(
             ("updated_lt", updated_lt),
             ("duration_gte", duration_gte),
             ("duration_lte", duration_lte),
+            ("run_time_gte", run_time_gte),
+            ("run_time_lte", run_time_lte),
             ("queue_time_gte", queue_time_gte),
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),

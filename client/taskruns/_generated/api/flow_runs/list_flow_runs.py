@@ -20,6 +20,8 @@ def build(
     flow_run_id_prefix: str | None | Unset = UNSET,
     flow_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
+    parent_task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
+    parent_flow_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     label: str | Sequence[str] | None | Unset = UNSET,
     label_all: str | Sequence[str] | None | Unset = UNSET,
     start_time_gte: datetime | None | Unset = UNSET,
@@ -40,6 +42,8 @@ def build(
     updated_lt: datetime | None | Unset = UNSET,
     duration_gte: float | None | Unset = UNSET,
     duration_lte: float | None | Unset = UNSET,
+    run_time_gte: float | None | Unset = UNSET,
+    run_time_lte: float | None | Unset = UNSET,
     queue_time_gte: float | None | Unset = UNSET,
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
@@ -63,6 +67,8 @@ def build(
         flow_run_id_prefix: Runs whose id starts with this text.
         flow_name: Runs of any of these flows.
         name_contains: Runs whose name contains this text, ignoring case.
+        parent_task_run_id: Runs that any of these task runs started.
+        parent_flow_run_id: Runs that the task runs of any of these flow runs started.
         label: Runs with any of these labels.
         label_all: Runs with all of these labels.
         start_time_gte: Started at or after this time.
@@ -83,13 +89,16 @@ def build(
         updated_lt: Last changed before this time.
         duration_gte: Took at least this many seconds.
         duration_lte: Took at most this many seconds.
+        run_time_gte: Ran for at least this many seconds.
+        run_time_lte: Ran for at most this many seconds.
         queue_time_gte: Waited in the queue for at least this many seconds.
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
         is_stale: Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
-            created, start_time, end_time. Items without a value come last. The server's default is `-created`.
+            created, start_time, end_time, duration, run_time, queue_time. Items without a value come last. The server's
+            default is `-created`.
         limit: The maximum number of items on a page. The server's default is `100`.
         cursor: Where the page starts: `next_cursor` of the previous page, with the same filters.
 
@@ -111,6 +120,8 @@ def build(
             ("flow_run_id_prefix", flow_run_id_prefix),
             ("flow_name", flow_name),
             ("name_contains", name_contains),
+            ("parent_task_run_id", parent_task_run_id),
+            ("parent_flow_run_id", parent_flow_run_id),
             ("label", label),
             ("label_all", label_all),
             ("start_time_gte", start_time_gte),
@@ -131,6 +142,8 @@ def build(
             ("updated_lt", updated_lt),
             ("duration_gte", duration_gte),
             ("duration_lte", duration_lte),
+            ("run_time_gte", run_time_gte),
+            ("run_time_lte", run_time_lte),
             ("queue_time_gte", queue_time_gte),
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),

@@ -25,6 +25,7 @@ def build(
     state_group: StateGroup | str | Sequence[StateGroup | str] | None | Unset = UNSET,
     task_slug: str | Sequence[str] | None | Unset = UNSET,
     task_slug_prefix: str | None | Unset = UNSET,
+    task_name: str | Sequence[str] | None | Unset = UNSET,
     name_contains: str | None | Unset = UNSET,
     task_run_id: UUID | str | Sequence[UUID | str] | None | Unset = UNSET,
     task_run_id_prefix: str | None | Unset = UNSET,
@@ -52,6 +53,8 @@ def build(
     updated_lt: datetime | None | Unset = UNSET,
     duration_gte: float | None | Unset = UNSET,
     duration_lte: float | None | Unset = UNSET,
+    run_time_gte: float | None | Unset = UNSET,
+    run_time_lte: float | None | Unset = UNSET,
     queue_time_gte: float | None | Unset = UNSET,
     queue_time_lte: float | None | Unset = UNSET,
     start_time_is_null: bool | None | Unset = UNSET,
@@ -85,6 +88,7 @@ def build(
         state_group: Runs in any of these groups of states.
         task_slug: Runs with any of these task slugs.
         task_slug_prefix: Runs whose task slug starts with this text.
+        task_name: Runs of tasks with any of these names, whatever the number in their slugs.
         name_contains: Runs whose name contains this text, ignoring case.
         task_run_id: Runs with any of these ids.
         task_run_id_prefix: Runs whose id starts with this text.
@@ -112,6 +116,8 @@ def build(
         updated_lt: Last changed before this time.
         duration_gte: Took at least this many seconds.
         duration_lte: Took at most this many seconds.
+        run_time_gte: Ran for at least this many seconds.
+        run_time_lte: Ran for at most this many seconds.
         queue_time_gte: Waited in the queue for at least this many seconds.
         queue_time_lte: Waited in the queue for at most this many seconds.
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
@@ -154,6 +160,7 @@ def build(
             ("state_group", state_group),
             ("task_slug", task_slug),
             ("task_slug_prefix", task_slug_prefix),
+            ("task_name", task_name),
             ("name_contains", name_contains),
             ("task_run_id", task_run_id),
             ("task_run_id_prefix", task_run_id_prefix),
@@ -181,6 +188,8 @@ def build(
             ("updated_lt", updated_lt),
             ("duration_gte", duration_gte),
             ("duration_lte", duration_lte),
+            ("run_time_gte", run_time_gte),
+            ("run_time_lte", run_time_lte),
             ("queue_time_gte", queue_time_gte),
             ("queue_time_lte", queue_time_lte),
             ("start_time_is_null", start_time_is_null),
