@@ -135,6 +135,14 @@ async def test_documented_default_limit_is_that_of_the_list(client: httpx.AsyncC
     (many,) = (await read(client, f"{flow_run}/task-runs", task_slug="many"))["items"]
     task_run = receipts.json()["items"][0]["task_run_id"] if template.endswith("result") else many["id"]
     await report_lines(client, flow_run, many["id"], limit + 1)
+    if template.endswith("artifacts"):
+        mutation = (
+            "mutation($input: create_task_run_artifact_input!) { create_task_run_artifact(input: $input) { id } }"
+        )
+        artifact = {"task_run_id": many["id"], "kind": "link", "data": {"link": "https://example.com"}}
+        for _ in range(limit + 1):
+            body = {"query": mutation, "variables": {"input": artifact}}
+            assert "errors" not in (await client.post("/graphql", json=body)).json()
     if template.startswith("/flow-runs"):
         for number in range(limit):
             await client.post("/flow-runs", json={"flow_name": "etl"})

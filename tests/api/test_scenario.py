@@ -214,6 +214,7 @@ def test_runs_are_looked_up_as_they_were_recorded(http: httpx.Client) -> None:
         "duration": 6.0,
         "run_time": 6.0,
         "queue_time": 0.0,
+        "last_heartbeat": None,
         "sequence": 14,
         "task_run_counts": {"Success": 3},
         "created": ANY,
@@ -245,6 +246,7 @@ def test_mapped_runs_are_looked_up_by_map_index(http: httpx.Client) -> None:
         "flow_run_name": ANY,
         "flow_name": "example-mapped",
         "task_slug": "inc-1",
+        "task_name": "inc",
         "tags": [],
         "state": "Mapped",
         "state_message": "Mapped tasks submitted for execution.",
@@ -255,6 +257,7 @@ def test_mapped_runs_are_looked_up_by_map_index(http: httpx.Client) -> None:
         "start_time": "2021-05-12T18:00:00.000000Z",
         "end_time": "2021-05-12T18:00:05.500000Z",
         "duration": 5.5,
+        "run_time": 3.0,
         "has_result": False,
     }
     assert http.get(f"/task-runs/{parent['id']}/result").json() == {
