@@ -139,8 +139,8 @@ async def test_documented_default_limit_is_that_of_the_list(client: httpx.AsyncC
         mutation = (
             "mutation($input: create_task_run_artifact_input!) { create_task_run_artifact(input: $input) { id } }"
         )
-        artifact = {"task_run_id": many["id"], "kind": "link", "data": {"link": "https://example.com"}}
-        for _ in range(limit + 1):
+        for number in range(limit + 1):
+            artifact = {"task_run_id": many["id"], "kind": "link", "data": {"link": f"https://example.com/{number}"}}
             body = {"query": mutation, "variables": {"input": artifact}}
             assert "errors" not in (await client.post("/graphql", json=body)).json()
     if template.startswith("/flow-runs"):
