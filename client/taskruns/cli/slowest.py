@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from heapq import nlargest
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +15,7 @@ from taskruns.type_aliases import Arguments
 
 if TYPE_CHECKING:
     from taskruns.client import Client
-    from taskruns.models import GroupKey, TaskRun
+    from taskruns.models import TaskRun
 
 PERIOD = timedelta(days=1)
 """What is looked at unless a filter of a time says otherwise."""
@@ -69,22 +68,9 @@ def show(client: "Client", form: str | None, limit: int, arguments: Arguments, *
 
 
 def slowest_task_runs(client: "Client", limit: int, arguments: Arguments) -> "list[TaskRun]":
-    """The task runs that took longest.
-
-    They are among those of the flow runs and tasks with the longest maximum, as many as there are task runs to show.
-    """
-    groups = client.task_runs.aggregate(
-        group_by=["flow_run_id", "task_slug"], sort="-max_duration", limit=limit, **arguments
-    ).groups
-    keys = (group.key for group in groups or () if group.measures.max_duration is not None)
-    task_runs = chain.from_iterable(_slowest_of(client, limit, arguments, key) for key in keys)
-    return nlargest(limit, task_runs, key=lambda task_run: task_run.duration or 0.0)
-
-
-def _slowest_of(client: "Client", limit: int, arguments: Arguments, key: "GroupKey") -> "Iterable[TaskRun]":
-    of_group = {**arguments, "flow_run_id": [key.flow_run_id], "task_slug": [key.task_slug]}
-    task_runs = client.task_runs.list(sort="-duration", limit=limit, **of_group)
-    return islice(task_runs, limit)
+    """The task runs that took longest; those that have not ended are not among them."""
+    listed = client.task_runs.list(sort="-duration", limit=limit, **arguments)
+    return [task_run for task_run in islice(listed, limit) if task_run.duration is not None]
 
 
 def _write_task_runs(task_runs: "Iterable[TaskRun]", form: str | None) -> None:
