@@ -77,7 +77,7 @@ async def test_unchanged_is_not_sent_again_whatever_was_sent(
         for again in (GZIP, PLAIN):
             response = await client.get(f"{flow_run}{path}", headers={**again, "if-none-match": etag})
             assert (response.status_code, response.content) == (304, b"")
-            assert response.headers["etag"].removeprefix("W/") == etag.removeprefix("W/")
+            assert response.headers["etag"] == etag
             assert response.headers["vary"] == "Accept-Encoding"
             assert "content-encoding" not in response.headers
     await report(client, flow_run, "Success")

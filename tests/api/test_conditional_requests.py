@@ -46,9 +46,10 @@ async def test_unchanged_is_not_sent_again(client: httpx.AsyncClient, flow_run: 
     for path in (child, flow_run, *(f"{flow_run}/{name}" for name in lists)):
         first = await client.get(path)
         etag = first.headers["etag"]
-        for known in (etag, "*", f'"0.0", {etag}', f"W/{etag}"):
+        weak = f"W/{etag}"  # as that of a compressed response, by which a cache finds what it keeps
+        for known, expected in ((etag, etag), ("*", etag), (f'"0.0", {etag}', etag), (weak, weak)):
             again = await client.get(path, headers={"if-none-match": known})
-            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", expected)
         other = await client.get(path, headers={"if-none-match": '"0.0"'})
         assert (other.status_code, other.content, other.headers["etag"]) == (200, first.content, etag)
 

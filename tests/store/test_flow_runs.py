@@ -68,6 +68,7 @@ async def test_flow_run_is_created_as_it_was_asked_for(database: Database, write
         flow_id=found.flow_id,
         flow_name="etl",
         parent_task_run_id=None,
+        last_heartbeat=None,
         state=StateType.Pending,
         state_message=None,
         state_timestamp=None,

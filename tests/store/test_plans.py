@@ -195,6 +195,7 @@ VALUES: dict[str, list[Any]] = {
     "end_time_is_null": [False, True],
     "is_mapped_parent": [False, True],
     "is_mapped_child": [True, False],
+    "is_stale": [False, True],
     "has_result": [True, False],
     "after_sequence": [10],
 }

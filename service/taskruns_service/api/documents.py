@@ -30,7 +30,7 @@ class Document:
     def answer(self, request: ApiRequest) -> JsonResponse:
         """The document, or 304 for a client whose If-None-Match has it; raises InvalidRequest."""
         if self._version in (requests.known_versions(request) or ()):
-            return not_modified(self._version, self._headers)
+            return not_modified(request, self._version, self._headers)
         return JsonResponse(self._content, 200, encode_headers(self._own))
 
 

@@ -254,7 +254,9 @@ async def _list_task_runs(request: ApiRequest, flow_run_id: UUID) -> JsonRespons
     query = FLOW_RUN_TASK_RUNS.query(requests.query(request), flow_run_id)
     known = requests.known_versions(request)
     version, task_runs = await request.database.read(runs.list_flow_run_task_runs, query, known=known)
-    return responses.not_modified(version) if task_runs is None else responses.as_json(task_runs, version=version)
+    if task_runs is None:
+        return responses.not_modified(request, version)
+    return responses.as_json(task_runs, version=version)
 
 
 @operation(

@@ -36,7 +36,7 @@ async def get_flow_run_tasks(request: ApiRequest, flow_run_id: FromPath[UUID]) -
     have not started come last.
     """
     if (version := await _known_version(request, flow_run_id)) is not None:
-        return responses.not_modified(version)
+        return responses.not_modified(request, version)
     tasks = await request.database.scan(flow_run_tasks.get_flow_run_tasks, flow_run_id)
     return responses.as_json(tasks, version=tasks.sequence)
 
@@ -66,7 +66,7 @@ async def get_flow_run_timeline(request: ApiRequest, flow_run_id: FromPath[UUID]
     change = await request.database.look_up(runs.get_last_change, flow_run_id)
     version = f"{change.sequence}"
     if version in (requests.known_versions(request) or ()):
-        return responses.not_modified(version)
+        return responses.not_modified(request, version)
     if not compression.accepts_gzip(request.scope):
         timeline = await request.database.scan(timelines.get_timeline, values)
         return responses.as_json(timeline.body, version=timeline.version)

@@ -64,9 +64,14 @@ def json_headers(body: bytes, version: str | int = "") -> Headers:
     return headers
 
 
-def not_modified(version: str, headers: Mapping[str, str] = MappingProxyType({})) -> JsonResponse:
-    """304 for a client that has this version, with the headers that the whole answer would have."""
-    own = encode_headers({**headers, "ETag": f'"{version}"'})
+def not_modified(request: ApiRequest, version: str, headers: Mapping[str, str] = MappingProxyType({})) -> JsonResponse:
+    """304 for a client that has this version, with the headers that the whole answer would have.
+
+    The ETag is weak where the client has that of a compressed response: by it, caches find what they keep.
+    """
+    weak = f'W/"{version}"'
+    is_weak = weak in (request.header(b"if-none-match") or "")
+    own = encode_headers({**headers, "ETag": weak if is_weak else f'"{version}"'})
     return JsonResponse(b"", HTTP_304_NOT_MODIFIED, compression.varying(own))
 
 
@@ -76,5 +81,5 @@ def versioned(request: ApiRequest, representation: Versioned) -> JsonResponse:
     if request.header(b"if-none-match") is not None and representation.version in (
         requests.known_versions(request) or ()
     ):
-        return not_modified(representation.version)
+        return not_modified(request, representation.version)
     return as_json(representation.body, version=representation.version)

@@ -5,12 +5,13 @@ from uuid import uuid4
 
 import pytest
 
+from taskruns import Client
 from taskruns.recording.outbox_file import OutboxFile
 from taskruns.recording.reports import FlowRunCreated
 from tests.client.cli.running import run
 
 LISTS = [
-    ["flow-run", "ls"],
+    ["flow-run", "ls", "-n", "1"],
     ["flow-run", "ls", "-q"],
     ["task-run", "ls", "--json"],
     ["task-run", "count"],
@@ -26,6 +27,10 @@ def leave(home: Path, url: str) -> None:
 
 @pytest.mark.parametrize("command", LISTS, ids=" ".join)
 def test_lists_say_that_reports_wait(command: list[str], url: str, tmp_path: Path) -> None:
+    with Client(url) as client:
+        for _ in range(2):  # so that a list of one says the same after another one has come
+            client.flow_runs.create(flow_name="waits")
+
     def said() -> str:
         return run(*command, TASKRUNS_URL=url, TASKRUNS_HOME=tmp_path).err
 
@@ -43,8 +48,6 @@ def test_lists_say_that_reports_wait(command: list[str], url: str, tmp_path: Pat
 
 
 def test_task_runs_of_a_flow_run_are_listed_with_it(url: str, tmp_path: Path) -> None:
-    from taskruns import Client
-
     with Client(url) as client:
         flow_run = client.flow_runs.create(flow_name="waits")
     leave(tmp_path, url)
