@@ -61,8 +61,8 @@ async def test_tally_counts_flow_runs_and_does_not_read_them(
     dataset: Dataset, where: Where, group_by: tuple[str, ...]
 ) -> None:
     with statements_seen() as seen:
-        found = await ask(dataset.database, where=where, group_by=group_by)
-    assert found == counted(dataset, met(dataset, where), group_by)
+        answer = await ask(dataset.database, where=where, group_by=group_by)
+    assert answer == counted(dataset, met(dataset, where), group_by)
     assert not [statement for statement in seen if re.search(r"\bflow_run\b", statement)]
 
 
@@ -71,8 +71,8 @@ async def test_tally_counts_flow_runs_and_does_not_read_them(
 async def test_every_measure_is_that_of_the_flow_runs_in_every_group(
     dataset: Dataset, where: Where, group_by: tuple[str, ...]
 ) -> None:
-    found = await ask(dataset.database, where=where, group_by=group_by, measures=tuple(MEASURES))
-    assert found == counted(dataset, met(dataset, where), group_by, MEASURES)
+    answer = await ask(dataset.database, where=where, group_by=group_by, measures=tuple(MEASURES))
+    assert answer == counted(dataset, met(dataset, where), group_by, MEASURES)
 
 
 async def test_bounds_are_those_of_task_runs(dataset: Dataset) -> None:

@@ -58,9 +58,9 @@ async def test_groups_are_in_the_order_of_the_sort(dataset: Dataset, sort: str, 
     measures = [name for name in (part.removeprefix("-") for part in sort.split(",")) if name in MEASURES]
     expected = counted(dataset, rows, group_by, measures)
     assert expected.groups is not None
-    found = await dataset.database.read_snapshot(aggregates.aggregate, question)
-    assert found.groups == in_order(expected.groups, sort)[:limit]
-    assert (found.count, found.truncated) == (len(rows), len(expected.groups) > limit)
+    answer = await dataset.database.read_snapshot(aggregates.aggregate, question)
+    assert answer.groups == in_order(expected.groups, sort)[:limit]
+    assert (answer.count, answer.truncated) == (len(rows), len(expected.groups) > limit)
 
 
 @pytest.mark.parametrize("sort", ["-count", "count", "-state"])
@@ -69,16 +69,16 @@ async def test_states_of_one_flow_run_are_in_the_order_of_the_sort(dataset: Data
     where = {"flow_run_id": [flow_run_id]}
     question = AggregateQuestion(where=where, group_by=("state",), sort=read_group_sort(sort, ("state",)))
     expected = counted(dataset, [row for row in dataset.task_runs if row.flow_run_id == flow_run_id], ("state",))
-    found = await dataset.database.read_snapshot(aggregates.aggregate, question)
-    assert found.groups == in_order(expected.groups or [], sort)
+    answer = await dataset.database.read_snapshot(aggregates.aggregate, question)
+    assert answer.groups == in_order(expected.groups or [], sort)
 
 
 async def test_flow_runs_are_in_the_order_of_the_sort(dataset: Dataset) -> None:
     sort = (GroupOrder("max_duration", descending=True),)
     question = AggregateQuestion(aggregation=FLOW_RUNS, where={}, group_by=("flow_name",), sort=sort)
-    found = await dataset.database.read_snapshot(aggregates.aggregate, question)
+    answer = await dataset.database.read_snapshot(aggregates.aggregate, question)
     expected = counted(dataset, dataset.flow_runs, ("flow_name",), ("max_duration",))
-    assert found.groups == in_order(expected.groups or [], "-max_duration")
+    assert answer.groups == in_order(expected.groups or [], "-max_duration")
 
 
 @pytest.mark.parametrize(

@@ -59,14 +59,14 @@ def test_flow_run_that_leads_to_itself_is_in_its_tree_once(scratch: Client) -> N
     own = scratch.flow_runs.create(flow_name="tree", name="third", parent_task_run_id=outcome.task_run_id)
     (last,) = scratch.flow_runs.report(own.id, items=[task("start-1", ("Running", 1.0))]).items
     assert last.task_run_id
-    found = tree.find_tree(scratch, own.id)
-    assert (found.root.id, found.truncated) == (second, False)
+    shown = tree.find_tree(scratch, own.id)
+    assert (shown.root.id, shown.truncated) == (second, False)
     itself = uuid4()
     task_run_id = UUID(f"01900000-0000-7{str(itself)[15:18]}-8000-{itself.hex[:12]}")
     scratch.flow_runs.create(flow_name="tree", name="itself", id=itself, parent_task_run_id=task_run_id)
     scratch.flow_runs.report(itself, items=[task("start-1", ("Running", 1.0), id=task_run_id)])
-    found = tree.find_tree(scratch, itself)
-    assert (found.root.id, found.root.children, found.truncated) == (itself, [], False)
+    shown = tree.find_tree(scratch, itself)
+    assert (shown.root.id, shown.root.children, shown.truncated) == (itself, [], False)
 
 
 def test_large_tree_is_cut_off(scratch: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +75,8 @@ def test_large_tree_is_cut_off(scratch: Client, monkeypatch: pytest.MonkeyPatch)
     flow_run_id, task_run = started(scratch, "wide")
     for number in range(5):
         started(scratch, f"child-{number}", task_run)
-    found = tree.find_tree(scratch, flow_run_id)
-    assert (len(found.root.children), found.truncated) == (3, True)
+    shown = tree.find_tree(scratch, flow_run_id)
+    assert (len(shown.root.children), shown.truncated) == (3, True)
     deep, task_run = started(scratch, "deep")
     for number in range(3):
         last, task_run = started(scratch, f"deeper-{number}", task_run)

@@ -1,5 +1,6 @@
 """What the tests of the recorder share: a service, a home, and programs that run in processes of their own."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskruns import Client
+from tests.client.recording.log_lines import log
 from tests.client.recording.scripts import Scripts
 from tests.postgres import free_port
 from tests.service import Served
@@ -68,3 +70,11 @@ def executor(request: pytest.FixtureRequest) -> Executor:
     """An executor of each kind; Dask's, which needs seconds to start, has a test of its own."""
     pool: Executor = request.getfixturevalue(request.param)
     return pool
+
+
+@pytest.fixture
+def debug_level() -> Iterator[None]:
+    """The logger of the tests of logs passes lines of every level on."""
+    log.setLevel(logging.DEBUG)
+    yield
+    log.setLevel(logging.NOTSET)
