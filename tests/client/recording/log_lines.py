@@ -14,8 +14,10 @@ def lines(run: FlowRunRecorder) -> list[tuple[str | None, str | None]]:
 
 def lines_of(view: FlowRunView) -> list[tuple[str | None, str | None]]:
     names = {
-        one.task_run.id: one.task_slug if one.map_index < 0 else f"{one.task_slug}[{one.map_index}]"
-        for one in view.get_all_task_runs()
+        task_run_view.task_run.id: task_run_view.task_slug
+        if task_run_view.map_index < 0
+        else f"{task_run_view.task_slug}[{task_run_view.map_index}]"
+        for task_run_view in view.get_all_task_runs()
     }
     return [(None if line.task_run_id is None else names[line.task_run_id], line.message) for line in view.get_logs()]
 
