@@ -4,11 +4,14 @@ import asyncio
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection, make_url
 
+from taskruns_service.domain.errors import DatabaseUnavailable
 from taskruns_service.storage import dialects
 from taskruns_service.storage.connections import Connections
-from taskruns_service.storage.database import Database
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.dialects import driver
 from taskruns_service.storage.engines import Patience, threaded_engine
 from taskruns_service.storage.threads import Threads
 
@@ -45,6 +48,29 @@ async def test_a_transaction_that_was_left_open_is_not_met_by_the_next_query(dat
 
     assert await database.read(leave_open)
     assert not any([await database.read(is_in_transaction) for _ in range(20)])
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+async def test_connections_of_before_are_not_used_after_one_was_lost(database_url: str) -> None:
+    """As after a restart of the server: each attempt would otherwise meet another dead one."""
+
+    def ask_process(connection: Connection) -> int:
+        ((process,),) = driver.fetch(connection, "SELECT pg_backend_pid() FROM pg_sleep(0.05)", ())
+        return int(process)
+
+    def lose(connection: Connection) -> None:
+        dialects.execute(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async with open_database(dialects.read_url(database_url), pool_size=4, attempts=1) as database:
+
+        async def ask_processes() -> set[int]:
+            return set(await asyncio.gather(*(database.look_up(ask_process) for _ in range(4))))
+
+        before = await ask_processes()
+        assert len(before) > 1
+        with pytest.raises(DatabaseUnavailable):
+            await database.look_up(lose)
+        assert not before & await ask_processes()
 
 
 async def test_threads_that_find_no_kept_connection_free_get_one(tmp_path: Path) -> None:
