@@ -12,8 +12,8 @@ from tests.client.cli.running import run
 
 LISTS = [
     ["flow-run", "ls", "-n", "1"],
-    ["flow-run", "ls", "-q"],
-    ["task-run", "ls", "--json"],
+    ["flow-run", "ls", "-q", "-n", "1"],
+    ["task-run", "ls", "--json", "-n", "1"],
     ["task-run", "count"],
     ["task-run", "aggregate", "-b", "state"],
 ]
