@@ -18,15 +18,17 @@ from taskruns_service.storage.tally import Cell, FlowRunCell, Tally
 
 _MOMENT = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 # No start, end or duration over the children of a mapped parent: whoever writes by hand writes what the question needs.
-_TASK_RUN = f"""json_build_object('id', id, 'flow_run_id', flow_run_id, 'task_id', task_id, 'task_slug', task_slug,
-    'map_index', map_index, 'name', name, 'tags', tags, 'state', state, 'state_message', state_message,
-    'state_timestamp', {_MOMENT.format("state_timestamp")}, 'version', version, 'run_count', run_count,
-    'start_time', {_MOMENT.format("start_time")}, 'end_time', {_MOMENT.format("end_time")}, 'duration', duration,
-    'queue_time', queue_time, 'has_result', has_result, 'sequence', sequence, 'created', {_MOMENT.format("created")},
-    'updated', {_MOMENT.format("updated")})"""
-ONE = f"SELECT {_TASK_RUN}::text FROM task_run WHERE id = $1"
-LIST = f"""SELECT json_agg({_TASK_RUN})::text
-    FROM (SELECT * FROM task_run WHERE flow_run_id = $1 ORDER BY id LIMIT 100) task_run"""
+_TASK_RUN = f"""json_build_object('id', t.id, 'flow_run_id', t.flow_run_id, 'flow_run_name', flow_run.name,
+    'flow_id', t.flow_id, 'flow_name', flow.name, 'task_id', task_id, 'task_slug', task_slug, 'task_name', task_name,
+    'map_index', map_index, 'name', t.name, 'tags', tags, 'state', t.state, 'state_message', t.state_message,
+    'state_timestamp', {_MOMENT.format("t.state_timestamp")}, 'version', t.version, 'run_count', t.run_count,
+    'start_time', {_MOMENT.format("t.start_time")}, 'end_time', {_MOMENT.format("t.end_time")},
+    'duration', t.duration, 'run_time', t.run_time, 'queue_time', t.queue_time, 'has_result', has_result,
+    'sequence', t.sequence, 'created', {_MOMENT.format("t.created")}, 'updated', {_MOMENT.format("t.updated")})"""
+_NAMES = "JOIN flow_run ON flow_run.id = t.flow_run_id JOIN flow ON flow.id = t.flow_id"
+ONE = f"SELECT {_TASK_RUN}::text FROM task_run t {_NAMES} WHERE t.id = $1"
+LIST = f"""SELECT json_agg({_TASK_RUN} ORDER BY t.id)::text
+    FROM (SELECT * FROM task_run WHERE flow_run_id = $1 ORDER BY id LIMIT 100) t {_NAMES}"""
 SLUGS = """SELECT task_slug, count(*), percentile_cont(0.95) WITHIN GROUP (ORDER BY duration) FROM task_run
     WHERE start_time >= now() - interval '1 day' GROUP BY task_slug ORDER BY task_slug"""
 
