@@ -13,8 +13,8 @@ from tests.benchmarks.load import Ask, Batches
 KNOWN = 2000
 PAGE = 100
 DEEP = 10_000
-RESULT = {"type": "LocalResult", "dir": "/data/results", "location": "8e44/name.json"}
-SUCCESS = {"type": "Success", "message": "Task run succeeded.", "result": RESULT}
+RETRIES = ({"type": "Failed", "message": "Connection refused."}, {"type": "Running", "message": "Starting task run."})
+"""What task runs are reported to be in turn, so that each of these many reports is one that users send."""
 
 
 class Dataset(NamedTuple):
@@ -103,9 +103,10 @@ def transitions(dataset: Dataset, items: int) -> list[Ask]:
     """Reports of states, so many in a request: neighbours belong to one flow run, as when that reports what it did."""
     ids = dataset.task_run_ids
     if items == 1:
-        return [Ask(f"/task-runs/{identifier}/states", SUCCESS) for identifier in ids]
+        return [Ask(f"/task-runs/{identifier}/states", state) for state in RETRIES for identifier in ids]
     parts = [ids[start : start + items] for start in range(0, len(ids), items)]
     return [
-        Ask("/task-runs/states", {"items": [{"task_run_id": identifier, **SUCCESS} for identifier in part]})
+        Ask("/task-runs/states", {"items": [{"task_run_id": identifier, **state} for identifier in part]})
+        for state in RETRIES
         for part in parts
     ]

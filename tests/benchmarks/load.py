@@ -22,7 +22,7 @@ local requests = {{}}
 local file = io.open("{path}", "rb")
 for line in file:lines() do requests[#requests + 1] = file:read(tonumber(line)) end
 file:close()
-local place = 0
+local place = -1 -- wrk asks for a request that it does not send
 request = function()
   place = place % #requests + 1
   return requests[place]

@@ -76,7 +76,10 @@ def their_questions(known: Dataset) -> dict[str, list[Ask]]:
     """The same as Prefect asks it."""
     completed = {"state": {"type": {"any_": ["COMPLETED"]}}}
     newest = {"task_runs": completed, "sort": "EXPECTED_START_TIME_DESC", "limit": dataset.PAGE}
-    done = {"state": {"type": "COMPLETED", "message": "Task run succeeded."}, "force": True}
+    retries = [
+        {"state": {"type": state["type"].upper(), "message": state["message"]}, "force": True}
+        for state in dataset.RETRIES
+    ]
     return {
         "one task run by id": [Ask(f"{API}/{identifier}") for identifier in known.task_run_ids],
         "the 100 task runs of a flow run": [
@@ -88,7 +91,9 @@ def their_questions(known: Dataset) -> dict[str, list[Ask]]:
         "a deep page of those in a state": [
             Ask(f"{API}/filter", {**newest, "offset": (known.deep - 1) * dataset.PAGE})
         ],
-        "set a state": [Ask(f"{API}/{identifier}/set_state", done) for identifier in known.task_run_ids],
+        "set a state": [
+            Ask(f"{API}/{identifier}/set_state", state) for state in retries for identifier in known.task_run_ids
+        ],
     }
 
 

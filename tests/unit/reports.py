@@ -1,6 +1,6 @@
 """Reports of states, and the run after them, for the tests of the state model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,7 @@ from uuid import UUID
 from taskruns_service.domain.history import History
 from taskruns_service.domain.runs import PastState, Report, Run
 from taskruns_service.domain.states import FINISHED, StateType
-from taskruns_service.domain.transitions import Verdict, advance
+from taskruns_service.domain.transitions import Transition, Verdict, advance
 
 T = StateType
 NOW = datetime(2021, 5, 12, 19, 0, tzinfo=UTC)
@@ -29,14 +29,32 @@ def run_after(reports: Iterable[Report], run: Run | None = None) -> tuple[Run, l
     """The run after some reports, one after the other, and what became of each."""
     run, history, kinds = run or Run(), dict[UUID, PastState](), []
     for report in reports:
-        kind, after, past_state = advance(
-            run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
-        )
+        kind, after, past_state = advance_in(history, run, report)
         kinds.append(kind)
         if past_state is not None:
             remember(history, past_state, run, after)
         run = after
     return run, kinds
+
+
+def advance_in(history: Mapping[UUID, PastState], run: Run, report: Report) -> Transition:
+    """What a report does to a run whose history can be read as a database is."""
+    return advance(
+        run,
+        report,
+        now=NOW,
+        is_known=report.id in history,
+        history=lambda: History(history.values()),
+        has_later_states=lambda: has_later_states(history, run),
+    )
+
+
+def has_later_states(history: Mapping[UUID, PastState], run: Run) -> bool:
+    """Whether a history has states as of the moment of the current one, or later."""
+    current = run.state_timestamp
+    return current is None or any(
+        past_state.timestamp >= current for past_state in history.values() if past_state.id != run.state_id
+    )
 
 
 def remember(history: dict[UUID, PastState], past_state: PastState, before: Run, after: Run) -> None:

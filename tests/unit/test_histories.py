@@ -14,7 +14,7 @@ from taskruns_service.domain.history import History, fold, follow, may_follow, r
 from taskruns_service.domain.runs import PastState, Report, Run
 from taskruns_service.domain.states import FINISHED, GROUPS, StateGroup, StateType
 from taskruns_service.domain.transitions import Verdict, advance
-from tests.unit.reports import NOW, UNFINISHED, T, at, remember, run_after, state
+from tests.unit.reports import NOW, UNFINISHED, T, advance_in, at, remember, run_after, state
 
 # Many reports
 
@@ -125,7 +125,7 @@ def test_run_is_what_its_history_makes(arrivals: list[Report]) -> None:
     history: dict[UUID, PastState] = {}
     run = Run()
     for report in arrivals:
-        _, run, past_state = advance(run, report, now=NOW, history=lambda: History(history.values()))
+        _, run, past_state = advance_in(history, run, report)
         if past_state is not None:
             history[report.id] = past_state
         assert without_version(run) == fold(history.values())
@@ -141,9 +141,10 @@ def test_row_of_a_run_has_the_run_time_of_its_history(drawn: list[tuple[StateTyp
     run, history = Run(), dict[UUID, PastState]()
     for number, (type_, seconds, force) in enumerate(drawn, 1):
         report = state(type_, seconds, number, force=force)
-        _, run, past_state = advance(as_read(run), report, now=NOW, history=lambda: History(history.values()))
+        _, after, past_state = advance_in(history, as_read(run), report)
         if past_state is not None:
-            history[report.id] = past_state
+            remember(history, past_state, run, after)
+        run = after
         assert run.run_time == fold(history.values()).run_time
 
 
@@ -183,9 +184,7 @@ def steps(arrivals: Iterable[Report]) -> Iterator[tuple[Run, Run, Verdict]]:
     """The run before and after each report, and what became of that."""
     run, history = Run(), dict[UUID, PastState]()
     for report in arrivals:
-        kind, after, past_state = advance(
-            run, report, now=NOW, is_known=report.id in history, history=lambda: History(history.values())
-        )
+        kind, after, past_state = advance_in(history, run, report)
         if past_state is not None:
             remember(history, past_state, run, after)
         yield run, after, kind
@@ -241,6 +240,7 @@ def test_silent_run_is_crashed_until_something_is_heard_of_it(chain: list[Report
             state_id=UUID(int=100),
             state_timestamp=crashed.state_timestamp,
             end_time=crashed.end_time,
+            run_time=crashed.run_time,
             first_timestamp=None,
             version=heard.version + 1,
         )
@@ -305,3 +305,26 @@ def test_last_state_of_a_replayed_history_is_current_whatever_its_timestamp() ->
         at(5),
         at(4),
     )
+
+
+# What is read
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        (T.Running, T.Failed, T.Retrying, T.Running, T.Failed),
+        (T.Running, T.Looped, T.Running, T.Looped),
+        (T.Running, T.Success, T.Failed, T.Success, T.Cancelled),
+    ],
+    ids=lambda types: "-".join(types[1:]),
+)
+def test_report_that_comes_last_reads_no_history(types: tuple[StateType, ...]) -> None:
+    """However often a task is retried or loops, a report costs the same."""
+    run, past = Run(), list[PastState]()
+    for number, type_ in enumerate(types, 1):
+        report = state(type_, number, number)
+        _, run, past_state = advance(as_read(run), report, now=NOW, history=None, has_later_states=lambda: False)
+        assert past_state is not None
+        past.append(past_state)
+        assert without_version(as_read(run)) == as_read(fold(past))

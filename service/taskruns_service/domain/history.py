@@ -203,31 +203,31 @@ def replay(history: Sequence[tuple[StateType, datetime]], *, version: int) -> Ru
 def follow(run: Run, past_state: PastState) -> Run:
     """The run after the next state of its history."""
     timestamp, type_, identifier, _ = past_state
-    takes_over = _takes_over(run, past_state)
+    is_current = takes_over(run, past_state)
     # Without a Running before the end, the first one after it is that of the attempt that has ended: clocks differ.
-    ran = type_ is StateType.Running and (takes_over or run.run_count == 0)
-    run_time, attempt_start_time = _attempt_after(run, past_state, takes_over=takes_over, ran=ran)
+    ran = type_ is StateType.Running and (is_current or run.run_count == 0)
+    run_time, attempt_start_time = _attempt_after(run, past_state, is_current=is_current, ran=ran)
     return replace(
         run,
         run_count=run.run_count + ran,
         first_timestamp=_earliest(run.first_timestamp, timestamp),
         start_time=_earliest(run.start_time, timestamp) if ran else run.start_time,
-        state=type_ if takes_over else run.state,
-        state_id=identifier if takes_over else run.state_id,
-        state_timestamp=timestamp if takes_over else run.state_timestamp,
-        end_time=(timestamp if type_ in FINISHED else None) if takes_over else run.end_time,
+        state=type_ if is_current else run.state,
+        state_id=identifier if is_current else run.state_id,
+        state_timestamp=timestamp if is_current else run.state_timestamp,
+        end_time=(timestamp if type_ in FINISHED else None) if is_current else run.end_time,
         run_time=run_time,
         attempt_start_time=attempt_start_time,
     )
 
 
 def _attempt_after(
-    run: Run, past_state: PastState, *, takes_over: bool, ran: bool
+    run: Run, past_state: PastState, *, is_current: bool, ran: bool
 ) -> tuple[float | None, datetime | None]:
     """The run time and the start of the latest attempt after the next state of a history."""
     timestamp, type_, _, _ = past_state
     run_time, start = run.run_time, run.attempt_start_time
-    if takes_over and start is not None:
+    if is_current and start is not None:
         was_ended, goes_on = run.end_time is not None, type_ in _STILL_RUNNING
         if type_ in FINISHED or not (was_ended or goes_on):
             since = start if run.end_time is None else max(start, run.end_time)
@@ -236,11 +236,11 @@ def _attempt_after(
             start = None
     if ran:
         start = timestamp
-        run_time = run_time if takes_over else 0.0
+        run_time = run_time if is_current else 0.0
     return run_time, start
 
 
-def _takes_over(run: Run, past_state: PastState) -> bool:
+def takes_over(run: Run, past_state: PastState) -> bool:
     """Whether the next state of a history becomes the current one.
 
     Any may follow an unfinished state. Of the ends of one attempt the one that weighs most counts, the earliest of

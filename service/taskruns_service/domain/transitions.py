@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from taskruns_service.domain.history import History, follow, may_follow
+from taskruns_service.domain.history import History, follow, may_follow, takes_over
 from taskruns_service.domain.runs import PastState, Report, Run
 from taskruns_service.domain.states import FINISHED, PLACES, StateType
 
@@ -45,12 +45,14 @@ def advance(
     is_known: bool = False,
     sequence: int = 0,
     history: "Callable[[], History] | None" = None,
+    has_later_states: "Callable[[], bool]" = lambda: True,
 ) -> Transition:
     """Decides what one reported state does to a run: a pure function, and the only place with an opinion on it.
 
     A run is what `fold` makes of its whole history, so that the same reports give the same run in whatever order they
     arrive. `history` reads that; it is called only for a report that is not simply the next one: its timestamp is not
-    after that of the current state, or the run is finished or Cancelling. The rules, in their order:
+    after that of the current state, or it may change when the run ended. `has_later_states` says whether the history
+    may have states after the current one, which is asked of finished runs that go on. The rules, in their order:
 
     1. A state that `is_known`, since the history has it, is a duplicate: nothing changes.
     2. An expected version or sequence that is not the run's is a conflict: nothing changes.
@@ -82,8 +84,9 @@ def advance(
         report.force or not (is_timed or report.type is StateType.Crashed),
     )
     comes_last = not is_timed or before.state_timestamp is None or past_state.order > _order_of(before)
-    if known is None and ((not is_timed and past_state.forced) or (comes_last and run.state not in FINISHED)):
-        if history is not None and _is_attempt_unknown(run, report.type):
+    is_forced = not is_timed and past_state.forced
+    if known is None and (is_forced or (comes_last and _is_next(run, past_state, has_later_states))):
+        if history is not None and takes_over(run, past_state) and _is_attempt_unknown(run, report.type):
             run = replace(run, attempt_start_time=history().run.attempt_start_time)
         after = follow(run, past_state)
     else:
@@ -111,6 +114,19 @@ def _history_of(run: Run, history: "Callable[[], History] | None") -> History:
     if run.state_timestamp is not None and (run.state_id or _NO_ID) not in known:  # as an import left it
         known.add(PastState(run.state_timestamp, run.state, run.state_id or _NO_ID, forced=True))
     return known
+
+
+def _is_next(run: Run, past_state: PastState, has_later_states: "Callable[[], bool]") -> bool:
+    """Whether a state after the current one changes the run as if it were the last of the history.
+
+    A finished run may have states after its end that do not count. Among them a state that does not count either
+    changes nothing, but a Running may be the first of the run.
+    """
+    if run.state not in FINISHED:
+        return True
+    if not takes_over(run, past_state):
+        return past_state.type is not StateType.Running
+    return past_state.type not in FINISHED and not has_later_states()
 
 
 def _is_attempt_unknown(run: Run, type_: StateType) -> bool:

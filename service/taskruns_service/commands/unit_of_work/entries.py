@@ -42,6 +42,8 @@ class RunEntry:
         """None until it is read: few reports ask for it."""
         self.new_states: list[PastState] = []
         """What is added to the history before that is read."""
+        self.has_later_states: bool | None = None
+        """Whether the history may have states after the current one; None until that is read or a late state comes."""
         self.updated: datetime | None = None
         self.changed: dict[str, object] = {}
         self.has_new_state = False

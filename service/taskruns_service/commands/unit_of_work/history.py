@@ -68,6 +68,19 @@ class Histories:
         assert entry.history is not None
         return entry.history
 
+    def has_later_states(self, entry: Entry) -> bool:
+        """Whether the history of a run may have states after its current one; read for all entries at once."""
+        if entry.history is not None:
+            return True
+        if entry.has_later_states is None:
+            unread = [other for other in self._entries.values() if other.has_later_states is None]
+            rows = self._statements.later.rows(self._connection, {"run_ids": [other.id for other in unread]})
+            owners = {row[0] for row in rows}
+            for other in unread:
+                other.has_later_states = other.id in owners
+        assert entry.has_later_states is not None
+        return entry.has_later_states
+
     def add(self, entry: Entry, state_id: UUID, row: dict[str, object]) -> None:
         """Adds a state to the history of a run."""
         self._new[state_id] = row | {self._owner: entry.id, "id": state_id}
@@ -117,11 +130,13 @@ class Statements(NamedTuple):
     """These states (`ids`), as a KnownState has them."""
     history: Prepared
     """The histories of these runs (`run_ids`). What was taken before states were marked as forced keeps its place."""
+    later: Prepared
+    """Which of these runs (`run_ids`) have states as of the moment of the current one, or later."""
     states: Prepared
     """What runs show of these states (`ids`)."""
 
 
-def _statements(table: Table, owner: str) -> Statements:
+def _statements(table: Table, owner: str, runs: Table) -> Statements:
     columns = table.c
     is_forced = func.coalesce(columns.forced, columns.accepted)
     past_state = select(columns[owner], columns.id, columns.type, columns.timestamp, is_forced)
@@ -130,12 +145,22 @@ def _statements(table: Table, owner: str) -> Statements:
     return Statements(
         Prepared(known.where(any_of(columns.id, placeholder("ids", ListOfIds)))),
         Prepared(past_state.where(any_of(columns[owner], placeholder("run_ids", ListOfIds)), states_that_stand(table))),
+        Prepared(
+            select(runs.c.id)
+            .join_from(runs, table, columns[owner] == runs.c.id)
+            .where(
+                any_of(runs.c.id, placeholder("run_ids", ListOfIds)),
+                columns.timestamp >= runs.c.state_timestamp,
+                columns.id.is_distinct_from(runs.c.state_id),
+            )
+            .distinct()
+        ),
         Prepared(shown.where(any_of(columns.id, placeholder("ids", ListOfIds)))),
     )
 
 
-TASK_RUN_STATEMENTS = _statements(tables.task_run_state, "task_run_id")
-FLOW_RUN_STATEMENTS = _statements(tables.flow_run_state, "flow_run_id")
+TASK_RUN_STATEMENTS = _statements(tables.task_run_state, "task_run_id", tables.task_run)
+FLOW_RUN_STATEMENTS = _statements(tables.flow_run_state, "flow_run_id", tables.flow_run)
 
 
 def task_run_histories(connection: Connection, entries: Mapping[UUID, Entry]) -> Histories:

@@ -178,6 +178,7 @@ class UnitOfWork:
             is_known=is_known,
             sequence=entry.sequence,
             history=partial(histories.read, entry),
+            has_later_states=partial(histories.has_later_states, entry),
         )
         if past_state is None:
             _raise_refusal(kind, before, report)
@@ -193,6 +194,8 @@ class UnitOfWork:
         elif run.state_id != before.state_id:
             entry.has_new_state = True
             run = histories.promote(run)
+        if not accepted:
+            entry.has_later_states = True
         # A late state that changes nothing is added to the history only.
         if accepted or run != replace(before, attempt_start_time=run.attempt_start_time):
             self._become(entry, run)
