@@ -44,8 +44,9 @@ RULES = Rules(
             *("storage.dialects", "storage.tables"),
         ),
         "commands": ("schemas", *STORAGE),
+        "live": ("domain.errors", "queries.changes", "storage.database", "storage.dialects"),
         "api": (
-            *("", "domain", "logs", "schemas", "commands"),
+            *("", "live", "domain", "logs", "schemas", "commands"),
             # Neither tables nor columns: what a list shows, and by what it is sorted, is declared in queries.
             *("queries.aggregates", "queries.aggregations", "queries.attempts", "queries.flow_run_tasks"),
             *("queries.listings", "queries.pages", "queries.parameters", "queries.runs", "queries.task_run_results"),

@@ -52,7 +52,7 @@ class RequestMiddleware:
         method, status, began = scope["method"], 500, time.perf_counter()
         is_answered = False
         if method == "HEAD":
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", "is_head": True}  # type: ignore[typeddict-unknown-key]
 
         async def answer(message: Message) -> None:
             nonlocal status, is_answered

@@ -59,6 +59,9 @@ class Database:
     position: int | None = None
     """Up to where this process has seen the primary's log, once it writes for readers of standbys."""
 
+    after_commit: Callable[[], None] | None = None
+    """Is called when this process has committed a change."""
+
     def __init__(
         self,
         readers: Connections,
@@ -303,6 +306,8 @@ class Database:
             raise
         self._refusal = None
         self._note_recovery()
+        if self.after_commit is not None:
+            self.after_commit()
         if self.position is not None:
             await self.note_position()
         return answer
