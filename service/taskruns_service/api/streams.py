@@ -1,7 +1,6 @@
 """Streams over HTTP: responses that go on, with what they send as it comes."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -47,8 +46,8 @@ class EventStream:
             if scope.get("is_head"):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            log.info("stream begins", path=scope["path"])
-            sent, began = self._traffic.deliveries, time.monotonic()
+            scope["is_stream"] = True  # type: ignore[typeddict-unknown-key]
+            log.info("stream began", path=scope["path"])
             task = asyncio.current_task()
             assert task is not None
             departure = asyncio.create_task(_give_up_when_gone(receive, self._watcher))

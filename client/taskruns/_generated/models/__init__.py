@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, NotRequired, TypeAlias, TypedDict
 from uuid import UUID
 
+from msgspec import field
+
 from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "Artifact",
     "ArtifactPage",
     "AzureResult",
+    "ByeCode",
+    "ByeEvent",
     "ChildResult",
     "CompressedSerializer",
     "ConstantResult",
@@ -63,6 +67,8 @@ __all__ = [
     "Problem",
     "Readiness",
     "ResultReference",
+    "ResyncEvent",
+    "ResyncReason",
     "S3Result",
     "SearchHit",
     "SearchHits",
@@ -92,12 +98,22 @@ __all__ = [
     "TaskRunStateReportDict",
     "TaskRunStateReports",
     "TaskRunUpdate",
+    "TaskRunsEvent",
     "Timeline",
     "TimelineBins",
     "TimelineCounts",
     "TimelineSpans",
     "TimelineTask",
 ]
+
+
+class ByeCode(OpenEnum):
+    """Why a stream ends."""
+
+    FINISHED = "finished"
+    REBALANCE = "rebalance"
+    STOPPING = "stopping"
+    UNAUTHENTICATED = "unauthenticated"
 
 
 class FlowRunField(OpenEnum):
@@ -143,6 +159,13 @@ class LogLevel(OpenEnum):
     ERROR = "ERROR"
     INFO = "INFO"
     WARNING = "WARNING"
+
+
+class ResyncReason(OpenEnum):
+    """Why a client has to load everything again."""
+
+    BEHIND = "behind"
+    RESET = "reset"
 
 
 class StateGroup(OpenEnum):
@@ -404,6 +427,15 @@ class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Azure
     type: ClassVar[Literal["AzureResult"]] = "AzureResult"
     uri: str | None
     """The complete location as a URI, from type, storage, and location; null if there is none."""
+
+
+class ByeEvent(Model, kw_only=True, frozen=True):
+    """The data of a `bye` event, after which the stream ends although there may be further changes."""
+
+    code: ByeCode
+    """Why the stream ends."""
+    retry_after: float
+    """The number of seconds to wait before opening the stream again."""
 
 
 class ChildResult(Model, kw_only=True, frozen=True):
@@ -1058,6 +1090,15 @@ class Readiness(Model, kw_only=True, frozen=True):
     """A sentence for each database setting that can lose acknowledged changes."""
 
 
+class ResyncEvent(Model, kw_only=True, frozen=True):
+    """The data of a `resync` event, after which the stream ends: load everything, then open a stream again."""
+
+    reason: ResyncReason
+    """Why the stream does not continue."""
+    sequence: int
+    """The `after_sequence` of the next stream, once everything is loaded."""
+
+
 class S3Result(Model, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):
     """An object in a bucket of Amazon S3 or a compatible store."""
 
@@ -1551,6 +1592,17 @@ class TaskRunUpdate(Model, kw_only=True, frozen=True):
     """The new name; null removes the name."""
     tags: list[str] | Unset = UNSET
     """The new tags, which replace all current tags."""
+
+
+class TaskRunsEvent(Model, kw_only=True, frozen=True):
+    """The data of a `task_runs` event: all task runs that changed after one sequence, up to another."""
+
+    from_: int = field(name="from")
+    """The sequence after which the task runs changed."""
+    items: list[TaskRun]
+    """The task runs in their latest state, at most 1,000, in ascending order of `sequence`."""
+    sequence: int
+    """The sequence up to which all changes are included; the `id` of the event."""
 
 
 class Timeline(Model, kw_only=True, frozen=True):
