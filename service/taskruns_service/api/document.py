@@ -77,7 +77,7 @@ CONDITIONS: dict[str, Schema] = {
     },
     "Last-Event-ID": {
         "description": "The `id` of the last event that you have seen; the stream goes on after it.",
-        "pattern": r"^[0-9]{1,18}$",
+        "pattern": r"^[0-9]{1,18}(\.[0-9]{1,17})?$",
         "example": "0",
     },
     "If-None-Match": {

@@ -8,7 +8,7 @@ HEARTBEAT = b": hb\n\n"
 GONE = b"event: gone\ndata: {}\n\n"
 
 
-def event(name: str, data: str | bytes, identifier: str | int | None = None) -> bytes:
+def event(name: str, data: str | bytes, identifier: object = None) -> bytes:
     """An event with JSON as its data; without an identifier the client keeps the one that it has seen last."""
     text = data if isinstance(data, bytes) else data.encode()
     # JSON has line breaks between its tokens only, and a line of the stream ends at each of them.
@@ -16,12 +16,17 @@ def event(name: str, data: str | bytes, identifier: str | int | None = None) -> 
     return b"%bevent: %b\ndata: %b\n\n" % (_identifier_line(identifier), name.encode(), text)
 
 
-def identified(identifier: str | int, encoded: bytes) -> bytes:
+def identified(identifier: object, encoded: bytes) -> bytes:
     """An event that has no identifier with one."""
     return _identifier_line(identifier) + encoded
 
 
-def bookmark(identifier: str | int) -> bytes:
+def without_identifier(encoded: bytes) -> bytes:
+    """An event that begins with its identifier without it."""
+    return encoded.partition(b"\n")[2] if encoded.startswith(b"id: ") else encoded
+
+
+def bookmark(identifier: object) -> bytes:
     """What says how far a client is without an event."""
     return _identifier_line(identifier) + b"\n"
 
@@ -46,5 +51,5 @@ def bye_event(code: str, retry_after: float) -> bytes:
     return event("bye", encode({"code": code, "retry_after": round(retry_after, 2)}))
 
 
-def _identifier_line(identifier: str | int | None) -> bytes:
+def _identifier_line(identifier: object) -> bytes:
     return b"" if identifier is None else f"id: {identifier}\n".encode()

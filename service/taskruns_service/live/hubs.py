@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from uuid import UUID
 
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live import events
+from taskruns_service.live.lines import LineFeed
 from taskruns_service.live.traffic import Traffic
 from taskruns_service.live.watchers import Place, Watcher
 from taskruns_service.queries import changes
@@ -58,6 +61,9 @@ class Hub:
         self.is_gone = False
         self.is_finished = False
         self.last_change = time.monotonic()
+        self.lines: LineFeed | None = None
+        """The new log lines, while somebody wants them."""
+        self._line_watchers = 0
         self._database = database
         self._traffic = traffic
         self._seen_at = 0.0
@@ -107,6 +113,26 @@ class Hub:
             self._published_at = now
             self.summary = summary_of(self._latest)
         return True
+
+    @contextmanager
+    def following_lines(self) -> Iterator[LineFeed]:
+        """Looks for new log lines as well for the time of a `with` block."""
+        if self.lines is None:
+            self.lines = LineFeed(self.flow_run_id, self._database, self._traffic)
+        self._line_watchers += 1
+        try:
+            yield self.lines
+        finally:
+            self._line_watchers -= 1
+            if not self._line_watchers:
+                self.lines = None
+
+    async def look_for_lines(self, feed: LineFeed) -> None:
+        """Looks for new log lines, and wakes the watchers if there are any."""
+        feed.looked_at = time.monotonic()
+        with suppress(ServiceError, *DATABASE_ERRORS):
+            if await feed.look():
+                self.wake()
 
     def wake(self) -> None:
         """Has all watchers look at the hub."""

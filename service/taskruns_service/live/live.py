@@ -2,6 +2,7 @@
 
 import asyncio
 
+from taskruns_service.live.overviews import Now
 from taskruns_service.live.streams import FindScope, Streams
 from taskruns_service.live.ticker import Ticker
 from taskruns_service.live.traffic import Traffic
@@ -18,9 +19,10 @@ class Live:
         """
         self.traffic = Traffic()
         self.ticker = Ticker(database, self.traffic, is_shared=is_shared)
+        self.now = Now(database, self.traffic)
         self.streams = Streams(limit, self.traffic, self.ticker.hubs, find_scope)
         database.after_commit = self.ticker.hint
 
     async def run(self) -> None:
         """Keeps the streams going, for ever."""
-        await asyncio.gather(self.ticker.run(), self.streams.run())
+        await asyncio.gather(self.ticker.run(), self.now.run(), self.streams.run())

@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import structlog
 
-from taskruns_service.domain.errors import FlowRunNotFound, ServiceError
+from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live.hubs import Hub
+from taskruns_service.live.lines import LOOK_SECONDS
 from taskruns_service.live.traffic import Traffic
 from taskruns_service.live.watchers import Watcher
 from taskruns_service.queries import changes
 from taskruns_service.queries.changes import FlowRunNow
+from taskruns_service.queries.lines import LineKey
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import DATABASE_ERRORS
 
@@ -70,16 +72,24 @@ class Ticker:
                 if not self._hubs:
                     self._is_watched.clear()
 
-    async def read_present(self, hub: Hub) -> FlowRunNow:
-        """The flow run of a hub as it is at this moment; raises FlowRunNotFound, and what a look-up raises."""
+    async def read_present(self, hubs: Sequence[Hub]) -> list[FlowRunNow | None]:
+        """The flow runs of hubs as they are at this moment, None where there is none; raises what a look-up raises."""
         began = time.monotonic()
-        flow_runs = await self._database.look_up(changes.read_flow_runs, [hub.flow_run_id])
-        if (flow_run := flow_runs.get(hub.flow_run_id)) is None:
-            raise FlowRunNotFound
-        self._move(hub, flow_run, began)
-        if hub in self._unpublished:
+        found = await self._database.look_up(changes.read_flow_runs, [hub.flow_run_id for hub in hubs])
+        flow_runs = [found.get(hub.flow_run_id) for hub in hubs]
+        for hub, flow_run in zip(hubs, flow_runs, strict=True):
+            if flow_run is not None:
+                self._move(hub, flow_run, began)
+        if self._unpublished:
             self.hint()
-        return flow_run
+        return flow_runs
+
+    def note_lines(self, flow_run_id: UUID, reported: Iterable[LineKey]) -> None:
+        """Notes log lines that this process has recorded."""
+        hub = self._hubs.get(flow_run_id)
+        if hub is not None and hub.lines is not None:
+            hub.lines.note(reported)
+            self.hint()
 
     def hint(self) -> None:
         """Has the ticker look soon, since something was committed."""
@@ -134,6 +144,15 @@ class Ticker:
             ]
             if reads:
                 await asyncio.wait(reads, timeout=LONGEST_REST)
+
+        now = time.monotonic()
+        looks = [
+            asyncio.create_task(hub.look_for_lines(hub.lines))
+            for hub in hubs.values()
+            if hub.lines is not None and now - hub.lines.looked_at >= LOOK_SECONDS
+        ]
+        if looks:
+            await asyncio.wait(looks, timeout=LONGEST_REST)
 
     def _move(self, hub: Hub, flow_run: FlowRunNow, began: float) -> list[asyncio.Task[None]]:
         reads = hub.move(flow_run, began)
