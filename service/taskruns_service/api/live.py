@@ -88,6 +88,8 @@ async def watch_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Ev
             stack.enter_context(live.streams.opened(stream))
             hub = stack.enter_context(live.ticker.joined(flow_run_id, stream))
             feed = stack.enter_context(hub.following_lines()) if values.get("logs") else None
+            if feed is not None:
+                await feed.begin()
             (present,) = await live.ticker.read_present([hub])
             if present is None:
                 raise FlowRunNotFound

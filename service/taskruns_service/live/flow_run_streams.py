@@ -3,17 +3,16 @@
 import re
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live import events
 from taskruns_service.live.hubs import CHUNK_BYTES, Batch, Hub, Summary
-from taskruns_service.live.lines import LineFeed, lines_event, start_of
+from taskruns_service.live.lines import EPOCH, LineFeed, lines_event, start_of
 from taskruns_service.live.watchers import Watcher
 from taskruns_service.queries.lines import MAX_LINES
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 _EVENT_ID = re.compile(r"([0-9]{1,18})(?:\.([0-9]{1,17}))?")
 
@@ -50,7 +49,7 @@ class FlowRunStream(Watcher):
         It begins with `summary`, the flow run as it is, or with the batches that lead there. `feed` has the log lines,
         if the client wants any.
         """
-        self.place = (start.sequence, task_slugs)
+        self.point = (start.sequence, task_slugs)
         summaries = _Summaries(hub, summary)
         lines = None if feed is None else _Lines(feed, start.newest_line)
         while self.farewell is None and not hub.is_gone:
@@ -59,7 +58,7 @@ class FlowRunStream(Watcher):
             if batch is not None and batch.is_last:
                 yield chunks[0]
                 return
-            if (event := summaries.next_event(self.place[0])) is not None:
+            if (event := summaries.next_event(self.point[0])) is not None:
                 chunks = _joined(chunks, events.identified(self._event_id(lines), event))
             if lines is not None and (event := await lines.next_event()) is not None:
                 chunks = (*chunks, events.identified(self._event_id(lines), event))
@@ -73,15 +72,15 @@ class FlowRunStream(Watcher):
 
     def _next_batch(self, hub: Hub) -> Batch | None:
         """The batch that leads on, if there is anything new and it has been read already."""
-        assert self.place is not None
-        if self.place[0] == hub.sequence or (batch := hub.batch(self.place)) is None:
+        assert self.point is not None
+        if self.point[0] == hub.sequence or (batch := hub.batch(self.point)) is None:
             return None
-        self.place = (batch.sequence, self.place[1])
+        self.point = (batch.sequence, self.point[1])
         return batch
 
     def _event_id(self, lines: "_Lines | None") -> EventId:
-        assert self.place is not None
-        return EventId(self.place[0], None if lines is None else lines.newest)
+        assert self.point is not None
+        return EventId(self.point[0], None if lines is None else lines.newest)
 
 
 class _Summaries:

@@ -11,7 +11,7 @@ from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live import events
 from taskruns_service.live.lines import LineFeed
 from taskruns_service.live.traffic import Traffic
-from taskruns_service.live.watchers import Place, Watcher
+from taskruns_service.live.watchers import Point, Watcher
 from taskruns_service.queries import changes
 from taskruns_service.queries.changes import FlowRunNow
 from taskruns_service.storage.database import Database
@@ -47,7 +47,7 @@ class Summary(NamedTuple):
 class Hub:
     """One flow run that is watched, as one process knows it.
 
-    A batch is kept under the place where it begins, whoever read it, and a watcher takes only one that begins where it
+    A batch is kept under the point where it begins, whoever read it, and a watcher takes only one that begins where it
     is itself: so that nobody gets a change twice or misses one, however far ahead others are.
     """
 
@@ -69,9 +69,9 @@ class Hub:
         self._seen_at = 0.0
         self._latest: FlowRunNow | None = None
         self._published_at = -SUMMARY_SECONDS
-        self._batches: dict[Place, Batch] = {}
+        self._batches: dict[Point, Batch] = {}
         self._bytes = 0
-        self._reads: dict[Place, asyncio.Task[None]] = {}
+        self._reads: dict[Point, asyncio.Task[None]] = {}
 
     @property
     def next_summary(self) -> float:
@@ -93,9 +93,9 @@ class Hub:
         self.publish(self._seen_at)
         reads = []
         for watcher in self.watchers:
-            if watcher.place is None or watcher.place[0] != before or watcher.place in self._batches:
+            if watcher.point is None or watcher.point[0] != before or watcher.point in self._batches:
                 watcher.wake()
-            elif (read := self._begin_reading(watcher.place)) is not None:
+            elif (read := self._begin_reading(watcher.point)) is not None:
                 reads.append(read)
         return reads
 
@@ -144,34 +144,34 @@ class Hub:
         self.is_gone = True
         self.wake()
 
-    def batch(self, place: Place) -> Batch | None:
-        """The batch that begins at a place where the hub is not; None if it has to be read: that wakes who is there."""
-        batch = self._batches.get(place)
+    def batch(self, point: Point) -> Batch | None:
+        """The batch that begins at a point where the hub is not; None if it has to be read: that wakes who is there."""
+        batch = self._batches.get(point)
         if batch is None:
-            self._begin_reading(place)
+            self._begin_reading(point)
         return batch
 
-    def _begin_reading(self, place: Place) -> asyncio.Task[None] | None:
-        if place in self._batches or place in self._reads:
+    def _begin_reading(self, point: Point) -> asyncio.Task[None] | None:
+        if point in self._batches or point in self._reads:
             return None
-        read = self._reads[place] = asyncio.create_task(self._read(place))
+        read = self._reads[point] = asyncio.create_task(self._read(point))
         return read
 
-    async def _read(self, place: Place) -> None:
-        """Reads the batch that begins at a place; where that fails, those who wait for it try again."""
+    async def _read(self, point: Point) -> None:
+        """Reads the batch that begins at a point; where that fails, those who wait for it try again."""
         assert self.sequence is not None
         try:
-            self._keep(place, await self._read_batch(place, self.sequence))
+            self._keep(point, await self._read_batch(point, self.sequence))
         except (ServiceError, *DATABASE_ERRORS):
             await asyncio.sleep(RETRY_SECONDS)
         finally:
-            del self._reads[place]
+            del self._reads[point]
             for watcher in self.watchers:
-                if watcher.place == place:
+                if watcher.point == point:
                     watcher.wake()
 
-    async def _read_batch(self, place: Place, until: int) -> Batch:
-        after, task_slugs = place
+    async def _read_batch(self, point: Point, until: int) -> Batch:
+        after, task_slugs = point
         if after > until:
             return Batch(until, (events.resync_event(until, "reset"),), is_last=True)
         self._traffic.reads += 1
@@ -181,9 +181,9 @@ class Hub:
             return Batch(until, (events.resync_event(until, "behind"),), is_last=True)
         return Batch(batch.sequence, chunks_of(events.task_runs_event(after, batch.sequence, batch.items)))
 
-    def _keep(self, place: Place, batch: Batch) -> None:
-        """Keeps a batch in the place of the oldest ones; those that are in use now stay, however large they are."""
-        self._batches[place] = batch
+    def _keep(self, point: Point, batch: Batch) -> None:
+        """Keeps a batch in place of the oldest ones; those that are in use now stay, however large they are."""
+        self._batches[point] = batch
         self._bytes += _size(batch)
         while len(self._batches) > MAX_BATCHES or (self._bytes > MAX_BYTES and len(self._batches) > 1):
             oldest = next(iter(self._batches))

@@ -4,6 +4,7 @@ Lines have no sequence, since that would have their writers wait for each other.
 again and again, and sends what it has not seen there.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from taskruns_service.queries import lines
 from taskruns_service.queries.lines import Line, LineKey
 from taskruns_service.storage.database import Database
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WINDOW = timedelta(seconds=10)
 """A line is found if its timestamp is not older by more than this than that of the newest line."""
 MAX_KNOWN = 2_000
@@ -41,8 +43,8 @@ class LineFeed:
     def __init__(self, flow_run_id: UUID, database: Database, traffic: Traffic) -> None:
         self.count = 0
         """How many batches there have been."""
-        self.newest = datetime.now(UTC)
-        """The greatest timestamp of a line so far, not later than now."""
+        self.newest = EPOCH
+        """The greatest timestamp of a line so far, not later than now: clocks of those who write lines differ."""
         self.looked_at = 0.0
         self._flow_run_id = flow_run_id
         self._database = database
@@ -52,6 +54,7 @@ class LineFeed:
         self._known: set[UUID] | None = None
         """The lines of the window; None until it has been looked at."""
         self._late: set[UUID] = set()
+        self._lock = asyncio.Lock()
         self._batches: deque[LineBatch] = deque()
         self._bytes = 0
 
@@ -64,40 +67,56 @@ class LineFeed:
         """Notes lines that this process has recorded, so that those are found too whose timestamps are older."""
         self._late.update(key.id for key in reported if key.timestamp <= self._horizon)
 
+    async def begin(self) -> None:
+        """Notes which lines there are, so that only others are new from now on; raises what a read raises."""
+        if self._known is None:
+            newest = await self._database.read(lines.find_newest_line, self._flow_run_id)
+            if newest is not None:
+                self._move_on(newest)
+            await self.look()
+
     async def look(self) -> bool:
         """Looks for new lines; whether there are any. Raises what a read raises."""
-        count, limit = self.count, MAX_KNOWN + MAX_FOUND
-        while True:
-            self._traffic.reads += 1
-            found = await self._database.read(lines.find_lines, self._flow_run_id, self._horizon, limit)
-            # What was there before anybody watched is not new.
-            new = [] if self._known is None else [key.id for key in found if key.id not in self._known]
-            new += self._late
-            self._late.clear()
-            self._remember(found)
-            for start in range(0, len(new), lines.MAX_LINES):
-                part = new[start : start + lines.MAX_LINES]
-                self._keep(await self._database.read(lines.read_lines, self._flow_run_id, part))
-            if len(found) < limit:
-                return self.count > count
+        async with self._lock:  # or two looks would each find the same
+            count, limit = self.count, MAX_KNOWN + MAX_FOUND
+            while True:
+                self._traffic.reads += 1
+                found = await self._database.read(lines.find_lines, self._flow_run_id, self._horizon, limit)
+                new = [] if self._known is None else [key.id for key in found if key.id not in self._known]
+                late = self._late.copy()
+                await self._send([*new, *late])
+                self._late -= late
+                self._remember(found)
+                if len(found) < limit:
+                    return self.count > count
 
     async def read_after(self, key: LineKey) -> list[Line]:
-        """Reads the first lines behind a place; raises what a read raises."""
+        """Reads the first lines behind a key; raises what a read raises."""
         self._traffic.reads += 1
         return await self._database.read(lines.read_lines_after, self._flow_run_id, key)
 
     def _remember(self, found: list[LineKey]) -> None:
         """Notes all lines of the window, which come in the order of their timestamps, and moves it on."""
         if found:
-            self.newest = max(self.newest, min(found[-1].timestamp, datetime.now(UTC)))
-        self._horizon = max(self._horizon, self.newest - WINDOW)
+            self._move_on(found[-1])
         if len(found) > MAX_KNOWN:
             self._horizon = max(self._horizon, found[-MAX_KNOWN].timestamp)
         self._known = {key.id for key in found if key.timestamp > self._horizon}
 
+    async def _send(self, line_ids: list[UUID]) -> None:
+        """Reads lines and gives them to the watchers."""
+        for start in range(0, len(line_ids), lines.MAX_LINES):
+            part = line_ids[start : start + lines.MAX_LINES]
+            self._keep(await self._database.read(lines.read_lines, self._flow_run_id, part))
+
+    def _move_on(self, newest: LineKey) -> None:
+        self.newest = max(self.newest, min(newest.timestamp, datetime.now(UTC)))
+        self._horizon = max(self._horizon, self.newest - WINDOW)
+
     def _keep(self, found: list[Line]) -> None:
         if not found:
             return
+        self._move_on(found[-1].key)
         self._batches.append(LineBatch(lines_event(found), self.newest))
         self.count += 1
         self._bytes += len(self._batches[-1].event)

@@ -44,6 +44,11 @@ class Streams:
         self._is_open = asyncio.Event()
         self._is_stopping = False
 
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return len(self._watchers)
+
     @contextmanager
     def opened(self, watcher: Watcher) -> Iterator[None]:
         """Keeps a stream among the open ones for the time of a `with` block.
@@ -94,7 +99,7 @@ class Streams:
         for hub in self._hubs:
             if hub.is_finished and now - hub.last_change >= QUIET_SECONDS:
                 for watcher in hub.watchers:
-                    if watcher.place is not None and now - watcher.began >= QUIET_SECONDS:
+                    if watcher.point is not None and now - watcher.began >= QUIET_SECONDS:
                         _dismiss(watcher, "finished")
 
     async def _check_keys(self) -> None:

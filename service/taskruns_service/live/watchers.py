@@ -9,20 +9,20 @@ HEARTBEAT_SECONDS = 15.0
 SEND_SECONDS = 20.0
 """How long a client may take to read what is sent at a time."""
 
-Place = tuple[int, tuple[str, ...]]
+Point = tuple[int, tuple[str, ...]]
 """Where a batch begins: the sequence after which it has all changes, and the task slugs that it is limited to."""
 
 
 class Watcher:
     """One open stream.
 
-    It has a place in what there is to send, and no queue: what it has not sent yet is read when its client takes it.
+    It has a point in what there is to send, and no queue: what it has not sent yet is read when its client takes it.
     """
 
     def __init__(self, token: str | None = None) -> None:
         """`token` is the API key that the stream was opened with; None where none is needed."""
         self.token = token
-        self.place: Place | None = None
+        self.point: Point | None = None
         """Where the next batch for it begins; None before that is known, and for what sends no batches."""
         self.farewell: bytes | None = None
         """The event that the stream ends with, once it has to."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Integer, select, tuple_
+from sqlalchemy import Connection, Integer, literal_column, select, tuple_
 
 from taskruns_service.queries.members import LOG_MEMBERS
 from taskruns_service.storage import tables
@@ -38,6 +38,9 @@ _find_lines = Prepared(
     select(*_key).where(_of_flow_run, _log.c.timestamp > placeholder("after", Timestamp)).order_by(*_key).limit(_limit),
     replan=True,
 )
+_find_newest_line = Prepared(
+    select(*_key).where(_of_flow_run).order_by(*(column.desc() for column in _key)).limit(literal_column("1"))
+)
 _read_lines = Prepared(
     select(*_key, json_object(LOG_MEMBERS))
     .where(any_of(_log.c.id, placeholder("ids", ListOfIds)), _of_flow_run)
@@ -50,6 +53,12 @@ _read_lines_after = Prepared(
     .limit(_limit),
     replan=True,
 )
+
+
+def find_newest_line(connection: Connection, flow_run_id: UUID) -> LineKey | None:
+    """Where the newest line is; None if there is none."""
+    row = _find_newest_line.first(connection, {"flow_run_id": flow_run_id})
+    return None if row is None else LineKey(*row)
 
 
 def find_lines(connection: Connection, flow_run_id: UUID, after: datetime, limit: int) -> list[LineKey]:
