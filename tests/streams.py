@@ -15,6 +15,11 @@ SECONDS = 30
 """How long to wait for what must come."""
 
 
+def is_stream(operation: Mapping[str, Any]) -> bool:
+    """Whether an operation of the document answers with a stream; a test that asks all asks for its head."""
+    return "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
+
+
 class Event(NamedTuple):
     """One event, or a comment, which has no data."""
 

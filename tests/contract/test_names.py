@@ -15,6 +15,7 @@ MOST = {
     "taskruns_service.api": 0,
     "taskruns_service.commands": 0,
     "taskruns_service.domain": 0,
+    "taskruns_service.live": 0,
     "taskruns_service.prefect1": 0,
     "taskruns_service.queries": 0,
     "taskruns_service.schemas": 0,

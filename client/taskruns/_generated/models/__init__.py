@@ -59,7 +59,9 @@ __all__ = [
     "LogLineReports",
     "LogPage",
     "LogReceipt",
+    "LogsEvent",
     "Measures",
+    "NowEvent",
     "PandasSerializer",
     "PickleSerializer",
     "PrefectResult",
@@ -104,6 +106,7 @@ __all__ = [
     "TimelineCounts",
     "TimelineSpans",
     "TimelineTask",
+    "WatchFlowRunsTopic",
 ]
 
 
@@ -351,6 +354,12 @@ class AggregateTaskRunsHistogram(OpenEnum):
     DURATION = "duration"
     RUN_TIME = "run_time"
     QUEUE_TIME = "queue_time"
+
+
+class WatchFlowRunsTopic(OpenEnum):
+    """Send all runs at a glance; this is the default without `flow_run_id`."""
+
+    NOW = "now"
 
 
 class Aggregate(Model, kw_only=True, frozen=True):
@@ -984,6 +993,13 @@ class LogReceipt(Model, kw_only=True, frozen=True):
     """The number of lines that were recorded; the ids of the others were known."""
 
 
+class LogsEvent(Model, kw_only=True, frozen=True):
+    """The data of a `logs` event: new log lines of the flow run."""
+
+    items: list[LogLine]
+    """The lines, at most 1,000, oldest first."""
+
+
 class Measures(Model, kw_only=True, frozen=True):
     """The requested measures.
 
@@ -1014,6 +1030,19 @@ class Measures(Model, kw_only=True, frozen=True):
     sum_duration: float | None = NOT_CHOSEN
     sum_queue_time: float | None = NOT_CHOSEN
     sum_run_time: float | None = NOT_CHOSEN
+
+
+class NowEvent(Model, kw_only=True, frozen=True):
+    """The data of a `now` event: all runs at a glance."""
+
+    counts: dict[str, int]
+    """The number of task runs in each state."""
+    failures: list[TaskRun]
+    """The newest failed task runs, at most 20, newest first."""
+    newest_flow_run_created: Timestamp | None
+    """The time when the newest flow run was created; null if there is none."""
+    running_flow_runs: int
+    """The number of running flow runs."""
 
 
 class PandasSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
