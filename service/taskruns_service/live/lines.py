@@ -81,13 +81,13 @@ class LineFeed:
             count, limit = self.count, MAX_KNOWN + MAX_FOUND
             while True:
                 self._traffic.reads += 1
-                found = await self._database.read(lines.find_lines, self._flow_run_id, self._horizon, limit)
-                new = [] if self._known is None else [key.id for key in found if key.id not in self._known]
+                keys = await self._database.read(lines.find_lines, self._flow_run_id, self._horizon, limit)
+                new = [] if self._known is None else [key.id for key in keys if key.id not in self._known]
                 late = self._late.copy()
                 await self._send([*new, *late])
                 self._late -= late
-                self._remember(found)
-                if len(found) < limit:
+                self._remember(keys)
+                if len(keys) < limit:
                     return self.count > count
 
     async def read_after(self, key: LineKey) -> list[Line]:
@@ -95,13 +95,13 @@ class LineFeed:
         self._traffic.reads += 1
         return await self._database.read(lines.read_lines_after, self._flow_run_id, key)
 
-    def _remember(self, found: list[LineKey]) -> None:
+    def _remember(self, keys: list[LineKey]) -> None:
         """Notes all lines of the window, which come in the order of their timestamps, and moves it on."""
-        if found:
-            self._move_on(found[-1])
-        if len(found) > MAX_KNOWN:
-            self._horizon = max(self._horizon, found[-MAX_KNOWN].timestamp)
-        self._known = {key.id for key in found if key.timestamp > self._horizon}
+        if keys:
+            self._move_on(keys[-1])
+        if len(keys) > MAX_KNOWN:
+            self._horizon = max(self._horizon, keys[-MAX_KNOWN].timestamp)
+        self._known = {key.id for key in keys if key.timestamp > self._horizon}
 
     async def _send(self, line_ids: list[UUID]) -> None:
         """Reads lines and gives them to the watchers."""
@@ -113,20 +113,20 @@ class LineFeed:
         self.newest = max(self.newest, min(newest.timestamp, datetime.now(UTC)))
         self._horizon = max(self._horizon, self.newest - WINDOW)
 
-    def _keep(self, found: list[Line]) -> None:
-        if not found:
+    def _keep(self, batch: list[Line]) -> None:
+        if not batch:
             return
-        self._move_on(found[-1].key)
-        self._batches.append(LineBatch(lines_event(found), self.newest))
+        self._move_on(batch[-1].key)
+        self._batches.append(LineBatch(lines_event(batch), self.newest))
         self.count += 1
         self._bytes += len(self._batches[-1].event)
         while len(self._batches) > MAX_BATCHES or (self._bytes > MAX_BYTES and len(self._batches) > 1):
             self._bytes -= len(self._batches.popleft().event)
 
 
-def lines_event(found: list[Line]) -> bytes:
+def lines_event(batch: list[Line]) -> bytes:
     """Lines as an event without an id."""
-    return events.event("logs", '{"items":[' + ",".join(line.text for line in found) + "]}")
+    return events.event("logs", '{"items":[' + ",".join(line.text for line in batch) + "]}")
 
 
 def start_of(newest: datetime) -> LineKey:

@@ -75,8 +75,8 @@ class Ticker:
     async def read_present(self, hubs: Sequence[Hub]) -> list[FlowRunNow | None]:
         """The flow runs of hubs as they are at this moment, None where there is none; raises what a look-up raises."""
         began = time.monotonic()
-        found = await self._database.look_up(changes.read_flow_runs, [hub.flow_run_id for hub in hubs])
-        flow_runs = [found.get(hub.flow_run_id) for hub in hubs]
+        present = await self._database.look_up(changes.read_flow_runs, [hub.flow_run_id for hub in hubs])
+        flow_runs = [present.get(hub.flow_run_id) for hub in hubs]
         for hub, flow_run in zip(hubs, flow_runs, strict=True):
             if flow_run is not None:
                 self._move(hub, flow_run, began)
