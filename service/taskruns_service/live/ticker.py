@@ -11,6 +11,7 @@ import structlog
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live.hubs import Hub
 from taskruns_service.live.lines import LOOK_SECONDS
+from taskruns_service.live.present import FLOW_RUNS_PER_QUERY, PresentReader, batched
 from taskruns_service.live.traffic import Traffic
 from taskruns_service.live.watchers import Watcher
 from taskruns_service.queries import changes
@@ -26,7 +27,6 @@ REST = 9
 """For so many times as long as a tick kept the event loop, there is none after it: others have nine tenths of it."""
 LONGEST_REST = 2.0
 IDS_PER_QUERY = 1_000
-SUMMARIES_PER_QUERY = 100
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ class Ticker:
     def __init__(self, database: Database, traffic: Traffic, *, is_shared: bool) -> None:
         """`is_shared` says whether other processes serve from the same database."""
         self._database = database
+        self._present = PresentReader(database)
         self._traffic = traffic
         self._is_shared = is_shared
         self._hubs: dict[UUID, Hub] = {}
@@ -74,12 +75,11 @@ class Ticker:
 
     async def read_present(self, hubs: Sequence[Hub]) -> list[FlowRunNow | None]:
         """The flow runs of hubs as they are at this moment, None where there is none; raises what a look-up raises."""
-        began = time.monotonic()
-        present = await self._database.look_up(changes.read_flow_runs, [hub.flow_run_id for hub in hubs])
-        flow_runs = [present.get(hub.flow_run_id) for hub in hubs]
+        present = await self._present.read([hub.flow_run_id for hub in hubs])
+        flow_runs = [present.flow_runs.get(hub.flow_run_id) for hub in hubs]
         for hub, flow_run in zip(hubs, flow_runs, strict=True):
             if flow_run is not None:
-                self._move(hub, flow_run, began)
+                self._move(hub, flow_run, present.began)
         if self._unpublished:
             self.hint()
         return flow_runs
@@ -135,7 +135,7 @@ class Ticker:
                     hubs[flow_run_id].end()
                 elif sequences[flow_run_id] != hubs[flow_run_id].sequence:
                     moved.append(flow_run_id)
-        for flow_run_ids in batched(moved, SUMMARIES_PER_QUERY):
+        for flow_run_ids in batched(moved, FLOW_RUNS_PER_QUERY):
             flow_runs = await self._database.read_back(changes.read_flow_runs, flow_run_ids)
             reads = [
                 read
@@ -159,9 +159,3 @@ class Ticker:
         if hub.summary is None or hub.summary.sequence != hub.sequence:
             self._unpublished.add(hub)
         return reads
-
-
-def batched(flow_run_ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
-    """Ids in lists of a size at most."""
-    listed = list(flow_run_ids)
-    return (listed[start : start + size] for start in range(0, len(listed), size))

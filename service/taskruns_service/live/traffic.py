@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import asdict
 
-DELIVERY_SECONDS = 25e-6
+DELIVERY_SECONDS = 15e-6
 READ_SECONDS = 500e-6
 BYTE_SECONDS = 1e-9
 """How long the event loop is busy with something sent, with a query and with each byte; see docs/benchmarks.md."""
