@@ -25,8 +25,9 @@ class Picture:
 
     def take(self, event: Event) -> None:
         """Takes an event; fails if it does not follow the one before it."""
-        self.last_id = event.id
-        if event.name == "flow_run" and self._sequence is None and event.id is not None:
+        self.last_id = event.id or self.last_id
+        if event.name == "bookmark" and event.id is not None:
+            assert int(event.id) > self.sequence
             self._sequence = int(event.id)
         if event.name != "task_runs":
             return

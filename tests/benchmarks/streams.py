@@ -138,12 +138,12 @@ def watch_one(url: str, count: int, seconds: int) -> Arrivals:
         without = cpu_of(worker) - before
         memory = memory_of(worker)
         with watched(service, [path] * count) as watchers:
-            taken = memory_of(worker) - memory
+            growth = memory_of(worker) - memory
             before = cpu_of(worker)
             commit(client, path, seconds)
             time.sleep(1)
             cpu = cpu_of(worker) - before - without
-            return Arrivals(watchers.seconds, watchers.deliveries, cpu / watchers.deliveries, taken)
+            return Arrivals(watchers.seconds, watchers.deliveries, cpu / watchers.deliveries, growth)
 
 
 def commit(client: httpx.Client, path: str, seconds: int) -> None:
