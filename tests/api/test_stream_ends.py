@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -153,24 +154,45 @@ async def test_client_that_has_left_is_forgotten(watched: Watched) -> None:
     assert (len(live.ticker.hubs), live.streams.count) == (0, 0)
 
 
-async def test_nothing_is_asked_while_nobody_watches(watched: Watched) -> None:
+@contextmanager
+def statements_of_ticks() -> Iterator[list[str]]:
+    """The statements that look for changes of flow runs, as they are sent."""
     statements: list[str] = []
 
     def note(*arguments: Any) -> None:
-        statements.append(arguments[2])
-
-    def of_streams() -> list[str]:
-        return [text for text in statements if text.lstrip().startswith("SELECT flow_run.id, flow_run.sequence")]
+        text = arguments[2]
+        if text.startswith("SELECT flow_run.id, flow_run.sequence \n"):
+            statements.append(text)
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        await watched.report("a")
-        await asyncio.sleep(1.5)  # of ticks, were there any
-        assert of_streams() == []
-        async with streaming(watched.app, f"{watched.path}/events") as stream:
-            await stream.named("flow_run")
-            await watched.report("b")
-            await stream.named("task_runs")
-        assert of_streams()
+        yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_nothing_is_asked_while_nobody_watches(watched: Watched) -> None:
+    with statements_of_ticks() as statements:
+        async with streaming(watched.app, f"{watched.path}/events") as stream:
+            await stream.named("flow_run")
+            await watched.report("a")
+            await stream.named("task_runs")
+        assert statements
+        statements.clear()
+        for number in range(20):
+            await watched.report(f"t-{number}")
+        assert len(statements) <= 1  # of a tick that had begun
+
+
+async def test_all_flow_runs_are_looked_at_with_one_statement(watched: Watched) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(20):
+            await watched.begin()
+            stream = await stack.enter_async_context(streaming(watched.app, f"{watched.path}/events"))
+            await stream.named("flow_run")
+        traffic = watched.live().traffic
+        with statements_of_ticks() as statements:
+            before = traffic.ticks
+            while traffic.ticks < before + 5:
+                await watched.report("t")
+            assert len(statements) <= traffic.ticks - before + 1
