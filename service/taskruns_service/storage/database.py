@@ -26,7 +26,7 @@ from taskruns_service.storage.deadlines import Deadline, Deadlines, current_clie
 from taskruns_service.storage.engines import CONNECT_SECONDS, Patience
 from taskruns_service.storage.lanes import Lane, QueryKind, Widths, make_lanes
 from taskruns_service.storage.liveness import Liveness
-from taskruns_service.storage.threads import Run, Stuck, Threads
+from taskruns_service.storage.threads import Run, Stuck, Threads, query_pools
 from taskruns_service.storage.transactions import Query, Session, query_snapshot
 
 P = ParamSpec("P")
@@ -380,7 +380,7 @@ async def open_database(
         threads = Threads()
         readers = Connections(reader, threads)
         writer = Connections(engines.threaded_engine(url, patience, synchronous=synchronous), threads)
-        run_readers = _pools(threads, widths)
+        run_readers = query_pools(threads, widths)
         run_writer = threads.pool(1, "database-writer")
     database = Database(
         *(readers, writer, run_readers, run_writer, lanes),
@@ -392,14 +392,3 @@ async def open_database(
         yield database
     finally:
         await database.close()
-
-
-def _pools(threads: Threads, widths: Widths) -> Mapping[QueryKind, Run]:
-    """A pool of threads for each lane of questions."""
-    look_up = threads.pool(widths.look_ups, "database-look-up")
-    return {
-        QueryKind.look_up: look_up,
-        QueryKind.read_back: look_up,
-        QueryKind.read: threads.pool(widths.reads, "database-read"),
-        QueryKind.scan: threads.pool(widths.scans, "database-scan"),
-    }
