@@ -212,9 +212,15 @@ def _answers(operation: Operation, targets: Sequence[tuple[str, Operation]]) -> 
 
 
 def _stream(events: Mapping[str, type]) -> Schema:
-    """A stream: OpenAPI 3.1 has no words for the events in it, so that an extension names the schemas of their data."""
-    described = {"type": "string", "description": f"Server-sent events: {', '.join(f'`{name}`' for name in events)}."}
-    return {"schema": described, "x-events": {name: _reference(type_) for name, type_ in events.items()}}
+    """A stream. OpenAPI 3.1 has no words for events: they stand as members of what the text holds, by name."""
+    content = {"type": "object", "properties": {name: _reference(type_) for name, type_ in events.items()}}
+    return {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events. `contentSchema` has the schema of the data of each, by its name.",
+            "contentSchema": content,
+        }
+    }
 
 
 def _problems(operation: Operation) -> Schema:
