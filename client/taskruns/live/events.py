@@ -6,7 +6,7 @@ from taskruns._generated.types import Model, Timestamp
 from taskruns.models import FlowRunSummary, LogLine, TaskRun
 
 
-class TaskRunsEvent(Model, kw_only=True, frozen=True):
+class TaskRunsChanged(Model, kw_only=True, frozen=True):
     """Task runs changed."""
 
     last_event_id: str
@@ -17,7 +17,7 @@ class TaskRunsEvent(Model, kw_only=True, frozen=True):
     """The task runs in their latest state, in the order of their changes, each with its own `sequence`."""
 
 
-class FlowRunEvent(Model, kw_only=True, frozen=True):
+class FlowRunChanged(Model, kw_only=True, frozen=True):
     """A flow run, or the number of its task runs in each state, changed."""
 
     last_event_id: str
@@ -26,7 +26,7 @@ class FlowRunEvent(Model, kw_only=True, frozen=True):
     """The flow run without its parameters and its context."""
 
 
-class LogsEvent(Model, kw_only=True, frozen=True):
+class LogLinesAdded(Model, kw_only=True, frozen=True):
     """Log lines arrived."""
 
     last_event_id: str
@@ -35,11 +35,11 @@ class LogsEvent(Model, kw_only=True, frozen=True):
     """The lines, oldest first."""
 
 
-FlowRunUpdate: TypeAlias = TaskRunsEvent | FlowRunEvent | LogsEvent
+FlowRunEvent: TypeAlias = TaskRunsChanged | FlowRunChanged | LogLinesAdded
 """What the stream of one flow run yields."""
 
 
-class NowEvent(Model, kw_only=True, frozen=True):
+class NowChanged(Model, kw_only=True, frozen=True):
     """What all flow runs are doing at present; a new one follows when something in it changes."""
 
     counts: dict[str, int]
@@ -52,5 +52,5 @@ class NowEvent(Model, kw_only=True, frozen=True):
     """When the newest flow run was created; None if there is none."""
 
 
-ServiceUpdate: TypeAlias = FlowRunEvent | NowEvent
+ServiceEvent: TypeAlias = FlowRunChanged | NowChanged
 """What the stream of the service yields."""

@@ -12,7 +12,7 @@ from taskruns._generated.types import Call, Json, prepare
 from taskruns.errors import InvalidAnswer, InvalidArgument, SequenceUnknown
 from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.live.connection import Connection
-from taskruns.live.events import FlowRunEvent, FlowRunUpdate, LogsEvent, TaskRunsEvent
+from taskruns.live.events import FlowRunChanged, FlowRunEvent, LogLinesAdded, TaskRunsChanged
 from taskruns.live.feed import Behind
 from taskruns.live.log_window import OVERLAP, LogWindow
 from taskruns.live.parser import Message
@@ -90,14 +90,14 @@ class FlowRunSource:
         """Whether the flow run still has the position, if it is at a sequence."""
         return self._sequence <= sequence
 
-    def read(self, message: Message) -> list[FlowRunUpdate]:
+    def read(self, message: Message) -> list[FlowRunEvent]:
         """The events in a message that are new.
 
         Raises:
             Behind: If the stream left something out.
             InvalidAnswer: If its data is not what it has to be.
         """
-        events: list[FlowRunUpdate] = []
+        events: list[FlowRunEvent] = []
         match message.event:
             case "task_runs":
                 batch = message.decode(_read_task_runs)
@@ -108,18 +108,18 @@ class FlowRunSource:
                 events += self._flow_run_event(message.decode(_read_flow_run), message.last_event_id)
             case "logs":
                 items = self._lines.new(message.decode(_read_lines).items)
-                events += [LogsEvent(last_event_id=message.last_event_id, items=items)] if items else []
+                events += [LogLinesAdded(last_event_id=message.last_event_id, items=items)] if items else []
             case _:  # a bookmark, or an event of a newer service
                 pass
         if message.last_event_id:
             self._move(message.last_event_id)
         return events
 
-    async def catch_up(self, connection: Connection) -> list[FlowRunUpdate]:
+    async def catch_up(self, connection: Connection) -> list[FlowRunEvent]:
         """The log lines between the last poll and the stream, which begins with later ones."""
         return await self._poll_logs(connection) if self._logs else []
 
-    async def poll(self, connection: Connection) -> tuple[list[FlowRunUpdate], bool]:
+    async def poll(self, connection: Connection) -> tuple[list[FlowRunEvent], bool]:
         """Polls one page of changes."""
         if self._polled is None:
             self._polled = await self._poll_flow_run(connection)
@@ -141,7 +141,7 @@ class FlowRunSource:
                 limit=MAX_PAGE_SIZE,
             )
         )
-        events: list[FlowRunUpdate] = []
+        events: list[FlowRunEvent] = []
         if page.items:
             sequence = page.items[-1].sequence
             events += self._task_runs_event(page.items, sequence, str(sequence))
@@ -162,13 +162,13 @@ class FlowRunSource:
         changed = await connection.send(call)
         return None if changed is None else summary_of(changed)
 
-    async def _poll_logs(self, connection: Connection) -> list[FlowRunUpdate]:
+    async def _poll_logs(self, connection: Connection) -> list[FlowRunEvent]:
         call = list_flow_run_logs.build(self._flow_run_id, after=self._lines.begin(), limit=MAX_PAGE_SIZE)
-        events: list[FlowRunUpdate] = []
+        events: list[FlowRunEvent] = []
         while True:
             page = await connection.send(call)
             if items := self._lines.new(page.items):
-                events.append(LogsEvent(last_event_id=self.last_event_id or "", items=items))
+                events.append(LogLinesAdded(last_event_id=self.last_event_id or "", items=items))
             if page.next_cursor is None:
                 return events
             call = page_at(call, page.next_cursor)
@@ -178,18 +178,18 @@ class FlowRunSource:
             raise InvalidAnswer(f"An event of the stream has the id {last_event_id[:80]!r}, which is not a position.")
         self.last_event_id = last_event_id
 
-    def _task_runs_event(self, task_runs: Sequence[TaskRun], sequence: int, event_id: str) -> list[FlowRunUpdate]:
+    def _task_runs_event(self, task_runs: Sequence[TaskRun], sequence: int, event_id: str) -> list[FlowRunEvent]:
         items = [task_run for task_run in task_runs if task_run.sequence > self._sequence]
-        return [TaskRunsEvent(last_event_id=event_id, sequence=sequence, items=items)] if items else []
+        return [TaskRunsChanged(last_event_id=event_id, sequence=sequence, items=items)] if items else []
 
-    def _flow_run_event(self, flow_run: FlowRunSummary, event_id: str) -> list[FlowRunUpdate]:
+    def _flow_run_event(self, flow_run: FlowRunSummary, event_id: str) -> list[FlowRunEvent]:
         if self._flow_run is not None and flow_run.sequence <= self._flow_run.sequence:
             return []
         self._flow_run = flow_run
         self.is_finished = State(flow_run.state).is_finished() and all(
             State(StateType(state)).is_finished() for state, count in flow_run.task_run_counts.items() if count
         )
-        return [FlowRunEvent(last_event_id=event_id, flow_run=flow_run)]
+        return [FlowRunChanged(last_event_id=event_id, flow_run=flow_run)]
 
 
 def summary_of(flow_run: FlowRun) -> FlowRunSummary:

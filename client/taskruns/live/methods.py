@@ -5,7 +5,7 @@ from math import inf
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from taskruns.live.events import FlowRunUpdate, ServiceUpdate
+from taskruns.live.events import FlowRunEvent, ServiceEvent
 from taskruns.live.feed import Limits
 from taskruns.live.flow_runs import FlowRunSource, position_of
 from taskruns.live.service import ServiceSource
@@ -36,7 +36,7 @@ class FlowRunEvents:
         interval: float = 1.0,
         patience: float = 300.0,
         timeout: float = inf,
-    ) -> EventStream[FlowRunUpdate]:
+    ) -> EventStream[FlowRunEvent]:
         """Watches a flow run: yields its changes as they happen, each once, and connects again when it has to.
 
         The iterator ends 10 minutes after the flow run and all its task runs are finished, if nothing changes, or after
@@ -81,7 +81,7 @@ class ServiceEvents:
         interval: float = 1.0,
         patience: float = 300.0,
         timeout: float = inf,
-    ) -> EventStream[ServiceUpdate]:
+    ) -> EventStream[ServiceEvent]:
         """Watches flow runs without their task runs: yields each as it is, and again when it has changed.
 
         Where the service, or a proxy, has no stream to give, it polls, unless you want `now`.
@@ -124,7 +124,7 @@ class AsyncFlowRunEvents:
         interval: float = 1.0,
         patience: float = 300.0,
         timeout: float = inf,
-    ) -> AsyncEventStream[FlowRunUpdate]:
+    ) -> AsyncEventStream[FlowRunEvent]:
         """Watches a flow run: arguments and errors are those of `FlowRunEvents`."""
         source = FlowRunSource(flow_run_id, position_of(after_sequence, last_event_id), task_slug, logs=logs)
         return AsyncEventStream(self._client, source, Limits(interval=interval, patience=patience, timeout=timeout))
@@ -148,7 +148,7 @@ class AsyncServiceEvents:
         interval: float = 1.0,
         patience: float = 300.0,
         timeout: float = inf,
-    ) -> AsyncEventStream[ServiceUpdate]:
+    ) -> AsyncEventStream[ServiceEvent]:
         """Watches flow runs: arguments and errors are those of `ServiceEvents`."""
         limits = Limits(interval=interval, patience=patience, timeout=timeout)
         return AsyncEventStream(self._client, ServiceSource(flow_run_id, now=now), limits)

@@ -6,13 +6,13 @@ from uuid import UUID
 from taskruns._generated.api.flow_runs import get_flow_run
 from taskruns._generated.types import Call, Json, prepare
 from taskruns.live.connection import Connection
-from taskruns.live.events import FlowRunEvent, NowEvent, ServiceUpdate
+from taskruns.live.events import FlowRunChanged, NowChanged, ServiceEvent
 from taskruns.live.flow_runs import HEADERS, summary_of
 from taskruns.live.parser import Message
 from taskruns.models import FlowRunSummary
 
 _read_flow_run = Json[FlowRunSummary](FlowRunSummary)
-_read_now = Json[NowEvent](NowEvent)
+_read_now = Json[NowChanged](NowChanged)
 
 
 class ServiceSource:
@@ -22,12 +22,12 @@ class ServiceSource:
     """Flow runs that are finished stay on a page."""
 
     def __init__(self, flow_run_ids: Sequence[UUID | str] | UUID | str, *, now: bool) -> None:
-        """`now` asks for `NowEvent` as well, which no list says."""
+        """`now` asks for `NowChanged` as well, which no list says."""
         self.last_event_id = None
         self.can_poll = not now
         self._ids = [str(flow_run_ids)] if isinstance(flow_run_ids, UUID | str) else list(map(str, flow_run_ids))
         self._sequences: dict[UUID, int] = {}
-        self._now: NowEvent | None = None
+        self._now: NowChanged | None = None
         self._etags = dict.fromkeys(self._ids, '"0"')
         self._due: list[str] = []
         self.path = self.call().path
@@ -42,7 +42,7 @@ class ServiceSource:
         """Whether the position is one of the service: there is none."""
         return True
 
-    def read(self, message: Message) -> list[ServiceUpdate]:
+    def read(self, message: Message) -> list[ServiceEvent]:
         """The events in a message that are new.
 
         Raises:
@@ -57,14 +57,14 @@ class ServiceSource:
             case _:  # of a newer service
                 return []
 
-    async def catch_up(self, connection: Connection) -> list[ServiceUpdate]:
+    async def catch_up(self, connection: Connection) -> list[ServiceEvent]:
         """What came between the last poll and the stream: the stream begins with it."""
         return []
 
-    async def poll(self, connection: Connection) -> tuple[list[ServiceUpdate], bool]:
+    async def poll(self, connection: Connection) -> tuple[list[ServiceEvent], bool]:
         """Polls the next flow run."""
         self._due = self._due or list(self._ids)
-        events: list[ServiceUpdate] = []
+        events: list[ServiceEvent] = []
         if self._due:
             flow_run_id = self._due[-1]
             call = get_flow_run.build_if_changed(flow_run_id, if_none_match=self._etags[flow_run_id])
@@ -74,8 +74,8 @@ class ServiceSource:
             self._due.pop()
         return events, not self._due
 
-    def _flow_run_events(self, flow_run: FlowRunSummary) -> list[ServiceUpdate]:
+    def _flow_run_events(self, flow_run: FlowRunSummary) -> list[ServiceEvent]:
         if flow_run.sequence <= self._sequences.get(flow_run.id, -1):
             return []
         self._sequences[flow_run.id] = flow_run.sequence
-        return [FlowRunEvent(last_event_id="", flow_run=flow_run)]
+        return [FlowRunChanged(last_event_id="", flow_run=flow_run)]
