@@ -25,6 +25,7 @@ from taskruns.errors import (
 from taskruns.live.connection import Connection, NoStream
 from taskruns.live.parser import Message, Parser
 from taskruns.live.problems import problem
+from taskruns.models import ByeCode, ByeEvent, ResyncEvent
 from taskruns.retry_policy import Policy
 
 E = TypeVar("E")
@@ -103,17 +104,8 @@ class Behind(Exception):
     """The stream is ahead of the position: what is missing has to be polled."""
 
 
-class _Bye(Struct, frozen=True):
-    retry_after: float = FIRST_WAIT
-    code: str | None = None
-
-
-class _Resync(Struct, frozen=True):
-    sequence: int
-
-
-_read_bye = Json[_Bye](_Bye)
-_read_resync = Json[_Resync](_Resync)
+_read_bye = Json[ByeEvent](ByeEvent)
+_read_resync = Json[ResyncEvent](ResyncEvent)
 
 
 class Feed(Generic[E]):
@@ -125,10 +117,11 @@ class Feed(Generic[E]):
         policy: Policy,
         limits: Limits,
         *,
+        was_reached: bool = False,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """`policy` says how often a first connection is tried, and how large an event may be."""
+        """`policy` says how large an event may be, and how often a service is tried that was not reached before."""
         self.is_over = False
         """Whether there will be no further events."""
         self.is_polling = False
@@ -140,7 +133,7 @@ class Feed(Generic[E]):
         self._chance = chance
         self._end = clock() + limits.timeout
         self._parser = Parser(policy.max_answer_bytes)
-        self._was_reached = self._was_open = False
+        self._was_reached, self._was_open = was_reached, False
         self._reached_at = self._changed_at = clock()
         self._failures = 0
         self._fruitless = 0
@@ -168,7 +161,8 @@ class Feed(Generic[E]):
             await self._leave(connection, 0)
             self._must_poll = True
         except TaskRunsError as error:
-            await self._leave(connection, self._wait_after(error))
+            await self._leave(connection, 0)
+            self._next_step += self._wait_after(error)
         except BaseException:
             # Whoever cancels a step, or interrupts it, may take the next one: it connects again.
             await self._leave(connection, 0)
@@ -219,7 +213,7 @@ class Feed(Generic[E]):
         match message.event:
             case "bye":
                 bye = message.decode(_read_bye)
-                self.is_over = bye.code == "finished"
+                self.is_over = bye.code == ByeCode.FINISHED
                 wait = bye.retry_after if 0 <= bye.retry_after <= LONGEST_WAIT else LONGEST_WAIT
                 await self._leave(connection, wait)
             case "resync":

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from taskruns._generated.api.flow_runs import get_flow_run, list_flow_run_logs, list_flow_run_task_runs
 from taskruns._generated.types import Call, Json, prepare
@@ -18,7 +19,7 @@ from taskruns.live.log_window import OVERLAP, LogWindow
 from taskruns.live.parser import Message
 from taskruns.live.problems import problem
 from taskruns.methods import page_at
-from taskruns.models import FlowRun, FlowRunSummary, LogLine, StateType, TaskRun
+from taskruns.models import FlowRun, FlowRunSummary, LogLine, StateType, TaskRun, TaskRunsEvent
 from taskruns.states import State
 
 HEADERS = (*(("Accept", "text/event-stream"), ("Accept-Encoding", "identity"), ("Cache-Control", "no-store")),)
@@ -26,17 +27,11 @@ HEADERS = (*(("Accept", "text/event-stream"), ("Accept-Encoding", "identity"), (
 _EVENT_ID = re.compile(r"([0-9]{1,19})[!-~]*")
 
 
-class _TaskRuns(Struct, frozen=True):
-    items: list[TaskRun]
-    sequence: int
-    after: int = field(name="from")
-
-
 class _LogLines(Struct, frozen=True):
     items: list[LogLine]
 
 
-_read_task_runs = Json[_TaskRuns](_TaskRuns)
+_read_task_runs = Json[TaskRunsEvent](TaskRunsEvent)
 _read_flow_run = Json[FlowRunSummary](FlowRunSummary)
 _read_lines = Json[_LogLines](_LogLines)
 
@@ -101,7 +96,7 @@ class FlowRunSource:
         match message.event:
             case "task_runs":
                 batch = message.decode(_read_task_runs)
-                if self.last_event_id is not None and batch.after > self._sequence:
+                if self.last_event_id is not None and batch.from_ > self._sequence:
                     raise Behind
                 events += self._task_runs_event(batch.items, batch.sequence, message.last_event_id)
             case "flow_run":
@@ -157,7 +152,7 @@ class FlowRunSource:
 
     async def _poll_flow_run(self, connection: Connection) -> FlowRunSummary | None:
         # With an ETag, even of nothing, it is not a standby that answers, which may not have come so far.
-        sequence = 0 if self._flow_run is None else self._flow_run.sequence
+        sequence = -1 if self._flow_run is None else self._flow_run.sequence
         call = get_flow_run.build_if_changed(self._flow_run_id, if_none_match=f'"{sequence}"')
         changed = await connection.send(call)
         return None if changed is None else summary_of(changed)
@@ -195,6 +190,11 @@ class FlowRunSource:
 def summary_of(flow_run: FlowRun) -> FlowRunSummary:
     """The flow run without what its summary does not have."""
     return FlowRunSummary(**{name: getattr(flow_run, name) for name in FlowRunSummary.__struct_fields__})
+
+
+def updated(flow_run: FlowRun, summary: FlowRunSummary) -> FlowRun:
+    """Returns a flow run as a later summary has it; what a summary does not have never changes."""
+    return replace(flow_run, **asdict(summary))
 
 
 def position_of(after_sequence: int | None, last_event_id: str | None) -> str | None:

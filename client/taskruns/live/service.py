@@ -28,7 +28,7 @@ class ServiceSource:
         self._ids = [str(flow_run_ids)] if isinstance(flow_run_ids, UUID | str) else list(map(str, flow_run_ids))
         self._sequences: dict[UUID, int] = {}
         self._now: NowChanged | None = None
-        self._etags = dict.fromkeys(self._ids, '"0"')
+        self._etags = dict.fromkeys(self._ids, '"-1"')
         self._due: list[str] = []
         self.path = self.call().path
 

@@ -36,7 +36,7 @@ class EventStream(Generic[E]):
 
     def __init__(self, client: "Client", source: Source[E], limits: Limits) -> None:
         """Iterates over what changes in a source."""
-        self._feed = Feed(source, client.options.policy, limits)
+        self._feed = Feed(source, client.options.policy, limits, was_reached=client.position.was_reached)
         self._connection = _Connection(client)
         self._events: deque[E] = deque()
         self._is_closed = False
@@ -78,7 +78,7 @@ class AsyncEventStream(Generic[E]):
 
     def __init__(self, client: "AsyncClient", source: Source[E], limits: Limits) -> None:
         """Iterates over what changes in a source."""
-        self._feed = Feed(source, client.options.policy, limits)
+        self._feed = Feed(source, client.options.policy, limits, was_reached=client.position.was_reached)
         self._connection = _AsyncConnection(client)
         self._events: deque[E] = deque()
         self._is_closed = False
