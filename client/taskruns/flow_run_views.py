@@ -11,7 +11,7 @@ from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
-from taskruns.live.events import FlowRunChanged, ServiceEvent
+from taskruns.live.events import FlowRunChanged, FlowRunEvent
 from taskruns.live.flow_runs import updated
 from taskruns.models import FlowRun, FlowRunTasks, LogLevel, LogLine
 from taskruns.pages import AsyncListing, Page
@@ -163,7 +163,7 @@ class _FlowRunView(Generic[C, V]):
     def __hash__(self) -> int:
         return hash((self._flow_run.id, self.state))
 
-    def _changed(self, event: ServiceEvent) -> FlowRun | None:
+    def _changed(self, event: FlowRunEvent) -> FlowRun | None:
         """The flow run after an event; None if it is no later than the view."""
         if isinstance(event, FlowRunChanged) and event.flow_run.sequence > self._flow_run.sequence:
             return updated(self._flow_run, event.flow_run)
@@ -282,7 +282,7 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         yield view
         if view.state.is_finished():
             return
-        with self._client.service.events(flow_run_id=self._flow_run.id, interval=interval) as events:
+        with self._client.flow_runs.events(self._flow_run.id, interval=interval) as events:
             for event in events:
                 if (changed := view._changed(event)) is not None:
                     view = type(self)(changed, self._client, self._cache)
@@ -388,7 +388,7 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
         yield view
         if view.state.is_finished():
             return
-        async with self._client.service.events(flow_run_id=self._flow_run.id, interval=interval) as events:
+        async with self._client.flow_runs.events(self._flow_run.id, interval=interval) as events:
             async for event in events:
                 if (changed := view._changed(event)) is not None:
                     view = type(self)(changed, self._client, self._cache)

@@ -73,8 +73,8 @@ def _changes(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[Fl
         return
     timeout = inf if limits.timeout is None else limits.timeout
     try:
-        with client.service.events(
-            flow_run_id=flow_run.id, interval=limits.interval, patience=limits.patience, timeout=timeout
+        with client.flow_runs.events(
+            flow_run.id, interval=limits.interval, patience=limits.patience, timeout=timeout
         ) as events:
             for event in events:
                 if isinstance(event, FlowRunChanged) and event.flow_run.sequence > flow_run.sequence:

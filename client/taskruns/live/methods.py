@@ -84,19 +84,19 @@ class ServiceEvents:
     ) -> EventStream[ServiceEvent]:
         """Watches flow runs without their task runs: yields each as it is, and again when it has changed.
 
-        Where the service, or a proxy, has no stream to give, it polls, unless you want `now`.
+        A flow run that does not exist, or is deleted, has no events. Where the service, or a proxy, has no stream to
+        give, it polls, unless you want `now`.
 
         Args:
             flow_run_id: The ids of the flow runs, at most 100.
-            now: Whether to yield what all flow runs are doing, at most once a second.
+            now: Whether to yield what all flow runs are doing, at most once a second. Always, if you name no flow run.
             interval: The seconds between two polls.
             patience: The seconds that the service may be unavailable once it was reached.
             timeout: The seconds after which the iterator ends.
 
         Raises:
             InvalidArgument: If there are more than 100 flow runs.
-            FlowRunNotFound: If a flow run does not exist, or is deleted; raised by the iterator, as the following.
-            Unauthenticated: If the API key is not valid, or is revoked.
+            Unauthenticated: If the API key is not valid, or is revoked; raised by the iterator, as the following.
             ConnectionFailed: If the service is unavailable for longer than `patience`.
         """
         limits = Limits(interval=interval, patience=patience, timeout=timeout)

@@ -22,10 +22,9 @@ class ServiceSource:
     """Flow runs that are finished stay on a page."""
 
     def __init__(self, flow_run_ids: Sequence[UUID | str] | UUID | str, *, now: bool) -> None:
-        """`now` asks for `NowChanged` as well, which no list says."""
-        self.last_event_id = None
-        self.can_poll = not now
+        """`now` asks for `NowChanged` as well, which no list says; it is all there is without any flow run."""
         self._ids = [str(flow_run_ids)] if isinstance(flow_run_ids, UUID | str) else list(map(str, flow_run_ids))
+        self.can_poll = not now and bool(self._ids)
         self._sequences: dict[UUID, int] = {}
         self._now: NowChanged | None = None
         self._etags = dict.fromkeys(self._ids, '"-1"')
