@@ -17,6 +17,7 @@ SLOW = (
     *("api/test_replicas.py", "api/test_rolling_updates.py", "api/test_scenario.py", "api/test_serving.py"),
     *("api/test_standbys.py", "api/test_stopping.py", "api/test_streams_served.py", "api/test_supervision.py"),
     *("client/cli/test_terminal.py", "client/cli/test_waiting.py", "client/cli/test_watch.py"),
+    "client/live/test_cuts.py",
     *("client/recording/test_executors.py", "client/recording/test_flush.py", "client/recording/test_leftovers.py"),
     *("client/recording/test_outbox.py", "client/recording/test_programs.py", "client/recording/test_stopping.py"),
     *("client/results/test_bounds.py", "client/results/test_extras.py", "client/results/test_storages.py"),

@@ -1,7 +1,6 @@
 """The events of flow runs: each change once, in order, from any position, over lost connections and restarts."""
 
 import asyncio
-import random
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +11,6 @@ from taskruns import AsyncClient, Client
 from taskruns.errors import FlowRunNotFound, InvalidArgument, ProblemError, SequenceUnknown
 from taskruns.live import FlowRunChanged, LogLinesAdded, NowChanged, TaskRunsChanged
 from taskruns.models import LogLineReport
-from tests.client.live.proxies import proxied
 from tests.client.live.watching import Kind, watching
 from tests.postgres import free_port
 from tests.service import Served, served
@@ -127,28 +125,6 @@ def test_several_flow_runs_and_what_all_are_doing(client: Client) -> None:
         while not isinstance(event := next(events), FlowRunChanged):
             pass
         assert (event.flow_run.id, event.flow_run.state) == (flow_runs[1].id, "Running")
-
-
-def test_nothing_is_lost_or_repeated_over_fifty_cuts(client: Client, kind: Kind, service: Served) -> None:
-    chance = random.Random(50)
-    flow_run = client.flow_runs.create(flow_name="f")
-    slugs = [f"task-{number}" for number in range(40)]
-    cuts = 0
-    with proxied(service.url) as proxy, watching(kind, proxy.url, flow_run, logs=True) as watch:
-        eventually(lambda: bool(watch.events))
-        for number in range(50):
-            report(client, flow_run.id, chance.choice(["Running", "Queued", "Retrying"]), *chance.sample(slugs, 5))
-            line = LogLineReport(id=uuid4(), message=str(number), timestamp=datetime.now(UTC))
-            client.flow_runs.report_logs(flow_run.id, items=[line])
-            eventually(lambda: proxy.cut() > 0 or watch.error is not None)
-            cuts += 1
-        client.flow_runs.set_state(flow_run.id, type="Success")
-    assert watch.error is None
-    assert cuts == 50
-    assert watch.states == {item.task_slug: item.state for item in client.flow_runs.task_runs(flow_run.id)}
-    assert len(set(watch.changes)) == len(watch.changes)
-    assert [sequence for _, sequence in watch.changes] == sorted(sequence for _, sequence in watch.changes)
-    assert len(set(watch.messages)) == len(watch.messages)
 
 
 def test_service_may_come_and_go(kind: Kind, tmp_path: Path) -> None:
