@@ -1,6 +1,7 @@
 """The methods of the clients that return streams of events."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -24,6 +25,7 @@ class FlowRunEvents:
     def __init__(self, client: "Client") -> None:
         """Binds the operation to a client."""
         self._client = client
+        _describe(self, FlowRunEvents.__call__)
 
     def __call__(
         self,
@@ -72,6 +74,7 @@ class ServiceEvents:
     def __init__(self, client: "Client") -> None:
         """Binds the operation to a client."""
         self._client = client
+        _describe(self, ServiceEvents.__call__)
 
     def __call__(
         self,
@@ -112,6 +115,7 @@ class AsyncFlowRunEvents:
     def __init__(self, client: "AsyncClient") -> None:
         """Binds the operation to a client."""
         self._client = client
+        _describe(self, FlowRunEvents.__call__)
 
     def __call__(
         self,
@@ -139,6 +143,7 @@ class AsyncServiceEvents:
     def __init__(self, client: "AsyncClient") -> None:
         """Binds the operation to a client."""
         self._client = client
+        _describe(self, ServiceEvents.__call__)
 
     def __call__(
         self,
@@ -152,3 +157,11 @@ class AsyncServiceEvents:
         """Watches flow runs: arguments and errors are those of `ServiceEvents`."""
         limits = Limits(interval=interval, patience=patience, timeout=timeout)
         return AsyncEventStream(self._client, ServiceSource(flow_run_id, now=now), limits)
+
+
+def _describe(method: object, function: Callable[..., object]) -> None:
+    """Gives a method the signature and the documentation of a function, as those that are generated have them."""
+    signature = inspect.signature(function)
+    _, *parameters = signature.parameters.values()
+    unbound = signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
+    vars(method).update(__doc__=function.__doc__, __signature__=unbound)
