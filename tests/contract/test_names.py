@@ -9,6 +9,7 @@ from tests.contract.names import ROOT, WORDS, bound_names, names_by_package
 MOST = {
     "taskruns": 0,
     "taskruns.cli": 0,
+    "taskruns.live": 0,
     "taskruns.recording": 2,
     "taskruns.results": 0,
     "taskruns_service": 0,

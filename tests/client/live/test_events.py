@@ -8,12 +8,20 @@ from uuid import uuid4
 import pytest
 
 from taskruns import AsyncClient, Client
-from taskruns.errors import FlowRunNotFound, InvalidArgument, ProblemError, SequenceUnknown
+from taskruns.errors import (
+    ConnectionFailed,
+    FlowRunNotFound,
+    InvalidArgument,
+    ProblemError,
+    SequenceUnknown,
+    Unauthenticated,
+)
 from taskruns.live import FlowRunChanged, LogLinesAdded, NowChanged, TaskRunsChanged
 from taskruns.models import LogLineReport
+from tests.client.faults import refusing
 from tests.client.live.watching import Kind, watching
 from tests.postgres import free_port
-from tests.service import Served, served
+from tests.service import Served, call_command, served
 from tests.waiting import eventually
 
 
@@ -151,3 +159,32 @@ def test_service_that_stays_away_is_an_error_after_some_patience(kind: Kind, tmp
     watcher.__exit__(None, None, None)
     assert watch.error is not None
     assert not isinstance(watch.error, ProblemError)
+
+
+def test_service_that_was_never_reached_is_an_error_at_once(kind: Kind) -> None:
+    flow_run = uuid4()
+
+    def ask(url: str) -> None:
+        with Client(url, max_retries=0) as client, client.flow_runs.events(flow_run) as events:
+            next(events)
+
+    async def ask_async(url: str) -> None:
+        async with AsyncClient(url, max_retries=0) as client, client.flow_runs.events(flow_run) as events:
+            await anext(events)
+
+    with refusing() as url, pytest.raises(ConnectionFailed):
+        asyncio.run(ask_async(url)) if kind is AsyncClient else ask(url)
+
+
+def test_key_that_is_revoked_ends_it(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'taskruns.db'}"
+    assert call_command("migrate", TASKRUNS_DATABASE_URL=database).returncode == 0
+    created = call_command("keys", "create", "--name", "watcher", "--scope", "write", TASKRUNS_DATABASE_URL=database)
+    key = next(word for word in created.stdout.split() if word.startswith("trk_"))
+    with served(database, tmp_path, require_keys="true") as service, Client(service.url, api_key=key) as client:
+        flow_run = client.flow_runs.create(flow_name="f")
+        with watching(Client, service.url, flow_run, api_key=key) as watch:
+            eventually(lambda: bool(watch.events))
+            revoked = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=database)
+            assert revoked.returncode == 0, revoked.stderr
+    assert isinstance(watch.error, Unauthenticated)
