@@ -7,7 +7,7 @@ from uuid import uuid4
 from taskruns import Client
 from taskruns.models import LogLineReport
 from tests.client.live.proxies import proxied
-from tests.client.live.watching import Kind, watching
+from tests.client.live.watching import Kind, report, watching
 from tests.service import Served
 from tests.waiting import eventually
 
@@ -20,8 +20,7 @@ def test_nothing_is_lost_or_repeated_over_fifty_cuts(kind: Kind, sqlite_service:
         eventually(lambda: bool(watch.events))
         for number in range(50):
             state = chance.choice(["Running", "Queued", "Retrying"])
-            items = [{"task_slug": slug, "states": [{"type": state}]} for slug in chance.sample(slugs, 5)]
-            client.flow_runs.report(flow_run.id, items=items)
+            report(client, flow_run.id, state, *chance.sample(slugs, 5))
             line = LogLineReport(id=uuid4(), message=str(number), timestamp=datetime.now(UTC))
             client.flow_runs.report_logs(flow_run.id, items=[line])
             eventually(lambda: proxy.cut() > 0 or watch.error is not None)

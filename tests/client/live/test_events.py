@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,15 +20,10 @@ from taskruns.errors import (
 from taskruns.live import FlowRunChanged, LogLinesAdded, NowChanged, TaskRunsChanged
 from taskruns.models import LogLineReport
 from tests.client.faults import refusing
-from tests.client.live.watching import Kind, watching
+from tests.client.live.watching import Kind, report, watching
 from tests.postgres import free_port
 from tests.service import Served, call_command, served
 from tests.waiting import eventually
-
-
-def report(client: Client, flow_run_id: object, state: str, *slugs: str) -> None:
-    items = [{"task_slug": slug, "states": [{"type": state}]} for slug in slugs]
-    client.flow_runs.report(str(flow_run_id), items=items)
 
 
 def test_changes_come_as_they_happen(client: Client, kind: Kind, service: Served) -> None:
@@ -36,7 +32,7 @@ def test_changes_come_as_they_happen(client: Client, kind: Kind, service: Served
         eventually(lambda: watch.is_at("Pending"))
         for state in ("Running", "Success"):
             report(client, flow_run.id, state, "a-1", "b-1")
-            eventually(lambda state=state: watch.states == {"a-1": state, "b-1": state})
+            eventually(partial(watch.has_states, {"a-1": state, "b-1": state}))
         client.flow_runs.set_state(flow_run.id, type="Success")
     assert watch.error is None
     assert len(set(watch.changes)) == len(watch.changes) == 4
@@ -52,8 +48,12 @@ def test_any_position_can_be_resumed(client: Client) -> None:
     assert isinstance(second, FlowRunChanged)
     assert [item.task_slug for item in first.items] == ["a-1", "b-1", "c-1"]
     report(client, flow_run.id, "Success", "b-1")
-    for position in ({"last_event_id": first.last_event_id}, {"after_sequence": first.sequence}):
-        with client.flow_runs.events(flow_run.id, **position) as events:  # type: ignore[arg-type]
+    resumed = (
+        client.flow_runs.events(flow_run.id, last_event_id=first.last_event_id),
+        client.flow_runs.events(flow_run.id, after_sequence=first.sequence),
+    )
+    for later_events in resumed:
+        with later_events as events:
             changed = next(events)
         assert isinstance(changed, TaskRunsChanged)
         assert [(item.task_slug, item.state) for item in changed.items] == [("b-1", "Success")]
@@ -86,7 +86,7 @@ def test_position_that_the_flow_run_never_had_is_an_error(client: Client) -> Non
 def test_position_that_is_none_is_refused_before_anything_is_sent(client: Client) -> None:
     for position in ({"after_sequence": -1}, {"last_event_id": "a\n"}, {"after_sequence": 1, "last_event_id": "1"}):
         with pytest.raises(InvalidArgument):
-            client.flow_runs.events(uuid4(), **position)  # type: ignore[arg-type]
+            client.flow_runs.events(uuid4(), **position)
 
 
 def test_flow_run_that_does_not_exist_or_is_deleted_is_an_error(client: Client, kind: Kind, service: Served) -> None:

@@ -1,6 +1,7 @@
 """Where there is no stream: the same events by polling, and the stream again when there is one."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -8,7 +9,7 @@ from taskruns import Client
 from taskruns.errors import FlowRunNotFound, InvalidAnswer, SequenceUnknown, Unauthenticated
 from taskruns.live import FlowRunChanged, feed
 from tests.client.live.proxies import EVENT_STREAM, Answer, proxied
-from tests.client.live.watching import Kind, watching
+from tests.client.live.watching import Kind, report, watching
 from tests.service import Served
 from tests.waiting import eventually
 
@@ -57,9 +58,8 @@ def test_same_events_come_by_polling(answer: Answer, kind: Kind, sqlite_service:
         with watching(kind, proxy.url, flow_run, interval=0.05) as watch:
             eventually(lambda: watch.is_at("Pending"))
             for state in ("Running", "Success"):
-                items = [{"task_slug": slug, "states": [{"type": state}]} for slug in ("a-1", "b-1")]
-                client.flow_runs.report(flow_run.id, items=items)
-                eventually(lambda state=state: watch.states == {"a-1": state, "b-1": state})
+                report(client, flow_run.id, state, "a-1", "b-1")
+                eventually(partial(watch.has_states, {"a-1": state, "b-1": state}))
             client.flow_runs.set_state(flow_run.id, type="Success")
     assert watch.error is None
     assert watch.was_polling
@@ -83,8 +83,7 @@ def test_pages_of_changes_are_polled_to_the_end(client: Client, service: Served)
     flow_run = client.flow_runs.create(flow_name="f")
     slugs = [f"a-{number}" for number in range(2100)]
     for start in range(0, len(slugs), 1000):
-        items = [{"task_slug": slug, "states": [{"type": "Running"}]} for slug in slugs[start : start + 1000]]
-        client.flow_runs.report(flow_run.id, items=items)
+        report(client, flow_run.id, "Running", *slugs[start : start + 1000])
     client.flow_runs.set_state(flow_run.id, type="Success")
     with (
         proxied(service.url, problem(404, "not-found")) as proxy,
@@ -102,7 +101,7 @@ def test_stream_takes_over_again(sqlite_service: Served, kind: Kind, monkeypatch
         flow_run = client.flow_runs.create(flow_name="f")
         with watching(kind, proxy.url, flow_run, interval=0.05, logs=True) as watch:
             eventually(lambda: len(proxy.requests) == 3)
-            client.flow_runs.report(flow_run.id, items=[{"task_slug": "a-1", "states": [{"type": "Running"}]}])
+            report(client, flow_run.id, "Running", "a-1")
             eventually(lambda: watch.states == {"a-1": "Running"})
             client.flow_runs.set_state(flow_run.id, type="Success")
     assert watch.error is None
@@ -114,7 +113,7 @@ def test_resync_loads_what_the_stream_left_out(sqlite_service: Served, kind: Kin
     resync = stream('event: resync\ndata: {"sequence": 2, "reason": "behind"}')
     with Client(sqlite_service.url) as client, proxied(sqlite_service.url, resync, None) as proxy:
         flow_run = client.flow_runs.create(flow_name="f")
-        client.flow_runs.report(flow_run.id, items=[{"task_slug": "a-1", "states": [{"type": "Running"}]}])
+        report(client, flow_run.id, "Running", "a-1")
         with watching(kind, proxy.url, flow_run, after_sequence=0) as watch:
             eventually(lambda: watch.states == {"a-1": "Running"})
             client.flow_runs.set_state(flow_run.id, type="Success")
@@ -127,7 +126,7 @@ def test_gap_in_the_stream_is_noticed_and_filled(sqlite_service: Served, kind: K
     gap = stream('id: 9\nevent: task_runs\ndata: {"from": 8, "sequence": 9, "items": []}')
     with Client(sqlite_service.url) as client, proxied(sqlite_service.url, gap, None) as proxy:
         flow_run = client.flow_runs.create(flow_name="f")
-        client.flow_runs.report(flow_run.id, items=[{"task_slug": "a-1", "states": [{"type": "Running"}]}])
+        report(client, flow_run.id, "Running", "a-1")
         with watching(kind, proxy.url, flow_run, after_sequence=0) as watch:
             eventually(lambda: watch.states == {"a-1": "Running"})
             client.flow_runs.set_state(flow_run.id, type="Success")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from typing import Any
 import pytest
 
 from taskruns import Client
+from tests.client.live.watching import report
 from tests.service import Served, environment_of
 from tests.waiting import eventually
 
 PROGRAM = Path(__file__).parents[3] / "client" / "examples" / "webhook_sender.py"
+
+
+SLUGS = ("a-1", "b-1", "c-1")
 
 
 class Receiver:
@@ -26,6 +31,10 @@ class Receiver:
         self.keys: list[str] = []
         self.states: dict[str, str] = {}
         self.requests = 0
+
+    def has_states(self, states: dict[str, str]) -> bool:
+        """Whether the task runs are in these states."""
+        return self.states == states
 
     def receive(self, key: str, body: bytes) -> int:
         """Notes a change; the status of the response."""
@@ -67,10 +76,8 @@ def test_every_change_is_sent_once_over_a_restart(sqlite_service: Served, receiv
         command = [sys.executable, str(PROGRAM), str(flow_run.id), receiver.url, str(tmp_path / "position.db")]
         for state in ("Running", "Success"):
             with subprocess.Popen(command, env=environment_of(TASKRUNS_URL=sqlite_service.url)) as process:
-                items = [{"task_slug": f"a-{number}", "states": [{"type": state}]} for number in range(3)]
-                client.flow_runs.report(flow_run.id, items=items)
-                wanted = {f"a-{number}": state for number in range(3)}
-                eventually(lambda wanted=wanted: receiver.states == wanted)
+                report(client, flow_run.id, state, *SLUGS)
+                eventually(partial(receiver.has_states, dict.fromkeys(SLUGS, state)))
                 process.terminate()
         sequences = {str(item.id): item.sequence for item in client.flow_runs.task_runs(flow_run.id)}
     last = dict(key.split(":") for key in receiver.keys)

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from taskruns import AsyncClient, Client
 from taskruns.live import FlowRunChanged, FlowRunEvent, LogLinesAdded, TaskRunsChanged
-from taskruns.models import FlowRun
+from taskruns.models import FlowRun, StateCreate, StateType, TaskRunReport
 
 Kind = type[Client] | type[AsyncClient]
 
@@ -42,10 +43,20 @@ class Watch:
         """The messages of all log lines that came."""
         return [line.message for event in self.events if isinstance(event, LogLinesAdded) for line in event.items]
 
+    def has_states(self, states: dict[str, str]) -> bool:
+        """Whether the task runs are in these states."""
+        return self.states == states
+
     def is_at(self, state: str) -> bool:
         """Whether the last event of the flow run itself has a state."""
         states = [event.flow_run.state for event in self.events if isinstance(event, FlowRunChanged)]
         return bool(states) and states[-1] == state
+
+
+def report(client: Client, flow_run_id: UUID, state: str, *slugs: str) -> None:
+    """Reports a state of some task runs."""
+    states = [StateCreate(type=StateType(state))]
+    client.flow_runs.report(flow_run_id, items=[TaskRunReport(task_slug=slug, states=states) for slug in slugs])
 
 
 @contextmanager
