@@ -12,7 +12,7 @@ from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.live.events import FlowRunChanged, FlowRunEvent
-from taskruns.live.flow_runs import updated
+from taskruns.live.summaries import updated
 from taskruns.models import FlowRun, FlowRunTasks, LogLevel, LogLine
 from taskruns.pages import AsyncListing, Page
 from taskruns.states import State

@@ -65,10 +65,11 @@ RULES = Rules(
             "printable",
         ),
         "methods": ("type_aliases", "limits", "_generated.types", "errors", "pages", "responses"),
-        "live": ("_generated", "client", "errors", "models"),
+        "live": (),
         "live.parser": ("errors", "printable"),
         "live.events": ("_generated.types", "models"),
         "live.log_window": ("models",),
+        "live.summaries": ("models",),
         "live.problems": ("errors", "models"),
         "live.connection": ("_generated.types", "errors"),
         "live.feed": (
@@ -78,10 +79,11 @@ RULES = Rules(
         "live.flow_runs": (
             *("_generated.api", "_generated.types", "errors", "limits", "methods", "models", "states"),
             *("live.connection", "live.events", "live.feed", "live.log_window", "live.parser", "live.problems"),
+            "live.summaries",
         ),
         "live.service": (
             *("_generated.api", "_generated.types", "models"),
-            *("live.connection", "live.events", "live.flow_runs", "live.parser"),
+            *("live.connection", "live.events", "live.flow_runs", "live.parser", "live.summaries"),
         ),
         "live.streams": (
             *("_generated.types", "client", "deadlines", "errors", "exchange", "logs", "printable"),
@@ -126,7 +128,7 @@ RULES = Rules(
         "tracebacks": ("models", "states"),
         "flow_run_views": (
             *("limits", "client", "errors", "models", "notebooks", "pages", "states", "task_run_views", "tracebacks"),
-            *("live.events", "live.flow_runs"),
+            *("live.events", "live.summaries"),
         ),
         "recording": ("type_aliases", "client", "errors", "models"),
         "recording.bounds": ("type_aliases",),

@@ -18,7 +18,7 @@ from taskruns.cli import columns, formatting, output
 from taskruns.cli.commands import DONE, NOT_DONE
 from taskruns.errors import ConnectionFailed, ProblemError
 from taskruns.live.events import FlowRunChanged
-from taskruns.live.flow_runs import updated
+from taskruns.live.summaries import updated
 from taskruns.models import FlowRun
 from taskruns.printable import printable
 from taskruns.states import State

@@ -8,11 +8,8 @@ from taskruns.live.events import (
     ServiceEvent,
     TaskRunsChanged,
 )
-from taskruns.live.streams import AsyncEventStream, EventStream
 
 __all__ = [
-    "AsyncEventStream",
-    "EventStream",
     "FlowRunChanged",
     "FlowRunEvent",
     "LogLinesAdded",

@@ -13,6 +13,7 @@ from taskruns._generated.types import Call, Json
 from taskruns.errors import (
     ConnectionFailed,
     FlowRunNotFound,
+    InvalidArgument,
     MethodNotAllowed,
     NotFound,
     Overloaded,
@@ -55,6 +56,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long the service may be unavailable."""
     timeout: float = inf
     """How long the feed lasts."""
+
+    def __post_init__(self) -> None:
+        if not (self.interval > 0 and self.timeout > 0 and self.patience >= 0):
+            raise InvalidArgument("interval and timeout must be greater than 0, and patience must not be negative.")
 
 
 class Source(Protocol[E]):

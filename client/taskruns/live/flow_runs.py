@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
 
 from taskruns._generated.api.flow_runs import get_flow_run, list_flow_run_logs, list_flow_run_task_runs
 from taskruns._generated.types import Call, Json, prepare
@@ -18,8 +17,9 @@ from taskruns.live.feed import Behind
 from taskruns.live.log_window import OVERLAP, LogWindow
 from taskruns.live.parser import Message
 from taskruns.live.problems import problem
+from taskruns.live.summaries import summary_of
 from taskruns.methods import page_at
-from taskruns.models import FlowRun, FlowRunSummary, LogLine, StateType, TaskRun, TaskRunsEvent
+from taskruns.models import FlowRunSummary, LogLine, StateType, TaskRun, TaskRunsEvent
 from taskruns.states import State
 
 HEADERS = (*(("Accept", "text/event-stream"), ("Accept-Encoding", "identity"), ("Cache-Control", "no-store")),)
@@ -60,7 +60,10 @@ class FlowRunSource:
         self._polled: FlowRunSummary | None = None
         if position is not None and not _EVENT_ID.fullmatch(position):
             raise InvalidArgument(f"last_event_id is {position[:80]!r}: pass the last_event_id of an event.")
-        self.path = self.call().path
+        try:
+            self.path = self.call().path
+        except ValueError as cause:
+            raise InvalidArgument(str(cause)) from cause
 
     @property
     def _sequence(self) -> int:
@@ -185,16 +188,6 @@ class FlowRunSource:
             State(StateType(state)).is_finished() for state, count in flow_run.task_run_counts.items() if count
         )
         return [FlowRunChanged(last_event_id=event_id, flow_run=flow_run)]
-
-
-def summary_of(flow_run: FlowRun) -> FlowRunSummary:
-    """The flow run without what its summary does not have."""
-    return FlowRunSummary(**{name: getattr(flow_run, name) for name in FlowRunSummary.__struct_fields__})
-
-
-def updated(flow_run: FlowRun, summary: FlowRunSummary) -> FlowRun:
-    """Returns a flow run as a later summary has it; what a summary does not have never changes."""
-    return replace(flow_run, **asdict(summary))
 
 
 def position_of(after_sequence: int | None, last_event_id: str | None) -> str | None:

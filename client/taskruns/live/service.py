@@ -7,8 +7,9 @@ from taskruns._generated.api.flow_runs import get_flow_run
 from taskruns._generated.types import Call, Json, prepare
 from taskruns.live.connection import Connection
 from taskruns.live.events import FlowRunChanged, NowChanged, ServiceEvent
-from taskruns.live.flow_runs import HEADERS, summary_of
+from taskruns.live.flow_runs import HEADERS
 from taskruns.live.parser import Message
+from taskruns.live.summaries import summary_of
 from taskruns.models import FlowRunSummary
 
 _read_flow_run = Json[FlowRunSummary](FlowRunSummary)

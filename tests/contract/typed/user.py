@@ -12,7 +12,8 @@ import httpx
 from taskruns import task
 from taskruns.client import AsyncClient, Client
 from taskruns.errors import TaskRunNotFound, VersionConflict
-from taskruns.live import EventStream, FlowRunChanged, FlowRunEvent, NowChanged
+from taskruns.live import FlowRunChanged, FlowRunEvent, NowChanged
+from taskruns.live.streams import EventStream
 from taskruns.models import (
     Aggregate,
     CurrentRun,
