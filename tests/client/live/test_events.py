@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -83,13 +84,20 @@ def test_position_that_the_flow_run_never_had_is_an_error(client: Client) -> Non
         next(events)
 
 
-def test_arguments_that_are_not_valid_are_refused_before_anything_is_sent(client: Client) -> None:
-    for position in ({"after_sequence": -1}, {"last_event_id": "a\n"}, {"after_sequence": 1, "last_event_id": "1"}):
-        with pytest.raises(InvalidArgument):
-            client.flow_runs.events(uuid4(), **position)
-    for flow_run_id, limits in (("..", {}), (uuid4(), {"interval": 0.0}), (uuid4(), {"patience": float("nan")})):
-        with pytest.raises(InvalidArgument):
-            client.flow_runs.events(flow_run_id, **limits)
+INVALID: list[dict[str, Any]] = [
+    {"after_sequence": -1},
+    {"last_event_id": "a\n"},
+    {"after_sequence": 1, "last_event_id": "1"},
+    {"flow_run_id": ".."},
+    {"interval": 0.0},
+    {"patience": float("nan")},
+]
+
+
+@pytest.mark.parametrize("arguments", INVALID, ids=str)
+def test_arguments_that_are_not_valid_are_refused_before_anything_is_sent(arguments: dict[str, Any]) -> None:
+    with Client() as client, pytest.raises(InvalidArgument):
+        client.flow_runs.events(**{"flow_run_id": uuid4(), **arguments})
 
 
 def test_flow_run_that_does_not_exist_or_is_deleted_is_an_error(client: Client, kind: Kind, service: Served) -> None:
