@@ -165,6 +165,8 @@ class Feed(Generic[E]):
         except Behind:
             await self._leave(connection, 0)
             self._must_poll = True
+            # Not at once, as of a stream that always leaves something out.
+            self._stream_from = self._clock() + self._chance() * FIRST_WAIT
         except TaskRunsError as error:
             await self._leave(connection, 0)
             self._next_step += self._wait_after(error)
@@ -241,8 +243,7 @@ class Feed(Generic[E]):
         self._failures = 0
         if is_complete:
             self._must_poll = False
-            if self._clock() < self._stream_from:
-                self._next_step = self._clock() + self._limits.interval
+            self._next_step = min(self._clock() + self._limits.interval, self._stream_from)
             is_quiet = self._clock() - self._changed_at >= QUIET_SECONDS
             self.is_over = self._source.is_finished and is_quiet and not events
         return events

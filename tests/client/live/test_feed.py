@@ -111,3 +111,10 @@ def test_older_service_is_polled_for_five_minutes() -> None:
     network = Network(lambda: NoStream("a page"))
     network.until(700, interval=10.0)
     assert network.attempts == [0, 300, 600]
+
+
+def test_stream_does_not_wait_for_the_next_poll() -> None:
+    network = Network(lambda: TimedOut("kept back"))
+    network.until(60, interval=3600.0)
+    assert network.attempts == [0, 10, 30]
+    assert network.polls == [0, 10, 30]
