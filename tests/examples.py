@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-PAGES = ("README.md", "client/README.md", "docs/client.md", "docs/recorder.md", "docs/results.md")
+PAGES = ("README.md", "client/README.md", "docs/client.md", "docs/live.md", "docs/recorder.md", "docs/results.md")
 FENCE = re.compile(r"^```(?P<kind>[^\n`]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -81,10 +81,10 @@ class Client:
             deadline=deadline,
             max_answer_bytes=max_answer_bytes,
         )
-        self._position = Position()
+        self.position = Position()
         self._owned = http_client is None
         self._has_foreign_http = http_client is not None
-        self._http = deadlines.http_client(_LIMITS) if http_client is None else http_client
+        self.http = deadlines.http_client(_LIMITS) if http_client is None else http_client
         self._bind_resources()
 
     def _bind_resources(self) -> None:
@@ -120,7 +120,7 @@ class Client:
         """Returns a client with the same options that stays open without this one (unless you own the HTTP client)."""
         other = copy(self)
         if not self._has_foreign_http:
-            other._http, other._owned = deadlines.http_client(_LIMITS), True
+            other.http, other._owned = deadlines.http_client(_LIMITS), True
         other._bind_resources()
         return other
 
@@ -133,7 +133,7 @@ class Client:
             InvalidArgument: If the arguments do not make a valid request.
             AnswerTooLarge: If the response exceeds `max_answer_bytes`.
         """
-        exchange = Exchange(call, self.options, repeatable, self._position)
+        exchange = Exchange(call, self.options, repeatable, self.position)
         while True:
             try:
                 response = self._answer(exchange)
@@ -154,7 +154,7 @@ class Client:
         return self._read(exchange)
 
     def _read(self, exchange: Exchange) -> httpx.Response:
-        with logs.requesting(), self._http.stream(**exchange.request()) as response:
+        with logs.requesting(), self.http.stream(**exchange.request()) as response:
             exchange.bound(response)
             response.read()
         return response
@@ -206,7 +206,7 @@ class Client:
     def close(self) -> None:
         """Releases the connections, unless you passed your own HTTP client."""
         if self._owned:
-            self._http.close()
+            self.http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -272,9 +272,9 @@ class AsyncClient:
             deadline=deadline,
             max_answer_bytes=max_answer_bytes,
         )
-        self._position = Position()
+        self.position = Position()
         self._owned = http_client is None
-        self._http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
+        self.http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
         self._bind_resources()
 
     def _bind_resources(self) -> None:
@@ -308,7 +308,7 @@ class AsyncClient:
 
     async def send_raw(self, call: Call[object], *, repeatable: bool | None = None) -> httpx.Response:
         """Sends a call and returns the response unchanged if it is a success; raises as `Client.raw`."""
-        exchange = Exchange(call, self.options, repeatable, self._position)
+        exchange = Exchange(call, self.options, repeatable, self.position)
         while True:
             try:
                 response = await self._answer(exchange)
@@ -332,7 +332,7 @@ class AsyncClient:
 
     async def _read(self, exchange: Exchange) -> httpx.Response:
         with logs.requesting():
-            async with self._http.stream(**exchange.request()) as response:
+            async with self.http.stream(**exchange.request()) as response:
                 exchange.bound(response)
                 await response.aread()
         return response
@@ -380,7 +380,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Releases the connections, unless you passed your own HTTP client."""
         if self._owned:
-            await self._http.aclose()
+            await self.http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

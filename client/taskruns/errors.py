@@ -72,6 +72,8 @@ class ProblemError(TaskRunsError):
 
     of_code: ClassVar[str | None] = None
     of_status: ClassVar[int | None] = None
+    retry_after: float | None = None
+    """The seconds that the service asks to wait; None if it did not say."""
 
     def __init__(self, problem: Problem, raw: bytes = b"") -> None:
         """Stores the problem; `raw` is the complete body, including members that `Problem` does not have."""
@@ -236,6 +238,13 @@ class BodyTooLarge(ProblemError):
     of_code = "body-too-large"
 
 
+class SequenceUnknown(ProblemError):
+    """The flow run has no such sequence: its database was restored or replaced. Load it again from the beginning."""
+
+    of_status = 410
+    of_code = "sequence-unknown"
+
+
 class UnsupportedMediaType(ProblemError):
     """The body was not sent as JSON."""
 
@@ -290,6 +299,12 @@ class QueryTimeout(Unavailable):
     """The query exceeded the service's time limit: narrow it by a flow run or a time window."""
 
     of_code = "query-timeout"
+
+
+class TooManyWatchers(Unavailable):
+    """The service has no room for another event stream: poll, or retry later."""
+
+    of_code = "too-many-watchers"
 
 
 def _problem_classes(parent: type[ProblemError] = ProblemError) -> Iterator[type[ProblemError]]:

@@ -150,6 +150,8 @@ class Position:
 
     def __init__(self) -> None:
         self._seen = 0
+        self.was_reached = False
+        """Whether the service has answered."""
 
     def headers(self) -> dict[str, str]:
         """Returns the position header, if a position is known."""
@@ -157,6 +159,7 @@ class Position:
 
     def note(self, response: httpx.Response) -> None:
         """Notes what an answer says, if it does."""
+        self.was_reached = True
         value = response.headers.get(_POSITION, "")
         if value.isdecimal() and len(value) <= _MAX_POSITION_DIGITS:
             # An end of the log was not a real one, so that any other is better.

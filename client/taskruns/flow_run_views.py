@@ -1,18 +1,18 @@
 """`FlowRunView` and `AsyncFlowRunView`: a flow run as a Python object that leads to its task runs."""
 
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
-import anyio
 from msgspec import UNSET, UnsetType
 
 from taskruns import notebooks
 from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
+from taskruns.live.events import FlowRunChanged, FlowRunEvent
+from taskruns.live.summaries import updated
 from taskruns.models import FlowRun, FlowRunTasks, LogLevel, LogLine
 from taskruns.pages import AsyncListing, Page
 from taskruns.states import State
@@ -163,9 +163,11 @@ class _FlowRunView(Generic[C, V]):
     def __hash__(self) -> int:
         return hash((self._flow_run.id, self.state))
 
-    @property
-    def _etag(self) -> str:
-        return f'"{self._flow_run.sequence}"'
+    def _changed(self, event: FlowRunEvent) -> FlowRun | None:
+        """The flow run after an event; None if it is no later than the view."""
+        if isinstance(event, FlowRunChanged) and event.flow_run.sequence > self._flow_run.sequence:
+            return updated(self._flow_run, event.flow_run)
+        return None
 
     def _own(self, view: V) -> V:
         """Keeps the view of a task run, if it is one of this flow run."""
@@ -274,16 +276,19 @@ class FlowRunView(_FlowRunView[Client, TaskRunView]):
         """Yields this view and a new one for each observed change, until the flow run is finished.
 
         Args:
-            interval: The seconds between two look-ups.
+            interval: The seconds between two look-ups, where the service cannot send changes as they happen.
         """
         view = self
         yield view
-        while not view.state.is_finished():
-            time.sleep(interval)
-            changed = self._client.flow_runs.get_if_changed(view._flow_run.id, if_none_match=view._etag)
-            if changed is not None:
-                view = type(self)(changed, self._client, self._cache)
-                yield view
+        if view.state.is_finished():
+            return
+        with self._client.flow_runs.events(self._flow_run.id, interval=interval) as events:
+            for event in events:
+                if (changed := view._changed(event)) is not None:
+                    view = type(self)(changed, self._client, self._cache)
+                    yield view
+                    if view.state.is_finished():
+                        return
 
 
 class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
@@ -377,13 +382,16 @@ class AsyncFlowRunView(_FlowRunView[AsyncClient, AsyncTaskRunView]):
         """Yields this view and a new one for each observed change, until the flow run is finished.
 
         Args:
-            interval: The seconds between two look-ups.
+            interval: The seconds between two look-ups, where the service cannot send changes as they happen.
         """
         view = self
         yield view
-        while not view.state.is_finished():
-            await anyio.sleep(interval)
-            changed = await self._client.flow_runs.get_if_changed(view._flow_run.id, if_none_match=view._etag)
-            if changed is not None:
-                view = type(self)(changed, self._client, self._cache)
-                yield view
+        if view.state.is_finished():
+            return
+        async with self._client.flow_runs.events(self._flow_run.id, interval=interval) as events:
+            async for event in events:
+                if (changed := view._changed(event)) is not None:
+                    view = type(self)(changed, self._client, self._cache)
+                    yield view
+                    if view.state.is_finished():
+                        return

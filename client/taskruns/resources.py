@@ -41,6 +41,7 @@ from taskruns._generated.api.task_runs import (
     update_task_run,
 )
 from taskruns.errors import InvalidArgument
+from taskruns.live.methods import AsyncFlowRunEvents, AsyncServiceEvents, FlowRunEvents, ServiceEvents
 from taskruns.models import StateCreate, TaskRunReport, TaskRunStateReport
 from taskruns.type_aliases import Arguments
 
@@ -209,6 +210,8 @@ class FlowRuns:
         """Lists the log lines of a flow run and of its task runs, oldest first."""
         self.report_logs = client.bind(report_flow_run_logs.build, _may_repeat_lines)
         """Reports up to 1,000 log lines of a flow run and of its task runs."""
+        self.events = FlowRunEvents(client)
+        """Watches a flow run: yields its changes as they happen."""
 
 
 class Service:
@@ -226,6 +229,8 @@ class Service:
         """Gets the service's documentation, a page of HTML."""
         self.search = client.bind(search_runs.build)
         """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""
+        self.events = ServiceEvents(client)
+        """Watches flow runs, and what all of them are doing."""
 
 
 class AsyncTaskRuns:
@@ -306,6 +311,8 @@ class AsyncFlowRuns:
         """Lists the log lines of a flow run and of its task runs, oldest first."""
         self.report_logs = client.bind(report_flow_run_logs.build, _may_repeat_lines)
         """Reports up to 1,000 log lines of a flow run and of its task runs."""
+        self.events = AsyncFlowRunEvents(client)
+        """Watches a flow run: yields its changes as they happen."""
 
 
 class AsyncService:
@@ -323,3 +330,5 @@ class AsyncService:
         """Gets the service's documentation, a page of HTML."""
         self.search = client.bind(search_runs.build)
         """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""
+        self.events = AsyncServiceEvents(client)
+        """Watches flow runs, and what all of them are doing."""

@@ -88,10 +88,10 @@ class Attempts:
 
     def after_problem(self, error: ProblemError, headers: Mapping[str, str]) -> float:
         """Seconds to wait after an answer of 400 and more; raises `error` if there is no further attempt."""
+        requested_wait = error.retry_after = retry_after(headers.get("retry-after"), datetime.now(UTC))
         again = error.status in _PASSING or error.status >= 500
         if not again or isinstance(error, QueryTimeout) or not (self._repeatable or error.status in _NOT_TAKEN):
             raise error
-        requested_wait = retry_after(headers.get("retry-after"), datetime.now(UTC))
         if requested_wait is not None and requested_wait > LONGEST_RETRY_AFTER:
             error.add_note(
                 f"The service asks for a wait of {requested_wait:.0f} s, which exceeds this client's maximum."

@@ -29,6 +29,7 @@ from taskruns_service.api.shutdown import OnStop, Requests, Stopping
 from taskruns_service.commands import heartbeats
 from taskruns_service.commands.heartbeats import UnbrokenWatch
 from taskruns_service.domain.errors import RefusedValue, ServiceError
+from taskruns_service.live.live import Live
 from taskruns_service.logs import configure_logs
 from taskruns_service.prefect1.graphql.background import Background
 from taskruns_service.prefect1.graphql.context import Resources
@@ -83,8 +84,20 @@ def create_app(
             app.state.writer = writer
             app.state.readiness = Readiness(database)
             app.state.key_ring = KeyRing(database) if settings.needs_keys else None
+            app.state.live = live = Live(
+                database,
+                limit=settings.watchers,
+                is_shared=not dialects.capabilities(settings.url).auto_migrates,
+                find_scope=app.state.key_ring.scope_of if settings.needs_keys else None,
+            )
+            stopping.end_streams = live.streams.stop
             app.state.watch = Watch(database, settings.synchronous)
-            background_tasks = [background.tidy(), app.state.watch.run(), _settle(database, settings.heartbeat_timeout)]
+            background_tasks = [
+                background.tidy(),
+                live.run(),
+                app.state.watch.run(),
+                _settle(database, settings.heartbeat_timeout),
+            ]
             if dialects.capabilities(settings.url).defers_tally:
                 background_tasks += [_fold(database), _analyze(database)]
             try:

@@ -37,6 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     connections: Annotated[
         int, Meta(ge=16, le=100_000, description="The maximum number of open connections in each process.")
     ] = 4096
+    watchers: Annotated[int, Meta(ge=0, description="The maximum number of open streams in each process.")] = 1000
     receive_timeout: Annotated[
         float,
         Meta(

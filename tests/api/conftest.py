@@ -15,6 +15,7 @@ from tests.etl import register
 from tests.postgres import PostgresServer
 from tests.questions import GraphQL
 from tests.service import call_command, running, settings_of
+from tests.streams import Watched
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +104,16 @@ async def client(sqlite_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, which runs in the test on SQLite and asks for no keys."""
     async with running(create_app(settings_of(sqlite_url))) as client:
         yield client
+
+
+@pytest.fixture
+async def watched(database_url: str) -> AsyncIterator[Watched]:
+    """The application with a flow run to watch."""
+    app = create_app(settings_of(database_url))
+    async with running(app) as client:
+        service = Watched(app, client)
+        await service.begin()
+        yield service
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import charts, client, data, dataset, growth, limit, load, logs, maps, servers, versus
+from tests.benchmarks import charts, client, data, dataset, growth, limit, load, logs, maps, servers, streams, versus
 from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
@@ -16,7 +16,7 @@ from tests.benchmarks.report import Row, Table
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
-PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "logs", "client")
+PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "logs", "streams", "client")
 COMPARED = 1_000_000
 BESIDE_MAP = 10_000
 """The task runs of other flow runs in the database with a large map."""
@@ -66,6 +66,8 @@ def measure(
         tables.append(of_maps(server, timing))
     if "logs" in parts:
         tables.append(logs.measure(databases[compared], datasets[compared], timing))
+    if "streams" in parts:
+        tables.append(streams.measure(databases[compared], datasets[compared], timing))
     if "client" in parts:
         tables.append(of_client(client.measure(timing.rounds)))
     return tables

@@ -436,7 +436,9 @@ async def test_raw_response_of_a_problem_is_raised(ask: Ask) -> None:
 
 def test_raw_form_of_a_method_shows_what_it_takes() -> None:
     for client in (Client(), AsyncClient()):
-        for method in methods_of(client).values():
+        # A stream has no response that is complete.
+        methods = (method for name, method in methods_of(client).items() if not name.endswith(".events"))
+        for method in methods:
             assert inspect.signature(method.with_raw_response) == inspect.signature(method)
 
 

@@ -65,7 +65,32 @@ RULES = Rules(
             "printable",
         ),
         "methods": ("type_aliases", "limits", "_generated.types", "errors", "pages", "responses"),
-        "resources": ("type_aliases", "_generated.api", "client", "errors", "models"),
+        "live": (),
+        "live.parser": ("errors", "printable"),
+        "live.events": ("_generated.types", "models"),
+        "live.log_window": ("models",),
+        "live.summaries": ("models",),
+        "live.problems": ("errors", "models"),
+        "live.connection": ("_generated.types", "errors"),
+        "live.feed": (
+            *("_generated.types", "errors", "models", "retry_policy"),
+            *("live.connection", "live.parser", "live.problems"),
+        ),
+        "live.flow_runs": (
+            *("_generated.api", "_generated.types", "errors", "limits", "methods", "models", "states"),
+            *("live.connection", "live.events", "live.feed", "live.log_window", "live.parser", "live.problems"),
+            "live.summaries",
+        ),
+        "live.service": (
+            *("_generated.api", "_generated.types", "models"),
+            *("live.connection", "live.events", "live.flow_runs", "live.parser", "live.summaries"),
+        ),
+        "live.streams": (
+            *("_generated.types", "client", "deadlines", "errors", "exchange", "logs", "printable"),
+            *("live.connection", "live.feed"),
+        ),
+        "live.methods": ("client", "live.events", "live.feed", "live.flow_runs", "live.service", "live.streams"),
+        "resources": ("type_aliases", "_generated.api", "client", "errors", "live.methods", "models"),
         "client": (
             *(
                 "type_aliases",
@@ -103,6 +128,7 @@ RULES = Rules(
         "tracebacks": ("models", "states"),
         "flow_run_views": (
             *("limits", "client", "errors", "models", "notebooks", "pages", "states", "task_run_views", "tracebacks"),
+            *("live.events", "live.summaries"),
         ),
         "recording": ("type_aliases", "client", "errors", "models"),
         "recording.bounds": ("type_aliases",),
@@ -165,7 +191,7 @@ RULES = Rules(
             *("client", "errors", "models", "recording.progress", "recording.reports", "recording.sender"),
         ),
         "recording.flow_runs": ("type_aliases", "client", "errors", "flow_run_views", "models", "recording", "results"),
-        "cli": ("type_aliases", "recording.outbox", "recording.outbox_file", "results", *READING),
+        "cli": ("type_aliases", "live", "recording.outbox", "recording.outbox_file", "results", *READING),
         "cli.__main__": ("cli",),
         "cli.app": ("", "cli", "recording.outbox", "settings", "printable"),
         "cli.order": (),
@@ -179,7 +205,7 @@ RULES = Rules(
         "cli.demo": ("type_aliases", "client", "errors", "models", "results"),
     },
     libraries={
-        "httpx": ("bodies", "client", "deadlines", "exchange", "responses"),
+        "httpx": ("bodies", "client", "deadlines", "exchange", "live.streams", "responses"),
         "httpcore": ("bodies", "client", "deadlines", "exchange", "responses"),
         "click": ("cli",),
         "rich": ("cli",),

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.service import Served, served
+from tests.streams import is_stream
 
 Schema = dict[str, Any]
 
@@ -40,7 +41,7 @@ def examples(document: Schema) -> Iterator[Example]:
             content = operation.get("requestBody", {}).get("content", {})
             yield Example(
                 operation["operationId"],
-                method.upper(),
+                "HEAD" if is_stream(operation) else method.upper(),
                 re.sub(r"{(\w+)}", lambda name: by_place["path"][name[1]], path),  # noqa: B023
                 by_place["query"],
                 by_place["header"],

@@ -38,6 +38,7 @@ from taskruns._generated.api.task_runs import (
     update_task_run,
 )
 from taskruns._generated.types import UNSET, Call, Json, given, prepare
+from tests.streams import is_stream
 
 ROOT = Path(__file__).parents[2]
 NAIVE = datetime(2021, 5, 12, 18)  # noqa: DTZ001
@@ -87,9 +88,9 @@ def test_generator_writes_what_is_committed(tmp_path: Path) -> None:
     assert [path for path in written if committed[path] != written[path]] == []
 
 
-def test_every_operation_has_a_builder(document: dict[str, Any]) -> None:
-    operations = {operation["operationId"] for item in document["paths"].values() for operation in item.values()}
-    assert MODULES.keys() == operations
+def test_every_operation_but_streams_has_a_builder(document: dict[str, Any]) -> None:
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert MODULES.keys() == {operation["operationId"] for operation in operations if not is_stream(operation)}
 
 
 def test_every_schema_has_a_model(document: dict[str, Any]) -> None:

@@ -44,11 +44,22 @@ RULES = Rules(
             *("storage.dialects", "storage.tables"),
         ),
         "commands": ("schemas", *STORAGE),
+        "live": (
+            *("domain.errors", "queries.changes", "queries.lines", "queries.now"),
+            *("storage.database", "storage.dialects"),
+        ),
         "api": (
-            *("", "domain", "logs", "schemas", "commands"),
+            *("", "live", "domain", "logs", "schemas", "commands"),
             # Neither tables nor columns: what a list shows, and by what it is sorted, is declared in queries.
             *("queries.aggregates", "queries.aggregations", "queries.attempts", "queries.flow_run_tasks"),
-            *("queries.listings", "queries.pages", "queries.parameters", "queries.runs", "queries.task_run_results"),
+            *(
+                "queries.lines",
+                "queries.listings",
+                "queries.pages",
+                "queries.parameters",
+                "queries.runs",
+                "queries.task_run_results",
+            ),
             *("queries.search", "queries.timelines"),
             *("storage.database", "storage.deadlines", "storage.dialects"),
             *("storage.replicas", "storage.schema_watch", "storage.tally", "storage.writer"),

@@ -259,7 +259,7 @@ def test_moments_are_named_alike(document: Schema) -> None:
         for name, member in schema.get("properties", {}).items()
         if member.get("format") == "date-time"
     }
-    by_what_the_service_did = {"created", "updated", "received", "last_heartbeat"}
+    by_what_the_service_did = {"created", "updated", "received", "last_heartbeat", "newest_flow_run_created"}
     by_when_they_are = {name for name in moments if re.search(r"(^|_)time(stamp)?$", name)}
     assert {"timestamp", "start_time", "state_timestamp"} < by_when_they_are
     assert moments - by_what_the_service_did - by_when_they_are == {"hour", "day", "week", "bucket"}

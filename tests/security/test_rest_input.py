@@ -12,6 +12,7 @@ import pytest
 from taskruns_service.app import create_app
 from tests.security.conftest import Serve
 from tests.service import Served, call_command, problem_of, running, settings_of
+from tests.streams import is_stream
 
 NOBODY = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
 WAIT_SECONDS = 30
@@ -267,6 +268,7 @@ def test_value_that_is_odd_is_no_error(quiet_service: Served) -> None:
             for method, operation in methods.items():
                 if method == "delete":
                     continue
+                method = "HEAD" if is_stream(operation) else method  # noqa: PLW2901
                 for parameter in operation.get("parameters", ()):
                     for text in TEXTS if parameter["in"] == "query" else ():
                         response = http.request(method, f"{path}?{parameter['name']}={text}")

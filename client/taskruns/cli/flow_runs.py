@@ -183,7 +183,7 @@ def show_flow_run_logs(
     if failed and options["follow"]:
         raise click.UsageError("--failed and --follow cannot be used together: a task run fails at its end.")
     list_lines = partial(log_lines.lines_of_failed, client, view.flow_run.id) if failed else view.get_logs
-    log_lines.show(view, list_lines, **options)
+    log_lines.show(view, list_lines, client.flow_runs.events(view.flow_run.id, logs=True), **options)
 
 
 @flow_run.command(
@@ -196,7 +196,7 @@ def show_flow_run_logs(
             type=Seconds(least=0.1),
             default="1",
             metavar="SECONDS",
-            help="The time between two checks (1).",
+            help="The time between two checks, if the service cannot push changes (1).",
         ),
         Option(
             ["--timeout"],

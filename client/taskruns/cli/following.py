@@ -2,23 +2,26 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
-from uuid import UUID
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from taskruns.errors import ConnectionFailed, ProblemError
+from taskruns.live.events import FlowRunChanged, FlowRunEvent, LogLinesAdded, TaskRunsChanged
+from taskruns.live.log_window import LogWindow
 from taskruns.models import LogLine
+from taskruns.states import State
 
 if TYPE_CHECKING:
     from taskruns.flow_run_views import FlowRunView
+    from taskruns.live.streams import EventStream
     from taskruns.task_run_views import TaskRunView
+
+T = TypeVar("T")
 
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
 """How long the service may be unavailable."""
-OVERLAP = timedelta(seconds=10)
-"""How much later than its timestamp says a line may arrive: from a worker whose clock is behind, for example."""
 
 
 class LineList(Protocol):
@@ -30,59 +33,78 @@ class LineList(Protocol):
 
 
 def followed(
-    view: "FlowRunView | TaskRunView", first: Iterable[LogLine], list_lines: LineList, after: datetime | None
+    view: "FlowRunView | TaskRunView",
+    first: Iterable[LogLine],
+    list_lines: LineList,
+    after: datetime | None,
+    *,
+    events: "EventStream[FlowRunEvent]",
+    is_wanted: Callable[[LogLine], bool],
 ) -> Iterator[LogLine]:
     """Yields the first lines of a run, and then each line that comes, until the run is finished and no more come.
+
+    Args:
+        view: The run.
+        first: Its first lines.
+        list_lines: Lists those after a time.
+        after: The time after which lines are of interest.
+        events: The events of its flow run, with log lines.
+        is_wanted: Whether a line of an event is one that the list would have.
 
     Raises:
         TaskRunsError: If the service refuses to list them, as of a run that was deleted, or is unavailable too long.
     """
-    lines, window = first, _Window(after)
-    is_finished, answered = view.state.is_finished(), time.monotonic()
-    while True:
-        has_new = False
-        try:
-            for line in lines:
-                if window.add(line):
-                    has_new = True
-                    yield line
-            if is_finished and not has_new:
-                return
+    window = LogWindow(after)
+    yield from filter(window.add, first)
+    if not view.state.is_finished():
+        with events:
+            yield from _lines_until_the_end(view, list_lines, events, is_wanted, window)
+    # What a finished run has written is in the list.
+    while lines := window.new(_patiently(lambda: list(list_lines(after=window.begin())))):
+        yield from lines
+        sys.stdout.flush()
+        time.sleep(POLL_SECONDS)
+
+
+def _lines_until_the_end(
+    view: "FlowRunView | TaskRunView",
+    list_lines: LineList,
+    events: "EventStream[FlowRunEvent]",
+    is_wanted: Callable[[LogLine], bool],
+    window: LogWindow,
+) -> Iterator[LogLine]:
+    sys.stdout.flush()
+    event = next(events, None)
+    # From now on, the events have what comes; this is what came before, since the first lines were listed.
+    is_finished = _patiently(lambda: view.get_latest().state).is_finished()
+    yield from window.new(_patiently(lambda: list(list_lines(after=window.begin()))))
+    while event is not None and not is_finished:
+        if isinstance(event, LogLinesAdded):
+            yield from filter(window.add, filter(is_wanted, event.items))
+        is_finished = _is_end(event, view)
+        if not is_finished:
             sys.stdout.flush()
-            time.sleep(POLL_SECONDS)
-            # In this order: what a finished run has written is in the list then.
-            is_finished = view.get_latest().state.is_finished()
-            lines = list_lines(after=window.begin())
-            answered = time.monotonic()
+            event = next(events, None)
+
+
+def _is_end(event: FlowRunEvent, view: "FlowRunView | TaskRunView") -> bool:
+    """Whether the run of a view is finished, by an event of its flow run."""
+    from taskruns.task_run_views import TaskRunView
+
+    if not isinstance(view, TaskRunView):
+        return isinstance(event, FlowRunChanged) and State(event.flow_run.state).is_finished()
+    task_runs = event.items if isinstance(event, TaskRunsChanged) else []
+    return any(item.id == view.task_run.id and State(item.state).is_finished() for item in task_runs)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Asks the service, again if it is unavailable, for as long as it may be."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
         except (ConnectionFailed, ProblemError) as error:
             is_refusal = isinstance(error, ProblemError) and error.status < 500
-            if is_refusal or time.monotonic() - answered >= PATIENCE_SECONDS:
+            if is_refusal or time.monotonic() >= end:
                 raise
-            lines, is_finished = (), False
-
-
-class _Window:
-    """The latest lines, which the next list has again."""
-
-    def __init__(self, after: datetime | None) -> None:
-        self._horizon = after
-        self._latest = datetime.min.replace(tzinfo=UTC)
-        self._timestamps: dict[UUID, datetime] = {}
-
-    def add(self, line: LogLine) -> bool:
-        """Adds a line; whether it is new."""
-        if line.id in self._timestamps:
-            return False
-        self._timestamps[line.id] = line.timestamp
-        self._latest = max(self._latest, line.timestamp)
-        # A clock that is ahead must not hide the lines of the others.
-        horizon = min(self._latest, datetime.now(UTC)) - OVERLAP
-        if self._horizon is None or horizon > self._horizon:
-            self._horizon = horizon
-        while self._timestamps and self._timestamps[oldest := next(iter(self._timestamps))] <= self._horizon:
-            del self._timestamps[oldest]
-        return True
-
-    def begin(self) -> datetime | None:
-        """The time after which lines are listed next."""
-        return self._horizon
+        time.sleep(POLL_SECONDS)

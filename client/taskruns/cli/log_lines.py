@@ -18,6 +18,8 @@ from taskruns.limits import MAX_PAGE_SIZE
 if TYPE_CHECKING:
     from taskruns.client import Client
     from taskruns.flow_run_views import FlowRunView
+    from taskruns.live.events import FlowRunEvent
+    from taskruns.live.streams import EventStream
     from taskruns.models import LogLine
     from taskruns.task_run_views import TaskRunView
 
@@ -101,6 +103,7 @@ def lines_of_failed(
 def show(
     view: "FlowRunView | TaskRunView",
     list_lines: "Callable[..., Iterable[LogLine]]",
+    events: "EventStream[FlowRunEvent]",
     *,
     level: str | None,
     contains: str | None,
@@ -110,7 +113,7 @@ def show(
     follow: bool,
     form: str | None,
 ) -> None:
-    """Lists log lines of a run, oldest first, and writes them."""
+    """Lists log lines of a run, oldest first, and writes them; `events` are what is followed."""
     from taskruns.cli import output
     from taskruns.cli.list_writers import WRITERS, Layout
     from taskruns.cli.waiting import warn_of_waiting_reports
@@ -130,12 +133,34 @@ def show(
     if follow:
         from taskruns.cli.following import followed
 
-        shown = followed(view, shown, partial(list_lines, newest_first=False), after)
+        is_wanted = partial(_is_wanted, view=view, level=level, contains=contains, after=after)
+        shown = followed(
+            view, shown, partial(list_lines, newest_first=False), after, events=events, is_wanted=is_wanted
+        )
     if form is None:
         output.write_lines(text for line in shown for text in _texts(line))
     else:
         WRITERS[form](shown, Layout("log lines", (), FIELDS), None)
     warn_of_waiting_reports()
+
+
+def _is_wanted(
+    line: "LogLine",
+    *,
+    view: "FlowRunView | TaskRunView",
+    level: str | None,
+    contains: str | None,
+    after: datetime | None,
+) -> bool:
+    """Whether a list of the lines of a run, with these filters, would have a line of its flow run."""
+    from taskruns.task_run_views import TaskRunView
+
+    return (
+        (not isinstance(view, TaskRunView) or line.task_run_id == view.task_run.id)
+        and (after is None or line.timestamp > after)
+        and (level is None or line.level not in LEVELS[: LEVELS.index(level)])
+        and (contains is None or contains.casefold() in (line.message or "").casefold())
+    )
 
 
 def _texts(line: "LogLine") -> Iterator[tuple[str, str]]:

@@ -225,7 +225,8 @@ def show_task_run_logs(
         map_index=map_index, flow_run_id=flow_run_id, flow_run_name=flow_run_name, flow_name=flow_name
     )
     view = find_task_run(connection.client, which, **where)
-    log_lines.show(view, view.get_logs, **options)
+    events = connection.client.flow_runs.events(view.task_run.flow_run_id, task_slug=view.task_slug, logs=True)
+    log_lines.show(view, view.get_logs, events, **options)
 
 
 @task_run.command(

@@ -1,7 +1,6 @@
 """`taskruns flow-run watch`: a flow run as it goes on."""
 
 import os
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import inf
@@ -18,6 +17,8 @@ from rich.text import Text
 from taskruns.cli import columns, formatting, output
 from taskruns.cli.commands import DONE, NOT_DONE
 from taskruns.errors import ConnectionFailed, ProblemError
+from taskruns.live.events import FlowRunChanged
+from taskruns.live.summaries import updated
 from taskruns.models import FlowRun
 from taskruns.printable import printable
 from taskruns.states import State
@@ -31,7 +32,7 @@ _BAR = 40
 
 
 class Limits(NamedTuple):
-    """How often a flow run is looked at, and how long, in seconds."""
+    """How often a flow run is polled, and how long it is watched, in seconds."""
 
     interval: float
     timeout: float | None
@@ -55,7 +56,7 @@ def watch(client: "Client", flow_run_id: UUID, limits: Limits) -> int:
     """
     show = _with_bars if output.on_terminal() and os.environ.get("TERM") != "dumb" else _by_lines
     try:
-        flow_run = show(_looks(client, client.flow_runs.get(flow_run_id), limits))
+        flow_run = show(_changes(client, client.flow_runs.get(flow_run_id), limits))
     except KeyboardInterrupt:
         return NOT_DONE
     except _EndedEarly as end:
@@ -65,38 +66,35 @@ def watch(client: "Client", flow_run_id: UUID, limits: Limits) -> int:
     return RUN_FAILED if state.is_failed() or state.is_cancelled() else DONE
 
 
-def _looks(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[FlowRun]:
-    """The flow run, and again after each change, until it is finished; a service that is away is asked again."""
-    look = client.with_options(max_retries=0).flow_runs.get_if_changed
-    timeout = inf if limits.timeout is None else limits.timeout
-    began = answered = time.monotonic()
+def _changes(client: "Client", flow_run: FlowRun, limits: Limits) -> Iterator[FlowRun]:
+    """The flow run, and again after each change, until it is finished."""
     yield flow_run
-    while not State(flow_run.state).is_finished():
-        if (seconds_left := began + timeout - time.monotonic()) <= 0:
-            raise _EndedEarly(
-                STILL_RUNNING, f"The flow run is {printable(flow_run.state)} after {formatting.duration(timeout)}."
-            )
-        time.sleep(min(limits.interval, seconds_left))
-        try:
-            changed = look(flow_run.id, if_none_match=f'"{flow_run.sequence}"')
-        except (ConnectionFailed, ProblemError) as error:
-            away = time.monotonic() - answered
-            if isinstance(error, ProblemError) and error.status < 500:
-                raise
-            if away >= limits.patience:
-                raise _EndedEarly(
-                    SERVICE_LOST, f"The service has been unavailable for {formatting.duration(away)}. {error}"
-                ) from None
-            continue
-        answered = time.monotonic()
-        if changed is not None:
-            flow_run = changed
-            yield flow_run
+    if State(flow_run.state).is_finished():
+        return
+    timeout = inf if limits.timeout is None else limits.timeout
+    try:
+        with client.flow_runs.events(
+            flow_run.id, interval=limits.interval, patience=limits.patience, timeout=timeout
+        ) as events:
+            for event in events:
+                if isinstance(event, FlowRunChanged) and event.flow_run.sequence > flow_run.sequence:
+                    flow_run = updated(flow_run, event.flow_run)
+                    yield flow_run
+                    if State(flow_run.state).is_finished():
+                        return
+    except (ConnectionFailed, ProblemError) as error:
+        if isinstance(error, ProblemError) and error.status < 500:
+            raise
+        away = formatting.duration(limits.patience)
+        raise _EndedEarly(SERVICE_LOST, f"The service has been unavailable for {away}. {error}") from None
+    raise _EndedEarly(
+        STILL_RUNNING, f"The flow run is {printable(flow_run.state)} after {formatting.duration(timeout)}."
+    )
 
 
-def _by_lines(looks: Iterator[FlowRun]) -> FlowRun:
+def _by_lines(changes: Iterator[FlowRun]) -> FlowRun:
     last, flow_run = "", None
-    for flow_run in looks:
+    for flow_run in changes:
         line = f"{printable(flow_run.state)}  {formatting.counts(flow_run.task_run_counts)}".rstrip()
         if line != last:
             click.echo(f"{formatting.exact(datetime.now(UTC))}  {line}")
@@ -115,13 +113,13 @@ class _Watched:
         return _bars(self.flow_run)
 
 
-def _with_bars(looks: Iterator[FlowRun]) -> FlowRun:
-    watched = _Watched(next(looks))
+def _with_bars(changes: Iterator[FlowRun]) -> FlowRun:
+    watched = _Watched(next(changes))
     live = Live(watched, refresh_per_second=4)
     try:
         # Not as a context: who interrupts while it starts shall have the cursor back as well.
         live.start(refresh=True)
-        for watched.flow_run in looks:
+        for watched.flow_run in changes:
             live.refresh()
     finally:
         live.stop()

@@ -1,6 +1,6 @@
 """The REST API: handlers by resource, and what they share."""
 
-from taskruns_service.api import flow_runs, overviews, search, service, task_runs
+from taskruns_service.api import flow_runs, live, overviews, search, service, task_runs
 
 HANDLERS = (
     *service.HANDLERS,
@@ -8,6 +8,7 @@ HANDLERS = (
     *overviews.HANDLERS,
     *task_runs.HANDLERS,
     *search.HANDLERS,
+    *live.HANDLERS,
     *flow_runs.LAST_HANDLERS,
 )
 """Those in the OpenAPI document, in its order."""

@@ -35,11 +35,16 @@ async def authorize(request: ApiRequest, needed: Scope) -> None:
     ring: KeyRing | None = request.app.state.key_ring
     if ring is None:
         return
-    scheme, _, token = (request.header(b"authorization") or "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if (token := bearer_token(request)) is None:
         raise Unauthenticated
-    scope = await ring.scope_of(token.strip())
+    scope = await ring.scope_of(token)
     if scope is None:
         raise Unauthenticated("This API key is unknown or revoked.")
     if needed is Scope.write and scope != Scope.write:
         raise Forbidden
+
+
+def bearer_token(request: ApiRequest) -> str | None:
+    """The API key that a request has."""
+    scheme, _, token = (request.header(b"authorization") or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token else None

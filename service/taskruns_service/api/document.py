@@ -4,7 +4,7 @@ Litestar reads documents off signatures, where strict parameters, named unions, 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from types import UnionType
 from typing import Any, NamedTuple
@@ -32,7 +32,15 @@ UNIONS: dict[str, tuple[UnionType, str]] = {
     ),
     "Serializer": (Serializer, "How a result was serialized; `type` says which serializer wrote it."),
 }
-OTHER_ENUMERATIONS = (StateGroup, LogLevel, schemas.FlowRunField, schemas.TaskRunField, schemas.HitKind)
+OTHER_ENUMERATIONS = (
+    StateGroup,
+    LogLevel,
+    schemas.FlowRunField,
+    schemas.TaskRunField,
+    schemas.HitKind,
+    schemas.ResyncReason,
+    schemas.ByeCode,
+)
 """Those whose constants have their name in front: in Go all share one namespace, where `running` is `Running` again."""
 TAGS = {
     "flow runs": "Runs of flows, with their states and their task runs.",
@@ -66,6 +74,11 @@ CONDITIONS: dict[str, Schema] = {
         "description": "Apply the change only if the run still has this ETag (for a flow run, this sequence).",
         "pattern": r'^(\*|(W/)?"\d{1,18}(\.\d{1,18})?")$',
         "example": "*",
+    },
+    "Last-Event-ID": {
+        "description": "The `id` of the last event that you have seen; the stream goes on after it.",
+        "pattern": r"^[0-9]{1,18}(\.[0-9]{1,17})?$",
+        "example": "0",
     },
     "If-None-Match": {
         "description": "The ETags that you have; if one of them is current, the status is 304.",
@@ -188,12 +201,26 @@ def _answers(operation: Operation, targets: Sequence[tuple[str, Operation]]) -> 
         document: Schema = {"description": answer.description, "headers": _headers("X-Request-Id", *answer.headers)}
         if answer.body is str:
             document["content"] = {"text/html": {"schema": {"type": "string"}}}
+        elif answer.events:
+            document["content"] = {"text/event-stream": _stream(answer.events)}
         elif answer.body is not None:
             document["content"] = {"application/json": {"schema": _reference(answer.body)}}
         if links := links_of(answer.body, operation, targets):
             document["links"] = links
         answers[str(status)] = document
     return answers
+
+
+def _stream(events: Mapping[str, type]) -> Schema:
+    """A stream. OpenAPI 3.1 has no words for events: they stand as members of what the text holds, by name."""
+    content = {"type": "object", "properties": {name: _reference(type_) for name, type_ in events.items()}}
+    return {
+        "schema": {
+            "type": "string",
+            "description": "Server-sent events. `contentSchema` has the schema of the data of each, by its name.",
+            "contentSchema": content,
+        }
+    }
 
 
 def _problems(operation: Operation) -> Schema:
@@ -227,6 +254,9 @@ def _schemas(operations: Sequence[Operation]) -> Schema:
     """The schemas of all Structs that go over the wire, as msgspec checks them, in a form that generators read."""
     bodies = [operation.body for operation in operations if operation.body]
     answers = [answer.body for operation in operations for answer in operation.answers.values() if answer.body]
+    answers += [
+        type_ for operation in operations for answer in operation.answers.values() for type_ in answer.events.values()
+    ]
     structs = [body for body in answers if hasattr(body, "__name__") and body.__module__ != "builtins"]
     components = _components([schemas.Problem, StateType, *OTHER_ENUMERATIONS, *structs])
     components |= {name: _request_schema(schema) for name, schema in _components(bodies).items()}

@@ -27,6 +27,7 @@ from taskruns_service.domain.errors import (
 )
 from taskruns_service.domain.ids import new_id
 from taskruns_service.queries import aggregations, runs
+from taskruns_service.queries.lines import LineKey
 from taskruns_service.queries.listings import FLOW_RUN_LOGS, FLOW_RUN_STATES, FLOW_RUN_TASK_RUNS, FLOW_RUNS
 from taskruns_service.storage import tally
 
@@ -344,6 +345,9 @@ async def report_flow_run_logs(request: ApiRequest, flow_run_id: FromPath[UUID])
     """
     lines = await requests.converted_body(request, schemas.LogLineReports, lambda reports: reports.items)
     recorded = await request.writer.submit_one(ReportLogs(flow_run_id, lines), flow_run_id)
+    request.live.ticker.note_lines(
+        flow_run_id, (LineKey(line.timestamp, line.id) for line in lines if line.timestamp is not msgspec.UNSET)
+    )
     return responses.as_json(schemas.LogReceipt(received=len(lines), recorded=recorded))
 
 

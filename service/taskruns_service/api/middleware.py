@@ -53,6 +53,7 @@ class RequestMiddleware:
         is_answered = False
         if method == "HEAD":
             scope = {**scope, "method": "GET"}
+            scope["is_head"] = True  # type: ignore[typeddict-unknown-key]
 
         async def answer(message: Message) -> None:
             nonlocal status, is_answered
@@ -78,13 +79,12 @@ class RequestMiddleware:
         finally:
             if not is_answered:
                 self._requests.unanswered -= 1
-            log.info(
-                "request",
-                method=method,
-                path=scope["path"],
-                status=status,
-                milliseconds=round((time.perf_counter() - began) * 1000, 2),
-            )
+            seconds = time.perf_counter() - began
+            if scope.get("is_stream"):  # how long it was open tells nothing about how quick the service is
+                log.info("stream ended", path=scope["path"], seconds=round(seconds, 1))
+            else:
+                milliseconds = round(seconds * 1000, 2)
+                log.info("request", method=method, path=scope["path"], status=status, milliseconds=milliseconds)
             current_request_id.reset(logged)
 
 

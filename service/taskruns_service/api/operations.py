@@ -1,6 +1,6 @@
 """Operations: what each handler declares about itself, for the checks before it and for the OpenAPI document alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Literal
@@ -48,6 +48,8 @@ class Answer(Struct, frozen=True):
     description: str
     body: type | None = None
     headers: tuple[str, ...] = ()
+    events: Mapping[str, type] = {}
+    """What a stream sends: the data of each event, by the name of the event."""
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -63,7 +65,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: type | None = None
     body_example: object = None
     body_bytes: int = BODY_BYTES
-    conditional: tuple[Literal["If-Match", "If-None-Match"], ...] = ()
+    conditional: tuple[Literal["If-Match", "If-None-Match", "Last-Event-ID"], ...] = ()
 
     def all_errors(self) -> tuple[type[ServiceError], ...]:
         """Its own errors and those that come with what it takes."""

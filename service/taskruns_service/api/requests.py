@@ -16,6 +16,7 @@ from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.domain.errors import Fault, InvalidRequest, UnsupportedMediaType
 from taskruns_service.domain.log_levels import LogLevel
 from taskruns_service.domain.states import StateType
+from taskruns_service.live.live import Live
 from taskruns_service.queries.parameters import Values, nearest, read_query
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import END_OF_LOG
@@ -56,6 +57,11 @@ class ApiRequest(Request[object, object, State]):
         primary: Database = self.app.state.database
         replicas: Replicas | None = self.app.state.replicas
         return primary if replicas is None or not self._may_be_behind else replicas.since(self._position_seen)
+
+    @property
+    def live(self) -> Live:
+        """What the streams of this process share."""
+        return self.app.state.live  # type: ignore[no-any-return]
 
     @property
     def operation(self) -> Operation | None:

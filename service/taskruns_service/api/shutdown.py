@@ -12,6 +12,11 @@ READ_SECONDS = 2.0
 """How long clients may take to read their answers."""
 LOOK_SECONDS = 0.05
 
+
+def _nothing() -> None:
+    """Is to be done before there are any streams."""
+
+
 OnStop = Callable[[Callable[[], object]], None]
 """Takes what is to be called when the process is asked to stop, which happens in a signal handler or at once."""
 
@@ -39,6 +44,8 @@ class Stopping:
 
     def __init__(self, requests: Requests, give_up_bodies: Callable[[float], None], close: Callable[[], None]) -> None:
         """`give_up_bodies` lets bodies have so many seconds more; `close` closes all connections."""
+        self.end_streams: Callable[[], None] = _nothing
+        """Takes leave of the clients of streams."""
         self._requests = requests
         self._give_up_bodies = give_up_bodies
         self._close = close
@@ -61,6 +68,7 @@ class Stopping:
             self._task = asyncio.create_task(self._end())
 
     async def _end(self) -> None:
+        self.end_streams()
         self._give_up_bodies(BODY_SECONDS)
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):

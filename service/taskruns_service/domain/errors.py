@@ -145,6 +145,13 @@ class VersionConflict(ServiceError):
     status = HTTPStatus.PRECONDITION_FAILED
 
 
+class SequenceUnknown(ServiceError):
+    """The flow run has not had this sequence, as after a backup was restored. Load everything again, without it."""
+
+    code = "sequence-unknown"
+    status = HTTPStatus.GONE
+
+
 class HostNotAllowed(ServiceError):
     """The service does not accept requests for this host.
 
@@ -190,6 +197,13 @@ class Overloaded(ServiceError):
     """Too many requests are waiting. Nothing was recorded; retry the request later."""
 
     code = "overloaded"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class TooManyWatchers(ServiceError):
+    """The service has as many open streams as it may have (TASKRUNS_WATCHERS). Retry later, or poll the lists."""
+
+    code = "too-many-watchers"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

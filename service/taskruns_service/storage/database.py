@@ -26,7 +26,7 @@ from taskruns_service.storage.deadlines import Deadline, Deadlines, current_clie
 from taskruns_service.storage.engines import CONNECT_SECONDS, Patience
 from taskruns_service.storage.lanes import Lane, QueryKind, Widths, make_lanes
 from taskruns_service.storage.liveness import Liveness
-from taskruns_service.storage.threads import Run, Stuck, Threads
+from taskruns_service.storage.threads import Run, Stuck, Threads, query_pools
 from taskruns_service.storage.transactions import Query, Session, query_snapshot
 
 P = ParamSpec("P")
@@ -58,6 +58,9 @@ class Database:
 
     position: int | None = None
     """Up to where this process has seen the primary's log, once it writes for readers of standbys."""
+
+    after_commit: Callable[[], None] | None = None
+    """Is called when this process has committed a change."""
 
     def __init__(
         self,
@@ -303,6 +306,8 @@ class Database:
             raise
         self._refusal = None
         self._note_recovery()
+        if self.after_commit is not None:
+            self.after_commit()
         if self.position is not None:
             await self.note_position()
         return answer
@@ -375,7 +380,7 @@ async def open_database(
         threads = Threads()
         readers = Connections(reader, threads)
         writer = Connections(engines.threaded_engine(url, patience, synchronous=synchronous), threads)
-        run_readers = _pools(threads, widths)
+        run_readers = query_pools(threads, widths)
         run_writer = threads.pool(1, "database-writer")
     database = Database(
         *(readers, writer, run_readers, run_writer, lanes),
@@ -387,14 +392,3 @@ async def open_database(
         yield database
     finally:
         await database.close()
-
-
-def _pools(threads: Threads, widths: Widths) -> Mapping[QueryKind, Run]:
-    """A pool of threads for each lane of questions."""
-    look_up = threads.pool(widths.look_ups, "database-look-up")
-    return {
-        QueryKind.look_up: look_up,
-        QueryKind.read_back: look_up,
-        QueryKind.read: threads.pool(widths.reads, "database-read"),
-        QueryKind.scan: threads.pool(widths.scans, "database-scan"),
-    }

@@ -3,9 +3,11 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar, overload
+
+from taskruns_service.storage.lanes import QueryKind, Widths
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -98,3 +100,14 @@ class _Job:
         with self.lock:
             if self.connection is not None:
                 self.connection.interrupt()
+
+
+def query_pools(threads: Threads, widths: Widths) -> Mapping[QueryKind, Run]:
+    """A pool of threads for each lane of questions."""
+    look_up = threads.pool(widths.look_ups, "database-look-up")
+    return {
+        QueryKind.look_up: look_up,
+        QueryKind.read_back: look_up,
+        QueryKind.read: threads.pool(widths.reads, "database-read"),
+        QueryKind.scan: threads.pool(widths.scans, "database-scan"),
+    }

@@ -360,7 +360,7 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 
 WITHOUT_COMMAND = {
-    "flow-run": {"create", "report", "report-heartbeat", "report-logs", "states", "timeline"},
+    "flow-run": {"create", "events", "report", "report-heartbeat", "report-logs", "states", "timeline"},
     "task-run": {"artifacts", "set-states", "update"},
 }
 

@@ -12,6 +12,8 @@ import httpx
 from taskruns import task
 from taskruns.client import AsyncClient, Client
 from taskruns.errors import TaskRunNotFound, VersionConflict
+from taskruns.live import FlowRunChanged, FlowRunEvent, NowChanged
+from taskruns.live.streams import EventStream
 from taskruns.models import (
     Aggregate,
     CurrentRun,
@@ -55,6 +57,8 @@ def read(client: Client, id: UUID) -> None:
     assert_type(client.service.health(), Health)
     assert_type(client.service.openapi(), dict[str, Any])
     assert_type(client.service.documentation(), str)
+    assert_type(client.flow_runs.events(id, after_sequence=3), EventStream[FlowRunEvent])
+    assert_type(next(client.service.events(flow_run_id=[id], now=True)), FlowRunChanged | NowChanged)
 
 
 def read_lists(client: Client, id: UUID) -> None:

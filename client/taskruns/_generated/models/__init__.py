@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, NotRequired, TypeAlias, TypedDict
 from uuid import UUID
 
+from msgspec import field
+
 from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "Artifact",
     "ArtifactPage",
     "AzureResult",
+    "ByeCode",
+    "ByeEvent",
     "ChildResult",
     "CompressedSerializer",
     "ConstantResult",
@@ -55,7 +59,9 @@ __all__ = [
     "LogLineReports",
     "LogPage",
     "LogReceipt",
+    "LogsEvent",
     "Measures",
+    "NowEvent",
     "PandasSerializer",
     "PickleSerializer",
     "PrefectResult",
@@ -63,6 +69,8 @@ __all__ = [
     "Problem",
     "Readiness",
     "ResultReference",
+    "ResyncEvent",
+    "ResyncReason",
     "S3Result",
     "SearchHit",
     "SearchHits",
@@ -92,12 +100,23 @@ __all__ = [
     "TaskRunStateReportDict",
     "TaskRunStateReports",
     "TaskRunUpdate",
+    "TaskRunsEvent",
     "Timeline",
     "TimelineBins",
     "TimelineCounts",
     "TimelineSpans",
     "TimelineTask",
+    "WatchFlowRunsTopic",
 ]
+
+
+class ByeCode(OpenEnum):
+    """Why a stream ends."""
+
+    FINISHED = "finished"
+    REBALANCE = "rebalance"
+    STOPPING = "stopping"
+    UNAUTHENTICATED = "unauthenticated"
 
 
 class FlowRunField(OpenEnum):
@@ -143,6 +162,13 @@ class LogLevel(OpenEnum):
     ERROR = "ERROR"
     INFO = "INFO"
     WARNING = "WARNING"
+
+
+class ResyncReason(OpenEnum):
+    """Why a client has to load everything again."""
+
+    BEHIND = "behind"
+    RESET = "reset"
 
 
 class StateGroup(OpenEnum):
@@ -330,6 +356,12 @@ class AggregateTaskRunsHistogram(OpenEnum):
     QUEUE_TIME = "queue_time"
 
 
+class WatchFlowRunsTopic(OpenEnum):
+    """Send all runs at a glance; this is the default without `flow_run_id`."""
+
+    NOW = "now"
+
+
 class Aggregate(Model, kw_only=True, frozen=True):
     """The number of runs and their measures, in total and by group."""
 
@@ -404,6 +436,15 @@ class AzureResult(Model, kw_only=True, frozen=True, tag_field="type", tag="Azure
     type: ClassVar[Literal["AzureResult"]] = "AzureResult"
     uri: str | None
     """The complete location as a URI, from type, storage, and location; null if there is none."""
+
+
+class ByeEvent(Model, kw_only=True, frozen=True):
+    """The data of a `bye` event, after which the stream ends although there may be further changes."""
+
+    code: ByeCode
+    """Why the stream ends."""
+    retry_after: float
+    """The number of seconds to wait before opening the stream again."""
 
 
 class ChildResult(Model, kw_only=True, frozen=True):
@@ -952,6 +993,13 @@ class LogReceipt(Model, kw_only=True, frozen=True):
     """The number of lines that were recorded; the ids of the others were known."""
 
 
+class LogsEvent(Model, kw_only=True, frozen=True):
+    """The data of a `logs` event: new log lines of the flow run."""
+
+    items: list[LogLine]
+    """The lines, at most 1,000, oldest first."""
+
+
 class Measures(Model, kw_only=True, frozen=True):
     """The requested measures.
 
@@ -982,6 +1030,19 @@ class Measures(Model, kw_only=True, frozen=True):
     sum_duration: float | None = NOT_CHOSEN
     sum_queue_time: float | None = NOT_CHOSEN
     sum_run_time: float | None = NOT_CHOSEN
+
+
+class NowEvent(Model, kw_only=True, frozen=True):
+    """The data of a `now` event: all runs at a glance."""
+
+    counts: dict[str, int]
+    """The number of task runs in each state."""
+    failures: list[TaskRun]
+    """The newest failed task runs, at most 20, newest first."""
+    newest_flow_run_created: Timestamp | None
+    """The time when the newest flow run was created; null if there is none."""
+    running_flow_runs: int
+    """The number of running flow runs."""
 
 
 class PandasSerializer(Model, kw_only=True, frozen=True, tag_field="type", tag="PandasSerializer"):
@@ -1056,6 +1117,15 @@ class Readiness(Model, kw_only=True, frozen=True):
     """The version of the service."""
     warnings: list[str]
     """A sentence for each database setting that can lose acknowledged changes."""
+
+
+class ResyncEvent(Model, kw_only=True, frozen=True):
+    """The data of a `resync` event, after which the stream ends: load everything, then open a stream again."""
+
+    reason: ResyncReason
+    """Why the stream does not continue."""
+    sequence: int
+    """The `after_sequence` of the next stream, once everything is loaded."""
 
 
 class S3Result(Model, kw_only=True, frozen=True, tag_field="type", tag="S3Result"):
@@ -1551,6 +1621,17 @@ class TaskRunUpdate(Model, kw_only=True, frozen=True):
     """The new name; null removes the name."""
     tags: list[str] | Unset = UNSET
     """The new tags, which replace all current tags."""
+
+
+class TaskRunsEvent(Model, kw_only=True, frozen=True):
+    """The data of a `task_runs` event: all task runs that changed after one sequence, up to another."""
+
+    from_: int = field(name="from")
+    """The sequence after which the task runs changed."""
+    items: list[TaskRun]
+    """The task runs in their latest state, at most 1,000, in ascending order of `sequence`."""
+    sequence: int
+    """The sequence up to which all changes are included; the `id` of the event."""
 
 
 class Timeline(Model, kw_only=True, frozen=True):

@@ -1,0 +1,161 @@
+"""The ticker: looks for changes of all flow runs that are watched, with one query for all of them."""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+import structlog
+
+from taskruns_service.domain.errors import ServiceError
+from taskruns_service.live.hubs import Hub
+from taskruns_service.live.lines import LOOK_SECONDS
+from taskruns_service.live.present import FLOW_RUNS_PER_QUERY, PresentReader, batched
+from taskruns_service.live.traffic import Traffic
+from taskruns_service.live.watchers import Watcher
+from taskruns_service.queries import changes
+from taskruns_service.queries.changes import FlowRunNow
+from taskruns_service.queries.lines import LineKey
+from taskruns_service.storage.database import Database
+from taskruns_service.storage.dialects import DATABASE_ERRORS
+
+INTERVALS = ((200, 0.1), (1_000, 0.25))
+LONGEST_INTERVAL = 1.0
+"""How often to look for what other processes changed, in seconds, by how many flow runs are watched at most."""
+REST = 9
+"""For so many times as long as a tick kept the event loop, there is none after it: others have nine tenths of it."""
+LONGEST_REST = 2.0
+IDS_PER_QUERY = 1_000
+
+log = structlog.get_logger()
+
+
+class Ticker:
+    """All that is watched in one process, and the queries that find out what has changed of it.
+
+    While nobody watches it asks nothing. What this process has committed it hears of by `hint`; for the changes of
+    other processes it looks again and again.
+    """
+
+    def __init__(self, database: Database, traffic: Traffic, *, is_shared: bool) -> None:
+        """`is_shared` says whether other processes serve from the same database."""
+        self._database = database
+        self._present = PresentReader(database)
+        self._traffic = traffic
+        self._is_shared = is_shared
+        self._hubs: dict[UUID, Hub] = {}
+        self._unpublished: set[Hub] = set()
+        self._is_watched = asyncio.Event()
+        self._has_work = asyncio.Event()
+
+    @property
+    def hubs(self) -> Collection[Hub]:
+        """The flow runs that are watched."""
+        return self._hubs.values()
+
+    @contextmanager
+    def joined(self, flow_run_id: UUID, watcher: Watcher) -> Iterator[Hub]:
+        """The hub of a flow run, which a watcher has joined for the time of a `with` block."""
+        hub = self._hubs.get(flow_run_id)
+        if hub is None or hub.is_gone:
+            hub = self._hubs[flow_run_id] = Hub(flow_run_id, self._database, self._traffic)
+        hub.watchers.add(watcher)
+        self._is_watched.set()
+        try:
+            yield hub
+        finally:
+            hub.watchers.discard(watcher)
+            # There may be another by now, which others watch.
+            if not hub.watchers and self._hubs.get(flow_run_id) is hub:
+                del self._hubs[flow_run_id]
+                self._unpublished.discard(hub)
+                if not self._hubs:
+                    self._is_watched.clear()
+
+    async def read_present(self, hubs: Sequence[Hub]) -> list[FlowRunNow | None]:
+        """The flow runs of hubs as they are at this moment, None where there is none; raises what a look-up raises."""
+        present = await self._present.read([hub.flow_run_id for hub in hubs])
+        flow_runs = [present.flow_runs.get(hub.flow_run_id) for hub in hubs]
+        for hub, flow_run in zip(hubs, flow_runs, strict=True):
+            if flow_run is not None:
+                self._move(hub, flow_run, present.began)
+        if self._unpublished:
+            self.hint()
+        return flow_runs
+
+    def note_lines(self, flow_run_id: UUID, reported: Iterable[LineKey]) -> None:
+        """Notes log lines that this process has recorded."""
+        hub = self._hubs.get(flow_run_id)
+        if hub is not None and hub.lines is not None:
+            hub.lines.note(reported)
+            self.hint()
+
+    def hint(self) -> None:
+        """Has the ticker look soon, since something was committed."""
+        self._has_work.set()
+
+    async def run(self) -> None:
+        """Looks for changes, for ever."""
+        while True:
+            await self._is_watched.wait()
+            self._has_work.clear()
+            began, before = time.monotonic(), self._traffic.cost
+            try:
+                await self._tick(began)
+            except (ServiceError, *DATABASE_ERRORS) as error:
+                log.debug("tick failed", error=type(error).__name__)  # whatever reads the database has told more
+            await asyncio.sleep(0)  # so that the watchers have begun to send
+            cost = max(REST * (self._traffic.cost - before), time.monotonic() - began)
+            await asyncio.sleep(min(cost, LONGEST_REST))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval()):
+                    await self._has_work.wait()
+
+    def _interval(self) -> float:
+        """The seconds until the ticker looks without having heard of anything."""
+        longest = LONGEST_INTERVAL
+        if self._is_shared:
+            longest = next((seconds for count, seconds in INTERVALS if len(self._hubs) <= count), longest)
+        if not self._unpublished:
+            return longest
+        return max(0.0, min(longest, min(hub.next_summary for hub in self._unpublished) - time.monotonic()))
+
+    async def _tick(self, began: float) -> None:
+        self._traffic.ticks += 1
+        for hub in [hub for hub in self._unpublished if hub.publish(began)]:
+            self._unpublished.discard(hub)
+            hub.wake()
+        hubs = {flow_run_id: hub for flow_run_id, hub in self._hubs.items() if hub.sequence is not None}
+        moved = []
+        for flow_run_ids in batched(hubs, IDS_PER_QUERY):
+            sequences = await self._database.read_back(changes.read_sequences, flow_run_ids)
+            for flow_run_id in flow_run_ids:
+                if flow_run_id not in sequences:
+                    hubs[flow_run_id].end()
+                elif sequences[flow_run_id] != hubs[flow_run_id].sequence:
+                    moved.append(flow_run_id)
+        for flow_run_ids in batched(moved, FLOW_RUNS_PER_QUERY):
+            flow_runs = await self._database.read_back(changes.read_flow_runs, flow_run_ids)
+            reads = [
+                read
+                for flow_run_id, flow_run in flow_runs.items()
+                for read in self._move(hubs[flow_run_id], flow_run, began)
+            ]
+            if reads:
+                await asyncio.wait(reads, timeout=LONGEST_REST)
+
+        now = time.monotonic()
+        looks = [
+            asyncio.create_task(hub.look_for_lines(hub.lines))
+            for hub in hubs.values()
+            if hub.lines is not None and now - hub.lines.looked_at >= LOOK_SECONDS
+        ]
+        if looks:
+            await asyncio.wait(looks, timeout=LONGEST_REST)
+
+    def _move(self, hub: Hub, flow_run: FlowRunNow, began: float) -> list[asyncio.Task[None]]:
+        reads = hub.move(flow_run, began)
+        if hub.summary is None or hub.summary.sequence != hub.sequence:
+            self._unpublished.add(hub)
+        return reads

@@ -1,0 +1,145 @@
+"""Streams of a service that runs in processes of its own: its end, its time-outs and clients that are gone."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.processes import workers_of
+from tests.service import Served, served
+from tests.streams import Event, events_in
+from tests.waiting import eventually
+
+STREAMS = 200
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a new SQLite file, which is in `tmp_path`."""
+    return f"sqlite:///{tmp_path / 'taskruns.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres-2"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """The service on both databases, in one process and in two."""
+    database, _, workers = request.param.partition("-")
+    url = request.getfixturevalue(f"{database}_url")
+    with served(url, tmp_path, "--workers", workers or "1") as service:
+        yield service
+
+
+def begin_flow_run(client: httpx.Client) -> str:
+    return f"/flow-runs/{client.post('/flow-runs', json={'flow_name': 'etl'}).json()['id']}"
+
+
+def connect(service: Served, path: str) -> socket.socket:
+    """Opens a stream, and reads nothing."""
+    url = urlsplit(service.url)
+    connection = socket.create_connection((url.hostname, url.port))
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    connection.settimeout(30)
+    return connection
+
+
+def read_until(connection: socket.socket, text: bytes) -> bytes:
+    """Reads until a text has come; fails at the end of the stream."""
+    received = b""
+    while text not in received:
+        part = connection.recv(65_536)
+        assert part, received
+        received += part
+    return received
+
+
+def read_to_the_end(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_all_streams_get_bye_when_the_service_stops(service: Served) -> None:
+    with service.client() as client, ExitStack() as stack:
+        path = begin_flow_run(client)
+        connections = [stack.enter_context(closing(connect(service, f"{path}/events"))) for _ in range(STREAMS)]
+        for connection in connections:
+            read_until(connection, b"event: flow_run")
+        answer = client.post(f"{path}/task-runs", json={"items": [{"task_slug": "t", "states": [{"type": "Running"}]}]})
+        assert answer.status_code == 200
+        assert service.stop() == 0
+        assert "Killing" not in service.output()
+        for connection in connections:
+            rest = read_to_the_end(connection)
+            assert b'"code":"stopping"' in rest
+            assert rest.endswith(b"0\r\n\r\n")  # it ended as it should
+
+
+def test_silent_stream_outlives_the_time_for_idle_connections(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path, receive_timeout=1) as service, service.client() as client:
+        path = begin_flow_run(client)
+        with closing(connect(service, f"{path}/events")) as stream:
+            read_until(stream, b"event: flow_run")
+            for _ in range(3):
+                with closing(connect(service, "/health")) as idle:
+                    while idle.recv(65_536):  # until the service closes it
+                        pass
+            client.post(f"{path}/task-runs", json={"items": [{"task_slug": "t", "states": [{"type": "Running"}]}]})
+            read_until(stream, b"event: task_runs")
+
+
+def test_place_of_a_client_that_is_gone_is_free_again(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path, watchers=1) as service, service.client() as client:
+        path = begin_flow_run(client)
+        with closing(connect(service, f"{path}/events")) as stream:
+            read_until(stream, b"event: flow_run")
+            assert client.get(f"{path}/events").json()["code"] == "too-many-watchers"
+
+        def is_free() -> bool:
+            with client.stream("GET", f"{path}/events") as response:
+                return response.status_code == httpx.codes.OK
+
+        eventually(is_free)
+
+
+def test_change_in_one_process_reaches_the_streams_of_the_other(postgres_url: str, tmp_path: Path) -> None:
+    with (
+        served(postgres_url, tmp_path, "--workers", "2") as service,
+        service.client() as client,
+        ExitStack() as stack,
+    ):
+        path = begin_flow_run(client)
+        connections = [stack.enter_context(closing(connect(service, f"{path}/events"))) for _ in range(20)]
+        for connection in connections:
+            read_until(connection, b"event: flow_run")
+        for number in range(5):
+            item = {"task_slug": f"t-{number}", "states": [{"type": "Running"}]}
+            client.post(f"{path}/task-runs", json={"items": [item]})
+            for connection in connections:
+                read_until(connection, f'"task_slug":"t-{number}"'.encode())
+
+
+def test_log_has_a_line_when_a_stream_begins_and_one_when_it_ends(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path) as service, service.client() as client:
+        path = begin_flow_run(client)
+        with client.stream("GET", f"{path}/events") as response:
+            first: Event = next(events_in(response.iter_lines()))
+            assert first.name == "flow_run"
+            eventually(lambda: "stream began" in service.output())
+        eventually(lambda: "stream ended" in service.output())
+        lines = [json.loads(line) for line in service.output().splitlines() if "stream " in line]
+        assert [line["path"] for line in lines] == [f"{path}/events"] * 2
+        assert len({line["request_id"] for line in lines}) == 1
+
+
+def test_stream_ends_when_its_worker_is_told_to_stop(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path) as service, service.client() as client:
+        path = begin_flow_run(client)
+        with closing(connect(service, f"{path}/events")) as stream:
+            read_until(stream, b"event: flow_run")
+            (worker,) = workers_of(service)
+            os.kill(worker, signal.SIGTERM)
+            read_until(stream, b'"code":"stopping"')
