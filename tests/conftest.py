@@ -1,6 +1,7 @@
 """The fixtures that every folder of tests may use."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,9 @@ settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks tests as slow by where they are."""
     slow = [TESTS / name for name in SLOW]
+    is_slow = cache(lambda path: any(path.is_relative_to(place) for place in slow))
     for item in items:
-        if any(item.path.is_relative_to(place) for place in slow):
+        if is_slow(item.path):
             item.add_marker("slow")
 
 
