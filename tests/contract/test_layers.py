@@ -147,6 +147,7 @@ def test_service_imports_what_it_needs_and_no_storage_library(module: str) -> No
     assert not foreign & LOADERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
