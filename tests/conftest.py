@@ -1,6 +1,8 @@
 """The fixtures that every folder of tests may use."""
 
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,15 +16,18 @@ TESTS = Path(__file__).parent
 SLOW = (
     *("faults", "prefect1", "security"),
     *("api/test_backup.py", "api/test_damage.py", "api/test_file_locks.py", "api/test_logs.py", "api/test_overload.py"),
-    *("api/test_replicas.py", "api/test_rolling_updates.py", "api/test_scenario.py", "api/test_serving.py"),
-    *("api/test_standbys.py", "api/test_stopping.py", "api/test_streams_served.py", "api/test_supervision.py"),
-    *("client/cli/test_terminal.py", "client/cli/test_waiting.py", "client/cli/test_watch.py"),
-    "client/live/test_cuts.py",
-    *("client/recording/test_executors.py", "client/recording/test_flush.py", "client/recording/test_leftovers.py"),
+    *("api/test_pruning.py", "api/test_replicas.py", "api/test_rolling_updates.py", "api/test_scenario.py"),
+    *("api/test_serving.py", "api/test_standbys.py", "api/test_stopping.py", "api/test_streams_served.py"),
+    *("api/test_supervision.py", "client/live/test_cuts.py", "client/test_documentation.py"),
+    *("client/cli/test_following.py", "client/cli/test_terminal.py", "client/cli/test_waiting.py"),
+    "client/cli/test_watch.py",
+    *("client/recording/test_executors.py", "client/recording/test_flush.py", "client/recording/test_heartbeats.py"),
+    "client/recording/test_leftovers.py",
     *("client/recording/test_outbox.py", "client/recording/test_programs.py", "client/recording/test_stopping.py"),
     *("client/results/test_bounds.py", "client/results/test_extras.py", "client/results/test_storages.py"),
     *("client/results/test_trust.py", "client/test_notebooks.py"),
-    *("contract/test_document_linters.py", "contract/test_example_types.py", "contract/test_installed_client.py"),
+    *("contract/test_document_linters.py", "contract/test_example_types.py", "contract/test_examples.py"),
+    "contract/test_installed_client.py",
     *("contract/test_schemathesis.py", "contract/test_types.py", "contract/test_typescript.py"),
     *("contract/test_typing_along.py", "store/test_import_differences.py", "store/test_imports.py"),
     *("store/test_large_flow_runs.py", "store/test_races.py"),
@@ -34,11 +39,18 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as cores, since tests wait for processes and timeouts a third of their time."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks tests as slow by where they are."""
     slow = [TESTS / name for name in SLOW]
+    is_slow = cache(lambda path: any(path.is_relative_to(place) for place in slow))
     for item in items:
-        if any(item.path.is_relative_to(place) for place in slow):
+        if is_slow(item.path):
             item.add_marker("slow")
 
 

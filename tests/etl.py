@@ -1,8 +1,12 @@
 """Two flows that are registered, one of which ran, to be asked for in GraphQL."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from taskruns_service.app import create_app
 from tests.questions import GraphQL
+from tests.service import running, settings_of
 
 SCHEDULE = {"clocks": [{"type": "CronClock", "cron": "0 0 * * *"}], "type": "Schedule"}
 PARAMETERS = [{"a": {"b": [1, "two"]}}, {"a": 1, "c": None}, {"a": 1.0}, {"a": True}, {}]
@@ -16,6 +20,15 @@ def flow(name: str, **members: Any) -> dict[str, Any]:
         {"upstream_task": {"slug": upstream}, "downstream_task": {"slug": downstream}} for upstream, downstream in EDGES
     ]
     return {"name": name, "tasks": [{"slug": slug, "name": slug} for slug in SLUGS], "edges": edges, **members}
+
+
+@asynccontextmanager
+async def serving(database_url: str) -> AsyncIterator[GraphQL]:
+    """Runs the application on an empty database and registers the flows."""
+    async with running(create_app(settings_of(database_url))) as client:
+        service = GraphQL(client)
+        await register(service)
+        yield service
 
 
 async def register(service: GraphQL) -> None:

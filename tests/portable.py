@@ -1,6 +1,7 @@
 """What PostgreSQL has and distributed engines that speak its protocol lack: statements of the service do without it."""
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 _CHANGE = r"(?:UPDATE(?!\s+(?:SET|OF|SKIP|NOWAIT)\b)|INSERT\s+INTO|DELETE\s+FROM)"
@@ -29,9 +30,10 @@ LACKING: Final = {
 _LACKING = {feature: re.compile(pattern, re.IGNORECASE) for feature, pattern in LACKING.items()}
 
 
-def lacking(statement: str) -> list[str]:
+@lru_cache(maxsize=2000)  # most statements come again and again
+def lacking(statement: str) -> tuple[str, ...]:
     """What of a statement a distributed engine would refuse."""
-    return [feature for feature, pattern in _LACKING.items() if pattern.search(statement)]
+    return tuple(feature for feature, pattern in _LACKING.items() if pattern.search(statement))
 
 
 def refuse(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -67,7 +67,8 @@ class Served:
 
     def client(self, **options: Any) -> httpx.Client:
         """A client of it, to be closed by whoever asked for it."""
-        return httpx.Client(base_url=self.url, timeout=60, **options)
+        # There is no TLS, and reading the certificates of authorities for it takes longer than most tests.
+        return httpx.Client(base_url=self.url, timeout=60, verify=False, **options)
 
     def output(self) -> str:
         """All that it has printed so far, on standard output and on standard error."""

@@ -14,8 +14,6 @@ from uuid import UUID
 import click
 
 from taskruns_service import __version__
-from taskruns_service.api import HANDLERS
-from taskruns_service.api.document import make_document
 from taskruns_service.commands import keys, pruning
 from taskruns_service.domain.errors import ConfigurationError, ServiceError
 from taskruns_service.domain.times import time_before
@@ -289,6 +287,9 @@ async def _prune_logs(settings: Settings, before: datetime, batch_size: int) -> 
 )
 def openapi(output: Path | None) -> None:
     """Write the OpenAPI document."""
+    from taskruns_service.api import HANDLERS
+    from taskruns_service.api.document import make_document
+
     document = make_document(HANDLERS)
     if output is None:
         click.echo(document, nl=False)

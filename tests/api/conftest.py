@@ -11,7 +11,7 @@ import pytest
 
 from taskruns_service.app import create_app
 from taskruns_service.storage.tables import metadata
-from tests.etl import register
+from tests.etl import serving
 from tests.postgres import PostgresServer
 from tests.questions import GraphQL
 from tests.service import call_command, running, settings_of
@@ -99,6 +99,19 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def common_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a database with the schema for all tests of a module that only read what is made there once."""
+    if request.param == "sqlite":
+        file: Path = request.getfixturevalue("migrated_file")
+        yield f"sqlite:///{shutil.copy(file, tmp_path_factory.mktemp('common'))}"
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.create_database(request.getfixturevalue("postgres_template"))
+        yield url
+        server.drop(url)
+
+
 @pytest.fixture
 async def client(sqlite_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, which runs in the test on SQLite and asks for no keys."""
@@ -119,7 +132,12 @@ async def watched(database_url: str) -> AsyncIterator[Watched]:
 @pytest.fixture
 async def etl(database_url: str) -> AsyncIterator[GraphQL]:
     """The application, with the flows of `tests.etl`."""
-    async with running(create_app(settings_of(database_url))) as client:
-        service = GraphQL(client)
-        await register(service)
+    async with serving(database_url) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def common_etl(common_database_url: str) -> AsyncIterator[GraphQL]:
+    """The same for all tests of a module that change nothing."""
+    async with serving(common_database_url) as service:
         yield service

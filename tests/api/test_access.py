@@ -137,6 +137,7 @@ async def test_scheme_is_read_in_any_case(guarded: httpx.AsyncClient, keys: dict
         assert (await guarded.get("/task-runs", headers={"authorization": spelling})).status_code == 200
 
 
+@pytest.mark.slow
 async def test_revoked_key_stops_within_five_seconds(sqlite_url: str) -> None:
     key = await asyncio.to_thread(create_key, sqlite_url, "read")
     headers = {"authorization": f"Bearer {key}"}
@@ -165,6 +166,7 @@ def test_network_is_not_served_without_keys(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_network_is_served_with_keys(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'taskruns.db'}"
     key = create_key(url, "read")
@@ -173,6 +175,7 @@ def test_network_is_served_with_keys(tmp_path: Path) -> None:
         assert http.get("/task-runs", headers={"authorization": f"Bearer {key}"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_network_is_served_without_keys_by_those_who_insist(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'taskruns.db'}"
     with served(url, tmp_path, "--host", "0.0.0.0", "--insecure") as service, service.client() as http:

@@ -274,6 +274,7 @@ def test_address_that_is_none_is_one_line(url: str) -> None:
     assert done.stderr.splitlines()[-1].startswith("taskruns-service: ")
 
 
+@pytest.mark.slow
 def test_localhost_is_an_address(url: str, tmp_path: Path) -> None:
     with served(url, tmp_path, "--host", "localhost") as service, service.client() as http:
         assert http.get("/flow-runs").json() == {"items": [], "next_cursor": None}

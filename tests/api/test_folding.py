@@ -14,11 +14,11 @@ from tests.service import call_command, running, settings_of
 NAMES = ["Ärger", "ÄRGER", "Ж", "ΣΊΣΥΦΟΣ", "Straße", "STRASSE", "İzmir", "ısı", "ﬁle", "100%", "a_b"]
 
 
-@pytest.fixture
-async def named(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+@pytest.fixture(scope="module")
+async def named(common_database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application on SQLite and on PostgreSQL, with task runs of these names."""
     items = [{"task_slug": f"task-{number}", "name": name, "states": []} for number, name in enumerate(NAMES)]
-    async with running(create_app(settings_of(database_url))) as client:
+    async with running(create_app(settings_of(common_database_url))) as client:
         flow_run = (await client.post("/flow-runs", json={"flow_name": "etl", "name": "Größe"})).json()
         reported = await client.post(f"/flow-runs/{flow_run['id']}/task-runs", json={"items": items})
         assert reported.status_code == 200, reported.text

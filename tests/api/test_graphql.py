@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -26,9 +27,22 @@ TASK_RUNS = [
 ]
 
 
+@pytest.fixture(scope="module")
+async def graphql(common_database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application with a flow run of four task runs, for the tests that change nothing."""
+    async with serving(common_database_url) as client:
+        yield client
+
+
 @pytest.fixture
-async def graphql(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application on SQLite and on PostgreSQL, with a flow run of four task runs."""
+async def own_graphql(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The same for a test that changes something."""
+    async with serving(database_url) as client:
+        yield client
+
+
+@asynccontextmanager
+async def serving(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     async with running(create_app(settings_of(database_url))) as client:
         made = await client.post("/flow-runs", json={"flow_name": "etl", "parameters": {"a": [1, None]}})
         flow_run_id = made.json()["id"]
@@ -97,9 +111,9 @@ async def test_order_of_a_variable_is_that_in_which_it_was_sent(graphql: httpx.A
     assert [one["task_slug"] for one in turned] == ["task-3", "task-2", "task-1", "task-0"]
 
 
-async def test_mapped_parents_have_the_times_that_rest_shows(graphql: httpx.AsyncClient) -> None:
+async def test_mapped_parents_have_the_times_that_rest_shows(own_graphql: httpx.AsyncClient) -> None:
     """In fields, conditions, orders and statistics."""
-    (run,) = (await graphql.get("/flow-runs")).json()["items"]
+    (run,) = (await own_graphql.get("/flow-runs")).json()["items"]
     items = [
         {"task_slug": "map", "states": [{"type": "Mapped", "timestamp": "2021-05-12T18:00:00Z"}]},
         {"task_slug": "open", "states": [{"type": "Mapped", "timestamp": "2021-05-12T18:00:00Z"}]},
@@ -115,11 +129,11 @@ async def test_mapped_parents_have_the_times_that_rest_shows(graphql: httpx.Asyn
             for slug in ("map", "open")
         ),
     ]
-    assert (await graphql.post(f"/flow-runs/{run['id']}/task-runs", json={"items": items})).status_code == 200
-    shown = (await graphql.get("/task-runs?is_mapped_parent=true&sort=-end_time")).json()["items"]
+    assert (await own_graphql.post(f"/flow-runs/{run['id']}/task-runs", json={"items": items})).status_code == 200
+    shown = (await own_graphql.get("/task-runs?is_mapped_parent=true&sort=-end_time")).json()["items"]
     of_parents = 'state: {_eq: "Mapped"}'
     data = await ask(
-        graphql,
+        own_graphql,
         f"""{{
           all: task_run(where: {{{of_parents}}}, order_by: {{end_time: desc_nulls_last}}) {{
             id start_time end_time duration queue_time }}
@@ -291,35 +305,35 @@ async def test_error_of_one_field_leaves_the_others(graphql: httpx.AsyncClient) 
     assert [error["path"] for error in answer["errors"]] == [["bad"]]
 
 
-async def test_nul_is_replaced(graphql: httpx.AsyncClient) -> None:
-    run = (await ask(graphql, "{ flow_run { id } }"))["flow_run"][0]["id"]
+async def test_nul_is_replaced(own_graphql: httpx.AsyncClient) -> None:
+    run = (await ask(own_graphql, "{ flow_run { id } }"))["flow_run"][0]["id"]
     write = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
     logs = {"flow_run_id": run, "message": "a\0b", "level": "INFO"}
     for variables in ({"input": {"logs": logs}}, json.dumps({"input": {"logs": {**logs, "message": "c\0d"}}})):
-        response = await graphql.post("/graphql", json={"query": write, "variables": variables})
+        response = await own_graphql.post("/graphql", json={"query": write, "variables": variables})
         assert response.json() == {"data": {"write_run_logs": {"success": True}}}
-    found = (await ask(graphql, "{ log(order_by: {message: asc}) { message } }"))["log"]
+    found = (await ask(own_graphql, "{ log(order_by: {message: asc}) { message } }"))["log"]
     assert [one["message"] for one in found] == ["a\ufffdb", "c\ufffdd"]
 
 
-async def test_logs_and_artifacts_that_are_sent_again_are_kept_once(graphql: httpx.AsyncClient) -> None:
-    run = (await ask(graphql, "{ task_run(limit: 1) { id flow_run_id } }"))["task_run"][0]
+async def test_logs_and_artifacts_that_are_sent_again_are_kept_once(own_graphql: httpx.AsyncClient) -> None:
+    run = (await ask(own_graphql, "{ task_run(limit: 1) { id flow_run_id } }"))["task_run"][0]
     line = {"flow_run_id": run["flow_run_id"], "message": "m", "timestamp": "2021-05-12T18:00:00", "level": "INFO"}
     note = {"task_run_id": run["id"], "kind": "link", "data": {"link": "x"}}
     ids = set()
     for _ in range(2):
         await ask(
-            graphql,
+            own_graphql,
             "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }",
             input={"logs": [line]},
         )
         made = await ask(
-            graphql,
+            own_graphql,
             "mutation($input: create_task_run_artifact_input!) { create_task_run_artifact(input: $input) { id } }",
             input=note,
         )
         ids.add(made["create_task_run_artifact"]["id"])
-    data = await ask(graphql, "{ log_aggregate { aggregate { count } } task_run_artifact { id } }")
+    data = await ask(own_graphql, "{ log_aggregate { aggregate { count } } task_run_artifact { id } }")
     assert data == {"log_aggregate": {"aggregate": {"count": 1}}, "task_run_artifact": [{"id": one} for one in ids]}
 
 
@@ -333,24 +347,24 @@ ARTIFACTS = {
 @pytest.mark.parametrize(
     "link", ["javascript:alert(1)", " JavaScript://x", "java\tscript:x", "data:text/html,x", "vbscript:x"]
 )
-async def test_link_of_an_artifact_is_no_script(graphql: httpx.AsyncClient, link: str) -> None:
-    task_run = (await ask(graphql, "{ task_run(limit: 1) { id } }"))["task_run"][0]
+async def test_link_of_an_artifact_is_no_script(own_graphql: httpx.AsyncClient, link: str) -> None:
+    task_run = (await ask(own_graphql, "{ task_run(limit: 1) { id } }"))["task_run"][0]
     note = {"task_run_id": task_run["id"], "kind": "link", "data": {"link": "https://example.com"}}
-    made = (await ask(graphql, ARTIFACTS["create"], input=note))["create_task_run_artifact"]
+    made = (await ask(own_graphql, ARTIFACTS["create"], input=note))["create_task_run_artifact"]
     bad = {"link": link}
     inputs = {"create": {**note, "data": bad}, "update": {"task_run_artifact_id": made["id"], "data": bad}}
     for name, sent in inputs.items():
-        response = await graphql.post("/graphql", json={"query": ARTIFACTS[name], "variables": {"input": sent}})
+        response = await own_graphql.post("/graphql", json={"query": ARTIFACTS[name], "variables": {"input": sent}})
         (error,) = response.json()["errors"]
         assert error["extensions"] == {"code": "BAD_USER_INPUT"}
         assert "cannot have the scheme" in error["message"]
-    found = await ask(graphql, "{ task_run_artifact { data } }")
+    found = await ask(own_graphql, "{ task_run_artifact { data } }")
     assert found == {"task_run_artifact": [{"data": note["data"]}]}
 
 
-async def test_name_and_labels_that_a_run_has_already_are_no_change(graphql: httpx.AsyncClient) -> None:
+async def test_name_and_labels_that_a_run_has_already_are_no_change(own_graphql: httpx.AsyncClient) -> None:
     query = "{ flow_run { id } task_run(limit: 1) { id } }"
-    found = await ask(graphql, query)
+    found = await ask(own_graphql, query)
     flow_run, task_run = found["flow_run"][0], found["task_run"][0]
     changes = {
         "set_flow_run_name": {"flow_run_id": flow_run["id"], "name": "first"},
@@ -360,12 +374,12 @@ async def test_name_and_labels_that_a_run_has_already_are_no_change(graphql: htt
     paths = [f"/flow-runs/{flow_run['id']}", f"/task-runs/{task_run['id']}", "/flow-runs", "/task-runs"]
     for name, sent in changes.items():
         mutation = f"mutation($input: {name}_input!) {{ {name}(input: $input) {{ __typename }} }}"
-        before = [(await graphql.get(path)).content for path in paths]
-        await ask(graphql, mutation, input=sent)
-        once = [(await graphql.get(path)) for path in paths]
+        before = [(await own_graphql.get(path)).content for path in paths]
+        await ask(own_graphql, mutation, input=sent)
+        once = [(await own_graphql.get(path)) for path in paths]
         assert [answer.content for answer in once] != before
-        await ask(graphql, mutation, input=sent)
-        twice = [(await graphql.get(path)) for path in paths]
+        await ask(own_graphql, mutation, input=sent)
+        twice = [(await own_graphql.get(path)) for path in paths]
         assert [(answer.content, answer.headers.get("etag")) for answer in twice] == [
             (answer.content, answer.headers.get("etag")) for answer in once
         ]

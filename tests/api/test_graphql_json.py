@@ -18,18 +18,18 @@ PATHS = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_json_is_read_at_a_path(etl: GraphQL, path: str) -> None:
+async def test_json_is_read_at_a_path(common_etl: GraphQL, path: str) -> None:
     query = """query($path: String) {
       flow_run(order_by: {name: asc}) { part: parameters(path: $path) whole: parameters(path: null) flow { name } }
     }"""
-    data = await etl.data(query, path=path)
+    data = await common_etl.data(query, path=path)
     assert [run["part"] for run in data["flow_run"]] == PATHS[path]
     assert [run["whole"] for run in data["flow_run"]] == PARAMETERS
 
 
 @pytest.mark.parametrize("path", ["", "a..b", "a[", "a[b]", "a[-1]", '$["a\\"b"]', "a]", "a" * 1001, "a" + ".a" * 200])
-async def test_path_that_is_none_is_refused(etl: GraphQL, path: str) -> None:
-    code, message = await etl.error("query($path: String) { flow_run { parameters(path: $path) } }", path=path)
+async def test_path_that_is_none_is_refused(common_etl: GraphQL, path: str) -> None:
+    code, message = await common_etl.error("query($path: String) { flow_run { parameters(path: $path) } }", path=path)
     assert code == "BAD_USER_INPUT"
     assert "`path` must be a path such as" in message
 
@@ -51,12 +51,12 @@ JSON_CONDITIONS: dict[str, tuple[dict[str, Any], set[int]]] = {
 
 
 @pytest.mark.parametrize(("condition", "numbers"), JSON_CONDITIONS.values(), ids=JSON_CONDITIONS)
-async def test_json_is_compared(etl: GraphQL, condition: dict[str, Any], numbers: set[int]) -> None:
+async def test_json_is_compared(common_etl: GraphQL, condition: dict[str, Any], numbers: set[int]) -> None:
     query = "query($is: jsonb_comparison_exp) { flow_run(where: {parameters: $is}) { name } }"
-    assert {int(run["name"]) for run in (await etl.data(query, **{"is": condition}))["flow_run"]} == numbers
+    assert {int(run["name"]) for run in (await common_etl.data(query, **{"is": condition}))["flow_run"]} == numbers
 
 
-async def test_lists_of_texts_are_compared_as_json(etl: GraphQL) -> None:
+async def test_lists_of_texts_are_compared_as_json(common_etl: GraphQL) -> None:
     query = "query($labels: jsonb) { flow_run(where: {labels: {_eq: $labels}}, order_by: {name: asc}) { name } }"
-    assert await etl.data(query, labels=["a"]) == {"flow_run": [{"name": "1"}]}
-    assert await etl.data(query, labels=[]) == {"flow_run": [{"name": "0"}]}
+    assert await common_etl.data(query, labels=["a"]) == {"flow_run": [{"name": "1"}]}
+    assert await common_etl.data(query, labels=[]) == {"flow_run": [{"name": "0"}]}

@@ -18,7 +18,7 @@ TASKS_AWAY: dict[str, tuple[str, list[str], int | None, list[tuple[str, int]]]] 
 
 @pytest.mark.parametrize(("direction", "starts", "depth", "reached"), TASKS_AWAY.values(), ids=TASKS_AWAY)
 async def test_tasks_before_and_after_others_are_told(
-    etl: GraphQL, direction: str, starts: list[str], depth: int | None, reached: list[tuple[str, int]]
+    common_etl: GraphQL, direction: str, starts: list[str], depth: int | None, reached: list[tuple[str, int]]
 ) -> None:
     query = f"""query($tasks: _uuid, $depth: Int, $run: uuid) {{
       tasks: utility_{direction}_tasks(args: {{start_task_ids: $tasks, depth_limit: $depth}}) {{
@@ -31,22 +31,22 @@ async def test_tasks_before_and_after_others_are_told(
         aggregate {{ count max {{ depth }} }}
       }}
     }}"""
-    task_ids = [etl.ids[slug] for slug in starts]
+    task_ids = [common_etl.ids[slug] for slug in starts]
     depths = [depth for _, depth in reached]
     for tasks in ("{" + ", ".join(task_ids) + "}", task_ids):
-        data = await etl.data(query, tasks=tasks, depth=depth, run=etl.ids["run-2"])
+        data = await common_etl.data(query, tasks=tasks, depth=depth, run=common_etl.ids["run-2"])
         assert sorted((row["depth"], row["task"]["slug"]) for row in data["tasks"]) == sorted(
             (depth, slug) for slug, depth in reached
         )
         assert [row["depth"] for row in data["tasks"]] == sorted(depths)
-        assert all(row["task_id"] == etl.ids[row["task"]["slug"]] for row in data["tasks"])
-        assert all(row["tenant_id"] == etl.ids["tenant"] for row in data["tasks"])
+        assert all(row["task_id"] == common_etl.ids[row["task"]["slug"]] for row in data["tasks"])
+        assert all(row["tenant_id"] == common_etl.ids["tenant"] for row in data["tasks"])
         assert all(row["task"]["task_runs"] == [{"map_index": -1, "version": 1}] for row in data["tasks"])
         assert data["deepest"]["aggregate"] == {"count": len(reached), "max": {"depth": max(depths, default=None)}}
 
 
-async def test_tasks_away_are_chosen_as_other_rows_are(etl: GraphQL) -> None:
-    data = await etl.data(
+async def test_tasks_away_are_chosen_as_other_rows_are(common_etl: GraphQL) -> None:
+    data = await common_etl.data(
         """query($tasks: _uuid) {
           utility_downstream_tasks(
             args: {start_task_ids: $tasks}
@@ -56,7 +56,7 @@ async def test_tasks_away_are_chosen_as_other_rows_are(etl: GraphQL) -> None:
           ) { task { slug } }
           utility_traversal { depth }
         }""",
-        tasks=[etl.ids["extract"]],
+        tasks=[common_etl.ids["extract"]],
     )
     assert data == {"utility_downstream_tasks": [{"task": {"slug": "load"}}], "utility_traversal": []}
 
@@ -70,9 +70,9 @@ async def test_tasks_away_are_chosen_as_other_rows_are(etl: GraphQL) -> None:
         ([f"00000000-0000-0000-0000-{number:012}" for number in range(10_001)], "at most 10000 items"),
     ],
 )
-async def test_tasks_to_begin_with_are_checked(etl: GraphQL, tasks: Any, complaint: str) -> None:
+async def test_tasks_to_begin_with_are_checked(common_etl: GraphQL, tasks: Any, complaint: str) -> None:
     query = "query($tasks: _uuid) { utility_upstream_tasks(args: {start_task_ids: $tasks}) { depth } }"
-    _code, message = await etl.error(query, tasks=tasks)
+    _code, message = await common_etl.error(query, tasks=tasks)
     assert complaint in message
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.postgres import PostgresServer
 from tests.service import call_command, served
 
+# One worker starts both processes, for all tests here.
+pytestmark = pytest.mark.xdist_group("replicas")
 MANY = 40
 BEGIN = "2021-05-12T18:00:{:02}Z"
 

@@ -22,7 +22,14 @@ STARTS = {
 VALUES = {"name": '"world"', "capitalize-1": '"World"', "say_hello-1": '"Hello, World!"'}
 
 
-@pytest.fixture(scope="module", params=[("sqlite", 1), ("postgres", 1), ("postgres", 2)], ids="{0[0]}-{0[1]}".format)
+# A worker that has begun with one of them has its processes: it goes on with that.
+SERVICES = [
+    pytest.param((kind, processes), id=f"{kind}-{processes}", marks=pytest.mark.xdist_group(f"scenario-{number}"))
+    for number, (kind, processes) in enumerate([("sqlite", 1), ("postgres", 1), ("postgres", 2)])
+]
+
+
+@pytest.fixture(scope="module", params=SERVICES)
 def http(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of one served process or of two in turn, by which both flow runs have been recorded."""
     kind, processes = request.param

@@ -95,7 +95,8 @@ def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) ->
             "items": [{"task_slug": "inc", "map_index": index, "states": [{"type": "Running"}, {"type": "Success"}]}]
         }
         # A connection of its own, so that any worker may take it.
-        return httpx.post(f"{service.url}/flow-runs/{flow_run}/task-runs", json=body, timeout=60).status_code
+        with service.client() as own:
+            return own.post(f"/flow-runs/{flow_run}/task-runs", json=body).status_code
 
     with served(postgres_url, tmp_path, "--workers", "2") as service, service.client() as http:
         assert http.post("/flow-runs", json={"flow_name": "f", "id": flow_run}).status_code == 201

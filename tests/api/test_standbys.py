@@ -15,6 +15,8 @@ from taskruns_service.app import create_app
 from tests.postgres import PostgresServer, database_name, running_postgres, running_standby
 from tests.service import call_command, problem_of, running, settings_of
 
+# One worker starts both servers, for all tests here.
+pytestmark = pytest.mark.xdist_group("standbys")
 POSITION = "X-Taskruns-Position"
 WAIT_SECONDS = 20
 

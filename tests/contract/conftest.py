@@ -19,6 +19,12 @@ ROOT = Path(__file__).parents[2]
 NPM = Path(__file__).parent / "npm"
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Groups the tests that need programs from npm: one worker installs them, and no other waits for it."""
+    if isinstance(item, pytest.Function) and "npm_programs" in item.fixturenames:
+        item.add_marker(pytest.mark.xdist_group("npm"))
+
+
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
     """The committed OpenAPI document."""

@@ -3,6 +3,7 @@
 import ast
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +30,11 @@ class Package:
 
     def tree(self, module: str) -> ast.Module:
         """The syntax tree of a module."""
-        return ast.parse(self.modules[module].read_text())
+        return parse(self.modules[module].read_text())
 
     def imports(self, module: str) -> Iterator[str]:
         """Yields the full names of all that a module imports, wherever in it."""
-        return self.imports_of(module, ast.walk(self.tree(module)))
+        return self.imports_of(module, self._import_nodes(module))
 
     def imports_of(self, module: str, nodes: Iterable[ast.AST]) -> Iterator[str]:
         """Yields the full names of all that these nodes of a module import."""
@@ -48,8 +49,11 @@ class Package:
 
     def relative_imports(self, module: str) -> list[str]:
         """Which imports of a module do not say the full name."""
-        nodes = ast.walk(self.tree(module))
+        nodes = self._import_nodes(module)
         return [ast.unparse(node) for node in nodes if isinstance(node, ast.ImportFrom) and node.level]
+
+    def _import_nodes(self, module: str) -> Sequence[ast.Import | ast.ImportFrom]:
+        return import_nodes(self.modules[module].read_text())
 
     def _above(self, module: str, level: int) -> Sequence[str]:
         """The package that a relative import of a module begins at; nothing if it is not relative."""
@@ -68,10 +72,22 @@ class Package:
     def planted(self, module: str, line: str, folder: Path) -> "Package":
         """A copy of the package in an empty folder, with one more line in a module, or with one more module."""
         copy = folder / self.name
-        shutil.copytree(self.folder, copy)
+        shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
         with copy.joinpath(*module.split(".")).with_suffix(".py").open("a") as file:
             file.write(f"\n{line}\n")
         return Package(copy)
+
+
+@cache
+def parse(source: str) -> ast.Module:
+    """The syntax tree of a module; copies of a package have most of them in common."""
+    return ast.parse(source)
+
+
+@cache
+def import_nodes(source: str) -> Sequence[ast.Import | ast.ImportFrom]:
+    """All imports of a module, wherever in it."""
+    return [node for node in ast.walk(parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def room_of(module: str, rules: Rules) -> str | None:

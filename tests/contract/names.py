@@ -6,6 +6,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +58,7 @@ def bound_names(file: Path) -> Iterator[Name]:
         yield Name(text, file, node.lineno)
 
 
+@cache
 def names_by_package() -> dict[str, list[Name]]:
     """The names of each package, without the generated client and without migrations, which stay as released.
 

@@ -307,6 +307,7 @@ def imported_alone(module: str) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", ["taskruns", *(f"taskruns.{module}" for module in WRITTEN if module and not within(module, "cli"))]
 )

@@ -147,11 +147,16 @@ def test_service_imports_what_it_needs_and_no_storage_library(module: str) -> No
     assert not foreign & LOADERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "unneeded"),
-    [("server.processes", {"alembic", "asyncpg", "litestar", "sqlalchemy"}), ("app", {"alembic", "click", "granian"})],
+    [
+        ("server.processes", {"alembic", "asyncpg", "litestar", "sqlalchemy"}),
+        ("app", {"alembic", "click", "granian"}),
+        ("cli", {"alembic", "granian", "graphql", "litestar"}),
+    ],
 )
-def test_what_stays_in_memory_loads_no_more_than_it_needs(module: str, unneeded: set[str]) -> None:
+def test_what_starts_or_stays_in_memory_loads_no_more_than_it_needs(module: str, unneeded: set[str]) -> None:
     code = f"import sys, taskruns_service.{module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert f"taskruns_service.{module}" in loaded

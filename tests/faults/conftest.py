@@ -16,11 +16,18 @@ def server() -> Iterator[PostgresServer]:
         yield running
 
 
-@pytest.fixture
-def url(server: PostgresServer) -> Iterator[str]:
-    """The URL of a migrated database on it."""
+@pytest.fixture(scope="module")
+def template(server: PostgresServer) -> str:
+    """The URL of a migrated database on it that others are copies of."""
     url = server.create_database()
     assert call_command("migrate", TASKRUNS_DATABASE_URL=url).returncode == 0
+    return url
+
+
+@pytest.fixture
+def url(server: PostgresServer, template: str) -> Iterator[str]:
+    """The URL of a migrated database on it, of the test's own."""
+    url = server.create_database(template)
     yield url
     server.drop(url)
 

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from taskruns_service.queries import paging
-from tests.security.conftest import Serve
-from tests.service import problem_of
+from tests.service import Served, problem_of
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 ODD: dict[type, list[Any]] = {
@@ -67,8 +66,8 @@ def record(http: httpx.Client) -> list[List]:
     ]
 
 
-def test_no_flip_of_a_cursor_answers_a_page(serve: Serve) -> None:
-    with serve() as service, service.client() as http:
+def test_no_flip_of_a_cursor_answers_a_page(service: Served) -> None:
+    with service.client() as http:
         for one in record(http):
             cursor = one.page(http).json()["next_cursor"]
             assert one.page(http, cursor).status_code == 200
@@ -80,20 +79,20 @@ def test_no_flip_of_a_cursor_answers_a_page(serve: Serve) -> None:
                     assert problem_of(response)["code"] == "invalid-cursor"
 
 
-def test_cursor_of_one_process_is_taken_by_the_next(serve: Serve) -> None:
+def test_cursor_of_one_process_is_taken_by_the_next(service: Served) -> None:
     """There is no secret in it that a process would have to itself."""
     cursor = paging.write_cursor(paging.question_of("a"), (1,))
     assert cursor == "rPdmBOboEMORAQ"
-    with serve() as service, service.client() as http:
+    with service.client() as http:
         flow_runs = record(http)[0]
         first = flow_runs.page(http).json()
         values = (datetime.fromisoformat(first["items"][0]["created"]), UUID(first["items"][0]["id"]))
         assert first["next_cursor"] == paging.write_cursor(paging.question_of(*flow_runs.question), values)
 
 
-def test_cursor_that_is_made_up_is_no_error_of_the_service(serve: Serve) -> None:
+def test_cursor_that_is_made_up_is_no_error_of_the_service(service: Served) -> None:
     """Of each key of each sort, every odd value; the digest is right, since it is no secret."""
-    with serve() as service, service.client() as http:
+    with service.client() as http:
         lists = record(http)
         run = lists[2].path.split("/")[2]
         forms: list[tuple[List, list[type]]] = [
@@ -124,8 +123,8 @@ def test_cursor_that_is_made_up_is_no_error_of_the_service(serve: Serve) -> None
 
 
 @pytest.mark.parametrize("name", ["\U0001d11e" * 255, "\x01" * 255])
-def test_longest_cursor_is_taken(serve: Serve, name: str) -> None:
-    with serve() as service, service.client() as http:
+def test_longest_cursor_is_taken(service: Served, name: str) -> None:
+    with service.client() as http:
         flow_run = f"/flow-runs/{http.post('/flow-runs', json={'flow_name': 'f'}).json()['id']}"
         items = [{"task_slug": name, "name": name, "map_index": index} for index in range(3)]
         assert http.post(f"{flow_run}/task-runs", json={"items": items}).status_code == 200

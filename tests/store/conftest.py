@@ -17,7 +17,7 @@ from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
 from tests.store import large_dataset
-from tests.store.dataset import Dataset, populate, read_dataset
+from tests.store.dataset import Dataset, Rows, populate, read_dataset
 from tests.store.factories import delete_rows, opened
 from tests.store.prefect1 import PrefectServer
 from tests.store.remote_writer import RemoteWriter, remote_writers
@@ -177,11 +177,28 @@ def dataset_url(database_kind: str, filled: Callable[[str, Fill], str]) -> str:
     return filled(database_kind, populate)
 
 
+@pytest.fixture(scope="session")
+def dataset_reader() -> Callable[[str], Rows]:
+    """Gives what is in the tables of the small dataset at a URL; each is read once."""
+
+    async def read(url: str) -> Rows:
+        async with opened(url) as database:
+            return await database.read_snapshot(read_dataset)
+
+    return cache(lambda url: asyncio.run(read(url)))
+
+
 @pytest.fixture
-async def dataset(dataset_url: str) -> AsyncIterator[Dataset]:
+def dataset_rows(dataset_url: str, dataset_reader: Callable[[str], Rows]) -> Rows:
+    """What is in the tables of the small dataset."""
+    return dataset_reader(dataset_url)
+
+
+@pytest.fixture
+async def dataset(dataset_url: str, dataset_rows: Rows) -> AsyncIterator[Dataset]:
     """The small dataset, and what is in its tables."""
     async with opened(dataset_url) as database:
-        yield Dataset(database, await database.read_snapshot(read_dataset))
+        yield Dataset(database, dataset_rows)
 
 
 @pytest.fixture

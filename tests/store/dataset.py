@@ -94,16 +94,20 @@ def _reports(chance: random.Random, types: tuple[str, ...]) -> list[Report]:
     return reports
 
 
+Rows = Mapping[str, list[Row[Any]]]
+"""Rows by table."""
+
+
 class Dataset:
     """The database, and what is in its tables."""
 
-    def __init__(self, database: Database, rows: Mapping[str, list[Row[Any]]]) -> None:
+    def __init__(self, database: Database, rows: Rows) -> None:
         self.database = database
         self.task_runs = rows["task_run"]
         self.flow_runs = rows["flow_run"]
         self.flow_names: dict[UUID, str] = {row.id: row.name for row in rows["flow"]}
 
 
-def read_dataset(connection: Connection) -> dict[str, list[Row[Any]]]:
+def read_dataset(connection: Connection) -> Rows:
     """All that the questions are about."""
     return {table.name: rows_of(connection, table) for table in (tables.task_run, tables.flow_run, tables.flow)}

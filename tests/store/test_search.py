@@ -162,6 +162,7 @@ TEXTS = ["run-20099", "RUN-2", "r", "task-1", "dail", "nothing", "run-nothing", 
 IDS = [f"{large_dataset.TASK_RUN_ID}", f"{large_dataset.FLOW_RUN_ID}"[:8]]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("large-dataset")
 @pytest.mark.parametrize("text", [*TEXTS, *IDS])
 async def test_search_reads_few_rows_of_many(database_kind: str, large_dataset_url: str, text: str) -> None:

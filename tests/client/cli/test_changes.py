@@ -154,6 +154,7 @@ def new_service(tmp_path: Path) -> Iterator[Served]:
         yield service
 
 
+@pytest.mark.slow
 def test_demo_is_recorded_once(new_service: Served, tmp_path: Path) -> None:
     environment = {"TASKRUNS_URL": new_service.url, "TASKRUNS_HOME": tmp_path}
     (tmp_path / "file").touch()

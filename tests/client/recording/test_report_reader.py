@@ -53,6 +53,7 @@ def count_of(client: Client, flow_run_id: UUID) -> int:
     return sum(client.flow_runs.get(flow_run_id).task_run_counts.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("place", [1, 1500, -1], ids=["first", "middle", "last"])
 def test_one_line_holds_no_other_up(client: Client, tmp_path: Path, line: bytes, place: int) -> None:

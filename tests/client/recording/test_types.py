@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 USER = """
 import asyncio
 from concurrent.futures import Future
@@ -78,6 +80,7 @@ text = Numbers().add(1)
 """
 
 
+@pytest.mark.slow
 def test_types_of_tasks_are_known_to_a_type_checker(tmp_path: Path) -> None:
     right, wrong = tmp_path / "right.py", tmp_path / "wrong.py"
     right.write_text(USER)

@@ -16,8 +16,8 @@ from filelock import FileLock
 from tests.postgres import free_port
 
 BUCKET = "flows"
-AZURE = pytest.mark.xdist_group("azure")
-"""Marks tests that need Azure's emulator: it takes seconds to start, so one worker runs them all."""
+AZURE = (pytest.mark.slow, pytest.mark.xdist_group("azure"))
+"""Marks tests that need Azure's emulator: it takes seconds to install and start, so one worker runs them all."""
 NPM = Path(__file__).parents[1] / "npm"
 ACCOUNT = "taskruns"
 ACCOUNT_KEY = base64.b64encode(b"the key of an emulator").decode()

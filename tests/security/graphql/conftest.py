@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from taskruns_service.app import create_app
@@ -24,28 +25,34 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     return url
 
 
-@pytest.fixture
-async def graphql(migrated_url: str, tmp_path: Path) -> AsyncIterator[GraphQL]:
-    """A client of the application, with a flow, its runs, logs and artifacts."""
+@pytest.fixture(scope="module")
+async def client(migrated_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, which runs for all tests of a module."""
     async with running(create_app(settings_of(migrated_url))) as client:
-        service = GraphQL(client)
-        ids = service.ids
-        everything = await service.data("{ project(limit: 1) { id } tenant(limit: 1) { id } }")
-        ids |= {f"{name}_id": rows[0]["id"] for name, rows in everything.items()}
-        flow = {**FLOW, "name": tmp_path.name}
-        created = await service.change("create_flow", "{ id }", project_id=ids["project_id"], serialized_flow=flow)
-        ids["flow_id"] = created["id"]
-        of_flow = await service.data("query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }", id=ids["flow_id"])
-        ids |= of_flow["flow_by_pk"]
-        ids["flow_run_id"] = (await service.change("create_flow_run", "{ id }", flow_id=ids["flow_id"]))["id"]
-        of_run = "query($id: uuid!) { task_run(where: {flow_run_id: {_eq: $id}}, limit: 1) { id task_id } }"
-        (task_run,) = (await service.data(of_run, id=ids["flow_run_id"]))["task_run"]
-        ids |= {"task_run_id": task_run["id"], "task_id": task_run["task_id"]}
-        artifact = await service.change(
-            "create_task_run_artifact", "{ id }", task_run_id=ids["task_run_id"], kind="link", data={"a": [1]}
-        )
-        ids["task_run_artifact_id"] = artifact["id"]
-        await service.change(
-            "write_run_logs", "{ success }", logs=[{"flow_run_id": ids["flow_run_id"], "message": "a", "info": {}}]
-        )
-        yield service
+        yield client
+
+
+@pytest.fixture
+async def graphql(client: httpx.AsyncClient, tmp_path: Path) -> GraphQL:
+    """The client, with a flow of the test's own, its runs, logs and artifacts."""
+    service = GraphQL(client)
+    ids = service.ids
+    everything = await service.data("{ project(limit: 1) { id } tenant(limit: 1) { id } }")
+    ids |= {f"{name}_id": rows[0]["id"] for name, rows in everything.items()}
+    flow = {**FLOW, "name": tmp_path.name}
+    created = await service.change("create_flow", "{ id }", project_id=ids["project_id"], serialized_flow=flow)
+    ids["flow_id"] = created["id"]
+    of_flow = await service.data("query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }", id=ids["flow_id"])
+    ids |= of_flow["flow_by_pk"]
+    ids["flow_run_id"] = (await service.change("create_flow_run", "{ id }", flow_id=ids["flow_id"]))["id"]
+    of_run = "query($id: uuid!) { task_run(where: {flow_run_id: {_eq: $id}}, limit: 1) { id task_id } }"
+    (task_run,) = (await service.data(of_run, id=ids["flow_run_id"]))["task_run"]
+    ids |= {"task_run_id": task_run["id"], "task_id": task_run["task_id"]}
+    artifact = await service.change(
+        "create_task_run_artifact", "{ id }", task_run_id=ids["task_run_id"], kind="link", data={"a": [1]}
+    )
+    ids["task_run_artifact_id"] = artifact["id"]
+    await service.change(
+        "write_run_logs", "{ success }", logs=[{"flow_run_id": ids["flow_run_id"], "message": "a", "info": {}}]
+    )
+    return service
