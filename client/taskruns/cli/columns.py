@@ -88,7 +88,8 @@ def _data_of(artifact: Artifact) -> str:
     match artifact.data:
         case {"link": str(text)} | {"markdown": str(text)}:
             return text.strip().partition("\n")[0].rstrip()
-    return msgspec.json.encode(artifact.data).decode()
+        case data:
+            return msgspec.json.encode(data).decode()
 
 
 def _kind_of(hit: SearchHit) -> str:
