@@ -30,6 +30,7 @@ from taskruns._generated.api.task_runs import (
     aggregate_task_runs,
     get_task_run,
     get_task_run_attempts,
+    get_task_run_neighbours,
     get_task_run_result,
     list_task_run_artifacts,
     list_task_run_fields,
@@ -153,6 +154,8 @@ class TaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.neighbours = client.bind(get_task_run_neighbours.build)
+        """Gets the task runs beside a task run: in its map, in earlier flow runs, upstream and downstream."""
         self.artifacts = client.bind_list(list_task_run_artifacts.build)
         """Lists the artifacts of a task run, oldest first."""
         self.logs = client.bind_list(list_task_run_logs.build)
@@ -254,6 +257,8 @@ class AsyncTaskRuns:
         """Lists the states that a task run had, oldest first."""
         self.attempts = client.bind(get_task_run_attempts.build)
         """Gets the attempts of a task run, oldest first, and the time that it was running."""
+        self.neighbours = client.bind(get_task_run_neighbours.build)
+        """Gets the task runs beside a task run: in its map, in earlier flow runs, upstream and downstream."""
         self.artifacts = client.bind_list(list_task_run_artifacts.build)
         """Lists the artifacts of a task run, oldest first."""
         self.logs = client.bind_list(list_task_run_logs.build)

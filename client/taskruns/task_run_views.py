@@ -14,7 +14,7 @@ from taskruns.client import AsyncClient, Client, default_client
 from taskruns.errors import NoSuchTaskRun
 from taskruns.limits import MAX_PAGE_SIZE
 from taskruns.mapped_results import Missing, check_missing, in_places, kept_reference, load_children
-from taskruns.models import ChildResult, LogLevel, LogLine, TaskRun, TaskRunAttempts
+from taskruns.models import Artifact, ChildResult, LogLevel, LogLine, TaskRun, TaskRunAttempts, TaskRunNeighbours
 from taskruns.pages import AsyncListing, Page, Turns
 from taskruns.states import State
 from taskruns.tracebacks import find_traceback, find_traceback_async
@@ -185,6 +185,14 @@ class TaskRunView(_TaskRunView[Client]):
         """Requests the attempts of the task run, up to now: `items`, oldest first, and their total `run_time`."""
         return self._client.task_runs.attempts(self._task_run.id)
 
+    def get_neighbours(self) -> TaskRunNeighbours:
+        """Requests the task runs beside it: in its map, in earlier flow runs, upstream and downstream."""
+        return self._client.task_runs.neighbours(self._task_run.id)
+
+    def get_artifacts(self) -> Page[Artifact]:
+        """Lists the artifacts of this task run, oldest first. Further pages are requested on demand."""
+        return self._client.task_runs.artifacts(self._task_run.id, limit=MAX_PAGE_SIZE)
+
     def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""
         return type(self)(self._client.task_runs.get(self._task_run.id), self._client)
@@ -296,6 +304,14 @@ class AsyncTaskRunView(_TaskRunView[AsyncClient]):
     async def get_attempts(self) -> TaskRunAttempts:
         """Requests the attempts of the task run, up to now: `items`, oldest first, and their total `run_time`."""
         return await self._client.task_runs.attempts(self._task_run.id)
+
+    async def get_neighbours(self) -> TaskRunNeighbours:
+        """Requests the task runs beside it: in its map, in earlier flow runs, upstream and downstream."""
+        return await self._client.task_runs.neighbours(self._task_run.id)
+
+    def get_artifacts(self) -> AsyncListing[Artifact]:
+        """Lists the artifacts of this task run, oldest first. Further pages are requested on demand."""
+        return self._client.task_runs.artifacts(self._task_run.id, limit=MAX_PAGE_SIZE)
 
     async def get_latest(self) -> Self:
         """Looks up the task run again and returns the new view."""

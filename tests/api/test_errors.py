@@ -106,6 +106,7 @@ async def test_unknown_run_is_not_found(client: httpx.AsyncClient) -> None:
         ("GET", f"/task-runs/{NOWHERE}/states", None, of_task_run),
         ("POST", f"/task-runs/{NOWHERE}/states", state, of_task_run),
         ("GET", f"/task-runs/{NOWHERE}/attempts", None, of_task_run),
+        ("GET", f"/task-runs/{NOWHERE}/neighbours", None, of_task_run),
         ("GET", f"/task-runs/{NOWHERE}/artifacts", None, of_task_run),
         ("GET", f"/task-runs/{NOWHERE}/result", None, of_task_run),
     ]

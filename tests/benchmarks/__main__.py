@@ -103,7 +103,8 @@ def of_maps(server: PostgresServer, timing: Timing) -> Table:
 
 def of_client(figures: dict[str, Rate]) -> Table:
     """The figures of the Python client."""
-    rows = [Row(name, [rate]) for name, rate in figures.items()]
+    ratios = {client.WITH_LOGS: figures[client.WITH_LOGS].over(figures[client.WITHOUT_LOGS])}
+    rows = [Row(name, [rate], ratios.get(name), most=client.MOST.get(name)) for name, rate in figures.items()]
     return Table("The Python client, on SQLite", CLIENT, ["figure"], rows)
 
 

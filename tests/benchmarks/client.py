@@ -12,6 +12,7 @@ from pathlib import Path
 from taskruns import Client, flow_run, task
 from taskruns._generated.api.task_runs import list_task_runs
 from taskruns.models import StateCreate, StateType, TaskRunReport
+from taskruns.recording.heartbeats import HEARTBEAT_SECONDS
 from taskruns.results import JSONSerializer, LocalResult
 from tests.benchmarks.load import Rate
 from tests.service import served
@@ -20,6 +21,12 @@ ITEMS = 100_000
 CHILDREN = 1000
 RECORDED = 10_000
 PAGE_SIZE = 1000
+BEAT_SECONDS = 0.1
+"""Much more often than they come by default, so that there are some in so short a run."""
+WITH_LOGS = "record and send a map of 10,000 that log a line each, with heartbeats, seconds"
+WITHOUT_LOGS = "the same without its log and heartbeats, seconds"
+MOST = {WITH_LOGS: 1.1}
+"""How many times the figure without them may be."""
 _log = logging.getLogger("tests.benchmarks")
 _log.setLevel(logging.INFO)
 _log.propagate = False
@@ -51,6 +58,8 @@ def measure(rounds: int) -> dict[str, Rate]:
                 "the same without its log, microseconds": lambda: (
                     1e6 * recording(client, capture_logs=False) / RECORDED
                 ),
+                WITH_LOGS: lambda: seconds(lambda: recording(client, lines=1, heartbeat=BEAT_SECONDS)),
+                WITHOUT_LOGS: lambda: seconds(lambda: recording(client, lines=1, capture_logs=False, heartbeat=None)),
                 "log a line in a task, microseconds": lambda: 1e6 * logging_lines(client) / RECORDED,
                 "the same outside of a flow run, microseconds": lambda: 1e6 * seconds(log_lines) / RECORDED,
             }
@@ -84,14 +93,17 @@ def record_results(client: Client) -> Callable[[], object]:
     return lambda: parent.get_latest().get_result()
 
 
-def recording(client: Client, *, capture_logs: bool = True) -> float:
-    """Seconds that the caller waits for a map of tasks that do nothing and keep nothing."""
+def recording(
+    client: Client, *, lines: int = 0, capture_logs: bool = True, heartbeat: float | None = HEARTBEAT_SECONDS
+) -> float:
+    """Seconds that the caller waits for a map of tasks that only log so many lines each and keep nothing."""
 
     @task(result=None, capture_logs=capture_logs)
     def nothing(x: int) -> None:
-        pass
+        for number in range(lines):
+            _log.info("Loaded %d rows of %s.", number, "orders")
 
-    with flow_run("recording", client=client) as run:
+    with flow_run("recording", client=client, heartbeat=heartbeat) as run:
         spent = seconds(lambda: nothing.map(range(RECORDED)))
     run.flush(60)
     return spent

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from taskruns_service.domain.states import StateType
 from taskruns_service.queries import paging
+from taskruns_service.storage.dialects import utc_text
 from tests.benchmarks import data
 from tests.benchmarks.load import Ask, Batches
 
@@ -29,6 +30,8 @@ class Dataset(NamedTuple):
     deep_page: str
     deep: int
     """The number of the page that `deep_page` leads to."""
+    last_hour: str
+    """The moment since which there are as many task runs in every database, about 4,000."""
     new: Batches
     """Task runs that are not there yet."""
 
@@ -48,12 +51,20 @@ async def look(url: str, task_runs: int) -> Dataset:
         before = "SELECT id FROM task_run WHERE state = 'Success' ORDER BY id DESC OFFSET $1 LIMIT 1"
         ends = [await connection.fetchval(before, page * PAGE - 1, timeout=600) for page in (1, deep - 1)]
         largest = await connection.fetch("SELECT id FROM flow_run ORDER BY created DESC LIMIT 50")
+        last_hour = await connection.fetchval("SELECT max(start_time) - interval '1 hour' FROM flow_run")
     finally:
         await connection.close()
     second, last = (cursor(end) for end in ends)
     receivers = [str(row[0]) for row in largest]
     return Dataset(
-        task_runs, [str(row[0]) for row in ids], flow_runs, second, last, deep, Batches(lambda n: new(receivers, n))
+        task_runs=task_runs,
+        task_run_ids=[str(row[0]) for row in ids],
+        flow_run_ids=flow_runs,
+        second_page=second,
+        deep_page=last,
+        deep=deep,
+        last_hour=utc_text(last_hour),
+        new=Batches(lambda number: new(receivers, number)),
     )
 
 

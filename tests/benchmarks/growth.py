@@ -1,6 +1,6 @@
 """Against growth: whether an answer costs the same however much there is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -22,6 +22,20 @@ MOST = {
     "counts by task slug": 1.2,
     "counts by flow": 1.2,
     "counts of one flow run": 1.2,
+    "first page of flow runs": 1.3,
+    "first page of the flow runs of a flow": 1.3,
+    "counts of flow runs by state": 1.2,
+    "counts of flow runs by flow": 1.2,
+    "the 100 task runs that ran longest": 1.3,
+    "run times of an hour by task": 1.3,
+    "durations of an hour as a histogram": 1.3,
+    "the 20 slowest tasks of an hour, and of the hour before": 1.3,
+    "failures of an hour by message": 1.3,
+    "failures of a flow run by message": 1.3,
+    "search by the first digits of an id": 1.3,
+    "search by the beginning of a name": 1.3,
+    "the neighbours of a task run": 1.5,  # in the smallest database, half of them have fewer earlier task runs
+    "a heartbeat": 1.3,
     "register a task run": 1.3,
     "one transition a request": 1.3,
     "1,000 transitions a request, transitions/s": 1.3,
@@ -71,18 +85,49 @@ def questions(url: str, known: Dataset, seconds: int) -> Questions:
         "counts by state, all states": count(group_by="state"),
         "counts by task slug": count(group_by="task_slug"),
         "counts by flow": count(group_by="flow_name"),
-        "counts of flow runs by state": count("/flow-runs/aggregate", group_by="state"),
-        "failures of a day by message": count(
-            group_by="message", state_group="failed", end_time_gte=dataset.last_day(), sort="-count"
-        ),
-        "the 20 slowest tasks of a day, and a week before": count(
-            group_by="task_slug", sort="-p95_duration", limit="20", start_time_gte=dataset.last_day(), compare="P7D"
-        ),
-        "durations of a day as a histogram": count(histogram="duration", start_time_gte=dataset.last_day()),
         "counts of one flow run": count(group_by="state", flow_run_id=known.flow_run_ids[0]),
+        **questions_on_call(url, known, seconds),
         "register a task run": lambda: rate(url, known.new.take(int(8000 * (seconds + 1))), seconds, again=False),
         "one transition a request": ask(dataset.transitions(known, 1)),
         "1,000 transitions a request, transitions/s": lambda: bulk(url, known, seconds),
+    }
+
+
+def questions_on_call(url: str, known: Dataset, seconds: int) -> Questions:
+    """What is asked when something has failed or is slow, and what says that a run is alive."""
+
+    def ask(asks: list[Ask]) -> Callable[[], float]:
+        return lambda: rate(url, asks, seconds)
+
+    def measure(**parameters: str) -> Callable[[], float]:
+        asks = [dataset.query("/task-runs/aggregate", start_time_gte=known.last_hour, **parameters)]
+        # One at a time, since the service runs few that may read a table.
+        return lambda: rate(url, asks, seconds, connections=1)
+
+    def search(texts: Iterable[str]) -> Callable[[], float]:
+        return ask([dataset.query("/search", q=text) for text in texts])
+
+    failures = {"group_by": "message", "state_group": "failed"}
+    return {
+        "first page of flow runs": ask([dataset.query("/flow-runs")]),
+        # As many as there are of a flow in the smallest database.
+        "first page of the flow runs of a flow": ask([dataset.query("/flow-runs", flow_name="flow-3", limit=10)]),
+        "counts of flow runs by state": ask([dataset.query("/flow-runs/aggregate", group_by="state")]),
+        "counts of flow runs by flow": ask([dataset.query("/flow-runs/aggregate", group_by="flow_name")]),
+        "the 100 task runs that ran longest": ask([dataset.query("/task-runs", sort="-run_time")]),
+        "run times of an hour by task": measure(group_by="task_slug", measure="p95_run_time"),
+        "durations of an hour as a histogram": measure(histogram="duration"),
+        "the 20 slowest tasks of an hour, and of the hour before": measure(
+            group_by="task_slug", sort="-p95_duration", limit="20", compare="PT1H"
+        ),
+        "failures of an hour by message": measure(**failures, sort="-count"),
+        "failures of a flow run by message": ask(
+            [dataset.query("/task-runs/aggregate", flow_run_id=id, **failures) for id in known.flow_run_ids]
+        ),
+        "search by the first digits of an id": search(id[:13] for id in known.task_run_ids),
+        "search by the beginning of a name": search(("run-", "task-", "flow-")),
+        "the neighbours of a task run": ask([Ask(f"/task-runs/{id}/neighbours") for id in known.task_run_ids]),
+        "a heartbeat": ask([Ask(f"/flow-runs/{id}/heartbeats", {}) for id in known.flow_run_ids]),
     }
 
 

@@ -1,10 +1,12 @@
-"""The benchmarks compare equal things: the handlers with SQL by hand send what the service sends."""
+"""The benchmarks compare equal things, and measure all that they ask."""
 
 import asyncio
 
 import pytest
 
-from tests.benchmarks import data, dataset, limit, servers
+from tests.benchmarks import data, dataset, growth, limit, servers
+from tests.benchmarks.dataset import Dataset
+from tests.benchmarks.load import Ask, Batches
 from tests.postgres import PostgresServer
 
 TASK_RUNS = 1000
@@ -18,3 +20,17 @@ def test_handlers_with_sql_by_hand_answer_as_the_service_does(postgres_server: P
     dsn = url.replace("+asyncpg", "")
     with servers.service(url) as service, servers.other("bare", BARE_DSN=dsn) as bare:
         limit.check(service.url, bare, known)
+
+
+def test_every_question_of_growth_has_a_limit() -> None:
+    known = Dataset(
+        task_runs=TASK_RUNS,
+        task_run_ids=[f"{number}" for number in range(1000)],
+        flow_run_ids=["1"],
+        second_page="",
+        deep_page="",
+        deep=1,
+        last_hour="",
+        new=Batches(lambda number: Ask("/")),
+    )
+    assert growth.questions("", known, 1).keys() == growth.MOST.keys()

@@ -52,15 +52,8 @@ RULES = Rules(
             *("", "live", "domain", "logs", "schemas", "commands"),
             # Neither tables nor columns: what a list shows, and by what it is sorted, is declared in queries.
             *("queries.aggregates", "queries.aggregations", "queries.attempts", "queries.flow_run_tasks"),
-            *(
-                "queries.lines",
-                "queries.listings",
-                "queries.pages",
-                "queries.parameters",
-                "queries.runs",
-                "queries.task_run_results",
-            ),
-            *("queries.search", "queries.timelines"),
+            *("queries.lines", "queries.listings", "queries.neighbours", "queries.pages", "queries.parameters"),
+            *("queries.runs", "queries.search", "queries.task_run_results", "queries.timelines"),
             *("storage.database", "storage.deadlines", "storage.dialects"),
             *("storage.replicas", "storage.schema_watch", "storage.tally", "storage.writer"),
         ),

@@ -41,6 +41,8 @@ def gather(connection: Connection) -> None:
         for slug, identifier in TASK_IDS.items()
     ]
     insert_many(connection, tables.task, tasks)
+    edge = {"upstream_task_id": TASK_IDS[SINGLES[3]], "downstream_task_id": TASK_IDS[SLUG], "key": "x", "mapped": True}
+    insert_many(connection, tables.edge, [{"id": _FLOW_ID, "flow_id": _FLOW_ID, "created": at(0), **edge}])
     flow_run_ids = [FLOW_RUN_ID, *(id_of(at(number), f"flow run {number}".encode()) for number in range(OTHERS))]
     insert_many(connection, tables.flow_run, [_flow_run(flow_run_id) for flow_run_id in flow_run_ids])
     singles = [(slug, -1) for slug in SINGLES]

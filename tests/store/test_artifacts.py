@@ -11,9 +11,10 @@ from taskruns_service.domain.ids import new_id
 from taskruns_service.prefect1.commands.logs_and_artifacts import create_artifact, delete_artifact, update_artifact
 from taskruns_service.queries import runs
 from taskruns_service.queries.listings import TASK_RUN_ARTIFACTS
+from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
-from tests.store.factories import create_task_run
+from tests.store.factories import at, create_task_run, run_on
 
 
 async def page_of(database: Database, task_run_id: UUID, **parameters: object) -> schemas.ArtifactPage:
@@ -43,7 +44,10 @@ async def test_artifacts_are_listed_as_they_are_now(database: Database, writer: 
 async def test_pages_of_artifacts_follow_each_other(database: Database, writer: Writer) -> None:
     task_run_id = await create_task_run(writer)
     for number in range(7):
-        await database.transact(create_artifact, task_run_id, "markdown", {"markdown": f"{number}"})
+        artifact_id = await database.transact(create_artifact, task_run_id, "markdown", {"markdown": f"{number}"})
+        artifact = tables.task_run_artifact
+        created = artifact.update().where(artifact.c.id == artifact_id).values(created=at(number))
+        await database.transact(run_on, created)
     whole = (await page_of(database, task_run_id)).items
     items: list[schemas.Artifact] = []
     cursor: str | None = None
@@ -52,7 +56,7 @@ async def test_pages_of_artifacts_follow_each_other(database: Database, writer: 
         items += page.items
         cursor = page.next_cursor
     assert items == whole
-    assert [item.id for item in items] == sorted(item.id for item in items)
+    assert [item.data for item in items] == [{"markdown": f"{number}"} for number in range(7)]
 
 
 async def test_artifacts_of_no_task_run_are_not_found(database: Database, writer: Writer) -> None:

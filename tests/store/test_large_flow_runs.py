@@ -1,10 +1,11 @@
 """Large flow runs: what is asked of a few of a hundred thousand task runs does not read them all."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from taskruns_service.domain.states import StateType
 from taskruns_service.prefect1.graph import statements
@@ -15,6 +16,7 @@ from taskruns_service.queries import aggregates, runs, timelines
 from taskruns_service.queries.aggregations import AggregateQuestion
 from taskruns_service.queries.filters import Where
 from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS, ListQuery
+from taskruns_service.queries.neighbours import get_task_run_neighbours
 from taskruns_service.queries.pages import RawPage
 from taskruns_service.queries.paging import TASK_RUN_KEYS, Page, read_cursor, read_sort
 from taskruns_service.storage import tables
@@ -160,6 +162,25 @@ async def test_sqlite_makes_the_items_of_the_page_alone(sqlite_mapped_url: str, 
 def sqlite_mapped_url(filled: Callable[[str, Any], str]) -> str:
     """The same, of SQLite alone."""
     return filled("sqlite", mapped.fill)
+
+
+@pytest.mark.parametrize(("slug", "map_index"), [(SLUG, 7000), (SLUG, PARENT), (SINGLES[3], PARENT)], ids=str)
+async def test_neighbours_of_a_task_run_are_few_rows(
+    database_kind: str, mapped_url: str, slug: str, map_index: int
+) -> None:
+    """Neither the map, beside it or downstream, nor all flow runs of the flow are read."""
+    task_run = tables.task_run.c
+    task_runs = select(task_run.id).where(task_run.task_slug == slug, task_run.map_index == map_index)
+    in_large_flow_run = task_runs.where(task_run.flow_run_id == FLOW_RUN_ID)
+    in_last_flow_run = task_runs.order_by(task_run.flow_run_id.desc()).limit(1)
+
+    def rows_read(connection: Connection) -> int:
+        ids = [connection.execute(choice).scalar_one() for choice in (in_large_flow_run, in_last_flow_run)]
+        count = ROWS_READ[database_kind]
+        return max(count(connection, partial(get_task_run_neighbours, connection, task_run_id)) for task_run_id in ids)
+
+    async with opened(mapped_url) as database:
+        assert await database.read(rows_read) < 1000
 
 
 async def test_timeline_of_few_task_runs_does_not_read_the_map(database_kind: str, mapped_url: str) -> None:

@@ -24,6 +24,8 @@ TASK_RUN_KEYS = (
     "message",
 )
 """What runs can be grouped by; tests hold it to the service's document."""
+MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
+"""What groups by message have without being asked for it."""
 COUNT_LIMIT = Option(
     ["--count-limit"],
     type=click.IntRange(min=1),
@@ -125,4 +127,5 @@ def show(aggregate: Aggregating, form: str | None, options: Arguments) -> None:
         arguments["sort"] = ",".join(sort)
     sorted_by = [name for name in (key.removeprefix("-") for key in sort) if name not in (*keys, "count")]
     keys = [*keys, *({"bucket"} & arguments.keys())]
-    aggregates.write(aggregate(**arguments), keys, [*arguments.get("measure", []), *sorted_by], form)
+    implied = MEASURES_OF_MESSAGES if "message" in keys else ()
+    aggregates.write(aggregate(**arguments), keys, [*arguments.get("measure", []), *sorted_by, *implied], form)

@@ -8,6 +8,7 @@ import msgspec
 from taskruns.cli import formatting
 from taskruns.cli.output import Column, column, on_terminal, table_text
 from taskruns.models import (
+    Artifact,
     FlowRun,
     FlowRunFields,
     FlowRunSummary,
@@ -18,21 +19,23 @@ from taskruns.models import (
     TaskRun,
     TaskRunAttempt,
     TaskRunAttempts,
+    TaskRunNeighbour,
 )
 from taskruns.printable import printable
 
 
-def task_of(task_run: TaskRun) -> str:
+def task_of(task_run: TaskRun | TaskRunNeighbour) -> str:
     """The slug of a task run, and of a child its index: `inc-1[2]`, as commands take it."""
     return task_run.task_slug if task_run.map_index < 0 else f"{task_run.task_slug}[{task_run.map_index}]"
 
 
 def message_of(run: TaskRun | FlowRunSummary | FlowRun) -> str:
     """The message of a run's state, without what the messages of all errors begin with."""
-    return _short(run.state_message or "")
+    return short(run.state_message or "")
 
 
-def _short(message: str) -> str:
+def short(message: str) -> str:
+    """A message without what the messages of all errors begin with."""
     return message.removeprefix("Unexpected error: ")
 
 
@@ -61,7 +64,7 @@ def _type_of(state: State) -> str:
 
 
 def _message_of_state(state: State | TaskRunAttempt) -> str:
-    return _short(state.message or "")
+    return short(state.message or "")
 
 
 def _style_of(state: State) -> str:
@@ -78,6 +81,15 @@ def _start_of(attempt: TaskRunAttempt) -> str:
 
 def _end_of(attempt: TaskRunAttempt) -> str:
     return "" if attempt.end_time is None else formatting.exact(attempt.end_time, "milliseconds")
+
+
+def _data_of(artifact: Artifact) -> str:
+    """The link or the first line of a text; anything else as JSON."""
+    match artifact.data:
+        case {"link": str(text)} | {"markdown": str(text)}:
+            return text.strip().partition("\n")[0].rstrip()
+        case data:
+            return msgspec.json.encode(data).decode()
 
 
 def _kind_of(hit: SearchHit) -> str:
@@ -131,6 +143,11 @@ ATTEMPT_COLUMNS = (
     Column("ENDED", "end_time", _end_of, optional=40),
     Column("TOOK", "duration", took),
     Column("MESSAGE", "message", _message_of_state, least=7),
+)
+ARTIFACT_COLUMNS = (
+    Column("KIND", "kind", least=8),
+    Column("CREATED", "created", optional=0),
+    Column("DATA", "data", _data_of, least=20),
 )
 HIT_COLUMNS = (
     Column("KIND", "kind", _kind_of),

@@ -1,48 +1,41 @@
 """Why a flow run failed: its failed task runs grouped by message, with a traceback for each group."""
 
-import re
 from collections.abc import Sequence
-from itertools import islice
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from msgspec import Struct
 
-from taskruns.cli.columns import message_of
-from taskruns.models import FlowRun, StateType, TaskRun
+from taskruns.models import Aggregate, FlowRun, StateType, TaskRun
 from taskruns.states import State
 from taskruns.tracebacks import find_traceback
 
 if TYPE_CHECKING:
     from taskruns.client import Client
 
-MAX_TASK_RUNS = 5000
-"""How many failed task runs are read; their number is exact in any case."""
 MAX_GROUPS = 20
 """How many groups there are at most: each takes a request for its traceback."""
 MAX_SAMPLES = 3
-"""How many task runs of a group are named."""
-MAX_MESSAGE_LENGTH = 200
-_PAGE_SIZE = 500
-_MAX_READ_LENGTH = 1000
-"""How much of a message is looked at."""
-_VARYING = re.compile(
-    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"  # a UUID
-    r"|0x[0-9a-fA-F]+"
-    r"|(?<![0-9A-Za-z])(?=[a-fA-F]{0,50}[0-9])[0-9a-fA-F]{6,}(?![0-9A-Za-z])"  # a digest, and no word such as facade
-    r"|[0-9]+"
-)
+"""How many task runs of a group the service names."""
+MAX_MESSAGES = 1000
+"""How many groups are counted."""
 
 
 class FailureGroup(Struct, frozen=True, kw_only=True):
     """Failed task runs with the same message, apart from numbers and hexadecimal digits in it."""
 
-    message: str
-    """The first line of the message, with `#` for each number and each run of hexadecimal digits."""
+    message: str | None
+    """The message as the service groups by it: its first line, with `#` for what differs; None without a message."""
     count: int
-    """The number of task runs, among those that were read."""
+    """The number of task runs."""
+    first_end_time: datetime | None
+    """The time when the first of them ended."""
+    last_end_time: datetime | None
+    """The time when the last of them ended."""
     task_runs: list[TaskRun]
-    """The first of them."""
+    """Up to three of them."""
     traceback: str | None
     """The traceback of the first one, if it has one."""
 
@@ -52,14 +45,16 @@ class Failures(Struct, frozen=True, kw_only=True):
 
     flow_run: FlowRun | None
     """None if no flow run has failed."""
+    message: str | None = None
+    """The message of the flow run itself, as the service groups by it."""
     traceback: str | None = None
     """The traceback of the error that left the flow run's block."""
     failed_count: int = 0
     """The number of failed task runs."""
-    read_count: int = 0
-    """The number of those that were read and are in groups."""
     group_count: int = 0
     """The number of groups, of which `groups` has the first."""
+    truncated: bool = False
+    """Whether there are more groups than were counted."""
     groups: list[FailureGroup] = []
     """The largest group first; task runs that only failed because of others come last."""
     commands: list[str] = []
@@ -69,47 +64,63 @@ class Failures(Struct, frozen=True, kw_only=True):
 def find_failures(client: "Client", flow_run_id: UUID) -> Failures:
     """Reads what failed in a flow run."""
     flow_run = client.flow_runs.get(flow_run_id)
-    failed = sum(count for state, count in flow_run.task_run_counts.items() if State(StateType(state)).is_failed())
-    listed = client.flow_runs.task_runs(flow_run_id, state_group=["failed"], limit=_PAGE_SIZE) if failed else ()
-    task_runs = list(islice(listed, MAX_TASK_RUNS))
-    by_message: dict[str, list[TaskRun]] = {}
-    for task_run in task_runs:
-        by_message.setdefault(folded(message_of(task_run)), []).append(task_run)
-    ranked = sorted(by_message.items(), key=lambda item: (_is_consequence(item[1]), -len(item[1])))
-    groups = [
-        FailureGroup(
-            message=message,
-            count=len(members),
-            task_runs=members[:MAX_SAMPLES],
-            traceback=find_traceback(members[0], client.task_runs.states),
+    answers = _groups_by_message(client, flow_run)
+    counted = [group for answer in answers for group in answer.groups or ()]
+    shown = counted[:MAX_GROUPS]
+    ids = [id for group in shown for id in group.sample_ids or ()]
+    samples = client.flow_runs.task_runs(flow_run_id, task_run_id=ids, limit=MAX_GROUPS * MAX_SAMPLES) if ids else ()
+    task_runs = {task_run.id: task_run for task_run in samples}
+    groups: list[FailureGroup] = []
+    for group in shown:
+        members = [task_runs[id] for id in group.sample_ids or () if id in task_runs]
+        groups.append(
+            FailureGroup(
+                message=group.key.message,
+                count=group.count,
+                first_end_time=group.measures.first_end_time,
+                last_end_time=group.measures.last_end_time,
+                task_runs=members,
+                traceback=find_traceback(members[0], client.task_runs.states) if members else None,
+            )
         )
-        for message, members in ranked[:MAX_GROUPS]
-    ]
     return Failures(
         flow_run=flow_run,
+        message=_message_of(client, flow_run_id),
         traceback=find_traceback(flow_run, client.flow_runs.states),
-        failed_count=max(failed, len(task_runs)),
-        read_count=len(task_runs),
-        group_count=len(ranked),
+        failed_count=sum(answer.count for answer in answers),
+        group_count=len(counted),
+        truncated=any(answer.truncated for answer in answers),
         groups=groups,
         commands=_commands(flow_run, groups),
     )
 
 
-def folded(message: str) -> str:
-    """The first line of a message, with `#` in place of what differs between failures of the same kind."""
-    line = message[:_MAX_READ_LENGTH].strip().partition("\n")[0]
-    return _VARYING.sub("#", line)[:MAX_MESSAGE_LENGTH]
+def _groups_by_message(client: "Client", flow_run: FlowRun) -> Sequence[Aggregate]:
+    """Groups of the failed task runs, the largest first: of those that failed by themselves, and of all others."""
+    if not any(count and State(StateType(state)).is_failed() for state, count in flow_run.task_run_counts.items()):
+        return ()
+    group = partial(
+        client.task_runs.aggregate,
+        flow_run_id=[flow_run.id],
+        group_by=["message"],
+        sort="-count,first_end_time",
+        limit=MAX_MESSAGES,
+    )
+    return (
+        group(state_group=["failed"], state_not=[StateType.TRIGGER_FAILED]),
+        group(state=[StateType.TRIGGER_FAILED]),
+    )
 
 
-def _is_consequence(task_runs: Sequence[TaskRun]) -> bool:
-    return all(task_run.state is StateType.TRIGGER_FAILED for task_run in task_runs)
+def _message_of(client: "Client", flow_run_id: UUID) -> str | None:
+    answer = client.flow_runs.aggregate(flow_run_id=[flow_run_id], group_by=["message"])
+    return next((group.key.message for group in answer.groups or ()), None)
 
 
 def _commands(flow_run: FlowRun, groups: Sequence[FailureGroup]) -> list[str]:
     """Commands for what else there is to know; with ids alone, as names may mean something to a shell."""
     commands = [f"taskruns flow-run info {flow_run.id}"]
-    if groups:
+    if groups and groups[0].task_runs:
         task_run_id = groups[0].task_runs[0].id
         commands = [
             f"taskruns task-run info {task_run_id}",

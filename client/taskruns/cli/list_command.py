@@ -57,6 +57,8 @@ TASK_FIELDS = (
     *("task_slug", "task_run_id", "is_mapped", "state", "count", "task_run_counts"),
     *("first_start_time", "last_end_time", "retries"),
 )
+ARTIFACT_FIELDS = ("id", "task_run_id", "kind", "data", "created", "updated")
+NEIGHBOUR_FIELDS = ("id", "task_slug", "map_index", "flow_run_id", "flow_run_name", "state", "start_time", "duration")
 ATTEMPT_FIELDS = ("number", "state", "start_time", "end_time", "duration", "message", "is_current")
 """The members of items in the order in which CSV has them; tests hold them to the service's document."""
 SORTS = ("created", "start_time", "end_time", "duration", "run_time", "queue_time")

@@ -28,8 +28,8 @@ FIELDS = ("timestamp", "level", "name", "message", "task_run_id", "flow_run_id",
 """The members of lines in the order in which CSV has them; tests hold them to the service's document."""
 MAX_TAIL = 100_000
 """How many lines --tail shows at most: it keeps them all, to turn them around."""
-MAX_FAILED = 100
-"""How many failed task runs --failed shows the lines of: each takes a request at least."""
+MAX_MERGED = 100
+"""Of how many failed task runs --failed lists the lines one by one: each takes a request at least."""
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red", "DEBUG": "dim"}
 _LEVEL_WIDTH = max(map(len, LEVELS))
 
@@ -85,17 +85,21 @@ def lines_of_failed(
     after: datetime | None,
     newest_first: bool,
 ) -> "Iterator[LogLine]":
-    """Lists the log lines of the failed task runs of a flow run; says so if it does not list those of all."""
-    failed = client.flow_runs.task_runs_fields(
-        flow_run_id, state_group="failed", fields=["id"], sort="end_time", limit=MAX_FAILED + 1
-    )
-    ids = [task_run.id for task_run in islice(failed, MAX_FAILED + 1)]
-    if len(ids) > MAX_FAILED:
-        click.echo(f"Only the lines of the first {MAX_FAILED} failed task runs are shown.", err=True)
+    """Lists the log lines of the failed task runs of a flow run.
+
+    If there are many, it reads the lines of the flow run, a page at a time, and leaves out those of others.
+    """
+    failed = client.flow_runs.task_runs_fields(flow_run_id, state_group="failed", fields=["id"], limit=MAX_PAGE_SIZE)
+    ids = {task_run.id for task_run in failed}
     sort = "-timestamp" if newest_first else "timestamp"
+    if len(ids) > MAX_MERGED:
+        lines = client.flow_runs.logs(
+            flow_run_id, level=level, contains=contains, after=after, sort=sort, limit=MAX_PAGE_SIZE
+        )
+        return (line for line in lines if line.task_run_id in ids)
     lists = [
         client.task_runs.logs(id, level=level, contains=contains, after=after, sort=sort, limit=MAX_PAGE_SIZE)
-        for id in ids[:MAX_FAILED]
+        for id in ids
     ]
     return merge(*lists, key=lambda line: (line.timestamp, line.id), reverse=newest_first)
 

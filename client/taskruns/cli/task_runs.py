@@ -200,6 +200,57 @@ def list_attempts(connection: Connection, /, *, which: str, form: str | None, **
 
 
 @task_run.command(
+    "neighbours",
+    params=[TASK_RUN, *task_run_options(), *list_command.form_options("json", "csv")],
+    examples=("task-run neighbours 'inc-1[1]'", "task-run neighbours inc-1 --flow-name etl --json"),
+)
+@click.pass_obj
+def list_neighbours(
+    connection: Connection, /, *, which: str, form: str | None, **where: Unpack[TaskRunOptions]
+) -> None:
+    """List the task runs beside a task run.
+
+    They are the mapped parent and the children before and after a child, the same task in earlier flow runs, and, in
+    registered flows, the task runs upstream and downstream. Identify the task run as for `task-run info`.
+    """
+    from taskruns.cli import neighbours
+    from taskruns.cli.waiting import warn_of_waiting_reports
+
+    neighbours.write(find_task_run(connection.client, which, **where).get_neighbours(), form)
+    warn_of_waiting_reports()
+
+
+@task_run.command(
+    "artifacts",
+    params=[TASK_RUN, *task_run_options(), *list_command.limit_options(), *list_command.form_options("json", "csv")],
+    examples=("task-run artifacts inc-1", "task-run artifacts 'inc-1[2]' --flow-name etl --json"),
+)
+@click.pass_obj
+def list_artifacts(
+    connection: Connection,
+    /,
+    *,
+    which: str,
+    form: str | None,
+    limit: int | None,
+    everything: bool,
+    **where: Unpack[TaskRunOptions],
+) -> None:
+    """List the artifacts of a task run.
+
+    These are links and texts that engines of Prefect 1 sent for people, oldest first. Identify the task run as for
+    `task-run info`.
+    """
+    from taskruns.cli.columns import ARTIFACT_COLUMNS
+    from taskruns.cli.list_writers import Layout
+
+    view = find_task_run(connection.client, which, **where)
+    ask = partial(connection.client.task_runs.artifacts, view.task_run_id)
+    layout = Layout("artifacts", ARTIFACT_COLUMNS, list_command.ARTIFACT_FIELDS)
+    list_command.show(ask, layout, list_command.ListOptions(form, limit, everything))
+
+
+@task_run.command(
     "logs",
     params=[TASK_RUN, *task_run_options(), *log_lines.options()],
     examples=("task-run logs inc-1 --level WARNING", "task-run logs 'inc-1[2]' --flow-name etl --tail 20"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from taskruns.cli import columns, formatting, output
-from taskruns.cli.failures import FailureGroup, Failures, folded
+from taskruns.cli.failures import FailureGroup, Failures
 from taskruns.models import FlowRun
 from taskruns.printable import printable
 from taskruns.states import State
@@ -29,8 +29,7 @@ def _lines(flow_run: FlowRun, failures: Failures) -> Iterator[Line]:
         yield "", ""
         yield "Nothing has failed in this flow run.", ""
         return
-    own_message = folded(columns.message_of(flow_run))
-    if failures.traceback is not None and own_message not in {group.message for group in failures.groups}:
+    if failures.traceback is not None and failures.message not in {group.message for group in failures.groups}:
         yield "", ""
         yield from _indented(failures.traceback)
     for group in failures.groups:
@@ -45,8 +44,9 @@ def _lines(flow_run: FlowRun, failures: Failures) -> Iterator[Line]:
 
 def _group_lines(group: FailureGroup) -> Iterator[Line]:
     noun = "task run" if group.count == 1 else "task runs"
-    message = printable(columns.message_of(group.task_runs[0]) if group.count == 1 else group.message)
-    yield f"{group.count} {noun}: {formatting.cut(message)}", formatting.style_of(group.task_runs[0].state)
+    message = columns.message_of(group.task_runs[0]) if group.count == 1 else columns.short(group.message or "")
+    style = formatting.style_of(group.task_runs[0].state)
+    yield f"{group.count} {noun}: {formatting.cut(printable(message))}", style
     for task_run in group.task_runs:
         yield f"  {printable(columns.task_of(task_run))}  {task_run.id}", ""
     if group.count > len(group.task_runs):
@@ -62,9 +62,10 @@ def _indented(traceback: str) -> Iterator[Line]:
 
 def _omissions(failures: Failures) -> Iterator[Line]:
     """What is not shown."""
-    if failures.group_count > len(failures.groups):
+    count = failures.group_count - len(failures.groups)
+    if failures.truncated or count:
         yield "", ""
-        yield f"There are {failures.group_count - len(failures.groups)} more messages.", ""
-    if failures.failed_count > failures.read_count:
-        yield "", ""
-        yield f"Only the first {failures.read_count} of {failures.failed_count} failed task runs were read.", ""
+    if failures.truncated:
+        yield "There are more messages.", ""
+    elif count:
+        yield f"There {'is 1 more message' if count == 1 else f'are {count} more messages'}.", ""

@@ -13,6 +13,7 @@ IDS: dict[type | None, dict[str, str]] = {
     schemas.FlowRunTasks: {"flow_run_id": "/flow_run_id"},
     schemas.TaskRun: {"task_run_id": "/id", "flow_run_id": "/flow_run_id"},
     schemas.TaskRunAttempts: {"task_run_id": "/task_run_id"},
+    schemas.TaskRunNeighbours: {"task_run_id": "/task_run_id"},
     schemas.TaskRunPage: {"task_run_id": "/items/0/id"},
     schemas.TaskRunReceipts: {"task_run_id": "/items/0/task_run_id"},
     schemas.TaskRunResult: {"task_run_id": "/task_run_id"},

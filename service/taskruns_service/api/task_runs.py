@@ -23,7 +23,7 @@ from taskruns_service.domain.errors import (
     TerminalState,
     VersionConflict,
 )
-from taskruns_service.queries import aggregations, attempts, runs, task_run_results
+from taskruns_service.queries import aggregations, attempts, neighbours, runs, task_run_results
 from taskruns_service.queries.listings import TASK_RUN_ARTIFACTS, TASK_RUN_LOGS, TASK_RUN_STATES, TASK_RUNS
 
 TAG = "task runs"
@@ -205,6 +205,25 @@ async def get_task_run_attempts(request: ApiRequest, task_run_id: FromPath[UUID]
 
 @operation(
     "GET",
+    "/task-runs/{task_run_id:uuid}/neighbours",
+    id="get_task_run_neighbours",
+    summary="Get the neighbours of a task run",
+    tag=TAG,
+    scope=Scope.read,
+    answers={200: Answer("The neighbours.", schemas.TaskRunNeighbours)},
+    errors=(TaskRunNotFound, *READ_ERRORS),
+)
+async def get_task_run_neighbours(request: ApiRequest, task_run_id: FromPath[UUID]) -> JsonResponse:
+    """Get the task runs beside a task run.
+
+    They are the mapped parent and the children before and after a child, the same task in earlier flow runs, and, if
+    the flow was registered with its edges, the task runs upstream and downstream.
+    """
+    return responses.as_json(await request.database.read(neighbours.get_task_run_neighbours, task_run_id))
+
+
+@operation(
+    "GET",
     "/task-runs/{task_run_id:uuid}/artifacts",
     id="list_task_run_artifacts",
     summary="List the artifacts of a task run",
@@ -301,6 +320,7 @@ HANDLERS = (
     set_task_run_state,
     list_task_run_states,
     get_task_run_attempts,
+    get_task_run_neighbours,
     list_task_run_artifacts,
     list_task_run_logs,
     get_task_run_result,

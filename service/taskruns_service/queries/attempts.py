@@ -16,7 +16,6 @@ from taskruns_service.storage.silence import states_that_stand
 
 _task_run, _state = tables.task_run.c, tables.task_run_state.c
 
-_is_state = and_(_state.task_run_id == _task_run.id, states_that_stand(tables.task_run_state))
 # Where states were not yet marked as forced, those that were accepted count as forced, as everywhere.
 _get_history = Prepared(
     select(

@@ -37,6 +37,7 @@ from taskruns_service.schemas.fields import (
 )
 from taskruns_service.schemas.flow_run_tasks import MAX_TASKS, FlowRunTask, FlowRunTasks
 from taskruns_service.schemas.logs import LogLine, LogLineReport, LogLineReports, LogPage, LogReceipt
+from taskruns_service.schemas.neighbours import TaskRunNeighbour, TaskRunNeighbours
 from taskruns_service.schemas.problems import CurrentRun, ItemProblem, Problem, item_problem
 from taskruns_service.schemas.receipts import FlowRunStateReceipt, TaskRunReceipt, TaskRunReceipts, TaskRunStateReceipt
 from taskruns_service.schemas.requests import (
@@ -119,6 +120,8 @@ __all__ = [
     "TaskRunFields",
     "TaskRunFieldsPage",
     "TaskRunId",
+    "TaskRunNeighbour",
+    "TaskRunNeighbours",
     "TaskRunPage",
     "TaskRunReceipt",
     "TaskRunReceipts",

@@ -72,8 +72,9 @@ class GroupKey(Struct, frozen=True, kw_only=True):
     message: Annotated[
         str | None | UnsetType,
         Meta(
-            description="The first line of the message, at most 200 characters of it, with `#` for each number and "
-            "each run of hexadecimal digits; null if the current state has no message.",
+            description="The first line of the message, at most 200 characters of it, with `#` for each number, UUID, "
+            "address, and run of 7 or more hexadecimal digits with a decimal one in it; null if the current state has "
+            "no message.",
             examples=["KeyError: # is not in batch #"],
         ),
     ] = UNSET

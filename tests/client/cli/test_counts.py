@@ -125,6 +125,16 @@ def test_groups_are_compared_with_those_of_an_earlier_window(look: Look) -> None
 # Flow runs
 
 
+def test_groups_by_message_show_when_they_were_seen(look: Look) -> None:
+    arguments = ("task-run", "aggregate", "-b", "message", "--flow-name", "etl", "--state", "Failed")
+    assert [line.split() for line in look(*arguments).out.splitlines()] == [
+        ["MESSAGE", "COUNT", "FIRST_END_TIME", "LAST_END_TIME"],
+        ["ZeroDivisionError:", "division", "by", "zero", "1", "2021-05-12T19:01:40Z", "2021-05-12T19:01:40Z"],
+        ["all", "1", "2021-05-12T19:01:40Z", "2021-05-12T19:01:40Z"],
+    ]
+    assert look(*arguments, "--csv").out.splitlines()[0] == "message,count,first_end_time,last_end_time"
+
+
 def test_flow_runs_are_counted_and_measured(look: Look) -> None:
     assert look("flow-run", "count") == (0, "4\n", "")
     assert look("flow-run", "count", "--state-group", "failed") == (0, "1\n", "")

@@ -142,6 +142,8 @@ def test_every_filter_of_the_service_is_an_option(path: str) -> None:
         ("TaskRun", list_command.TASK_RUN_FIELDS),
         ("State", list_command.STATE_FIELDS),
         ("TaskRunAttempt", list_command.ATTEMPT_FIELDS),
+        ("TaskRunNeighbour", list_command.NEIGHBOUR_FIELDS),
+        ("Artifact", list_command.ARTIFACT_FIELDS),
         ("FlowRunTask", list_command.TASK_FIELDS),
         ("SearchHit", list_command.HIT_FIELDS),
     ],
@@ -361,7 +363,7 @@ def test_command_has_other_names(alias: str, path: str) -> None:
 
 WITHOUT_COMMAND = {
     "flow-run": {"create", "events", "report", "report-heartbeat", "report-logs", "states", "timeline"},
-    "task-run": {"artifacts", "set-states", "update"},
+    "task-run": {"set-states", "update"},
 }
 
 

@@ -1,13 +1,14 @@
 """`taskruns flow-run logs` and `taskruns task-run logs`."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from taskruns import Client
-from taskruns.cli.log_lines import FIELDS, LEVELS, MAX_FAILED
+from taskruns.cli.log_lines import FIELDS, LEVELS, MAX_MERGED
 from taskruns.models import LogLevel, LogLine, LogLineReport, StateCreate, StateType, TaskRunReport
 from tests.client.cli.running import on_terminal, run
 
@@ -127,11 +128,18 @@ def test_lines_of_failed_task_runs_are_shown_in_their_order(
     assert done.err == ""
 
 
-def test_lines_of_many_failed_task_runs_are_shown_in_part(url: str, scratch: Client) -> None:
-    flow_run_id = report_failures(scratch, MAX_FAILED + 1)
-    done = run("flow-run", "logs", str(flow_run_id), "--failed", TASKRUNS_URL=url)
-    assert done.err == "Only the lines of the first 100 failed task runs are shown.\n"
-    assert done.out.count("fail-") == MAX_FAILED
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), range(MAX_MERGED + 1)), (("--tail", "2"), [98, 99]), (("--contains", "-100"), [100])],
+)
+def test_lines_of_many_failed_task_runs_are_all_shown(
+    url: str, scratch: Client, options: tuple[str, ...], expected: Iterable[int]
+) -> None:
+    flow_run_id = report_failures(scratch, MAX_MERGED + 1)
+    done = run("flow-run", "logs", str(flow_run_id), "--failed", "--json", *options, TASKRUNS_URL=url)
+    assert done.err == ""
+    messages = [line["message"] for line in json.loads(done.out)]
+    assert sorted(messages) == sorted(f"fail-{number}" for number in expected)
 
 
 @pytest.mark.parametrize("others", [("--head", "1"), ("--failed",)])

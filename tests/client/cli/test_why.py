@@ -11,7 +11,6 @@ import pytest
 from taskruns import Client
 from taskruns.cli import failures
 from taskruns.cli.demo import ZERO_DIVISION
-from taskruns.cli.failures import folded
 from taskruns.models import StateCreate, StateType, TaskRunReport
 from tests.client.cli.running import Ran, on_terminal, run
 from tests.client.cli.world import HOSTILE, HOSTILE_SHOWN, World
@@ -100,29 +99,31 @@ def test_failures_with_other_numbers_are_one_group(url: str, scratch: Client) ->
         failed("other", "Upstream failed.", type=StateType.TRIGGER_FAILED),
         failed("third", "Upstream failed.", type=StateType.TRIGGER_FAILED),
     )
-    assert groups_of(url, flow_run_id) == [("KeyError('row #')", 12), ("no object #", 2), ("Upstream failed.", 3)]
+    assert groups_of(url, flow_run_id) == [
+        ("Unexpected error: KeyError('row #')", 12),
+        ("no object #", 2),
+        ("Upstream failed.", 3),
+    ]
 
     out = run("why", str(flow_run_id), TASKRUNS_URL=url).out
     assert "\n12 task runs: KeyError('row #')\n  rows[0]  " in out
     assert "\n  and 9 more\n" in out
 
 
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("row 17", "row #"),
-        ("at 0x7f3aDeadBeef", "at #"),
-        ("4ffabe61-2a4e-49b1-8679-1899bebebe13 is away", "# is away"),
-        ("commit 3fa9c2d and face of a facade", "commit # and face of a facade"),
-        ("first line\nsecond line", "first line"),
-        ("\n  first line\n", "first line"),
-        ("x" * 100_000, "x" * 200),
-        ("a" * 100_000, "a" * 200),
-        ("", ""),
-    ],
-)
-def test_what_differs_is_folded(message: str, expected: str) -> None:
-    assert folded(message) == expected
+def test_groups_are_those_of_the_service(url: str, scratch: Client) -> None:
+    messages = [
+        *("defaced by 3fa9c2d", "effaced by 4ab1c2d", "defaced by 99", None, "", "\n  first 1 \r\nsecond"),
+        *("x" * 300, "Unexpected error: at 0x7f3aDeadBeef", "at 0x1f"),
+    ]
+    reports = [
+        TaskRunReport(task_slug=f"load-{number}", states=[StateCreate(type=FAILED, message=message)])
+        for number, message in enumerate(messages)
+    ]
+    flow_run_id = record(scratch, *reports)
+    answer = scratch.task_runs.aggregate(flow_run_id=[flow_run_id], state_group=["failed"], group_by=["message"])
+    expected = {group.key.message: group.count for group in answer.groups or ()}
+    assert dict(groups_of(url, flow_run_id)) == expected
+    assert expected["defaced by #"] == 2
 
 
 def test_own_error_of_the_flow_run_is_shown_unless_a_task_run_has_it(url: str, scratch: Client) -> None:
@@ -142,15 +143,24 @@ def test_flow_run_that_goes_on_may_have_failures(url: str, scratch: Client) -> N
     assert groups_of(url, flow_run_id) == [("no", 1)]
 
 
-def test_part_is_said_to_be_one(url: str, scratch: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "MAX_TASK_RUNS", 3)
+def test_counts_are_exact_and_messages_that_are_not_shown_are_counted(
+    url: str, scratch: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(failures, "MAX_GROUPS", 1)
-    flow_run_id = record(scratch, *(failed(f"task-{sign}", f"error {sign}") for sign in "vwxyz"))
+    reports = [failed("rows", f"row {index} is empty", map_index=index) for index in range(1000)]
+    flow_run_id = record(scratch, *reports)
+    scratch.flow_runs.report(
+        flow_run_id,
+        items=[*(failed("more", f"row {index} is empty", map_index=index) for index in range(500)), failed("a", "no")],
+    )
     done = run("why", str(flow_run_id), TASKRUNS_URL=url)
-    assert "\nThere are 2 more messages.\n" in done.out
-    assert "\nOnly the first 3 of 5 failed task runs were read.\n" in done.out
+    assert "\n1500 task runs: row # is empty\n" in done.out
+    assert "\nThere is 1 more message.\n" in done.out
     data = json.loads(run("why", str(flow_run_id), "--json", TASKRUNS_URL=url).out)
-    assert (data["failed_count"], data["read_count"], data["group_count"], len(data["groups"])) == (5, 3, 3, 1)
+    assert (data["failed_count"], data["group_count"], len(data["groups"]), data["truncated"]) == (1501, 2, 1, False)
+    monkeypatch.setattr(failures, "MAX_MESSAGES", 1)
+    done = run("why", str(flow_run_id), TASKRUNS_URL=url)
+    assert "\nThere are more messages.\n" in done.out
 
 
 def test_data_has_what_people_see(look: Look, world: World) -> None:

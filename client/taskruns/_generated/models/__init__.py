@@ -88,6 +88,8 @@ __all__ = [
     "TaskRunField",
     "TaskRunFields",
     "TaskRunFieldsPage",
+    "TaskRunNeighbour",
+    "TaskRunNeighbours",
     "TaskRunPage",
     "TaskRunReceipt",
     "TaskRunReceipts",
@@ -842,8 +844,8 @@ class GroupKey(Model, kw_only=True, frozen=True):
     mapped_parent_id: UUID | None = NOT_CHOSEN
     """The id of the mapped parent of the task runs; null if they have none."""
     message: str | None = NOT_CHOSEN
-    """The first line of the message, at most 200 characters of it, with `#` for each number and each run of
-    hexadecimal digits; null if the current state has no message.
+    """The first line of the message, at most 200 characters of it, with `#` for each number, UUID, address, and
+    run of 7 or more hexadecimal digits with a decimal one in it; null if the current state has no message.
     """
     state: StateType = NOT_CHOSEN
     """The type of the current state."""
@@ -1439,6 +1441,55 @@ class TaskRunFieldsPage(Model, kw_only=True, frozen=True):
     items: list[TaskRunFields]
     next_cursor: str | None
     """The cursor of the next page; null on the last page."""
+
+
+class TaskRunNeighbour(Model, kw_only=True, frozen=True):
+    """A task run beside another one."""
+
+    duration: float | None
+    """The seconds from start to end."""
+    flow_run_id: UUID
+    """The id of the flow run."""
+    flow_run_name: str
+    """The name of its flow run."""
+    id: UUID
+    """The id of the task run."""
+    map_index: int
+    """The index of the item for a child of a mapped task run, starting at 0; otherwise -1."""
+    start_time: Timestamp | None
+    """The time when the run was first Running."""
+    state: StateType
+    """The type of the current state; Pending until a state is reported."""
+    task_slug: str
+    """The slug that identifies the task within its flow."""
+
+
+class TaskRunNeighbours(Model, kw_only=True, frozen=True):
+    """The task runs beside a task run."""
+
+    downstream: list[TaskRunNeighbour]
+    """The task runs of the same flow run that depend on this one, by slug. Of a mapped task downstream, it is the
+    child of the same item, or otherwise the mapped parent.
+    """
+    earlier_task_runs: list[TaskRunNeighbour]
+    """The task runs with the same slug and map index in flow runs of the same flow that were created earlier, the
+    latest first: those among the last 100 flow runs of this version of the flow and of each of the 9 versions
+    before it.
+    """
+    mapped_parent: TaskRunNeighbour | None
+    """The mapped parent of a child; null for all other task runs."""
+    next_child: TaskRunNeighbour | None
+    """Of a mapped child: the child with the next higher map index; null if there is none."""
+    previous_child: TaskRunNeighbour | None
+    """Of a mapped child: the child with the next lower map index; null if there is none."""
+    task_run_id: UUID
+    """The id of the task run."""
+    truncated: bool
+    """Whether there are more than 100 tasks upstream or downstream."""
+    upstream: list[TaskRunNeighbour]
+    """The task runs of the same flow run that this one depends on, by slug. Only flows that were registered have
+    edges.
+    """
 
 
 class TaskRunPage(Model, kw_only=True, frozen=True):

@@ -16,7 +16,15 @@ MAX_READ_LENGTH = 500
 """How much of a message is looked at."""
 
 _HEX = "[0-9a-fA-F]"
-_VARYING = rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}|0x{_HEX}+|{_HEX}{{7,}}|[0-9]+"
+_LETTER = "[a-fA-F]"
+_DIGEST = "|".join(
+    [*(f"{_LETTER}{{{count}}}[0-9]{_HEX}{{{6 - count},}}" for count in range(6)), f"{_LETTER}{{6,}}[0-9]{_HEX}*"]
+)
+"""At least 7 hexadecimal digits with a decimal one among them, by the number of letters before it: `defaced` is a word.
+
+PostgreSQL takes 3 to 25 times as long for a pattern that looks ahead.
+"""
+_VARYING = rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}|0x{_HEX}+|{_DIGEST}|[0-9]+"
 """A UUID, an address, a digest, a number; of those that begin at one character the first is the longest.
 
 So Python, which takes the first, and PostgreSQL, which takes the longest, find the same.
