@@ -73,8 +73,10 @@ async def guarded(keys_url: str, keys: dict[str, str | None]) -> AsyncIterator[h
 
 
 async def ask(client: httpx.AsyncClient, handler: HTTPRouteHandler, authorization: str | None) -> httpx.Response:
-    """Sends what the handler takes, about runs that do not exist."""
+    """Sends what the handler takes, about runs that do not exist; of a stream, what it refuses, or it would not end."""
     (path,), (method,) = handler.paths, handler.http_methods
+    if any(answer.events for answer in declared(handler).answers.values()):
+        path += "?colour=red"
     headers = {} if authorization is None else {"authorization": authorization}
     body = declared(handler).body_example
     return await client.request(method, re.sub(r"{\w+:uuid}", str(uuid4()), path), json=body, headers=headers)
