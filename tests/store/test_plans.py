@@ -71,8 +71,8 @@ def generic_plan(connection: Connection, statement: str, parameters: int) -> dic
     connection.exec_driver_sql("SET enable_seqscan = off")
     connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
     connection.exec_driver_sql(f"PREPARE asked AS {statement}")
-    nulls = ", ".join(["NULL"] * parameters)
-    (explained,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE asked({nulls})").scalar_one()
+    values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+    (explained,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) EXECUTE asked{values}").scalar_one()
     connection.exec_driver_sql("DEALLOCATE asked")
     plan: dict[str, Any] = explained["Plan"]
     return plan
@@ -90,8 +90,10 @@ def plan_of(connection: Connection, prepared: Prepared) -> list[str]:
 
 
 SCANS = {"sqlite": "SCAN", "postgresql": "Seq Scan"}
-NO_TABLE = re.compile(r"SCAN (json_each|CONSTANT ROW|task_slugs|anon_|\(subquery)")
+NO_TABLE = re.compile(r"SCAN (json_each|CONSTANT ROW|task_slugs|anon_|cell|\(subquery)")
 """What SQLite scans that is no table: the values of a list, and rows that were found before."""
+TALLY = re.compile(r"(SCAN|Seq Scan on) (task_run|flow_run)_tally")
+"""The counts across flow runs are read as a whole: there are as many as flows have tasks."""
 
 
 def test_statements_are_found_in_all_modules() -> None:
@@ -102,12 +104,16 @@ def test_statements_are_found_in_all_modules() -> None:
 
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_statement_does_not_read_a_table_from_end_to_end(database: Database, name: str) -> None:
-    def scans(connection: Connection) -> list[str]:
+    def scans_of_tables(connection: Connection) -> list[str]:
         lines = plan_of(connection, STATEMENTS[name])
         assert lines
-        return [line for line in lines if SCANS[connection.dialect.name] in line and not NO_TABLE.match(line)]
+        return [
+            line
+            for line in lines
+            if SCANS[connection.dialect.name] in line and not NO_TABLE.match(line) and not TALLY.match(line)
+        ]
 
-    assert await database.transact(scans) == []
+    assert await database.transact(scans_of_tables) == []
 
 
 READING = {"Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"}

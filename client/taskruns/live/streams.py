@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -124,7 +124,7 @@ class _Attempt:
         self.exchange = Exchange(call, _stream_options(client.options), None, client.position)
 
     @contextmanager
-    def failing(self) -> Iterator[None]:
+    def failing(self) -> Generator[None, None, None]:
         """Raises what httpx raises as errors of the client."""
         try:
             with logs.requesting():
@@ -138,7 +138,7 @@ class _Attempt:
 
     def is_stream(self, response: httpx.Response) -> bool:
         """Whether a response is a success, so that its body is to be read as a stream; raises if it is none."""
-        if response.status_code != httpx.codes.OK:
+        if not response.is_success:
             self.exchange.bound(response)
             return False
         self.exchange.received(response)

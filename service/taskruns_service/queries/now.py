@@ -33,7 +33,7 @@ _read_failures = Prepared(
     .order_by(_task_run.c.id.desc())
     .limit(_limit)
 )
-_newest_creation = Prepared(select(_flow_run.c.created).order_by(_flow_run.c.created.desc()).limit(literal_column("1")))
+_newest_creation = Prepared(select(func.max(_flow_run.c.created)))
 
 
 def read_now(connection: Connection) -> str:
@@ -41,8 +41,8 @@ def read_now(connection: Connection) -> str:
     counts = {state: int(count) for state, count in _count_task_runs.rows(connection, {}) if count}
     ((running,),) = _count_running.rows(connection, {})
     failures = ",".join(row[0] for row in _read_failures.rows(connection, {}))
-    newest = _newest_creation.first(connection, {})
-    created = None if newest is None else utc_text(newest[0])
+    ((newest,),) = _newest_creation.rows(connection, {})
+    created = None if newest is None else utc_text(newest)
     return (
         f'{{"counts":{encode_json(counts)},"running_flow_runs":{int(running)},"failures":[{failures}],'
         f'"newest_flow_run_created":{encode_json(created)}}}'
