@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve migrate test coverage attacks lint format types openapi client bench bench-full lock clean
+.PHONY: help serve migrate test coverage attacks faults lint format types openapi client bench bench-full lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,13 +48,16 @@ migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
 test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate", or ARGS="-m 'not slow'"
-	$(PYTEST) -m "not attack" $(ARGS)
+	$(PYTEST) -m "not attack and not proxy" $(ARGS)
 
 coverage: $(DEV) ## Print what the tests of the service's modules and of the store cover
 	$(PYTEST) tests/unit tests/store --timeout 900 --cov --cov-report term $(ARGS)
 
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
+
+faults: $(DEV) ## Run the service behind nginx: make faults, or ARGS=--full for 5 minutes of a silent stream
+	$(BIN)/python -m pytest tests/faults -m proxy --log-level info -rP $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check

@@ -39,6 +39,11 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the options of the tests."""
+    parser.addoption("--full", action="store_true", help="let a stream be silent behind nginx for 5 minutes")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many workers again as cores, since tests wait for processes and timeouts a third of their time."""

@@ -5,11 +5,14 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import httpx
 from litestar.types import ASGIApp
+from sqlalchemy import Connection, delete, update
 
 from taskruns_service.live.live import Live
+from taskruns_service.storage.tables import flow_run, task_run
 
 SECONDS = 30
 """How long to wait for what must come."""
@@ -203,6 +206,18 @@ class Watched:
         app: Any = self.app
         live: Live = app._app._app.state.live
         return live
+
+    async def rewind(self, sequence: int) -> None:
+        """Takes the flow run back to a sequence, as a backup does that is restored."""
+
+        def restore(connection: Connection) -> None:
+            flow_run_id = UUID(self.path.rpartition("/")[2])
+            later = (task_run.c.flow_run_id == flow_run_id, task_run.c.sequence > sequence)
+            connection.execute(delete(task_run).where(*later))
+            connection.execute(update(flow_run).where(flow_run.c.id == flow_run_id).values(sequence=sequence))
+
+        app: Any = self.app
+        await app._app._app.state.database.write(restore)
 
     async def sequence(self) -> int:
         return int((await self.client.get(self.path)).json()["sequence"])

@@ -1,7 +1,9 @@
 """The stream of several flow runs, and of all runs at a glance."""
 
+import asyncio
 from uuid import uuid4
 
+from taskruns_service.live.watchers import Watcher
 from tests.streams import Watched, streaming
 
 
@@ -54,3 +56,12 @@ async def test_topic_and_flow_runs_share_a_stream(watched: Watched) -> None:
         await watched.report("t")
         names = {(await stream.named("flow_run")).name, (await stream.named("now")).name}
         assert names == {"flow_run", "now"}
+
+
+async def test_what_was_read_for_a_client_that_has_left_is_not_kept(watched: Watched) -> None:
+    now = watched.live().now
+    with now.watched(Watcher()):
+        look = asyncio.create_task(now.look())
+        await asyncio.sleep(0)
+    await look
+    assert now.chunks == ()

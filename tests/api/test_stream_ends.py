@@ -2,15 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
+from taskruns_service.api.streams import EventStream
 from taskruns_service.app import create_app
 from taskruns_service.live import streams, watchers
+from taskruns_service.live.traffic import Traffic
+from taskruns_service.live.watchers import Watcher
 from tests.service import run_command, running, settings_of
 from tests.streams import Watched, streaming
 
@@ -113,6 +117,55 @@ async def test_stream_of_a_flow_run_that_stays_finished_ends(watched: Watched, m
             assert (await open_.named("bye")).data["code"] == "finished"
 
 
+async def test_slow_client_gets_everything_before_a_finished_flow_run_ends_its_stream(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(streams, "QUIET_SECONDS", 0.5)
+    monkeypatch.setattr("taskruns_service.queries.changes.MAX_CHANGES", 10)
+    await watched.report(*(f"t-{number}" for number in range(60)), state="Success")
+    await watched.client.post(f"{watched.path}/states", json={"type": "Success"})
+    target = f"{watched.path}/events?after_sequence=0"
+    async with streaming(watched.app, target) as slow, streaming(watched.app, target) as quick:
+        slow.is_read.clear()
+        assert (await quick.named("bye")).data["code"] == "finished"
+        slow.is_read.set()
+        assert (await slow.named("bye")).data["code"] == "finished"
+        assert slow.raw.count(b'"task_slug":"t-') == 60
+
+
+async def test_client_that_does_not_take_the_end_of_a_stream_is_given_up() -> None:
+    watchers_of_test: list[Watcher] = []
+    is_ending = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"the last event"
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[AsyncIterator[bytes]]:
+        yield chunks()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if message.get("more_body") is False:
+            is_ending.set()
+            await asyncio.Event().wait()
+
+    async def run() -> None:
+        watchers_of_test.append(Watcher())
+        scope: Any = {"type": "http", "path": "/events"}
+        await EventStream(watchers_of_test[0], begin, Traffic())(scope, receive, send)
+
+    task = asyncio.create_task(run())
+    await is_ending.wait()
+    (watcher,) = watchers_of_test
+    assert watcher.is_stalled(time.monotonic() + watchers.SEND_SECONDS)
+    watcher.give_up()
+    await task
+
+
 async def test_stream_needs_a_key_and_ends_when_it_is_revoked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr("taskruns_service.api.key_ring.TRUST_SECONDS", 0.1)
@@ -169,6 +222,21 @@ def statements_of_ticks() -> Iterator[list[str]]:
         yield statements
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_stream_ends_although_its_cancellation_is_lost() -> None:
+    async def run(steps: list[Watcher]) -> None:
+        steps.append(Watcher())
+        with suppress(asyncio.CancelledError):  # as a query does that is answered at this moment
+            await asyncio.Event().wait()
+        await steps[0].wait()
+
+    started: list[Watcher] = []
+    task = asyncio.create_task(run(started))
+    await asyncio.sleep(0)
+    started[0].give_up()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_nothing_is_asked_while_nobody_watches(watched: Watched) -> None:

@@ -1,5 +1,7 @@
 """The log lines in the stream of a flow run."""
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -80,3 +82,23 @@ async def test_many_lines_of_a_moment_come_once_each(watched: Watched, monkeypat
             await log(watched, *part)
             sent += part
         assert sorted(await collect(stream, len(sent))) == sorted(sent)
+
+
+async def test_long_lines_come_in_small_events(watched: Watched) -> None:
+    last = f"{await watched.sequence()}.0"
+    for _ in range(2):
+        await log(watched, *("x" * 60_000 for _ in range(40)))
+    async with streaming(watched.app, f"{watched.path}/events?logs=true", {"Last-Event-ID": last}) as stream:
+        assert len(await collect(stream, 80)) == 80
+        assert max(map(len, stream.raw.split(b"\n"))) <= live_lines.MAX_EVENT_BYTES + 1000
+
+
+async def test_lines_are_not_looked_for_twice_at_a_time(watched: Watched) -> None:
+    async with streaming(watched.app, f"{watched.path}/events?logs=true") as stream:
+        await stream.named("flow_run")
+        (hub,) = watched.live().ticker.hubs
+        assert hub.lines is not None
+        look = asyncio.create_task(hub.lines.look())
+        await asyncio.sleep(0)
+        assert not hub.lines.is_due(time.monotonic() + live_lines.LOOK_SECONDS)
+        await look

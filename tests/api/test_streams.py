@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as events
 
 from tests.streams import Stream, Watched, streaming
 
@@ -98,6 +100,27 @@ async def test_large_task_runs_come_in_small_events(watched: Watched) -> None:
         assert max(map(len, stream.raw.split(b"\n"))) < 2**20 + 1000
 
 
+async def test_large_task_runs_are_read_about_once(watched: Watched) -> None:
+    items = [
+        {"task_slug": f"t-{number}", "states": [{"type": "Running", "message": "x" * 60_000}]} for number in range(60)
+    ]
+    await watched.client.post(f"{watched.path}/task-runs", json={"items": items})
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        if "WITH changes AS" in arguments[2]:
+            statements.append(arguments[2])
+
+    events.listen(Engine, "before_cursor_execute", note)
+    try:
+        async with streaming(watched.app, f"{watched.path}/events?after_sequence=0") as stream:
+            await collect(stream, await watched.sequence())
+    finally:
+        events.remove(Engine, "before_cursor_execute", note)
+    batches = stream.raw.count(b"event: task_runs")
+    assert len(statements) <= batches + 2
+
+
 async def test_reader_of_two_tasks_gets_bookmarks_for_the_others(watched: Watched) -> None:
     async with streaming(watched.app, f"{watched.path}/events?task_slug=a&task_slug=b") as stream:
         await stream.named("flow_run")
@@ -180,3 +203,26 @@ async def test_watchers_at_different_sequences_get_the_same_in_the_end(watched: 
             assert await collect(quick, last) == expected
         slow.is_read.set()
         assert await collect(slow, last) == expected
+
+
+async def test_restored_flow_run_is_read_anew(watched: Watched) -> None:
+    await watched.report("before")
+    backup = await watched.sequence()
+    await watched.report("lost", "lost too")
+    lost = await watched.sequence()
+    flow_run_id = watched.path.rpartition("/")[2]
+    async with streaming(watched.app, f"/events?flow_run_id={flow_run_id}") as overview:
+        async with streaming(watched.app, f"{watched.path}/events?after_sequence=0") as stream:
+            await collect(stream, lost)
+            await watched.rewind(backup)
+            assert (await stream.named("resync")).data == {"sequence": backup, "reason": "reset"}
+            assert await stream.next() is None
+        while (await overview.named("flow_run")).data["sequence"] != backup:
+            pass
+        for number in range(4):  # past the sequence that it had before
+            await watched.report(f"new-{number}")
+        for after in (0, lost):
+            target = f"{watched.path}/events?after_sequence={after}"
+            listed = {key: item for key, item in (await watched.listed()).items() if item["sequence"] > after}
+            async with streaming(watched.app, target) as stream:
+                assert await collect(stream, await watched.sequence()) == listed

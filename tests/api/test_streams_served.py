@@ -3,17 +3,16 @@
 import json
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.processes import workers_of
 from tests.service import Served, served
+from tests.sockets import begin_flow_run, connect, read_to_the_end, read_until
 from tests.streams import Event, events_in
 from tests.waiting import eventually
 
@@ -33,33 +32,6 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
     url = request.getfixturevalue(f"{database}_url")
     with served(url, tmp_path, "--workers", workers or "1") as service:
         yield service
-
-
-def begin_flow_run(client: httpx.Client) -> str:
-    return f"/flow-runs/{client.post('/flow-runs', json={'flow_name': 'etl'}).json()['id']}"
-
-
-def connect(service: Served, path: str) -> socket.socket:
-    """Opens a stream, and reads nothing."""
-    url = urlsplit(service.url)
-    connection = socket.create_connection((url.hostname, url.port))
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    connection.settimeout(30)
-    return connection
-
-
-def read_until(connection: socket.socket, text: bytes) -> bytes:
-    """Reads until a text has come; fails at the end of the stream."""
-    received = b""
-    while text not in received:
-        part = connection.recv(65_536)
-        assert part, received
-        received += part
-    return received
-
-
-def read_to_the_end(connection: socket.socket) -> bytes:
-    return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 def test_all_streams_get_bye_when_the_service_stops(service: Served) -> None:

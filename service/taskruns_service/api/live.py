@@ -25,7 +25,7 @@ from taskruns_service.live.overviews import OverviewStream
 from taskruns_service.queries.parameters import BOOLEAN, IDENTIFIER, SEQUENCE, TEXT, Parameter, one_of
 
 PRESENT = -1
-"""The sequence after which a stream begins that begins at the present."""
+"""The start of a stream without `after_sequence`."""
 _FLOW_RUN_PARAMETERS = (
     Parameter(
         name="after_sequence",
@@ -143,7 +143,7 @@ async def watch_flow_runs(request: ApiRequest) -> EventStream:
 
 
 def _last_event(request: ApiRequest) -> EventId | None:
-    """The id of the last event that a client has seen; raises InvalidRequest."""
+    """The id in `Last-Event-ID`, None without the header; raises InvalidRequest."""
     if (identifier := request.header(b"last-event-id")) is None:
         return None
     if (event_id := read_event_id(identifier)) is None:

@@ -1,1 +1,1 @@
-"""Live updates: the streams of events, what they share in one process, and what tells them that something changed."""
+"""Live updates: streams of events, the state that the streams of a process share, and the detection of changes."""

@@ -1,4 +1,4 @@
-"""Hubs: what the watchers of one flow run share, so that each change is read and encoded once for all of them."""
+"""Hubs: the state that the watchers of one flow run share, so that each change is read and encoded once."""
 
 import asyncio
 import time
@@ -19,17 +19,15 @@ from taskruns_service.storage.dialects import DATABASE_ERRORS
 
 MAX_BATCHES = 64
 MAX_BYTES = 1024 * 1024
-"""How many batches a hub keeps, and their bytes; whoever is further behind reads from the database."""
+"""How many batches a hub keeps, and their bytes. Watchers that are further behind read from the database."""
 SUMMARY_SECONDS = 0.25
-"""At most once in this time the flow run itself is sent."""
+"""The shortest time between two summaries of a flow run."""
 RETRY_SECONDS = 1.0
-"""After a read that failed: the database may not have answered."""
-CHUNK_BYTES = 64 * 1024
-"""What is sent at a time, so that clients that do not read hold little memory."""
+"""How long to wait after a read that failed."""
 
 
 class Batch(NamedTuple):
-    """What is sent to watchers that are at one sequence, to bring them to another."""
+    """The bytes that take a watcher from one sequence to another."""
 
     sequence: int
     chunks: tuple[bytes, ...]
@@ -45,24 +43,24 @@ class Summary(NamedTuple):
 
 
 class Hub:
-    """One flow run that is watched, as one process knows it.
+    """A watched flow run in one process.
 
-    A batch is kept under the point where it begins, whoever read it, and a watcher takes only one that begins where it
-    is itself: so that nobody gets a change twice or misses one, however far ahead others are.
+    A batch is kept under the point where it begins, whichever watcher it was read for. A watcher takes only a batch
+    that begins at its own point, so it gets no change twice and misses none, however far ahead others are.
     """
 
     def __init__(self, flow_run_id: UUID, database: Database, traffic: Traffic) -> None:
         self.flow_run_id = flow_run_id
         self.watchers: set[Watcher] = set()
         self.sequence: int | None = None
-        """How far the flow run is; None until somebody has read it."""
+        """The sequence of the flow run; None until it has been read."""
         self.summary: Summary | None = None
-        """The flow run as it was sent last."""
+        """The summary that was published last."""
         self.is_gone = False
         self.is_finished = False
         self.last_change = time.monotonic()
         self.lines: LineFeed | None = None
-        """The new log lines, while somebody wants them."""
+        """The new log lines, while a client requests them."""
         self._line_watchers = 0
         self._database = database
         self._traffic = traffic
@@ -71,42 +69,48 @@ class Hub:
         self._published_at = -SUMMARY_SECONDS
         self._batches: dict[Point, Batch] = {}
         self._bytes = 0
+        self._batch_limit = changes.MAX_CHANGES
         self._reads: dict[Point, asyncio.Task[None]] = {}
 
     @property
     def next_summary(self) -> float:
-        """When the watchers may get the flow run again, as `time.monotonic` has it."""
+        """The time from which the next summary may be published, as `time.monotonic` counts."""
         return self._published_at + SUMMARY_SECONDS
 
     def move(self, flow_run: FlowRunNow, began: float) -> list[asyncio.Task[None]]:
-        """Takes a flow run as it was read by a query that `began` at a time.
+        """Updates the hub from a query that `began` at a time, and returns the reads that it starts.
 
-        Watchers that are where the hub was are awake when the batch for them has been read; returns these reads.
+        The watchers at the previous sequence wake when the batch for them has been read.
         """
         before = self.sequence
         if not self._is_news(flow_run, began):
             return []
         self._seen_at = self.last_change = time.monotonic()
+        is_restored = before is not None and flow_run.sequence < before
+        if is_restored:  # what was read before does not fit what follows
+            self._batches.clear()
+            self._bytes = 0
         self.sequence = flow_run.sequence
         self.is_finished = flow_run.is_finished
         self._latest = flow_run
         self.publish(self._seen_at)
         reads = []
         for watcher in self.watchers:
-            if watcher.point is None or watcher.point[0] != before or watcher.point in self._batches:
+            point = watcher.point
+            if point is None or point[0] != before or point in self._batches or is_restored:
                 watcher.wake()
-            elif (read := self._begin_reading(watcher.point)) is not None:
+            elif (read := self._begin_reading(point)) is not None:
                 reads.append(read)
         return reads
 
     def _is_news(self, flow_run: FlowRunNow, began: float) -> bool:
         if self.sequence is None or flow_run.sequence > self.sequence:
             return True
-        # The database may be that of a backup by now, or of a standby that had not seen everything.
+        # A backup was restored, or a standby that lacked changes was promoted.
         return flow_run.sequence < self.sequence and began > self._seen_at
 
     def publish(self, now: float) -> bool:
-        """Lets the watchers have the flow run as it is, unless they got it a moment ago; whether they have it."""
+        """Publishes the latest summary, unless the previous one is too recent; returns whether it is published."""
         if now < self.next_summary:
             return False
         if self._latest is not None:
@@ -116,7 +120,7 @@ class Hub:
 
     @contextmanager
     def following_lines(self) -> Iterator[LineFeed]:
-        """Looks for new log lines as well for the time of a `with` block."""
+        """Finds new log lines as well, for the time of a `with` block."""
         if self.lines is None:
             self.lines = LineFeed(self.flow_run_id, self._database, self._traffic)
         self._line_watchers += 1
@@ -135,17 +139,23 @@ class Hub:
                 self.wake()
 
     def wake(self) -> None:
-        """Has all watchers look at the hub."""
+        """Wakes all watchers."""
         for watcher in self.watchers:
             watcher.wake()
 
     def end(self) -> None:
-        """Tells the watchers that the flow run is gone."""
+        """Tells the watchers that the flow run was deleted."""
         self.is_gone = True
         self.wake()
 
     def batch(self, point: Point) -> Batch | None:
-        """The batch that begins at a point where the hub is not; None if it has to be read: that wakes who is there."""
+        """The batch that begins at a point, which is a reset if the flow run is at an earlier sequence.
+
+        None if it has yet to be read, which wakes the watchers there.
+        """
+        if self.sequence is not None and point[0] > self.sequence:
+            self._traffic.resyncs += 1
+            return Batch(self.sequence, (events.resync_event(self.sequence, "reset"),), is_last=True)
         batch = self._batches.get(point)
         if batch is None:
             self._begin_reading(point)
@@ -158,10 +168,14 @@ class Hub:
         return read
 
     async def _read(self, point: Point) -> None:
-        """Reads the batch that begins at a point; where that fails, those who wait for it try again."""
-        assert self.sequence is not None
+        """Reads the batch that begins at a point; if that fails, the watchers there try again."""
+        until = self.sequence
+        assert until is not None
         try:
-            self._keep(point, await self._read_batch(point, self.sequence))
+            batch = await self._read_batch(point, until)
+            # Unless a backup was restored meanwhile.
+            if self.sequence is not None and point[0] < until <= self.sequence:
+                self._keep(point, batch)
         except (ServiceError, *DATABASE_ERRORS):
             await asyncio.sleep(RETRY_SECONDS)
         finally:
@@ -172,17 +186,18 @@ class Hub:
 
     async def _read_batch(self, point: Point, until: int) -> Batch:
         after, task_slugs = point
-        if after > until:
-            return Batch(until, (events.resync_event(until, "reset"),), is_last=True)
         self._traffic.reads += 1
-        batch = await self._database.read(changes.read_batch, self.flow_run_id, after, until, task_slugs)
+        batch = await self._database.read(
+            changes.read_batch, self.flow_run_id, after, until, task_slugs, limit=self._batch_limit
+        )
         if batch is None:
             self._traffic.resyncs += 1
             return Batch(until, (events.resync_event(until, "behind"),), is_last=True)
-        return Batch(batch.sequence, chunks_of(events.task_runs_event(after, batch.sequence, batch.items)))
+        self._batch_limit = batch.next_limit
+        return Batch(batch.sequence, events.chunks_of(events.task_runs_event(after, batch.sequence, batch.items)))
 
     def _keep(self, point: Point, batch: Batch) -> None:
-        """Keeps a batch in place of the oldest ones; those that are in use now stay, however large they are."""
+        """Keeps a batch, and drops the oldest ones beyond the limits; the new one stays, however large it is."""
         self._batches[point] = batch
         self._bytes += _size(batch)
         while len(self._batches) > MAX_BATCHES or (self._bytes > MAX_BYTES and len(self._batches) > 1):
@@ -191,15 +206,33 @@ class Hub:
 
 
 def summary_of(flow_run: FlowRunNow) -> Summary:
-    """A flow run as watchers get it."""
+    """Encodes the summary of a flow run."""
     return Summary(flow_run.sequence, events.event("flow_run", flow_run.summary))
 
 
-def chunks_of(encoded: bytes) -> tuple[bytes, ...]:
-    """The bytes of an event, in the order in which they are sent."""
-    if len(encoded) <= CHUNK_BYTES:
-        return (encoded,)
-    return tuple(encoded[start : start + CHUNK_BYTES] for start in range(0, len(encoded), CHUNK_BYTES))
+class Summaries:
+    """The summaries of a flow run that one client gets."""
+
+    def __init__(self, hub: Hub, present: Summary) -> None:
+        """`present` is the summary from the start of the stream; that of the hub may be older."""
+        self._hub = hub
+        self._published = hub.summary
+        is_older = hub.summary is None or hub.summary.sequence < present.sequence
+        self._latest = present if is_older or hub.summary is None else hub.summary
+        self._sequence: int | None = None
+
+    def next_event(self, until: int | None = None) -> bytes | None:
+        """The next summary, as an event without an id; None if there is none, or if it is later than `until`.
+
+        What the hub publishes is newer than what it published before, even at a lower sequence: after a restore.
+        """
+        if self._hub.summary is not None and self._hub.summary is not self._published:
+            self._published = self._latest = self._hub.summary
+        sequence = self._latest.sequence
+        if sequence == self._sequence or (until is not None and sequence > until):
+            return None
+        self._sequence = sequence
+        return self._latest.event
 
 
 def _size(batch: Batch) -> int:

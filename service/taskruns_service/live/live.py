@@ -1,4 +1,4 @@
-"""Live updates of one process: its streams, and what they share."""
+"""Live updates of one process: its streams and the state that they share."""
 
 import asyncio
 
@@ -13,9 +13,9 @@ class Live:
     """The live updates of one process."""
 
     def __init__(self, database: Database, *, limit: int, is_shared: bool, find_scope: FindScope | None) -> None:
-        """`limit` is how many streams there may be, `is_shared` whether other processes serve from the same database.
+        """`limit` is the number of streams that may be open, `is_shared` whether other processes use the database.
 
-        `find_scope` is None where no keys are needed.
+        `find_scope` is None if the service requires no keys.
         """
         self.traffic = Traffic()
         self.ticker = Ticker(database, self.traffic, is_shared=is_shared)
@@ -24,5 +24,5 @@ class Live:
         database.after_commit = self.ticker.hint
 
     async def run(self) -> None:
-        """Keeps the streams going, for ever."""
+        """Detects changes and ends streams, forever."""
         await asyncio.gather(self.ticker.run(), self.now.run(), self.streams.run())

@@ -1,4 +1,4 @@
-"""Overviews: the stream of lists and of all runs at a glance, for pages that show many flow runs."""
+"""Overviews: the stream of several flow runs and of all runs at a glance, for pages that show many flow runs."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live import events
-from taskruns_service.live.hubs import Hub, Summary
+from taskruns_service.live.hubs import Hub, Summaries, Summary
 from taskruns_service.live.traffic import Traffic
 from taskruns_service.live.watchers import Watcher
 from taskruns_service.queries.now import read_now
@@ -16,7 +16,7 @@ from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import DATABASE_ERRORS
 
 NOW_SECONDS = 1.0
-"""How often all runs are looked at, while somebody watches them."""
+"""How often all runs are read, while a client watches them."""
 _DIGEST_BYTES = 8
 
 
@@ -24,8 +24,8 @@ class Now:
     """All runs at a glance, read once for all streams of a process."""
 
     def __init__(self, database: Database, traffic: Traffic) -> None:
-        self.event: bytes | None = None
-        """What it is now, as an event; None before it is known."""
+        self.chunks: tuple[bytes, ...] = ()
+        """The latest event, in the parts in which it is sent; empty until it has been read."""
         self._database = database
         self._traffic = traffic
         self._watchers: set[Watcher] = set()
@@ -33,7 +33,7 @@ class Now:
 
     @contextmanager
     def watched(self, watcher: Watcher) -> Iterator["Now"]:
-        """Wakes a watcher when it has changed, for the time of a `with` block."""
+        """Wakes a watcher at each change, for the time of a `with` block."""
         self._watchers.add(watcher)
         self._is_watched.set()
         try:
@@ -42,47 +42,45 @@ class Now:
             self._watchers.discard(watcher)
             if not self._watchers:
                 self._is_watched.clear()
-                self.event = None  # it is not kept up to date any more
+                self.chunks = ()  # it is not kept up to date any more
 
     async def run(self) -> None:
-        """Looks at all runs again and again, for ever."""
+        """Reads all runs again and again, forever."""
         while True:
             await self._is_watched.wait()
             began = time.monotonic()
             with suppress(ServiceError, *DATABASE_ERRORS):
-                await self._look()
+                await self.look()
             await asyncio.sleep(max(NOW_SECONDS, time.monotonic() - began))
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Reads all runs once, for the present watchers."""
         self._traffic.reads += 1
         data = await self._database.scan(read_now)
         event = events.event("now", data, blake2b(data.encode(), digest_size=_DIGEST_BYTES).hexdigest())
-        if event != self.event:
-            self.event = event
+        if self._watchers and (chunks := events.chunks_of(event)) != self.chunks:
+            self.chunks = chunks
             for watcher in self._watchers:
                 watcher.wake()
 
 
 class OverviewStream(Watcher):
-    """What one client gets of many flow runs."""
+    """An open stream of several flow runs."""
 
     async def chunks(self, present: Sequence[tuple[Hub, Summary]], now: Now | None) -> AsyncIterator[bytes]:
-        """Yields what to send, for as long as the stream lasts: all that is `present` first, then what has changed."""
-        sequences = [summary.sequence for _, summary in present]
-        event: bytes | None = None
-        chunks = [summary.event for _, summary in present]
+        """Yields the bytes to send until the stream ends: first the `present` flow runs, then each change."""
+        summaries = [Summaries(hub, summary) for hub, summary in present]
+        last: tuple[bytes, ...] = ()
         while self.farewell is None:
-            for place, (hub, _) in enumerate(present):
-                if not hub.is_gone and hub.summary is not None and hub.summary.sequence > sequences[place]:
-                    sequences[place] = hub.summary.sequence
-                    chunks.append(hub.summary.event)
-            if now is not None and now.event is not None and now.event != event:
-                event = now.event
-                chunks.append(event)
-            if chunks:
-                yield b"".join(chunks)
-                chunks = []
-            else:
+            chunks: tuple[bytes, ...] = ()
+            for event in [summary.next_event() for summary in summaries]:
+                chunks = chunks if event is None else events.joined(chunks, event)
+            if now is not None and now.chunks and now.chunks != last:
+                last = now.chunks
+                chunks = (*chunks, *last)
+            for chunk in chunks:
+                yield chunk
+            if not chunks:
                 await self.wait()
                 if self.is_silent(time.monotonic()):
                     yield events.HEARTBEAT

@@ -1,4 +1,4 @@
-"""The present: flow runs as they are when streams begin, which many do at the same moment after a restart."""
+"""The present: the flow runs at the start of streams, many of which start at once after a restart."""
 
 import asyncio
 import time
@@ -14,15 +14,15 @@ FLOW_RUNS_PER_QUERY = 100
 
 
 class Present(NamedTuple):
-    """Flow runs as they are; those that do not exist are missing."""
+    """Flow runs at one moment; those that do not exist are missing."""
 
     flow_runs: Mapping[UUID, FlowRunNow]
     began: float
-    """When the reading began, as `time.monotonic` has it."""
+    """When the query began, as `time.monotonic` counts."""
 
 
 class PresentReader:
-    """Reads flow runs for all who ask while it reads for those before them."""
+    """Reads flow runs in batches: all requests that arrive during one read share the next."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,11 +31,11 @@ class PresentReader:
         self._next: asyncio.Task[Present] | None = None
 
     async def read(self, flow_run_ids: Collection[UUID]) -> Present:
-        """Reads flow runs as they are at this moment or after it, with others; raises what a look-up raises."""
+        """Reads flow runs at this moment or later, together with other requests. Raises what a look-up raises."""
         self._flow_run_ids.update(flow_run_ids)
         if self._next is None:
             self._next = asyncio.create_task(self._read(self._current))
-        return await asyncio.shield(self._next)  # others wait for it too
+        return await asyncio.shield(self._next)  # other requests wait for it too
 
     async def _read(self, before: asyncio.Task[Present] | None) -> Present:
         if before is not None:
@@ -50,6 +50,6 @@ class PresentReader:
 
 
 def batched(flow_run_ids: Iterable[UUID], size: int) -> Iterator[list[UUID]]:
-    """Ids in lists of a size at most."""
+    """Splits ids into lists of at most a size."""
     listed = list(flow_run_ids)
     return (listed[start : start + size] for start in range(0, len(listed), size))

@@ -1,4 +1,4 @@
-"""The streams that are open in one process: how many there may be, and what ends them."""
+"""The open streams of one process: their number and what ends them."""
 
 import asyncio
 import random
@@ -18,24 +18,24 @@ from taskruns_service.storage.dialects import DATABASE_ERRORS
 
 SWEEP_SECONDS = 1.0
 LIFETIME_SECONDS = 3_600.0
-"""How long a stream lasts at most, so that load balancers can spread the streams anew."""
+"""The longest life of a stream, so that load balancers can distribute the streams again."""
 QUIET_SECONDS = 600.0
-"""The streams of a flow run that is finished end when it has not changed for so long."""
+"""How long a finished flow run stays unchanged before its streams end."""
 SHORTEST_RETRY, LONGEST_RETRY = 0.5, 2.5
-"""When clients come back after the end of a stream, in seconds: not all at the same moment."""
+"""The range of the seconds after which clients reconnect, so that they do not all return at once."""
 REPORT_SECONDS = 60.0
 
 log = structlog.get_logger()
 
 FindScope = Callable[[str], Awaitable[str | None]]
-"""Finds the scope of an API key, None if it is not in force."""
+"""Finds the scope of an API key; None if it is unknown or revoked."""
 
 
 class Streams:
     """The open streams of one process."""
 
     def __init__(self, limit: int, traffic: Traffic, hubs: Collection[Hub], find_scope: FindScope | None) -> None:
-        """`find_scope` is None where no keys are needed."""
+        """`find_scope` is None if the service requires no keys."""
         self._limit = limit
         self._traffic = traffic
         self._hubs = hubs
@@ -46,12 +46,12 @@ class Streams:
 
     @property
     def count(self) -> int:
-        """How many streams are open."""
+        """The number of open streams."""
         return len(self._watchers)
 
     @contextmanager
     def opened(self, watcher: Watcher) -> Iterator[None]:
-        """Keeps a stream among the open ones for the time of a `with` block.
+        """Counts a stream as open, for the time of a `with` block.
 
         Raises TooManyWatchers, or Overloaded while the process stops.
         """
@@ -69,13 +69,13 @@ class Streams:
                 self._is_open.clear()
 
     def stop(self) -> None:
-        """Ends all streams, and lets none begin from now on."""
+        """Ends all streams, and refuses new ones."""
         self._is_stopping = True
         for watcher in self._watchers:
             _dismiss(watcher, "stopping")
 
     async def run(self) -> None:
-        """Ends streams that have lasted too long, lets others send heartbeats, and logs what was done; for ever."""
+        """Ends streams that are due, wakes those that are due for a heartbeat, and logs the traffic, forever."""
         reported, reported_at = replace(self._traffic), time.monotonic()
         while True:
             await self._is_open.wait()
@@ -99,18 +99,18 @@ class Streams:
         for hub in self._hubs:
             if hub.is_finished and now - hub.last_change >= QUIET_SECONDS:
                 for watcher in hub.watchers:
-                    if watcher.point is not None and now - watcher.began >= QUIET_SECONDS:
+                    if watcher.has_everything(hub.sequence) and now - watcher.began >= QUIET_SECONDS:
                         _dismiss(watcher, "finished")
 
     async def _check_keys(self) -> None:
-        """Ends the streams whose keys are not in force any more, each of which is looked up once."""
+        """Ends the streams of revoked keys; each key is looked up once."""
         if self._find_scope is None:
             return
         for token in {watcher.token for watcher in self._watchers if watcher.token is not None}:
             try:
                 scope = await self._find_scope(token)
             except (ServiceError, *DATABASE_ERRORS):
-                return  # the next look tells
+                return  # the next sweep tries again
             if scope is None:
                 for watcher in self._watchers:
                     if watcher.token == token:

@@ -1,4 +1,4 @@
-"""The ticker: looks for changes of all flow runs that are watched, with one query for all of them."""
+"""The ticker: finds the changes of all watched flow runs with one query."""
 
 import asyncio
 import time
@@ -10,7 +10,6 @@ import structlog
 
 from taskruns_service.domain.errors import ServiceError
 from taskruns_service.live.hubs import Hub
-from taskruns_service.live.lines import LOOK_SECONDS
 from taskruns_service.live.present import FLOW_RUNS_PER_QUERY, PresentReader, batched
 from taskruns_service.live.traffic import Traffic
 from taskruns_service.live.watchers import Watcher
@@ -22,9 +21,9 @@ from taskruns_service.storage.dialects import DATABASE_ERRORS
 
 INTERVALS = ((200, 0.1), (1_000, 0.25))
 LONGEST_INTERVAL = 1.0
-"""How often to look for what other processes changed, in seconds, by how many flow runs are watched at most."""
+"""How often to look for the changes of other processes: up to so many watched flow runs, every so many seconds."""
 REST = 9
-"""For so many times as long as a tick kept the event loop, there is none after it: others have nine tenths of it."""
+"""After a tick, the ticker rests for this many times as long as the tick kept the event loop busy."""
 LONGEST_REST = 2.0
 IDS_PER_QUERY = 1_000
 
@@ -32,14 +31,14 @@ log = structlog.get_logger()
 
 
 class Ticker:
-    """All that is watched in one process, and the queries that find out what has changed of it.
+    """The watched flow runs of one process, and the queries that find their changes.
 
-    While nobody watches it asks nothing. What this process has committed it hears of by `hint`; for the changes of
-    other processes it looks again and again.
+    It queries nothing while nobody watches. `hint` tells it of the commits of this process; for those of other
+    processes it polls.
     """
 
     def __init__(self, database: Database, traffic: Traffic, *, is_shared: bool) -> None:
-        """`is_shared` says whether other processes serve from the same database."""
+        """`is_shared` is whether other processes use the same database."""
         self._database = database
         self._present = PresentReader(database)
         self._traffic = traffic
@@ -51,12 +50,12 @@ class Ticker:
 
     @property
     def hubs(self) -> Collection[Hub]:
-        """The flow runs that are watched."""
+        """The hubs of the watched flow runs."""
         return self._hubs.values()
 
     @contextmanager
     def joined(self, flow_run_id: UUID, watcher: Watcher) -> Iterator[Hub]:
-        """The hub of a flow run, which a watcher has joined for the time of a `with` block."""
+        """Adds a watcher to the hub of a flow run, for the time of a `with` block."""
         hub = self._hubs.get(flow_run_id)
         if hub is None or hub.is_gone:
             hub = self._hubs[flow_run_id] = Hub(flow_run_id, self._database, self._traffic)
@@ -66,7 +65,7 @@ class Ticker:
             yield hub
         finally:
             hub.watchers.discard(watcher)
-            # There may be another by now, which others watch.
+            # A new hub may have taken its place, with watchers of its own.
             if not hub.watchers and self._hubs.get(flow_run_id) is hub:
                 del self._hubs[flow_run_id]
                 self._unpublished.discard(hub)
@@ -74,7 +73,7 @@ class Ticker:
                     self._is_watched.clear()
 
     async def read_present(self, hubs: Sequence[Hub]) -> list[FlowRunNow | None]:
-        """The flow runs of hubs as they are at this moment, None where there is none; raises what a look-up raises."""
+        """Reads the flow runs of hubs now; None for one that does not exist. Raises what a look-up raises."""
         present = await self._present.read([hub.flow_run_id for hub in hubs])
         flow_runs = [present.flow_runs.get(hub.flow_run_id) for hub in hubs]
         for hub, flow_run in zip(hubs, flow_runs, strict=True):
@@ -92,11 +91,11 @@ class Ticker:
             self.hint()
 
     def hint(self) -> None:
-        """Has the ticker look soon, since something was committed."""
+        """Tells the ticker that this process has committed something."""
         self._has_work.set()
 
     async def run(self) -> None:
-        """Looks for changes, for ever."""
+        """Looks for changes, forever."""
         while True:
             await self._is_watched.wait()
             self._has_work.clear()
@@ -104,8 +103,8 @@ class Ticker:
             try:
                 await self._tick(began)
             except (ServiceError, *DATABASE_ERRORS) as error:
-                log.debug("tick failed", error=type(error).__name__)  # whatever reads the database has told more
-            await asyncio.sleep(0)  # so that the watchers have begun to send
+                log.debug("tick failed", error=type(error).__name__)  # the database has logged the details
+            await asyncio.sleep(0)  # so that the watchers begin to send
             cost = max(REST * (self._traffic.cost - before), time.monotonic() - began)
             await asyncio.sleep(min(cost, LONGEST_REST))
             with suppress(TimeoutError):
@@ -113,7 +112,7 @@ class Ticker:
                     await self._has_work.wait()
 
     def _interval(self) -> float:
-        """The seconds until the ticker looks without having heard of anything."""
+        """The seconds until the next tick if there is no hint."""
         longest = LONGEST_INTERVAL
         if self._is_shared:
             longest = next((seconds for count, seconds in INTERVALS if len(self._hubs) <= count), longest)
@@ -149,7 +148,7 @@ class Ticker:
         looks = [
             asyncio.create_task(hub.look_for_lines(hub.lines))
             for hub in hubs.values()
-            if hub.lines is not None and now - hub.lines.looked_at >= LOOK_SECONDS
+            if hub.lines is not None and hub.lines.is_due(now)
         ]
         if looks:
             await asyncio.wait(looks, timeout=LONGEST_REST)

@@ -1,4 +1,4 @@
-"""Traffic: what the streams of one process have done, for the log and for how often the ticker looks."""
+"""Traffic: the counters of the streams of one process, for the log and for the pace of the ticker."""
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -6,11 +6,11 @@ from msgspec.structs import asdict
 DELIVERY_SECONDS = 15e-6
 READ_SECONDS = 500e-6
 BYTE_SECONDS = 1e-9
-"""How long the event loop is busy with something sent, with a query and with each byte; see docs/benchmarks.md."""
+"""How long a delivery, a query and a byte keep the event loop busy; see docs/benchmarks.md."""
 
 
 class Traffic(Struct):
-    """How often something was done since the process started."""
+    """Counters since the process started."""
 
     ticks: int = 0
     reads: int = 0
@@ -21,10 +21,10 @@ class Traffic(Struct):
 
     @property
     def cost(self) -> float:
-        """The seconds for which the event loop was busy with it, about."""
+        """The approximate seconds for which the traffic kept the event loop busy."""
         return self.deliveries * DELIVERY_SECONDS + self.reads * READ_SECONDS + self.bytes * BYTE_SECONDS
 
     def since(self, past: "Traffic") -> dict[str, int]:
-        """What was done since, by name."""
+        """The increase of each counter since an earlier state, by name."""
         before = asdict(past)
         return {name: count - before[name] for name, count in asdict(self).items()}

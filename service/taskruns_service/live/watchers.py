@@ -1,49 +1,57 @@
-"""Watchers: the state of one open stream, whatever it sends."""
+"""Watchers: the state of an open stream of any kind."""
 
 import asyncio
 import math
 import time
 
 HEARTBEAT_SECONDS = 15.0
-"""A stream is never silent for longer, which is less than proxies and load balancers wait."""
+"""The longest silence of a stream, which is shorter than the timeouts of proxies and load balancers."""
 SEND_SECONDS = 20.0
-"""How long a client may take to read what is sent at a time."""
+"""How long a client may take to read one chunk."""
 
 Point = tuple[int, tuple[str, ...]]
-"""Where a batch begins: the sequence after which it has all changes, and the task slugs that it is limited to."""
+"""Where a batch begins: the sequence after which it has all changes, and the task slugs that it has only."""
 
 
 class Watcher:
     """One open stream.
 
-    It has a point in what there is to send, and no queue: what it has not sent yet is read when its client takes it.
+    It has a point and no queue: what comes next is read when the client has taken what came before.
     """
 
     def __init__(self, token: str | None = None) -> None:
-        """`token` is the API key that the stream was opened with; None where none is needed."""
+        """`token` is the API key of the request; None without one."""
         self.token = token
         self.point: Point | None = None
-        """Where the next batch for it begins; None before that is known, and for what sends no batches."""
+        """Where its next batch begins; None until that is known, and for streams that send no batches."""
         self.farewell: bytes | None = None
-        """The event that the stream ends with, once it has to."""
+        """The last event of the stream, once it has to end."""
         self.began = self._sent_at = time.monotonic()
         self._sending_since = math.inf
         self.was_given_up = False
-        """Whether the stream ends without a farewell."""
+        """Whether the stream is cancelled, without a last event."""
+        self._is_waiting = False
         self._task = asyncio.current_task()
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
-        """Has the stream look for something to send."""
+        """Tells the stream that there may be something to send."""
         self._awake.set()
 
     async def wait(self) -> None:
-        """Waits until there may be something to send."""
+        """Waits until there may be something to send; raises CancelledError after `give_up`."""
+        self._end_if_given_up()
+        self._is_waiting = True
         await self._awake.wait()
+        self._is_waiting = False
         self._awake.clear()
 
+    def has_everything(self, sequence: int | None) -> bool:
+        """Whether its client has all changes up to a sequence, and nothing is being sent."""
+        return self._is_waiting and self.point is not None and self.point[0] == sequence
+
     def end(self, farewell: bytes) -> None:
-        """Ends the stream with an event, once what is being sent is through."""
+        """Ends the stream with an event, after what is being sent."""
         if self.farewell is None:
             self.farewell = farewell
             self.wake()
@@ -53,19 +61,25 @@ class Watcher:
         return now - self._sent_at >= HEARTBEAT_SECONDS
 
     def begin_sending(self) -> None:
-        """Notes that something is on its way to the client."""
+        """Notes that a chunk is being sent; raises CancelledError after `give_up`."""
+        self._end_if_given_up()
         self._sending_since = self._sent_at = time.monotonic()
 
     def end_sending(self) -> None:
-        """Notes that nothing is on its way any more."""
+        """Notes that the chunk has been sent."""
         self._sending_since = math.inf
 
     def is_stalled(self, now: float) -> bool:
-        """Whether the client has not read what was sent for so long that the stream is given up."""
+        """Whether the client has taken too long to read a chunk."""
         return now - self._sending_since >= SEND_SECONDS
 
     def give_up(self) -> None:
-        """Ends the stream without a word."""
+        """Cancels the stream."""
         if self._task is not None and not self.was_given_up:
             self.was_given_up = True
             self._task.cancel()
+
+    def _end_if_given_up(self) -> None:
+        # A query that is answered at the moment of the cancellation returns its answer, and the cancellation is lost.
+        if self.was_given_up:
+            raise asyncio.CancelledError

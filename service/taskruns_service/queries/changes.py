@@ -1,4 +1,4 @@
-"""Changes: how far flow runs are, and what has changed in one of them since a sequence, as streams send it."""
+"""Changes: the sequences of flow runs, and the changes of one of them after a sequence, as streams send them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -23,18 +23,18 @@ from taskruns_service.storage.dialects import (
 )
 
 MAX_CHANGES = 1_000
-"""How many task runs one batch has at most."""
+"""The most task runs in a batch."""
 MAX_BATCH_BYTES = 1024 * 1024
-"""A batch of more is read again with fewer task runs."""
+"""A larger batch is read again with fewer task runs."""
 MAX_BEHIND = 10_000
-"""How many task runs a reader catches up on at most; to load all of them anew costs less than more than that."""
+"""The most task runs that a stream catches up on: beyond that, loading all of them again costs less."""
 
 _flow_run, _task_run = tables.flow_run, tables.task_run
 _is_listed = any_of(_flow_run.c.id, placeholder("ids", ListOfIds))
 
 
 class FlowRunNow(NamedTuple):
-    """A flow run as it is at present."""
+    """A flow run at one moment."""
 
     sequence: int
     is_finished: bool
@@ -48,7 +48,9 @@ class Batch(NamedTuple):
 
     sequence: int
     items: str
-    """The task runs in their latest state, rising by sequence: a JSON list without its brackets."""
+    """The task runs in their latest state, in ascending order of sequence: a JSON list without its brackets."""
+    next_limit: int
+    """How many task runs to read for the next batch, if they are as large as these."""
 
 
 _read_sequences = Prepared(select(_flow_run.c.id, _flow_run.c.sequence).where(_is_listed))
@@ -75,7 +77,7 @@ def read_sequences(connection: Connection, flow_run_ids: Collection[UUID]) -> Ma
 
 
 def read_flow_runs(connection: Connection, flow_run_ids: Collection[UUID]) -> Mapping[UUID, FlowRunNow]:
-    """Flow runs as they are at present; those that do not exist are missing."""
+    """The present state of flow runs; those that do not exist are missing."""
     return {
         identifier: FlowRunNow(sequence, _are_finished(state, counts), summary)
         for identifier, sequence, state, counts, summary in _read_flow_runs.rows(
@@ -89,36 +91,44 @@ def _are_finished(state: str, counts: Mapping[str, int]) -> bool:
 
 
 def read_batch(
-    connection: Connection, flow_run_id: UUID, after: int, until: int, task_slugs: Sequence[str] = ()
+    connection: Connection,
+    flow_run_id: UUID,
+    after: int,
+    until: int,
+    task_slugs: Sequence[str] = (),
+    *,
+    limit: int = MAX_CHANGES,
 ) -> Batch | None:
     """The first task runs that changed after a sequence, up to another; None if there are more than MAX_BEHIND.
 
-    `task_slugs` leaves out all others. To miss nothing, read `until` from the flow run first: what changes in between
-    has a greater sequence then, and is a part of the batch after this one.
+    With `task_slugs`, only these tasks. Read `until` from the flow run first: what changes in between has a greater
+    sequence, and belongs to the next batch.
     """
     values = {"flow_run_id": flow_run_id, "after": after, "until": until}
     if until - after > MAX_BEHIND and _count_changes.rows(connection, values)[0][0] > MAX_BEHIND:
         return None
     if task_slugs:
         values["task_slugs"] = list(task_slugs)
-    limit = MAX_CHANGES
+    limit = min(limit, MAX_CHANGES)
     while True:
         numbers = {"limit": limit, "limit_plus_one": limit + 1, "last_index": limit - 1}
         ((items, count, last_sequence),) = _read_changes(bool(task_slugs)).rows(connection, {**values, **numbers})
         if items is None or len(items) <= MAX_BATCH_BYTES or limit == 1:
-            return Batch(last_sequence if count > limit else until, items or "")
+            is_small = items is None or 4 * len(items) <= MAX_BATCH_BYTES
+            next_limit = min(2 * limit, MAX_CHANGES) if is_small else limit
+            return Batch(last_sequence if count > limit else until, items or "", next_limit)
         limit = max(1, min(limit, count) * MAX_BATCH_BYTES // (2 * len(items)))
 
 
 @lru_cache
 def _read_changes(is_filtered: bool) -> Prepared:
-    """Reads one row: the texts of the first task runs, how many there are with one more, the last one's sequence."""
+    """Reads one row: the first task runs as text, their number including one more, and the sequence of the last."""
     limit, limit_plus_one, last_index = (
         placeholder(name, Integer()) for name in ("limit", "limit_plus_one", "last_index")
     )
     rows = select(json_object(FLOW_RUN_TASK_RUNS.members).label("item"), _task_run.c.sequence).where(*_is_change)
     if is_filtered:
-        # They are few, and an index of slugs would have all that did not change as well.
+        # The changes are few, and an index of slugs has all unchanged task runs as well.
         rows = rows.where(any_of(by_no_index(_task_run.c.task_slug), placeholder("task_slugs", ListOfTexts)))
     changes = rows.order_by(_task_run.c.sequence).limit(limit_plus_one).cte("changes")
     shown = select(changes.c.item).limit(limit).subquery("shown")

@@ -12,20 +12,20 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import ListOfIds, Prepared, Timestamp, any_of, json_object, placeholder
 
 MAX_LINES = 200
-"""How many lines are read at a time; each may have 64 KiB."""
+"""The most lines that are read at a time; each may have 64 KiB."""
 
 _log = tables.log
 
 
 class LineKey(NamedTuple):
-    """Where a line is among those of its flow run."""
+    """The position of a line in its flow run."""
 
     timestamp: datetime
     id: UUID
 
 
 class Line(NamedTuple):
-    """A line: where it is, and a `LogLine` as JSON."""
+    """A line: its position, and a `LogLine` as JSON."""
 
     key: LineKey
     text: str
@@ -56,19 +56,19 @@ _read_lines_after = Prepared(
 
 
 def find_newest_line(connection: Connection, flow_run_id: UUID) -> LineKey | None:
-    """Where the newest line is; None if there is none."""
+    """The key of the newest line; None if there is none."""
     row = _find_newest_line.first(connection, {"flow_run_id": flow_run_id})
     return None if row is None else LineKey(*row)
 
 
 def find_lines(connection: Connection, flow_run_id: UUID, after: datetime, limit: int) -> list[LineKey]:
-    """Where the first lines after a moment are, oldest first; an index has all that this asks for."""
+    """The keys of the first lines after a moment, oldest first, from an index alone."""
     values = {"flow_run_id": flow_run_id, "after": after, "limit": limit}
     return [LineKey(*row) for row in _find_lines.rows(connection, values)]
 
 
 def read_lines(connection: Connection, flow_run_id: UUID, line_ids: Sequence[UUID]) -> list[Line]:
-    """Lines of a flow run by their ids, oldest first; those that it does not have are missing."""
+    """Lines of a flow run by their ids, oldest first; those that do not exist are missing."""
     return [
         Line(LineKey(timestamp, identifier), text)
         for timestamp, identifier, text in _read_lines.rows(
@@ -78,7 +78,7 @@ def read_lines(connection: Connection, flow_run_id: UUID, line_ids: Sequence[UUI
 
 
 def read_lines_after(connection: Connection, flow_run_id: UUID, key: LineKey) -> list[Line]:
-    """The first lines behind a place, oldest first, `MAX_LINES` at most."""
+    """The first lines after a key, oldest first, at most MAX_LINES."""
     values = {"flow_run_id": flow_run_id, "after": key.timestamp, "id": key.id, "limit": MAX_LINES}
     return [
         Line(LineKey(timestamp, identifier), text)

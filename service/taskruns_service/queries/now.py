@@ -1,4 +1,4 @@
-"""All runs at a glance: how many there are in each state, and what failed last."""
+"""All runs at a glance: the number in each state, and the newest failures."""
 
 from sqlalchemy import Connection, func, literal_column, select, union_all
 
@@ -22,7 +22,7 @@ _count_running = Prepared(
 
 
 def _newest(state: StateType) -> RowSelect:
-    """The ids of the newest task runs in a state, which an index has."""
+    """The ids of the newest task runs in a state, from an index."""
     ids = select(_task_run.c.id).where(_task_run.c.state == constant(state)).order_by(_task_run.c.id.desc())
     return select(ids.limit(_limit).subquery().c.id)
 
