@@ -46,4 +46,6 @@ def send_changes(flow_run_id: str, webhook: str, file: str) -> None:
 
 
 if __name__ == "__main__":
-    send_changes(*sys.argv[1:4])
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    send_changes(*sys.argv[1:])

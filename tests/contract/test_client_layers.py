@@ -82,7 +82,7 @@ RULES = Rules(
             "live.summaries",
         ),
         "live.service": (
-            *("_generated.api", "_generated.types", "models"),
+            *("_generated.api", "_generated.types", "errors", "models"),
             *("live.connection", "live.events", "live.flow_runs", "live.parser", "live.summaries"),
         ),
         "live.streams": (

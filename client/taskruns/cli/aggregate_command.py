@@ -24,6 +24,10 @@ TASK_RUN_KEYS = (
     "message",
 )
 """What runs can be grouped by; tests hold it to the service's document."""
+HISTOGRAMS = ("duration", "run_time", "queue_time")
+"""The lengths of runs that a histogram counts; tests hold it to the service's document."""
+_NOT_IN_HISTOGRAMS = ("group_by", "bucket", "measure", "compare", "sort", "limit")
+"""What is about groups, and a histogram has none."""
 MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
 """What groups by message have without being asked for it."""
 COUNT_LIMIT = Option(
@@ -83,6 +87,13 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             section="What",
             help="Also show the same window this long before, such as 7d; needs --since.",
         ),
+        Option(
+            ["--histogram"],
+            type=click.Choice(HISTOGRAMS),
+            metavar="LENGTH",
+            section="What",
+            help=f"Show how many runs are how long, instead of groups: {', '.join(HISTOGRAMS)}.",
+        ),
         *filters.options(filters_of_runs),
         Option(
             ["--sort"],
@@ -115,10 +126,16 @@ def count(aggregate: Aggregating, options: Arguments) -> None:
 
 
 def show(aggregate: Aggregating, form: str | None, options: Arguments) -> None:
-    """Counts and measures runs, and writes a row for each group."""
-    from taskruns.cli import aggregates
+    """Counts and measures runs, and writes a row for each group, or for each interval of a histogram."""
+    from taskruns.cli import aggregates, histograms
 
     arguments = filters.client_arguments(options)
+    if "histogram" in arguments:
+        for name in _NOT_IN_HISTOGRAMS:
+            if name in arguments:
+                raise click.UsageError(f"--histogram and --{name.replace('_', '-')} cannot be used together.")
+        histograms.write(aggregate(**arguments), form)
+        return
     keys = arguments.get("group_by", [])
     if len(keys) > MAX_KEYS:
         raise click.UsageError("--group-by takes up to three keys.")

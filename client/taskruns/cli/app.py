@@ -10,8 +10,17 @@ import click
 from click.shell_completion import get_completion_class
 
 from taskruns import __version__
-from taskruns.cli import filters, slowest
-from taskruns.cli.commands import DONE, NOT_DONE, Argument, Connection, Group, Option, Refusal, connection_options
+from taskruns.cli import INTERRUPTED, filters, slowest
+from taskruns.cli.commands import (
+    DONE,
+    NOT_DONE,
+    Argument,
+    Connection,
+    Group,
+    Option,
+    Refusal,
+    connection_options,
+)
 from taskruns.cli.flow_runs import flow_run
 from taskruns.cli.list_command import form_options
 from taskruns.cli.resolve import FAILED_FLOW_RUN, OF_FLOW, find_failed_flow_run_id, find_flow_run_id
@@ -219,8 +228,9 @@ def run(arguments: Sequence[str]) -> int:
         return int(cli.main(list(arguments), prog_name=PROGRAM, standalone_mode=False) or DONE)
     except UnicodeEncodeError:
         error: click.ClickException = click.UsageError("The arguments must be UTF-8.")
-    except click.Abort:
-        return NOT_DONE
+    except click.Abort as abort:
+        # At a question, or before a command begins, click makes this of Ctrl-C.
+        return INTERRUPTED if isinstance(abort.__context__, KeyboardInterrupt) else NOT_DONE
     except click.ClickException as caught:
         error = caught
     except OSError as caught:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from taskruns.cli import INTERRUPTED
 from taskruns.cli.param_types import SECONDS
 from taskruns.type_aliases import Arguments
 
@@ -206,10 +207,10 @@ class Command(click.Command):
         try:
             code = self._invoke_filtered(ctx)
             sys.stdout.flush()
-        except (click.ClickException, click.exceptions.Exit):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except (KeyboardInterrupt, click.Abort):
-            return NOT_DONE
+        except KeyboardInterrupt:
+            return INTERRUPTED
         except BrokenPipeError:
             # Who reads has seen enough, as `head` has.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

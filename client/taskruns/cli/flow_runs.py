@@ -183,7 +183,8 @@ def show_flow_run_logs(
     if failed and options["follow"]:
         raise click.UsageError("--failed and --follow cannot be used together: a task run fails at its end.")
     list_lines = partial(log_lines.lines_of_failed, client, view.flow_run.id) if failed else view.get_logs
-    log_lines.show(view, list_lines, client.flow_runs.events(view.flow_run.id, logs=True), **options)
+    watch_events = partial(client.flow_runs.events, view.flow_run.id, logs=True)
+    log_lines.show(view, list_lines, watch_events, **options)
 
 
 @flow_run.command(
@@ -341,6 +342,7 @@ def count_flow_runs(connection: Connection, /, **options: object) -> None:
         "flow-run aggregate --group-by state",
         "flow-run aggregate --group-by flow_name --measure p95_duration,max_queue_time --since 7d",
         "flow-run aggregate --group-by day,state --label prod --csv",
+        "flow-run aggregate --flow-name etl --histogram duration",
     ),
 )
 @click.pass_obj

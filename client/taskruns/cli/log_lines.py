@@ -107,7 +107,7 @@ def lines_of_failed(
 def show(
     view: "FlowRunView | TaskRunView",
     list_lines: "Callable[..., Iterable[LogLine]]",
-    events: "EventStream[FlowRunEvent]",
+    watch_events: "Callable[[], EventStream[FlowRunEvent]]",
     *,
     level: str | None,
     contains: str | None,
@@ -117,7 +117,7 @@ def show(
     follow: bool,
     form: str | None,
 ) -> None:
-    """Lists log lines of a run, oldest first, and writes them; `events` are what is followed."""
+    """Lists log lines of a run, oldest first, and writes them; `watch_events` returns what is followed."""
     from taskruns.cli import output
     from taskruns.cli.list_writers import WRITERS, Layout
     from taskruns.cli.waiting import warn_of_waiting_reports
@@ -139,7 +139,7 @@ def show(
 
         is_wanted = partial(_is_wanted, view=view, level=level, contains=contains, after=after)
         shown = followed(
-            view, shown, partial(list_lines, newest_first=False), after, events=events, is_wanted=is_wanted
+            view, shown, partial(list_lines, newest_first=False), after, events=watch_events(), is_wanted=is_wanted
         )
     if form is None:
         output.write_lines(text for line in shown for text in _texts(line))

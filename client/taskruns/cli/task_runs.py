@@ -276,8 +276,10 @@ def show_task_run_logs(
         map_index=map_index, flow_run_id=flow_run_id, flow_run_name=flow_run_name, flow_name=flow_name
     )
     view = find_task_run(connection.client, which, **where)
-    events = connection.client.flow_runs.events(view.task_run.flow_run_id, task_slug=view.task_slug, logs=True)
-    log_lines.show(view, view.get_logs, events, **options)
+    watch_events = partial(
+        connection.client.flow_runs.events, view.task_run.flow_run_id, task_slug=view.task_slug, logs=True
+    )
+    log_lines.show(view, view.get_logs, watch_events, **options)
 
 
 @task_run.command(
@@ -325,6 +327,7 @@ def count_task_runs(connection: Connection, /, **options: object) -> None:
         "task-run aggregate --group-by state",
         "task-run aggregate --group-by flow_name,task_slug --measure p50_duration,p95_duration --since 7d",
         "task-run aggregate --group-by day --state-group failed --csv",
+        "task-run aggregate --task-name load --since 7d --histogram duration",
     ),
 )
 @click.pass_obj

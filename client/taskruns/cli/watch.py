@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from taskruns.cli import columns, formatting, output
-from taskruns.cli.commands import DONE, NOT_DONE
+from taskruns.cli import INTERRUPTED, columns, formatting, output
+from taskruns.cli.commands import DONE
 from taskruns.errors import ConnectionFailed, ProblemError
 from taskruns.live.events import FlowRunChanged
 from taskruns.live.summaries import updated
@@ -58,7 +58,7 @@ def watch(client: "Client", flow_run_id: UUID, limits: Limits) -> int:
     try:
         flow_run = show(_changes(client, client.flow_runs.get(flow_run_id), limits))
     except KeyboardInterrupt:
-        return NOT_DONE
+        return INTERRUPTED
     except _EndedEarly as end:
         click.echo(f"taskruns flow-run watch: {end}", err=True)
         return end.code

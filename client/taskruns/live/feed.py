@@ -22,6 +22,7 @@ from taskruns.errors import (
     TaskRunsError,
     TimedOut,
     TooManyWatchers,
+    Unauthenticated,
 )
 from taskruns.live.connection import Connection, NoStream
 from taskruns.live.parser import Message, Parser
@@ -84,8 +85,12 @@ class Source(Protocol[E]):
         """The call that opens the stream at the present position."""
         ...
 
-    async def catch_up(self, connection: Connection) -> list[E]:
-        """What came between the last poll and the stream that is open now."""
+    async def catch_up(self, connection: Connection) -> tuple[list[E], bool]:
+        """Polls one page of what came between the last poll and the stream that is open now.
+
+        Returns:
+            The events that are new, and whether it was the last page.
+        """
         ...
 
     def read(self, message: Message) -> list[E]:
@@ -182,6 +187,8 @@ class Feed(Generic[E]):
 
     async def _advance(self, connection: Connection) -> list[E]:
         if connection.is_open:
+            if self._has_polled:
+                return await self._catch_up(connection)
             message = next(self._messages, None)
             return await (self._read(connection) if message is None else self._take(message, connection))
         self.is_polling = self._must_poll or self._clock() < self._stream_from
@@ -200,10 +207,11 @@ class Feed(Generic[E]):
         self._was_open = True
         self._note_contact()
         self._messages = self._parser.feed(chunk)
-        if not self._has_polled:
-            return []
-        events = await self._source.catch_up(connection)
-        self._has_polled = False
+        return []
+
+    async def _catch_up(self, connection: Connection) -> list[E]:
+        events, is_complete = await self._source.catch_up(connection)
+        self._has_polled = not is_complete
         return events
 
     async def _read(self, connection: Connection) -> list[E]:
@@ -220,6 +228,8 @@ class Feed(Generic[E]):
         match message.event:
             case "bye":
                 bye = message.decode(_read_bye)
+                if bye.code == ByeCode.UNAUTHENTICATED:
+                    raise problem(Unauthenticated, "The API key was revoked.", self._source.path)
                 self.is_over = bye.code == ByeCode.FINISHED
                 wait = bye.retry_after if 0 <= bye.retry_after <= LONGEST_WAIT else LONGEST_WAIT
                 await self._leave(connection, wait)
@@ -264,6 +274,8 @@ class Feed(Generic[E]):
             return 0
         if not _is_passing(error):
             raise error
+        if self._seconds_left() <= 0:
+            return 0  # the next step ends the feed
         away = self._clock() - self._reached_at
         requested_wait = error.retry_after if isinstance(error, ProblemError) else None
         has_patience = away + (requested_wait or 0) < self._limits.patience
@@ -290,7 +302,7 @@ class Feed(Generic[E]):
         seconds: float = min(LONGEST_POLLING, FIRST_POLLING * 2 ** min(self._fallbacks, 10))
         self._fallbacks += 1
         requested_wait = error.retry_after if isinstance(error, ProblemError) else None
-        return max(seconds, requested_wait or 0)
+        return min(LONGEST_POLLING, max(seconds, requested_wait or 0))
 
 
 def _is_unknown_path(error: TaskRunsError) -> bool:

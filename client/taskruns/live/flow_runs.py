@@ -19,7 +19,7 @@ from taskruns.live.parser import Message
 from taskruns.live.problems import problem
 from taskruns.live.summaries import summary_of
 from taskruns.methods import page_at
-from taskruns.models import FlowRunSummary, LogLine, StateType, TaskRun, TaskRunsEvent
+from taskruns.models import FlowRunSummary, LogLine, LogPage, StateType, TaskRun, TaskRunsEvent
 from taskruns.states import State
 
 HEADERS = (*(("Accept", "text/event-stream"), ("Accept-Encoding", "identity"), ("Cache-Control", "no-store")),)
@@ -58,6 +58,8 @@ class FlowRunSource:
         self._lines = LogWindow(datetime.now(UTC) - OVERLAP)
         self._flow_run: FlowRunSummary | None = None
         self._polled: FlowRunSummary | None = None
+        self._has_task_runs = False
+        self._next_lines: Call[LogPage] | None = None
         if position is not None and not _EVENT_ID.fullmatch(position):
             raise InvalidArgument(f"last_event_id is {position[:80]!r}: pass the last_event_id of an event.")
         try:
@@ -106,23 +108,39 @@ class FlowRunSource:
                 events += self._flow_run_event(message.decode(_read_flow_run), message.last_event_id)
             case "logs":
                 items = self._lines.new(message.decode(_read_lines).items)
-                events += [LogLinesAdded(last_event_id=message.last_event_id, items=items)] if items else []
+                # Log lines have no id: the first event of a stream that goes on may be without one.
+                position = message.last_event_id or self.last_event_id or ""
+                events += [LogLinesAdded(last_event_id=position, items=items)] if items else []
             case _:  # a bookmark, or an event of a newer service
                 pass
         if message.last_event_id:
             self._move(message.last_event_id)
         return events
 
-    async def catch_up(self, connection: Connection) -> list[FlowRunEvent]:
-        """The log lines between the last poll and the stream, which begins with later ones."""
-        return await self._poll_logs(connection) if self._logs else []
+    # Each step below sends one request at most, and last: a step that fails has moved nothing, so nothing is lost.
+
+    async def catch_up(self, connection: Connection) -> tuple[list[FlowRunEvent], bool]:
+        """Polls one page of log lines, of which the stream has later ones only."""
+        if not self._logs:
+            return [], True
+        call = self._next_lines or list_flow_run_logs.build(
+            self._flow_run_id, after=self._lines.begin(), limit=MAX_PAGE_SIZE
+        )
+        self._next_lines = None  # if this page fails, its list begins again, with what came late
+        page = await connection.send(call)
+        self._next_lines = None if page.next_cursor is None else page_at(call, page.next_cursor)
+        items = self._lines.new(page.items)
+        events: list[FlowRunEvent] = []
+        if items:
+            events.append(LogLinesAdded(last_event_id=self.last_event_id or "", items=items))
+        return events, self._next_lines is None
 
     async def poll(self, connection: Connection) -> tuple[list[FlowRunEvent], bool]:
-        """Polls one page of changes."""
+        """Polls the flow run, and if it has changed, a page of its task runs; then a page of log lines."""
         if self._polled is None:
             self._polled = await self._poll_flow_run(connection)
             if self._polled is None:
-                return await self.catch_up(connection), True
+                return await self.catch_up(connection)
             if self.last_event_id is None:
                 self._move(str(self._polled.sequence))
                 return self._flow_run_event(self._polled, str(self._sequence)), False
@@ -130,6 +148,24 @@ class FlowRunSource:
                 raise problem(
                     SequenceUnknown, f"The flow run is back at the sequence {self._polled.sequence}.", self.path
                 )
+        if not self._has_task_runs:
+            return await self._poll_task_runs(connection), False
+        events, is_complete = await self.catch_up(connection)
+        if is_complete:
+            # All changes up to its sequence were on the pages, or are excluded by the filter.
+            self._move(str(max(self._sequence, self._polled.sequence)))
+            events += self._flow_run_event(self._polled, str(self._sequence))
+            self._polled, self._has_task_runs = None, False
+        return events, is_complete
+
+    async def _poll_flow_run(self, connection: Connection) -> FlowRunSummary | None:
+        # With an ETag, even of nothing, it is not a standby that answers, which may not have come so far.
+        sequence = -1 if self._flow_run is None else self._flow_run.sequence
+        call = get_flow_run.build_if_changed(self._flow_run_id, if_none_match=f'"{sequence}"')
+        changed = await connection.send(call)
+        return None if changed is None else summary_of(changed)
+
+    async def _poll_task_runs(self, connection: Connection) -> list[FlowRunEvent]:
         page = await connection.send(
             list_flow_run_task_runs.build(
                 self._flow_run_id,
@@ -139,37 +175,13 @@ class FlowRunSource:
                 limit=MAX_PAGE_SIZE,
             )
         )
-        events: list[FlowRunEvent] = []
-        if page.items:
-            sequence = page.items[-1].sequence
-            events += self._task_runs_event(page.items, sequence, str(sequence))
-            self._move(str(sequence))
-        if page.next_cursor is not None:
-            return events, False
-        events += await self.catch_up(connection)
-        # All changes up to its sequence were on the pages, or are excluded by the filter.
-        self._move(str(max(self._sequence, self._polled.sequence)))
-        events += self._flow_run_event(self._polled, str(self._sequence))
-        self._polled = None
-        return events, True
-
-    async def _poll_flow_run(self, connection: Connection) -> FlowRunSummary | None:
-        # With an ETag, even of nothing, it is not a standby that answers, which may not have come so far.
-        sequence = -1 if self._flow_run is None else self._flow_run.sequence
-        call = get_flow_run.build_if_changed(self._flow_run_id, if_none_match=f'"{sequence}"')
-        changed = await connection.send(call)
-        return None if changed is None else summary_of(changed)
-
-    async def _poll_logs(self, connection: Connection) -> list[FlowRunEvent]:
-        call = list_flow_run_logs.build(self._flow_run_id, after=self._lines.begin(), limit=MAX_PAGE_SIZE)
-        events: list[FlowRunEvent] = []
-        while True:
-            page = await connection.send(call)
-            if items := self._lines.new(page.items):
-                events.append(LogLinesAdded(last_event_id=self.last_event_id or "", items=items))
-            if page.next_cursor is None:
-                return events
-            call = page_at(call, page.next_cursor)
+        self._has_task_runs = page.next_cursor is None
+        if not page.items:
+            return []
+        sequence = page.items[-1].sequence
+        events = self._task_runs_event(page.items, sequence, str(sequence))
+        self._move(str(sequence))
+        return events
 
     def _move(self, last_event_id: str) -> None:
         if not _EVENT_ID.fullmatch(last_event_id):

@@ -1,10 +1,12 @@
 """The stream of several flow runs, and of what all are doing. Each event is a snapshot: there is no position."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from taskruns._generated.api.flow_runs import get_flow_run
 from taskruns._generated.types import Call, Json, prepare
+from taskruns.errors import FlowRunNotFound
 from taskruns.live.connection import Connection
 from taskruns.live.events import FlowRunChanged, NowChanged, ServiceEvent
 from taskruns.live.flow_runs import HEADERS
@@ -57,9 +59,9 @@ class ServiceSource:
             case _:  # of a newer service
                 return []
 
-    async def catch_up(self, connection: Connection) -> list[ServiceEvent]:
-        """What came between the last poll and the stream: the stream begins with it."""
-        return []
+    async def catch_up(self, connection: Connection) -> tuple[list[ServiceEvent], bool]:
+        """Polls nothing: the stream begins with what came since the last poll."""
+        return [], True
 
     async def poll(self, connection: Connection) -> tuple[list[ServiceEvent], bool]:
         """Polls the next flow run."""
@@ -68,9 +70,11 @@ class ServiceSource:
         if self._due:
             flow_run_id = self._due[-1]
             call = get_flow_run.build_if_changed(flow_run_id, if_none_match=self._etags[flow_run_id])
-            if (flow_run := await connection.send(call)) is not None:
-                self._etags[flow_run_id] = f'"{flow_run.sequence}"'
-                events += self._flow_run_events(summary_of(flow_run))
+            # The stream ignores flow runs that do not exist, too.
+            with suppress(FlowRunNotFound):
+                if (flow_run := await connection.send(call)) is not None:
+                    self._etags[flow_run_id] = f'"{flow_run.sequence}"'
+                    events += self._flow_run_events(summary_of(flow_run))
             self._due.pop()
         return events, not self._due
 

@@ -1,10 +1,11 @@
 """The iterators of events that the clients return, and their connections."""
 
-import time
+import socket
+import threading
 import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from taskruns import deadlines, logs
 from taskruns._generated.types import Call
-from taskruns.errors import ConnectionFailed
+from taskruns.errors import ConnectionFailed, TaskRunsError
 from taskruns.exchange import UNBUILDABLE, Exchange, Options
 from taskruns.live.connection import NoStream, run
 from taskruns.live.feed import SILENCE_SECONDS, Feed, Limits, Source
@@ -32,6 +33,7 @@ class EventStream(Generic[E]):
     """An iterator of events, each of which comes once, however often the connection is lost.
 
     It connects when the first event is requested. Close it, or use it as a context manager, to release its connection.
+    Another thread can close it to end a wait for the next event.
     """
 
     def __init__(self, client: "Client", source: Source[E], limits: Limits) -> None:
@@ -52,13 +54,19 @@ class EventStream(Generic[E]):
     def __next__(self) -> E:
         while not self._events:
             if self._feed.is_over or self._is_closed:
+                run(self._connection.close())  # which may have been opened while another thread closed it
                 raise StopIteration
-            self._events += run(self._feed.step(self._connection))
+            try:
+                self._events += run(self._feed.step(self._connection))
+            except TaskRunsError:
+                if not self._is_closed:
+                    raise
         return self._events.popleft()
 
     def close(self) -> None:
         """Closes the connection; there are no further events then."""
         self._is_closed = True
+        self._connection.interrupt()
         self._events.clear()
         run(self._connection.close())
 
@@ -164,6 +172,7 @@ class _Connection:
         self._response: httpx.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._attempt: _Attempt | None = None
+        self._is_interrupted = threading.Event()
 
     @property
     def is_open(self) -> bool:
@@ -189,7 +198,15 @@ class _Connection:
         return self._client.send(call)
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251
+        self._is_interrupted.wait(seconds)
+
+    def interrupt(self) -> None:
+        """Ends the wait of another thread, for a moment or for a stream, which closing the stream does not end."""
+        self._is_interrupted.set()
+        network_stream = None if self._response is None else self._response.extensions.get("network_stream")
+        if network_stream is not None:
+            with suppress(OSError):  # as of a connection that is lost
+                network_stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     async def close(self) -> None:
         response, self._response = self._response, None

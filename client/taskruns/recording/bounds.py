@@ -134,4 +134,6 @@ def _plain_members(members: JsonObject, levels: int) -> JsonObject:
 
 
 def _storable(text: str) -> str:
+    if text.isascii():  # as most texts are, of which Python knows it
+        return text.replace("\x00", "\\x00")
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")

@@ -103,7 +103,9 @@ class AggregateGroup(Struct, frozen=True, kw_only=True):
 class Histogram(Struct, frozen=True, kw_only=True):
     """How many runs have a value between two bounds, by state. Runs without a value are not in it."""
 
-    measure: Annotated[str, Meta(description="What is counted: `duration` or `queue_time`.", examples=["duration"])]
+    measure: Annotated[
+        str, Meta(description="What is counted: `duration`, `run_time` or `queue_time`.", examples=["duration"])
+    ]
     bounds: Annotated[
         list[float],
         Meta(

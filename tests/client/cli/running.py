@@ -19,6 +19,7 @@ from taskruns.cli import main
 from tests.service import environment_of
 
 COMMAND = [sys.executable, "-m", "taskruns.cli"]
+CTRL_C = "\x03"
 SECONDS = 30
 AGAIN_SECONDS = 3
 

@@ -112,6 +112,30 @@ def test_buckets_are_the_last_key(look: Look) -> None:
     assert (refused.code, "bucket" in refused.err) == (2, True)
 
 
+def test_histogram_has_a_row_for_each_interval(look: Look) -> None:
+    arguments = ("task-run", "aggregate", "-f", "etl", "--state", "Success,Failed", "--histogram", "duration")
+    rows = list(csv.DictReader(io.StringIO(look(*arguments, "--csv").out)))
+    counts = json.loads(look(*arguments, "--json").out)["histogram"]["counts"]
+    assert {row["count"] for row in (rows[0], rows[-1])}.isdisjoint({"0"})
+    assert sum(int(row["count"]) for row in rows) == sum(map(sum, counts.values()))
+    assert [row["upper_bound"] for row in rows[:-1]] == [row["lower_bound"] for row in rows[1:]]
+    assert (rows[-1]["lower_bound"], rows[-1]["upper_bound"], rows[-1]["counts"]) == (
+        *("3160.0", "5620.0"),
+        '{"Failed": 1}',
+    )
+    lines = look(*arguments).out.splitlines()
+    assert lines[0].split() == ["FROM", "TO", "COUNT", "STATES"]
+    assert lines[-1].split()[::4] == ["52m40s", "1"]
+    assert len(lines) == len(rows) + 1
+
+
+def test_histogram_has_no_groups(look: Look) -> None:
+    for option in (("-b", "state"), ("-m", "max_duration"), ("--limit", "3"), ("--bucket", "5m")):
+        refused = look("flow-run", "aggregate", "--histogram", "duration", *option)
+        assert (refused.code, "--histogram and --" in refused.err) == (2, True)
+    assert look("flow-run", "aggregate", "--histogram", "duration", "-f", "none").err == "No runs.\n"
+
+
 def test_groups_are_compared_with_those_of_an_earlier_window(look: Look) -> None:
     window = ("-f", "etl", "--since", "2021-05-13T00:00Z", "--until", "2021-05-14T00:00Z", "--compare", "1d")
     done = look("task-run", "aggregate", *window, "-b", "state", "-m", "max_duration", "--csv")
@@ -150,3 +174,5 @@ def test_flow_runs_are_counted_and_measured(look: Look) -> None:
 def test_keys_are_those_of_the_service() -> None:
     assert set(aggregate_command.TASK_RUN_KEYS) == set(models.AggregateTaskRunsGroupByItem)
     assert set(aggregate_command.FLOW_RUN_KEYS) == set(models.AggregateFlowRunsGroupByItem)
+    assert set(aggregate_command.HISTOGRAMS) == set(models.AggregateTaskRunsHistogram)
+    assert set(aggregate_command.HISTOGRAMS) == set(models.AggregateFlowRunsHistogram)

@@ -12,7 +12,7 @@ from taskruns.client import Client
 from taskruns.recording.outbox_file import OutboxFile
 from taskruns.recording.reports import FlowRunCreated
 from taskruns.results import LocalResult
-from tests.client.cli.running import COMMAND, Ran, opened_terminal, run
+from tests.client.cli.running import COMMAND, CTRL_C, Ran, opened_terminal, run
 from tests.client.cli.world import task as reported
 
 DAY = 86400
@@ -137,6 +137,9 @@ def test_nothing_is_deleted_without_a_yes(scratch: Client, url: str, tmp_path: P
     with opened_terminal([*COMMAND, "result", "prune"], TASKRUNS_URL=url, TASKRUNS_HOME=tmp_path / "home") as terminal:
         terminal.read_until(lambda seen: "[y/N]: " in seen)
         assert terminal.end(typing="n\n").code == 1
+    with opened_terminal([*COMMAND, "result", "prune"], TASKRUNS_URL=url, TASKRUNS_HOME=tmp_path / "home") as terminal:
+        terminal.read_until(lambda seen: "[y/N]: " in seen)
+        assert terminal.end(typing=CTRL_C).code == 130
     assert (results / str(gone)).exists()
 
 

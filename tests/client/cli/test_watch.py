@@ -12,13 +12,12 @@ from typing import IO
 import pytest
 
 from taskruns.client import Client
-from tests.client.cli.running import COMMAND, Ran, interruptible, on_terminal, opened_terminal, run
+from tests.client.cli.running import COMMAND, CTRL_C, Ran, interruptible, on_terminal, opened_terminal, run
 from tests.client.cli.world import World, task
 from tests.postgres import free_port
 from tests.service import environment_of, served
 
 Look = Callable[..., Ran]
-CTRL_C = "\x03"
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -88,7 +87,7 @@ def test_interrupt_ends_it_with_the_last_state_shown(scratch: Client, url: str) 
     with opened_terminal(command, TASKRUNS_URL=url, NO_COLOR=1) as terminal:
         terminal.read_until(lambda seen: "Running" in seen)
         done = terminal.end(typing=CTRL_C)
-    assert done.code == 1
+    assert done.code == 130
     assert "Running" in done.out.rpartition("long (long)")[2]
     assert "Traceback" not in done.out
     assert done.out.endswith("\x1b[?25h")  # the cursor is back
@@ -104,7 +103,7 @@ def test_interrupt_in_a_pipe_is_quiet(world: World) -> None:
         assert process.stderr is not None
         assert line_of(process.stdout) == "Running  1 Queued, 1 Running"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 1
+        assert process.wait(10) == 130
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
 
 

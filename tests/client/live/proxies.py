@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 EVENT_STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: hello\n\n"
+BAD_GATEWAY = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
 _CHUNK_BYTES = 1 << 16
 
@@ -24,6 +25,10 @@ class StreamProxy:
         self.answers: list[Answer] = []
         self.requests: list[dict[str, str]] = []
         """The headers of the requests for streams, with lower-case names, and their path."""
+        self.holds_streams = False
+        """Whether a stream stays open, and silent, after the text that answers it."""
+        self.failing: list[str] = []
+        """Parts of URLs: the next request that has one in its URL fails, once for each time that it is here."""
         self.has_ended = threading.Event()
         self._netloc = urlsplit(target).netloc
         self._open: set[Any] = set()
@@ -45,6 +50,10 @@ class StreamProxy:
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answers one request."""
+        for part in filter(handler.path.__contains__, list(self.failing)):
+            self.failing.remove(part)
+            handler.wfile.write(BAD_GATEWAY.encode())
+            return
         is_stream = handler.path.partition("?")[0].endswith("/events")
         if is_stream:
             headers = {name.lower(): value for name, value in handler.headers.items()}
@@ -54,6 +63,8 @@ class StreamProxy:
                     pass
                 case str(text):
                     handler.wfile.write(text.encode())
+                    if self.holds_streams:
+                        self.has_ended.wait(60)
                     return
                 case wait:
                     wait(self.has_ended)

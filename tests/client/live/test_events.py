@@ -1,6 +1,7 @@
 """The events of flow runs: each change once, in order, from any position, over lost connections and restarts."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from taskruns.errors import (
 from taskruns.live import FlowRunChanged, LogLinesAdded, NowChanged, TaskRunsChanged
 from taskruns.models import LogLineReport
 from tests.client.faults import refusing
+from tests.client.live.proxies import EVENT_STREAM, proxied
 from tests.client.live.watching import Kind, report, watching
 from tests.postgres import free_port
 from tests.service import Served, call_command, served
@@ -114,6 +116,23 @@ def test_iterator_ends_at_its_timeout(client: Client) -> None:
     flow_run = client.flow_runs.create(flow_name="f")
     with client.flow_runs.events(flow_run.id, timeout=0.2) as events:
         assert [type(event) for event in events] == [FlowRunChanged]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [EVENT_STREAM, EVENT_STREAM + 'event: bye\ndata: {"code": "stopping", "retry_after": 30}\n\n'],
+    ids=["a silent stream", "a long wait"],
+)
+def test_other_thread_ends_the_wait_for_an_event(answer: str, sqlite_service: Served) -> None:
+    with proxied(sqlite_service.url, answer) as proxy, Client(proxy.url) as client:
+        proxy.holds_streams = True
+        events = client.flow_runs.events(uuid4(), after_sequence=0)
+        thread = threading.Thread(target=list, args=[events], daemon=True)
+        thread.start()
+        eventually(lambda: client.position.was_reached)
+        events.close()
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_step_that_is_cancelled_can_be_taken_again(sqlite_service: Served) -> None:

@@ -25,13 +25,14 @@ class Network:
 
     def __init__(self, failure: Callable[[], TaskRunsError]) -> None:
         self.failure = failure
-        self.now = 0.0
+        self.now = self.seconds_to_fail = 0.0
         self.attempts: list[float] = []
         """When streams were requested."""
         self.polls: list[float] = []
 
     async def open(self, call: Call[object], seconds: float) -> bytes:
         self.attempts.append(self.now)
+        self.now += self.seconds_to_fail
         raise self.failure()
 
     async def read(self, seconds: float) -> bytes:
@@ -66,14 +67,14 @@ def refused() -> TaskRunsError:
     return ConnectionFailed("refused")
 
 
-def overloaded() -> ProblemError:
+def overloaded(code: str = "overloaded", retry_after: float = 7.0) -> ProblemError:
     error = problem_error(
         503,
-        b'{"type":"","title":"","status":503,"detail":"","instance":"","code":"overloaded","request_id":""}',
+        f'{{"type":"","title":"","status":503,"detail":"","instance":"","code":"{code}","request_id":""}}'.encode(),
         "",
         "/",
     )
-    error.retry_after = 7.0
+    error.retry_after = retry_after
     return error
 
 
@@ -105,6 +106,22 @@ def test_polling_takes_over_for_longer_each_time() -> None:
     network.until(400, interval=2.0)
     assert network.attempts == [0, 10, 30, 70, 150, 310]
     assert network.polls[:6] == [0, 2, 4, 6, 8, 10]
+
+
+def test_polling_takes_over_for_as_long_as_the_service_says_within_bounds() -> None:
+    network = Network(lambda: overloaded("too-many-watchers", 60))
+    network.until(100)
+    assert network.attempts == [0, 60]
+    network = Network(lambda: overloaded("too-many-watchers", 1e9))
+    network.until(700)
+    assert network.attempts == [0, 300, 600]
+
+
+def test_timeout_that_comes_before_an_answer_is_an_end_and_no_error() -> None:
+    network = Network(refused)
+    network.seconds_to_fail = 3
+    network.until(3, patience=0)
+    assert network.attempts == [0]
 
 
 def test_older_service_is_polled_for_five_minutes() -> None:

@@ -1,13 +1,17 @@
 """Where there is no stream: the same events by polling, and the stream again when there is one."""
 
 import threading
+from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
+from uuid import uuid4
 
 import pytest
 
 from taskruns import Client
 from taskruns.errors import FlowRunNotFound, InvalidAnswer, SequenceUnknown, Unauthenticated
 from taskruns.live import FlowRunChanged, feed
+from taskruns.models import LogLineReport
 from tests.client.live.proxies import EVENT_STREAM, Answer, proxied
 from tests.client.live.watching import Kind, report, watching
 from tests.service import Served
@@ -77,6 +81,48 @@ def test_proxy_that_buffers_is_polled_around(
             client.flow_runs.set_state(flow_run.id, type="Success")
     assert watch.error is None
     assert watch.was_polling
+
+
+def test_nothing_is_lost_if_a_list_of_log_lines_fails(kind: Kind, sqlite_service: Served) -> None:
+    with Client(sqlite_service.url) as client, proxied(sqlite_service.url, problem(404, "not-found")) as proxy:
+        flow_run = client.flow_runs.create(flow_name="f")
+        report(client, flow_run.id, "Running", "a-1")
+        now = datetime.now(UTC)
+        lines = [LogLineReport(id=uuid4(), message=str(number), timestamp=now) for number in range(1001)]
+        for start in (0, 1000):
+            client.flow_runs.report_logs(flow_run.id, items=lines[start : start + 1000])
+        # The first page of lines after the task runs, and then the second one after the first.
+        proxy.failing = ["/logs", "cursor="]
+        with watching(kind, proxy.url, flow_run, after_sequence=0, logs=True, interval=0.05) as watch:
+            eventually(lambda: watch.is_at("Pending"))
+            client.flow_runs.set_state(flow_run.id, type="Success")
+    assert watch.error is None
+    assert proxy.failing == []
+    assert watch.states == {"a-1": "Running"}
+    assert sorted(watch.messages, key=str) == sorted(map(str, range(1001)))
+
+
+def test_flow_run_that_does_not_exist_has_no_events(sqlite_service: Served) -> None:
+    with Client(sqlite_service.url) as client, proxied(sqlite_service.url, problem(404, "not-found")) as proxy:
+        flow_runs = [client.flow_runs.create(flow_name="f") for _ in range(2)]
+        ids = [flow_runs[0].id, uuid4(), flow_runs[1].id]
+        with Client(proxy.url) as other, other.service.events(flow_run_id=ids, interval=0.05) as events:
+            seen = {event.flow_run.id for event in islice(events, 2) if isinstance(event, FlowRunChanged)}
+            client.flow_runs.delete(flow_runs[0].id)
+            client.flow_runs.set_state(flow_runs[1].id, type="Running")
+            changed = next(events)
+    assert seen == {flow_run.id for flow_run in flow_runs}
+    assert isinstance(changed, FlowRunChanged)
+    assert (changed.flow_run.id, changed.flow_run.state) == (flow_runs[1].id, "Running")
+
+
+def test_log_lines_have_the_position_of_the_stream_that_they_go_on(sqlite_service: Served) -> None:
+    line = f'{{"id":"{uuid4()}","message":"m","level":"INFO","name":null,"timestamp":"2026-01-01T00:00:00Z"'
+    lines = stream(f'event: logs\ndata: {{"items":[{line},"flow_run_id":"{uuid4()}","task_run_id":null}}]}}')
+    with Client(sqlite_service.url) as client, proxied(sqlite_service.url, lines) as proxy:
+        flow_run = client.flow_runs.create(flow_name="f")
+        with Client(proxy.url) as other, other.flow_runs.events(flow_run.id, after_sequence=5, logs=True) as events:
+            assert next(events).last_event_id == "5"
 
 
 def test_pages_of_changes_are_polled_to_the_end(client: Client, service: Served) -> None:
@@ -150,6 +196,7 @@ ENDS = {
     "restored": ('event: resync\ndata: {"sequence": 3, "reason": "reset"}', SequenceUnknown),
     "not JSON": ("event: task_runs\ndata: {", InvalidAnswer),
     "no position": ('id: \u00e9\nevent: logs\ndata: {"items": []}', InvalidAnswer),
+    "key revoked": ('event: bye\ndata: {"code": "unauthenticated", "retry_after": 3000}', Unauthenticated),
     "finished": ('event: bye\ndata: {"code": "finished", "retry_after": 1}', type(None)),
 }
 

@@ -876,7 +876,7 @@ class Histogram(Model, kw_only=True, frozen=True):
     bound up to the next, and from the last bound on.
     """
     measure: str
-    """What is counted: `duration` or `queue_time`."""
+    """What is counted: `duration`, `run_time` or `queue_time`."""
 
 
 class ItemProblem(Model, kw_only=True, frozen=True):
