@@ -104,7 +104,7 @@ def test_workers_share_a_postgres_database(postgres_url: str, tmp_path: Path) ->
         assert len(workers) == 2
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(report, range(80))) == {200}
-        assert all(talks_to(worker, urlsplit(postgres_url).port) for worker in workers)
+        eventually(lambda: all(talks_to(worker, urlsplit(postgres_url).port) for worker in workers))
         listed = http.get(f"/flow-runs/{flow_run}/task-runs", params={"sort": "sequence", "limit": 1000}).json()[
             "items"
         ]

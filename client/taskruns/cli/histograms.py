@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from math import ceil
+from operator import attrgetter
 
 import click
 from msgspec import Struct
@@ -60,8 +61,8 @@ def _columns(measure: str, intervals: list[_Interval]) -> list[Column]:
         return "━" * ceil(interval.count * _BAR_WIDTH / largest)
 
     return [
-        Column("FROM", measure, lambda interval: interval.lower),
-        Column("TO", measure, lambda interval: interval.upper),
+        Column("FROM", measure, attrgetter("lower")),
+        Column("TO", measure, attrgetter("upper")),
         Column("COUNT", "count"),
         Column("", "bar", bar, optional=0),
         Column("STATES", "counts", least=10),

@@ -59,7 +59,7 @@ def test_nobody_there_to_be_asked_is_wrong_usage(scratch: Client, url: str) -> N
     assert scratch.flow_runs.get(kept.id).id == kept.id
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x04", 1), ("\x03", 1)], ids=ascii)
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1), ("\x04", 1), ("\x03", 130)], ids=ascii)
 def test_person_is_asked(answer: str, code: int, scratch: Client, url: str) -> None:
     flow_run = scratch.flow_runs.create(flow_name="asked", name=HOSTILE)
     with opened_terminal([*COMMAND, "flow-run", "rm", str(flow_run.id)], TASKRUNS_URL=url) as terminal:
