@@ -14,7 +14,7 @@ from taskruns_service.storage.tables import metadata
 from tests.etl import serving
 from tests.postgres import PostgresServer
 from tests.questions import GraphQL
-from tests.service import call_command, running, settings_of
+from tests.service import Served, call_command, running, served, settings_of
 from tests.streams import Watched
 
 
@@ -140,4 +140,13 @@ async def etl(database_url: str) -> AsyncIterator[GraphQL]:
 async def common_etl(common_database_url: str) -> AsyncIterator[GraphQL]:
     """The same for all tests of a module that change nothing."""
     async with serving(common_database_url) as service:
+        yield service
+
+
+@pytest.fixture(params=["sqlite", "postgres-2"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    """The service on both databases, in one process and in two."""
+    database, _, workers = request.param.partition("-")
+    url = request.getfixturevalue(f"{database}_url")
+    with served(url, tmp_path, "--workers", workers or "1") as service:
         yield service

@@ -5,7 +5,7 @@ import signal
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -30,15 +30,6 @@ QUESTION = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def sqlite_url(tmp_path: Path) -> str:
     """The URL of a new SQLite file, which is in `tmp_path`."""
     return f"sqlite:///{tmp_path / 'taskruns.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgres-2"])
-def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    """The service on both databases, in one process and in two."""
-    database, _, workers = request.param.partition("-")
-    url = request.getfixturevalue(f"{database}_url")
-    with served(url, tmp_path, "--workers", workers or "1") as service:
-        yield service
 
 
 def connect(service: Served, sent: bytes) -> socket.socket:

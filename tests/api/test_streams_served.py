@@ -3,12 +3,10 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.processes import workers_of
 from tests.service import Served, served
@@ -17,21 +15,6 @@ from tests.streams import Event, events_in
 from tests.waiting import eventually
 
 STREAMS = 200
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The URL of a new SQLite file, which is in `tmp_path`."""
-    return f"sqlite:///{tmp_path / 'taskruns.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgres-2"])
-def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    """The service on both databases, in one process and in two."""
-    database, _, workers = request.param.partition("-")
-    url = request.getfixturevalue(f"{database}_url")
-    with served(url, tmp_path, "--workers", workers or "1") as service:
-        yield service
 
 
 def test_all_streams_get_bye_when_the_service_stops(service: Served) -> None:

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from uuid import UUID
@@ -26,15 +25,6 @@ ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
 def sqlite_url(tmp_path: Path) -> str:
     """The URL of a new SQLite file, which is in `tmp_path`."""
     return f"sqlite:///{tmp_path / 'taskruns.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgres-2"])
-def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    """The service on both databases, in one process and in two."""
-    database, _, workers = request.param.partition("-")
-    url = request.getfixturevalue(f"{database}_url")
-    with served(url, tmp_path, "--workers", workers or "1") as service:
-        yield service
 
 
 def answers(service: Served) -> bool:
