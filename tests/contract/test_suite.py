@@ -28,8 +28,8 @@ def test_test_that_no_time_limit_ends_ends_its_worker(tmp_path: Path) -> None:
         "def test_hangs(hanging):\n    pass\n\n"
         "def test_after():\n    pass\n"
     )
-    pytest_ = [sys.executable, "-m", "pytest", "-n1", "-p", "no:cacheprovider", "-c", TESTS.parent / "pyproject.toml"]
-    limits = ["-o", "timeout=0", "-o", "faulthandler_timeout=2"]
-    run = subprocess.run([*pytest_, *limits, test], check=False, capture_output=True, text=True, timeout=100)
+    options = ["-n1", "-p", "no:cacheprovider", "-o", "timeout=0", "-o", "faulthandler_timeout=2"]
+    command = [sys.executable, "-m", "pytest", *options, "-c", str(TESTS.parent / "pyproject.toml"), str(test)]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
     assert "crashed while running '::test_hangs'" in run.stdout
     assert "1 failed, 2 passed" in run.stdout
