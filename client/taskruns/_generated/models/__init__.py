@@ -1165,7 +1165,9 @@ class SearchHit(Model, kw_only=True, frozen=True):
     map_index: int | None
     """The map index of a task run; otherwise null."""
     name: str
-    """The name of the flow or of the flow run, or the slug of the task."""
+    """The name of the flow or of the run, or the slug of the task; of a task run without a name of its own, its
+    task slug.
+    """
     state: StateType | None
     """The state of the run; null for a flow and a task."""
 
