@@ -56,7 +56,7 @@ def _indexes_of_seconds(table: str) -> list[Index]:
 def _indexes_of_failures() -> list[Index]:
     """Failed task runs: of one flow run; by when they ran. No other row has an entry.
 
-    PostgreSQL alone has them: docs/decisions/0032-failures-have-indexes-of-their-own.md.
+    PostgreSQL alone has them: docs/decisions/0034-failures-have-indexes-of-their-own.md.
     """
     is_failed = "state IN ('Crashed', 'Failed', 'TimedOut', 'TriggerFailed', 'ValidationFailed')"
     columns = {"flow_run": "flow_run_id", "start_time": "start_time", "end_time": "end_time"}
