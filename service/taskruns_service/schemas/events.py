@@ -51,7 +51,7 @@ class TaskRunsEvent(Struct, frozen=True, kw_only=True):
 class LogsEvent(Struct, frozen=True, kw_only=True):
     """The data of a `logs` event: new log lines of the flow run."""
 
-    items: Annotated[list[LogLine], Meta(description="The lines, at most 1,000, oldest first.")]
+    items: Annotated[list[LogLine], Meta(description="The lines, at most 200, oldest first.")]
 
 
 class ResyncEvent(Struct, frozen=True, kw_only=True):

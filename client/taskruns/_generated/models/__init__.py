@@ -999,7 +999,7 @@ class LogsEvent(Model, kw_only=True, frozen=True):
     """The data of a `logs` event: new log lines of the flow run."""
 
     items: list[LogLine]
-    """The lines, at most 1,000, oldest first."""
+    """The lines, at most 200, oldest first."""
 
 
 class Measures(Model, kw_only=True, frozen=True):
