@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy import event as events
 
+from taskruns_service.live import hubs
 from tests.streams import Stream, Watched, streaming
 
 
@@ -203,6 +204,28 @@ async def test_watchers_at_different_sequences_get_the_same_in_the_end(watched: 
             assert await collect(quick, last) == expected
         slow.is_read.set()
         assert await collect(slow, last) == expected
+
+
+async def test_summary_that_is_due_travels_with_the_next_change(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "SUMMARY_SECONDS", 3_600)
+    database, ticker = watched.database(), watched.live().ticker
+
+    def hint_when_summaries_are_due() -> None:
+        monkeypatch.setattr(hubs, "SUMMARY_SECONDS", 0)
+        ticker.hint()
+
+    async with streaming(watched.app, f"{watched.path}/events") as stream:
+        await stream.named("flow_run")
+        await watched.report("without-a-summary")
+        await stream.named("task_runs")
+        monkeypatch.setattr(database, "after_commit", hint_when_summaries_are_due)
+        await watched.report("with-a-summary")
+        event = await stream.next()
+        assert event is not None
+        assert event.name == "task_runs"
+        assert (await stream.named("flow_run")).data["sequence"] == event.data["sequence"]
 
 
 async def test_restored_flow_run_is_read_anew(watched: Watched) -> None:
