@@ -4,13 +4,15 @@ import asyncio
 import math
 import time
 
+from taskruns_service.queries.changes import Selection
+
 HEARTBEAT_SECONDS = 15.0
 """The longest silence of a stream, which is shorter than the timeouts of proxies and load balancers."""
 SEND_SECONDS = 20.0
 """How long a client may take to read one chunk."""
 
-Point = tuple[int, tuple[str, ...]]
-"""Where a batch begins: the sequence after which it has all changes, and the task slugs that it has only."""
+Point = tuple[int, Selection]
+"""Where a batch begins: the sequence after which it has all changes, and what it has of them."""
 
 
 class Watcher:

@@ -44,7 +44,10 @@ class TaskRunsEvent(Struct, frozen=True, kw_only=True):
     ]
     items: Annotated[
         list[TaskRun],
-        Meta(description="The task runs in their latest state, at most 1,000, in ascending order of `sequence`."),
+        Meta(
+            description="The task runs in their latest state, at most 1,000, in ascending order of `sequence`. With "
+            "`fields`, they have only those members, `id` and `sequence`."
+        ),
     ]
 
 
