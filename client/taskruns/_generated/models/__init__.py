@@ -999,7 +999,7 @@ class LogsEvent(Model, kw_only=True, frozen=True):
     """The data of a `logs` event: new log lines of the flow run."""
 
     items: list[LogLine]
-    """The lines, at most 1,000, oldest first."""
+    """The lines, at most 200, oldest first."""
 
 
 class Measures(Model, kw_only=True, frozen=True):
@@ -1682,7 +1682,9 @@ class TaskRunsEvent(Model, kw_only=True, frozen=True):
     from_: int = field(name="from")
     """The sequence after which the task runs changed."""
     items: list[TaskRun]
-    """The task runs in their latest state, at most 1,000, in ascending order of `sequence`."""
+    """The task runs in their latest state, at most 1,000, in ascending order of `sequence`. With `fields`, they
+    have only those members, `id` and `sequence`.
+    """
     sequence: int
     """The sequence up to which all changes are included; the `id` of the event."""
 
