@@ -14,7 +14,10 @@ _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 class Document:
     """A document; `varies` names the request header that chooses between it and another one at the same path."""
 
-    def __init__(self, content: bytes, media_type: str, *, varies: str | None = None) -> None:
+    def __init__(
+        self, content: bytes, media_type: str, *, varies: str | None = None, policy: str | None = None
+    ) -> None:
+        """`policy` is a Content-Security-Policy in place of the one that a page has for what is in it."""
         self._content = content
         self._version = hashlib.blake2b(content, digest_size=12).hexdigest()
         self._headers = {
@@ -25,7 +28,8 @@ class Document:
         }
         self._own = {"Content-Type": media_type, "Content-Length": str(len(content)), **self._headers}
         if media_type.startswith("text/html"):
-            self._own["Content-Security-Policy"] = page_policy(content.decode())
+            self._own["Content-Security-Policy"] = policy or page_policy(content.decode())
+            self._own["Cross-Origin-Opener-Policy"] = "same-origin"
 
     def answer(self, request: ApiRequest) -> JsonResponse:
         """The document, or 304 for a client whose If-None-Match has it; raises InvalidRequest."""

@@ -99,9 +99,13 @@ async def get_documentation(request: ApiRequest) -> JsonResponse:
 
 
 @get("/")
-async def lead_to_pages() -> JsonResponse:
-    """Leads browsers to the pages; clients of Prefect 1 send their queries to the same path."""
-    return JsonResponse(b"", HTTPStatus.FOUND, [(b"location", b"docs")])
+async def lead_to_pages(request: ApiRequest) -> JsonResponse:
+    """Leads browsers to the pages, others to the documentation; clients of Prefect 1 send queries to the same path."""
+    pages_path: str | None = request.app.state.pages_path
+    headers = [(b"vary", b"Accept")]
+    if pages_path is not None and "text/html" in (request.header(b"accept") or ""):
+        return JsonResponse(b"", HTTPStatus.SEE_OTHER, [(b"location", pages_path.encode()), *headers])
+    return JsonResponse(b"", HTTPStatus.FOUND, [(b"location", b"docs"), *headers])
 
 
 @get("/favicon.ico")

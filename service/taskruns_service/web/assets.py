@@ -1,0 +1,150 @@
+"""The files of the pages, read once into memory, and the handlers that serve them.
+
+Why there is no build: docs/decisions/0032-the-ui-is-modules-without-a-build.md.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from litestar import Request, get
+from litestar.datastructures import State
+from litestar.params import FromPath
+
+from taskruns_service.api import compression
+from taskruns_service.api.compression import Representation
+from taskruns_service.api.documents import Document
+from taskruns_service.api.requests import ApiRequest
+from taskruns_service.api.response_headers import Headers
+from taskruns_service.api.responses import JsonResponse
+from taskruns_service.domain.errors import NotFound
+
+MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""What browsers get; the other files, such as the types, are for the developers of the pages."""
+WORKER_POLICY = "taskruns-worker"
+"""The only Trusted Types policy: it makes the address of the timeline's worker, which browsers want for workers."""
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        *("script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:"),
+        *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"),
+        *("require-trusted-types-for 'script'", f"trusted-types {WORKER_POLICY}"),
+    ]
+)
+_IMMUTABLE = b"public, max-age=31536000, immutable"
+_LINKS = "<!-- the style sheets and the modules -->"
+
+
+class Assets:
+    """The files of the pages: each at an address that holds the digest of all of them, so that it never changes."""
+
+    def __init__(self, contents: Mapping[str, bytes]) -> None:
+        """`contents` are the files by their path below the folder, as `vendor/preact.js`."""
+        self.digest = _digest(contents)
+        self._plain = {path: Representation(body, _headers(path, body)) for path, body in contents.items()}
+        self._gzipped = {path: _gzipped(path, body) for path, body in contents.items()}
+
+    def answer(self, request: ApiRequest, path: str) -> JsonResponse:
+        """A file as the client takes it; raises NotFound."""
+        if path not in self._plain:
+            raise NotFound
+        choices = self._gzipped if compression.accepts_gzip(request.scope) else self._plain
+        return JsonResponse(choices[path].body, 200, choices[path].headers)
+
+    def links(self, address: str) -> str:
+        """The links of index.html, which has the browser load all modules at once instead of one after another."""
+        paths = sorted(self._plain)
+        styles = [f'<link rel="stylesheet" href="{address}/{path}">' for path in paths if path.endswith(".css")]
+        modules = [f'<link rel="modulepreload" href="{address}/{path}">' for path in paths if path.endswith(".js")]
+        return "\n".join([*styles, *modules])
+
+
+class Pages:
+    """The pages of one service."""
+
+    def __init__(self, root_path: str) -> None:
+        """`root_path` is the prefix under which a proxy serves the service; empty without one."""
+        self.path = f"{root_path}/ui/"
+        self.assets = read_assets()
+        address = escape(f"{root_path}/ui/assets/{self.assets.digest}")
+        page = _folder().joinpath("index.html").read_text("utf-8")
+        page = page.replace(_LINKS, self.assets.links(address)).replace("ASSETS", address)
+        self.index = Document(page.encode(), "text/html; charset=utf-8", policy=CONTENT_SECURITY_POLICY)
+
+
+@cache
+def read_assets() -> Assets:
+    """The files that browsers get."""
+    return Assets(dict(_contents(_folder(), "")))
+
+
+def _folder() -> Traversable:
+    return files("taskruns_service.web").joinpath("ui")
+
+
+def _contents(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    contents: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            contents += _contents(entry, f"{prefix}{entry.name}/")
+        elif _suffix(entry.name) in MEDIA_TYPES:
+            contents.append((prefix + entry.name, entry.read_bytes()))
+    return contents
+
+
+def _suffix(path: str) -> str:
+    return "." + path.rpartition(".")[2]
+
+
+def _digest(contents: Mapping[str, bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=9)
+    for path, body in sorted(contents.items()):
+        digest.update(b"%s %d " % (path.encode(), len(body)))
+        digest.update(body)
+    return digest.hexdigest()
+
+
+def _headers(path: str, body: bytes) -> Headers:
+    return compression.varying(
+        [
+            (b"content-type", MEDIA_TYPES[_suffix(path)].encode()),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", _IMMUTABLE),
+        ]
+    )
+
+
+def _gzipped(path: str, body: bytes) -> Representation:
+    compressed = gzip.compress(body, mtime=0)
+    return Representation(compressed, [*_headers(path, compressed), (b"content-encoding", b"gzip")])
+
+
+async def admit_page(request: Request[object, object, State]) -> None:
+    """Admits everybody, in place of `admit`: the pages hold no data, and read their query strings themselves."""
+
+
+@get(["/ui", "/ui/{path:path}"], before_request=admit_page)
+async def show_page(request: ApiRequest) -> JsonResponse:
+    """Answers every path below /ui with the same page, which shows by its address what that names."""
+    pages: Pages = request.app.state.pages
+    return pages.index.answer(request)
+
+
+@get("/ui/assets/{digest:str}/{path:path}", before_request=admit_page)
+async def get_asset(request: ApiRequest, digest: FromPath[str], path: FromPath[str]) -> JsonResponse:
+    """A file of the pages."""
+    pages: Pages = request.app.state.pages
+    if digest != pages.assets.digest:
+        raise NotFound
+    return pages.assets.answer(request, path.lstrip("/"))
+
+
+HANDLERS = (show_page, get_asset)
