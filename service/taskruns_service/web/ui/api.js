@@ -141,6 +141,11 @@ export function useAnswer(path, parameters) {
   );
   const [turn, setTurn] = useState(0);
   const refresh = useCallback(() => setTurn((number) => number + 1), []);
+  // What failed while the service was away is read again when it is back.
+  const wasAway = state.error instanceof ServiceAway;
+  useEffect(() => {
+    if (wasAway && awaySince.value === null) refresh();
+  }, [wasAway, awaySince.value]);
   const url = parameters ? addressOf(path, parameters) : "";
   const last = useRef(parameters);
   last.current = parameters;

@@ -1,15 +1,28 @@
-/** The header of all pages: where one can go, and what is the same everywhere. */
+/** The header of all pages: where one can go, whether what is shown is current, and what is the same everywhere. */
 
-import { html } from "./preact.js";
-import { address, clock, href, isUtc, theme, zone } from "./store.js";
-import { formatOffset } from "./format.js";
+import { openDialog } from "./dialogs.js";
+import { formatCount, formatOffset, formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
-import { docsUrl } from "./parts.js";
+import { heldChanges, mode, paused } from "./live.js";
+import { copy, docsUrl } from "./parts.js";
+import { html, useEffect } from "./preact.js";
+import { address, announce, awaySince, clock, href, isUtc, key, navigate, root, theme, zone } from "./store.js";
 
 const NEXT_THEME = /** @type {{ [theme: string]: string }} */ ({ auto: "light", light: "dark", dark: "auto" });
+const THEME_NAMES = /** @type {{ [theme: string]: string }} */ ({ auto: "Auto", light: "Light", dark: "Dark" });
+const RETRY_MILLISECONDS = 2000;
 
-export function switchZone() {
+function switchZone() {
   zone.value = isUtc.value ? "local" : "utc";
+}
+
+function switchTheme() {
+  theme.value = NEXT_THEME[theme.value] ?? "auto";
+}
+
+function switchPause() {
+  paused.value = !paused.value;
+  announce(paused.value ? "Changes are paused." : "Changes are shown again.");
 }
 
 /** @param {{ path: string, children: unknown }} props */
@@ -19,20 +32,85 @@ function NavigationLink({ path, children }) {
   return html`<a href=${href(path)} aria-current=${isHere ? "page" : undefined}>${children}</a>`;
 }
 
+/** What the badge says: a word for the eye, and a class for its colour. */
+function liveness() {
+  if (awaySince.value !== null) {
+    const since = formatTime(awaySince.value, { utc: isUtc.value, today: clock.value });
+    return { kind: "lost", text: `no connection since ${since}` };
+  }
+  if (mode.value === "idle") return null;
+  if (paused.value) {
+    const count = heldChanges.value;
+    return { kind: "paused", text: count ? `paused · ${formatCount(count)} changes` : "paused" };
+  }
+  return { kind: mode.value, text: mode.value };
+}
+
+/** Whether the page shows changes as they happen; a click pauses them. */
+function Badge() {
+  const state = liveness();
+  if (!state) return null;
+  return html`<button class=${`badge ${state.kind}`} aria-pressed=${paused.value} onClick=${switchPause}
+    title="Pause or show changes (p)"><span class="dot" aria-hidden="true" />${state.text}</button>`;
+}
+
+/** Asks whether the service is back, for pages that have no stream. */
+function useReturn() {
+  const isAway = awaySince.value !== null;
+  useEffect(() => {
+    if (!isAway) return undefined;
+    announce("The service does not answer.");
+    const look = async () => {
+      try {
+        await fetch(`${root}/health`, { cache: "no-store" });
+        awaySince.value = null;
+        announce("The service answers again.");
+      } catch {
+        // It is tried again.
+      }
+    };
+    const timer = setInterval(look, RETRY_MILLISECONDS);
+    addEventListener("online", look);
+    return () => {
+      clearInterval(timer);
+      removeEventListener("online", look);
+    };
+  }, [isAway]);
+}
+
 export function Header() {
-  useKeys({ u: { does: "Show times in UTC or in local time", run: switchZone } });
+  useReturn();
+  useKeys({
+    "/": { does: "Search", run: () => navigate(href("/search")) },
+    u: { does: "Show times in UTC or in local time", run: switchZone },
+    p: { does: "Pause or show changes", run: switchPause },
+    y: { does: "Copy the link to this view", run: () => void copy(location.href) },
+    c: {
+      does: "Copy the id",
+      run: () => {
+        const element = document.querySelector("main .id [data-id]");
+        if (element instanceof HTMLElement) void copy(element.dataset.id ?? "", element);
+      },
+    },
+  });
   return html`<header class="top">
     <nav aria-label="Pages">
       <a class="brand" href=${href("/")}>task runs</a>
       <${NavigationLink} path="/">Now<//>
       <${NavigationLink} path="/flow-runs">Flow runs<//>
     </nav>
+    <a class="find" href=${href("/search")}>Search <kbd>/</kbd></a>
     <div class="tools">
+      <${Badge} />
       <button class="tool" title="Show times in UTC or in local time (u)" onClick=${switchZone}>${formatOffset(clock.value, isUtc.value)}</button>
-      <button class="tool" title="Theme" aria-label=${`Theme: ${theme.value}`} onClick=${() => {
-        theme.value = NEXT_THEME[theme.value] ?? "auto";
-      }}>${theme.value === "auto" ? "Auto" : theme.value === "light" ? "Light" : "Dark"}</button>
-      <a class="tool" href=${docsUrl} data-native>API</a>
+      <button class="tool hide-600" title="Theme" aria-label=${`Theme: ${THEME_NAMES[theme.value]}`} onClick=${switchTheme}>${THEME_NAMES[theme.value]}</button>
+      ${key.value && html`<button class="tool hide-600" onClick=${() => {
+        openDialog.value = "key";
+      }}>Key</button>`}
+      <a class="tool hide-600" href=${docsUrl} data-native>API</a>
+      <button class="tool" title="Help (?)" aria-label="Help" onClick=${() => {
+        openDialog.value = "help";
+      }}>?</button>
     </div>
   </header>`;
 }

@@ -6,11 +6,13 @@
  * a filter, a sort, a zoom or a selection is a query parameter (store.js), so that every view has a link.
  */
 
+import { Dialogs } from "./dialogs.js";
 import { Header } from "./header.js";
+import { formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { Empty, Loading, Page, usePage } from "./parts.js";
 import { Component, html, render, useEffect, useState } from "./preact.js";
-import { address, announcement, href, navigate } from "./store.js";
+import { address, announcement, awaySince, clock, href, isUtc, navigate } from "./store.js";
 
 /** @typedef {{ default: (props: import("./types").PageProps) => unknown }} PageModule */
 
@@ -119,6 +121,14 @@ function above(path) {
   return null;
 }
 
+/** Says that what is shown may be old, since the service is away. */
+function Away() {
+  if (awaySince.value === null) return null;
+  const since = formatTime(awaySince.value, { utc: isUtc.value, today: clock.value });
+  return html`<p class="away">The service has not answered since ${since}. What you see is from before; the page goes on
+    by itself when the service is back.</p>`;
+}
+
 function App() {
   useKeys({
     Escape: {
@@ -132,7 +142,9 @@ function App() {
   return html`
     <a class="skip" href="#main" data-native>Skip to the content</a>
     <${Header} />
+    <${Away} />
     <${Router} />
+    <${Dialogs} />
     <div class="hidden" role="status" aria-live="polite">${announcement.value}</div>
   `;
 }

@@ -9,14 +9,16 @@ export type Counts = { [type in StateType]?: number };
 
 type Get<P extends keyof paths> = paths[P] extends { get: infer Operation } ? Operation : never;
 type Json<Operation> = Operation extends { responses: { 200: { content: { "application/json": infer Body } } } } ? Body : never;
-type Part<Operation, Name extends string> = Operation extends { parameters: { [name in Name]?: infer Values } } ? Values : unknown;
+type Part<Operation, Name extends string> = Operation extends { parameters: { [name in Name]?: infer Values } }
+  ? [NonNullable<Values>] extends [never] ? {} : NonNullable<Values>
+  : {};
 
 /** A path of the API that can be read, as openapi.json writes it. */
 export type GetPath = { [P in keyof paths]: Json<Get<P>> extends never ? never : P }[keyof paths];
 /** What the API answers to a GET of this path. */
 export type Answer<P extends GetPath> = Json<Get<P>>;
 /** The values of a path's placeholders, and the query parameters. */
-export type Parameters<P extends GetPath> = Part<Get<P>, "path"> & Partial<NonNullable<Part<Get<P>, "query">>>;
+export type Parameters<P extends GetPath> = Part<Get<P>, "path"> & Partial<Part<Get<P>, "query">>;
 
 /** What a page gets: the values that its address names. */
 export interface PageProps {
