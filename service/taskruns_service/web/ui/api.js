@@ -39,10 +39,10 @@ const MAX_ANSWERS = 100;
 /** @type {Map<string, { etag: string, data: unknown }>} Answers with an ETag, the one that was read last is last. */
 const answers = new Map();
 
-/** @type {() => Promise<void>} Waits until the reader has given another key. */
-let askForKey = () => Promise.reject(new Error("There is no dialog."));
+/** @type {() => Promise<boolean>} Waits until the reader has given another key; false if there is none. */
+let askForKey = async () => false;
 
-/** @param {() => Promise<void>} ask */
+/** @param {() => Promise<boolean>} ask */
 export function setKeyDialog(ask) {
   askForKey = ask;
 }
@@ -91,7 +91,7 @@ export async function request(url, { signal, headers = {} } = {}) {
     if (response.status < 400) return response;
     const error = new ApiError(response.status, await problemOf(response));
     if (error.status !== 401) throw error;
-    if (key.peek() === usedKey) await askForKey();
+    if (key.peek() === usedKey && !(await askForKey())) throw error;
   }
 }
 

@@ -174,6 +174,7 @@ export class Connection {
 
   /** @param {unknown} error @param {boolean} hadBegun */
   #fail(error, hadBegun) {
+    if (this.#isForbidden(error)) return;
     if (error instanceof ApiError && (error.status === 404 || error.status === 410)) {
       this.#lastEventId = "";
       if (!this.feed.onRefused(error)) this.#controller.abort();
@@ -200,10 +201,21 @@ export class Connection {
     try {
       await this.feed.poll(this.#controller.signal);
       this.#failures = 0;
-    } catch {
+    } catch (error) {
+      if (this.#isForbidden(error)) return;
       this.#failures += 1;
       this.#wait = Math.max(1, this.#backoff());
     }
+  }
+
+  /** Whether the reader has no key that may read: then there is nothing to try again. @param {unknown} error */
+  #isForbidden(error) {
+    const isForbidden = error instanceof ApiError && (error.status === 401 || error.status === 403);
+    if (isForbidden) {
+      mode.value = "idle";
+      this.close();
+    }
+    return isForbidden;
   }
 
   /** Streams again at once, as after a change to a flow run that was finished. */

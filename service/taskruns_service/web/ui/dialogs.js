@@ -9,8 +9,8 @@ import { announce, keepKey, key, root, shortcuts } from "./store.js";
 export const openDialog = signal(/** @type {"key" | "help" | null} */ (null));
 const isKeyMissing = signal(false);
 
-/** @type {(() => void)[]} Requests that wait for a key. */
-let waiting = [];
+/** @type {((hasKey: boolean) => void)[]} Requests that wait for a key. */
+const waiting = [];
 
 setKeyDialog(() => {
   isKeyMissing.value = true;
@@ -59,6 +59,7 @@ function KeyDialog() {
   const [error, setError] = useState("");
   const close = () => {
     openDialog.value = null;
+    for (const resolve of waiting.splice(0)) resolve(false);
   };
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
@@ -73,7 +74,7 @@ function KeyDialog() {
     }
     keepKey(value, data.has("remember"));
     isKeyMissing.value = false;
-    for (const resolve of waiting.splice(0)) resolve();
+    for (const resolve of waiting.splice(0)) resolve(true);
     close();
   };
   const forget = () => {
