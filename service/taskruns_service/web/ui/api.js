@@ -160,3 +160,47 @@ export function useAnswer(path, parameters) {
   }, [url, turn]);
   return { data: state.data, error: state.error, isLoading: url !== state.url, refresh };
 }
+
+/**
+ * A list of the API in a component: its first page, and the next one whenever `readNext` is called. `update` changes the
+ * items in place, as when a stream sends newer ones.
+ * @template {import("./types").ListPath} P
+ * @param {P} path
+ * @param {import("./types").Parameters<P> | null | undefined | "" | false} parameters nothing is read without them
+ */
+export function useList(path, parameters) {
+  /** @typedef {import("./types").Item<P>} Item */
+  const [state, setState] = useState(
+    /** @type {{ url: string, items: Item[], cursor: string | null, error?: Error }} */ ({ url: "", items: [], cursor: null }),
+  );
+  const first = useAnswer(path, parameters);
+  const url = parameters ? addressOf(path, parameters) : "";
+  const isReading = useRef(false);
+  useEffect(() => {
+    const page = /** @type {import("./types").ListPage<Item> | undefined} */ (first.data);
+    if (page && !first.isLoading) setState({ url, items: page.items, cursor: page.next_cursor });
+  }, [first.data, first.isLoading]);
+  const readNext = useCallback(async () => {
+    if (!state.cursor || isReading.current || state.url !== url || !parameters) return;
+    isReading.current = true;
+    try {
+      const answer = await get(path, { ...parameters, cursor: state.cursor });
+      const page = /** @type {import("./types").ListPage<Item>} */ (answer);
+      setState((old) => (old.url === url ? { ...old, items: [...old.items, ...page.items], cursor: page.next_cursor } : old));
+    } catch (error) {
+      setState((old) => ({ ...old, error: /** @type {Error} */ (error) }));
+    }
+    isReading.current = false;
+  }, [url, state]);
+  const update = useCallback((/** @type {(items: Item[]) => Item[]} */ change) => {
+    setState((old) => ({ ...old, items: change(old.items) }));
+  }, []);
+  return {
+    items: first.data ? state.items : undefined,
+    error: first.error ?? state.error,
+    isLoading: first.isLoading,
+    readNext: state.cursor ? readNext : undefined,
+    refresh: first.refresh,
+    update,
+  };
+}

@@ -103,11 +103,11 @@ export function Header() {
     <div class="tools">
       <${Badge} />
       <button class="tool" title="Show times in UTC or in local time (u)" onClick=${switchZone}>${formatOffset(clock.value, isUtc.value)}</button>
-      <button class="tool hide-600" title="Theme" aria-label=${`Theme: ${THEME_NAMES[theme.value]}`} onClick=${switchTheme}>${THEME_NAMES[theme.value]}</button>
-      ${key.value && html`<button class="tool hide-600" onClick=${() => {
+      <button class="tool" title="Theme" aria-label=${`Theme: ${THEME_NAMES[theme.value]}`} onClick=${switchTheme}>${THEME_NAMES[theme.value]}</button>
+      ${key.value && html`<button class="tool" onClick=${() => {
         openDialog.value = "key";
       }}>Key</button>`}
-      <a class="tool hide-600" href=${docsUrl} data-native>API</a>
+      <a class="tool" href=${docsUrl} data-native>API</a>
       <button class="tool" title="Help (?)" aria-label="Help" onClick=${() => {
         openDialog.value = "help";
       }}>?</button>

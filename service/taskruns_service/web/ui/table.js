@@ -117,12 +117,12 @@ export function Table({ label, rows, columns, keyOf, hrefOf, total, onEnd, class
       </tr>
     </thead>
     <tbody ref=${body}>
-      <${Gap} rows=${first} columns=${columns.length} />
+      <${Gap} rows=${first} />
       ${rows.slice(first, last).map(
         (row, index) => html`<${Row} key=${keyOf(row)} row=${row} index=${first + index} columns=${columns}
           href=${hrefOf?.(row)} class=${classOf?.(row) ?? ""} />`,
       )}
-      <${Gap} rows=${rows.length - last} columns=${columns.length} />
+      <${Gap} rows=${rows.length - last} />
     </tbody>
   </table>`;
 }
@@ -134,13 +134,13 @@ function classesOf({ align, hide }) {
 
 /** @param {Column<any>} column */
 function widthOf({ width }) {
-  return width ? { width } : {};
+  return width ? { "--width": width } : {};
 }
 
-/** The room of the rows that are not in the page. @param {{ rows: number, columns: number }} props */
-function Gap({ rows, columns }) {
+/** The room of the rows that are not in the page. @param {{ rows: number }} props */
+function Gap({ rows }) {
   if (rows <= 0) return null;
-  return html`<tr class="gap" aria-hidden="true"><td colspan=${columns} style=${{ height: `${rows * ROW_HEIGHT}px` }}></td></tr>`;
+  return html`<tr class="gap" aria-hidden="true"><td style=${{ height: `${rows * ROW_HEIGHT}px` }}></td></tr>`;
 }
 
 /**

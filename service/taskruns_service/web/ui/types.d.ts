@@ -24,3 +24,12 @@ export type Parameters<P extends GetPath> = Part<Get<P>, "path"> & Partial<Part<
 export interface PageProps {
   parameters: { [name: string]: string };
 }
+
+export interface ListPage<Item> {
+  items: Item[];
+  next_cursor: string | null;
+}
+/** A path of the API that is read page by page. */
+export type ListPath = { [P in GetPath]: Answer<P> extends ListPage<any> ? P : never }[GetPath];
+/** What a list has. */
+export type Item<P extends ListPath> = Answer<P> extends ListPage<infer Value> ? Value : never;
