@@ -116,28 +116,35 @@ export function paintRows(pixels, best, colors, top, bottom) {
 /** @param {Task} task @param {View} view @param {Ranks} ranks @returns {Density} */
 export function density(task, view, ranks) {
   const { width, from, to, now } = view;
+  const { mapIndex, queued, start, end, state } = task;
   const stride = width + 1;
+  const scale = width / (to - from);
   const steps = new Int32Array((ranks.failed + 1) * stride);
   const waits = new Int32Array(stride);
   const failures = new Uint8Array(width);
+  // columnOf() is written out: this runs for each of 100,000 task runs in each frame.
+  const column = (/** @type {number} */ time) => (time >= to ? width - 1 : time <= from ? 0 : ((time - from) * scale) | 0);
   for (let i = 0; i < task.length; i++) {
-    if (at(task.mapIndex, i) < 0) continue;
-    const begin = beginTime(task, i);
-    const queued = at(task.queued, i);
-    const end = Math.max(Math.min(at(task.end, i), now), begin);
-    const hasRun = at(task.start, i) === at(task.start, i) || at(task.end, i) !== Infinity;
+    if (at(mapIndex, i) < 0) continue;
+    const wait = at(queued, i);
+    const started = at(start, i);
+    const ended = at(end, i);
+    const begin = started === started ? started : wait;
+    const hasRun = started === started || ended !== Infinity;
     const waited = hasRun ? begin : now;
-    if (queued < waited && queued <= to && waited >= from) step(waits, 0, columnOf(view, queued), columnOf(view, waited));
-    if (!hasRun || !(begin <= to && end >= from)) continue;
-    const rank = at(ranks.ofState, at(task.state, i));
-    const last = columnOf(view, end);
-    let first = columnOf(view, begin);
-    if (rank === ranks.failed) {
-      first = widen(first, last);
-      const x = end <= to ? widen(last, last) : -1;
-      if (x >= 0) raise(failures, x, Math.min(x + FAILURE_PIXELS - 1, width - 1), 1);
+    if (wait < waited && wait <= to && waited >= from) step(waits, 0, column(wait), column(waited));
+    const stop = ended > now ? (now > begin ? now : begin) : ended > begin ? ended : begin;
+    if (!hasRun || !(begin <= to && stop >= from)) continue;
+    const rank = at(ranks.ofState, at(state, i));
+    const last = column(stop);
+    if (rank !== ranks.failed) {
+      step(steps, rank * stride, column(begin), last);
+      continue;
     }
-    step(steps, rank * stride, first, Math.max(last, rank === ranks.failed ? first + FAILURE_PIXELS - 1 : last));
+    const first = widen(column(begin), last);
+    step(steps, rank * stride, first, Math.max(last, Math.min(first + FAILURE_PIXELS, width) - 1));
+    const mark = widen(last, last);
+    if (stop <= to) raise(failures, mark, Math.min(mark + FAILURE_PIXELS, width) - 1, 1);
   }
   return sumSteps(steps, waits, failures, width, ranks);
 }
