@@ -6,6 +6,8 @@ import { pathToFileURL } from "node:url";
 
 const ui = (name) => import(pathToFileURL(`${process.env.TASKRUNS_UI_FOLDER}/${name}`));
 const data = await ui("timeline_data.js");
+const { childLanes, packLanes } = await ui("timeline_lanes.js");
+const { findFolds, foldTime, unfoldTime } = await ui("timeline_folds.js");
 const pixels = await ui("timeline_pixels.js");
 const grid = await ui("grid.js");
 
@@ -71,7 +73,7 @@ const blank = (width, height) => ({ data: new Uint32Array(width * height), width
 
 test("no two task runs of a lane overlap, and no fewer lanes would do", () => {
   for (const { seed, task } of randomMaps()) {
-    const lanes = data.packLanes(task);
+    const lanes = packLanes(task);
     const all = [...lanes.order].sort((a, b) => a - b);
     const drawn = Array.from({ length: task.length }, (_, i) => i).filter(
       (i) => !Number.isNaN(data.beginTime(task, i)) && (!Number.isNaN(task.start[i]) || task.end[i] !== Infinity),
@@ -94,10 +96,11 @@ test("no two task runs of a lane overlap, and no fewer lanes would do", () => {
   }
 });
 
-for (const kind of ["packLanes", "childLanes"]) {
+const ALL = new Uint8Array(STATES.length).fill(1);
+for (const [kind, lanesOf] of [["packed", packLanes], ["of children", (task) => childLanes(task, ALL)]]) {
   test(`every failure in view has pixels of the failed color in its lane (${kind})`, () => {
     for (const { seed, task, view } of randomMaps()) {
-      const lanes = data[kind](task);
+      const lanes = lanesOf(task);
       const laneOf = new Map();
       for (let lane = 0; lane < lanes.count; lane++) {
         for (let place = lanes.offset[lane]; place < lanes.offset[lane + 1]; place++) laneOf.set(lanes.order[place], lane);
@@ -117,7 +120,7 @@ for (const kind of ["packLanes", "childLanes"]) {
 
 test("the worst state of a column wins", () => {
   for (const { seed, task, view } of randomMaps()) {
-    const lanes = data.packLanes(task);
+    const lanes = packLanes(task);
     const best = new Uint8Array(view.width);
     for (let lane = 0; lane < lanes.count; lane++) {
       pixels.rankLane(best, task, lanes, lane, view, RANKS);
@@ -139,7 +142,7 @@ test("the worst state of a column wins", () => {
 test("every failure in view has pixels of the failed color in the density, and a mark where it ended", () => {
   for (const { seed, task, view } of randomMaps()) {
     const picture = blank(view.width, 36);
-    const density = pixels.density(task, view, RANKS);
+    const density = pixels.density([task], view, RANKS);
     pixels.paintDensity(picture, density, COLORS, RANKS, 0, 36, 1);
     for (const { i, end, first, last } of failuresInView(task, view)) {
       for (let x = first; x <= last; x++) {
@@ -154,7 +157,7 @@ test("every failure in view has pixels of the failed color in the density, and a
 
 test("a density counts what runs in each column", () => {
   for (const { seed, task, view } of randomMaps()) {
-    const { counts, width, peak } = pixels.density(task, view, RANKS);
+    const { counts, width, peak } = pixels.density([task], view, RANKS);
     const totals = new Array(width).fill(0);
     for (let x = 0; x < width; x++) for (let rank = 1; rank <= 6; rank++) totals[x] += counts[rank * width + x];
     let sum = 0;
@@ -172,7 +175,7 @@ test("a density counts what runs in each column", () => {
 
 test("what is hit in a lane is what the lane shows there", () => {
   for (const { seed, task, view, random } of randomMaps()) {
-    const lanes = data.packLanes(task);
+    const lanes = packLanes(task);
     const best = new Uint8Array(view.width);
     for (let lane = 0; lane < lanes.count; lane += 1 + Math.floor(random() * 5)) {
       pixels.rankLane(best, task, lanes, lane, view, RANKS);
@@ -191,24 +194,31 @@ test("a folded time unfolds to itself, and folding keeps the order and cuts noth
     const length = 1 + Math.floor(random() * 40);
     const starts = Float64Array.from({ length }, () => Math.floor(random() ** 6 * 1e9));
     const ends = starts.map((start) => start + Math.floor(random() * 1e5));
-    const folds = data.findFolds(starts.slice(), ends.slice());
+    const folds = findFolds(starts.slice(), ends.slice());
     starts.forEach((start, k) => {
-      const folded = [data.foldTime(folds, start), data.foldTime(folds, ends[k])];
+      const folded = [foldTime(folds, start), foldTime(folds, ends[k])];
       assert.ok(Math.abs(folded[1] - folded[0] - (ends[k] - start)) < 1e-3, `seed ${seed}`);
-      assert.ok(Math.abs(data.unfoldTime(folds, folded[0]) - start) < 1e-3, `seed ${seed}`);
+      assert.ok(Math.abs(unfoldTime(folds, folded[0]) - start) < 1e-3, `seed ${seed}`);
     });
     const times = [...starts, ...ends].sort((a, b) => a - b);
-    const folded = times.map((time) => data.foldTime(folds, time));
+    const folded = times.map((time) => foldTime(folds, time));
     assert.ok(folded.every((time, k) => k === 0 || time >= folded[k - 1] - 1e-6), `seed ${seed}`);
   }
 });
 
+test("tasks that were gathered and scattered are the same", () => {
+  for (const { seed, task } of randomMaps()) {
+    task.runCount = new Uint16Array(task.length).fill(2);
+    assert.deepEqual(data.scatterTasks(data.gatherTasks([task, task], [])), [task, task], `seed ${seed}`);
+  }
+});
+
 test("a day between two attempts is folded, and an even run is not", () => {
-  const [fold, ...others] = data.findFolds(Float64Array.from([0, 86_400_000]), Float64Array.from([60_000, 86_460_000]));
+  const [fold, ...others] = findFolds(Float64Array.from([0, 86_400_000]), Float64Array.from([60_000, 86_460_000]));
   assert.equal(others.length, 0);
   assert.ok(fold.from > 60_000 && fold.to < 86_400_000 && fold.to - fold.from > 80_000_000);
-  assert.deepEqual(data.findFolds(Float64Array.from([0, 70_000]), Float64Array.from([60_000, 130_000])), []);
-  assert.deepEqual(data.findFolds(new Float64Array(0), new Float64Array(0)), []);
+  assert.deepEqual(findFolds(Float64Array.from([0, 70_000]), Float64Array.from([60_000, 130_000])), []);
+  assert.deepEqual(findFolds(new Float64Array(0), new Float64Array(0)), []);
 });
 
 test("changes lead to the same picture in any order, and nothing older replaces what is newer", () => {

@@ -1,12 +1,14 @@
 /**
- * The data of a timeline as typed arrays: read from the columns of the service, merged with changes, packed into lanes.
+ * The data of a timeline as typed arrays: read from the columns of the service, merged with changes, handed over.
  *
- * Pure functions, which run in the worker and in tests. Times are milliseconds since the epoch of the timeline. On the
- * way to the picture they are folded: long gaps in which nothing ran are cut out (see `findFolds`).
+ * Pure functions, which run in the worker and in tests. Times are milliseconds since the epoch of the timeline; on the
+ * way to the picture they are folded.
  */
 
-/** @import {components} from "./api.js" */
-/** @typedef {components["schemas"]["Timeline"]} Answer */
+import { foldTime } from "./timeline_folds.js";
+
+/** @import {Fold} from "./timeline_folds.js" */
+/** @import {Schemas} from "./types" */
 
 /**
  * The task runs of a task, in columns: what a task run has is at the same place in each of them.
@@ -25,8 +27,6 @@
  */
 /** @typedef {{bin: Int32Array, state: Uint8Array, count: Uint32Array}} Counts */
 /** @typedef {{first: number, width: number, count: number}} Bins */
-/** @typedef {{from: number, to: number, at: number}} Fold A cut from `from` to `to`, which is shown at time `at`. */
-/** @typedef {{count: number, offset: Uint32Array, order: Uint32Array}} Lanes Lane i holds order[offset[i]..offset[i+1]]. */
 
 /** The element of an array at a place that is known to exist. @param {ArrayLike<number>} array @param {number} index */
 export const at = (array, index) => /** @type {number} */ (array[index]);
@@ -36,7 +36,7 @@ const isFinished = (/** @type {Uint8Array} */ finished, /** @type {number} */ st
 /**
  * The typed arrays of an answer.
  *
- * @param {Answer} answer
+ * @param {Schemas["Timeline"]} answer
  * @param {readonly string[]} states All types of states; columns of the result refer to them by place.
  * @param {Uint8Array} finished 1 at the place of each type that is an end.
  * @returns {{tasks: Task[], bins: Bins | null}}
@@ -66,7 +66,7 @@ function emptyTask(slug, taskRunId, length) {
 
 /**
  * @param {Task} task
- * @param {components["schemas"]["TimelineSpans"]} spans
+ * @param {Schemas["TimelineSpans"]} spans
  * @param {Uint8Array} places
  * @param {Uint8Array} finished
  */
@@ -103,117 +103,6 @@ export function beginTime(task, i) {
 /** Whether a task has children of a map. @param {Task} task */
 export const isMapped = (task) => task.counts !== null || task.length > 1 || (task.mapIndex[0] ?? -1) >= 0;
 
-/**
- * Packs the task runs that have started or ended into as few lanes as possible, each in the free lane with the lowest
- * number, so that no two of a lane overlap. What only waits has no lane: 100,000 may wait at once.
- *
- * @param {Task} task
- * @returns {Lanes}
- */
-export function packLanes(task) {
-  const order = byBeginTime(task);
-  const lane = new Uint32Array(order.length);
-  const free = new Heap((value) => value);
-  const busy = new Heap((number) => at(ends, number));
-  let ends = new Float64Array(64);
-  let count = 0;
-  for (let position = 0; position < order.length; position++) {
-    const i = at(order, position);
-    const begin = beginTime(task, i);
-    while (busy.size && at(ends, busy.top()) <= begin) free.push(busy.pop());
-    const number = free.size ? free.pop() : count++;
-    if (number === ends.length) ends = grow(ends);
-    // A task run of no length still fills a pixel, so the next of the same moment goes elsewhere.
-    ends[number] = Math.max(at(task.end, i), begin + 1e-3);
-    busy.push(number);
-    lane[position] = number;
-  }
-  return groupByLane(order, lane, count);
-}
-
-/** A lane for each task run, in the order of the map index. @param {Task} task @returns {Lanes} */
-export function childLanes(task) {
-  const order = Uint32Array.from({ length: task.length }, (_, i) => i).filter((i) => at(task.mapIndex, i) >= 0);
-  order.sort((a, b) => at(task.mapIndex, a) - at(task.mapIndex, b));
-  const offset = Uint32Array.from({ length: order.length + 1 }, (_, i) => i);
-  return { count: order.length, offset, order };
-}
-
-/** @param {Task} task */
-function byBeginTime(task) {
-  const isSingle = !isMapped(task);
-  const begin = Float64Array.from({ length: task.length }, (_, i) => beginTime(task, i));
-  const order = new Uint32Array(task.length);
-  let length = 0;
-  for (let i = 0; i < task.length; i++) {
-    const hasRun = at(task.start, i) === at(task.start, i) || at(task.end, i) !== Infinity;
-    if (at(begin, i) === at(begin, i) && (isSingle || (hasRun && at(task.mapIndex, i) >= 0))) order[length++] = i;
-  }
-  return order.subarray(0, length).sort((a, b) => at(begin, a) - at(begin, b) || a - b);
-}
-
-/** @param {Uint32Array} order @param {Uint32Array} lane @param {number} count @returns {Lanes} */
-function groupByLane(order, lane, count) {
-  const offset = new Uint32Array(count + 1);
-  for (const number of lane) offset[number + 1] = at(offset, number + 1) + 1;
-  for (let i = 0; i < count; i++) offset[i + 1] = at(offset, i + 1) + at(offset, i);
-  const next = offset.slice();
-  const grouped = new Uint32Array(order.length);
-  for (let position = 0; position < order.length; position++) {
-    const number = at(lane, position);
-    const place = at(next, number);
-    grouped[place] = at(order, position);
-    next[number] = place + 1;
-  }
-  return { count, offset, order: grouped };
-}
-
-/** A heap of numbers, the one with the least key on top. */
-class Heap {
-  /** @param {(value: number) => number} key */
-  constructor(key) {
-    this.key = key;
-    /** @type {number[]} */
-    this.values = [];
-  }
-
-  get size() {
-    return this.values.length;
-  }
-
-  top() {
-    return at(this.values, 0);
-  }
-
-  /** @param {number} value */
-  push(value) {
-    const { values, key } = this;
-    let i = values.push(value) - 1;
-    for (let parent = (i - 1) >> 1; i > 0 && key(at(values, parent)) > key(value); parent = (i - 1) >> 1) {
-      values[i] = at(values, parent);
-      i = parent;
-    }
-    values[i] = value;
-  }
-
-  pop() {
-    const { values, key } = this;
-    const top = at(values, 0);
-    const value = /** @type {number} */ (values.pop());
-    if (!values.length) return top;
-    let i = 0;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child + 1 < values.length && key(at(values, child + 1)) < key(at(values, child))) child++;
-      if (child >= values.length || key(at(values, child)) >= key(value)) break;
-      values[i] = at(values, child);
-      i = child;
-    }
-    values[i] = value;
-    return top;
-  }
-}
-
 /** @template {Float64Array | Int32Array | Uint8Array | Uint16Array} A @param {A} array @returns {A} */
 function grow(array) {
   const larger = /** @type {A} */ (new (/** @type {any} */ (array.constructor))(Math.max(array.length * 2, 16)));
@@ -221,7 +110,7 @@ function grow(array) {
   return larger;
 }
 
-/** @typedef {Pick<components["schemas"]["TaskRun"], "id" | "task_slug" | "map_index" | "state" | "sequence" | "start_time"
+/** @typedef {Pick<Schemas["TaskRun"], "id" | "task_slug" | "map_index" | "state" | "sequence" | "start_time"
  *   | "end_time" | "run_count" | "queue_time" | "state_timestamp">} Change A task run as a stream sends it. */
 
 /**
@@ -307,69 +196,47 @@ function growColumns(task) {
 }
 
 /**
- * Cuts of the time axis, where more than half of it would be empty: the gaps in which nothing ran, if they are long.
+ * The columns of all tasks, one after another, in one array each: few arrays are quickly handed to another thread.
  *
- * Between two attempts hours may pass, which would squeeze all that ran into a few pixels.
- *
- * @param {Float64Array} starts When something began to run, in any order; it is sorted in place.
- * @param {Float64Array} ends When it ended; sorted in place.
- * @param {number} most How many cuts there may be; the longest gaps are cut.
- * @returns {Fold[]} By time; a gap that is cut keeps a fiftieth of the time in which something ran.
+ * @typedef {object} Columns
+ * @property {Pick<Task, "slug" | "taskRunId" | "counts">[]} tasks
+ * @property {Uint32Array} offset Task k has the places offset[k] to offset[k + 1].
+ * @property {Int32Array} mapIndex @property {Uint8Array} state
+ * @property {Float64Array} queued @property {Float64Array} start @property {Float64Array} end
+ * @property {Uint16Array} runCount
  */
-export function findFolds(starts, ends, most = 20) {
-  starts.sort();
-  ends.sort();
-  /** @type {[from: number, to: number][]} */
-  const gaps = [];
-  // If the k-th end is before the start that follows k starts, everything that had started has ended.
-  for (let k = 1; k < starts.length; k++) {
-    if (at(starts, k) > at(ends, k - 1)) gaps.push([at(ends, k - 1), at(starts, k)]);
-  }
-  const length = ([from, to] = [0, 0]) => to - from;
-  const idle = gaps.reduce((sum, gap) => sum + length(gap), 0);
-  const active = (ends.at(-1) ?? 0) - (starts[0] ?? 0) - idle;
-  const long = gaps.filter((gap) => length(gap) > Math.max(active / 4, 1000));
-  if (long.reduce((sum, gap) => sum + length(gap), 0) <= active) return [];
-  const edge = active / 100;
-  const cuts = long.sort((a, b) => length(b) - length(a)).slice(0, most);
-  let cut = 0;
-  return cuts.sort(([a], [b]) => a - b).map(([from, to]) => {
-    const fold = { from: from + edge, to: to - edge, at: from + edge - cut };
-    cut += fold.to - fold.from;
-    return fold;
+
+/** Copies tasks, and folds their times. @param {readonly Task[]} tasks @param {readonly Fold[]} folds @returns {Columns} */
+export function gatherTasks(tasks, folds) {
+  const offset = new Uint32Array(tasks.length + 1);
+  tasks.forEach((task, k) => (offset[k + 1] = at(offset, k) + task.length));
+  const total = at(offset, tasks.length);
+  const times = () => new Float64Array(total);
+  const [mapIndex, state, runCount] = [new Int32Array(total), new Uint8Array(total), new Uint16Array(total).fill(1)];
+  const [queued, start, end] = [times(), times(), times()];
+  tasks.forEach((task, k) => {
+    const first = at(offset, k);
+    mapIndex.set(task.mapIndex.subarray(0, task.length), first);
+    state.set(task.state.subarray(0, task.length), first);
+    if (task.runCount) runCount.set(task.runCount.subarray(0, task.length), first);
+    for (let i = 0; i < task.length; i++) {
+      queued[first + i] = foldTime(folds, at(task.queued, i));
+      start[first + i] = foldTime(folds, at(task.start, i));
+      end[first + i] = foldTime(folds, at(task.end, i));
+    }
   });
+  const labels = tasks.map(({ slug, taskRunId, counts }) => ({ slug, taskRunId, counts }));
+  return { tasks: labels, offset, mapIndex, state, queued, start, end, runCount };
 }
 
-/** The time on the folded axis. @param {readonly Fold[]} folds @param {number} time */
-export function foldTime(folds, time) {
-  let cut = 0;
-  for (const { from, to, at: place } of folds) {
-    if (time <= from) break;
-    if (time < to) return place;
-    cut += to - from;
-  }
-  return time - cut;
-}
-
-/** The time that a place on the folded axis stands for. @param {readonly Fold[]} folds @param {number} folded */
-export function unfoldTime(folds, folded) {
-  let cut = 0;
-  for (const { from, to, at: place } of folds) {
-    if (folded <= place) break;
-    cut += to - from;
-  }
-  return folded + cut;
-}
-
-/** The task with folded times. @param {Task} task @param {readonly Fold[]} folds @returns {Task} */
-export function foldTask(task, folds) {
-  const fold = (/** @type {Float64Array} */ times) => times.subarray(0, task.length).map((time) => foldTime(folds, time));
-  const { mapIndex, state, runCount } = task;
-  return {
-    ...task,
-    mapIndex: mapIndex.slice(0, task.length),
-    state: state.slice(0, task.length),
-    runCount: runCount && runCount.slice(0, task.length),
-    ...{ queued: fold(task.queued), start: fold(task.start), end: fold(task.end) },
-  };
+/** The tasks that were gathered; their arrays are views. @param {Columns} columns @returns {Task[]} */
+export function scatterTasks({ tasks, offset, mapIndex, state, queued, start, end, runCount }) {
+  return tasks.map((task, k) => {
+    const [first, last] = [at(offset, k), at(offset, k + 1)];
+    return {
+      ...{ ...task, length: last - first, mapIndex: mapIndex.subarray(first, last), state: state.subarray(first, last) },
+      ...{ queued: queued.subarray(first, last), start: start.subarray(first, last), end: end.subarray(first, last) },
+      runCount: runCount.subarray(first, last),
+    };
+  });
 }

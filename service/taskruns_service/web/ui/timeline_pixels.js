@@ -8,9 +8,10 @@
  * What a state looks like is its rank: 0 is nothing, higher ranks are worse, and the highest is that of failures.
  */
 
-import { at, beginTime } from "./timeline_data.js";
+import { at, beginTime, isMapped } from "./timeline_data.js";
 
-/** @import {Bins, Counts, Lanes, Task} from "./timeline_data.js" */
+/** @import {Bins, Counts, Task} from "./timeline_data.js" */
+/** @import {Lanes} from "./timeline_lanes.js" */
 
 /**
  * A window of time and the columns of pixels that show it. Task runs that have not ended are drawn up to `now`.
@@ -113,19 +114,30 @@ export function paintRows(pixels, best, colors, top, bottom) {
  * @property {number} width
  */
 
-/** @param {Task} task @param {View} view @param {Ranks} ranks @returns {Density} */
-export function density(task, view, ranks) {
+/** Of all children of some tasks, and task runs that are not mapped. @param {readonly Task[]} tasks @param {View} view @param {Ranks} ranks @returns {Density} */
+export function density(tasks, view, ranks) {
+  const { width } = view;
+  const steps = new Int32Array((ranks.failed + 1) * (width + 1));
+  const [waits, failures] = [new Int32Array(width + 1), new Uint8Array(width)];
+  for (const task of tasks) addSteps(task, view, ranks, steps, waits, failures);
+  return sumSteps(steps, waits, failures, width, ranks);
+}
+
+/**
+ * Adds 1 where a task run begins and subtracts it behind its end.
+ *
+ * @param {Task} task @param {View} view @param {Ranks} ranks
+ * @param {Int32Array} steps @param {Int32Array} waits @param {Uint8Array} failures
+ */
+function addSteps(task, view, ranks, steps, waits, failures) {
   const { width, from, to, now } = view;
   const { mapIndex, queued, start, end, state } = task;
-  const stride = width + 1;
-  const scale = width / (to - from);
-  const steps = new Int32Array((ranks.failed + 1) * stride);
-  const waits = new Int32Array(stride);
-  const failures = new Uint8Array(width);
+  const [stride, scale] = [width + 1, width / (to - from)];
+  const leastIndex = isMapped(task) ? 0 : -1;
   // columnOf() is written out: this runs for each of 100,000 task runs in each frame.
   const column = (/** @type {number} */ time) => (time >= to ? width - 1 : time <= from ? 0 : ((time - from) * scale) | 0);
   for (let i = 0; i < task.length; i++) {
-    if (at(mapIndex, i) < 0) continue;
+    if (at(mapIndex, i) < leastIndex) continue;
     const wait = at(queued, i);
     const started = at(start, i);
     const ended = at(end, i);
@@ -146,7 +158,6 @@ export function density(task, view, ranks) {
     const mark = widen(last, last);
     if (stop <= to) raise(failures, mark, Math.min(mark + FAILURE_PIXELS, width) - 1, 1);
   }
-  return sumSteps(steps, waits, failures, width, ranks);
 }
 
 /** @param {Int32Array} steps @param {number} offset @param {number} first @param {number} last */
