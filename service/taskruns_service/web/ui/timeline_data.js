@@ -104,7 +104,7 @@ export function beginTime(task, i) {
 export const isMapped = (task) => task.counts !== null || task.length > 1 || (task.mapIndex[0] ?? -1) >= 0;
 
 /** @template {Float64Array | Int32Array | Uint8Array | Uint16Array} A @param {A} array @returns {A} */
-function grow(array) {
+export function grow(array) {
   const larger = /** @type {A} */ (new (/** @type {any} */ (array.constructor))(Math.max(array.length * 2, 16)));
   larger.set(array);
   return larger;

@@ -1,6 +1,6 @@
 /** The lanes of a timeline: which task runs share a row of bars. Pure functions. */
 
-import { at, beginTime, isMapped } from "./timeline_data.js";
+import { at, beginTime, grow, isMapped } from "./timeline_data.js";
 
 /** @import {Task} from "./timeline_data.js" */
 
