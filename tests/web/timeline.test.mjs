@@ -231,7 +231,7 @@ test("changes lead to the same picture in any order, and nothing older replaces 
     }));
     const shuffled = changes.map((change) => [random(), change]).sort(([a], [b]) => a - b).map(([, change]) => change);
     const pictures = [changes, shuffled].map((order) => {
-      const model = new data.Model([], Date.parse("2026-01-01T00:00:00Z"), STATES, FINISHED);
+      const model = new data.Model([], Date.parse("2026-01-01T00:00:00Z"), -1, STATES, FINISHED);
       for (const change of order) model.apply(change);
       for (const change of order) assert.equal(model.apply(change), false, "the same change again");
       const rows = model.tasks.flatMap((task) =>

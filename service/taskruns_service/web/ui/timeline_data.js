@@ -119,11 +119,13 @@ export function grow(array) {
 export class Model {
   /**
    * @param {Task[]} tasks @param {number} epoch The epoch of the timeline in milliseconds since 1970.
+   * @param {number} sequence Of the flow run: the tasks are not older.
    * @param {readonly string[]} states @param {Uint8Array} finished
    */
-  constructor(tasks, epoch, states, finished) {
+  constructor(tasks, epoch, sequence, states, finished) {
     this.tasks = tasks;
     this.epoch = epoch;
+    this.sequence = sequence;
     this.finished = finished;
     this.places = new Map(states.map((type, place) => [type, place]));
     /** @type {Map<string, {task: Task, rows: Map<number, number>, sequences: Map<number, number>}>} */
@@ -150,7 +152,7 @@ export class Model {
       entry = this.add(task);
     }
     const { task, rows, sequences } = entry;
-    if (task.counts || (sequences.get(change.map_index) ?? -1) >= change.sequence) return false;
+    if (task.counts || (sequences.get(change.map_index) ?? this.sequence) >= change.sequence) return false;
     sequences.set(change.map_index, change.sequence);
     let i = rows.get(change.map_index);
     if (i === undefined) {

@@ -13,7 +13,7 @@ import { childLanes, packLanes } from "./timeline_lanes.js";
 /**
  * What the page sends.
  *
- * @typedef {{kind: "load", body: ArrayBuffer, states: readonly string[], finished: Uint8Array}
+ * @typedef {{kind: "loading"} | {kind: "load", body: ArrayBuffer, states: readonly string[], finished: Uint8Array}
  *   | {kind: "changes", items: readonly Change[]}
  *   | {kind: "layouts", layouts: ReadonlyMap<string, Layout>, shown: Uint8Array}
  *   | {kind: "attempts", attempts: ReadonlyMap<string, readonly Attempt[]>}} Request
@@ -45,19 +45,22 @@ let layouts = new Map();
 let shown = new Uint8Array(256).fill(1);
 /** @type {ReadonlyMap<string, readonly Attempt[]>} */
 let attempts = new Map();
+/** What changed while the task runs are read; null otherwise. @type {Change[] | null} */
+let backlog = [];
 /** @type {ReturnType<typeof setTimeout> | null} */
 let timer = null;
 let [lastTime, lastCost] = [-INTERVAL, 0];
 
 addEventListener("message", ({ data }) => {
   const request = /** @type {Request} */ (data);
-  if (request.kind === "load") {
+  if (request.kind === "loading") {
+    backlog ??= [];
+  } else if (request.kind === "load") {
     load(request);
     sendScene();
   } else if (request.kind === "changes") {
-    const { items } = request;
-    header.sequence = Math.max(header.sequence, ...items.map((item) => item.sequence));
-    if (model && items.reduce((changed, item) => /** @type {Model} */ (model).apply(item) || changed, false)) sendSoon();
+    backlog?.push(...request.items);
+    if (model && apply(model, request.items)) sendSoon();
   } else {
     if (request.kind === "layouts") [layouts, shown] = [request.layouts, request.shown];
     else attempts = request.attempts;
@@ -69,8 +72,20 @@ addEventListener("message", ({ data }) => {
 function load({ body, states, finished }) {
   const answer = JSON.parse(new TextDecoder().decode(body));
   const { tasks, bins } = readTimeline(answer, states, finished);
-  model = new Model(tasks, Date.parse(answer.epoch_time), states, finished);
+  model = new Model(tasks, Date.parse(answer.epoch_time), answer.sequence, states, finished);
   header = { sequence: answer.sequence, bins, truncated: answer.truncated };
+  apply(model, backlog ?? []);
+  backlog = null;
+}
+
+/** Merges changes; returns whether any of them changed the picture. @param {Model} current @param {readonly Change[]} items */
+function apply(current, items) {
+  let isChanged = false;
+  for (const item of items) {
+    header.sequence = Math.max(header.sequence, item.sequence);
+    isChanged = current.apply(item) || isChanged;
+  }
+  return isChanged;
 }
 
 function sendSoon() {
