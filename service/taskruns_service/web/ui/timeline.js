@@ -13,13 +13,14 @@ import { formatOffset, formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { Empty, Loading, Problem } from "./parts.js";
 import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
-import { clock, isUtc, queryAll, setQuery, theme } from "./store.js";
+import { isUtc, queryAll, theme } from "./store.js";
 import { Buffer, hitPicture, paintOverview, paintPicture, readPalette, resize } from "./timeline_canvas.js";
-import { foldTime, unfoldTime } from "./timeline_folds.js";
+import { unfoldTime } from "./timeline_folds.js";
 import { makeBlocks, makeRanks, makeTicks, shownStates } from "./timeline_rows.js";
 import { useScene } from "./timeline_scene.js";
 import { Rows } from "./timeline_table.js";
 import { Tip } from "./timeline_tip.js";
+import { useSelection } from "./timeline_selection.js";
 import { useGestures, useTimeWindow } from "./timeline_window.js";
 
 /**
@@ -62,15 +63,6 @@ export function useTimeline(flowRunId, { types }) {
     return makeBlocks(scene?.tasks ?? [], scene?.lanes ?? new Map(), layouts, scene?.attempts ?? new Map(), isShown);
   }, [scene, layouts, shown]);
   return { flowRunId, scene, error, apply, reload, layouts, ranks, window, blocks, height, rows };
-}
-
-/** Opens a map into lanes or children, or closes it. @param {TimelineState["layouts"]} layouts @param {string} slug @param {Layout | null} layout */
-export function setLayout(layouts, slug, layout) {
-  const changed = new Map(layouts);
-  if (layout) changed.set(slug, layout);
-  else changed.delete(slug);
-  const slugsOf = (/** @type {Layout} */ own) => [...changed].filter(([, other]) => other === own).map(([name]) => name);
-  setQuery({ lanes: slugsOf("lanes"), children: slugsOf("children") });
 }
 
 /** @param {{ timeline: TimelineState }} props */
@@ -198,6 +190,7 @@ function Body({ timeline }) {
   const version = useThemeVersion();
   const palette = useMemo(readPalette, [version]);
   const { now } = window.domain.value;
+  const { from, to } = window.view.value;
   const latest = useRef(/** @type {Picture} */ ({ blocks: [], bins: null, view: { from: 0, to: 1, width: 1, now }, ranks, top: 0 }));
   const draw = useCallback(() => {
     if (!canvas.current) return;
@@ -205,21 +198,21 @@ function Body({ timeline }) {
   }, [palette]);
   useLayoutEffect(() => {
     if (!canvas.current || !width) return;
-    const { from, to } = window.view.value;
     latest.current = { blocks, bins: scene?.bins ?? null, view: { from, to, width, now }, ranks, top };
     resize(canvas.current, width, room);
     draw();
   });
   const hit = useCallback((/** @type {number} */ x, /** @type {number} */ y) => hitPicture(latest.current, x, y), []);
-  const { tip, close } = useGestures(canvas, window, hit);
+  const gestures = useGestures(canvas, window, hit);
+  useSelection(timeline, body, canvas, gestures.setTip);
   return html`<div class="timeline-body" ref=${body} tabindex="0" role="region" aria-label="Timeline"
     style=${{ height: `${room}px` }} onScroll=${() => setTop(body.current?.scrollTop ?? 0)}>
     <div class="timeline-rows" style=${{ height: `${height}px` }}>
       <${Rows} timeline=${timeline} top=${top} room=${room} />
       <div class="timeline-plot" style=${{ height: `${room}px` }}><canvas ref=${canvas} aria-hidden="true"></canvas></div>
     </div>
-    <${Tip} timeline=${timeline} body=${body} top=${top} tip=${tip} close=${close} />
-  </div>`;
+  </div>
+  <${Tip} timeline=${timeline} tip=${gestures.tip} close=${gestures.close} hold=${gestures.hold} />`;
 }
 
 /** The height of the rows that are on the screen: all, or most of the screen. @param {number} height */

@@ -3,11 +3,10 @@
 import { countOf, formatCount, formatDuration, formatTime, stateOf, totalOf } from "./format.js";
 import { Shape } from "./parts.js";
 import { html, useMemo } from "./preact.js";
-import { href, isUtc, pathOf, query } from "./store.js";
+import { href, isUtc, pathOf, query, setQuery } from "./store.js";
 import { at, beginTime } from "./timeline_data.js";
 import { unfoldTime } from "./timeline_folds.js";
 import { STATES, countsOf, rowsBetween } from "./timeline_rows.js";
-import { setLayout } from "./timeline.js";
 
 /**
  * @typedef {import("./timeline.js").TimelineState} TimelineState
@@ -18,6 +17,15 @@ import { setLayout } from "./timeline.js";
 const MARGIN = 240;
 /** The table is made anew after so many pixels of scrolling. */
 const STRIDE = 120;
+
+/** Opens a map into lanes or children, or closes it. @param {TimelineState["layouts"]} layouts @param {string} slug @param {import("./timeline_worker.js").Layout | null} layout */
+function setLayout(layouts, slug, layout) {
+  const changed = new Map(layouts);
+  if (layout) changed.set(slug, layout);
+  else changed.delete(slug);
+  const slugsOf = (/** @type {import("./timeline_worker.js").Layout} */ own) => [...changed].filter(([, other]) => other === own).map(([name]) => name);
+  setQuery({ lanes: slugsOf("lanes"), children: slugsOf("children") });
+}
 
 /** @param {{ timeline: TimelineState, top: number, room: number }} props */
 export function Rows({ timeline, top, room }) {

@@ -6,7 +6,7 @@ import { useKeys } from "./keyboard.js";
 import { State } from "./parts.js";
 import { html, useLayoutEffect, useRef, useState } from "./preact.js";
 import { href, isUtc, pathOf } from "./store.js";
-import { at, beginTime, isMapped } from "./timeline_data.js";
+import { at, isMapped } from "./timeline_data.js";
 import { unfoldTime } from "./timeline_folds.js";
 import { STATES } from "./timeline_rows.js";
 
@@ -96,9 +96,3 @@ function MapTip({ timeline, task, time, failures }) {
       ${rest > 0 && html`<li class="muted">and ${formatCount(rest)} more</li>`}
     </ul>`}`;
 }
-
-/** @param {Task} task @param {number} i */
-export const middleOf = (task, i) => {
-  const begin = beginTime(task, i);
-  return Number.isFinite(at(task.end, i)) ? (begin + at(task.end, i)) / 2 : begin;
-};
