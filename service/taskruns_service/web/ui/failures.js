@@ -4,11 +4,14 @@ import { get, useAnswer } from "./api.js";
 import { firstLine, formatCount } from "./format.js";
 import { Loading, Problem, Section, Time } from "./parts.js";
 import { html, useEffect, useState } from "./preact.js";
+import { useRefresh } from "./refresh.js";
 import { href, pathOf } from "./store.js";
 
 /** @typedef {import("./types").Schemas["AggregateGroup"]} Group */
 
-const MAX_GROUPS = 20;
+const MAX_GROUPS = 50;
+/** How many messages are shown at first. */
+const SHORT = 5;
 
 /**
  * @param {{ flowRunId: string, taskSlug?: string, count: number }} props `count` is how many task runs have failed: the
@@ -19,15 +22,18 @@ export function Failures({ flowRunId, taskSlug, count }) {
     ...{ flow_run_id: [flowRunId], state_group: ["failed"], group_by: ["message"], sort: "-count", limit: MAX_GROUPS },
     ...(taskSlug ? { task_slug: [taskSlug] } : {}),
   });
-  useEffect(refresh, [count]);
-  const groups = data?.groups ?? [];
+  useRefresh(count, refresh);
+  const [isLong, setLong] = useState(false);
+  const all = data?.groups ?? [];
+  const groups = isLong ? all : all.slice(0, SHORT);
   const labels = useLabels(groups.flatMap((group) => group.sample_ids ?? []));
   if (!count) return null;
   return html`<${Section} title="Failures" aside=${html`<span class="muted">${formatCount(count)} task runs, by message</span>`}>
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${!data && !error && html`<${Loading} />`}
     ${data && html`<ol class="failure-groups">${groups.map((group) => html`<${FailureGroup} key=${group.key.message} group=${group} flowRunId=${flowRunId} labels=${labels} />`)}</ol>`}
-    ${data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} messages that most of them have.</p>`}
+    ${groups.length < all.length && html`<button class="more" onClick=${() => setLong(true)}>Show ${all.length - groups.length} more messages</button>`}
+    ${isLong && data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} messages that most of them have.</p>`}
   <//>`;
 }
 

@@ -8,7 +8,8 @@ import { newer, useFlowRunEvents } from "./live.js";
 import {
   CopyId, CountsBar, Duration, Empty, Loading, Message, Page, Problem, Section, Sources, State, StatesBar, Time, usePage,
 } from "./parts.js";
-import { html, useEffect, useRef, useState } from "./preact.js";
+import { html, useState } from "./preact.js";
+import { useRefresh, useThrottled } from "./refresh.js";
 import { announce, clock, href, isUtc, navigate, pathOf, queryAll, setQuery } from "./store.js";
 import { Table } from "./table.js";
 import { Timeline, useTimeline } from "./timeline.js";
@@ -132,21 +133,6 @@ function Legend() {
   return html`<span class="muted">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
 }
 
-/** A value that changes at most every so often. @template T @param {T} value @param {number} milliseconds @returns {T} */
-export function useThrottled(value, milliseconds) {
-  const [shown, setShown] = useState(value);
-  const changed = useRef(0);
-  useEffect(() => {
-    if (value === shown) return undefined;
-    const timer = setTimeout(() => {
-      changed.current = Date.now();
-      setShown(value);
-    }, Math.max(0, changed.current + milliseconds - Date.now()));
-    return () => clearTimeout(timer);
-  }, [value]);
-  return shown;
-}
-
 /** @param {{ flowRunId: string, sequence: number, types: readonly string[] }} props */
 function Tasks({ flowRunId, sequence, types }) {
   const version = useThrottled(sequence, REFRESH_MILLISECONDS);
@@ -155,10 +141,10 @@ function Tasks({ flowRunId, sequence, types }) {
     ...{ flow_run_id: [flowRunId], is_mapped_parent: false, group_by: ["task_slug"], limit: 10_000 },
     measure: ["p50_duration", "p95_duration", "sum_duration"],
   });
-  useEffect(() => {
+  useRefresh(version, () => {
     refresh();
     times.refresh();
-  }, [version]);
+  });
   const measures = new Map(times.data?.groups?.map((group) => [group.key.task_slug, group.measures]));
   const rows = (data?.items ?? [])
     .filter(({ task_run_counts: counts }) => !types.length || types.some((type) => counts[/** @type {StateType} */ (type)]))
@@ -200,7 +186,7 @@ function formatFailed({ task_run_counts }) {
 /** The states of the flow run itself. @param {{ flowRun: FlowRun }} props */
 function History({ flowRun }) {
   const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}/states", { flow_run_id: flowRun.id, limit: 100 });
-  useEffect(refresh, [flowRun.version]);
+  useRefresh(flowRun.version, refresh);
   return html`<${Section} title="History">
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${data && !data.items.length && html`<p class="muted">The flow run has no state yet.</p>`}

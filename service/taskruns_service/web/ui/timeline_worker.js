@@ -42,7 +42,7 @@ let model = null;
 let header = { sequence: 0, bins: null, truncated: false };
 /** @type {ReadonlyMap<string, Layout>} */
 let layouts = new Map();
-let shown = new Uint8Array(256).fill(1);
+let shown = /** @type {Uint8Array} */ (new Uint8Array(256).fill(1));
 /** @type {ReadonlyMap<string, readonly Attempt[]>} */
 let attempts = new Map();
 /** What changed while the task runs are read; null otherwise. @type {Change[] | null} */
