@@ -1,8 +1,9 @@
 /** A flow run: its state, its task runs as a bar that filters, why some failed, when each ran, and what its tasks are. */
 
 import { addressOf, get, useAnswer } from "./api.js";
-import { countOf, firstLine, formatCount, formatOffset, quoted, stateOf, totalOf, typesOf } from "./format.js";
+import { countOf, firstLine, formatCount, formatOffset, quoted, stateOf, totalOf } from "./format.js";
 import { Failures } from "./failures.js";
+import { select, useFilterKeys } from "./filter.js";
 import { useKeys } from "./keyboard.js";
 import { newer, useFlowRunEvents } from "./live.js";
 import {
@@ -10,7 +11,7 @@ import {
 } from "./parts.js";
 import { html, useState } from "./preact.js";
 import { useRefresh, useThrottled } from "./refresh.js";
-import { announce, clock, href, isUtc, navigate, pathOf, queryAll, setQuery } from "./store.js";
+import { announce, clock, href, isUtc, navigate, pathOf, queryAll } from "./store.js";
 import { Table } from "./table.js";
 import { Timeline, useTimeline } from "./timeline.js";
 import { useFailureKeys } from "./timeline_selection.js";
@@ -69,23 +70,6 @@ function Loaded({ loaded, refresh }) {
     <${History} flowRun=${flowRun} />
     <${Sources} url=${addressOf("/flow-runs/{flow_run_id}", { flow_run_id: flowRun.id })} command=${`taskruns flow-run info ${quoted(flowRun.id)}`} />
   <//>`;
-}
-
-/** @param {readonly string[]} types */
-export function select(types) {
-  setQuery({ state: types });
-}
-
-export function useFilterKeys() {
-  const show = (/** @type {readonly string[]} */ types, /** @type {string} */ sentence) => {
-    select(types);
-    announce(sentence);
-  };
-  useKeys({
-    f: { does: "Show only failed task runs", run: () => show(typesOf("failed"), "Only failed task runs are shown.") },
-    r: { does: "Show only unfinished task runs", run: () => show(typesOf("unfinished"), "Only unfinished task runs are shown.") },
-    a: { does: "Show all task runs", run: () => show([], "All task runs are shown.") },
-  });
 }
 
 /** The flow run before and after this one, of the same flow. @param {{ flowRun: FlowRun }} props */

@@ -13,13 +13,14 @@ import { formatOffset, formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { Empty, Loading, Problem } from "./parts.js";
 import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
-import { isUtc, queryAll, theme } from "./store.js";
+import { isUtc, queryAll } from "./store.js";
 import { Buffer, hitPicture, paintOverview, paintPicture, readPalette, resize } from "./timeline_canvas.js";
 import { unfoldTime } from "./timeline_folds.js";
 import { makeBlocks, makeRanks, makeTicks, shownStates } from "./timeline_rows.js";
 import { useScene } from "./timeline_scene.js";
 import { Rows } from "./timeline_table.js";
 import { Tip } from "./timeline_tip.js";
+import { useRoom, useThemeVersion, useWidth } from "./timeline_size.js";
 import { useSelection } from "./timeline_selection.js";
 import { useGestures, useTimeWindow } from "./timeline_window.js";
 
@@ -152,32 +153,6 @@ function tickText(time, step) {
   return text.slice(11, step >= 60_000 ? 16 : step >= 1000 ? 19 : 23);
 }
 
-/** The width of an element in CSS pixels, 0 before it is known. @param {{ current: Element | null }} element */
-function useWidth(element) {
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    if (!element.current) return undefined;
-    const observer = new ResizeObserver(([entry]) => setWidth(entry?.contentRect.width ?? 0));
-    observer.observe(element.current);
-    return () => observer.disconnect();
-  }, []);
-  return width;
-}
-
-/** A number that grows when colors change. */
-function useThemeVersion() {
-  const [version, setVersion] = useState(0);
-  const name = theme.value;
-  useEffect(() => {
-    const media = matchMedia("(prefers-color-scheme: dark)");
-    const change = () => setVersion((number) => number + 1);
-    media.addEventListener("change", change);
-    change();
-    return () => media.removeEventListener("change", change);
-  }, [name]);
-  return version;
-}
-
 /** The rows: the table, and the canvas beside it. @param {{ timeline: TimelineState }} props */
 function Body({ timeline }) {
   const { blocks, height, ranks, scene, window } = timeline;
@@ -213,15 +188,4 @@ function Body({ timeline }) {
     </div>
   </div>
   <${Tip} timeline=${timeline} tip=${gestures.tip} close=${gestures.close} hold=${gestures.hold} />`;
-}
-
-/** The height of the rows that are on the screen: all, or most of the screen. @param {number} height */
-function useRoom(height) {
-  const [screen, setScreen] = useState(innerHeight);
-  useEffect(() => {
-    const change = () => setScreen(innerHeight);
-    addEventListener("resize", change);
-    return () => removeEventListener("resize", change);
-  }, []);
-  return Math.min(height, Math.max(Math.round(screen * 0.65), 240));
 }
