@@ -169,7 +169,7 @@ function Slowest({ name, version }) {
 /** All children by map index. @param {{ name: Name, scene: Scene, task: Task, types: readonly string[] }} props */
 function Children({ name, scene: { epoch, folds }, task, types }) {
   const version = types.join();
-  const rows = useMemo(() => childLanes(task, shownStates(types)).order, [task, version]);
+  const rows = useMemo(() => [...childLanes(task, shownStates(types)).order], [task, version]);
   const columns = useMemo(() => {
     const real = (/** @type {number} */ time) => unfoldTime(folds, time);
     const moment = (/** @type {number} */ time) => (Number.isFinite(time) ? formatTime(epoch + real(time), { utc: isUtc.value, today: clock.peek() }) : "–");

@@ -17,6 +17,8 @@ import { KINDS, QUIET, WAITING, findBlock } from "./timeline_rows.js";
  * @typedef {{ block: Block, i: number, time: number, failures: number[] }} Hit `i` is -1 where a map is not one task run.
  */
 
+const SUCCESSES = new Set(["success", "cached", "mapped"]);
+
 /** Device pixels of a CSS pixel, up to 2. */
 export const pixelRatio = () => Math.min(devicePixelRatio || 1, 2);
 
@@ -30,7 +32,7 @@ export function readPalette() {
     context.fillRect(0, 0, 1, 1);
     return at(new Uint32Array(context.getImageData(0, 0, 1, 1).data.buffer), 0);
   };
-  const bars = Uint32Array.from(KINDS, (kind) => (kind ? pixelOf(`var(--state-${kind})`) : 0));
+  const bars = Uint32Array.from(KINDS, (kind) => (kind ? pixelOf(SUCCESSES.has(kind) ? "var(--timeline-success)" : `var(--state-${kind})`) : 0));
   bars[QUIET] = pixelOf("var(--timeline-quiet)");
   const waits = new Uint32Array(bars.length);
   waits[WAITING] = pixelOf("var(--state-waiting)");
