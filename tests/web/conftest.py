@@ -15,6 +15,8 @@ from tests.service import Served, served
 Theme = Literal["light", "dark"]
 OpenPage = Callable[..., Page]
 WAIT_MILLISECONDS = 60_000
+LAN_HOST = "service.lan"
+"""A name of this machine that browsers do not trust as they trust localhost."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -30,7 +32,8 @@ def chromium() -> Iterator[Browser]:
     """A browser for all tests of the pages."""
     program = find_chromium()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        arguments = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules=MAP {LAN_HOST} 127.0.0.1"]
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()
 

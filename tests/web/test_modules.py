@@ -7,48 +7,31 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-UI = ROOT / "service" / "taskruns_service" / "web" / "ui"
+from tests.web import tools
+
+UI = tools.ROOT / "service" / "taskruns_service" / "web" / "ui"
 NODE_TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 pytestmark = [pytest.mark.xdist_group("npm_of_pages"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def tools() -> None:
+def npm() -> None:
     """What npm has for the pages."""
-    need_node()
-    make("requirements/ui/node_modules/.ready")
-
-
-def need_node() -> None:
-    """Skips the test without Node.js, and fails it in CI."""
-    import os
-
-    if not (shutil.which("npm") and shutil.which("node")):
-        reason = "Node.js with npm is not on the PATH, so the modules of the pages are not checked."
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-
-
-def make(*arguments: str) -> None:
-    """Runs make."""
-    done = subprocess.run(["make", *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    tools.install()
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tools")
+@pytest.mark.usefixtures("npm")
 def test_types_are_right() -> None:
-    program = ROOT / "requirements/ui/node_modules/.bin/tsc"
+    program = tools.MODULES / ".bin" / "tsc"
     done = subprocess.run([program, "--project", UI], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tools")
+@pytest.mark.usefixtures("npm")
 def test_vendored_files_and_types_of_the_api_are_what_make_vendor_writes(tmp_path: Path) -> None:
-    make("vendor", f"VENDOR={tmp_path / 'vendor'}", f"UI_TYPES={tmp_path / 'openapi.d.ts'}")
+    tools.make("vendor", f"VENDOR={tmp_path / 'vendor'}", f"UI_TYPES={tmp_path / 'openapi.d.ts'}")
     assert contents(tmp_path / "vendor") == contents(UI / "vendor")
     assert (tmp_path / "openapi.d.ts").read_text() == (UI / "openapi.d.ts").read_text()
 
@@ -59,7 +42,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("path", NODE_TESTS, ids=lambda path: path.name)
 def test_pure_functions(path: Path, tmp_path: Path) -> None:
-    need_node()
+    tools.need_node()
     # Browsers are told that they are modules by `type=module`, Node by a package.json beside them.
     ui = tmp_path / "ui"
     shutil.copytree(UI, ui)

@@ -26,10 +26,11 @@ class Document:
             "ETag": f'"{self._version}"',
             **({"Vary": varies} if varies else {}),
         }
-        self._own = {"Content-Type": media_type, "Content-Length": str(len(content)), **self._headers}
         if media_type.startswith("text/html"):
-            self._own["Content-Security-Policy"] = policy or page_policy(content.decode())
-            self._own["Cross-Origin-Opener-Policy"] = "same-origin"
+            # With 304 as well: browsers replace the headers of the page that they have by those of the answer.
+            self._headers["Content-Security-Policy"] = policy or page_policy(content.decode())
+            self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        self._own = {"Content-Type": media_type, "Content-Length": str(len(content)), **self._headers}
 
     def answer(self, request: ApiRequest) -> JsonResponse:
         """The document, or 304 for a client whose If-None-Match has it; raises InvalidRequest."""

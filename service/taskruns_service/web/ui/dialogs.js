@@ -70,6 +70,7 @@ function KeyDialog() {
     const refusal = /^[\x21-\x7e]+$/.test(value) ? await refusalOf(value) : "This is not a key.";
     if (refusal) {
       setError(refusal);
+      form.querySelector("input")?.focus();
       return;
     }
     keepKey(value, data.has("remember"));
