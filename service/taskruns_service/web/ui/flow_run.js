@@ -114,7 +114,7 @@ function Facts({ flowRun }) {
 }
 
 function Legend() {
-  return html`<span class="muted">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
+  return html`<span class="muted hide-600">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
 }
 
 /** @param {{ flowRunId: string, sequence: number, types: readonly string[] }} props */
@@ -152,9 +152,9 @@ function childCounts({ is_mapped, task_run_counts: counts }) {
 /** @type {import("./table.js").Column<TaskRow>[]} */
 const TASK_COLUMNS = [
   { title: "Task", cell: ({ task }) => task.task_slug },
-  { title: "State", width: "9rem", cell: ({ task }) => html`<${State} type=${task.state} />` },
+  { title: "State", width: "9rem", hide: 600, cell: ({ task }) => html`<${State} type=${task.state} />` },
   { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar} counts=${childCounts(task)} />` },
-  { title: "Count", width: "6rem", align: "end", cell: ({ task }) => formatCount(totalOf(childCounts(task))) },
+  { title: "Count", width: "5.5rem", align: "end", cell: ({ task }) => formatCount(totalOf(childCounts(task))) },
   { title: "Failed", width: "5.5rem", align: "end", cell: ({ task }) => formatFailed(task) },
   { title: "p50", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.p50_duration} />` },
   { title: "p95", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.p95_duration} />` },
