@@ -29,7 +29,10 @@ const REFRESH_MILLISECONDS = 5000;
 export default function FlowRunPage({ parameters }) {
   const id = parameters.flow_run_id ?? "";
   const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}", { flow_run_id: id });
-  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} />`;
+  const types = queryAll("state");
+  // The timeline, which takes longest, is read at the same time.
+  const timeline = useTimeline(id, { types });
+  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} timeline=${timeline} types=${types} />`;
   return html`<${Page} title="Flow run">${error ? html`<${Problem} error=${error} retry=${refresh} />` : html`<${Loading} />`}<//>`;
 }
 
@@ -40,11 +43,13 @@ function useLatest(loaded) {
   return { flowRun: latest, merge: (/** @type {Partial<FlowRun> & { sequence: number }} */ next) => setSummary((old) => (newer(old, next) ? next : old)) };
 }
 
-/** @param {{ loaded: FlowRun, refresh: () => void }} props */
-function Loaded({ loaded, refresh }) {
+/**
+ * @param {{
+ *   loaded: FlowRun, refresh: () => void, timeline: import("./timeline.js").TimelineState, types: readonly string[],
+ * }} props
+ */
+function Loaded({ loaded, refresh, timeline, types }) {
   const { flowRun, merge } = useLatest(loaded);
-  const types = queryAll("state");
-  const timeline = useTimeline(flowRun.id, { types });
   useFlowRunEvents(flowRun.id, {
     after: loaded.sequence,
     onTaskRuns: timeline.apply,
