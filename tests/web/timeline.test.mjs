@@ -1,10 +1,10 @@
-/** Properties of the pictures of task runs, each over 200 random flow runs. `pytest tests/web/test_timeline_pixels.py` runs them. */
+/** Properties of the pictures of task runs, each over 200 random flow runs. */
 
 import assert from "node:assert/strict";
 import test from "node:test";
 import { pathToFileURL } from "node:url";
 
-const ui = (name) => import(pathToFileURL(`${process.env.TASKRUNS_UI_FOLDER}/${name}`));
+const ui = (name) => import(pathToFileURL(`${process.env.UI}/${name}`));
 const data = await ui("timeline_data.js");
 const { childLanes, packLanes } = await ui("timeline_lanes.js");
 const { findFolds, foldTime, unfoldTime } = await ui("timeline_folds.js");

@@ -28,7 +28,7 @@ export function Failures({ flowRunId, taskSlug, count }) {
   const groups = isLong ? all : all.slice(0, SHORT);
   const labels = useLabels(groups.flatMap((group) => group.sample_ids ?? []));
   if (!count) return null;
-  return html`<${Section} title="Failures" aside=${html`<span class="muted">${formatCount(count)} task runs, by message</span>`}>
+  return html`<${Section} title="Failures" aside=${html`<span class="muted">${formatCount(count)} ${count === 1 ? "task run" : "task runs, by message"}</span>`}>
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${!data && !error && html`<${Loading} />`}
     ${data && html`<ol class="failure-groups">${groups.map((group) => html`<${FailureGroup} key=${group.key.message} group=${group} flowRunId=${flowRunId} labels=${labels} />`)}</ol>`}

@@ -29,7 +29,10 @@ const REFRESH_MILLISECONDS = 5000;
 export default function FlowRunPage({ parameters }) {
   const id = parameters.flow_run_id ?? "";
   const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}", { flow_run_id: id });
-  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} />`;
+  const types = queryAll("state");
+  // The timeline, which takes longest, is read at the same time.
+  const timeline = useTimeline(id, { types });
+  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} timeline=${timeline} types=${types} />`;
   return html`<${Page} title="Flow run">${error ? html`<${Problem} error=${error} retry=${refresh} />` : html`<${Loading} />`}<//>`;
 }
 
@@ -40,11 +43,13 @@ function useLatest(loaded) {
   return { flowRun: latest, merge: (/** @type {Partial<FlowRun> & { sequence: number }} */ next) => setSummary((old) => (newer(old, next) ? next : old)) };
 }
 
-/** @param {{ loaded: FlowRun, refresh: () => void }} props */
-function Loaded({ loaded, refresh }) {
+/**
+ * @param {{
+ *   loaded: FlowRun, refresh: () => void, timeline: import("./timeline.js").TimelineState, types: readonly string[],
+ * }} props
+ */
+function Loaded({ loaded, refresh, timeline, types }) {
   const { flowRun, merge } = useLatest(loaded);
-  const types = queryAll("state");
-  const timeline = useTimeline(flowRun.id, { types });
   useFlowRunEvents(flowRun.id, {
     after: loaded.sequence,
     onTaskRuns: timeline.apply,
@@ -114,7 +119,7 @@ function Facts({ flowRun }) {
 }
 
 function Legend() {
-  return html`<span class="muted">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
+  return html`<span class="muted hide-600">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
 }
 
 /** @param {{ flowRunId: string, sequence: number, types: readonly string[] }} props */
@@ -152,9 +157,9 @@ function childCounts({ is_mapped, task_run_counts: counts }) {
 /** @type {import("./table.js").Column<TaskRow>[]} */
 const TASK_COLUMNS = [
   { title: "Task", cell: ({ task }) => task.task_slug },
-  { title: "State", width: "9rem", cell: ({ task }) => html`<${State} type=${task.state} />` },
+  { title: "State", width: "9rem", hide: 600, cell: ({ task }) => html`<${State} type=${task.state} />` },
   { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar} counts=${childCounts(task)} />` },
-  { title: "Count", width: "6rem", align: "end", cell: ({ task }) => formatCount(totalOf(childCounts(task))) },
+  { title: "Count", width: "5.5rem", align: "end", cell: ({ task }) => formatCount(totalOf(childCounts(task))) },
   { title: "Failed", width: "5.5rem", align: "end", cell: ({ task }) => formatFailed(task) },
   { title: "p50", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.p50_duration} />` },
   { title: "p95", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.p95_duration} />` },

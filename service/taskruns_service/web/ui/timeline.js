@@ -9,7 +9,7 @@
  * the open maps and the selected task run are in the address (`from`, `to`, `lanes`, `children`, `run`).
  */
 
-import { formatOffset, formatTime } from "./format.js";
+import { formatDuration, formatOffset, formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { Empty, Loading, Problem } from "./parts.js";
 import { html, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
@@ -32,6 +32,8 @@ import { useGestures, useTimeWindow } from "./timeline_window.js";
  * @typedef {ReturnType<typeof useTimeline>} TimelineState
  */
 
+/** The room of a label of the axis. */
+const LABEL_PIXELS = 96;
 const LANES = /** @type {const} */ (["lanes", "children"]);
 
 /** The maps that are open, as the address says. @returns {ReadonlyMap<string, Layout>} */
@@ -82,8 +84,8 @@ export function Timeline({ timeline }) {
 /** @param {{ timeline: TimelineState, scene: Scene }} props */
 function Tools({ timeline: { window }, scene }) {
   const { from, to } = window.view.value;
-  const text = (/** @type {number} */ time) =>
-    formatTime(scene.epoch + unfoldTime(scene.folds, time), { utc: isUtc.value, milliseconds: to - from < 60_000 });
+  const real = (/** @type {number} */ time) => scene.epoch + unfoldTime(scene.folds, time);
+  const style = { utc: isUtc.value, milliseconds: to - from < 60_000 };
   useKeys({
     "+": { does: "Zoom in", run: () => window.zoom(0.5) },
     "=": { does: "Zoom in", run: () => window.zoom(0.5) },
@@ -95,7 +97,7 @@ function Tools({ timeline: { window }, scene }) {
   const button = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ run) =>
     html`<button class="square" aria-label=${label} title=${label} onClick=${run}>${sign}</button>`;
   return html`<div class="timeline-tools">
-    <p><span class="muted">from</span> ${text(from)} <span class="muted">to</span> ${text(to)} <span class="muted">${formatOffset(scene.epoch, isUtc.value)}</span></p>
+    <p><span class="muted">from</span> ${formatTime(real(from), style)} <span class="muted">to</span> ${formatTime(real(to), { ...style, today: real(from) })} <span class="muted">${formatOffset(scene.epoch, isUtc.value)}</span></p>
     ${scene.truncated && html`<p class="muted">Too many task runs to show each: zoom in.</p>`}
     <div class="buttons" role="group" aria-label="Window of time">
       ${button("Earlier (←)", "←", () => window.pan(-0.2))}${button("Later (→)", "→", () => window.pan(0.2))}
@@ -137,13 +139,18 @@ function Axis({ timeline: { window }, scene }) {
   const width = useWidth(axis);
   const { view } = window;
   const offset = isUtc.value ? 0 : -new Date(scene.epoch).getTimezoneOffset() * 60_000;
-  const { step, ticks } = makeTicks({ ...view.value, width: width || 1, now: 0 }, scene.folds, scene.epoch, offset, 96);
-  const place = (/** @type {number} */ time) => ((time - view.value.from) / (view.value.to - view.value.from)) * width;
-  const folds = scene.folds.filter((fold) => fold.at > view.value.from && fold.at < view.value.to);
+  const { step, ticks } = makeTicks({ ...view.value, width: width || 1, now: 0 }, scene.folds, scene.epoch, offset, LABEL_PIXELS);
+  const folds = placeFolds(scene, view.value, width);
+  const free = ticks.filter(({ x: tick }) => folds.every(({ x }) => x - tick > LABEL_PIXELS / 2 || tick - x > LABEL_PIXELS));
   return html`<div class="timeline-axis" ref=${axis} aria-hidden="true">
-    ${ticks.map(({ x, time }) => html`<span key=${time} class="tick" style=${{ left: `${x}px` }}>${tickText(time, step)}</span>`)}
-    ${folds.map((fold) => html`<span key=${fold.at} class="fold" style=${{ left: `${place(fold.at)}px` }} title="Nothing ran in between">⫽</span>`)}
+    ${free.map(({ x, time }) => html`<span key=${time} class="tick" style=${{ left: `${x}px` }}>${tickText(time, step)}</span>`)}
+    ${folds.map(({ x, fold }) => html`<span key=${fold.at} class="fold" style=${{ left: `${x}px` }} title="Nothing ran in between">⋯ ${formatDuration((fold.to - fold.from) / 1000)}</span>`)}
   </div>`;
+}
+
+/** Where the folds in view are. @param {Scene} scene @param {{ from: number, to: number }} view @param {number} width */
+function placeFolds({ folds }, { from, to }, width) {
+  return folds.filter((fold) => fold.at > from && fold.at < to).map((fold) => ({ fold, x: ((fold.at - from) / (to - from)) * width }));
 }
 
 /** @param {number} time @param {number} step */
@@ -184,7 +191,10 @@ function Body({ timeline }) {
     style=${{ height: `${room}px` }} onScroll=${() => setTop(body.current?.scrollTop ?? 0)}>
     <div class="timeline-rows" style=${{ height: `${height}px` }}>
       <${Rows} timeline=${timeline} top=${top} room=${room} />
-      <div class="timeline-plot" style=${{ height: `${room}px` }}><canvas ref=${canvas} aria-hidden="true"></canvas></div>
+      <div class="timeline-plot" style=${{ height: `${room}px` }}>
+        ${scene && placeFolds(scene, { from, to }, width).map(({ x, fold }) => html`<div key=${fold.at} class="fold-line" style=${{ left: `${x}px` }} />`)}
+        <canvas ref=${canvas} aria-hidden="true"></canvas>
+      </div>
     </div>
   </div>
   <${Tip} timeline=${timeline} tip=${gestures.tip} close=${gestures.close} hold=${gestures.hold} />`;

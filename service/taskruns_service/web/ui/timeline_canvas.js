@@ -10,8 +10,8 @@ import { KINDS, QUIET, WAITING, findBlock } from "./timeline_rows.js";
  * @typedef {import("./timeline_pixels.js").Pixels} Pixels
  * @typedef {import("./timeline_pixels.js").Ranks} Ranks
  * @typedef {import("./timeline_pixels.js").View} View
- * @typedef {{ bars: Uint32Array, waits: Uint32Array, all: Uint32Array }} Palette The color of each rank: where bars and
- *   waiting are apart, and where they are not.
+ * @typedef {{ bars: Uint32Array, waits: Uint32Array, counts: Uint32Array, lanes: Uint32Array }} Palette The color of each
+ *   rank: of bars and of the lines of waiting between them, of densities, and of lanes.
  * @typedef {{ blocks: readonly Block[], bins: import("./timeline_data.js").Bins | null, view: View, ranks: Ranks, top: number }} Picture
  *   `view.width` counts CSS pixels, and `top` is how many of them are above the canvas.
  * @typedef {{ block: Block, i: number, time: number, failures: number[] }} Hit `i` is -1 where a map is not one task run.
@@ -36,9 +36,10 @@ export function readPalette() {
   bars[QUIET] = pixelOf("var(--timeline-quiet)");
   const waits = new Uint32Array(bars.length);
   waits[WAITING] = pixelOf("var(--state-waiting)");
-  const all = bars.slice();
-  all[WAITING] = pixelOf("var(--timeline-wait)");
-  return { bars, waits, all };
+  const [counts, lanes] = [bars.slice(), bars.slice()];
+  counts[WAITING] = at(waits, WAITING);
+  lanes[WAITING] = pixelOf("var(--timeline-wait)");
+  return { bars, waits, counts, lanes };
 }
 
 /** A picture that fills a canvas; its memory is used again while the size stays. */
@@ -87,7 +88,7 @@ function paintMap(pixels, { task, height }, { view, bins, ranks }, palette, y) {
   const wide = { ...view, width: pixels.width };
   const counts = task.counts && bins ? binnedDensity(task.counts, bins, wide, ranks) : density([task], wide, ranks);
   const margin = Math.round(4 * ratio);
-  paintDensity(pixels, counts, palette.bars, ranks, y + margin, Math.round(height * ratio) - 2 * margin, ratio);
+  paintDensity(pixels, counts, palette.counts, ranks, y + margin, Math.round(height * ratio) - 2 * margin, ratio);
 }
 
 /**
@@ -105,7 +106,7 @@ function paintLanes(pixels, { kind, drawn, lanes, rowHeight }, { view, ranks }, 
     rankLane(best, drawn, lanes, lane, wide, ranks);
     const [from, to] = [Math.round(y + lane * high), Math.round(y + (lane + 1) * high)];
     if (kind === "lanes") {
-      paintRows(pixels, best, palette.all, from, to - Math.max(Math.round(ratio), 1));
+      paintRows(pixels, best, palette.lanes, from, to - Math.max(Math.round(ratio), 1));
       continue;
     }
     // Waiting is a line in the middle, so that what ran stands out.
@@ -129,7 +130,7 @@ export function paintOverview(pixels, { blocks, bins, view, ranks }, palette) {
   const tasks = blocks.filter(({ kind }) => kind === "map" || kind === "task").map(({ task }) => task);
   const counted = tasks.find((task) => task.counts);
   const sums = bins && counted?.counts ? binnedDensity(counted.counts, bins, wide, ranks) : density(tasks, wide, ranks);
-  paintDensity(pixels, sums, palette.bars, ranks, 0, pixels.height, ratio);
+  paintDensity(pixels, sums, palette.counts, ranks, 0, pixels.height, ratio);
 }
 
 /**

@@ -117,10 +117,13 @@ function sendScene() {
 function attemptsTask(slug, items, epoch, places) {
   const start = Float64Array.from(items, (item) => item.start - epoch);
   const columns = { mapIndex: new Int32Array(items.length).fill(-1), runCount: null, queued: start, start };
-  const [end, state] = [items.map((item) => item.end - epoch), items.map((item) => places.get(item.state) ?? 0)];
+  const [end, state] = [items.map((item) => item.end - epoch), items.map((item) => places.get(endOf(item)) ?? 0)];
   const task = { slug, taskRunId: null, length: items.length, counts: null };
   return { ...task, ...columns, end: Float64Array.from(end), state: Uint8Array.from(state) };
 }
+
+/** The state in which an attempt ended: one that is tried again has failed. @param {Attempt} attempt */
+const endOf = ({ state }) => (state === "Retrying" ? "Failed" : state);
 
 /**
  * When something ran: attempts where they are known, else from the start to the end.
