@@ -9,7 +9,8 @@
 import { addressOf, get, useAnswer } from "./api.js";
 import { firstLine, formatCount, formatDuration, printable, quoted, stateOf } from "./format.js";
 import { CopyButton, Duration, Problem, Section, Sources, State, Time } from "./parts.js";
-import { html, useEffect, useRef, useState } from "./preact.js";
+import { html, useEffect, useState } from "./preact.js";
+import { useRefresh } from "./refresh.js";
 import { clock } from "./store.js";
 
 const STATES_PAGE = 100;
@@ -27,12 +28,7 @@ const LONGEST_WAIT = 0.3;
  */
 export function useAnswerSince(path, parameters, sequence) {
   const answer = useAnswer(path, parameters);
-  const seen = useRef(sequence);
-  useEffect(() => {
-    if (seen.current === sequence) return;
-    seen.current = sequence;
-    answer.refresh();
-  }, [sequence]);
+  useRefresh(sequence, answer.refresh);
   return answer;
 }
 
@@ -152,7 +148,7 @@ export function Attempts({ taskRun }) {
   const isOpen = data.items.some(({ end_time }) => !end_time);
   const bars = attemptBars(taskRun, data.items, isOpen ? clock.value : 0);
   const shown = isAll ? bars : bars.slice(-MAX_ATTEMPTS);
-  return html`<${Section} title="Attempts" aside=${html`<span class="legend"><span class="wait" aria-hidden="true" /> waited
+  return html`<${Section} title="Attempts" aside=${html`<span class="attempt-legend"><span class="wait" aria-hidden="true" /> waited
       <span class="run" aria-hidden="true" /> ran</span>
       <${Sources} url=${addressOf("/task-runs/{task_run_id}/attempts", parameters)} command=${`taskruns task-run attempts ${quoted(taskRun.id)}`} />`}>
     <table class="plain attempts">
@@ -178,7 +174,7 @@ function Details({ state }) {
     hasDetails ? printable(JSON.stringify(details, null, 2)) : "",
   ];
   const whole = text.filter(Boolean).join("\n\n");
-  return html`<details><summary>${line || "details"}</summary><div class="text">
+  return html`<details><summary>${line || "details"}</summary><div class="verbatim">
     <pre tabindex="0" role="region" aria-label="Details of the state">${whole}</pre><${CopyButton} text=${whole} label="Copy the details" />
   </div></details>`;
 }
@@ -203,7 +199,7 @@ export function History({ history, taskRun }) {
   if (!states.length) return null;
   return html`<${Section} title="History" aside=${html`<${Sources} url=${addressOf("/task-runs/{task_run_id}/states", parameters)}
       command=${`taskruns task-run states ${quoted(taskRun.id)}`} />`}>
-    <table class="plain history">
+    <table class="plain state-history">
       <thead><tr><th scope="col">Time</th><th scope="col">State</th><th scope="col">Message</th><th scope="col" class="end hide-900">Received</th></tr></thead>
       <tbody>${states.map((state) => html`<${StateRow} key=${state.id} state=${state} isCurrent=${state === current} />`)}</tbody>
     </table>

@@ -103,7 +103,7 @@ function ArtifactData({ artifact }) {
     return html`<a href=${address} target="_blank" rel="noopener noreferrer external">${printable(/** @type {string} */ (link))}</a>`;
   }
   const text = typeof link === "string" ? link : typeof markdown === "string" ? markdown : JSON.stringify(artifact.data, null, 2);
-  return html`<div class="text"><pre tabindex="0" role="region" aria-label=${`Artifact: ${printable(artifact.kind)}`}>${printable(text)}</pre><${CopyButton} text=${text} label="Copy the artifact" /></div>`;
+  return html`<div class="verbatim"><pre tabindex="0" role="region" aria-label=${`Artifact: ${printable(artifact.kind)}`}>${printable(text)}</pre><${CopyButton} text=${text} label="Copy the artifact" /></div>`;
 }
 
 /** @param {{ taskRun: TaskRun }} props */

@@ -104,13 +104,13 @@ function Where({ reference }) {
   const type = reference.type === "CustomResult" ? reference.name : reference.type;
   const { uri, location, size, digest, serializer } = reference;
   const isOwnValue = reference.type === "ConstantResult" || reference.type === "PrefectResult";
-  return html`<dl class="facts where">
+  return html`<dl class="overview where">
     <div><dt>Type</dt><dd>${printable(type)}</dd></div>
-    ${uri && html`<div class="wide"><dt>URI</dt><dd class="uri"><code data-kind="uri">${printable(uri)}</code><${CopyButton} text=${uri} label="Copy the URI" /></dd></div>`}
-    ${!uri && location && !isOwnValue && html`<div class="wide"><dt>Location</dt><dd class="uri"><code>${printable(location)}</code><${CopyButton} text=${location} label="Copy the location" /></dd></div>`}
+    ${uri && html`<div class="whole-row"><dt>URI</dt><dd class="uri"><code data-kind="uri">${printable(uri)}</code><${CopyButton} text=${uri} label="Copy the URI" /></dd></div>`}
+    ${!uri && location && !isOwnValue && html`<div class="whole-row"><dt>Location</dt><dd class="uri"><code>${printable(location)}</code><${CopyButton} text=${location} label="Copy the location" /></dd></div>`}
     ${!isOwnValue && reference.type !== "SecretResult" && html`<div><dt>Serializer</dt><dd>${printable(serializerName(serializer))}</dd></div>`}
     ${size !== null && html`<div><dt>Size</dt><dd>${formatCount(size)} bytes</dd></div>`}
-    ${digest && html`<div class="wide"><dt>Digest</dt><dd class="uri"><code>${printable(digest)}</code></dd></div>`}
+    ${digest && html`<div class="whole-row"><dt>Digest</dt><dd class="uri"><code>${printable(digest)}</code></dd></div>`}
     <${Value} reference=${reference} />
   </dl>`;
 }
@@ -133,7 +133,7 @@ function HowToLoad({ taskRun, reference }) {
   const warning = warningOf(reference);
   if (reference?.type === "SecretResult" || reference?.type === "CustomResult") return html`<p>${warning}</p>`;
   const code = pythonOf(taskRun.id, location.origin + root, reference);
-  return html`<div class="text python"><pre tabindex="0" role="region" aria-label="Python that loads the result"><code>${code}</code></pre><${CopyButton} text=${code} label="Copy the Python" /></div>
+  return html`<div class="verbatim python"><pre tabindex="0" role="region" aria-label="Python that loads the result"><code>${code}</code></pre><${CopyButton} text=${code} label="Copy the Python" /></div>
     ${warning && html`<p class="muted">${warning}</p>`}`;
 }
 

@@ -116,7 +116,7 @@ function Figures({ points, total }) {
   const failed = points.reduce((sum, point) => sum + point.failed, 0);
   const share = total.count ? `${((failed / total.count) * 100).toFixed(failed && failed / total.count < 0.1 ? 2 : 0)} %` : "";
   const before = total.previous;
-  return html`<dl class="figures">
+  return html`<dl class="key-figures">
     <${Figure} name="Task runs" value=${formatCount(total.count)} before=${before?.count ? formatCount(before.count) : ""} />
     <${Figure} name="Failed" value=${`${formatCount(failed)}${failed ? ` · ${share}` : ""}`} before="" />
     ${PERCENTILES.map((measure) => html`<${Figure} key=${measure} name=${measure.slice(0, 3)}

@@ -71,15 +71,15 @@ function TimeAxis({ points, scale, width }) {
     return hasDays ? whole.slice(5, 16) : whole.slice(11, 16);
   };
   return points.map(({ at }, index) =>
-    index % every ? null : html`<text key=${at} x=${scale.x(at)} y=${HEIGHT - 6} class="tick">${text(at)}</text>`,
+    index % every ? null : html`<text key=${at} x=${scale.x(at)} y=${HEIGHT - 6} class="axis-tick">${text(at)}</text>`,
   );
 }
 
 /** @param {{ ticks: readonly number[], y: (value: number) => number, width: number, format: (value: number) => string }} props */
 function ValueAxis({ ticks, y, width, format }) {
   return ticks.map((value) => html`<g key=${value}>
-    <line x1=${LEFT} x2=${width - RIGHT} y1=${y(value)} y2=${y(value)} class="grid" />
-    <text x=${LEFT - 8} y=${y(value) + 4} class="tick end">${format(value)}</text>
+    <line x1=${LEFT} x2=${width - RIGHT} y1=${y(value)} y2=${y(value)} class="grid-line" />
+    <text x=${LEFT - 8} y=${y(value) + 4} class="axis-tick end">${format(value)}</text>
   </g>`);
 }
 

@@ -129,7 +129,7 @@ function Facts({ taskRun, flowRun, first }) {
   const { group } = stateOf(taskRun.state);
   const isUnfinished = group === "pending" || group === "running";
   const isRunning = group === "running" && !taskRun.end_time;
-  return html`<dl class="facts">
+  return html`<dl class="overview">
     <${Fact} name="Flow run"><a class="long" href=${href(pathOf("flow-runs", taskRun.flow_run_id))}><bdi>${printable(taskRun.flow_run_name)}</bdi></a><//>
     <${Fact} name="Task"><a class="long" href=${href(pathOf("tasks", taskRun.flow_name, taskRun.task_slug))}><bdi>${printable(taskRun.task_slug)}</bdi> over time</a><//>
     <${Fact} name="Started"><${Time} at=${taskRun.start_time} ago /><//>
@@ -147,7 +147,7 @@ function Facts({ taskRun, flowRun, first }) {
 
 /** A text of any length with its line ends. @param {{ text: string, label: string, class?: string }} props */
 function Text({ text, label, class: className = "" }) {
-  return html`<div class=${`text ${className}`}>
+  return html`<div class=${`verbatim ${className}`}>
     <pre tabindex="0" role="region" aria-label=${label}>${printable(text)}</pre><${CopyButton} text=${text} label=${`Copy the ${label.toLowerCase()}`} />
   </div>`;
 }
@@ -161,8 +161,8 @@ function Why({ taskRun, current }) {
   const { traceback, start_time } = /** @type {{ traceback?: unknown, start_time?: unknown }} */ (details);
   const { group, kind } = stateOf(taskRun.state);
   const isDue = group === "pending" && typeof start_time === "string" && !Number.isNaN(Date.parse(start_time));
-  return html`<div class=${`why ${kind === "failed" ? "failed" : ""}`}>
-    <p class="why-state"><${State} type=${taskRun.state} /> <span class="muted">since</span> <${Time} at=${taskRun.state_timestamp} ago /></p>
+  return html`<div class=${`reason ${kind === "failed" ? "failed" : ""}`}>
+    <p class="reason-state"><${State} type=${taskRun.state} /> <span class="muted">since</span> <${Time} at=${taskRun.state_timestamp} ago /></p>
     ${taskRun.state_message && html`<${Text} text=${taskRun.state_message} label="Message" />`}
     ${isDue && html`<p>It is due <${Time} at=${start_time} ago />.</p>`}
     ${typeof traceback === "string" && traceback && html`<${Text} text=${traceback} label="Traceback" class="traceback" />`}
