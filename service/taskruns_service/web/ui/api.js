@@ -117,6 +117,7 @@ export async function get(path, parameters, { signal } = {}) {
   const url = addressOf(path, parameters ?? {});
   const known = answers.get(url);
   const response = await request(url, { signal, headers: known ? { "If-None-Match": known.etag } : {} });
+  if (response.status === 304 && known) await response.text();
   if (response.status === 304 && known) return /** @type {any} */ (known.data);
   const data = await response.json();
   const etag = response.headers.get("ETag");

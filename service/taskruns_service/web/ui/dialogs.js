@@ -1,12 +1,13 @@
-/** The dialogs that lie over all pages: the API key, and the help. */
+/** The dialogs that lie over all pages: the API key, the search, and the help. */
 
 import { setKeyDialog } from "./api.js";
 import { currentKeys, useKeys } from "./keyboard.js";
 import { html, signal, useEffect, useRef, useState } from "./preact.js";
+import { SearchBox } from "./search.js";
 import { announce, keepKey, key, root, shortcuts } from "./store.js";
 
-/** What is open: the key dialog because a request needs a key, or because the reader wants it; the help; or nothing. */
-export const openDialog = signal(/** @type {"key" | "help" | null} */ (null));
+/** What is open: the key dialog because a request needs a key, or because the reader wants it; another; or nothing. */
+export const openDialog = signal(/** @type {"key" | "search" | "help" | null} */ (null));
 const isKeyMissing = signal(false);
 
 /** @type {((hasKey: boolean) => void)[]} Requests that wait for a key. */
@@ -99,6 +100,13 @@ function KeyDialog() {
   <//>`;
 }
 
+function SearchDialog() {
+  const close = () => {
+    openDialog.value = null;
+  };
+  return html`<${Dialog} title="Search" onClose=${close}><${SearchBox} isFocused onOpen=${close} /><//>`;
+}
+
 const KEY_NAMES = /** @type {{ [key: string]: string }} */ ({ Escape: "Esc", " ": "Space" });
 
 function HelpDialog() {
@@ -122,7 +130,7 @@ function HelpDialog() {
   <//>`;
 }
 
-/** The dialog that is open, and the key for the help. */
+/** The dialog that is open, and the keys that open one. */
 export function Dialogs() {
   useKeys({
     "?": {
@@ -131,7 +139,14 @@ export function Dialogs() {
         openDialog.value = "help";
       },
     },
+    "/": {
+      does: "Search",
+      run: () => {
+        openDialog.value = "search";
+      },
+    },
   });
   if (openDialog.value === "key") return html`<${KeyDialog} />`;
+  if (openDialog.value === "search") return html`<${SearchDialog} />`;
   return openDialog.value === "help" ? html`<${HelpDialog} />` : null;
 }

@@ -212,3 +212,29 @@ export function firstLine(text, length = 200) {
 export function quoted(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
+
+// Colours of terminals: https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters
+const TERMINAL_COLORS = /\u001b\[[0-9;:]*m/g;
+// Control characters but tab and line feed, and the marks that change the direction of the text around them.
+const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/**
+ * A text that others wrote, with escapes such as `\u202e` in place of characters that would hide or turn what is around
+ * them. Colours of terminals are left out.
+ * @param {string | null | undefined} text
+ */
+export function printable(text) {
+  return (text ?? "")
+    .replace(TERMINAL_COLORS, "")
+    .replaceAll("\r\n", "\n")
+    .replace(INVISIBLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/**
+ * How a task run is known inside its flow run: `inc-1`, or `inc-1[3]` for the child of a map.
+ * @param {string} taskSlug
+ * @param {number} mapIndex
+ */
+export function taskRunName(taskSlug, mapIndex) {
+  return printable(mapIndex < 0 ? taskSlug : `${taskSlug}[${mapIndex}]`);
+}

@@ -6,7 +6,7 @@ import { useKeys } from "./keyboard.js";
 import { heldChanges, mode, paused } from "./live.js";
 import { copy, docsUrl } from "./parts.js";
 import { html, useEffect } from "./preact.js";
-import { address, announce, awaySince, clock, href, isUtc, key, navigate, root, theme, zone } from "./store.js";
+import { address, announce, awaySince, clock, href, isUtc, key, root, theme, zone } from "./store.js";
 
 const NEXT_THEME = /** @type {{ [theme: string]: string }} */ ({ auto: "light", light: "dark", dark: "auto" });
 const THEME_NAMES = /** @type {{ [theme: string]: string }} */ ({ auto: "Auto", light: "Light", dark: "Dark" });
@@ -78,10 +78,16 @@ function useReturn() {
   }, [isAway]);
 }
 
+/** Opens the dialog in place of the page; a click that opens a new tab opens the page. @param {MouseEvent} event */
+function openSearch(event) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  openDialog.value = "search";
+}
+
 export function Header() {
   useReturn();
   useKeys({
-    "/": { does: "Search", run: () => navigate(href("/search")) },
     u: { does: "Show times in UTC or in local time", run: switchZone },
     p: { does: "Pause or show changes", run: switchPause },
     y: { does: "Copy the link to this view", run: () => void copy(location.href) },
@@ -99,7 +105,7 @@ export function Header() {
       <${NavigationLink} path="/">Now<//>
       <${NavigationLink} path="/flow-runs">Flow runs<//>
     </nav>
-    <a class="find" href=${href("/search")}>Search <kbd>/</kbd></a>
+    <a class="find" href=${href("/search")} onClick=${openSearch}>Search <kbd>/</kbd></a>
     <div class="tools">
       <${Badge} />
       <button class="tool" title="Show times in UTC or in local time (u)" onClick=${switchZone}>${formatOffset(clock.value, isUtc.value)}</button>

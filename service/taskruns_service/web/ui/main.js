@@ -12,6 +12,7 @@ import { formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { Empty, Loading, Page, usePage } from "./parts.js";
 import { Component, html, render, useEffect, useState } from "./preact.js";
+import { SearchBox } from "./search.js";
 import { address, announcement, awaySince, clock, href, isUtc, navigate } from "./store.js";
 
 /** @typedef {{ default: (props: import("./types").PageProps) => unknown }} PageModule */
@@ -80,8 +81,8 @@ class Boundary extends Component {
 function NotFound() {
   usePage({ title: "Not found" });
   return html`<${Page} title="There is no such page"><${Empty}>
-    <p><a href=${href("/search")}>Search</a> for a flow run, a task run or a task, or see what happens <a href=${href("/")}>now</a>.</p>
-  <//><//>`;
+    <p>Search for a flow run, a task run or a task, or see what happens <a href=${href("/")}>now</a>.</p>
+  <//><${SearchBox} /><//>`;
 }
 
 function Router() {
