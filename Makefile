@@ -42,7 +42,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve migrate test coverage attacks faults lint format types openapi client vendor bench bench-full lock clean
+.PHONY: help serve migrate test coverage attacks faults lint format types openapi client vendor screenshots bench bench-full lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ client: $(DEV) ## Write the generated half of the client from openapi.json
 vendor: $(DEV) $(UI_TOOLS)/.ready ## Copy the libraries of the pages into the service, and write the types of the API
 	$(BIN)/python requirements/ui/vendor.py $(VENDOR)
 	$(UI_TOOLS)/.bin/openapi-typescript openapi.json --output $(UI_TYPES) 2>/dev/null
+
+screenshots: $(DEV) $(CHROMIUM) ## Take the pictures of docs/ui.md, of a day that is made up
+	$(BIN)/python -m tests.web.screenshots docs/ui
 
 $(UI_TOOLS)/.ready: requirements/ui/package-lock.json
 	cd requirements/ui && npm ci --ignore-scripts --silent

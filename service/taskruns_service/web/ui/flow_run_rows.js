@@ -34,7 +34,7 @@ function countsCell({ task_run_counts: counts }) {
   return html`<span class="counts" title=${summaryOf(counts)}>
     <${CountsBar} counts=${counts} />
     <span class="end">${formatCount(total)}</span>
-    <span class="failures">${failed ? html`${formatCount(failed)}<span class="hidden"> failed</span> <${Shape} kind="failed" size=${12} />` : ""}</span>
+    <span class="failed-count">${failed ? html`${formatCount(failed)}<span class="hidden"> failed</span> <${Shape} kind="failed" size=${12} />` : ""}</span>
   </span>`;
 }
 

@@ -87,7 +87,7 @@ function Welcome() {
 /** The numbers at a glance. @param {{ now: NowEvent | null, failed: number | undefined, since: string }} props */
 function Figures({ now, failed, since }) {
   const counts = now?.counts ?? {};
-  return html`<dl class="figures">
+  return html`<dl class="glance">
     <div><dt>Running flow runs</dt>
       <dd><a href=${href("/flow-runs", { state: "Running" })}>${now ? formatCount(now.running_flow_runs) : "–"}</a></dd></div>
     <div class=${failed ? "bad" : ""}><dt>Failed in 24 hours</dt>
