@@ -119,7 +119,8 @@ def test_nothing_comes_from_elsewhere() -> None:
 
 def test_vendored_files_have_their_digests() -> None:
     folder = UI / "vendor"
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = (line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines())
+    sums = {name: digest for digest, name in lines}
     files = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     assert files == {**sums, "SHA256SUMS": files["SHA256SUMS"]}
     assert {"preact", "htm", "@preact/signals"} <= set(

@@ -140,8 +140,11 @@ def test_page_works_on_plain_http_in_a_network_and_behind_a_prefix(
 ) -> None:
     # Browsers that do not trust an origin say that they ignore this header.
     observed.allow("Cross-Origin-Opener-Policy header has been ignored")
-    settings = {"allowed_hosts": LAN_HOST, "root_path": "/on/call"}
-    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path, **settings) as service, service.client() as http:
+    url = f"sqlite:///{tmp_path / 'taskruns.db'}"
+    with (
+        served(url, tmp_path, allowed_hosts=LAN_HOST, root_path="/on/call") as service,
+        service.client() as http,
+    ):
         create(http, "busy")
         address = service.url.replace("127.0.0.1", LAN_HOST)
         page = open_page(f"{address}/on/call/")
