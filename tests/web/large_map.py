@@ -31,6 +31,11 @@ def record_large_map(client: httpx.Client, children: int = CHILDREN) -> UUID:
     return flow_run_id
 
 
+def milliseconds(timestamp: str) -> float:
+    """A time of the API in milliseconds since 1970."""
+    return datetime.fromisoformat(timestamp).timestamp() * 1000
+
+
 def failed_children(children: int = CHILDREN) -> dict[int, str]:
     """The message of each failed child, by map index; the same ones each time."""
     messages = [message.format(number) for message, count in MESSAGES.items() for number in range(count)]

@@ -21,9 +21,7 @@ def locked(tmp_path: Path) -> Iterator[Served]:
 
 def new_key(service: Served, scope: str = "read") -> str:
     """Creates a key."""
-    done = run_command(
-        "keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url
-    )
+    done = run_command("keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 

@@ -173,6 +173,7 @@ function Body({ timeline }) {
   const palette = useMemo(readPalette, [version]);
   const { now } = window.domain.value;
   const { from, to } = window.view.value;
+  const real = (/** @type {number} */ time) => (scene ? scene.epoch + unfoldTime(scene.folds, time) : time);
   const latest = useRef(/** @type {Picture} */ ({ blocks: [], bins: null, view: { from: 0, to: 1, width: 1, now }, ranks, top: 0 }));
   const draw = useCallback(() => {
     if (!canvas.current) return;
@@ -191,7 +192,7 @@ function Body({ timeline }) {
     style=${{ height: `${room}px` }} onScroll=${() => setTop(body.current?.scrollTop ?? 0)}>
     <div class="timeline-rows" style=${{ height: `${height}px` }}>
       <${Rows} timeline=${timeline} top=${top} room=${room} />
-      <div class="timeline-plot" style=${{ height: `${room}px` }}>
+      <div class="timeline-plot" style=${{ height: `${room}px` }} data-from=${real(from)} data-to=${real(to)}>
         ${scene && placeFolds(scene, { from, to }, width).map(({ x, fold }) => html`<div key=${fold.at} class="fold-line" style=${{ left: `${x}px` }} />`)}
         <canvas ref=${canvas} aria-hidden="true"></canvas>
       </div>
