@@ -6,6 +6,7 @@ import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
 import { useKeys } from "./keyboard.js";
 import { newer, useFlowRunEvents } from "./live.js";
+import { Logs } from "./logs.js";
 import {
   CopyId, CountsBar, Duration, Empty, Loading, Message, Page, Problem, Section, Sources, State, StatesBar, Time, usePage,
 } from "./parts.js";
@@ -50,13 +51,18 @@ function useLatest(loaded) {
  */
 function Loaded({ loaded, refresh, timeline, types }) {
   const { flowRun, merge } = useLatest(loaded);
+  const [lines, setLines] = useState(/** @type {readonly import("./types").Schemas["LogLine"][]} */ ([]));
+  const [resets, setResets] = useState(0);
   useFlowRunEvents(flowRun.id, {
     after: loaded.sequence,
+    logs: true,
+    onLogs: setLines,
     onTaskRuns: timeline.apply,
     onFlowRun: merge,
     onReset: () => {
       refresh();
       timeline.reload();
+      setResets((number) => number + 1);
     },
   });
   const counts = flowRun.task_run_counts;
@@ -73,6 +79,9 @@ function Loaded({ loaded, refresh, timeline, types }) {
     <${Section} title="Timeline" aside=${html`<${Legend} />`}><${Timeline} timeline=${timeline} /><//>
     <${Tasks} flowRunId=${flowRun.id} sequence=${flowRun.sequence} types=${types} />
     <${History} flowRun=${flowRun} />
+    <${Section} title="Logs">
+      <${Logs} key=${resets} source=${{ flowRunId: flowRun.id }} added=${lines} hasTaskRuns=${true} command=${`taskruns flow-run logs ${quoted(flowRun.id)}`} />
+    <//>
     <${Sources} url=${addressOf("/flow-runs/{flow_run_id}", { flow_run_id: flowRun.id })} command=${`taskruns flow-run info ${quoted(flowRun.id)}`} />
   <//>`;
 }
