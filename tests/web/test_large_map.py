@@ -135,18 +135,18 @@ def test_nothing_is_lost_while_the_service_restarts(tmp_path: Path, open_page: O
     with served(url, tmp_path, port=port) as service, service.client() as http:
         flow_run_id = large_map.record_large_map(http, children)
         page = open_page(f"{service.url}/ui/flow-runs/{flow_run_id}")
-        expect(page.locator(".timeline-row.map .figures")).to_contain_text("419")
+        expect(page.locator(".timeline-row.map .row-figures")).to_contain_text("419")
         badge(page, "live")
         service.stop()
         badge(page, re.compile("^no connection since"))
-        expect(page.locator(".timeline-row.map .figures")).to_contain_text("419")
+        expect(page.locator(".timeline-row.map .row-figures")).to_contain_text("419")
     with served(url, tmp_path, port=port) as service, service.client() as http:
         late = [
             {"task_slug": "transform-1", "map_index": children + k, "states": [{"type": "Failed"}]} for k in range(81)
         ]
         http.post(f"/flow-runs/{flow_run_id}/task-runs", json={"items": late}).raise_for_status()
         badge(page, "live")
-        expect(page.locator(".timeline-row.map .figures")).to_contain_text("500")
+        expect(page.locator(".timeline-row.map .row-figures")).to_contain_text("500")
         expect(page.get_by_role("button", name="Failed 500")).to_be_visible()
         timeline = http.get(f"/flow-runs/{flow_run_id}/timeline").json()
     (task,) = (task for task in timeline["tasks"] if task["task_slug"] == "transform-1")

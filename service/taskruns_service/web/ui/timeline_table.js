@@ -75,7 +75,7 @@ function MapCells({ task, timeline }) {
       <a href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${task.slug}</a>
     </span>
     <span role="cell" class="hidden">${stateOf(worst).word}</span>
-    <span role="cell" class="figures">
+    <span role="cell" class="row-figures">
       ${failed > 0 && html`<b class="failures"><${Shape} kind="failed" size=${12} />${formatCount(failed)}<span class="hidden"> failed of</span></b>`}
       ${formatCount(total)}
     </span>
@@ -96,5 +96,5 @@ function TaskRunCells({ task, i, timeline: { flowRunId, scene }, isChild, utc })
     <span role="cell" class="hidden">${state.word}</span>
     <span role="cell" class="hidden">1</span>
     <span role="cell" class="hidden">${begin === begin ? formatTime(epoch + real(begin), { utc }) : ""}</span>
-    <span role="cell" class="figures">${duration || html`<span class="muted">${state.word}</span>`}</span>`;
+    <span role="cell" class="row-figures">${duration || html`<span class="muted">${state.word}</span>`}</span>`;
 }
