@@ -174,7 +174,12 @@ export function makeRanks(shown) {
   return { ofState, waiting: WAITING, failed: KINDS.length - 1 };
 }
 
-/** The counts of a task by type of state; of a map, those of its children. @param {Task} task @returns {import("./types").Counts} */
+/**
+ * The counts of a task by type of state; of a map, those of its children.
+ *
+ * @param {Task} task
+ * @returns {import("./types").Counts}
+ */
 export function countsOf(task) {
   const counts = new Uint32Array(STATES.length);
   const least = isMapped(task) ? 0 : -1;

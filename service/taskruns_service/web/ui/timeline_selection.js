@@ -49,7 +49,13 @@ export function useFailureKeys({ scene }) {
   });
 }
 
-/** Where a task run is: its row, and its place in the task. @param {readonly Block[]} blocks @param {string} slug @param {number} mapIndex */
+/**
+ * Where a task run is: its row, and its place in the task.
+ *
+ * @param {readonly Block[]} blocks
+ * @param {string} slug
+ * @param {number} mapIndex
+ */
 function findTaskRun(blocks, slug, mapIndex) {
   const own = blocks.filter(({ task }) => task.slug === slug);
   const task = own[0]?.task;
