@@ -54,8 +54,8 @@ def _task_runs(children: int) -> Iterator[dict[str, Any]]:
         worker = index % WORKERS
         begin, duration = free[worker], min(chance.lognormvariate(0, 0.6), 20)
         free[worker] = begin + duration + 0.02
-        end = "Failed" if index in failed else "Success"
-        states = _states(4.3, begin, begin + duration, end, failed.get(index))
+        type_ = "Failed" if index in failed else "Success"
+        states = _states(4.3, begin, begin + duration, type_, failed.get(index))
         yield {"task_slug": "transform-1", "map_index": index, "states": states}
     end = _state("TriggerFailed", max(free), "Upstream failed.")
     yield {"task_slug": "load-1", "states": [_state("Pending", 4.3), end]}

@@ -33,7 +33,8 @@ def task_rows(page: Page) -> Locator:
 
 def query(page: Page, name: str) -> str | None:
     """A query parameter of the address."""
-    return httpx.URL(page.url).params.get(name)
+    value: str | None = httpx.URL(page.url).params.get(name)
+    return value
 
 
 def wait_for_query(page: Page, name: str) -> None:

@@ -60,8 +60,8 @@ def ends_of_failures(service: Served, flow_run_id: UUID) -> list[float]:
     """When each failed child of the map ended, in milliseconds since 1970."""
     with service.client() as http:
         path = f"/flow-runs/{flow_run_id}/task-runs"
-        parameters = {"task_slug": "transform-1", "state": "Failed", "limit": 1000, "is_mapped_child": "true"}
-        items = http.get(path, params=parameters).raise_for_status().json()["items"]
+        filters = {"task_slug": "transform-1", "state": "Failed", "is_mapped_child": "true"}
+        items = http.get(path, params={**filters, "limit": "1000"}).raise_for_status().json()["items"]
     return [large_map.milliseconds(item["end_time"]) for item in items]
 
 
