@@ -42,8 +42,8 @@ export default function MapPage({ parameters }) {
     if (task && task.length === 1 && !isMapped(task) && scene?.tasks.length) navigate(childHref(name, -1), { replace: true });
   }, [task]);
   const over = html`Task of <a href=${href(pathOf("flow-runs", name.flowRunId))}>${flowRun?.name ?? "a flow run"}</a>`;
-  return html`<${Page} title=${name.slug} over=${over} aside=${flowRun && html`<${Links} name=${name}
-    flowName=${flowRun.flow_name} task=${task} />`}>
+  return html`<${Page} title=${name.slug} over=${over} aside=${html`<${Links} name=${name}
+    flowName=${flowRun?.flow_name} task=${task} />`}>
     ${problem && html`<${Problem} error=${problem} retry=${flowRunError ? refresh : reload} />`}
     ${!scene && !problem && html`<${Loading} />`}
     ${scene && !task && html`<${Empty}><p>This task has no task runs in this flow run yet.</p><//>`}
@@ -54,11 +54,11 @@ export default function MapPage({ parameters }) {
 /** @param {Name} name @param {number} index */
 const childHref = ({ flowRunId, slug }, index) => href(pathOf("flow-runs", flowRunId, "tasks", slug, index));
 
-/** @param {{ name: Name, flowName: string, task: Task | undefined }} props */
+/** @param {{ name: Name, flowName: string | undefined, task: Task | undefined }} props */
 function Links({ name, flowName, task }) {
   const result = task?.taskRunId && addressOf("/task-runs/{task_run_id}/result", { task_run_id: task.taskRunId });
   return html`<${GoTo} name=${name} />
-    <a href=${href(pathOf("tasks", flowName, name.slug))}>This task over time</a>
+    ${flowName && html`<a href=${href(pathOf("tasks", flowName, name.slug))}>This task over time</a>`}
     ${result && html`<a href=${result} data-native>Results (JSON)</a>`}`;
 }
 
