@@ -31,6 +31,11 @@ def record_large_map(client: httpx.Client, children: int = CHILDREN) -> UUID:
     return flow_run_id
 
 
+def milliseconds(timestamp: str) -> float:
+    """A time of the API in milliseconds since 1970."""
+    return datetime.fromisoformat(timestamp).timestamp() * 1000
+
+
 def failed_children(children: int = CHILDREN) -> dict[int, str]:
     """The message of each failed child, by map index; the same ones each time."""
     messages = [message.format(number) for message, count in MESSAGES.items() for number in range(count)]
@@ -49,8 +54,8 @@ def _task_runs(children: int) -> Iterator[dict[str, Any]]:
         worker = index % WORKERS
         begin, duration = free[worker], min(chance.lognormvariate(0, 0.6), 20)
         free[worker] = begin + duration + 0.02
-        end = "Failed" if index in failed else "Success"
-        states = _states(4.3, begin, begin + duration, end, failed.get(index))
+        type_ = "Failed" if index in failed else "Success"
+        states = _states(4.3, begin, begin + duration, type_, failed.get(index))
         yield {"task_slug": "transform-1", "map_index": index, "states": states}
     end = _state("TriggerFailed", max(free), "Upstream failed.")
     yield {"task_slug": "load-1", "states": [_state("Pending", 4.3), end]}

@@ -28,12 +28,16 @@ export function Failures({ flowRunId, taskSlug, count }) {
   const groups = isLong ? all : all.slice(0, SHORT);
   const labels = useLabels(groups.flatMap((group) => group.sample_ids ?? []));
   if (!count) return null;
-  return html`<${Section} title="Failures" aside=${html`<span class="muted">${formatCount(count)} ${count === 1 ? "task run" : "task runs, by message"}</span>`}>
+  return html`<${Section} title="Failures" aside=${html`<span
+    class="muted">${formatCount(count)} ${count === 1 ? "task run" : "task runs, by message"}</span>`}>
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${!data && !error && html`<${Loading} />`}
-    ${data && html`<ol class="failure-groups">${groups.map((group) => html`<${FailureGroup} key=${group.key.message} group=${group} flowRunId=${flowRunId} labels=${labels} />`)}</ol>`}
-    ${groups.length < all.length && html`<button class="more" onClick=${() => setLong(true)}>Show ${all.length - groups.length} more messages</button>`}
-    ${isLong && data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} messages that most of them have.</p>`}
+    ${data && html`<ol class="failure-groups">${groups.map((group) => html`<${FailureGroup} key=${group.key.message}
+      group=${group} flowRunId=${flowRunId} labels=${labels} />`)}</ol>`}
+    ${groups.length < all.length && html`<button class="more"
+      onClick=${() => setLong(true)}>Show ${all.length - groups.length} more messages</button>`}
+    ${isLong && data?.truncated && html`<p
+      class="muted">These are the ${MAX_GROUPS} messages that most of them have.</p>`}
   <//>`;
 }
 
@@ -43,10 +47,13 @@ function FailureGroup({ group, flowRunId, labels }) {
   return html`<li>
     <b class="failure-count">${formatCount(group.count)}</b>
     <div>
-      <p class="failure-message">${firstLine(group.key.message) || html`<span class="muted">without a message</span>`}</p>
+      <p class="failure-message">${firstLine(group.key.message) || html`<span
+        class="muted">without a message</span>`}</p>
       <p class="failure-facts">
-        <span class="muted">${first && last && first !== last ? html`<${Time} at=${first} /> to <${Time} at=${last} />` : html`<${Time} at=${last} />`}</span>
-        ${(group.sample_ids ?? []).map((id) => html`<${Sample} key=${id} id=${id} flowRunId=${flowRunId} label=${labels.get(id)} />`)}
+        <span class="muted">${first && last && first !== last ? html`<${Time} at=${first} /> to <${Time}
+          at=${last} />` : html`<${Time} at=${last} />`}</span>
+        ${(group.sample_ids ?? []).map((id) => html`<${Sample} key=${id} id=${id} flowRunId=${flowRunId}
+          label=${labels.get(id)} />`)}
         ${group.count > (group.sample_ids?.length ?? 0) && html`<span class="muted">…</span>`}
       </p>
     </div>

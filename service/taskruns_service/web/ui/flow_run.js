@@ -6,6 +6,7 @@ import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
 import { useKeys } from "./keyboard.js";
 import { newer, useFlowRunEvents } from "./live.js";
+import { Logs } from "./logs.js";
 import {
   CopyId, CountsBar, Duration, Empty, Loading, Message, Page, Problem, Section, Sources, State, StatesBar, Time, usePage,
 } from "./parts.js";
@@ -33,7 +34,8 @@ export default function FlowRunPage({ parameters }) {
   // The timeline, which takes longest, is read at the same time.
   const timeline = useTimeline(id, { types });
   if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} timeline=${timeline} types=${types} />`;
-  return html`<${Page} title="Flow run">${error ? html`<${Problem} error=${error} retry=${refresh} />` : html`<${Loading} />`}<//>`;
+  return html`<${Page} title="Flow run">${error ? html`<${Problem} error=${error}
+    retry=${refresh} />` : html`<${Loading} />`}<//>`;
 }
 
 /** A flow run as the page read it, with what a stream says since. @param {FlowRun} loaded */
@@ -50,13 +52,18 @@ function useLatest(loaded) {
  */
 function Loaded({ loaded, refresh, timeline, types }) {
   const { flowRun, merge } = useLatest(loaded);
+  const [lines, setLines] = useState(/** @type {readonly import("./types").Schemas["LogLine"][]} */ ([]));
+  const [resets, setResets] = useState(0);
   useFlowRunEvents(flowRun.id, {
     after: loaded.sequence,
+    logs: true,
+    onLogs: setLines,
     onTaskRuns: timeline.apply,
     onFlowRun: merge,
     onReset: () => {
       refresh();
       timeline.reload();
+      setResets((number) => number + 1);
     },
   });
   const counts = flowRun.task_run_counts;
@@ -65,7 +72,8 @@ function Loaded({ loaded, refresh, timeline, types }) {
   usePage({ title: [failed ? `✕ ${formatCount(failed)} failed` : word, flowRun.flow_name, flowRun.name].join(" · "), kind });
   useFilterKeys();
   useFailureKeys(timeline);
-  return html`<${Page} title=${flowRun.name} over=${html`Flow run of <a href=${href("/flow-runs", { flow: flowRun.flow_name })}>${flowRun.flow_name}</a>`}
+  return html`<${Page} title=${flowRun.name} over=${html`Flow run of <a
+    href=${href("/flow-runs", { flow: flowRun.flow_name })}>${flowRun.flow_name}</a>`}
     aside=${html`<${RunsOfFlow} flowRun=${flowRun} />`}>
     <${Facts} flowRun=${flowRun} />
     ${totalOf(counts) > 0 && html`<${StatesBar} counts=${counts} selected=${types} onSelect=${select} />`}
@@ -73,7 +81,12 @@ function Loaded({ loaded, refresh, timeline, types }) {
     <${Section} title="Timeline" aside=${html`<${Legend} />`}><${Timeline} timeline=${timeline} /><//>
     <${Tasks} flowRunId=${flowRun.id} sequence=${flowRun.sequence} types=${types} />
     <${History} flowRun=${flowRun} />
-    <${Sources} url=${addressOf("/flow-runs/{flow_run_id}", { flow_run_id: flowRun.id })} command=${`taskruns flow-run info ${quoted(flowRun.id)}`} />
+    <${Section} title="Logs">
+      <${Logs} key=${resets} source=${{ flowRunId: flowRun.id }} added=${lines} hasTaskRuns=${true}
+        command=${`taskruns flow-run logs ${quoted(flowRun.id)}`} />
+    <//>
+    <${Sources} url=${addressOf("/flow-runs/{flow_run_id}", { flow_run_id: flowRun.id })}
+      command=${`taskruns flow-run info ${quoted(flowRun.id)}`} />
   <//>`;
 }
 
@@ -138,11 +151,13 @@ function Tasks({ flowRunId, sequence, types }) {
   const rows = (data?.items ?? [])
     .filter(({ task_run_counts: counts }) => !types.length || types.some((type) => counts[/** @type {StateType} */ (type)]))
     .map((task) => ({ task, measures: measures.get(task.task_slug) }));
-  return html`<${Section} title="Tasks" aside=${data && html`<span class="muted">${formatCount(data.items.length)}${data.truncated ? " of more" : ""}</span>`}>
+  return html`<${Section} title="Tasks" aside=${data && html`<span
+    class="muted">${formatCount(data.items.length)}${data.truncated ? " of more" : ""}</span>`}>
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${!data && !error && html`<${Loading} />`}
     ${data && !rows.length && html`<${Empty}><p>${data.items.length ? "No task has task runs in these states." : "There are no task runs yet."}</p><//>`}
-    ${rows.length > 0 && html`<${Table} label="Tasks" rows=${rows} columns=${TASK_COLUMNS} keyOf=${(/** @type {TaskRow} */ row) => row.task.task_slug}
+    ${rows.length > 0 && html`<${Table} label="Tasks" rows=${rows} columns=${TASK_COLUMNS}
+      keyOf=${(/** @type {TaskRow} */ row) => row.task.task_slug}
       hrefOf=${(/** @type {TaskRow} */ { task }) => href(pathOf("flow-runs", flowRunId, "tasks", task.task_slug, ...(task.is_mapped ? [] : [-1])))} />`}
   <//>`;
 }
@@ -158,12 +173,16 @@ function childCounts({ is_mapped, task_run_counts: counts }) {
 const TASK_COLUMNS = [
   { title: "Task", cell: ({ task }) => task.task_slug },
   { title: "State", width: "9rem", hide: 600, cell: ({ task }) => html`<${State} type=${task.state} />` },
-  { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar} counts=${childCounts(task)} />` },
+  { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar}
+    counts=${childCounts(task)} />` },
   { title: "Count", width: "5.5rem", align: "end", cell: ({ task }) => formatCount(totalOf(childCounts(task))) },
   { title: "Failed", width: "5.5rem", align: "end", cell: ({ task }) => formatFailed(task) },
-  { title: "p50", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.p50_duration} />` },
-  { title: "p95", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.p95_duration} />` },
-  { title: "Total", width: "7rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration} seconds=${measures?.sum_duration} />` },
+  { title: "p50", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration}
+    seconds=${measures?.p50_duration} />` },
+  { title: "p95", width: "6rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration}
+    seconds=${measures?.p95_duration} />` },
+  { title: "Total", width: "7rem", align: "end", hide: 600, cell: ({ measures }) => html`<${Duration}
+    seconds=${measures?.sum_duration} />` },
 ];
 
 /** @param {FlowRunTask} task */

@@ -68,7 +68,13 @@ export function paintGrid(pixels, cells, grid, colors, scrolled) {
   }
 }
 
-/** The first child of the cell at a pixel of the grid; -1 if there is none. @param {Grid} grid @param {number} x @param {number} y */
+/**
+ * The first child of the cell at a pixel of the grid; -1 if there is none.
+ *
+ * @param {Grid} grid
+ * @param {number} x
+ * @param {number} y
+ */
 export function childAt(grid, x, y) {
   const column = Math.floor(x / grid.pitch);
   const child = (Math.floor(y / grid.pitch) * grid.columns + column) * grid.perCell;

@@ -42,7 +42,8 @@ export default function MapPage({ parameters }) {
     if (task && task.length === 1 && !isMapped(task) && scene?.tasks.length) navigate(childHref(name, -1), { replace: true });
   }, [task]);
   const over = html`Task of <a href=${href(pathOf("flow-runs", name.flowRunId))}>${flowRun?.name ?? "a flow run"}</a>`;
-  return html`<${Page} title=${name.slug} over=${over} aside=${flowRun && html`<${Links} name=${name} flowName=${flowRun.flow_name} task=${task} />`}>
+  return html`<${Page} title=${name.slug} over=${over} aside=${html`<${Links} name=${name}
+    flowName=${flowRun?.flow_name} task=${task} />`}>
     ${problem && html`<${Problem} error=${problem} retry=${flowRunError ? refresh : reload} />`}
     ${!scene && !problem && html`<${Loading} />`}
     ${scene && !task && html`<${Empty}><p>This task has no task runs in this flow run yet.</p><//>`}
@@ -53,11 +54,11 @@ export default function MapPage({ parameters }) {
 /** @param {Name} name @param {number} index */
 const childHref = ({ flowRunId, slug }, index) => href(pathOf("flow-runs", flowRunId, "tasks", slug, index));
 
-/** @param {{ name: Name, flowName: string, task: Task | undefined }} props */
+/** @param {{ name: Name, flowName: string | undefined, task: Task | undefined }} props */
 function Links({ name, flowName, task }) {
   const result = task?.taskRunId && addressOf("/task-runs/{task_run_id}/result", { task_run_id: task.taskRunId });
   return html`<${GoTo} name=${name} />
-    <a href=${href(pathOf("tasks", flowName, name.slug))}>This task over time</a>
+    ${flowName && html`<a href=${href(pathOf("tasks", flowName, name.slug))}>This task over time</a>`}
     ${result && html`<a href=${result} data-native>Results (JSON)</a>`}`;
 }
 
@@ -71,7 +72,8 @@ function GoTo({ name }) {
   };
   const leave = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && input.current?.blur();
   return html`<form class="go-to" onSubmit=${open}>
-    <label>Go to <input ref=${input} name="index" inputmode="numeric" pattern="[0-9]{1,10}" size="7" placeholder="index" aria-label="Map index" onKeyDown=${leave} title="Go to a map index (g)" /></label>
+    <label>Go to <input ref=${input} name="index" inputmode="numeric" pattern="[0-9]{1,10}" size="7"
+      placeholder="index" aria-label="Map index" onKeyDown=${leave} title="Go to a map index (g)" /></label>
   </form>`;
 }
 
@@ -90,7 +92,8 @@ function Loaded({ name, scene, task }) {
     <${Section} title="Children">
       ${task.counts
         ? html`<p class="muted">There are too many children to show each of them.</p>`
-        : html`<${Grid} task=${task} types=${types} hrefOf=${(/** @type {number} */ index) => childHref(name, index)} />`}
+        : html`<${Grid} task=${task} types=${types}
+          hrefOf=${(/** @type {number} */ index) => childHref(name, index)} />`}
     <//>
     <div class="columns">
       <${Durations} name=${name} version=${version} />
@@ -101,7 +104,11 @@ function Loaded({ name, scene, task }) {
       command=${`taskruns task-run ls --flow-run-id ${name.flowRunId} --task-slug ${quoted(name.slug)}`} />`;
 }
 
-/** How many children are done, and how many end in a second. @param {{ scene: Scene, task: Task, counts: import("./types").Counts }} props */
+/**
+ * How many children are done, and how many end in a second.
+ *
+ * @param {{ scene: Scene, task: Task, counts: import("./types").Counts }} props
+ */
 function Progress({ scene: { epoch, folds }, task, counts }) {
   const [total, open] = [totalOf(counts), countOf(counts, "unfinished")];
   const span = useMemo(() => {
@@ -116,7 +123,8 @@ function Progress({ scene: { epoch, folds }, task, counts }) {
   const until = open ? clock.value : span.last;
   const seconds = (until - span.first) / 1000;
   const fact = (/** @type {string} */ name, /** @type {unknown} */ value) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-  const moment = (/** @type {number} */ time) => html`<${Time} at=${Number.isFinite(time) ? new Date(time).toISOString() : null} />`;
+  const moment = (/** @type {number} */ time) => html`<${Time}
+    at=${Number.isFinite(time) ? new Date(time).toISOString() : null} />`;
   return html`<dl class="facts">
     ${fact("Done", `${formatCount(total - open)} of ${formatCount(total)}`)}
     ${fact("Rate", seconds > 0 && Number.isFinite(seconds) ? rateText((total - open) / seconds) : "–")}
@@ -141,7 +149,8 @@ function Durations({ name, version }) {
   useRefresh(version, refresh);
   const { p50_duration: p50, p95_duration: p95, p99_duration: p99, max_duration: max } = data?.measures ?? {};
   const marks = Object.entries({ p50, p95, p99, max }).flatMap(([label, value]) => (typeof value === "number" ? [{ label, value }] : []));
-  return html`<${Section} title="Durations" aside=${marks.map(({ label, value }) => html`<span key=${label}><span class="muted">${label}</span> <b>${formatDuration(value)}</b></span>`)}>
+  return html`<${Section} title="Durations" aside=${marks.map(({ label, value }) => html`<span key=${label}><span
+    class="muted">${label}</span> <b>${formatDuration(value)}</b></span>`)}>
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${data?.histogram && html`<${Histogram} histogram=${data.histogram} marks=${marks} />`}
   <//>`;
@@ -160,7 +169,8 @@ function Slowest({ name, version }) {
     ${data && !items.length && html`<p class="muted">No child has ended yet.</p>`}
     <ol class="slowest">${items.map((item) => html`<li key=${item.id}>
       <a href=${childHref(name, item.map_index)}>[${item.map_index}]</a>
-      <span class="slow-bar"><span style=${{ width: `${((item.duration ?? 0) / (longest || 1)) * 100}%`, background: stateOf(item.state).color }} /></span>
+      <span class="slow-bar"><span
+        style=${{ width: `${((item.duration ?? 0) / (longest || 1)) * 100}%`, background: stateOf(item.state).color }} /></span>
       <${Duration} seconds=${item.duration} /> <${State} type=${item.state} quiet=${true} />
     </li>`)}</ol>
   <//>`;
@@ -186,7 +196,8 @@ function Children({ name, scene: { epoch, folds }, task, types }) {
   }, [task, isUtc.value]);
   if (!rows.length) return null;
   return html`<${Section} title="By map index" aside=${html`<span class="muted">${formatCount(rows.length)}</span>`}>
-    <${Table} label="Children by map index" rows=${rows} columns=${columns} keyOf=${(/** @type {number} */ i) => at(task.mapIndex, i)}
+    <${Table} label="Children by map index" rows=${rows} columns=${columns}
+      keyOf=${(/** @type {number} */ i) => at(task.mapIndex, i)}
       hrefOf=${(/** @type {number} */ i) => childHref(name, at(task.mapIndex, i))} />
   <//>`;
 }

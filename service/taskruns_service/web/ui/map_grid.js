@@ -16,7 +16,13 @@ import { useThemeVersion, useWidth } from "./timeline_size.js";
 
 const HEIGHT = 360;
 
-/** The children in the order of their map index, the worst rank of each cell, and where cells are. @param {Task} task @param {readonly string[]} types @param {number} width */
+/**
+ * The children in the order of their map index, the worst rank of each cell, and where cells are.
+ *
+ * @param {Task} task
+ * @param {readonly string[]} types
+ * @param {number} width
+ */
 function useCells(task, types, width) {
   const version = types.join();
   const order = useMemo(() => childLanes(task, shownStates([])).order, [task]);
@@ -70,11 +76,13 @@ export function Grid({ task, types, hrefOf }) {
   };
   return html`<div class="grid">
     <${GridTools} cells=${cells} task=${task} order=${order} child=${child} hrefOf=${hrefOf} />
-    <div class="grid-body" ref=${body} tabindex="0" role="group" aria-label="Grid of children: arrows move, Enter opens" style=${{ height: `${room}px` }}
+    <div class="grid-body" ref=${body} tabindex="0" role="group"
+      aria-label="Grid of children: arrows move, Enter opens" style=${{ height: `${room}px` }}
       onScroll=${() => setTop(body.current?.scrollTop ?? 0)} onKeyDown=${keys}>
       <div style=${{ height: `${high}px` }}>
         <div class="grid-plot" style=${{ height: `${room}px` }}>
-          <canvas ref=${canvas} aria-hidden="true" onPointerMove=${(/** @type {PointerEvent} */ event) => setChild(find(event))} onClick=${open}></canvas>
+          <canvas ref=${canvas} aria-hidden="true"
+            onPointerMove=${(/** @type {PointerEvent} */ event) => setChild(find(event))} onClick=${open}></canvas>
           ${child >= 0 && html`<${Frame} cells=${cells} child=${child} top=${top} />`}
         </div>
       </div>
@@ -114,7 +122,9 @@ function Frame({ cells, child, top }) {
   return html`<div class="frame" style=${style} />`;
 }
 
-/** @param {{ cells: Cells, task: Task, order: Uint32Array, child: number, hrefOf: (mapIndex: number) => string }} props */
+/**
+ * @param {{ cells: Cells, task: Task, order: Uint32Array, child: number, hrefOf: (mapIndex: number) => string }} props
+ */
 function GridTools({ cells, task, order, child, hrefOf }) {
   const ratio = pixelRatio();
   const current = cells.pitch / ratio;
@@ -124,11 +134,14 @@ function GridTools({ cells, task, order, child, hrefOf }) {
   const i = child >= 0 ? at(order, child) : -1;
   return html`<div class="timeline-tools">
     <p>${i >= 0
-      ? html`<a href=${hrefOf(at(task.mapIndex, i))}>[${at(task.mapIndex, i)}]</a> <${State} type=${STATES[at(task.state, i)] ?? ""} />`
+      ? html`<a href=${hrefOf(at(task.mapIndex, i))}>[${at(task.mapIndex, i)}]</a> <${State}
+        type=${STATES[at(task.state, i)] ?? ""} />`
       : html`<span class="muted">${cells.perCell > 1 ? `${formatCount(cells.perCell)} children in a cell, which has the worst of their states` : "A cell for each child, by map index"}</span>`}</p>
     <div class="buttons" role="group" aria-label="Size of the cells">
-      <button class="square" title="Smaller cells" aria-label="Smaller cells" disabled=${smaller === null} onClick=${() => zoom(smaller)}>−</button>
-      <button class="square" title="Larger cells" aria-label="Larger cells" disabled=${larger === null} onClick=${() => zoom(larger)}>+</button>
+      <button class="square" title="Smaller cells" aria-label="Smaller cells" disabled=${smaller === null}
+        onClick=${() => zoom(smaller)}>−</button>
+      <button class="square" title="Larger cells" aria-label="Larger cells" disabled=${larger === null}
+        onClick=${() => zoom(larger)}>+</button>
       <button title="Show all children" onClick=${() => zoom(null)}>Fit</button>
     </div>
   </div>`;

@@ -38,9 +38,11 @@ export function Histogram({ histogram: { bounds, counts }, marks }) {
         ${states.map(({ state, values }) => {
           const tall = high(values[k] ?? 0);
           y -= tall;
-          return tall > 0 && html`<rect key=${state.type} x=${column * wide + 0.5} y=${y} width=${Math.max(wide - 1, 1)} height=${tall} style=${{ fill: state.color }} />`;
+          return tall > 0 && html`<rect key=${state.type} x=${column * wide + 0.5} y=${y}
+            width=${Math.max(wide - 1, 1)} height=${tall} style=${{ fill: state.color }} />`;
         })}
-        ${column % Math.ceil(64 / wide) === 1 && html`<text x=${column * wide} y=${HEIGHT + 15}>${formatDuration(bounds[k - 1] ?? 0)}</text>`}
+        ${column % Math.ceil(64 / wide) === 1 && html`<text x=${column * wide}
+          y=${HEIGHT + 15}>${formatDuration(bounds[k - 1] ?? 0)}</text>`}
       </g>`;
     })}
     <line x1="0" x2=${WIDTH} y1=${HEIGHT} y2=${HEIGHT} class="base" />

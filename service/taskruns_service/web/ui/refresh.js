@@ -2,7 +2,12 @@
 
 import { useEffect, useRef, useState } from "./preact.js";
 
-/** Reads something again whenever a value changes, which it had when it was read first. @param {unknown} value @param {() => void} refresh */
+/**
+ * Reads something again whenever a value changes, which it had when it was read first.
+ *
+ * @param {unknown} value
+ * @param {() => void} refresh
+ */
 export function useRefresh(value, refresh) {
   const last = useRef(value);
   useEffect(() => {
@@ -11,7 +16,14 @@ export function useRefresh(value, refresh) {
   }, [value]);
 }
 
-/** A value that changes at most every so often. @template T @param {T} value @param {number} milliseconds @returns {T} */
+/**
+ * A value that changes at most every so often.
+ *
+ * @template T
+ * @param {T} value
+ * @param {number} milliseconds
+ * @returns {T}
+ */
 export function useThrottled(value, milliseconds) {
   const [shown, setShown] = useState(value);
   const changed = useRef(0);

@@ -97,7 +97,9 @@ function Tools({ timeline: { window }, scene }) {
   const button = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ run) =>
     html`<button class="square" aria-label=${label} title=${label} onClick=${run}>${sign}</button>`;
   return html`<div class="timeline-tools">
-    <p><span class="muted">from</span> ${formatTime(real(from), style)} <span class="muted">to</span> ${formatTime(real(to), { ...style, today: real(from) })} <span class="muted">${formatOffset(scene.epoch, isUtc.value)}</span></p>
+    <p><span class="muted">from</span> ${formatTime(real(from), style)} <span
+      class="muted">to</span> ${formatTime(real(to), { ...style, today: real(from) })} <span
+      class="muted">${formatOffset(scene.epoch, isUtc.value)}</span></p>
     ${scene.truncated && html`<p class="muted">Too many task runs to show each: zoom in.</p>`}
     <div class="buttons" role="group" aria-label="Window of time">
       ${button("Earlier (←)", "←", () => window.pan(-0.2))}${button("Later (→)", "→", () => window.pan(0.2))}
@@ -107,7 +109,11 @@ function Tools({ timeline: { window }, scene }) {
   </div>`;
 }
 
-/** All of the time in one strip, with the window on it, which can be dragged. @param {{ timeline: TimelineState, scene: Scene }} props */
+/**
+ * All of the time in one strip, with the window on it, which can be dragged.
+ *
+ * @param {{ timeline: TimelineState, scene: Scene }} props
+ */
 function Overview({ timeline: { blocks, ranks, window }, scene }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const buffer = useRef(new Buffer());
@@ -143,12 +149,20 @@ function Axis({ timeline: { window }, scene }) {
   const folds = placeFolds(scene, view.value, width);
   const free = ticks.filter(({ x: tick }) => folds.every(({ x }) => x - tick > LABEL_PIXELS / 2 || tick - x > LABEL_PIXELS));
   return html`<div class="timeline-axis" ref=${axis} aria-hidden="true">
-    ${free.map(({ x, time }) => html`<span key=${time} class="tick" style=${{ left: `${x}px` }}>${tickText(time, step)}</span>`)}
-    ${folds.map(({ x, fold }) => html`<span key=${fold.at} class="fold" style=${{ left: `${x}px` }} title="Nothing ran in between">⋯ ${formatDuration((fold.to - fold.from) / 1000)}</span>`)}
+    ${free.map(({ x, time }) => html`<span key=${time} class="tick"
+      style=${{ left: `${x}px` }}>${tickText(time, step)}</span>`)}
+    ${folds.map(({ x, fold }) => html`<span key=${fold.at} class="fold" style=${{ left: `${x}px` }}
+      title="Nothing ran in between">⋯ ${formatDuration((fold.to - fold.from) / 1000)}</span>`)}
   </div>`;
 }
 
-/** Where the folds in view are. @param {Scene} scene @param {{ from: number, to: number }} view @param {number} width */
+/**
+ * Where the folds in view are.
+ *
+ * @param {Scene} scene
+ * @param {{ from: number, to: number }} view
+ * @param {number} width
+ */
 function placeFolds({ folds }, { from, to }, width) {
   return folds.filter((fold) => fold.at > from && fold.at < to).map((fold) => ({ fold, x: ((fold.at - from) / (to - from)) * width }));
 }
@@ -173,6 +187,7 @@ function Body({ timeline }) {
   const palette = useMemo(readPalette, [version]);
   const { now } = window.domain.value;
   const { from, to } = window.view.value;
+  const real = (/** @type {number} */ time) => (scene ? scene.epoch + unfoldTime(scene.folds, time) : time);
   const latest = useRef(/** @type {Picture} */ ({ blocks: [], bins: null, view: { from: 0, to: 1, width: 1, now }, ranks, top: 0 }));
   const draw = useCallback(() => {
     if (!canvas.current) return;
@@ -191,8 +206,9 @@ function Body({ timeline }) {
     style=${{ height: `${room}px` }} onScroll=${() => setTop(body.current?.scrollTop ?? 0)}>
     <div class="timeline-rows" style=${{ height: `${height}px` }}>
       <${Rows} timeline=${timeline} top=${top} room=${room} />
-      <div class="timeline-plot" style=${{ height: `${room}px` }}>
-        ${scene && placeFolds(scene, { from, to }, width).map(({ x, fold }) => html`<div key=${fold.at} class="fold-line" style=${{ left: `${x}px` }} />`)}
+      <div class="timeline-plot" style=${{ height: `${room}px` }} data-from=${real(from)} data-to=${real(to)}>
+        ${scene && placeFolds(scene, { from, to }, width).map(({ x, fold }) => html`<div key=${fold.at}
+          class="fold-line" style=${{ left: `${x}px` }} />`)}
         <canvas ref=${canvas} aria-hidden="true"></canvas>
       </div>
     </div>

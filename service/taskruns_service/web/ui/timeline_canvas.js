@@ -47,7 +47,12 @@ export class Buffer {
   /** @type {ImageData | null} */
   image = null;
 
-  /** Calls `paint` with blank pixels, and shows them. @param {HTMLCanvasElement} canvas @param {(pixels: Pixels) => void} paint */
+  /**
+   * Calls `paint` with blank pixels, and shows them.
+   *
+   * @param {HTMLCanvasElement} canvas
+   * @param {(pixels: Pixels) => void} paint
+   */
   show(canvas, paint) {
     const { width, height } = canvas;
     const context = canvas.getContext("2d");
@@ -60,7 +65,13 @@ export class Buffer {
   }
 }
 
-/** Gives a canvas the size of its box in device pixels. @param {HTMLCanvasElement} canvas @param {number} width @param {number} height */
+/**
+ * Gives a canvas the size of its box in device pixels.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
 export function resize(canvas, width, height) {
   const ratio = pixelRatio();
   const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -123,7 +134,13 @@ function paintWaits({ data, width, height }, best, color, top, bottom) {
   }
 }
 
-/** All tasks in one strip, as the overview shows them. @param {Pixels} pixels @param {Picture} picture @param {Palette} palette */
+/**
+ * All tasks in one strip, as the overview shows them.
+ *
+ * @param {Pixels} pixels
+ * @param {Picture} picture
+ * @param {Palette} palette
+ */
 export function paintOverview(pixels, { blocks, bins, view, ranks }, palette) {
   const wide = { ...view, width: pixels.width };
   const ratio = pixelRatio();

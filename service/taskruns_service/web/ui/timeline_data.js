@@ -208,7 +208,13 @@ function growColumns(task) {
  * @property {Uint16Array} runCount
  */
 
-/** Copies tasks, and folds their times. @param {readonly Task[]} tasks @param {readonly Fold[]} folds @returns {Columns} */
+/**
+ * Copies tasks, and folds their times.
+ *
+ * @param {readonly Task[]} tasks
+ * @param {readonly Fold[]} folds
+ * @returns {Columns}
+ */
 export function gatherTasks(tasks, folds) {
   const offset = new Uint32Array(tasks.length + 1);
   tasks.forEach((task, k) => (offset[k + 1] = at(offset, k) + task.length));

@@ -37,7 +37,14 @@ export function columnOf(view, time) {
 /** The time at the left edge of a column. @param {View} view @param {number} column */
 export const timeOf = (view, column) => view.from + (column * (view.to - view.from)) / view.width;
 
-/** Raises columns to a rank. @param {Uint8Array} best @param {number} first @param {number} last @param {number} rank */
+/**
+ * Raises columns to a rank.
+ *
+ * @param {Uint8Array} best
+ * @param {number} first
+ * @param {number} last
+ * @param {number} rank
+ */
 function raise(best, first, last, rank) {
   for (let x = first; x <= last; x++) if (at(best, x) < rank) best[x] = rank;
 }
@@ -114,7 +121,14 @@ export function paintRows(pixels, best, colors, top, bottom) {
  * @property {number} width
  */
 
-/** Of all children of some tasks, and task runs that are not mapped. @param {readonly Task[]} tasks @param {View} view @param {Ranks} ranks @returns {Density} */
+/**
+ * Of all children of some tasks, and task runs that are not mapped.
+ *
+ * @param {readonly Task[]} tasks
+ * @param {View} view
+ * @param {Ranks} ranks
+ * @returns {Density}
+ */
 export function density(tasks, view, ranks) {
   const { width } = view;
   const steps = new Int32Array((ranks.failed + 1) * (width + 1));

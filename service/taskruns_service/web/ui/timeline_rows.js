@@ -25,6 +25,8 @@ import { unfoldTime } from "./timeline_folds.js";
  */
 
 const HEIGHTS = { task: 28, map: 44, lanes: 6, children: 24 };
+/** The least height of the lanes of a map, which have one label. */
+const LEAST_LANES = 28;
 /** @type {Lanes} */
 const ONE_LANE = { count: 1, offset: Uint32Array.of(0, 1), order: Uint32Array.of(0) };
 
@@ -42,7 +44,8 @@ export function makeBlocks(tasks, lanes, layouts, attempts, isShown) {
   /** @param {Block["kind"]} kind @param {Task} task @param {Task} drawn @param {Lanes | null} own */
   const add = (kind, task, drawn, own) => {
     const rows = own?.count ?? 1;
-    const block = { kind, task, drawn, lanes: own, top, height: rows * HEIGHTS[kind], rowHeight: HEIGHTS[kind], first };
+    const rowHeight = kind === "lanes" ? Math.max(HEIGHTS.lanes, LEAST_LANES / rows) : HEIGHTS[kind];
+    const block = { kind, task, drawn, lanes: own, top, height: rows * rowHeight, rowHeight, first };
     blocks.push(block);
     top += block.height;
     first += kind === "lanes" ? 1 : rows;
@@ -171,7 +174,12 @@ export function makeRanks(shown) {
   return { ofState, waiting: WAITING, failed: KINDS.length - 1 };
 }
 
-/** The counts of a task by type of state; of a map, those of its children. @param {Task} task @returns {import("./types").Counts} */
+/**
+ * The counts of a task by type of state; of a map, those of its children.
+ *
+ * @param {Task} task
+ * @returns {import("./types").Counts}
+ */
 export function countsOf(task) {
   const counts = new Uint32Array(STATES.length);
   const least = isMapped(task) ? 0 : -1;

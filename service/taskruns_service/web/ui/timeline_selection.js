@@ -16,7 +16,12 @@ import { stateOf } from "./format.js";
 
 const FAILED = Uint8Array.from(STATES, (type) => (stateOf(type).group === "failed" ? 1 : 0));
 
-/** The failed task runs by the time at which they failed. @param {readonly Task[]} tasks @returns {Failure[]} */
+/**
+ * The failed task runs by the time at which they failed; those that never ran are last, since others are their cause.
+ *
+ * @param {readonly Task[]} tasks
+ * @returns {Failure[]}
+ */
 export function failuresOf(tasks) {
   /** @type {Failure[]} */
   const failures = [];
@@ -25,7 +30,8 @@ export function failuresOf(tasks) {
       if (at(FAILED, at(task.state, i))) failures.push({ task, i, time: Math.max(at(task.end, i), beginTime(task, i)) });
     }
   }
-  return failures.sort((a, b) => a.time - b.time);
+  const neverRan = (/** @type {Failure} */ { task, i }) => Number(Number.isNaN(at(task.start, i)));
+  return failures.sort((a, b) => neverRan(a) - neverRan(b) || a.time - b.time);
 }
 
 /** @param {Task} task @param {number} i */
@@ -49,7 +55,13 @@ export function useFailureKeys({ scene }) {
   });
 }
 
-/** Where a task run is: its row, and its place in the task. @param {readonly Block[]} blocks @param {string} slug @param {number} mapIndex */
+/**
+ * Where a task run is: its row, and its place in the task.
+ *
+ * @param {readonly Block[]} blocks
+ * @param {string} slug
+ * @param {number} mapIndex
+ */
 function findTaskRun(blocks, slug, mapIndex) {
   const own = blocks.filter(({ task }) => task.slug === slug);
   const task = own[0]?.task;

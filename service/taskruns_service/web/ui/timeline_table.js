@@ -18,7 +18,13 @@ const MARGIN = 240;
 /** The table is made anew after so many pixels of scrolling. */
 const STRIDE = 120;
 
-/** Opens a map into lanes or children, or closes it. @param {TimelineState["layouts"]} layouts @param {string} slug @param {import("./timeline_worker.js").Layout | null} layout */
+/**
+ * Opens a map into lanes or children, or closes it.
+ *
+ * @param {TimelineState["layouts"]} layouts
+ * @param {string} slug
+ * @param {import("./timeline_worker.js").Layout | null} layout
+ */
 function setLayout(layouts, slug, layout) {
   const changed = new Map(layouts);
   if (layout) changed.set(slug, layout);
@@ -37,7 +43,8 @@ export function Rows({ timeline, top, room }) {
     const rows = rowsBetween(timeline.blocks, stride - MARGIN, stride + STRIDE + room + MARGIN);
     return html`<div role="table" aria-label="Task runs of the timeline" aria-rowcount=${timeline.rows + 1}>
       <div role="row" aria-rowindex="1" class="hidden">
-        ${["Task", "State", "Task runs", "Start", "Duration"].map((title) => html`<span key=${title} role="columnheader">${title}</span>`)}
+        ${["Task", "State", "Task runs", "Start", "Duration"].map((title) => html`<span key=${title}
+          role="columnheader">${title}</span>`)}
       </div>
       ${rows.map((row) => html`<${TableRow} key=${`${row.block.kind} ${row.block.task.slug} ${row.lane}`} row=${row}
         timeline=${timeline} selected=${selected} utc=${utc} />`)}
@@ -52,10 +59,13 @@ function TableRow({ row, timeline, selected, utc }) {
   const style = { top: `${top}px`, height: `${height}px` };
   const i = kind === "children" ? at(/** @type {import("./timeline_lanes.js").Lanes} */ (block.lanes).order, row.lane) : 0;
   const isSelected = kind !== "lanes" && selected === `${task.slug}/${kind === "map" ? "" : at(task.mapIndex, i)}`;
-  return html`<div role="row" class=${`timeline-row ${kind}`} aria-rowindex=${index + 2} style=${style} aria-current=${isSelected ? "true" : undefined}>
+  return html`<div role="row" class=${`timeline-row ${kind}`} aria-rowindex=${index + 2} style=${style}
+    aria-current=${isSelected ? "true" : undefined}>
     ${kind === "map" && html`<${MapCells} task=${task} timeline=${timeline} />`}
-    ${kind === "lanes" && html`<span role="cell" class="muted">${formatCount(block.lanes?.count ?? 0)} at a time</span>`}
-    ${(kind === "task" || kind === "children") && html`<${TaskRunCells} task=${task} i=${i} timeline=${timeline} isChild=${kind === "children"} utc=${utc} />`}
+    ${kind === "lanes" && html`<span role="cell"
+      class="muted">${formatCount(block.lanes?.count ?? 0)} at a time</span>`}
+    ${(kind === "task" || kind === "children") && html`<${TaskRunCells} task=${task} i=${i} timeline=${timeline}
+      isChild=${kind === "children"} utc=${utc} />`}
   </div>`;
 }
 
@@ -70,13 +80,15 @@ function MapCells({ task, timeline }) {
   return html`<span role="cell" class="name">
       <button class="icon" aria-expanded=${layout !== null} aria-label=${`${does}: ${task.slug}`} title=${does}
         disabled=${Boolean(task.counts)} onClick=${() => setLayout(timeline.layouts, task.slug, next)}>
-        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" class=${`shape turn ${layout ?? "closed"}`}><path class="line" d="M6 3.5l4.5 4.5L6 12.5" /></svg>
+        <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"
+          class=${`shape turn ${layout ?? "closed"}`}><path class="line" d="M6 3.5l4.5 4.5L6 12.5" /></svg>
       </button>
       <a href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${task.slug}</a>
     </span>
     <span role="cell" class="hidden">${stateOf(worst).word}</span>
-    <span role="cell" class="figures">
-      ${failed > 0 && html`<b class="failures"><${Shape} kind="failed" size=${12} />${formatCount(failed)}<span class="hidden"> failed of</span></b>`}
+    <span role="cell" class="row-figures">
+      ${failed > 0 && html`<b class="failures"><${Shape} kind="failed" size=${12} />${formatCount(failed)}<span
+        class="hidden"> failed of</span></b>`}
       ${formatCount(total)}
     </span>
     <span role="cell" class="hidden"></span><span role="cell" class="hidden"></span>`;
@@ -96,5 +108,5 @@ function TaskRunCells({ task, i, timeline: { flowRunId, scene }, isChild, utc })
     <span role="cell" class="hidden">${state.word}</span>
     <span role="cell" class="hidden">1</span>
     <span role="cell" class="hidden">${begin === begin ? formatTime(epoch + real(begin), { utc }) : ""}</span>
-    <span role="cell" class="figures">${duration || html`<span class="muted">${state.word}</span>`}</span>`;
+    <span role="cell" class="row-figures">${duration || html`<span class="muted">${state.word}</span>`}</span>`;
 }

@@ -41,7 +41,8 @@ function Box({ timeline, tip, close, hold }) {
     onPointerEnter=${hold} onPointerLeave=${() => isPinned || close()}>
     ${hit.block.kind === "map"
       ? html`<${MapTip} timeline=${timeline} task=${hit.block.task} time=${hit.time} failures=${hit.failures} />`
-      : html`<${TaskRunTip} timeline=${timeline} task=${hit.block.task} drawn=${hit.block.drawn} i=${hit.i} isPinned=${isPinned} />`}
+      : html`<${TaskRunTip} timeline=${timeline} task=${hit.block.task} drawn=${hit.block.drawn} i=${hit.i}
+        isPinned=${isPinned} />`}
   </div>`;
 }
 
@@ -61,13 +62,15 @@ function TaskRunTip({ timeline, task, drawn, i, isPinned }) {
   const between = (/** @type {number} */ from, /** @type {number} */ to) => formatDuration((real(to) - real(from)) / 1000);
   const isAttempt = drawn !== task;
   const runCount = isAttempt ? 1 : at(drawn.runCount ?? [1], i);
-  return html`<p class="tip-title">${linkOf(timeline, isAttempt ? task : drawn, isAttempt ? 0 : i)} <${State} type=${STATES[at(drawn.state, i)] ?? ""} /></p>
+  return html`<p class="tip-title">${linkOf(timeline, isAttempt ? task : drawn, isAttempt ? 0 : i)} <${State}
+    type=${STATES[at(drawn.state, i)] ?? ""} /></p>
     ${isAttempt && html`<p>Attempt ${i + 1} of ${drawn.length}</p>`}
     ${start === start && html`<p>${text(start)}${Number.isFinite(end) && html` to ${text(end).slice(11)}, took <b>${between(start, end)}</b>`}</p>`}
     ${start === start && queued < start && html`<p class="muted">waited ${between(queued, start)}</p>`}
     ${start !== start && queued === queued && html`<p>since ${text(queued)}</p>`}
     ${runCount > 1 && html`<p class="muted">${runCount} attempts</p>`}
-    ${isPinned && html`<${Why} flowRunId=${timeline.flowRunId} slug=${task.slug} mapIndex=${at(drawn.mapIndex, i)} />`}`;
+    ${isPinned && html`<${Why} flowRunId=${timeline.flowRunId} slug=${task.slug}
+      mapIndex=${at(drawn.mapIndex, i)} />`}`;
 }
 
 /** The message of a task run. @param {{ flowRunId: string, slug: string, mapIndex: number }} props */
@@ -89,7 +92,9 @@ function MapTip({ timeline, task, time, failures }) {
   }
   const moment = formatTime(epoch + unfoldTime(folds, time), { utc: isUtc.value, milliseconds: true });
   const rest = failures.length - MAX_FAILURES;
-  return html`<p class="tip-title"><a href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${task.slug}</a> <span class="muted">at ${moment}</span></p>
+  return html`<p class="tip-title"><a
+    href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${task.slug}</a> <span
+    class="muted">at ${moment}</span></p>
     ${isMapped(task) && !task.counts && html`<p>${formatCount(running)} running</p>`}
     ${failures.length > 0 && html`<p>${formatCount(failures.length)} failed around here:</p><ul>
       ${failures.slice(0, MAX_FAILURES).map((i) => html`<li key=${i}>${linkOf(timeline, task, i)}</li>`)}

@@ -78,7 +78,12 @@ function load({ body, states, finished }) {
   backlog = null;
 }
 
-/** Merges changes; returns whether any of them changed the picture. @param {Model} current @param {readonly Change[]} items */
+/**
+ * Merges changes; returns whether any of them changed the picture.
+ *
+ * @param {Model} current
+ * @param {readonly Change[]} items
+ */
 function apply(current, items) {
   let isChanged = false;
   for (const item of items) {
@@ -113,7 +118,13 @@ function sendScene() {
   lastCost = lastTime - begun;
 }
 
-/** @param {string} slug @param {readonly Attempt[]} items @param {number} epoch @param {ReadonlyMap<string, number>} places @returns {Task} */
+/**
+ * @param {string} slug
+ * @param {readonly Attempt[]} items
+ * @param {number} epoch
+ * @param {ReadonlyMap<string, number>} places
+ * @returns {Task}
+ */
 function attemptsTask(slug, items, epoch, places) {
   const start = Float64Array.from(items, (item) => item.start - epoch);
   const columns = { mapIndex: new Int32Array(items.length).fill(-1), runCount: null, queued: start, start };
