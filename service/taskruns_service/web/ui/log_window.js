@@ -129,5 +129,5 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
     if (total - top - height < NEAR_END_PIXELS) onNearEnd();
   });
 
-  return { scroller, body, onScroll, first, last, above: tops[first] ?? 0, below: total - (tops[last] ?? 0) };
+  return { scroller, body, onScroll, first, last, total, above: tops[first] ?? 0, below: total - (tops[last] ?? 0) };
 }

@@ -181,7 +181,8 @@ function Lines({ feed, filter, flowRunId, label }) {
   const names = useTaskRunNames(flowRunId, shown);
   const dayOf = (/** @type {LogLine | undefined} */ line) => (line ? formatTime(line.timestamp, { utc }).slice(0, 10) : "");
   const total = feed.isComplete ? lines.length : -1;
-  return html`<div class="log-lines" role="list" tabindex="0" aria-label=${label} ref=${view.scroller} onScroll=${view.onScroll}>
+  return html`<div class="log-lines" role="list" tabindex="0" aria-label=${label} ref=${view.scroller} onScroll=${view.onScroll}
+    style=${{ height: `min(60vh, ${view.total}px)` }}>
     <div style=${{ height: `${view.above}px` }} />
     <div ref=${view.body}>
       ${shown.map((line, place) => {
