@@ -8,6 +8,9 @@ from tests.web.conftest import OpenPage, Theme
 from tests.web.task_runs import data
 from tests.web.task_runs.conftest import FLOW, TaskRuns
 
+TALL = 10_000
+"""A screen with room for all rows of all tables: others are not in the page."""
+
 
 def page_of(task_runs: TaskRuns, query: str = "") -> str:
     """The address of the page of `load-1`."""
@@ -29,9 +32,10 @@ def test_page_is_accessible_and_fits(
 
 
 def test_numbers_are_a_table_and_charts_are_small(task_runs: TaskRuns, open_page: OpenPage) -> None:
-    page = open_page(page_of(task_runs))
+    page = open_page(page_of(task_runs), height=TALL)
     expect(page.locator(".key-figures")).to_contain_text("41")
     rows = page.get_by_role("table", name="Over time").locator("tbody tr[data-row]")
+    expect(rows.first).to_be_visible()
     assert sum(int(text) for text in rows.locator("td:nth-child(2)").all_inner_texts()) == 41
     assert page.locator(".chart rect, .chart path").count() < 1000
     expect(page.get_by_role("table", name="Slowest").locator("tbody tr[data-row]")).to_have_count(20)
@@ -51,7 +55,7 @@ def test_range_and_steps_are_in_the_address(task_runs: TaskRuns, open_page: Open
 
 
 def test_stretch_of_a_chart_opens_by_the_keyboard(task_runs: TaskRuns, open_page: OpenPage) -> None:
-    page = open_page(page_of(task_runs))
+    page = open_page(page_of(task_runs), height=TALL)
     row = page.get_by_role("table", name="Over time").locator("tbody tr[data-row]").first
     row.get_by_role("link").focus()
     page.keyboard.press("Enter")
