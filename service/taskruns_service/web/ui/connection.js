@@ -114,6 +114,7 @@ export class Connection {
   /** Reads a stream to its end, which is also that of a tab that was hidden for long. */
   async #stream() {
     const { signal } = this.#controller;
+    if (signal.aborted) return; // closed while it waited for its place
     const ending = new AbortController();
     const end = () => ending.abort();
     signal.addEventListener("abort", end);

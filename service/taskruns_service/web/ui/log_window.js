@@ -28,10 +28,14 @@ export function estimateHeight(line, width) {
   return Math.min(MAX_ESTIMATE, rows) * LINE_HEIGHT + ROW_PADDING;
 }
 
-/** The top of each line, and the bottom of the last: one more than there are lines. @param {readonly number[]} heights */
+/** The top of each line, and the bottom of the last: one more than there are lines. @param {Float64Array} heights */
 export function topsOf(heights) {
   const tops = new Float64Array(heights.length + 1);
-  for (const [index, height] of heights.entries()) tops[index + 1] = /** @type {number} */ (tops[index]) + height;
+  let bottom = 0;
+  for (let index = 0; index < heights.length; index += 1) {
+    bottom += /** @type {number} */ (heights[index]);
+    tops[index + 1] = bottom;
+  }
   return tops;
 }
 
@@ -59,20 +63,17 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
   const anchor = useRef(/** @type {{ line: LogLine, offset: number } | null} */ (null));
   const [, setTurn] = useState(0);
   const [measured, setMeasured] = useState(0);
+  const [forgotten, setForgotten] = useState(0);
   const width = scroller.current?.clientWidth ?? 1000;
-  const tops = useMemo(
-    () =>
-      topsOf(
-        lines.map((line) => {
-          const known = heights.current.get(line);
-          if (known !== undefined) return known;
-          const estimate = estimateHeight(line, width);
-          heights.current.set(line, estimate);
-          return estimate;
-        }),
-      ),
-    [lines, lines.length, lines[0], measured],
-  );
+  const own = useMemo(() => {
+    const heightOf = (/** @type {LogLine} */ line) => {
+      const known = heights.current.get(line) ?? estimateHeight(line, width);
+      heights.current.set(line, known);
+      return known;
+    };
+    return Float64Array.from(lines, heightOf);
+  }, [lines, lines.length, lines[0], forgotten]);
+  const tops = useMemo(() => topsOf(own), [own, measured]);
   const top = scroller.current?.scrollTop ?? 0;
   const height = scroller.current?.clientHeight ?? 600;
   const total = tops[lines.length] ?? 0;
@@ -84,9 +85,12 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
     if (!element || !body.current) return;
     let isChanged = false;
     for (const row of body.current.children) {
-      const line = lines[Number(/** @type {HTMLElement} */ (row).dataset.index)];
-      if (!line || heights.current.get(line) === /** @type {HTMLElement} */ (row).offsetHeight) continue;
-      heights.current.set(line, /** @type {HTMLElement} */ (row).offsetHeight);
+      const { dataset, offsetHeight } = /** @type {HTMLElement} */ (row);
+      const index = Number(dataset.index);
+      const line = lines[index];
+      if (!line || own[index] === offsetHeight) continue;
+      heights.current.set(line, offsetHeight);
+      own[index] = offsetHeight;
       isChanged = true;
     }
     if (isFollowing) element.scrollTop = newestFirst ? 0 : element.scrollHeight;
@@ -119,7 +123,7 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
   useEffect(() => {
     const forget = () => {
       heights.current = new WeakMap();
-      setMeasured((turn) => turn + 1);
+      setForgotten((turn) => turn + 1);
     };
     addEventListener("resize", forget);
     return () => removeEventListener("resize", forget);
@@ -129,5 +133,5 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
     if (total - top - height < NEAR_END_PIXELS) onNearEnd();
   });
 
-  return { scroller, body, onScroll, first, last, above: tops[first] ?? 0, below: total - (tops[last] ?? 0) };
+  return { scroller, body, onScroll, first, last, total, above: tops[first] ?? 0, below: total - (tops[last] ?? 0) };
 }

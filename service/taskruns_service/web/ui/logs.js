@@ -117,7 +117,7 @@ function Marked({ text, found }) {
 function Line({ line, index, total, day, found, utc, taskRun, isOpen, onOpen }) {
   const message = printable(line.message);
   const isLong = message.length > LONG_MESSAGE && !isOpen;
-  return html`<div class=${`log-line level-${line.level.toLowerCase()}`} role="listitem" data-index=${index} data-id=${line.id}
+  return html`<div class=${`log-line ${LEVELS.includes(line.level) ? `level-${line.level.toLowerCase()}` : ""}`} role="listitem" data-index=${index} data-id=${line.id}
     data-kind="log-line" aria-posinset=${index + 1} aria-setsize=${total}>
     ${day && html`<div class="log-day">${day}</div>`}
     <time dateTime=${line.timestamp} title=${line.timestamp}>${formatTime(line.timestamp, { utc, today: line.timestamp, milliseconds: true })}</time>
@@ -181,7 +181,8 @@ function Lines({ feed, filter, flowRunId, label }) {
   const names = useTaskRunNames(flowRunId, shown);
   const dayOf = (/** @type {LogLine | undefined} */ line) => (line ? formatTime(line.timestamp, { utc }).slice(0, 10) : "");
   const total = feed.isComplete ? lines.length : -1;
-  return html`<div class="log-lines" role="list" tabindex="0" aria-label=${label} ref=${view.scroller} onScroll=${view.onScroll}>
+  return html`<div class="log-lines" role="list" tabindex="0" aria-label=${label} ref=${view.scroller} onScroll=${view.onScroll}
+    style=${{ height: `min(60vh, ${view.total}px)` }}>
     <div style=${{ height: `${view.above}px` }} />
     <div ref=${view.body}>
       ${shown.map((line, place) => {

@@ -95,15 +95,15 @@ export function webAddress(value) {
   }
 }
 
-/** @param {{ artifact: Artifact }} props */
-function ArtifactData({ artifact }) {
+/** @param {{ artifact: Artifact, number: number }} props */
+function ArtifactData({ artifact, number }) {
   const { link, markdown } = /** @type {{ link?: unknown, markdown?: unknown }} */ (artifact.data ?? {});
   const address = artifact.kind === "link" ? webAddress(link) : null;
   if (address) {
     return html`<a href=${address} target="_blank" rel="noopener noreferrer external">${printable(/** @type {string} */ (link))}</a>`;
   }
   const text = typeof link === "string" ? link : typeof markdown === "string" ? markdown : JSON.stringify(artifact.data, null, 2);
-  return html`<div class="verbatim"><pre tabindex="0" role="region" aria-label=${`Artifact: ${printable(artifact.kind)}`}>${printable(text)}</pre><${CopyButton} text=${text} label="Copy the artifact" /></div>`;
+  return html`<div class="verbatim"><pre tabindex="0" role="region" aria-label=${`Artifact ${number}`}>${printable(text)}</pre><${CopyButton} text=${text} label="Copy the artifact" /></div>`;
 }
 
 /** @param {{ taskRun: TaskRun }} props */
@@ -112,8 +112,8 @@ export function Artifacts({ taskRun }) {
   const { data } = useAnswerSince("/task-runs/{task_run_id}/artifacts", parameters, taskRun.sequence);
   if (!data?.items.length) return null;
   return html`<${Section} title="Artifacts" aside=${html`<${Sources} url=${addressOf("/task-runs/{task_run_id}/artifacts", parameters)} command=${`taskruns task-run artifacts ${quoted(taskRun.id)}`} />`}>
-    <ul class="artifacts">${data.items.map((artifact) => html`<li key=${artifact.id} data-id=${artifact.id} data-kind="artifact">
-      <span class="muted">${printable(artifact.kind)} · <${Time} at=${artifact.created} /></span><${ArtifactData} artifact=${artifact} />
+    <ul class="artifacts">${data.items.map((artifact, index) => html`<li key=${artifact.id} data-id=${artifact.id} data-kind="artifact">
+      <span class="muted">${printable(artifact.kind)} · <${Time} at=${artifact.created} /></span><${ArtifactData} artifact=${artifact} number=${index + 1} />
     </li>`)}</ul>
     ${data.next_cursor && html`<p class="muted">There are more: see the JSON.</p>`}
   <//>`;

@@ -82,7 +82,7 @@ function Hits({ hits, onOpen }) {
   return KINDS.map(([kind, title]) => {
     const own = hits.filter(({ hit }) => hit.kind === kind);
     if (!own.length) return null;
-    return html`<h3 id=${`hits-${kind}`}>${title}</h3>
+    return html`<h2 id=${`hits-${kind}`}>${title}</h2>
       <ul class="hits" aria-labelledby=${`hits-${kind}`}>${own.map((hit) => html`<${HitRow} key=${hit.key} hit=${hit} onOpen=${onOpen} />`)}</ul>`;
   });
 }
@@ -170,7 +170,7 @@ export function SearchBox({ initial = "", isFocused = false, onText, onOpen }) {
   };
   return html`<div class="search" ref=${box} onKeyDown=${onKeyDown}>
     <form role="search" onSubmit=${submit}>
-      <input ref=${input} type="search" name="q" value=${text} aria-label="Search" placeholder="Id or name" maxlength="255"
+      <input ref=${input} type="search" name="q" autofocus=${isFocused} value=${text} aria-label="Search" placeholder="Id or name" maxlength="255"
         autocomplete="off" autocapitalize="off" spellcheck=${false} onInput=${(/** @type {InputEvent} */ event) => {
           const { value } = /** @type {HTMLInputElement} */ (event.currentTarget);
           clearTimeout(timer.current);

@@ -35,7 +35,7 @@ export function lengthOf(bucket) {
  */
 export function timeRange({ from, to, bucket }, now) {
   const begin = Date.parse(from ?? "");
-  const range = Number.isNaN(begin) ? (from !== null && from in RANGES ? from : STANDARD_RANGE) : null;
+  const range = Number.isNaN(begin) ? (from !== null && Object.hasOwn(RANGES, from) ? from : STANDARD_RANGE) : null;
   const length = range ? (RANGES[range]?.length ?? DAY) : 0;
   const end = range ? now : Date.parse(to ?? "") || now;
   const start = Math.max(Math.min(range ? end - length : begin, end - MINUTE), end - (MAX_POINTS - 1) * DAY);

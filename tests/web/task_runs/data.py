@@ -1,10 +1,12 @@
-"""What the pages of task runs, tasks and logs are tried with: retries, late states, results, and what attackers write."""
+"""What the pages of task runs, tasks and logs are tried with: retries, late states, results, and attacks."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import httpx
+
+from taskruns.type_aliases import JsonObject
 
 TRACEBACK = """\
 Traceback (most recent call last):
@@ -49,27 +51,32 @@ def report_state(client: httpx.Client, flow_run_id: str, state_type: str, at: da
     client.post(f"/flow-runs/{flow_run_id}/states", json=state(state_type, at, **others)).raise_for_status()
 
 
-def record_failed(client: httpx.Client, flow_name: str, begin: datetime) -> Recorded:
-    """A flow run whose `load-1` failed in its third attempt, a day after the first."""
+def record_failed(client: httpx.Client, flow_name: str, end: datetime, result: JsonObject) -> Recorded:
+    """A flow run whose `load-1` failed in its third attempt, a day after the first; `extract-1` has the result."""
+    begin = end - timedelta(seconds=90_100)
 
     def at(seconds: float) -> datetime:
         return begin + timedelta(seconds=seconds)
 
     retry = {"details": {"start_time": at(90_000).isoformat(), "traceback": TRACEBACK}}
-    reference = {"type": "LocalResult", "dir": "/data", "location": "etl/rows.json", "serializer": {"type": "JSONSerializer"}}
     load = [
-        state("Pending", at(0)), state("Running", at(12)), state("Retrying", at(40), message="Retrying after try 1 of 3.", **retry),
+        state("Pending", at(0)),
+        state("Running", at(12)), state("Retrying", at(40), message="Retrying after try 1 of 3.", **retry),
         state("Running", at(60)), state("Retrying", at(100), message="Retrying after try 2 of 3.", **retry),
         state("Running", at(90_000)),
         state("Failed", at(90_064.5), message=MESSAGE, details={"traceback": TRACEBACK}),
     ]  # fmt: skip
     children = [
-        {"task_slug": "inc-1", "map_index": index, "states": [state("Running", at(1 + index)), state("Success", at(3 + index))]}
+        {
+            "task_slug": "inc-1",
+            "map_index": index,
+            "states": [state("Running", at(1 + index)), state("Success", at(3 + index))],
+        }
         for index in range(3)
     ]
     task_runs = [
         {"task_slug": "extract-1", "tags": ["nightly", "rows"], "states": [
-            state("Running", at(0)), state("Success", at(2), message="Read 3 rows.", result={**reference, "size": 1234}),
+            state("Running", at(0)), state("Success", at(2), message="Read 3 rows.", result=result),
         ]},
         {"task_slug": "inc-1", "states": [state("Mapped", at(1))]},
         *children,
@@ -89,19 +96,25 @@ def record_earlier(client: httpx.Client, flow_name: str, end: datetime, count: i
     for number in range(count):
         begin = end - timedelta(hours=hours * (count - number) / count)
         is_failed = number % 7 == 3
-        last = state("Failed" if is_failed else "Success", begin + timedelta(seconds=5 + number % 23 * (1 + number % 5)),
-                     message=f"Row {number} has no share." if is_failed else None)  # fmt: skip
-        load = {"task_slug": "load-1", "states": [state("Pending", begin), state("Running", begin + timedelta(seconds=1)), last]}
+        end_time = begin + timedelta(seconds=5 + number % 23 * (1 + number % 5))
+        message = f"Row {number} has no share." if is_failed else None
+        states = [
+            state("Pending", begin),
+            state("Running", begin + timedelta(seconds=1)),
+            state("Failed" if is_failed else "Success", end_time, message=message),
+        ]
+        load = {"task_slug": "load-1", "states": states}
         recorded.append(record(client, flow_name, [load], name=f"{flow_name}-{number}"))
     return recorded
 
 
 def record_running(client: httpx.Client, flow_name: str, now: datetime) -> Recorded:
     """A flow run that goes on: `wait-1` runs, `later-1` waits for its turn."""
+    details = {"start_time": (now + timedelta(hours=1)).isoformat()}
     task_runs = [
         {"task_slug": "wait-1", "states": [state("Running", now - timedelta(seconds=75))]},
-        {"task_slug": "later-1", "states": [state("Scheduled", now, details={"start_time": (now + timedelta(hours=1)).isoformat()})]},
-    ]  # fmt: skip
+        {"task_slug": "later-1", "states": [state("Scheduled", now, details=details)]},
+    ]
     recorded = record(client, flow_name, task_runs, name=f"{flow_name}-running")
     report_state(client, recorded.flow_run_id, "Running", now - timedelta(seconds=80))
     client.post(f"/flow-runs/{recorded.flow_run_id}/heartbeats").raise_for_status()
@@ -112,25 +125,29 @@ def record_attack(client: httpx.Client, now: datetime) -> Recorded:
     """A flow run of which everything that others write is an attack, or as long as it can be."""
     long_name = (TURNED + SCRIPT + "x" * 255)[:255]
     message = f"{SCRIPT}\n{TURNED}\n" + "é" * 65_000
-    uri = {"type": "S3Result", "bucket": "b", "location": f"{'k' * 500}/<b>.pickle"}
+    own = {"type": "Own<b>Result", "x": SCRIPT, "location": "l"}
+    value = {"type": "ConstantResult", "value": {"a": SCRIPT}}
+    stored = {"type": "S3Result", "bucket": "b", "location": f"{'k' * 500}/<b>.pickle"}
     task_runs = [
         {"task_slug": SCRIPT[:200], "name": long_name, "tags": [SCRIPT[:200], TURNED, "t" * 255], "states": [
             state("Running", now), state("Failed", now + timedelta(seconds=1), message=message, details={
                 "traceback": SCRIPT + "\n" + TRACEBACK, "more": SCRIPT,
             }),
         ]},
-        {"task_slug": "stored-1", "states": [state("Running", now), state("Success", now, result=uri)]},
-        {"task_slug": "own-1", "states": [state("Success", now, result={"type": "Own<b>Result", "x": SCRIPT, "location": "l"})]},
-        {"task_slug": "value-1", "states": [state("Success", now, result={"type": "ConstantResult", "value": {"a": SCRIPT}})]},
+        {"task_slug": "stored-1", "states": [state("Running", now), state("Success", now, result=stored)]},
+        {"task_slug": "own-1", "states": [state("Success", now, result=own)]},
+        {"task_slug": "value-1", "states": [state("Success", now, result=value)]},
     ]  # fmt: skip
     recorded = record(client, SCRIPT[:200], task_runs, name=long_name, parameters={"x": SCRIPT})
     task_run_id = recorded.task_run_ids[SCRIPT[:200], -1]
     add_artifacts(client, task_run_id, [
         ("link", {"link": "ftp://example.com/x"}), ("link", {"link": "//example.com/<b>"}),
-        ("link", {"link": "https://example.com/report?x=<b>"}), ("markdown", {"markdown": f"# Report\n{SCRIPT}\n[x](javascript:1)"}),
+        ("link", {"link": "https://example.com/report?x=<b>"}),
+        ("markdown", {"markdown": f"# Report\n{SCRIPT}\n[x](javascript:1)"}),
     ])  # fmt: skip
     report_lines(client, recorded.flow_run_id, [
-        (now, "ERROR", SCRIPT, task_run_id), (now, "INFO", TURNED, task_run_id), (now, "WARNING", "y" * 65_536, task_run_id),
+        (now, "ERROR", SCRIPT, task_run_id), (now, "INFO", TURNED, task_run_id),
+        (now, "WARNING", "y" * 65_536, task_run_id),
     ])  # fmt: skip
     return recorded
 
@@ -144,17 +161,32 @@ def add_artifacts(client: httpx.Client, task_run_id: str, artifacts: Sequence[tu
         assert response.json().get("errors") is None, response.text
 
 
+def record_lines(client: httpx.Client, recorded: Recorded, task_slug: str, end: datetime, count: int) -> None:
+    """The log of a task run: a line each second, each ninth an error, each fiftieth of several lines."""
+    task_run_id = recorded.task_run_ids[task_slug, -1]
+    lines = []
+    for number in range(count):
+        message = f"Row {number} is odd:\n{TRACEBACK}" if number % 50 == 49 else f"Read row {number}."
+        at = end - timedelta(seconds=count - number)
+        lines.append((at, "ERROR" if number % 9 == 8 else "INFO", message, task_run_id))
+    report_lines(client, recorded.flow_run_id, lines)
+
+
 def report_lines(
     client: httpx.Client, flow_run_id: str, lines: Sequence[tuple[datetime, str, str, str | None]]
 ) -> None:
     """Reports log lines: their time, level, message, and task run."""
     items = [
         {
-            "id": _line_id(flow_run_id, at, number), "timestamp": at.isoformat(), "level": level, "name": "etl", "message": message,
+            "id": _line_id(flow_run_id, at, number),
+            "timestamp": at.isoformat(),
+            "level": level,
+            "name": "etl",
+            "message": message,
             **({"task_run_id": task_run_id} if task_run_id else {}),
         }
         for number, (at, level, message, task_run_id) in enumerate(lines)
-    ]  # fmt: skip
+    ]
     for start in range(0, len(items), 1000):
         client.post(f"/flow-runs/{flow_run_id}/logs", json={"items": items[start : start + 1000]}).raise_for_status()
 
