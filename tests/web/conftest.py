@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from taskruns.client import Client
 from tests.browser import find_chromium
@@ -15,6 +24,7 @@ from tests.service import Served, served
 Theme = Literal["light", "dark"]
 OpenPage = Callable[..., Page]
 WAIT_MILLISECONDS = 60_000
+expect.set_options(timeout=WAIT_MILLISECONDS)
 LAN_HOST = "service.lan"
 """A name of this machine that browsers do not trust as they trust localhost."""
 

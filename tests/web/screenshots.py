@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import find_chromium
 from tests.service import served
-from tests.web import busy_day, task_run_data
+from tests.web import busy_day
+from tests.web.task_runs import data as task_run_data
 
 CHILDREN, FAILED = 20_000, 83
 COLORS = 160

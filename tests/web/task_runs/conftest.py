@@ -7,15 +7,12 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import expect
 
 from taskruns.results import JSONSerializer, LocalResult, wire
 from tests.service import served
-from tests.web.conftest import WAIT_MILLISECONDS
 from tests.web.task_runs import data
 from tests.web.task_runs.data import Recorded
 
-expect.set_options(timeout=WAIT_MILLISECONDS)
 FLOW = "etl"
 LINES = 3000
 
