@@ -18,6 +18,7 @@ from taskruns.methods import AsyncListingMethod, AsyncMethod, Method, built, cop
 from taskruns.pages import AsyncListing, AsyncPage, Page, PageAnswer
 from taskruns.resources import AsyncFlowRuns, AsyncService, AsyncTaskRuns, FlowRuns, Service, TaskRuns
 from taskruns.responses import RawResponse
+from taskruns.tls import ssl_context
 from taskruns.type_aliases import Arguments
 
 P = ParamSpec("P")
@@ -274,7 +275,7 @@ class AsyncClient:
         )
         self.position = Position()
         self._owned = http_client is None
-        self.http = httpx.AsyncClient(limits=_LIMITS) if http_client is None else http_client
+        self.http = httpx.AsyncClient(limits=_LIMITS, verify=ssl_context()) if http_client is None else http_client
         self._bind_resources()
 
     def _bind_resources(self) -> None:

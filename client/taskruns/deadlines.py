@@ -16,6 +16,8 @@ from typing import Any
 import httpcore
 import httpx
 
+from taskruns.tls import ssl_context
+
 _LEAST_SECONDS = 0.001
 """No time at all would mean not to wait, which is another error."""
 _WRITE_BYTES = 1 << 14
@@ -34,7 +36,7 @@ def deadline_after(seconds: float) -> Generator[None, None, None]:
 
 def http_client(limits: httpx.Limits) -> httpx.Client:
     """An HTTP client that knows the deadlines, also where the environment names a proxy."""
-    client = httpx.Client(limits=limits)
+    client = httpx.Client(limits=limits, verify=ssl_context())
     # httpx has no argument for it. Should the names change one day, deadlines are only checked between two pieces.
     with suppress(AttributeError):
         for transport in (client._transport, *client._mounts.values()):  # pyright: ignore[reportPrivateUsage]

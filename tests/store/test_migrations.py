@@ -94,6 +94,14 @@ async def test_database_goes_up_and_down_and_up(empty_database_url: str) -> None
         assert await database.transact(differences) == []
 
 
+async def test_postgresql_vacuums_early_what_is_pruned(postgres_url: str) -> None:
+    statement = text("SELECT relname FROM pg_class WHERE 'autovacuum_vacuum_scale_factor=0.02' = ANY(reloptions)")
+    async with opened(postgres_url) as database:
+        early = await database.read(lambda connection: set(connection.scalars(statement)))
+    has_rows_of_runs = {"flow_run_id", "task_run_id", "state_counts"}
+    assert early == {table.name for table in tables.metadata.tables.values() if has_rows_of_runs & set(table.c.keys())}
+
+
 async def test_each_revision_goes_up_one_by_one(empty_database_url: str) -> None:
     async with opened(empty_database_url) as database:
         for revision in reversed(known_revisions()):
