@@ -19,7 +19,11 @@ def page_of(task_runs: TaskRuns, query: str = "") -> str:
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 360)])
 @pytest.mark.parametrize(
-    "query", ["", "?from=30d", "?from=2021-01-01T00:00:00Z", "?from=2019-01-01T00:00:00Z&to=2019-02-01T00:00:00Z"]
+    "query",
+    [
+        *("", "?from=30d", "?from=2021-01-01T00:00:00Z"),
+        *("?from=2019-01-01T00:00:00Z&to=2019-02-01T00:00:00Z", "?from=2019-01-01T00:00:00Z&to=2019-01-01T00:15:00Z"),
+    ],
 )
 def test_page_is_accessible_and_fits(
     task_runs: TaskRuns, open_page: OpenPage, query: str, theme: Theme, width: int

@@ -65,15 +65,15 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
   const [measured, setMeasured] = useState(0);
   const [forgotten, setForgotten] = useState(0);
   const width = scroller.current?.clientWidth ?? 1000;
-  const own = useMemo(() => {
+  const lineHeights = useMemo(() => {
     const heightOf = (/** @type {LogLine} */ line) => {
-      const known = heights.current.get(line) ?? estimateHeight(line, width);
-      heights.current.set(line, known);
-      return known;
+      const height = heights.current.get(line) ?? estimateHeight(line, width);
+      heights.current.set(line, height);
+      return height;
     };
     return Float64Array.from(lines, heightOf);
   }, [lines, lines.length, lines[0], forgotten]);
-  const tops = useMemo(() => topsOf(own), [own, measured]);
+  const tops = useMemo(() => topsOf(lineHeights), [lineHeights, measured]);
   const top = scroller.current?.scrollTop ?? 0;
   const height = scroller.current?.clientHeight ?? 600;
   const total = tops[lines.length] ?? 0;
@@ -88,9 +88,9 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
       const { dataset, offsetHeight } = /** @type {HTMLElement} */ (row);
       const index = Number(dataset.index);
       const line = lines[index];
-      if (!line || own[index] === offsetHeight) continue;
+      if (!line || lineHeights[index] === offsetHeight) continue;
       heights.current.set(line, offsetHeight);
-      own[index] = offsetHeight;
+      lineHeights[index] = offsetHeight;
       isChanged = true;
     }
     if (isFollowing) element.scrollTop = newestFirst ? 0 : element.scrollHeight;
@@ -100,10 +100,10 @@ export function useLineWindow(lines, { isFollowing, newestFirst, onLeave, onNear
   // Lines that come above what the reader looks at do not move it.
   useLayoutEffect(() => {
     const element = scroller.current;
-    const kept = anchor.current;
-    if (!element || !kept || isFollowing) return;
-    const index = lines.indexOf(kept.line);
-    const wanted = index < 0 ? element.scrollTop : (tops[index] ?? 0) + kept.offset;
+    const position = anchor.current;
+    if (!element || !position || isFollowing) return;
+    const index = lines.indexOf(position.line);
+    const wanted = index < 0 ? element.scrollTop : (tops[index] ?? 0) + position.offset;
     if (Math.abs(wanted - element.scrollTop) > 1) element.scrollTop = wanted;
   }, [lines[0], lines.length]);
 

@@ -93,15 +93,15 @@ function Filters({ filter }) {
   </div>`;
 }
 
-/** A text with what the reader looks for marked. @param {{ text: string, found: string }} props */
-function Marked({ text, found }) {
-  if (!found) return text;
-  const [lower, needle] = [text.toLowerCase(), found.toLowerCase()];
+/** A text with what the reader looks for marked. @param {{ text: string, needle: string }} props */
+function Marked({ text, needle }) {
+  if (!needle) return text;
+  const [lower, lowerNeedle] = [text.toLowerCase(), needle.toLowerCase()];
   // Few letters have another length in lower case; then nothing is marked.
   if (lower.length !== text.length) return text;
   const parts = [];
   let end = 0;
-  for (let at = lower.indexOf(needle); at >= 0; at = lower.indexOf(needle, end)) {
+  for (let at = lower.indexOf(lowerNeedle); at >= 0; at = lower.indexOf(lowerNeedle, end)) {
     parts.push(text.slice(end, at), html`<mark>${text.slice(at, at + needle.length)}</mark>`);
     end = at + needle.length;
   }
@@ -110,11 +110,11 @@ function Marked({ text, found }) {
 
 /**
  * @param {{
- *   line: LogLine, index: number, total: number, day: string | null, found: string, utc: boolean, taskRun: unknown,
+ *   line: LogLine, index: number, total: number, day: string | null, needle: string, utc: boolean, taskRun: unknown,
  *   isOpen: boolean, onOpen: () => void,
  * }} props `day` is written above the first line of a day
  */
-function Line({ line, index, total, day, found, utc, taskRun, isOpen, onOpen }) {
+function Line({ line, index, total, day, needle, utc, taskRun, isOpen, onOpen }) {
   const message = printable(line.message);
   const isLong = message.length > LONG_MESSAGE && !isOpen;
   return html`<div class=${`log-line ${LEVELS.includes(line.level) ? `level-${line.level.toLowerCase()}` : ""}`} role="listitem" data-index=${index} data-id=${line.id}
@@ -123,7 +123,7 @@ function Line({ line, index, total, day, found, utc, taskRun, isOpen, onOpen }) 
     <time dateTime=${line.timestamp} title=${line.timestamp}>${formatTime(line.timestamp, { utc, today: line.timestamp, milliseconds: true })}</time>
     <span class="log-level">${printable(line.level)}</span>
     <span class="log-message" title=${line.name ? printable(line.name) : undefined}>${taskRun}<${Marked}
-      text=${isLong ? message.slice(0, LONG_MESSAGE) : message} found=${found} />${
+      text=${isLong ? message.slice(0, LONG_MESSAGE) : message} needle=${needle} />${
       isLong && html`… <button onClick=${onOpen}>Show all ${formatCount(message.length)} characters</button>`
     }</span>
   </div>`;
@@ -188,7 +188,7 @@ function Lines({ feed, filter, flowRunId, label }) {
       ${shown.map((line, place) => {
         const index = view.first + place;
         const day = dayOf(line) === dayOf(lines[index - 1]) ? null : dayOf(line);
-        return html`<${Line} key=${line.id} line=${line} index=${index} total=${total} day=${day} found=${filter.text}
+        return html`<${Line} key=${line.id} line=${line} index=${index} total=${total} day=${day} needle=${filter.text}
           utc=${utc} taskRun=${flowRunId ? taskRunLink(line, names) : null} isOpen=${open.has(line.id)}
           onOpen=${() => setOpen(new Set([...open, line.id]))} />`;
       })}

@@ -72,8 +72,10 @@ function useTask(flow, slug, range) {
   const bucket = range.bucket;
   const measured = useAnswer("/task-runs/aggregate", { ...filter, bucket, measure: [...PERCENTILES] });
   const counted = useAnswer("/task-runs/aggregate", { ...filter, bucket, group_by: ["state"], limit: 10_000 });
-  const days = `PT${Math.round((range.to - range.from) / MINUTE)}M`;
-  const total = useAnswer("/task-runs/aggregate", { ...filter, measure: [...PERCENTILES], compare: days });
+  const minutes = Math.round((range.to - range.from) / MINUTE);
+  // The API compares times from an hour to a year.
+  const compare = minutes >= 60 && minutes <= 366 * 24 * 60 ? { compare: `PT${minutes}M` } : {};
+  const total = useAnswer("/task-runs/aggregate", { ...filter, measure: [...PERCENTILES], ...compare });
   const slowest = useAnswer("/task-runs", { ...filter, sort: "-duration", limit: SLOWEST });
   const failures = useAnswer("/task-runs/aggregate", {
     ...filter, state_group: ["failed"], group_by: ["message"], sort: "-count", limit: MESSAGES,

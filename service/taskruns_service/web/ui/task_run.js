@@ -29,7 +29,7 @@ const STALE_SECONDS = 90;
  * The task run and its flow run; `onChange` is called with each as soon as it is known.
  * @param {Parameters} parameters
  * @param {AbortSignal} signal
- * @param {(known: { taskRun?: TaskRun | null, flowRun?: FlowRun }) => void} onChange
+ * @param {(news: { taskRun?: TaskRun | null, flowRun?: FlowRun }) => void} onChange
  */
 async function load({ task_run_id, flow_run_id, task_slug, map_index }, signal, onChange) {
   const options = { signal };
@@ -59,7 +59,7 @@ async function findTaskRun(flowRunId, slug, index, options) {
  * @param {Parameters} parameters
  */
 function useTaskRun(parameters) {
-  const [known, setKnown] = useState(
+  const [loaded, setLoaded] = useState(
     /** @type {{ taskRun?: TaskRun | null, flowRun?: FlowRun | FlowRunSummary, error?: Error }} */ ({}),
   );
   const [turn, setTurn] = useState(0);
@@ -68,12 +68,12 @@ function useTaskRun(parameters) {
   const refresh = useCallback(() => setTurn((number) => number + 1), []);
   useEffect(() => {
     const controller = new AbortController();
-    load(parameters, controller.signal, (news) => setKnown((old) => ({ ...old, ...news }))).catch((error) => {
-      if (!controller.signal.aborted) setKnown((old) => ({ ...old, error }));
+    load(parameters, controller.signal, (news) => setLoaded((old) => ({ ...old, ...news }))).catch((error) => {
+      if (!controller.signal.aborted) setLoaded((old) => ({ ...old, error }));
     });
     return () => controller.abort();
   }, [turn]);
-  const { taskRun, flowRun } = known;
+  const { taskRun, flowRun } = loaded;
   const slug = taskRun?.task_slug ?? parameters.task_slug ?? "";
   const index = taskRun?.map_index ?? Number(parameters.map_index);
   useFlowRunEvents(flowRun?.id ?? "", {
@@ -82,16 +82,16 @@ function useTaskRun(parameters) {
     logs: true,
     onTaskRuns: (items) => {
       const own = items.find((item) => item.task_slug === slug && item.map_index === index);
-      if (own) setKnown((old) => (newer(old.taskRun, own) ? { ...old, taskRun: own } : old));
+      if (own) setLoaded((old) => (newer(old.taskRun, own) ? { ...old, taskRun: own } : old));
     },
-    onFlowRun: (next) => setKnown((old) => ({ ...old, flowRun: next })),
+    onFlowRun: (next) => setLoaded((old) => ({ ...old, flowRun: next })),
     onLogs: setAdded,
     onReset: () => {
       setResets((number) => number + 1);
       refresh();
     },
   });
-  return { ...known, slug, index, added, resets, refresh };
+  return { ...loaded, slug, index, added, resets, refresh };
 }
 
 /**
