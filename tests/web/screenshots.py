@@ -9,12 +9,19 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from taskruns.type_aliases import JsonObject
 from tests.browser import find_chromium
 from tests.service import served
 from tests.web import busy_day
 from tests.web.task_runs import data as task_run_data
 
 CHILDREN, FAILED = 20_000, 83
+RESULT: JsonObject = {
+    "type": "S3Result",
+    "bucket": "flows",
+    "location": "nightly/rows.json",
+    "serializer": {"type": "JSONSerializer"},
+}
 COLORS = 160
 """Enough for what has few colours, at a third of the size."""
 SETTLE_MILLISECONDS = 1500
@@ -45,7 +52,7 @@ def main(folder: Path) -> None:
         service.client() as http,
         sync_playwright() as playwright,
     ):
-        failed = task_run_data.record_failed(http, "nightly-report", now - timedelta(hours=26))
+        failed = task_run_data.record_failed(http, "nightly-report", now - timedelta(hours=1), RESULT)
         flow_run_id = busy_day.record(http, now, children=CHILDREN, failed=FAILED)
         pictures = {
             "now": ("/", 1280, 860, "light"),

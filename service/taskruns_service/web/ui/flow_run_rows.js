@@ -1,6 +1,6 @@
 /** Flow runs as rows: the columns that lists of them share, and how live changes get into them. */
 
-import { countOf, formatCount, formatDuration, stateOf, totalOf } from "./format.js";
+import { countOf, formatCount, formatDuration, printable, stateOf, totalOf } from "./format.js";
 import { newer } from "./live.js";
 import { CountsBar, Duration, Shape, Time, summaryOf } from "./parts.js";
 import { html } from "./preact.js";
@@ -21,8 +21,8 @@ function isRunning(flowRun) {
 /** The name with the shape of the state, whose word is for screen readers. @param {FlowRun} flowRun */
 function nameCell(flowRun) {
   const state = stateOf(flowRun.state);
-  return html`<span class="named" title=${`${state.word}: ${flowRun.name}`}>
-    <${Shape} kind=${state.kind} /><span class="hidden">${state.word}: </span><span class="text">${flowRun.name}</span>
+  return html`<span class="named" title=${`${state.word}: ${printable(flowRun.name)}`}>
+    <${Shape} kind=${state.kind} /><span class="hidden">${state.word}: </span><span class="text">${printable(flowRun.name)}</span>
   </span>`;
 }
 
@@ -62,7 +62,7 @@ export function columnsOf(flowRuns) {
   const longest = flowRuns.reduce((most, { duration }) => Math.max(most, duration ?? 0), 0);
   return [
     { title: "Flow run", cell: nameCell, width: "26%" },
-    { title: "Flow", cell: ({ flow_name: name }) => html`<span title=${name}>${name}</span>`, width: "14%", hide: 600 },
+    { title: "Flow", cell: ({ flow_name: name }) => html`<span title=${printable(name)}>${printable(name)}</span>`, width: "14%", hide: 600 },
     { title: "Task runs", cell: countsCell },
     { title: "Started", cell: ({ start_time: at }) => html`<${Time} at=${at} ago />`, width: "13.5rem", hide: 900 },
     { title: "Took", cell: durationCell(longest), width: "18%", align: "end", hide: 600 },

@@ -2,7 +2,7 @@
 
 import { addressOf, get, useAnswer, useList } from "./api.js";
 import { columnsOf, hrefOf, replaced } from "./flow_run_rows.js";
-import { firstLine, formatCount, formatDuration, stateOf, totalOf } from "./format.js";
+import { firstLine, formatCount, formatDuration, printable, stateOf, taskRunName, totalOf } from "./format.js";
 import { useOverviewEvents } from "./live.js";
 import {
   CountsBar, Duration, Empty, Loading, Page, Problem, Section, Shape, Sources, Time, Zone, usePage,
@@ -175,9 +175,9 @@ function Failure({ group, hours }) {
   return html`<li>
     <span class="count">${formatCount(group.count)}<span class="hidden"> failed</span></span>
     <span class="what">
-      <a class="why" href=${sample ? href(pathOf("task-runs", sample)) : href(pathOf("tasks", flow, slug))} title=${message}>
-        ${firstLine(message) || "Failed without a message"}</a>
-      <span class="muted">${flow} / <a href=${href(pathOf("tasks", flow, slug))}>${slug}</a></span>
+      <a class="why" href=${sample ? href(pathOf("task-runs", sample)) : href(pathOf("tasks", flow, slug))} title=${printable(message)}>
+        ${firstLine(printable(message)) || "Failed without a message"}</a>
+      <span class="muted">${printable(flow)} / <a href=${href(pathOf("tasks", flow, slug))}>${printable(slug)}</a></span>
     </span>
     <${Spark} values=${hours} />
     <span class="last"><${Time} at=${group.measures.last_end_time} ago /></span>
@@ -214,11 +214,6 @@ function Oldest({ change }) {
   <//>`;
 }
 
-/** @param {TaskRun} taskRun */
-function labelOf({ task_slug: slug, map_index: index }) {
-  return index < 0 ? slug : `${slug}[${index}]`;
-}
-
 /**
  * The 95th percentile of the durations of some task runs' tasks, by flow and task.
  * @param {readonly TaskRun[]} taskRuns
@@ -250,8 +245,8 @@ function useUsual(taskRuns) {
 function oldestColumns(usual) {
   const p95 = (/** @type {TaskRun} */ { flow_name: flow, task_slug: slug }) => usual[JSON.stringify([flow, slug])];
   return [
-    { title: "Task run", cell: (run) => html`<span class="named"><${Shape} kind=${stateOf(run.state).kind} /><span class="text">${labelOf(run)}</span></span>` },
-    { title: "Flow run", cell: (run) => html`<a href=${href(pathOf("flow-runs", run.flow_run_id))}>${run.flow_run_name}</a>`, width: "24%", hide: 600 },
+    { title: "Task run", cell: (run) => html`<span class="named"><${Shape} kind=${stateOf(run.state).kind} /><span class="text">${taskRunName(run.task_slug, run.map_index)}</span></span>` },
+    { title: "Flow run", cell: (run) => html`<a href=${href(pathOf("flow-runs", run.flow_run_id))}>${printable(run.flow_run_name)}</a>`, width: "24%", hide: 600 },
     { title: "Started", cell: (run) => html`<${Time} at=${run.start_time} ago />`, width: "13.5rem", hide: 900 },
     { title: "Usually", cell: (run) => html`<span class="muted">${formatDuration(p95(run)) || "–"}</span>`, width: "7rem", align: "end", hide: 600 },
     { title: "So far", cell: (run) => html`<${Duration} seconds=${null} since=${run.start_time} />`, width: "9rem", align: "end" },

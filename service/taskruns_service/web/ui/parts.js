@@ -12,7 +12,7 @@
  */
 
 import {
-  SHAPES, countOf, firstLine, formatAgo, formatCount, formatDuration, formatOffset, formatTime, sortedCounts, stateOf,
+  SHAPES, countOf, firstLine, formatAgo, formatCount, formatDuration, formatOffset, formatTime, printable, sortedCounts, stateOf,
   totalOf,
 } from "./format.js";
 import { html, useEffect, useState } from "./preact.js";
@@ -162,7 +162,7 @@ export function CopyButton({ text, label }) {
 
 /** The first line of a message of a run. @param {{ text: string | null | undefined }} props */
 export function Message({ text }) {
-  return text ? html`<span class="message" title=${text}>${firstLine(text)}</span>` : null;
+  return text ? html`<span class="message" title=${printable(text)}>${firstLine(printable(text))}</span>` : null;
 }
 
 /** Why something cannot be shown, and what to do. @param {{ error: Error, retry?: () => void }} props */
