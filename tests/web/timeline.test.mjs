@@ -173,6 +173,30 @@ test("a density counts what runs in each column", () => {
   }
 });
 
+test("every bin with a failure has pixels of the failed color", () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const random = randomOf(seed);
+    const length = 1 + Math.floor(random() * 400);
+    const binned = {
+      bin: Int32Array.from({ length }, () => Math.floor(random() * 300)),
+      state: Uint8Array.from({ length }, () => Math.floor(random() * STATES.length)),
+      count: Uint32Array.from({ length }, () => 1 + Math.floor(random() ** 4 * 100_000)),
+    };
+    const view = { from: random() * 100, to: 200 + random() * 300, width: 1 + Math.floor(random() * 1400), now: 500 };
+    const picture = blank(view.width, 36);
+    const density = pixels.binnedDensity(binned, { first: 10, width: 1, count: 300 }, view, RANKS);
+    pixels.paintDensity(picture, density, COLORS, RANKS, 0, 36, 1);
+    for (let i = 0; i < length; i++) {
+      const begin = 10 + binned.bin[i];
+      if (binned.state[i] !== FAILED || begin > view.to || begin + 1 < view.from) continue;
+      const x = pixels.columnOf(view, begin);
+      assert.equal(picture.data[x], COLORS[RANKS.failed], `seed ${seed}`);
+      const column = Array.from({ length: 31 }, (_, y) => picture.data[(y + 5) * view.width + x]);
+      assert.ok(column.includes(COLORS[RANKS.failed]), `seed ${seed}`);
+    }
+  }
+});
+
 test("what is hit in a lane is what the lane shows there", () => {
   for (const { seed, task, view, random } of randomMaps()) {
     const lanes = packLanes(task);

@@ -7,6 +7,7 @@ import { KINDS, QUIET, WAITING, findBlock } from "./timeline_rows.js";
 
 /**
  * @typedef {import("./timeline_rows.js").Block} Block
+ * @typedef {import("./timeline_data.js").Counts} Counts
  * @typedef {import("./timeline_pixels.js").Pixels} Pixels
  * @typedef {import("./timeline_pixels.js").Ranks} Ranks
  * @typedef {import("./timeline_pixels.js").View} View
@@ -145,9 +146,19 @@ export function paintOverview(pixels, { blocks, bins, view, ranks }, palette) {
   const wide = { ...view, width: pixels.width };
   const ratio = pixelRatio();
   const tasks = blocks.filter(({ kind }) => kind === "map" || kind === "task").map(({ task }) => task);
-  const counted = tasks.find((task) => task.counts);
-  const sums = bins && counted?.counts ? binnedDensity(counted.counts, bins, wide, ranks) : density(tasks, wide, ranks);
+  const counted = tasks.flatMap((task) => task.counts ?? []);
+  const sums = bins && counted.length ? binnedDensity(joinCounts(counted), bins, wide, ranks) : density(tasks, wide, ranks);
   paintDensity(pixels, sums, palette.counts, ranks, 0, pixels.height, ratio);
+}
+
+/** @param {readonly Counts[]} parts @returns {Counts} */
+function joinCounts(parts) {
+  const join = (/** @type {(part: Counts) => ArrayLike<number>} */ column) => parts.flatMap((part) => Array.from(column(part)));
+  return {
+    bin: Int32Array.from(join((part) => part.bin)),
+    state: Uint8Array.from(join((part) => part.state)),
+    count: Uint32Array.from(join((part) => part.count)),
+  };
 }
 
 /**

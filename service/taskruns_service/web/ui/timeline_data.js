@@ -128,17 +128,15 @@ export class Model {
     this.sequence = sequence;
     this.finished = finished;
     this.places = new Map(states.map((type, place) => [type, place]));
-    /** @type {Map<string, {task: Task, rows: Map<number, number>, sequences: Map<number, number>}>} */
+    /** @type {Map<string, {task: Task, rows: Map<number, number> | null, sequences: Map<number, number>}>} */
     this.bySlug = new Map();
     for (const task of tasks) this.add(task);
   }
 
   /** @param {Task} task */
   add(task) {
-    /** @type {Map<number, number>} */
-    const rows = new Map();
-    for (let i = 0; i < task.length; i++) rows.set(at(task.mapIndex, i), i);
-    const entry = { task, rows, sequences: new Map() };
+    // Most tasks never change, so where their task runs are is found when one does.
+    const entry = { task, rows: null, sequences: new Map() };
     this.bySlug.set(task.slug, entry);
     return entry;
   }
@@ -151,9 +149,10 @@ export class Model {
       this.tasks.push(task);
       entry = this.add(task);
     }
-    const { task, rows, sequences } = entry;
+    const { task, sequences } = entry;
     if (task.counts || (sequences.get(change.map_index) ?? this.sequence) >= change.sequence) return false;
     sequences.set(change.map_index, change.sequence);
+    const rows = (entry.rows ??= placesOf(task));
     let i = rows.get(change.map_index);
     if (i === undefined) {
       i = task.length++;
@@ -185,6 +184,14 @@ export class Model {
       task.runCount[i] = change.run_count;
     }
   }
+}
+
+/** Where the task run of each map index is. @param {Task} task */
+function placesOf(task) {
+  /** @type {Map<number, number>} */
+  const places = new Map();
+  for (let i = 0; i < task.length; i++) places.set(at(task.mapIndex, i), i);
+  return places;
 }
 
 /** @param {Task} task */

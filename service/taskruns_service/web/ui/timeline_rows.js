@@ -191,5 +191,8 @@ export function countsOf(task) {
   task.counts?.state.forEach((state, i) => {
     counts[state] = at(counts, state) + at(/** @type {Uint32Array} */ (task.counts?.count), i);
   });
+  // What is counted in bins includes the mapped parent.
+  const parent = STATES.indexOf("Mapped");
+  if (task.counts && task.taskRunId && at(counts, parent)) counts[parent] = at(counts, parent) - 1;
   return Object.fromEntries(STATES.flatMap((type, place) => (at(counts, place) ? [[type, at(counts, place)]] : [])));
 }

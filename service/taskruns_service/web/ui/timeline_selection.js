@@ -41,7 +41,10 @@ const nameOf = (task, i) => `${task.slug}/${at(task.mapIndex, i)}`;
 export function useFailureKeys({ scene }) {
   const failures = useMemo(() => failuresOf(scene?.tasks ?? []), [scene]);
   const step = (/** @type {1 | -1} */ by) => {
-    if (!failures.length) return;
+    if (!failures.length) {
+      announce(scene?.truncated ? "There are too many task runs to show each failure: zoom in." : "No task run has failed.");
+      return;
+    }
     const selected = query("run");
     const current = failures.findIndex(({ task, i }) => nameOf(task, i) === selected);
     const next = current === -1 && by === -1 ? failures.length - 1 : (current + by + failures.length) % failures.length;
