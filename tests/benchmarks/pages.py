@@ -29,7 +29,7 @@ LIVE_SECONDS = 10
 LIVE_CHANGES = 1_000
 """Changes per second while the CPU of an open page is measured."""
 _TICKS = os.sysconf("SC_CLK_TCK")
-_WAIT_MILLISECONDS = 300_000
+_WAIT_MILLISECONDS = 60_000
 
 _WATCH = """
   window.tasks_ = [];
@@ -292,8 +292,9 @@ def measure_prefect(url: str, browser: Browser, flow_run_id: UUID, figures: Figu
         figures.add("first visit: the page shows its data, ms", now(page))
         figures.add("first visit: something is painted, ms", painted(page))
     with opened(browser) as (page, session):
-        page.goto(f"{url}/runs/flow-run/{flow_run_id}?tab=Task+Runs", wait_until="commit")
-        page.get_by_text(re.compile("transform-1|extract-1|load-1")).first.wait_for()
+        page.goto(f"{url}/runs/flow-run/{flow_run_id}", wait_until="commit")
+        page.get_by_text("Task Runs", exact=True).last.click()
+        page.get_by_text(re.compile("(transform|extract|load)-1")).first.wait_for()
         figures.add("100,000 task runs: header, states and tasks are shown, ms", now(page))
         session.send("HeapProfiler.collectGarbage")
         figures.add("100,000 task runs: heap, MB", session.send("Runtime.getHeapUsage")["usedSize"] / 1e6)
@@ -324,5 +325,5 @@ def largest_renderer() -> Process:
 INTRODUCTION = f"""\
 The pages in Chromium without a graphics card, at 1440 × 900, on the same two cores as the service and PostgreSQL, with
 one flow run of a map of 100,000 children, 419 of which failed. Prefect 3's own page shows the same flow run; it lists
-task runs page by page and draws none of them as a timeline. "{LIVE_CHANGES:,} changes a second" are changes of 5,000
-task runs of one flow run, whose page is open."""
+task runs page by page, and hides its graph where there are more than 2,000. "{LIVE_CHANGES:,} changes a second" are
+changes of 5,000 task runs of one flow run, whose page is open."""
