@@ -5,7 +5,8 @@ Why there is no build: docs/decisions/0032-the-ui-is-modules-without-a-build.md.
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -40,7 +41,13 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 _IMMUTABLE = b"public, max-age=31536000, immutable"
-_LINKS = "<!-- the style sheets and the modules -->"
+_LINKS = "<!-- the style sheet and the modules -->"
+STYLES = "styles.css"
+"""All style sheets, in the order of their names: one request instead of one for each."""
+_START = "main.js"
+# The rows of ROUTES in main.js: the pattern of a path below /ui, and the name of the module of its page.
+_ROUTE = re.compile(r'^ +\["(/[^"]*)", "(\w+)"\],$', re.MULTILINE)
+_IMPORT = re.compile(r'(?:^|;)(?:import|export)\b[^;"]*?\bfrom *"\./([^"]+)"', re.MULTILINE)
 
 
 class Assets:
@@ -59,12 +66,30 @@ class Assets:
         choices = self._gzipped if compression.accepts_gzip(request.scope) else self._plain
         return JsonResponse(choices[path].body, 200, choices[path].headers)
 
-    def links(self, address: str) -> str:
-        """The links of index.html, which has the browser load all modules at once instead of one after another."""
-        paths = sorted(self._plain)
-        styles = [f'<link rel="stylesheet" href="{address}/{path}">' for path in paths if path.endswith(".css")]
-        modules = [f'<link rel="modulepreload" href="{address}/{path}">' for path in paths if path.endswith(".js")]
-        return "\n".join([*styles, *modules])
+    def links(self, address: str, pages: Sequence[str]) -> str:
+        """The links of index.html for these pages, which have the browser load their modules all at once.
+
+        They are those that it would load one after another otherwise, as each is imported.
+        """
+        modules = sorted(self._imported([_START, *pages]))
+        preloads = [f'<link rel="modulepreload" href="{address}/{path}">' for path in modules]
+        return "\n".join([f'<link rel="stylesheet" href="{address}/{STYLES}">', *preloads])
+
+    def _imported(self, modules: Sequence[str]) -> set[str]:
+        """These modules, and all that they import."""
+        reached: set[str] = set()
+        waiting = list(modules)
+        while waiting:
+            if (path := waiting.pop()) not in reached:
+                reached.add(path)
+                folder = path.rpartition("/")[0]
+                imported = _IMPORT.findall(self._plain[path].body.decode())
+                waiting += (f"{folder}/{name}" if folder else name for name in imported)
+        return reached
+
+    def routes(self) -> list[tuple[str, str]]:
+        """The patterns of paths below /ui, such as `/flow-runs/:flow_run_id`, and the modules of their pages."""
+        return [(pattern, f"{name}.js") for pattern, name in _ROUTE.findall(self._plain[_START].body.decode())]
 
 
 class Pages:
@@ -74,16 +99,34 @@ class Pages:
         """`root_path` is the prefix under which a proxy serves the service; empty without one."""
         self.path = f"{root_path}/ui/"
         self.assets = read_assets()
-        address = escape(f"{root_path}/ui/assets/{self.assets.digest}")
-        page = _folder().joinpath("index.html").read_text("utf-8")
-        page = page.replace(_LINKS, self.assets.links(address)).replace("ASSETS", address)
-        self.index = Document(page.encode(), "text/html; charset=utf-8", policy=CONTENT_SECURITY_POLICY)
+        self._address = escape(f"{root_path}/ui/assets/{self.assets.digest}")
+        self._unknown = self._index([])
+        self._by_length: dict[int, list[tuple[list[str], Document]]] = {}
+        for pattern, page in self.assets.routes():
+            parts = pattern.split("/")
+            self._by_length.setdefault(len(parts), []).append((parts, self._index([page])))
+
+    def index(self, path: str) -> Document:
+        """The index.html for a path below /ui: the same for all, but for the modules that are loaded with it."""
+        parts = f"/{path.strip('/')}".split("/")
+        for pattern, document in self._by_length.get(len(parts), ()):
+            if all(name.startswith(":") or name == part for name, part in zip(pattern, parts, strict=True)):
+                return document
+        return self._unknown
+
+    def _index(self, pages: Sequence[str]) -> Document:
+        text = _folder().joinpath("index.html").read_text("utf-8")
+        text = text.replace(_LINKS, self.assets.links(self._address, pages)).replace("ASSETS", self._address)
+        return Document(text.encode(), "text/html; charset=utf-8", policy=CONTENT_SECURITY_POLICY)
 
 
 @cache
 def read_assets() -> Assets:
     """The files that browsers get."""
-    return Assets(dict(_contents(_folder(), "")))
+    contents = dict(_contents(_folder(), ""))
+    sheets = sorted(path for path in contents if path.endswith(".css"))
+    styles = b"\n".join(contents.pop(path) for path in sheets)
+    return Assets({**contents, STYLES: styles})
 
 
 def _folder() -> Traversable:
@@ -132,10 +175,10 @@ async def admit_page(request: Request[object, object, State]) -> None:
 
 
 @get(["/ui", "/ui/{path:path}"], before_request=admit_page)
-async def show_page(request: ApiRequest) -> JsonResponse:
-    """Answers every path below /ui with the same page, which shows by its address what that names."""
+async def show_page(request: ApiRequest, path: FromPath[str] = "") -> JsonResponse:
+    """Answers every path below /ui with index.html, whose modules show by the address what that names."""
     pages: Pages = request.app.state.pages
-    return pages.index.answer(request)
+    return pages.index(path).answer(request)
 
 
 @get("/ui/assets/{digest:str}/{path:path}", before_request=admit_page)
