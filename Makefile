@@ -25,6 +25,7 @@ UI       := service/taskruns_service/web/ui
 UI_TOOLS := requirements/ui/node_modules
 VENDOR   ?= $(UI)/vendor
 UI_TYPES ?= $(UI)/openapi.d.ts
+DOCS_VENDOR ?= service/taskruns_service/web/docs/vendor
 
 PIP_INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 INSTALL_LOCK  := $(PIP_INSTALL) --require-hashes --requirement
@@ -90,7 +91,7 @@ client: $(DEV) ## Write the generated half of the client from openapi.json
 
 # The types of the pages are those of openapi.json.
 vendor: $(DEV) $(UI_TOOLS)/.ready ## Copy the libraries of the pages into the service, and write the types of the API
-	$(BIN)/python requirements/ui/vendor.py $(VENDOR)
+	$(BIN)/python requirements/ui/vendor.py $(VENDOR) $(DOCS_VENDOR)
 	$(UI_TOOLS)/.bin/openapi-typescript openapi.json --output $(UI_TYPES) 2>/dev/null
 
 screenshots: $(DEV) $(CHROMIUM) ## Take the pictures of docs/ui.md, of a day that is made up

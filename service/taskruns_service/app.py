@@ -45,6 +45,8 @@ from taskruns_service.storage.schema_watch import Watch
 from taskruns_service.storage.writer import Writer
 from taskruns_service.web.assets import HANDLERS as UI_HANDLERS
 from taskruns_service.web.assets import Pages
+from taskruns_service.web.documentation import HANDLERS as DOCUMENTATION_HANDLERS
+from taskruns_service.web.documentation import make_documentation
 
 log = structlog.get_logger()
 
@@ -110,7 +112,13 @@ def create_app(
                 background.close()
 
     app = Litestar(
-        [*handlers, *GRAPHQL_HANDLERS, *PAGE_HANDLERS, *(UI_HANDLERS if settings.ui else ())],
+        [
+            *handlers,
+            *GRAPHQL_HANDLERS,
+            *PAGE_HANDLERS,
+            *DOCUMENTATION_HANDLERS,
+            *(UI_HANDLERS if settings.ui else ()),
+        ],
         lifespan=[run],
         request_class=ApiRequest,
         before_request=admit,  # type: ignore[arg-type]  # it gets what request_class says
@@ -120,6 +128,7 @@ def create_app(
         logging_config=None,
     )
     app.state.document = make_document(handlers, needs_keys=settings.needs_keys)
+    app.state.documentation = make_documentation(settings.root_path)
     app.state.pages = pages = Pages(settings.root_path) if settings.ui else None
     app.state.pages_path = None if pages is None else pages.path
     routed = WithoutPrefix(app, settings.root_path) if settings.root_path else app

@@ -31,8 +31,10 @@ def test_types_are_right() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("npm")
 def test_vendored_files_and_types_of_the_api_are_what_make_vendor_writes(tmp_path: Path) -> None:
-    tools.make("vendor", f"VENDOR={tmp_path / 'vendor'}", f"UI_TYPES={tmp_path / 'openapi.d.ts'}")
-    assert contents(tmp_path / "vendor") == contents(UI / "vendor")
+    folders = {"VENDOR": UI / "vendor", "DOCS_VENDOR": UI.with_name("docs") / "vendor"}
+    tools.make("vendor", f"UI_TYPES={tmp_path / 'openapi.d.ts'}", *(f"{name}={tmp_path / name}" for name in folders))
+    for name, folder in folders.items():
+        assert contents(tmp_path / name) == contents(folder)
     assert (tmp_path / "openapi.d.ts").read_text() == (UI / "openapi.d.ts").read_text()
 
 

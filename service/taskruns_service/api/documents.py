@@ -4,7 +4,7 @@ import hashlib
 import re
 from base64 import b64encode
 
-from taskruns_service.api import requests
+from taskruns_service.api import compression, requests
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse, encode_headers, not_modified
 
@@ -36,7 +36,10 @@ class Document:
         """The document, or 304 for a client whose If-None-Match has it; raises InvalidRequest."""
         if self._version in (requests.known_versions(request) or ()):
             return not_modified(request, self._version, self._headers)
-        return JsonResponse(self._content, 200, encode_headers(self._own))
+        headers = encode_headers(self._own)
+        if len(self._content) < compression.MIN_BYTES:  # which is not compressed; its 304 says so of every document
+            headers = compression.varying(headers)
+        return JsonResponse(self._content, 200, headers)
 
 
 def page_policy(page: str) -> str:

@@ -8,7 +8,6 @@ from litestar import get
 
 from taskruns_service import __version__, schemas
 from taskruns_service.api import responses
-from taskruns_service.api.documentation import documentation_of
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
@@ -95,7 +94,8 @@ def _openapi_of(document: bytes) -> Document:
 )
 async def get_documentation(request: ApiRequest) -> JsonResponse:
     """Get the documentation of the API as an HTML page."""
-    return documentation_of(request.app.state.document).answer(request)
+    page: Document = request.app.state.documentation
+    return page.answer(request)
 
 
 @get("/")
