@@ -213,7 +213,7 @@ export function quoted(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-// Colours of terminals: https://en.wikipedia.org/wiki/ANSI_escape_code#Select_Graphic_Rendition_parameters
+// Colours of terminals: ECMA-48, 8.3.117 (SGR).
 const TERMINAL_COLORS = /\u001b\[[0-9;:]*m/g;
 // Control characters but tab and line feed, and the marks that change the direction of the text around them.
 const INVISIBLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
