@@ -1,7 +1,7 @@
 /** Why task runs failed: their messages, each with how many have it, since when and until when, and some of them. */
 
 import { get, useAnswer } from "./api.js";
-import { firstLine, formatCount } from "./format.js";
+import { firstLine, formatCount, printable, taskRunName } from "./format.js";
 import { Loading, Problem, Section, Time } from "./parts.js";
 import { html, useEffect, useState } from "./preact.js";
 import { useRefresh } from "./refresh.js";
@@ -47,7 +47,7 @@ function FailureGroup({ group, flowRunId, labels }) {
   return html`<li>
     <b class="failure-count">${formatCount(group.count)}</b>
     <div>
-      <p class="failure-message">${firstLine(group.key.message) || html`<span
+      <p class="failure-message">${firstLine(printable(group.key.message)) || html`<span
         class="muted">without a message</span>`}</p>
       <p class="failure-facts">
         <span class="muted">${first && last && first !== last ? html`<${Time} at=${first} /> to <${Time}
@@ -64,7 +64,7 @@ function FailureGroup({ group, flowRunId, labels }) {
 function Sample({ id, flowRunId, label }) {
   if (!label) return html`<a href=${href(pathOf("task-runs", id))}>${id.slice(0, 8)}</a>`;
   const { slug, mapIndex } = label;
-  return html`<a href=${href(pathOf("flow-runs", flowRunId, "tasks", slug, mapIndex))}>${mapIndex < 0 ? slug : `${slug}[${mapIndex}]`}</a>`;
+  return html`<a href=${href(pathOf("flow-runs", flowRunId, "tasks", slug, mapIndex))}>${taskRunName(slug, mapIndex)}</a>`;
 }
 
 /** @typedef {{ slug: string, mapIndex: number }} Label */

@@ -1,7 +1,7 @@
 /** A flow run: its state, its task runs as a bar that filters, why some failed, when each ran, and what its tasks are. */
 
 import { addressOf, get, useAnswer } from "./api.js";
-import { countOf, firstLine, formatCount, formatOffset, quoted, stateOf, totalOf } from "./format.js";
+import { countOf, firstLine, formatCount, formatOffset, printable, quoted, stateOf, totalOf } from "./format.js";
 import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
 import { useKeys } from "./keyboard.js";
@@ -69,11 +69,11 @@ function Loaded({ loaded, refresh, timeline, types }) {
   const counts = flowRun.task_run_counts;
   const failed = countOf(counts, "failed");
   const { kind, word } = stateOf(flowRun.state);
-  usePage({ title: [failed ? `✕ ${formatCount(failed)} failed` : word, flowRun.flow_name, flowRun.name].join(" · "), kind });
+  usePage({ title: [failed ? `✕ ${formatCount(failed)} failed` : word, printable(flowRun.flow_name), printable(flowRun.name)].join(" · "), kind });
   useFilterKeys();
   useFailureKeys(timeline);
-  return html`<${Page} title=${flowRun.name} over=${html`Flow run of <a
-    href=${href("/flow-runs", { flow: flowRun.flow_name })}>${flowRun.flow_name}</a>`}
+  return html`<${Page} title=${printable(flowRun.name)} over=${html`Flow run of <a
+    href=${href("/flow-runs", { flow: flowRun.flow_name })}>${printable(flowRun.flow_name)}</a>`}
     aside=${html`<${RunsOfFlow} flowRun=${flowRun} />`}>
     <${Facts} flowRun=${flowRun} />
     ${totalOf(counts) > 0 && html`<${StatesBar} counts=${counts} selected=${types} onSelect=${select} />`}
@@ -96,7 +96,7 @@ function RunsOfFlow({ flowRun }) {
     const sort = filter === "created_lt" ? "-created" : "created";
     const { items } = await get("/flow-runs", { flow_name: [flowRun.flow_name], [filter]: flowRun.created, sort, limit: 1 });
     if (items[0]) navigate(href(pathOf("flow-runs", items[0].id)));
-    else announce(`There is no ${word} run of ${flowRun.flow_name}.`);
+    else announce(`There is no ${word} run of ${printable(flowRun.flow_name)}.`);
   };
   const previous = () => open("created_lt", "earlier");
   const next = () => open("created_gt", "later");
@@ -121,10 +121,10 @@ function Facts({ flowRun }) {
     ${fact("Ended", html`<${Time} at=${end} />`)}
     ${fact("Took", html`<${Duration} seconds=${duration} since=${isOpen && duration === null ? start : null} />`)}
     ${queued !== null && queued >= 0.01 && fact("Waited", html`<${Duration} seconds=${queued} />`)}
-    ${labels.length > 0 && fact("Labels", labels.join(", "))}
+    ${labels.length > 0 && fact("Labels", printable(labels.join(", ")))}
     ${fact("Id", html`<${CopyId} id=${flowRun.id} kind="flow-run" />`)}
   </dl>
-  ${message && html`<p class="run-message">${message}</p>`}
+  ${message && html`<p class="run-message">${printable(message)}</p>`}
   ${Object.keys(parameters).length > 0 && html`<details class="parameters">
     <summary>Parameters <span class="muted">${firstLine(Object.keys(parameters).join(", "), 100)}</span></summary>
     <pre class="panel">${JSON.stringify(parameters, null, 2)}</pre>
@@ -171,7 +171,7 @@ function childCounts({ is_mapped, task_run_counts: counts }) {
 
 /** @type {import("./table.js").Column<TaskRow>[]} */
 const TASK_COLUMNS = [
-  { title: "Task", cell: ({ task }) => task.task_slug },
+  { title: "Task", cell: ({ task }) => printable(task.task_slug) },
   { title: "State", width: "9rem", hide: 600, cell: ({ task }) => html`<${State} type=${task.state} />` },
   { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar}
     counts=${childCounts(task)} />` },

@@ -1,7 +1,7 @@
 /** A map as one object: how far it is, why children failed, how long they took, and each child as a cell and as a row. */
 
 import { addressOf, useAnswer } from "./api.js";
-import { countOf, formatCount, formatDuration, formatTime, quoted, stateOf, totalOf } from "./format.js";
+import { countOf, formatCount, formatDuration, formatTime, printable, quoted, stateOf, totalOf } from "./format.js";
 import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
 import { useKeys } from "./keyboard.js";
@@ -41,8 +41,8 @@ export default function MapPage({ parameters }) {
     // A task that is not mapped has one task run, which has a page of its own.
     if (task && task.length === 1 && !isMapped(task) && scene?.tasks.length) navigate(childHref(name, -1), { replace: true });
   }, [task]);
-  const over = html`Task of <a href=${href(pathOf("flow-runs", name.flowRunId))}>${flowRun?.name ?? "a flow run"}</a>`;
-  return html`<${Page} title=${name.slug} over=${over} aside=${html`<${Links} name=${name}
+  const over = html`Task of <a href=${href(pathOf("flow-runs", name.flowRunId))}>${flowRun ? printable(flowRun.name) : "a flow run"}</a>`;
+  return html`<${Page} title=${printable(name.slug)} over=${over} aside=${html`<${Links} name=${name}
     flowName=${flowRun?.flow_name} task=${task} />`}>
     ${problem && html`<${Problem} error=${problem} retry=${flowRunError ? refresh : reload} />`}
     ${!scene && !problem && html`<${Loading} />`}
@@ -85,7 +85,7 @@ function Loaded({ name, scene, task }) {
   const version = useThrottled(scene.sequence, REFRESH_MILLISECONDS);
   const worst = STATES.find((type) => counts[/** @type {import("./types").StateType} */ (type)]) ?? "Mapped";
   useFilterKeys();
-  usePage({ title: `${failed ? `✕ ${formatCount(failed)} failed` : stateOf(worst).word} · ${name.slug}`, kind: stateOf(worst).kind });
+  usePage({ title: `${failed ? `✕ ${formatCount(failed)} failed` : stateOf(worst).word} · ${printable(name.slug)}`, kind: stateOf(worst).kind });
   return html`<${Progress} scene=${scene} task=${task} counts=${counts} />
     <${StatesBar} counts=${counts} selected=${types} onSelect=${select} noun="children" />
     <${Failures} flowRunId=${name.flowRunId} taskSlug=${name.slug} count=${failed} />

@@ -1,7 +1,7 @@
 /** What a point of the timeline is: a task run with its times, or what ran in a map at a time and which children failed. */
 
 import { useAnswer } from "./api.js";
-import { firstLine, formatCount, formatDuration, formatTime } from "./format.js";
+import { firstLine, formatCount, formatDuration, formatTime, printable, taskRunName } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { State } from "./parts.js";
 import { html, useLayoutEffect, useRef, useState } from "./preact.js";
@@ -49,7 +49,7 @@ function Box({ timeline, tip, close, hold }) {
 /** @param {TimelineState} timeline @param {Task} task @param {number} i */
 function linkOf({ flowRunId }, task, i) {
   const mapIndex = at(task.mapIndex, i);
-  const name = mapIndex < 0 ? task.slug : `${task.slug}[${mapIndex}]`;
+  const name = taskRunName(task.slug, mapIndex);
   return html`<a href=${href(pathOf("flow-runs", flowRunId, "tasks", task.slug, mapIndex))}>${name}</a>`;
 }
 
@@ -80,7 +80,7 @@ function Why({ flowRunId, slug, mapIndex }) {
     fields: ["state_message"],
   });
   const message = data?.items[0]?.state_message;
-  return message ? html`<p class="tip-message">${firstLine(message, 300)}</p>` : null;
+  return message ? html`<p class="tip-message">${firstLine(printable(message), 300)}</p>` : null;
 }
 
 /** @param {{ timeline: TimelineState, task: Task, time: number, failures: number[] }} props */
@@ -93,7 +93,7 @@ function MapTip({ timeline, task, time, failures }) {
   const moment = formatTime(epoch + unfoldTime(folds, time), { utc: isUtc.value, milliseconds: true });
   const rest = failures.length - MAX_FAILURES;
   return html`<p class="tip-title"><a
-    href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${task.slug}</a> <span
+    href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${printable(task.slug)}</a> <span
     class="muted">at ${moment}</span></p>
     ${isMapped(task) && !task.counts && html`<p>${formatCount(running)} running</p>`}
     ${failures.length > 0 && html`<p>${formatCount(failures.length)} failed around here:</p><ul>
