@@ -20,6 +20,13 @@ PREFECT3_VENV := .venv-prefect3
 # The tests open pages in a real browser.
 CHROMIUM := $(VENV)/.chromium
 
+# What the pages need of npm: the libraries that are copied into the service, and the checkers. Serving needs none of it.
+UI       := service/taskruns_service/web/ui
+UI_TOOLS := requirements/ui/node_modules
+VENDOR   ?= $(UI)/vendor
+UI_TYPES ?= $(UI)/openapi.d.ts
+DOCS_VENDOR ?= service/taskruns_service/web/docs/vendor
+
 PIP_INSTALL   := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 INSTALL_LOCK  := $(PIP_INSTALL) --require-hashes --requirement
 # The build back end comes from the lock as well, so that nothing unpinned is fetched.
@@ -36,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve migrate test coverage attacks faults lint format types openapi client bench bench-full lock clean
+.PHONY: help serve migrate test coverage attacks faults lint format types openapi client vendor screenshots bench bench-full lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,8 +76,10 @@ format: $(DEV) ## Mend what `make lint` can mend by itself
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-types: $(DEV) ## Check types, strictly
+types: $(DEV) ## Check types, strictly; those of the pages where there is npm
 	$(BIN)/mypy
+	@command -v npm >/dev/null || { echo "There is no npm: the types of the pages are not checked." >&2; exit; }; \
+	$(MAKE) --no-print-directory $(UI_TOOLS)/.ready && $(UI_TOOLS)/.bin/tsc --project $(UI)
 
 openapi: $(DEV) ## Write openapi.json from the service's code
 	$(BIN)/taskruns-service openapi --output openapi.json
@@ -79,6 +88,18 @@ openapi: $(DEV) ## Write openapi.json from the service's code
 client: $(DEV) ## Write the generated half of the client from openapi.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" openapi-python-client generate --path openapi.json --config client/generator.yaml \
 		--custom-template-path client/templates --meta none --output-path "$(OUTPUT)" --overwrite --fail-on-warning
+
+# The types of the pages are those of openapi.json.
+vendor: $(DEV) $(UI_TOOLS)/.ready ## Copy the libraries of the pages into the service, and write the types of the API
+	$(BIN)/python requirements/ui/vendor.py $(VENDOR) $(DOCS_VENDOR)
+	$(UI_TOOLS)/.bin/openapi-typescript openapi.json --output $(UI_TYPES) 2>/dev/null
+
+screenshots: $(DEV) $(CHROMIUM) ## Take the pictures of docs/ui.md, of a day that is made up
+	$(BIN)/python -m tests.web.screenshots docs/ui
+
+$(UI_TOOLS)/.ready: requirements/ui/package-lock.json
+	cd requirements/ui && npm ci --ignore-scripts --silent
+	@touch $@
 
 bench: $(DEV) $(PREFECT3_VENV)/.ready ## Measure, and write docs/benchmarks.md: make bench ARGS="--help"
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -95,7 +116,7 @@ lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
 	$(COMPILE) --python-version 3.9 $(ARGS) --output-file requirements/prefect1.lock --group prefect1
 
 clean: ## Remove everything that make can build again
-	rm -rf $(VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules
+	rm -rf $(VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules $(UI_TOOLS)
 	find service client tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

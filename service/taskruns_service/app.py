@@ -23,6 +23,7 @@ from taskruns_service.api.document import make_document
 from taskruns_service.api.gate import Gate
 from taskruns_service.api.key_ring import KeyRing
 from taskruns_service.api.middleware import RequestMiddleware, allow_header
+from taskruns_service.api.path_prefixes import WithoutPrefix
 from taskruns_service.api.problems import answer_problem
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.shutdown import OnStop, Requests, Stopping
@@ -42,6 +43,10 @@ from taskruns_service.storage.readiness import Readiness
 from taskruns_service.storage.replicas import open_replicas
 from taskruns_service.storage.schema_watch import Watch
 from taskruns_service.storage.writer import Writer
+from taskruns_service.web.assets import HANDLERS as UI_HANDLERS
+from taskruns_service.web.assets import Pages
+from taskruns_service.web.documentation import HANDLERS as DOCUMENTATION_HANDLERS
+from taskruns_service.web.documentation import make_documentation
 
 log = structlog.get_logger()
 
@@ -107,7 +112,13 @@ def create_app(
                 background.close()
 
     app = Litestar(
-        [*handlers, *GRAPHQL_HANDLERS, *PAGE_HANDLERS],
+        [
+            *handlers,
+            *GRAPHQL_HANDLERS,
+            *PAGE_HANDLERS,
+            *DOCUMENTATION_HANDLERS,
+            *(UI_HANDLERS if settings.ui else ()),
+        ],
         lifespan=[run],
         request_class=ApiRequest,
         before_request=admit,  # type: ignore[arg-type]  # it gets what request_class says
@@ -117,7 +128,11 @@ def create_app(
         logging_config=None,
     )
     app.state.document = make_document(handlers, needs_keys=settings.needs_keys)
-    gate = Gate(app, settings.host_policy, limits)
+    app.state.documentation = make_documentation(settings.root_path)
+    app.state.pages = pages = Pages(settings.root_path) if settings.ui else None
+    app.state.pages_path = None if pages is None else pages.path
+    routed = WithoutPrefix(app, settings.root_path) if settings.root_path else app
+    gate = Gate(routed, settings.host_policy, limits)
     return RequestMiddleware(gate, _methods(app), requests, position=lambda: app.state.database.position)
 
 

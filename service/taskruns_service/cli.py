@@ -111,6 +111,7 @@ def _serve(settings: Settings, address: str) -> None:
             receive_timeout=settings.receive_timeout,
             log_level=settings.log_level,
             log_format=settings.log_format,
+            ui=settings.ui,
             file=None if dialects.capabilities(settings.url).is_async else settings.url.database,
         )
     )

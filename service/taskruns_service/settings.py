@@ -88,6 +88,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         Literal["FULL", "NORMAL"],
         Meta(description="SQLite only: FULL keeps every acknowledged write through a power failure."),
     ] = "FULL"
+    ui: Annotated[bool, Meta(description="Serve the pages at /ui.")] = True
+    root_path: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+            max_length=200,
+            description="The path under which a proxy serves the service, such as /taskruns.",
+        ),
+    ] = ""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The lowest level to log.")] = (
         "info"
     )

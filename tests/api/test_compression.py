@@ -35,7 +35,7 @@ async def raw(client: httpx.AsyncClient, method: str, path: str, headers: dict[s
     return response, body
 
 
-LARGE = ("/openapi.json", "/docs", "/flow-runs/ID/task-runs", "/flow-runs/ID/timeline", "/task-runs?limit=100")
+LARGE = ("/openapi.json", "/graphql/schema", "/flow-runs/ID/task-runs", "/flow-runs/ID/timeline", "/task-runs")
 
 
 @pytest.mark.parametrize("path", LARGE)

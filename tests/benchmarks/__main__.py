@@ -8,7 +8,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import charts, client, data, dataset, growth, limit, load, logs, maps, servers, streams, versus
+from tests.benchmarks import (
+    charts,
+    client,
+    data,
+    dataset,
+    growth,
+    limit,
+    load,
+    logs,
+    maps,
+    pages,
+    servers,
+    streams,
+    versus,
+)
 from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
@@ -16,7 +30,7 @@ from tests.benchmarks.report import Row, Table, updated
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
-PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "logs", "streams", "client")
+PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "logs", "streams", "client", "pages")
 COMPARED = 1_000_000
 BESIDE_MAP = 10_000
 """The task runs of other flow runs in the database with a large map."""
@@ -77,6 +91,8 @@ def measure(
         tables.append(streams.measure(databases[compared], datasets[compared], timing))
     if "client" in parts:
         tables.append(of_client(client.measure(timing.rounds)))
+    if "pages" in parts:
+        tables.append(pages.measure(server, timing.rounds))
     return tables
 
 

@@ -11,7 +11,10 @@ from tests.postgres import free_port
 # Made by the Makefile.
 FOLDER = servers.ROOT / ".venv-prefect3"
 
-_STATE = "CASE {0} WHEN 'Success' THEN 'COMPLETED' WHEN 'Failed' THEN 'FAILED' ELSE upper({0}) END"
+_STATE = (
+    "CASE WHEN {0} IN ('Success', 'Mapped') THEN 'COMPLETED' WHEN {0} IN ('Failed', 'TriggerFailed') THEN 'FAILED'"
+    " ELSE upper({0}) END"
+)
 _STATE_NAME = "initcap(lower(" + _STATE + "))"
 _TASK_RUN_STATE = _STATE.format("type"), _STATE_NAME.format("type")
 
@@ -40,7 +43,7 @@ _TABLES = {
         (
             "SELECT id, created, updated, task_slug || '-' || map_index, flow_run_id, task_slug, map_index, tags,"
             f" md5(id::text || 3)::uuid, {_STATE.format('state')}, {_STATE_NAME.format('state')}, created, 1,"
-            " start_time, end_time, start_time, duration * interval '1 second' FROM task_run"
+            " start_time, end_time, start_time, coalesce(duration, 0) * interval '1 second' FROM task_run"
         ),
     ),
     "task_run_state": (
@@ -63,6 +66,7 @@ def running(url: str) -> Iterator[str]:
             "PREFECT_API_DATABASE_CONNECTION_URL": url,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+            "PREFECT_UI_API_URL": f"http://127.0.0.1:{port}/api",
         }
         command = [FOLDER / "bin" / "prefect", "server", "start", "--no-services", "--host=127.0.0.1", f"--port={port}"]
         with servers.process(list(map(str, command)), f"http://127.0.0.1:{port}/api/health", environment):

@@ -22,6 +22,7 @@ MAX_HEADER_BYTES = 300
 _LEVEL = 1
 _ENTRY_BYTES = 1024
 """What an entry of the cache takes beside its key and its body."""
+_ACCEPT_ENCODING = b"Accept-Encoding"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _WEIGHT = re.compile(r"q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)")
 
@@ -58,10 +59,10 @@ async def gzipped(body: bytes, headers: Headers) -> Representation:
 
 def varying(headers: Headers) -> Headers:
     """Headers that say that the response depends on the Accept-Encoding of the request."""
-    others = [value for name, value in headers if name == b"vary"]
+    others = [value for name, value in headers if name == b"vary" and value != _ACCEPT_ENCODING]
     return [
         *(header for header in headers if header[0] != b"vary"),
-        (b"vary", b", ".join([*others, b"Accept-Encoding"])),
+        (b"vary", b", ".join([*others, _ACCEPT_ENCODING])),
     ]
 
 

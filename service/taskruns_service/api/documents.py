@@ -4,7 +4,7 @@ import hashlib
 import re
 from base64 import b64encode
 
-from taskruns_service.api import requests
+from taskruns_service.api import compression, requests
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse, encode_headers, not_modified
 
@@ -14,7 +14,10 @@ _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 class Document:
     """A document; `varies` names the request header that chooses between it and another one at the same path."""
 
-    def __init__(self, content: bytes, media_type: str, *, varies: str | None = None) -> None:
+    def __init__(
+        self, content: bytes, media_type: str, *, varies: str | None = None, policy: str | None = None
+    ) -> None:
+        """`policy` is a Content-Security-Policy in place of the one that a page has for what is in it."""
         self._content = content
         self._version = hashlib.blake2b(content, digest_size=12).hexdigest()
         self._headers = {
@@ -23,15 +26,20 @@ class Document:
             "ETag": f'"{self._version}"',
             **({"Vary": varies} if varies else {}),
         }
-        self._own = {"Content-Type": media_type, "Content-Length": str(len(content)), **self._headers}
         if media_type.startswith("text/html"):
-            self._own["Content-Security-Policy"] = page_policy(content.decode())
+            # With 304 as well: browsers replace the headers of the page that they have by those of the answer.
+            self._headers["Content-Security-Policy"] = policy or page_policy(content.decode())
+            self._headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        self._own = {"Content-Type": media_type, "Content-Length": str(len(content)), **self._headers}
 
     def answer(self, request: ApiRequest) -> JsonResponse:
         """The document, or 304 for a client whose If-None-Match has it; raises InvalidRequest."""
         if self._version in (requests.known_versions(request) or ()):
             return not_modified(request, self._version, self._headers)
-        return JsonResponse(self._content, 200, encode_headers(self._own))
+        headers = encode_headers(self._own)
+        if len(self._content) < compression.MIN_BYTES:  # which is not compressed; its 304 says so of every document
+            headers = compression.varying(headers)
+        return JsonResponse(self._content, 200, headers)
 
 
 def page_policy(page: str) -> str:

@@ -8,7 +8,6 @@ from litestar import get
 
 from taskruns_service import __version__, schemas
 from taskruns_service.api import responses
-from taskruns_service.api.documentation import documentation_of
 from taskruns_service.api.documents import Document
 from taskruns_service.api.operations import Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
@@ -95,13 +94,18 @@ def _openapi_of(document: bytes) -> Document:
 )
 async def get_documentation(request: ApiRequest) -> JsonResponse:
     """Get the documentation of the API as an HTML page."""
-    return documentation_of(request.app.state.document).answer(request)
+    page: Document = request.app.state.documentation
+    return page.answer(request)
 
 
 @get("/")
-async def lead_to_pages() -> JsonResponse:
-    """Leads browsers to the pages; clients of Prefect 1 send their queries to the same path."""
-    return JsonResponse(b"", HTTPStatus.FOUND, [(b"location", b"docs")])
+async def lead_to_pages(request: ApiRequest) -> JsonResponse:
+    """Leads browsers to the pages, others to the documentation; clients of Prefect 1 send queries to the same path."""
+    pages_path: str | None = request.app.state.pages_path
+    headers = [(b"vary", b"Accept")]
+    if pages_path is not None and "text/html" in (request.header(b"accept") or ""):
+        return JsonResponse(b"", HTTPStatus.SEE_OTHER, [(b"location", pages_path.encode()), *headers])
+    return JsonResponse(b"", HTTPStatus.FOUND, [(b"location", b"docs"), *headers])
 
 
 @get("/favicon.ico")

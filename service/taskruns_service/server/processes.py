@@ -61,6 +61,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     receive_timeout: float
     log_level: str
     log_format: str
+    ui: bool
     file: str | None
 
 
@@ -101,7 +102,8 @@ def serve(serving: Serving) -> None:
         file_lock.hold(serving.file) if serving.file else nullcontext(),
         ports.hold(serving.address, serving.port) as claim,
     ):
-        sys.stderr.write(f"serving   http://{serving.host}:{serving.port}  (API: /docs)\n")
+        places = "pages: /ui/, API: /docs" if serving.ui else "API: /docs"
+        sys.stderr.write(f"serving   http://{serving.host}:{serving.port}  ({places})\n")
         Supervisor(
             APPLICATION,
             interface=Interfaces.ASGI,

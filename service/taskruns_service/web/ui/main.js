@@ -1,0 +1,164 @@
+/**
+ * The start of the pages: the router, the header, and what lies over all pages.
+ *
+ * A page is a row of ROUTES. Its module is loaded when its address is opened; its default export is a component that
+ * gets `parameters`, the values of the placeholders (see parts.js for how a page is written). Its state is its address:
+ * a filter, a sort, a zoom or a selection is a query parameter (store.js), so that every view has a link.
+ */
+
+import { Dialogs } from "./dialogs.js";
+import { Header } from "./header.js";
+import { formatTime } from "./format.js";
+import { useKeys } from "./keyboard.js";
+import { Empty, Loading, Page, usePage } from "./parts.js";
+import { Component, html, render, useEffect, useState } from "./preact.js";
+import { SearchBox } from "./search.js";
+import { address, announcement, awaySince, clock, href, isUtc, navigate } from "./store.js";
+
+/** @typedef {{ default: (props: import("./types").PageProps) => unknown }} PageModule */
+
+/** @type {[string, string][]} Addresses below /ui, and the modules of their pages. */
+const ROUTES = [
+  ["/", "now"],
+  ["/flow-runs", "flow_runs"],
+  ["/flow-runs/:flow_run_id", "flow_run"],
+  ["/flow-runs/:flow_run_id/tasks/:task_slug", "map"],
+  ["/flow-runs/:flow_run_id/tasks/:task_slug/:map_index", "task_run"],
+  ["/task-runs/:task_run_id", "task_run"],
+  ["/tasks/:flow_name/:task_slug", "task"],
+  ["/search", "search"],
+];
+
+/**
+ * The values of a pattern's placeholders in a path; null if it does not fit.
+ * @param {string} pattern
+ * @param {string} path encoded as in the address
+ */
+function match(pattern, path) {
+  const names = pattern.split("/");
+  const parts = path.split("/");
+  if (names.length !== parts.length) return null;
+  /** @type {{ [name: string]: string }} */
+  const parameters = {};
+  for (const [index, name] of names.entries()) {
+    const part = parts[index] ?? "";
+    if (name.startsWith(":")) {
+      if (!part) return null;
+      parameters[name.slice(1)] = decodeURIComponent(part);
+    } else if (name !== part) return null;
+  }
+  return parameters;
+}
+
+/** @param {string} path */
+function routeOf(path) {
+  const plain = path.length > 1 ? path.replace(/\/$/, "") : path;
+  for (const [pattern, name] of ROUTES) {
+    const parameters = match(pattern, plain);
+    if (parameters) return { pattern, name, parameters };
+  }
+  return null;
+}
+
+/** Shows a sentence in place of a page that fails. */
+class Boundary extends Component {
+  /** @param {Error} error */
+  componentDidCatch(error) {
+    console.error(error);
+    this.setState({ error });
+  }
+
+  /** @override */
+  render() {
+    const { error } = /** @type {{ error?: Error }} */ (this.state);
+    if (!error) return this.props.children;
+    return html`<${Page} title="This page failed"><${Empty}>
+      <p>${error.message}</p><button onClick=${() => location.reload()}>Load it again</button>
+    <//><//>`;
+  }
+}
+
+function NotFound() {
+  usePage({ title: "Not found" });
+  return html`<${Page} title="There is no such page"><${Empty}>
+    <p>Search for a flow run, a task run or a task, or see what happens <a href=${href("/")}>now</a>.</p>
+  <//><${SearchBox} /><//>`;
+}
+
+function Router() {
+  const route = routeOf(address.value.path);
+  const [loaded, setLoaded] = useState(/** @type {{ pattern?: string, page?: PageModule["default"], failed?: boolean }} */ ({}));
+  const pattern = route?.pattern;
+  useEffect(() => {
+    if (!route) return undefined;
+    let isCurrent = true;
+    import(`./${route.name}.js`).then(
+      (module) => isCurrent && setLoaded({ pattern: route.pattern, page: /** @type {PageModule} */ (module).default }),
+      () => isCurrent && setLoaded({ pattern: route.pattern, failed: true }),
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [pattern]);
+  if (!route) return html`<${NotFound} />`;
+  if (loaded.pattern !== pattern) return html`<main id="main" tabindex="-1"><${Loading} /></main>`;
+  if (loaded.failed || !loaded.page) {
+    return html`<${Page} title="This page could not be loaded"><${Empty}>
+      <p>The service may have been updated since you opened it.</p>
+      <button onClick=${() => location.reload()}>Load it again</button>
+    <//><//>`;
+  }
+  return html`<${Boundary} key=${pattern}><${loaded.page} key=${address.value.path} parameters=${route.parameters} /><//>`;
+}
+
+/** The page one level above a path. @param {string} path */
+function above(path) {
+  const parts = path.replace(/\/$/, "").split("/");
+  while (parts.length > 1) {
+    parts.pop();
+    const parent = parts.join("/") || "/";
+    if (routeOf(parent)) return parent;
+  }
+  return null;
+}
+
+/** Says that what is shown may be old, since the service is away. */
+function Away() {
+  if (awaySince.value === null) return null;
+  const since = formatTime(awaySince.value, { utc: isUtc.value, today: clock.value });
+  return html`<p class="away">The service has not answered since ${since}. What you see is from before; the page goes on
+    by itself when the service is back.</p>`;
+}
+
+function App() {
+  useKeys({
+    Escape: {
+      does: "One level up",
+      run: () => {
+        const parent = above(address.value.path);
+        if (parent) navigate(href(parent));
+      },
+    },
+  });
+  return html`
+    <a class="skip" href="#main" data-native>Skip to the content</a>
+    <${Header} />
+    <${Away} />
+    <${Router} />
+    <${Dialogs} />
+    <div class="hidden" role="status" aria-live="polite">${announcement.value}</div>
+  `;
+}
+
+// Links of the pages are followed without loading the page again.
+addEventListener("click", (event) => {
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
+  if (!(link instanceof HTMLAnchorElement) || link.target || "native" in link.dataset) return;
+  if (link.origin !== location.origin || !link.pathname.startsWith(href("/"))) return;
+  event.preventDefault();
+  navigate(link.href);
+});
+
+const app = document.getElementById("app");
+if (app) render(html`<${App} />`, app);

@@ -1,0 +1,85 @@
+"""Pages of a service that needs API keys: they ask for one, keep it as the reader wishes, and forget it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.service import Served, run_command, served
+from tests.web.accessibility import violations
+from tests.web.conftest import Observed, OpenPage
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Served]:
+    """A service that needs keys."""
+    url = f"sqlite:///{tmp_path / 'taskruns.db'}"
+    with served(url, tmp_path, require_keys="true") as service:
+        yield service
+
+
+def new_key(service: Served, scope: str = "read") -> str:
+    """Creates a key."""
+    done = run_command("keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
+
+
+def give(page: Page, key: str, *, remember: bool = False) -> None:
+    """Fills in the dialog."""
+    dialog = page.get_by_role("dialog", name="API key")
+    expect(dialog.get_by_label("Key", exact=True)).to_be_focused()
+    dialog.get_by_label("Key", exact=True).fill(key)
+    if remember:
+        dialog.get_by_label("Remember on this device").check()
+    dialog.get_by_role("button", name="Use the key").click()
+
+
+@pytest.mark.parametrize("remember", [False, True])
+def test_key_is_asked_for_once(locked: Served, open_page: OpenPage, observed: Observed, remember: bool) -> None:
+    observed.allow("401")
+    key = new_key(locked)
+    page = open_page(f"{locked.url}/ui/flow-runs")
+    give(page, "wrong")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("does not know this key")
+    assert violations(page) == []
+    give(page, key, remember=remember)
+    expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
+    kept = page.evaluate("[sessionStorage.getItem('taskruns.key'), localStorage.getItem('taskruns.key')]")
+    assert kept == ([None, key] if remember else [key, None])
+    assert page.evaluate("document.cookie") == ""
+    page.reload()
+    expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
+    expect(page.locator(".badge")).to_have_text("live")
+    page.get_by_role("button", name="Key").click()
+    page.get_by_role("button", name="Forget the key").click()
+    expect(page.get_by_role("dialog", name="API key").get_by_label("Key", exact=True)).to_be_focused()
+    assert page.evaluate("sessionStorage.length + localStorage.length") == 0
+
+
+def test_reader_without_a_key_sees_why_nothing_is_shown(
+    locked: Served, open_page: OpenPage, observed: Observed
+) -> None:
+    observed.allow("401")
+    page = open_page(f"{locked.url}/ui/flow-runs")
+    dialog = page.get_by_role("dialog", name="API key")
+    dialog.get_by_label("Key", exact=True).wait_for()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("alert").first).to_contain_text("key")
+    page.get_by_role("button", name="Try again").first.click()
+    give(page, new_key(locked))
+    expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
+
+
+def test_key_that_is_revoked_is_asked_for_again(locked: Served, open_page: OpenPage, observed: Observed) -> None:
+    observed.allow("401")
+    key = new_key(locked)
+    page = open_page(f"{locked.url}/ui/flow-runs")
+    give(page, key)
+    expect(page.locator(".badge")).to_have_text("live")
+    done = run_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
+    assert done.returncode == 0, done.stderr
+    give(page, new_key(locked, "write"))
+    expect(page.locator(".badge")).to_have_text("live")
