@@ -63,6 +63,7 @@ RULES = Rules(
         "prefect1.importing": ("prefect1.types", "schemas", "commands.flows", *STORAGE),
         "settings": ("domain", "storage.dialects"),
         "server": ("domain.errors", "logs", "storage.file_lock"),
+        "databases": ("domain.errors", "settings", "storage"),
         "app": ("*",),
         "cli": ("*",),
     },
