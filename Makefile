@@ -17,8 +17,9 @@ PREFECT1_PYTHONS ?= $(PYTHON) python3.11 python3.10 python3.9
 # The benchmarks compare the service with Prefect 3's server, which needs other releases of what we need.
 PREFECT3_VENV := .venv-prefect3
 
-# The tests open pages in a real browser.
-CHROMIUM := $(VENV)/.chromium
+# The tests open pages in a real browser, and PostgreSQL through a real pooler.
+CHROMIUM  := $(VENV)/.chromium
+PGBOUNCER := $(VENV)/.pgbouncer
 
 # What the pages need of npm: the libraries that are copied into the service, and the checkers. Serving needs none of it.
 UI       := service/taskruns_service/web/ui
@@ -54,7 +55,7 @@ serve: $(RUN) ## Start the service: make serve ARGS="--port 4300"
 migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
-test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate", or ARGS="-m 'not slow'"
+test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) $(PGBOUNCER) ## Run all tests: make test ARGS="-k aggregate", or ARGS="-m 'not slow'"
 	$(PYTEST) -m "not attack and not fault" $(ARGS)
 
 # On SQLite alone: coverage's tracer loops for ever where greenlets end, in which SQLAlchemy runs what PostgreSQL is sent.
@@ -65,8 +66,9 @@ coverage: $(DEV) ## Print what the quick tests of the service cover, on SQLite
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
-faults: $(DEV) ## Run streams behind nginx and through storms: make faults, or ARGS="--full --seeds 50" for an hour of it
+faults: $(DEV) $(PGBOUNCER) ## Run streams behind nginx and through storms: make faults, or ARGS="--full --seeds 50" for an hour of it
 	$(BIN)/python -m pytest tests/faults -m fault --log-level info -rP $(ARGS)
+	$(PYTEST) tests/store tests/api/test_replicas.py -k "postgresql or replicas" --pgbouncer
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check
@@ -150,6 +152,12 @@ $(CHROMIUM): $(DEV)
 	@command -v chromium chromium-browser google-chrome-stable google-chrome >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } >/dev/null \
 		|| { echo "There is no Chromium: nothing is tested in a browser." >&2; exit; }; \
+	touch $@
+
+$(PGBOUNCER): $(DEV)
+	@command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends pgbouncer; } >/dev/null \
+		|| { echo "There is no PgBouncer: nothing is tested through it." >&2; exit; }; \
 	touch $@
 
 $(PREFECT3_VENV)/.ready: requirements/prefect3.lock

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 
 from tests import portable
+from tests.pgbouncer import TEST_PORT, running_pgbouncer
 from tests.postgres import PostgresServer, running_postgres
 
 TESTS = Path(__file__).parent
@@ -43,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options of the tests."""
     parser.addoption("--full", action="store_true", help="let a stream be silent behind nginx for 5 minutes")
     parser.addoption("--seeds", type=int, default=1, help="how many long storms streams go through (%(default)s)")
+    parser.addoption("--pgbouncer", action="store_true", help="open the databases of tests through PgBouncer")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -75,9 +79,12 @@ def portable_statements() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """A real PostgreSQL server, started when the first test of this worker asks for it."""
-    with running_postgres() as server:
+    with running_postgres() as server, ExitStack() as stack:
+        if request.config.getoption("--pgbouncer"):
+            pooler = stack.enter_context(running_pgbouncer(server))
+            stack.enter_context(patch.dict(os.environ, {TEST_PORT: str(pooler.port)}))
         yield server
 
 

@@ -88,9 +88,9 @@ class PostgresServer:
         stop(self.process)
         self.start()
 
-    def is_ready(self) -> bool:
-        """Tells whether the server takes connections by now."""
-        command: list[str | Path] = [self._programs / "pg_isready", "--quiet"]
+    def is_ready(self, port: int | None = None) -> bool:
+        """Tells whether the server, or what stands before it at another port, takes connections by now."""
+        command: list[str | Path] = [self._programs / "pg_isready", "--quiet", f"--port={port or self.port}"]
         return subprocess.run(command, check=False, env=self.environment).returncode == 0
 
 

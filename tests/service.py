@@ -19,6 +19,7 @@ from litestar.types import ASGIApp
 
 from taskruns_service.cli import main
 from taskruns_service.settings import Settings
+from tests.pgbouncer import default_url, is_pooled
 from tests.postgres import free_port
 
 PROGRAM = Path(sys.executable).with_name("taskruns-service")
@@ -103,7 +104,9 @@ def starting(
 ) -> Iterator[Served]:
     """Does what `served` does, but does not wait until the service answers."""
     port = port or free_port()
-    environment = environment_of(TASKRUNS_DATABASE_URL=database_url, TASKRUNS_PORT=port)
+    environment = environment_of(TASKRUNS_DATABASE_URL=default_url(database_url), TASKRUNS_PORT=port)
+    if is_pooled(database_url):
+        environment["TASKRUNS_POOLER"] = "transaction"
     environment |= {f"TASKRUNS_{name.upper()}": str(value) for name, value in settings.items()}
     with (folder / "stdout").open("ab") as out, (folder / "stderr").open("ab") as err:
         command = [str(PROGRAM), "serve", *arguments]

@@ -72,7 +72,7 @@ def create_app(
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
         names = ("pool_size", "max_scans", "max_wait", "query_timeout", "write_timeout")
-        bounds = {name: getattr(settings, name) for name in names}
+        bounds = {name: getattr(settings, name) for name in (*names, "is_pooled")}
         async with (
             open_database(settings.url, synchronous=settings.synchronous, **bounds) as database,
             open_replicas(database, settings.read_url, **bounds) as replicas,
@@ -96,7 +96,7 @@ def create_app(
                 find_scope=app.state.key_ring.scope_of if settings.needs_keys else None,
             )
             stopping.end_streams = live.streams.stop
-            app.state.watch = Watch(database, settings.synchronous)
+            app.state.watch = Watch(database, settings.synchronous, replicas)
             background_tasks = [
                 background.tidy(),
                 live.run(),

@@ -3,10 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, aclosing, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -15,6 +14,7 @@ import click
 
 from taskruns_service import __version__
 from taskruns_service.commands import keys, pruning
+from taskruns_service.databases import ask, change, durability_risks, opened
 from taskruns_service.domain.errors import ConfigurationError, ServiceError
 from taskruns_service.domain.times import time_before
 from taskruns_service.logs import configure_logs
@@ -24,15 +24,11 @@ from taskruns_service.schemas import NAME_LENGTH
 from taskruns_service.server import ports
 from taskruns_service.settings import PREFIX, Settings, is_loopback, read_settings
 from taskruns_service.storage import dialects, file_lock, migrations, private_files
-from taskruns_service.storage.database import open_database
 
 T = TypeVar("T")
 Flag = str | int | bool | None
 """The value of an option that is a setting; None where it was not used."""
 
-COMMAND_SECONDS = 3600.0
-_open = partial(open_database, query_timeout=COMMAND_SECONDS, write_timeout=COMMAND_SECONDS)
-"""Commands read and write whole databases, and nobody waits for their answer over HTTP."""
 FINDINGS = 1000
 """How many problems `check` prints at most."""
 
@@ -91,7 +87,7 @@ def serve(**flags: Flag) -> None:
         click.echo(f"database  {dialects.shown_url(settings.url)}", err=True)
         if settings.read_url is not None:
             click.echo(f"standbys  {dialects.shown_url(settings.read_url)}", err=True)
-        for risk in _ask(settings, dialects.durability_risks, settings.synchronous):
+        for risk in durability_risks(settings):
             click.echo(f"warning   {risk}", err=True)
     _serve(settings, address)
 
@@ -123,8 +119,8 @@ def migrate(**flags: Flag) -> None:
     """Update the database schema. You can run this again at any time."""
     settings = read_settings(os.environ, **flags)
     with _alone(settings):
-        _change(settings, migrations.upgrade)
-    click.echo(f"The database has the schema {_ask(settings, migrations.current)}.")
+        change(settings, migrations.upgrade)
+    click.echo(f"The database has the schema {ask(settings, migrations.current)}.")
 
 
 @cli.command()
@@ -139,7 +135,7 @@ def check(flow_run_id: UUID | None, **flags: Flag) -> None:
     match the counted rows. The pages of a SQLite file are checked too.
     """
     settings = read_settings(os.environ, **flags)
-    _ask(settings, migrations.verify)
+    ask(settings, migrations.verify)
     count = asyncio.run(_check(settings, flow_run_id))
     if count > FINDINGS:
         click.echo(f"Problems found: more than {FINDINGS}; the first are listed.")
@@ -152,7 +148,7 @@ async def _check(settings: Settings, flow_run_id: UUID | None) -> int:
     """Prints what is wrong, up to a bound; how many things that were, one more than the bound if there are others."""
     count = 0
     async with (
-        _open(settings.url) as database,
+        opened(settings) as database,
         aclosing(integrity.check(database, flow_run_id)) as findings,
     ):
         async for finding in findings:
@@ -203,7 +199,7 @@ def import_prefect1(url: str, logs: bool, **flags: Flag) -> None:
             bar.update(done - bar.pos)
 
         async def run() -> importing.Imported:
-            async with _open(settings.url) as database:
+            async with opened(settings) as database:
                 return await importing.import_prefect1(url, database, show, with_logs=logs)
 
         imported = asyncio.run(run())
@@ -242,11 +238,11 @@ def prune(
     settings = read_settings(os.environ, **flags)
     done = "There are" if dry_run else "Deleted"
     with _alone(settings):
-        _ask(settings, migrations.verify)
+        ask(settings, migrations.verify)
         if before is not None:
             chosen = [pruning.Old(before, unfinished=kind) for kind in sorted({False, unfinished})]
             if dry_run:
-                parts = [_ask(settings, pruning.count_old, old) for old in chosen]
+                parts = [ask(settings, pruning.count_old, old) for old in chosen]
             else:
                 parts = [part for old in chosen for part in asyncio.run(_prune(settings, old, batch_size))]
             flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
@@ -254,7 +250,7 @@ def prune(
             click.echo(f"{done} {flow_runs:,} flow runs from before {moment}, with {task_runs:,} task runs.")
         if lines_before is not None:
             if dry_run:
-                lines = _ask(settings, pruning.count_old_lines, lines_before)
+                lines = ask(settings, pruning.count_old_lines, lines_before)
             else:
                 lines = asyncio.run(_prune_logs(settings, lines_before, batch_size))
             click.echo(f"{done} {lines:,} lines of logs from before {lines_before:%Y-%m-%d %H:%M} UTC.")
@@ -262,7 +258,7 @@ def prune(
 
 async def _prune(settings: Settings, old: pruning.Old, batch_size: int) -> list[pruning.Pruned]:
     parts = [pruning.Pruned()]
-    async with _open(settings.url, synchronous=settings.synchronous) as database:
+    async with opened(settings) as database:
         while (part := await database.transact(pruning.prune_batch, old, batch_size)).flow_runs:
             parts.append(part)
             flow_runs, task_runs = (sum(numbers) for numbers in zip(*parts, strict=True))
@@ -272,7 +268,7 @@ async def _prune(settings: Settings, old: pruning.Old, batch_size: int) -> list[
 
 async def _prune_logs(settings: Settings, before: datetime, batch_size: int) -> int:
     part, lines = pruning.PrunedLogs(), 0
-    async with _open(settings.url, synchronous=settings.synchronous) as database:
+    async with opened(settings) as database:
         while part.last is not None:
             part = await database.transact(pruning.prune_log_batch, before, part.last, batch_size)
             lines += part.lines
@@ -312,14 +308,14 @@ def create_key(scope: keys.KeyScope, name: str, **flags: Flag) -> None:
     if not 1 <= len(name) <= NAME_LENGTH:
         raise ConfigurationError(f"A name must have 1 to {NAME_LENGTH} characters.")
     settings = _migrated(flags)
-    click.echo(_change(settings, keys.create_key, name, scope))
+    click.echo(change(settings, keys.create_key, name, scope))
 
 
 @keys_group.command("list")
 @_database
 def list_keys(**flags: Flag) -> None:
     """List the API keys, without their secrets."""
-    for key in _ask(_migrated(flags), keys.list_keys):
+    for key in ask(_migrated(flags), keys.list_keys):
         state = f"revoked {key.revoked:%Y-%m-%d %H:%M}" if key.revoked else "valid"
         click.echo(f"{key.id}  {key.scope:5}  {key.created:%Y-%m-%d %H:%M}  {state:24}  {key.name}")
 
@@ -329,7 +325,7 @@ def list_keys(**flags: Flag) -> None:
 @click.argument("key_id")
 def revoke_key(key_id: str, **flags: Flag) -> None:
     """Revoke the API key with this id, which is the middle part of the key. It stops working within five seconds."""
-    if not _change(_migrated(flags), keys.revoke_key, key_id):
+    if not change(_migrated(flags), keys.revoke_key, key_id):
         raise ConfigurationError(f"There is no valid key {key_id}. See `taskruns-service keys list`.")
     click.echo(f"Revoked {key_id}.")
 
@@ -337,9 +333,9 @@ def revoke_key(key_id: str, **flags: Flag) -> None:
 def _bring_up(settings: Settings) -> None:
     """Brings the schema up to date, or refuses one that is not; whoever calls this has the lock of a SQLite file."""
     if dialects.capabilities(settings.url).auto_migrates:
-        _change(settings, migrations.upgrade)
+        change(settings, migrations.upgrade)
     else:
-        _ask(settings, migrations.verify)
+        ask(settings, migrations.verify)
 
 
 def _migrated(flags: dict[str, Flag]) -> Settings:
@@ -348,8 +344,8 @@ def _migrated(flags: dict[str, Flag]) -> Settings:
     if dialects.capabilities(settings.url).auto_migrates:
         # What another process has open is not changed behind its back.
         with suppress(file_lock.Locked), _alone(settings):
-            _change(settings, migrations.upgrade)
-    _ask(settings, migrations.verify)
+            change(settings, migrations.upgrade)
+    ask(settings, migrations.verify)
     return settings
 
 
@@ -367,27 +363,11 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def _refuse_to_expose(settings: Settings) -> None:
     """Nobody serves a network without keys by mistake."""
-    if not is_loopback(settings.host) and settings.needs_keys and not _ask(settings, keys.count_keys):
+    if not is_loopback(settings.host) and settings.needs_keys and not ask(settings, keys.count_keys):
         raise ConfigurationError(
             f"Other machines can reach {settings.host}, and there are no API keys. Create one with `taskruns-service "
             f"keys create`, or pass --insecure."
         )
-
-
-def _ask(settings: Settings, query: Callable[..., T], *arguments: object) -> T:
-    async def run() -> T:
-        async with _open(settings.url) as database:
-            return await database.read_snapshot(query, *arguments)
-
-    return asyncio.run(run())
-
-
-def _change(settings: Settings, command: Callable[..., T], *arguments: object) -> T:
-    async def run() -> T:
-        async with _open(settings.url) as database:
-            return await database.transact(command, *arguments)
-
-    return asyncio.run(run())
 
 
 def main() -> None:

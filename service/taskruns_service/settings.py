@@ -97,6 +97,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="The path under which a proxy serves the service, such as /taskruns.",
         ),
     ] = ""
+    pooler: Annotated[
+        Literal["none", "transaction"],
+        Meta(
+            description="PostgreSQL only: with transaction, the service works through a pooler that gives each "
+            "transaction another connection, such as PgBouncer."
+        ),
+    ] = "none"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The lowest level to log.")] = (
         "info"
     )
@@ -111,6 +118,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def read_url(self) -> URL | None:
         """The URL of the standbys; None without any."""
         return dialects.prefer_standbys(dialects.read_url(self.read_database_url)) if self.read_database_url else None
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler may give each transaction another connection to PostgreSQL."""
+        return self.pooler == "transaction"
 
     @property
     def needs_keys(self) -> bool:
@@ -158,6 +170,11 @@ def read_settings(environment: Mapping[str, str], **flags: object) -> Settings:
                 raise ConfigurationError(f"{PREFIX}{field.name.upper()} is invalid: {error}.") from None
     settings = msgspec.convert(values, Settings)
     _ = settings.host_policy  # raises what is wrong with it
+    _refuse_wrong_databases(settings)
+    return settings
+
+
+def _refuse_wrong_databases(settings: Settings) -> None:
     urls = {"DATABASE_URL": settings.database_url}
     if settings.read_database_url:
         urls["READ_DATABASE_URL"] = settings.read_database_url
@@ -169,7 +186,8 @@ def read_settings(environment: Mapping[str, str], **flags: object) -> Settings:
                 raise ConfigurationError(f"only PostgreSQL has standbys, but this is {capabilities.name}.")
         except ConfigurationError as error:
             raise ConfigurationError(f"{PREFIX}{name} is invalid: {error}") from None
-    return settings
+    if settings.is_pooled and not dialects.capabilities(settings.url).is_async:
+        raise ConfigurationError(f"{PREFIX}POOLER is invalid: SQLite has no poolers.")
 
 
 def is_loopback(host: str) -> bool:

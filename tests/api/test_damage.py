@@ -14,7 +14,7 @@ import pytest
 from taskruns_service.storage.database import open_database
 from taskruns_service.storage.dialects import has_wal_reset_fault, read_url
 from taskruns_service.storage.readiness import Readiness
-from tests.postgres import PostgresServer, database_name, running_postgres
+from tests.postgres import PostgresServer, database_name, running_postgres, running_standby
 from tests.service import call_command, problem_of, served
 from tests.waiting import eventually
 
@@ -130,10 +130,24 @@ def test_settings_of_postgres_that_risk_data_are_said(
     asyncio.run(run_statement(url, f"ALTER DATABASE {database_name(url)} SET synchronous_commit = off"))
     lost = "a crash of the server can lose the last acknowledged writes"
     assert warnings_of(url, tmp_path) == [off("synchronous_commit", lost)]
+    asyncio.run(run_statement(url, f"ALTER DATABASE {database_name(url)} SET synchronous_commit = local"))
+    (tmp_path / "stderr").unlink()
+    failed_over = "a fail-over can lose the last acknowledged writes"
+    assert warnings_of(url, tmp_path) == [f"PostgreSQL has synchronous_commit=local: {failed_over}."]
     # The tests' own server is none to keep anything on.
     damaged = "a crash of its machine can damage the database"
     (tmp_path / "stderr").unlink()
     assert warnings_of(postgres_url, tmp_path) == [off("fsync", damaged), off("full_page_writes", damaged)]
+
+
+def test_settings_of_standbys_that_risk_data_are_said(tmp_path: Path) -> None:
+    with running_postgres(fsync="on", full_page_writes="on") as primary:
+        url = primary.create_database()
+        assert call_command("migrate", TASKRUNS_DATABASE_URL=url).returncode == 0
+        with running_standby(primary, full_page_writes="on") as standby:
+            standby_url = standby.url(database_name(url))
+            sentence = "The standby has fsync=off: a crash of its machine can damage the database."
+            assert warnings_of(url, tmp_path, read_database_url=standby_url) == [sentence]
 
 
 async def run_statement(url: str, statement: str) -> None:

@@ -199,6 +199,34 @@ async def test_without_standbys_nobody_is_told_a_position(pair: Pair) -> None:
         assert POSITION not in (await create(http, "plain")).headers
 
 
+async def test_standby_that_was_promoted_beside_the_primary_is_left(
+    breakable_pair: tuple[Pair, Callable[[], None]],
+) -> None:
+    pair, _ = breakable_pair
+    async with running(create_app(pair.settings())) as http:
+        before = (await create(http, "before")).headers[POSITION]
+        await caught_up(pair, before)
+        assert await flow_names(http) == {"before"}
+        assert await run_on(pair.standby.url(pair.name), "SELECT pg_promote()")
+        await create(http, "after")
+
+        async def is_seen() -> bool:
+            return await flow_names(http) == {"before", "after"}
+
+        await until(is_seen)
+        assert await flow_names(http, before) == {"before", "after"}
+
+
+async def test_what_waits_for_a_silent_standby_is_answered_by_the_primary(pair: Pair) -> None:
+    """Each second of silence would otherwise be spent again by the next query that waits for the only connection."""
+    async with running(create_app(pair.settings(pool_size=1))) as http:
+        await caught_up(pair, (await create(http, "waits")).headers[POSITION])
+        await flow_names(http)
+        with pair.standby.frozen():
+            answers = await asyncio.gather(*(flow_names(http) for _ in range(40)))
+    assert all("waits" in names for names in answers)
+
+
 async def test_new_primary_is_found_after_a_fail_over(breakable_pair: tuple[Pair, Callable[[], None]]) -> None:
     pair, stop_primary = breakable_pair
     user = pair.primary.url("").rpartition("@")[0]

@@ -64,6 +64,7 @@ RULES = Rules(
         "web": ("api", "domain.errors"),
         "settings": ("domain", "storage.dialects"),
         "server": ("domain.errors", "logs", "storage.file_lock"),
+        "databases": ("domain.errors", "settings", "storage"),
         "app": ("*",),
         "cli": ("*",),
     },

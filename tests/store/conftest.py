@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from taskruns_service.storage import migrations
 from taskruns_service.storage.command import execute_commands
-from taskruns_service.storage.database import Database
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.dialects import read_url
 from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
 from tests.store import large_dataset
@@ -25,7 +26,7 @@ from tests.store.remote_writer import RemoteWriter, remote_writers
 
 async def migrate(url: str) -> None:
     """Gives the database at `url` the tables of the service."""
-    async with opened(url) as database:
+    async with open_database(read_url(url)) as database:  # whatever --pgbouncer keeps open could not be copied
         await database.transact(migrations.upgrade)
 
 

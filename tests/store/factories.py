@@ -29,6 +29,7 @@ from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database, open_database
 from taskruns_service.storage.dialects import read_url
 from taskruns_service.storage.writer import Writer
+from tests.pgbouncer import default_url, is_pooled
 
 BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 
@@ -36,7 +37,8 @@ BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Database]:
     """A database, without the waits that keep data through a power cut."""
-    async with open_database(read_url(url), pool_size=4, synchronous="OFF") as database:
+    pooled = is_pooled(url)
+    async with open_database(read_url(default_url(url)), pool_size=4, synchronous="OFF", is_pooled=pooled) as database:
         yield database
 
 

@@ -22,8 +22,8 @@ from taskruns_service.queries.pages import read_page
 from taskruns_service.queries.paging import FLOW_RUN_KEYS, TASK_RUN_KEYS, Key, Page, read_sort
 from taskruns_service.storage import tables
 from taskruns_service.storage.command import execute_commands
-from taskruns_service.storage.database import Database
-from taskruns_service.storage.dialects import Prepared
+from taskruns_service.storage.database import Database, open_database
+from taskruns_service.storage.dialects import Prepared, read_url
 from taskruns_service.storage.writer import Writer
 from tests.store import large_dataset
 from tests.store.factories import (
@@ -122,7 +122,10 @@ PARAMETER = re.compile(r"\$\d+")
 
 async def test_postgresql_finds_what_is_written_by_id(postgres_url: str) -> None:
     """So it is even where the tables are so small that to read all of them would cost least."""
-    async with opened(postgres_url) as database, Writer(database, execute_commands, capacity=100).running() as writer:
+    async with (
+        open_database(read_url(postgres_url)) as database,
+        Writer(database, execute_commands, capacity=100).running() as writer,
+    ):
         with statements_seen() as seen:
             flow_run_id = await create_flow_run(writer)
             for type_, seconds in (("Running", 1), ("Success", 2), ("Pending", 0)):  # the last one is late
@@ -147,7 +150,10 @@ async def test_postgresql_plans_what_writers_ask_once(postgres_url: str) -> None
         asked = "SELECT sum(generic_plans) > 0, sum(custom_plans) FROM pg_prepared_statements"
         return tuple(connection.exec_driver_sql(asked).one())
 
-    async with opened(postgres_url) as database, Writer(database, execute_commands, capacity=100).running() as writer:
+    async with (
+        open_database(read_url(postgres_url)) as database,
+        Writer(database, execute_commands, capacity=100).running() as writer,
+    ):
         flow_run_id = await create_flow_run(writer)
         assert await database.transact(planned) == (True, 0)
 
@@ -162,7 +168,7 @@ async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -
         kept = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements").scalars()
         return sum("percentile_cont" in statement for statement in kept)
 
-    async with opened(postgres_url) as database:
+    async with open_database(read_url(postgres_url)) as database:
         assert await database.read(kept, {"start_time_gte": at(0), "task_slug": ["extract-1"]}) == 0
         assert await database.read(kept, {"task_slug": ["extract-1"]}) == 1
 

@@ -35,6 +35,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "write_timeout": ("2.5", 2.5),
     "answer_bytes": ("2000000", 2_000_000),
     "synchronous": ("NORMAL", "NORMAL"),
+    "pooler": ("transaction", "transaction"),
     "log_level": ("debug", "debug"),
     "log_format": ("console", "console"),
 }
@@ -61,6 +62,7 @@ WRONG = [
     ("query_timeout", "soon"),
     ("answer_bytes", "1000"),
     ("synchronous", "OFF"),
+    ("pooler", "session"),
     ("log_level", "loud"),
     ("log_format", "xml"),
     ("database_url", "mysql://host/runs"),
@@ -73,7 +75,7 @@ WRONG = [
 
 
 def read(**environment: str) -> Settings:
-    if "read_database_url" in environment:
+    if environment.keys() & {"read_database_url", "pooler"}:
         environment = {"database_url": URL} | environment
     return read_settings({PREFIX + name.upper(): text for name, text in environment.items()})
 
@@ -128,6 +130,7 @@ def test_settings_have_these_defaults() -> None:
         "heartbeat_timeout": 300.0,
         "answer_bytes": 64_000_000,
         "synchronous": "FULL",
+        "pooler": "none",
         "log_level": "info",
         "log_format": "json",
     }
@@ -148,6 +151,11 @@ def test_file_has_no_standbys() -> None:
     for urls in (("sqlite:///a.db", URL), (URL, "sqlite:///a.db")):
         with pytest.raises(ConfigurationError, match="_DATABASE_URL is invalid: only PostgreSQL has standbys"):
             read(database_url=urls[0], read_database_url=urls[1])
+
+
+def test_file_has_no_pooler() -> None:
+    with pytest.raises(ConfigurationError, match="TASKRUNS_POOLER is invalid: SQLite has no poolers"):
+        read(database_url="sqlite:///a.db", pooler="transaction")
 
 
 def test_error_does_not_tell_the_password() -> None:

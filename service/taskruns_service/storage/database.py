@@ -27,7 +27,7 @@ from taskruns_service.storage.engines import CONNECT_SECONDS, Patience
 from taskruns_service.storage.lanes import Lane, QueryKind, Widths, make_lanes
 from taskruns_service.storage.liveness import Liveness
 from taskruns_service.storage.threads import Run, Stuck, Threads, query_pools
-from taskruns_service.storage.transactions import Query, Session, query_snapshot
+from taskruns_service.storage.transactions import Query, Session, bind, query_snapshot
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +59,8 @@ class Database:
     position: int | None = None
     """Up to where this process has seen the primary's log, once it writes for readers of standbys."""
 
+    away_until = 0.0  # as of a standby, in `time.monotonic()`: what waits for it is not sent to it until then
+
     after_commit: Callable[[], None] | None = None
     """Is called when this process has committed a change."""
 
@@ -73,6 +75,7 @@ class Database:
         patience: Patience,
         attempts: int = ATTEMPTS,
         quick_seconds: float | None = None,
+        begin_pooled_snapshot: str | None = None,
     ) -> None:
         """After `quick_seconds` a question that is no scan counts as not answered."""
         self._readers = readers
@@ -86,6 +89,8 @@ class Database:
         self._deadlines = Deadlines()
         self._capabilities = dialects.capabilities(writer.engine.url)
         self._attempts = Attempts(writer.engine.url, attempts, self.renew)
+        self._begin_snapshot = begin_pooled_snapshot or self._capabilities.begin_snapshot
+        self.is_pooled = begin_pooled_snapshot is not None
         liveness = Liveness(writer.engine, (readers, writer), patience.connect, self._attempts.note)
         self._wait_until_lost = liveness.wait_until_lost if self._capabilities.is_async else None
         self._refusal: _Refusal | None = None
@@ -137,15 +142,18 @@ class Database:
         self, kind: QueryKind, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of one statement of a kind. Raises as `look_up` does."""
-        return await self.answer_in_time(kind, _bind(query, arguments, named))
+        bound = bind(query, arguments, named)
+        is_alone = kind is not QueryKind.scan or not self.is_pooled
+        return await self.answer_in_time(kind, bound if is_alone else self._in_snapshot(bound))
 
     async def read_snapshot(
         self, query: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a question of several statements, all of which see the database as it was at one moment."""
-        bound = _bind(query, arguments, named)
-        begin = self._capabilities.begin_snapshot
-        return await self.answer_in_time(QueryKind.scan, lambda connection: query_snapshot(connection, begin, bound))
+        return await self.answer_in_time(QueryKind.scan, self._in_snapshot(bind(query, arguments, named)))
+
+    def _in_snapshot(self, query: Query[T]) -> Query[T]:
+        return lambda connection: query_snapshot(connection, self._begin_snapshot, query)
 
     async def transact(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
@@ -164,13 +172,13 @@ class Database:
 
     async def write(self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs a change as `transact` does, but without a queue: for those who have one of their own."""
-        return await self._write(_bind(command, arguments, named), waits_for_locks=True)
+        return await self._write(bind(command, arguments, named), waits_for_locks=True)
 
     async def write_unless_locked(
         self, command: Callable[Concatenate[Connection, P], T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Runs a change as `write` does, but raises Locked soon where that waits for a lock of somebody else."""
-        return await self._write(_bind(command, arguments, named), waits_for_locks=False)
+        return await self._write(bind(command, arguments, named), waits_for_locks=False)
 
     async def verify_changes(self) -> None:
         """Raises DatabaseUnavailable where no change would be recorded, or none was shortly before."""
@@ -203,8 +211,9 @@ class Database:
         """
         connection = await self._run_reader(self._readers.take)
         try:
-            await self._run_reader(connection.exec_driver_sql, self._capabilities.begin_snapshot)
-            yield Session(self._run_reader, connection)
+            session = Session(self._run_reader, connection)
+            await session.run(dialects.execute, self._begin_snapshot)
+            yield session
         finally:
             # The pool does not end transactions, and there may be no connection any more to end this one on.
             await self._run_reader(connection.invalidate)
@@ -268,7 +277,7 @@ class Database:
                 return await self._attempts.make(self._run_readers[kind], self._readers.run, query)
         except Stuck as stuck:
             # The caller has its answer in time; the slot is taken for as long as the thread is.
-            leave = partial(_leave_after, asyncio.get_running_loop(), stuck, lane)
+            leave = partial(stuck.call_after, asyncio.get_running_loop(), lane.leave)
             raise QueryTimeout from stuck
         finally:
             leave()
@@ -278,6 +287,8 @@ class Database:
         if self._quick_seconds is None:
             return _NO_DEADLINE
         now = time.monotonic()
+        if now < self.away_until:
+            raise DatabaseUnavailable
         if kind is not QueryKind.scan:
             return Deadline(self._deadlines, now + self._quick_seconds, DatabaseUnavailable)
         end = now + self._patience.query + GRACE_SECONDS
@@ -324,20 +335,11 @@ class Database:
             self.renew()
 
 
-def _bind(function: Callable[..., T], arguments: tuple[object, ...], named: dict[str, object]) -> Query[T]:
-    """A function of a connection and some arguments as one of a connection alone."""
-    return lambda connection: function(connection, *arguments, **named)
-
-
 class _Refusal(NamedTuple):
     """The database's last word on changes."""
 
     until: float
     reason: str
-
-
-def _leave_after(loop: asyncio.AbstractEventLoop, stuck: Stuck, lane: Lane) -> None:
-    stuck.future.add_done_callback(lambda _: loop.call_soon_threadsafe(lane.leave))
 
 
 @asynccontextmanager
@@ -353,12 +355,14 @@ async def open_database(
     synchronous: str = "FULL",
     attempts: int = ATTEMPTS,
     quick_seconds: float | None = None,
+    is_pooled: bool = False,
 ) -> AsyncIterator[Database]:
     """Opens a database for the time of a `with` block; no connection is made before the first use.
 
     Look-ups and lists share `pool_size` connections, and scans have `max_scans` of their own. What would wait for
     longer than `max_wait` seconds is refused. All times are in seconds: those of a question, of a transaction, of
-    making a connection, and of a question that is no scan and counts as not answered then.
+    making a connection, and of a question that is no scan and counts as not answered then. With `is_pooled`, a pooler
+    may give each transaction another connection to PostgreSQL.
     """
     capabilities = dialects.capabilities(url)
     patience = Patience(connect_timeout, query_timeout, write_timeout)
@@ -368,9 +372,9 @@ async def open_database(
         widths = Widths(SQLITE_READERS // 2, SQLITE_READERS // 2, max_scans, capabilities.transactions)
     lanes = make_lanes(widths, max_wait, ahead=0 if capabilities.is_async else AHEAD)
     if capabilities.is_async:
-        readers = Connections(engines.asynchronous_reader(url, pool_size + max_scans, patience))
+        readers = Connections(engines.asynchronous_reader(url, pool_size + max_scans, patience, is_pooled=is_pooled))
         transactions = capabilities.writers + widths.transactions + HELD_TRANSACTIONS
-        writer = Connections(engines.asynchronous_writer(url, transactions, patience))
+        writer = Connections(engines.asynchronous_writer(url, transactions, patience, is_pooled=is_pooled))
         run_readers: Mapping[QueryKind, Run] = dict.fromkeys(QueryKind, greenlet_spawn)
         run_writer: Run = greenlet_spawn
     else:
@@ -387,6 +391,7 @@ async def open_database(
         patience=patience,
         attempts=attempts,
         quick_seconds=quick_seconds,
+        begin_pooled_snapshot=engines.begin_pooled_snapshot(url, patience) if is_pooled else None,
     )
     try:
         yield database

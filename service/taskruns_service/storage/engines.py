@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, AdaptedConnection, Connection, Engine, create_engine, event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -27,20 +28,37 @@ class Patience(NamedTuple):
         return min(self.write / 10, 10.0)
 
 
-def asynchronous_reader(url: URL, connections: int, patience: Patience) -> Engine:
-    """The engine for questions, over an asynchronous driver."""
-    session = {
+def asynchronous_reader(url: URL, connections: int, patience: Patience, *, is_pooled: bool) -> Engine:
+    """The engine for questions, over an asynchronous driver.
+
+    Through a pooler only those have the settings of readers that begin with `begin_pooled_snapshot`.
+    """
+    return _asynchronous(url, connections, patience, _reader_settings(patience), is_pooled=is_pooled)
+
+
+def begin_pooled_snapshot(url: URL, patience: Patience) -> str:
+    """The statements after which all questions of a transaction see one moment, with the settings of readers."""
+    return _begin_with(dialects.capabilities(url).begin_snapshot, _reader_settings(patience))
+
+
+def _reader_settings(patience: Patience) -> dict[str, str]:
+    return {
         "statement_timeout": _milliseconds(patience.query),
         "lock_timeout": _milliseconds(patience.lock),
         # By default, PostgreSQL starts other processes for what takes 3 ms, and their start takes longer than that.
         "parallel_setup_cost": "20000",
+        "jit": "off",
     }
-    return _asynchronous(url, connections, patience, session)
 
 
-def asynchronous_writer(url: URL, connections: int, patience: Patience) -> Engine:
+def _begin_with(begin: str, settings: Mapping[str, str]) -> str:
+    """The statements, sent as one, that begin a transaction with settings of its own."""
+    return "; ".join([begin, *(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())])
+
+
+def asynchronous_writer(url: URL, connections: int, patience: Patience, *, is_pooled: bool) -> Engine:
     """The engine for changes, over an asynchronous driver."""
-    session = {
+    settings = {
         "statement_timeout": _milliseconds(patience.write),
         "lock_timeout": _milliseconds(patience.lock),
         # What this process leaves open when it is frozen or cut off would hold its locks.
@@ -49,9 +67,11 @@ def asynchronous_writer(url: URL, connections: int, patience: Patience) -> Engin
         # them. A plan that was made while a table was small would read all of it.
         "enable_seqscan": "off",
         "plan_cache_mode": "force_generic_plan",
+        "jit": "off",
     }
-    engine = _asynchronous(url, connections, patience, session)
-    _begin_at_once(engine)
+    engine = _asynchronous(url, connections, patience, settings, is_pooled=is_pooled)
+    begin = dialects.capabilities(url).begin
+    _begin_at_once(engine, _begin_with(begin, settings) if is_pooled else begin)
     return engine
 
 
@@ -59,9 +79,12 @@ def _milliseconds(seconds: float) -> str:
     return str(int(seconds * 1000))
 
 
-def _asynchronous(url: URL, connections: int, patience: Patience, session: Mapping[str, str]) -> Engine:
-    common = {"timezone": "UTC", "application_name": dialects.APPLICATION_NAME, "jit": "off"}
-    return create_async_engine(
+def _asynchronous(
+    url: URL, connections: int, patience: Patience, settings: Mapping[str, str], *, is_pooled: bool
+) -> Engine:
+    """An engine whose connections have settings; through a pooler, only those that poolers pass on."""
+    common = {"timezone": "UTC", "application_name": dialects.APPLICATION_NAME}
+    engine = create_async_engine(
         url,
         isolation_level="AUTOCOMMIT",  # transactions are begun and ended by `_begin_at_once`, or in the question
         pool_size=connections,
@@ -69,14 +92,33 @@ def _asynchronous(url: URL, connections: int, patience: Patience, session: Mappi
         # After one statement of its own there is nothing to roll back, so a round trip is saved.
         pool_reset_on_return=None,
         connect_args={
-            "server_settings": {**common, **session},
-            "async_creator_fn": dialects.connect,
+            "server_settings": common if is_pooled else {**common, **settings},
+            "async_creator_fn": partial(dialects.connect, is_pooled=is_pooled),
             "timeout": patience.connect,
+            **(_UNNAMED_STATEMENTS if is_pooled else {}),
         },
         json_serializer=dialects.encode_json,
         json_deserializer=dialects.decode_json,
         hide_parameters=True,  # messages of errors go into the log
     ).sync_engine
+    if not is_pooled:
+
+        @event.listens_for(engine, "first_connect")
+        def verify(connection: AdaptedConnection, record: ConnectionPoolEntry) -> None:
+            dialects.refuse_ignored_settings(connection.driver_connection)
+
+    return engine
+
+
+_UNNAMED_STATEMENTS = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+"""A prepared statement with a name would be on one of the pooler's connections, and the next transaction on another.
+
+Without a cache, asyncpg sends each statement again together with its values.
+"""
 
 
 def threaded_engine(
@@ -102,16 +144,16 @@ def threaded_engine(
         )
 
     if writes:
-        _begin_at_once(engine)
+        _begin_at_once(engine, dialects.capabilities(url).begin)
     return engine
 
 
-def _begin_at_once(engine: Engine) -> None:
+def _begin_at_once(engine: Engine, statement: str) -> None:
     """Makes transactions begin when they are begun, and not with the first statement that SQLAlchemy sees."""
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        dialects.execute(connection, dialects.capabilities(connection).begin)
+        dialects.execute(connection, statement)
 
     @event.listens_for(engine, "commit")
     def commit(connection: Connection) -> None:

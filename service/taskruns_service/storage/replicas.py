@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import URL, Connection
 
-from taskruns_service.domain.errors import DatabaseUnavailable, FlowRunNotFound, TaskRunNotFound
+from taskruns_service.domain.errors import (
+    ClientGone,
+    DatabaseUnavailable,
+    FlowRunNotFound,
+    ServiceError,
+    TaskRunNotFound,
+)
 from taskruns_service.storage import dialects
 from taskruns_service.storage.database import Database, open_database
 from taskruns_service.storage.lanes import QueryKind
@@ -17,6 +23,8 @@ from taskruns_service.storage.transactions import Query
 T = TypeVar("T")
 
 REST_SECONDS = 5.0
+PROMOTION_SECONDS = 1.0
+"""For so long a connection is taken to lead to a standby, once the server has said that it is one."""
 ANSWER_SECONDS = 1.0
 """A standby that has not taken a connection by then, or answered anything but a scan, is away."""
 
@@ -27,31 +35,52 @@ class Behind(Exception):
     """The standby does not know yet what the client has seen."""
 
 
+class NoStandby(Exception):
+    """The server is no standby, as after its promotion: it hears nothing of the primary any more."""
+
+
 class Replicas:
     """The standbys of a primary; while they do not answer, the primary is asked."""
 
     def __init__(self, primary: Database, database: Database) -> None:
         self._primary = primary
         self._database = database
-        self._away_until = 0.0
+
+    async def durability_risks(self) -> list[str]:
+        """A sentence for each way in which a standby may lose what it has, or be damaged; [] while none answers."""
+        if time.monotonic() < self._database.away_until:
+            return []
+        try:
+            return await self._database.read_back(dialects.durability_risks, "")
+        except (ServiceError, ClientGone, *dialects.DATABASE_ERRORS):
+            return []
 
     def since(self, position: int | None) -> Database:
         """The database for one request whose client has seen everything up to a position, None if it does not say."""
-        return self._primary if time.monotonic() < self._away_until else _ReplicaFirst(self, position)
+        return self._primary if time.monotonic() < self._database.away_until else _ReplicaFirst(self, position)
 
     async def run_query(self, position: int | None, kind: QueryKind, query: Query[T]) -> T:
         """Runs a query on a standby, and on the primary if the standby does not know enough or does not answer."""
         try:
-            return await self._database.run_query(kind, query if position is None else _not_before(position, query))
+            return await self._database.run_query(kind, _on_standby(position, query))
         except (Behind, FlowRunNotFound, TaskRunNotFound):
             pass  # the primary may have it
-        except (DatabaseUnavailable, *dialects.DATABASE_ERRORS) as error:
-            # Skip the standby for REST_SECONDS. Standbys also cancel queries that conflict with WAL replay.
-            if isinstance(error, DatabaseUnavailable):
-                self._away_until = time.monotonic() + REST_SECONDS
-                self._database.renew()
-                log.warning("standby unavailable")
+        except NoStandby:
+            self._rest("standby was promoted")
+        except DatabaseUnavailable:
+            self._rest("standby unavailable")
+        except dialects.DATABASE_ERRORS:
+            pass  # standbys cancel queries that conflict with WAL replay
         return await self._primary.answer_in_time(kind, query)
+
+    def _rest(self, event: str) -> None:
+        """Skips the standbys for REST_SECONDS, with what already waits for them."""
+        now = time.monotonic()
+        if now < self._database.away_until:
+            return  # others have met it before
+        self._database.away_until = now + REST_SECONDS
+        self._database.renew()
+        log.warning(event)
 
 
 class _ReplicaFirst(Database):
@@ -62,6 +91,8 @@ class _ReplicaFirst(Database):
         self._position = position
         self._capabilities = replicas._primary._capabilities
         self._patience = replicas._primary._patience
+        self._begin_snapshot = replicas._primary._begin_snapshot
+        self.is_pooled = replicas._primary.is_pooled
         self._readers = replicas._primary._readers
         self._writer = replicas._primary._writer
         self._attempts = replicas._primary._attempts
@@ -73,15 +104,21 @@ class _ReplicaFirst(Database):
         return await self._standbys.run_query(self._position, kind, query)
 
 
-def _not_before(position: int, query: Query[T]) -> Query[T]:
-    """A query that raises Behind where the database has not replayed the log up to a position."""
+def _on_standby(position: int | None, query: Query[T]) -> Query[T]:
+    """A query that raises NoStandby on any other server, and Behind where the log is not replayed up to a position."""
 
-    def query_if_replayed(connection: Connection) -> T:
-        if not dialects.has_replayed(connection, position):
-            raise Behind
+    def query_standby(connection: Connection) -> T:
+        now = time.monotonic()
+        if position is not None or now >= connection.info.get("standby_until", 0.0):
+            replayed = dialects.replayed_position(connection)
+            if replayed is None:
+                raise NoStandby
+            connection.info["standby_until"] = now + PROMOTION_SECONDS
+            if position is not None and replayed < position:
+                raise Behind
         return query(connection)
 
-    return query_if_replayed
+    return query_standby
 
 
 @asynccontextmanager

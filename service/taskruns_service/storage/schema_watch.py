@@ -6,6 +6,7 @@ from contextlib import suppress
 from taskruns_service.domain.errors import ClientGone, ConfigurationError, ServiceError
 from taskruns_service.storage import dialects, migrations
 from taskruns_service.storage.database import Database
+from taskruns_service.storage.replicas import Replicas
 
 WATCH_SECONDS = 5.0
 RISKS_SECONDS = 0.4
@@ -15,8 +16,9 @@ RISKS_SECONDS = 0.4
 class Watch:
     """What is known of one database."""
 
-    def __init__(self, database: Database, synchronous: str) -> None:
+    def __init__(self, database: Database, synchronous: str, standbys: Replicas | None = None) -> None:
         self._database = database
+        self._standbys = standbys
         self._synchronous = synchronous
         self._schema_refusal: str | None = None
         self._risks: list[str] | None = None
@@ -45,7 +47,9 @@ class Watch:
         try:
             await self._database.read_back(migrations.verify)
             self._schema_refusal = None
-            self._risks = await self._database.read_back(dialects.durability_risks, self._synchronous)
+            risks = await self._database.read_back(dialects.durability_risks, self._synchronous)
+            standbys = [] if self._standbys is None else await self._standbys.durability_risks()
+            self._risks = list(dict.fromkeys(risks + standbys))
         except ConfigurationError as error:
             self._schema_refusal = str(error)
         except (ServiceError, ClientGone, *dialects.DATABASE_ERRORS):

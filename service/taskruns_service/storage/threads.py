@@ -40,6 +40,10 @@ class Stuck(Exception):
         super().__init__()
         self.future = future
 
+    def call_after(self, loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+        """Calls a function on an event loop when the thread has ended."""
+        self.future.add_done_callback(lambda _: loop.call_soon_threadsafe(function))
+
 
 class Threads:
     """Threads, and which connection each of them uses."""

@@ -17,6 +17,11 @@ T = TypeVar("T")
 Query = Callable[[Connection], T]
 
 
+def bind(function: Callable[..., T], arguments: tuple[object, ...], named: dict[str, object]) -> Query[T]:
+    """A function of a connection and some arguments as one of a connection alone."""
+    return lambda connection: function(connection, *arguments, **named)
+
+
 class Progress:
     """How far a change has come that is not done yet."""
 
@@ -28,7 +33,7 @@ class Progress:
 
 def query_snapshot(connection: Connection, begin: str, query: Query[T]) -> T:
     """Runs a query all statements of which see one moment of the database; `begin` is the SQL to begin with."""
-    connection.exec_driver_sql(begin)
+    dialects.execute(connection, begin)
     try:
         return query(connection)
     finally:
@@ -39,7 +44,7 @@ def _end_snapshot(connection: Connection) -> None:
     if connection.invalidated:
         return
     try:
-        connection.exec_driver_sql("ROLLBACK")
+        dialects.execute(connection, "ROLLBACK")
     except BaseException:
         connection.invalidate()  # the next question would find itself in this transaction
         raise

@@ -55,7 +55,7 @@ def _collecting_seldom() -> Iterator[None]:
 
 
 async def _import(url: URL, target: Database, progress: Progress, *, with_logs: bool) -> Imported:
-    opened = open_database(url, pool_size=1, query_timeout=QUERY_TIMEOUT)
+    opened = open_database(url, pool_size=1, query_timeout=QUERY_TIMEOUT, is_pooled=target.is_pooled)
     async with opened as database, reading(database) as source:
         copied, notes = await copy_catalogue(source, target)
         total, done = await source.count("task_run"), 0

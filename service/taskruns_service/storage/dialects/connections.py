@@ -3,17 +3,25 @@
 import asyncio
 import socket
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
 from asyncpg import connect_utils
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_
 
+from taskruns_service.storage.dialects import driver
 from taskruns_service.storage.dialects.deadlines import Deadline
 from taskruns_service.storage.dialects.driver import AsyncpgConnection
-from taskruns_service.storage.dialects.error_kinds import NO_ANSWER, complaint, explanation
+from taskruns_service.storage.dialects.error_kinds import (
+    BEHIND_POOLER,
+    NO_ANSWER,
+    SettingsIgnored,
+    complaint,
+    explanation,
+)
 from taskruns_service.storage.dialects.matching import add_functions
 from taskruns_service.storage.dialects.messages import add_message_kinds
 from taskruns_service.storage.dialects.statistics import add_statistics
@@ -113,14 +121,16 @@ async def connect(
     port: int | Sequence[int] | None = None,
     target_session_attrs: str | None = None,
     timeout: float,  # noqa: ASYNC109 - the driver's own parameter
+    is_pooled: bool = False,
     **options: object,
 ) -> asyncpg.Connection:
     """Connects to PostgreSQL within `timeout` seconds: of several hosts, to the first that answers as it should.
 
     They are all asked at once: one that is frozen would otherwise take the time that the others need.
     """
+    common = {"timeout": timeout, "is_pooled": is_pooled, **options}
     try:
-        return await _connect(host, port, target_session_attrs, timeout=timeout, **options)
+        return await _connect(host, port, target_session_attrs, common)
     except asyncpg.PostgresError as error:
         if explanation(error) != NO_ANSWER:
             raise
@@ -132,21 +142,15 @@ async def _connect(
     host: str | Sequence[str] | None,
     port: int | Sequence[int] | None,
     target_session_attrs: str | None,
-    **options: object,
+    common: Mapping[str, Any],
 ) -> AsyncpgConnection:
-    common = {"connection_class": _Connection, **options}
     if host is None or isinstance(host, str) or isinstance(port, int) or port is None:
-        connection: AsyncpgConnection = await asyncpg.connect(
-            host=host, port=port, target_session_attrs=target_session_attrs, **common
-        )
-        return connection
+        return await _connect_to(target_session_attrs, host=host, port=port, **common)
     # Where any will do, the driver would not wait for the better one.
     choices = ("standby", "any") if target_session_attrs == "prefer-standby" else (target_session_attrs,)
     for attributes in choices:
         attempts = [
-            asyncio.create_task(
-                asyncpg.connect(host=its_host, port=its_port, target_session_attrs=attributes, **common)
-            )
+            asyncio.create_task(_connect_to(attributes, host=its_host, port=its_port, **common))
             for its_host, its_port in zip(host, port, strict=True)
         ]
         try:
@@ -154,6 +158,34 @@ async def _connect(
         except _CONNECTION_ERRORS as error:
             failure = error
     raise failure
+
+
+async def _connect_to(
+    target_session_attrs: str | None,
+    *,
+    is_pooled: bool,
+    timeout: float,  # noqa: ASYNC109 - the driver's own parameter
+    **options: object,
+) -> AsyncpgConnection:
+    """Connects to one host. Raises TargetServerAttributeNotMatched where its server is not as it should be."""
+    attributes = "any" if is_pooled else target_session_attrs
+    common = {"connection_class": _Connection, "timeout": timeout, **options}
+    connection: AsyncpgConnection = await asyncpg.connect(target_session_attrs=attributes, **common)
+    if is_pooled and (is_standby := _IS_STANDBY.get(target_session_attrs or "any")) is not None:
+        # The driver would go by what the pooler tells, which is what the server was when the pooler connected to it.
+        try:
+            ((actual,),) = await connection.fetch("SELECT pg_is_in_recovery()", timeout=timeout)
+        except BaseException:
+            connection.terminate()
+            raise
+        if actual is not is_standby:
+            connection.terminate()
+            raise asyncpg.TargetServerAttributeNotMatched(f"the server is not {target_session_attrs}")
+    return connection
+
+
+_IS_STANDBY = {"primary": False, "read-write": False, "standby": True, "read-only": True}
+"""Whether a server is in recovery that `target_session_attrs` demands; other values take any."""
 
 
 async def _first_made(attempts: Sequence[asyncio.Task[AsyncpgConnection]]) -> AsyncpgConnection:
@@ -191,7 +223,7 @@ async def find_silent(
     _, options = engine.dialect.create_connect_args(engine.url)
     options.pop("prepared_statement_cache_size", None)  # SQLAlchemy's own
     try:
-        connection = await connect(timeout=seconds, **options)
+        connection = await connect(timeout=seconds, statement_cache_size=0, **options)
     except OSError:
         raise
     except _CONNECTION_ERRORS:
@@ -217,6 +249,13 @@ _WAITING_FOR_CLIENTS = """
     AND state IN ('idle', 'active') AND wait_event = 'ClientRead'
     AND clock_timestamp() - state_change > $3 * interval '1 second'
 """
+
+
+def refuse_ignored_settings(connection: AsyncpgConnection) -> None:
+    """Raises SettingsIgnored where a pooler did not pass on the settings that a new connection was made with."""
+    ((source,),) = await_(connection.fetch("SELECT source FROM pg_settings WHERE name = 'lock_timeout'"))
+    if source != "client":
+        raise SettingsIgnored(BEHIND_POOLER)
 
 
 def is_closed(connection: Connection) -> bool:
@@ -254,14 +293,19 @@ def position(connection: Connection) -> int:
     return int(cursor.scalar_one())
 
 
-def has_replayed(connection: Connection, position: int) -> bool:
-    """Whether a standby knows all that was committed before a position.
+def replayed_position(connection: Connection) -> int | None:
+    """Up to where a standby has replayed the primary's log (bytes); None for a server that is no standby (any more).
 
     A statement of its own, before the question: within one, what is seen may be older than the position that is read.
-    A server that was never a standby has replayed nothing; on one that was promoted the position stands still.
+    A server that was promoted keeps the position that it had as a standby, whatever the primary writes after that.
     """
-    statement = "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') >= $1"
-    return bool(connection.exec_driver_sql(statement, (position,)).scalar_one())
+    ((position,),) = driver.fetch(connection, _REPLAYED_POSITION, ())
+    return None if position is None else int(position)
+
+
+_REPLAYED_POSITION = (
+    "SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"
+)
 
 
 def takes_writes(connection: Connection) -> bool:

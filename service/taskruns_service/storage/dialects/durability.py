@@ -5,10 +5,13 @@ import sqlite3
 from sqlalchemy import Connection, text
 
 _LOSSES = {
-    "fsync": "a crash of its machine can damage the database",
-    "full_page_writes": "a crash of its machine can damage the database",
-    "synchronous_commit": "a crash of the server can lose the last acknowledged writes",
+    ("fsync", "off"): "a crash of its machine can damage the database",
+    ("full_page_writes", "off"): "a crash of its machine can damage the database",
+    ("synchronous_commit", "off"): "a crash of the server can lose the last acknowledged writes",
+    ("synchronous_commit", "local"): "a fail-over can lose the last acknowledged writes",
 }
+_SETTINGS = tuple(dict.fromkeys(name for name, _ in _LOSSES))
+_SETTINGS_OF_STANDBYS = ("fsync", "full_page_writes")
 _FIXED_IN = (3, 51, 3)
 _FIXED_ALSO = ((3, 44, 6), (3, 50, 7))
 """Releases of older lines that have no WAL-reset fault either, from that patch on."""
@@ -22,11 +25,14 @@ def durability_risks(connection: Connection, synchronous: str) -> list[str]:
 
 
 def _risks_of_postgresql(connection: Connection) -> list[str]:
-    values = connection.execute(text(f"SELECT {', '.join(f'current_setting({name!r})' for name in _LOSSES)}")).one()
+    columns = ", ".join(f"current_setting({name!r})" for name in _SETTINGS)
+    is_standby, *values = connection.execute(text(f"SELECT pg_is_in_recovery(), {columns}")).one()
+    actual = dict(zip(_SETTINGS, values, strict=True))
+    server, names = ("The standby", _SETTINGS_OF_STANDBYS) if is_standby else ("PostgreSQL", _SETTINGS)
     return [
-        f"PostgreSQL has {name}=off: {loss}."
-        for (name, loss), value in zip(_LOSSES.items(), values, strict=True)
-        if value == "off"
+        f"{server} has {name}={value}: {loss}."
+        for (name, value), loss in _LOSSES.items()
+        if name in names and actual[name] == value
     ]
 
 

@@ -23,6 +23,10 @@ DATABASE_ERRORS = (
 """What a driver or SQLAlchemy raises; drivers do not translate the errors of connecting."""
 
 
+class SettingsIgnored(ConnectionError):
+    """A pooler has kept the settings of a connection from the server."""
+
+
 class ErrorKind(Enum):
     """What an error of the database means for the transaction that met it."""
 
@@ -83,6 +87,8 @@ def error_kind(error: BaseException) -> ErrorKind:
     """Reads an error of the driver or of SQLAlchemy."""
     if isinstance(error, OverflowError):
         return ErrorKind.invalid
+    if _meets_pooler(error):
+        return ErrorKind.unavailable
     original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         return _kind_of_sqlite(original)
@@ -110,6 +116,17 @@ def sqlstate(error: BaseException) -> str:
     return getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
 
 
+def _meets_pooler(error: BaseException) -> bool:
+    """Whether a pooler that shares connections by transaction lacks what the service takes for granted without it."""
+    if isinstance(error, SettingsIgnored) or sqlstate(error) in _POOLER_STATES:
+        return True
+    return sqlstate(error) == "08P01" and "startup parameter" in str(driver_error(error))
+
+
+_POOLER_STATES = ("26000", "42P05")
+"""Of a prepared statement that does not exist, or exists already: it is on another connection of the pooler."""
+
+
 def complaint(error: BaseException) -> str:
     """What the database, or the way to it, says is wrong."""
     original = driver_error(error)
@@ -125,6 +142,10 @@ def leaves_outcome_open(error: BaseException) -> bool:
     return error_kind(error) is ErrorKind.lost
 
 
+BEHIND_POOLER = (
+    "The database is behind a pooler, such as PgBouncer, that does not pass on the settings or the prepared statements "
+    "of the service. Set TASKRUNS_POOLER=transaction."
+)
 NO_ANSWER = "The database does not respond."
 READ_ONLY = "The database is read-only."
 _EXPLANATIONS = {
@@ -156,6 +177,8 @@ def explanation(error: BaseException) -> str:
     original = driver_error(error)
     if isinstance(original, sqlite3.Error):
         return _EXPLANATIONS_OF_SQLITE.get(_code_of_sqlite(original), NO_ANSWER)
+    if _meets_pooler(error):
+        return BEHIND_POOLER
     state = sqlstate(error)
     return next((text for length in _LENGTHS if (text := _EXPLANATIONS.get(state[:length]))), NO_ANSWER)
 
