@@ -99,8 +99,9 @@ async def test_attempt_to_connect_can_be_cancelled_at_any_moment(postgres_url: s
 async def connect_for(url: str, steps: int) -> None:
     """Connects to PostgreSQL, and cancels that after so many steps of the event loop."""
     parts = make_url(url)
-    account = {"user": parts.username, "password": parts.password, "database": parts.database}
-    attempt = asyncio.create_task(dialects.connect(host=parts.host, port=parts.port, timeout=3, **account))
+    address = {"host": parts.host, "port": parts.port, "database": parts.database}
+    arguments: dict[str, Any] = {**address, "user": parts.username, "password": parts.password, "timeout": 3}
+    attempt = asyncio.create_task(dialects.connect(**arguments))
     for _ in range(steps):
         await asyncio.sleep(0)
     attempt.cancel()
