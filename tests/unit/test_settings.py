@@ -35,6 +35,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "write_timeout": ("2.5", 2.5),
     "answer_bytes": ("2000000", 2_000_000),
     "synchronous": ("NORMAL", "NORMAL"),
+    "ui": ("false", False),
+    "root_path": ("/on/call", "/on/call"),
     "log_level": ("debug", "debug"),
     "log_format": ("console", "console"),
 }
@@ -61,6 +63,8 @@ WRONG = [
     ("query_timeout", "soon"),
     ("answer_bytes", "1000"),
     ("synchronous", "OFF"),
+    ("ui", "perhaps"),
+    *(("root_path", path) for path in ("/", "/a/", "a", "/a b", "/a//b", '/"', "/" + "a" * 200)),
     ("log_level", "loud"),
     ("log_format", "xml"),
     ("database_url", "mysql://host/runs"),
@@ -128,6 +132,8 @@ def test_settings_have_these_defaults() -> None:
         "heartbeat_timeout": 300.0,
         "answer_bytes": 64_000_000,
         "synchronous": "FULL",
+        "ui": True,
+        "root_path": "",
         "log_level": "info",
         "log_format": "json",
     }
