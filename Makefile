@@ -55,18 +55,18 @@ migrate: $(RUN) ## Bring the database of TASKRUNS_DATABASE_URL up to date
 	$(BIN)/taskruns-service migrate $(ARGS)
 
 test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) ## Run all tests: make test ARGS="-k aggregate", or ARGS="-m 'not slow'"
-	$(PYTEST) -m "not attack and not proxy" $(ARGS)
+	$(PYTEST) -m "not attack and not fault" $(ARGS)
 
 # On SQLite alone: coverage's tracer loops for ever where greenlets end, in which SQLAlchemy runs what PostgreSQL is sent.
 coverage: $(DEV) ## Print what the quick tests of the service cover, on SQLite
-	$(PYTEST) tests/unit tests/store tests/api tests/prefect1 tests/security -m "not slow and not attack and not proxy" \
+	$(PYTEST) tests/unit tests/store tests/api tests/prefect1 tests/security -m "not slow and not attack and not fault" \
 		-k "not postgres and not replicas" --cov --cov-report term $(ARGS)
 
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
-faults: $(DEV) ## Run the service behind nginx: make faults, or ARGS=--full for 5 minutes of a silent stream
-	$(BIN)/python -m pytest tests/faults -m proxy --log-level info -rP $(ARGS)
+faults: $(DEV) ## Run streams behind nginx and through storms: make faults, or ARGS="--full --seeds 50" for an hour of it
+	$(BIN)/python -m pytest tests/faults -m fault --log-level info -rP $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check

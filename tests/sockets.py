@@ -1,6 +1,8 @@
 """Plain connections to a served service: streams whose bytes a test reads when it likes, or never."""
 
+import ctypes
 import socket
+import struct
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,6 +11,10 @@ from tests.service import Served
 
 SECONDS = 30
 """How long to wait for what must come, which is longer than a stream is silent."""
+_ATTACH_FILTER = 26
+"""Linux's `SO_ATTACH_FILTER`, which Python's `socket` lacks."""
+_DROP_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0)
+"""A program of one instruction for Linux's packet filter: keep no byte of a packet."""
 
 
 def begin_flow_run(client: httpx.Client) -> str:
@@ -39,3 +45,9 @@ def read_until(connection: socket.socket, text: bytes) -> bytes:
 def read_to_the_end(connection: socket.socket) -> bytes:
     """Reads until the service closes the connection."""
     return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def vanish(connection: socket.socket) -> None:
+    """Drops all packets that arrive on a connection, as if its end had lost its power: none is acknowledged."""
+    program = ctypes.create_string_buffer(_DROP_ALL)
+    connection.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))

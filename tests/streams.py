@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 from sqlalchemy import Connection, delete, update
 
 from taskruns_service.live.live import Live
+from taskruns_service.storage.database import Database
 from taskruns_service.storage.tables import flow_run, task_run
 
 SECONDS = 30
@@ -207,6 +208,12 @@ class Watched:
         live: Live = app._app._app.state.live
         return live
 
+    def database(self) -> Database:
+        """The database of the application."""
+        app: Any = self.app
+        database: Database = app._app._app.state.database
+        return database
+
     async def rewind(self, sequence: int) -> None:
         """Takes the flow run back to a sequence, as a backup does that is restored."""
 
@@ -216,8 +223,7 @@ class Watched:
             connection.execute(delete(task_run).where(*later))
             connection.execute(update(flow_run).where(flow_run.c.id == flow_run_id).values(sequence=sequence))
 
-        app: Any = self.app
-        await app._app._app.state.database.write(restore)
+        await self.database().write(restore)
 
     async def sequence(self) -> int:
         return int((await self.client.get(self.path)).json()["sequence"])

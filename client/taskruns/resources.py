@@ -231,7 +231,7 @@ class Service:
         self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
         self.search = client.bind(search_runs.build)
-        """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""
+        """Finds runs by id, and flows, tasks and runs by the beginning of their names."""
         self.events = ServiceEvents(client)
         """Watches flow runs, and what all of them are doing."""
 
@@ -334,6 +334,6 @@ class AsyncService:
         self.documentation = client.bind(get_documentation.build)
         """Gets the service's documentation, a page of HTML."""
         self.search = client.bind(search_runs.build)
-        """Finds runs by id, and flows, tasks and flow runs by the beginning of their names."""
+        """Finds runs by id, and flows, tasks and runs by the beginning of their names."""
         self.events = AsyncServiceEvents(client)
         """Watches flow runs, and what all of them are doing."""

@@ -18,7 +18,7 @@ from taskruns_service.api.admission import admit
 from taskruns_service.api.background_tasks import running
 from taskruns_service.api.bodies import BodyLimits
 from taskruns_service.api.compression import RepresentationCache
-from taskruns_service.api.connections import close_connections, limit_unread_time
+from taskruns_service.api.connections import close_connections, watch_connections
 from taskruns_service.api.document import make_document
 from taskruns_service.api.gate import Gate
 from taskruns_service.api.key_ring import KeyRing
@@ -140,7 +140,8 @@ def application(on_stop: OnStop) -> RequestMiddleware:
     """The application as the environment sets it up: what the server's processes load."""
     settings = read_settings(os.environ)
     configure_logs(settings.log_level, settings.log_format)
-    threading.Thread(target=limit_unread_time, args=[settings.receive_timeout], name="unread-time", daemon=True).start()
+    arguments = (settings.port, settings.receive_timeout)
+    threading.Thread(target=watch_connections, args=arguments, name="connections", daemon=True).start()
     app = create_app(settings, on_stop=on_stop)
     make_schema()  # or the first request would wait for it
     _collect_seldom()

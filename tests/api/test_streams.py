@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy import event as events
 
+from taskruns_service.live import hubs
 from tests.streams import Stream, Watched, streaming
 
 
@@ -132,6 +133,23 @@ async def test_reader_of_two_tasks_gets_bookmarks_for_the_others(watched: Watche
         assert [item["task_slug"] for item in event.data["items"]] == ["a"]
 
 
+async def test_task_runs_have_the_chosen_members_with_their_identity(watched: Watched) -> None:
+    target = f"{watched.path}/events?after_sequence=0"
+    async with (
+        streaming(watched.app, f"{target}&fields=state,task_slug") as chosen,
+        streaming(watched.app, f"{target}&fields=task_slug&fields=state&task_slug=b") as other,
+        streaming(watched.app, target) as whole,
+    ):
+        await watched.report("a", "b")
+        items = (await whole.named("task_runs")).data["items"]
+        names = ("id", "task_slug", "state", "sequence")
+        expected = [{name: item[name] for name in names} for item in items]
+        assert (await chosen.named("task_runs")).data["items"] == expected
+        assert (await other.named("task_runs")).data["items"] == expected[1:]
+    async with streaming(watched.app, f"{target}&fields=state,colour") as refused:
+        assert refused.status == 400
+
+
 async def test_whoever_is_too_far_behind_is_told_to_load_everything(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +188,7 @@ async def test_finished_flow_run_does_not_end_the_stream(watched: Watched) -> No
         (f"/flow-runs/{UUID(int=0)}/events", {}, 404, "flow-run-not-found"),
         ("{path}/events?after_sequence=1000000", {}, 410, "sequence-unknown"),
         ("{path}/events?after_sequence=-1", {}, 400, "invalid-request"),
-        ("{path}/events?fields=id", {}, 400, "invalid-request"),
+        ("{path}/events?colour=red", {}, 400, "invalid-request"),
         ("{path}/events", {"Last-Event-ID": "abc"}, 400, "invalid-request"),
         ("{path}/events", {"Last-Event-ID": "1000000"}, 410, "sequence-unknown"),
         ("/events?topic=weather", {}, 400, "invalid-request"),
@@ -203,6 +221,28 @@ async def test_watchers_at_different_sequences_get_the_same_in_the_end(watched: 
             assert await collect(quick, last) == expected
         slow.is_read.set()
         assert await collect(slow, last) == expected
+
+
+async def test_summary_that_is_due_travels_with_the_next_change(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "SUMMARY_SECONDS", 3_600)
+    database, ticker = watched.database(), watched.live().ticker
+
+    def hint_when_summaries_are_due() -> None:
+        monkeypatch.setattr(hubs, "SUMMARY_SECONDS", 0)
+        ticker.hint()
+
+    async with streaming(watched.app, f"{watched.path}/events") as stream:
+        await stream.named("flow_run")
+        await watched.report("without-a-summary")
+        await stream.named("task_runs")
+        monkeypatch.setattr(database, "after_commit", hint_when_summaries_are_due)
+        await watched.report("with-a-summary")
+        event = await stream.next()
+        assert event is not None
+        assert event.name == "task_runs"
+        assert (await stream.named("flow_run")).data["sequence"] == event.data["sequence"]
 
 
 async def test_restored_flow_run_is_read_anew(watched: Watched) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import httpx
 
+from taskruns_service.live.watchers import HEARTBEAT_SECONDS
 from tests.processes import workers_of
 from tests.service import Served, served
-from tests.sockets import begin_flow_run, connect, read_to_the_end, read_until
+from tests.sockets import begin_flow_run, connect, read_to_the_end, read_until, vanish
 from tests.streams import Event, events_in
 from tests.waiting import eventually
 
@@ -58,6 +59,22 @@ def test_place_of_a_client_that_is_gone_is_free_again(sqlite_url: str, tmp_path:
                 return response.status_code == httpx.codes.OK
 
         eventually(is_free)
+
+
+def test_client_that_vanishes_leaves_before_a_second_heartbeat_is_due(sqlite_url: str, tmp_path: Path) -> None:
+    with served(sqlite_url, tmp_path) as service, service.client() as client:
+        path = begin_flow_run(client)
+        with (
+            closing(connect(service, f"{path}/events")) as vanished,
+            closing(connect(service, f"{path}/events")) as present,
+        ):
+            for stream in (vanished, present):
+                read_until(stream, b"event: flow_run")
+            vanish(vanished)
+            eventually(lambda: "stream ended" in service.output(), seconds=2 * HEARTBEAT_SECONDS)
+            assert service.output().count("stream ended") == 1
+            client.post(f"{path}/task-runs", json={"items": [{"task_slug": "t", "states": [{"type": "Running"}]}]})
+            read_until(present, b"event: task_runs")
 
 
 def test_change_in_one_process_reaches_the_streams_of_the_other(postgres_url: str, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.benchmarks import (
 from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.limit import Timing
 from tests.benchmarks.load import Rate
-from tests.benchmarks.report import Row, Table
+from tests.benchmarks.report import Row, Table, updated
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
@@ -37,12 +37,14 @@ BESIDE_MAP = 10_000
 
 
 def main() -> None:
-    """Runs the parts that are asked for and writes the page."""
+    """Runs the parts that are asked for and writes their tables into the page, which keeps its others."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", default="10000,100000,1000000", help="task runs in the databases (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which all is measured (%(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="how long a figure is measured (%(default)s)")
-    parser.add_argument("--parts", default=",".join(PARTS), help="what to measure (%(default)s)")
+    parser.add_argument(
+        "--parts", default=",".join(PARTS), help="what to measure; the page keeps its other tables (%(default)s)"
+    )
     parser.add_argument("--output", type=Path, default=PAGE, help="the page to write; charts go beside it")
     arguments = parser.parse_args()
     load.require_wrk()
@@ -50,8 +52,13 @@ def main() -> None:
     sizes = sorted(map(int, arguments.sizes.split(",")))
     with servers.postgres() as server:
         databases = {size: filled(server, size) for size in sizes}
-        tables = measure(server, databases, arguments.parts.split(","), timing, images=arguments.output.with_suffix(""))
-    arguments.output.write_text(page(tables, timing))
+        parts = arguments.parts.split(",")
+        tables = measure(server, databases, parts, timing, images=arguments.output.with_suffix(""))
+    if set(parts) == set(PARTS) or not arguments.output.exists():
+        text = page(tables, timing)
+    else:
+        text = updated(arguments.output.read_text(), tables, NOTE.format(command=command()))
+    arguments.output.write_text(text)
     sys.stdout.write(f"Wrote {arguments.output}.\n")
 
 
@@ -126,9 +133,8 @@ def of_client(figures: dict[str, Rate]) -> Table:
 
 def page(tables: list[Table], timing: Timing) -> str:
     """The page, in Markdown."""
-    arguments = f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else ""
     header = HEADER.format(
-        command=f"make bench{arguments}",
+        command=command(),
         cores=os.cpu_count(),
         python=platform.python_version(),
         rounds=timing.rounds,
@@ -140,6 +146,15 @@ def page(tables: list[Table], timing: Timing) -> str:
     return "\n".join([header, *map(str, tables)])
 
 
+def command() -> str:
+    """The command that runs this program."""
+    arguments = f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else ""
+    return f"make bench{arguments}"
+
+
+NOTE = """\
+This table was measured at another time than the rest of this page, by
+`{command}`."""
 HEADER = """\
 # Benchmarks
 

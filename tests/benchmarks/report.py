@@ -1,5 +1,6 @@
 """What a part of the benchmarks found: tables of figures beside what they have to reach."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -53,6 +54,19 @@ class Table(NamedTuple):
             ratio = "" if row.ratio is None else str(row.ratio)
             lines.append(_line([row.question, *figures, ratio, row.target, row.verdict]))
         return "\n".join(lines) + "\n"
+
+
+def updated(page: str, tables: Sequence[Table], note: str) -> str:
+    """A page with these tables in place of those with the same titles, or at its end, each with a note below its title.
+
+    All other tables stay as they are.
+    """
+    header, *sections = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    by_title = {section.partition("\n")[0]: section.rstrip("\n") + "\n" for section in sections}
+    for table in tables:
+        heading, _, rest = str(table).partition("\n\n")
+        by_title[heading] = f"{heading}\n\n{note}\n\n{rest}"
+    return "\n".join([header.rstrip("\n") + "\n", *by_title.values()])
 
 
 def _line(cells: Sequence[str]) -> str:

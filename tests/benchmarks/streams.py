@@ -24,6 +24,7 @@ from tests.benchmarks.load import Rate, in_turn
 from tests.benchmarks.report import Row, Table
 from tests.processes import workers_of
 from tests.service import Served
+from tests.sockets import begin_flow_run
 
 FEW, MANY = 50, 1_000
 COMMITS_PER_SECOND = 20
@@ -104,12 +105,16 @@ def measure(url: str, known: Dataset, timing: Timing) -> Table:
     """Watchers of one flow run on both databases, and reports with watchers beside them."""
     figures: dict[str, list[Arrivals]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        sqlite_url = servers.migrated(f"sqlite:///{Path(folder) / 'streams.db'}")
+        urls = {"PostgreSQL": url, "SQLite": servers.migrated(f"sqlite:///{Path(folder) / 'streams.db'}")}
         for _ in range(timing.rounds):
-            for database, database_url in (("PostgreSQL", url), ("SQLite", sqlite_url)):
+            for database, database_url in urls.items():
                 for count in (FEW, MANY):
                     arrivals = watch_one(database_url, count, timing.seconds)
                     figures.setdefault(f"{count} {database}", []).append(arrivals)
+        idle = {
+            database: Rate(idle_percent(database_url, 4 * timing.seconds) for _ in range(timing.rounds))
+            for database, database_url in urls.items()
+        }
     rows = []
     for count, most, worst in ((FEW, 100, 300), (MANY, 200, 1000)):
         both = [figures[f"{count} {database}"] for database in ("PostgreSQL", "SQLite")]
@@ -120,6 +125,14 @@ def measure(url: str, known: Dataset, timing: Timing) -> Table:
         _row(f"{MANY:,} watchers: CPU of a delivery, µs", both, lambda arrivals: MICROSECONDS * arrivals.cpu, 40),
         _row(f"{MANY:,} watchers: memory, MiB", both, lambda arrivals: arrivals.memory, 60),
     ]
+    rows.append(
+        Row(
+            f"{MANY:,} watchers of {MANY:,} idle flow runs: CPU, % of a core",
+            [*idle.values()],
+            max(idle.values(), key=lambda rate: rate.median),
+            most=5,
+        )
+    )
     rates = reports_beside_watchers(url, known, timing)
     ratio = rates["with"].over(rates["without"])
     rows.append(
@@ -131,7 +144,7 @@ def measure(url: str, known: Dataset, timing: Timing) -> Table:
 def watch_one(url: str, count: int, seconds: int) -> Arrivals:
     """Watchers of one flow run that changes 20 times a second."""
     with servers.service(url) as service, httpx.Client(base_url=service.url) as client:
-        path = f"/flow-runs/{client.post('/flow-runs', json={'flow_name': 'streams'}).json()['id']}"
+        path = begin_flow_run(client)
         (worker,) = workers_of(service)
         before = cpu_of(worker)
         commit(client, path, seconds)
@@ -155,12 +168,20 @@ def commit(client: httpx.Client, path: str, seconds: int) -> None:
         time.sleep(max(0, began + (number + 1) / COMMITS_PER_SECOND - time.monotonic()))
 
 
+def idle_percent(url: str, seconds: int) -> float:
+    """The CPU of the service, in percent of a core, while flow runs are watched that do not change."""
+    with servers.service(url) as service, httpx.Client(base_url=service.url) as client:
+        (worker,) = workers_of(service)
+        with watched(service, [begin_flow_run(client) for _ in range(MANY)]):
+            before = cpu_of(worker)
+            time.sleep(seconds)
+            return 100 * (cpu_of(worker) - before) / seconds
+
+
 def reports_beside_watchers(url: str, known: Dataset, timing: Timing) -> dict[str, Rate]:
     """Bulk reports, with watchers of flow runs and without any."""
     with servers.service(url) as service, httpx.Client(base_url=service.url) as client:
-        paths = [
-            f"/flow-runs/{client.post('/flow-runs', json={'flow_name': 'streams'}).json()['id']}" for _ in range(MANY)
-        ]
+        paths = [begin_flow_run(client) for _ in range(MANY)]
 
         def with_watchers() -> float:
             with watched(service, paths):

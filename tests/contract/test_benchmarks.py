@@ -7,6 +7,7 @@ import pytest
 from tests.benchmarks import data, dataset, growth, limit, servers
 from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.load import Ask, Batches
+from tests.benchmarks.report import Table, updated
 from tests.postgres import PostgresServer
 
 TASK_RUNS = 1000
@@ -34,3 +35,17 @@ def test_every_question_of_growth_has_a_limit() -> None:
         new=Batches(lambda number: Ask("/")),
     )
     assert growth.questions("", known, 1).keys() == growth.MOST.keys()
+
+
+def test_table_that_is_measured_again_takes_its_place_and_the_others_stay() -> None:
+    old, other, new = (Table(title, "How.", ["figure"], []) for title in ("Streams", "Maps", "New"))
+    page = "\n".join(["# Benchmarks\n\nAll.\n", str(old), str(other)])
+    again = old._replace(introduction="How now.")
+    assert updated(page, [again, new], "Later.") == "\n".join(
+        [
+            "# Benchmarks\n\nAll.\n",
+            str(again._replace(introduction="Later.\n\nHow now.")),
+            str(other),
+            str(new._replace(introduction="Later.\n\nHow.")),
+        ]
+    )

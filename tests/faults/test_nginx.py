@@ -15,7 +15,7 @@ from tests.service import Served, served
 from tests.sockets import begin_flow_run, connect, read_until
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.proxy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 log = logging.getLogger(__name__)
 

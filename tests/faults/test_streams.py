@@ -1,155 +1,120 @@
 """Streams while connections are cut, workers are killed and PostgreSQL is restarted: nothing is missing or double."""
 
+import logging
 import random
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
-import httpx
 import pytest
 
-from tests.pictures import Picture
+from taskruns import AsyncClient, Client
+from tests.client.live.watching import watching
+from tests.faults.storms import Storm, killing, restarting, watch_through
 from tests.postgres import PostgresServer
-from tests.processes import kill, workers_of
 from tests.service import Served, served
-from tests.streams import events_in
-from tests.waiting import eventually
 
-READERS = 4
-TASK_RUNS = 40
-SECONDS = 60
-UNTIL_NEXT_FAULT = 1.5
+log = logging.getLogger(__name__)
 
+KILLS = RESTARTS = 5
+CUTS = 50
+TASK_RUNS = 400
+LOSSY = """
+from itertools import count
+from taskruns_service.live import events
 
-class Reader(threading.Thread):
-    """A client that watches a flow run, cuts its connection at random, and comes back where it was."""
+encode, numbers = events.task_runs_event, count(1)
 
-    def __init__(self, service: Served, path: str, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.picture = Picture()
-        self.picture.start(0)
-        self.cuts = 0
-        self.error: BaseException | None = None
-        self.is_done = threading.Event()
-        self._service = service
-        self._path = path
-        self._generator = random.Random(seed)
+def encode_some(after, sequence, items):
+    return encode(after, sequence, "" if next(numbers) % 100 == 0 else items)
 
-    def run(self) -> None:
-        """Reads until it is told to end, or finds something wrong."""
-        try:
-            with self._service.client() as client:
-                while not self.is_done.is_set():
-                    with suppress(httpx.HTTPError):
-                        self._read(client)
-                    time.sleep(0.02)
-        except BaseException as error:  # the test raises it
-            self.error = error
-
-    def _read(self, client: httpx.Client) -> None:
-        headers = {} if self.picture.last_id is None else {"Last-Event-ID": self.picture.last_id}
-        target = f"{self._path}/events?after_sequence=0"
-        until_cut = self._generator.randrange(1, 8)
-        with client.stream("GET", target, headers=headers, timeout=20) as response:
-            if response.status_code != httpx.codes.OK:
-                assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE, response.read()
-                return
-            for number, event in enumerate(events_in(response.iter_lines())):
-                self.picture.take(event)
-                if number == until_cut or self.is_done.is_set():
-                    self.cuts += 1
-                    return
+events.task_runs_event = encode_some
+"""
+"""A module that Python imports when it starts: every hundredth event of a process comes without its task runs."""
 
 
-def report(service: Served, path: str, is_over: threading.Event, seed: int) -> None:
-    """Changes task runs at random, whatever becomes of the requests."""
-    generator = random.Random(seed)
-    with service.client() as client:
-        while not is_over.is_set():
-            items = [
-                {"task_slug": f"t-{generator.randrange(TASK_RUNS)}", "states": [{"type": state}]}
-                for state in generator.choices(["Running", "Retrying"], k=generator.randrange(1, 6))
-            ]
-            with suppress(httpx.HTTPError):
-                client.post(f"{path}/task-runs", json={"items": items})
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs the long storm with as many seeds as the command line says."""
+    if "long_seed" in metafunc.fixturenames:
+        metafunc.parametrize("long_seed", range(metafunc.config.getoption("--seeds")))
 
 
-def faults_of(service: Served, server: PostgresServer | None, generator: random.Random) -> Iterator[None]:
-    """Does one fault after another: a worker is killed, or PostgreSQL restarted."""
-    while True:
-        if server is not None and generator.random() < 0.5:
-            server.restart()
-        else:
-            kill(generator.choice(workers_of(service)))
-        yield
+@pytest.fixture(autouse=True)
+def quiet_requests(caplog: pytest.LogCaptureFixture) -> None:
+    """Keeps the lines of thousands of requests out of what `make faults` shows."""
+    caplog.set_level(logging.WARNING, logger="httpx")
 
 
 @pytest.fixture
-def service(
-    request: pytest.FixtureRequest, tmp_path: Path, server: PostgresServer
-) -> Iterator[tuple[Served, PostgresServer | None]]:
-    """The service on SQLite in one process, and on PostgreSQL in two behind one port."""
-    if request.param == "sqlite":
-        with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path, synchronous="NORMAL") as service:
-            yield service, None
-    else:
-        url = request.getfixturevalue("url")
-        with served(url, tmp_path, "--workers", "2") as service:
-            yield service, server
+def sqlite_service(tmp_path: Path) -> Iterator[Served]:
+    """The service on SQLite."""
+    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path, synchronous="NORMAL") as service:
+        yield service
 
 
-@pytest.mark.parametrize(
-    ("service", "seed"), [("sqlite", 0), ("postgres", 0), ("postgres", 1), ("postgres", 2)], indirect=["service"]
-)
-def test_nothing_is_missing_or_double_whatever_fails(service: tuple[Served, PostgresServer | None], seed: int) -> None:
-    running, server = service
-    with running.client() as client:
-        path = f"/flow-runs/{client.post('/flow-runs', json={'flow_name': 'etl'}).json()['id']}"
-        readers = [Reader(running, path, 100 * seed + number) for number in range(READERS)]
-        is_over = threading.Event()
-        writer = threading.Thread(target=report, args=[running, path, is_over, seed], daemon=True)
-        for thread in (*readers, writer):
-            thread.start()
-        faults = faults_of(running, server, random.Random(seed))
-        for _ in range(3):
-            wait_for_changes(readers)
-            next(faults)
-            time.sleep(UNTIL_NEXT_FAULT)  # the supervisor waits longer and longer if workers die one after another
-        eventually(lambda: any_failed(readers) or sum(reader.cuts for reader in readers) > READERS, SECONDS)
-        is_over.set()
-        writer.join()
-        flow_run: dict[str, Any] = {}
-        eventually(lambda: is_read(client, path, flow_run), SECONDS)
-        eventually(
-            lambda: any_failed(readers) or all(reader.picture.sequence == flow_run["sequence"] for reader in readers),
-            SECONDS,
-        )
-        items = client.get(f"{path}/task-runs", params={"limit": 1000}).json()["items"]
-    for reader in readers:
-        reader.is_done.set()
-        if reader.error is not None:
-            raise reader.error
-        reader.picture.compare(items)
+@pytest.fixture
+def postgres_service(url: str, tmp_path: Path) -> Iterator[Served]:
+    """The service on PostgreSQL in two processes behind one port."""
+    with served(url, tmp_path, "--workers", "2") as service:
+        yield service
 
 
-def wait_for_changes(readers: list[Reader]) -> None:
-    """Waits until a reader has seen some more."""
-    before = readers[0].picture.sequence
-    eventually(lambda: any_failed(readers) or readers[0].picture.sequence > before + 20, SECONDS)
+def test_nothing_is_missing_or_double_when_workers_are_killed(sqlite_service: Served) -> None:
+    kill_worker = killing(sqlite_service, random.Random(0))
+    watch_through(Storm(seed=0, task_runs=40, cuts=5, faults=[kill_worker] * 3), sqlite_service)
 
 
-def any_failed(readers: list[Reader]) -> bool:
-    return any(reader.error is not None for reader in readers)
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_missing_or_double_whatever_fails(
+    seed: int, postgres_service: Served, server: PostgresServer
+) -> None:
+    generator = random.Random(seed)
+    faults = generator.choices([killing(postgres_service, generator), restarting(server)], k=3)
+    watch_through(Storm(seed=seed, task_runs=40, cuts=5, faults=faults), postgres_service)
 
 
-def is_read(client: httpx.Client, path: str, flow_run: dict[str, Any]) -> bool:
-    """Whether the service answers again; keeps the flow run."""
-    with suppress(httpx.HTTPError):
-        response = client.get(path)
-        if response.status_code == httpx.codes.OK:
-            flow_run.update(response.json())
-            return True
-    return False
+@pytest.mark.fault
+@pytest.mark.timeout(600)
+def test_nothing_is_missing_or_double_in_a_long_storm(
+    long_seed: int, postgres_service: Served, server: PostgresServer
+) -> None:
+    generator, began = random.Random(long_seed), time.monotonic()
+    faults = [killing(postgres_service, generator)] * KILLS + [restarting(server)] * RESTARTS
+    generator.shuffle(faults)
+    storm = Storm(seed=long_seed, task_runs=TASK_RUNS, cuts=CUTS, faults=faults)
+    with Client(postgres_service.url) as client:
+        flow_run = client.flow_runs.create(flow_name="etl")
+        with (
+            watching(Client, postgres_service.url, flow_run, after_sequence=0) as watch,
+            watching(AsyncClient, postgres_service.url, flow_run, after_sequence=0) as async_watch,
+        ):
+            readers = watch_through(storm, postgres_service, f"/flow-runs/{flow_run.id}")
+            client.flow_runs.set_state(flow_run.id, type="Success")
+    task_runs = {UUID(identifier): item["sequence"] for identifier, item in readers[0].picture.task_runs.items()}
+    for client_watch in (watch, async_watch):
+        assert client_watch.error is None
+        assert dict(client_watch.changes) == task_runs
+        assert len(set(client_watch.changes)) == len(client_watch.changes)
+    log.info(
+        "seed %d: %d cuts, %d faults, %d changes, nothing missing or double, %.0f s",
+        long_seed,
+        sum(reader.cuts for reader in readers),
+        len(faults),
+        readers[0].picture.sequence,
+        time.monotonic() - began,
+    )
+
+
+@pytest.mark.fault
+def test_service_that_leaves_out_every_hundredth_event_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LOSSY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    # With so many task runs hardly any changes again, which would make up for what is missing.
+    storm = Storm(seed=0, task_runs=1_000_000, cuts=4 * CUTS, faults=[])
+    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path, synchronous="NORMAL") as service:
+        with pytest.raises(AssertionError):
+            watch_through(storm, service)
+        assert "Traceback" not in service.output()

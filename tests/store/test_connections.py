@@ -1,8 +1,10 @@
 """Connections: those who find none free wait for one, and none is met in a transaction."""
 
 import asyncio
-from contextlib import closing
+import gc
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, make_url
@@ -83,3 +85,25 @@ async def test_threads_that_find_no_kept_connection_free_get_one(tmp_path: Path)
     run = threads.pool(8, "database")
     with closing(Connections(engine, threads)) as connections:
         assert await asyncio.gather(*(run(connections.run, answer) for _ in range(2000))) == [1] * 2000
+
+
+async def test_attempt_to_connect_can_be_cancelled_at_any_moment(postgres_url: str) -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    for steps in range(20):
+        await connect_for(postgres_url, steps)
+        gc.collect()  # which is when the loop reports what nobody has retrieved
+        assert errors == [], steps
+
+
+async def connect_for(url: str, steps: int) -> None:
+    """Connects to PostgreSQL, and cancels that after so many steps of the event loop."""
+    parts = make_url(url)
+    account = {"user": parts.username, "password": parts.password, "database": parts.database}
+    attempt = asyncio.create_task(dialects.connect(host=parts.host, port=parts.port, timeout=3, **account))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    attempt.cancel()
+    with suppress(asyncio.CancelledError):
+        (await attempt).terminate()
+    await asyncio.sleep(0)

@@ -167,6 +167,13 @@ async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -
         assert await database.read(kept, {"task_slug": ["extract-1"]}) == 1
 
 
+async def test_postgresql_starts_no_processes_for_a_quick_answer(postgres_url: str) -> None:
+    """Their start takes longer than they save."""
+    async with opened(postgres_url) as database:
+        show = "SHOW parallel_setup_cost"
+        assert await database.read(lambda connection: connection.exec_driver_sql(show).scalar_one()) == "20000"
+
+
 LAST = (large_dataset.FLOW_RUNS - 1) * large_dataset.APART
 EARLY, LATE = at(LAST * 0.02), at(LAST * 0.98)
 # Of each filter what most meet, and then what few do, or none, where an index has those.
@@ -321,3 +328,25 @@ async def test_page_in_the_middle_does_not_read_what_is_before(
 
     async with opened(large_dataset_url) as database:
         assert await database.read(judge) == {}
+
+
+WINDOWS: dict[str, Any] = {
+    "flow_run_id": [large_dataset.FLOW_RUN_ID],
+    "start_time_gte": at(LAST * 0.95),
+    "end_time_gte": at(LAST * 0.95),
+}
+
+
+@ON_LARGE_DATASET
+@pytest.mark.slow
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_failures_are_found_without_all_others(database_kind: str, large_dataset_url: str, window: str) -> None:
+    """PostgreSQL has indexes of them; it would otherwise read the entries of all task runs that ever failed."""
+    where = {window: WINDOWS[window], "state_group": [StateGroup.failed]}
+    question = AggregateQuestion(where=where, group_by=["message"])
+
+    def read(connection: Connection) -> int:
+        return ROWS_READ[database_kind](connection, lambda: aggregates.aggregate(connection, question))
+
+    async with opened(large_dataset_url) as database:
+        assert await database.read(read) < large_dataset.TASK_RUNS / 7

@@ -117,6 +117,24 @@ async def test_newest_flow_run_of_a_name_is_found_once(database: Database, write
     assert hits[2].id == newest
 
 
+async def test_task_runs_are_found_by_names_of_their_own(database: Database, writer: Writer) -> None:
+    flow_run_id = await create_flow_run(writer, "etl", name="brave-otter")
+    ids: list[UUID] = []
+    for index, name in enumerate(("Load 2026-11-29", "load 2026-11-30", "load 2026-11-30", None, "store")):
+        outcome = await report_task_run(writer, flow_run_id, "copy-1", state("Failed", 1), map_index=index, name=name)
+        ids.append(outcome.run_id)
+    hits = (await find(database, "load 2026")).items
+    assert [(hit.kind, hit.name, hit.id, hit.map_index) for hit in hits] == [
+        ("task_run", "Load 2026-11-29", ids[0], 0),
+        ("task_run", "load 2026-11-30", ids[2], 2),
+    ]
+    assert {(hit.flow_name, hit.flow_run_id, hit.flow_run_name, hit.state) for hit in hits} == {
+        ("etl", flow_run_id, "brave-otter", StateType.Failed)
+    }
+    assert [hit.name for hit in (await find(database, str(ids[3]))).items] == ["copy-1"]
+    assert await names(database, "load 2026-12") == []
+
+
 async def test_name_that_is_an_id_too_is_one_hit(database: Database, writer: Writer) -> None:
     flow_run_id = await create_flow_run(writer, id=UUID("deadbeef-2a4e-49b1-8679-1899bebebe13"), name="deadbeef")
     assert [hit.id for hit in (await find(database, "deadbeef")).items] == [flow_run_id]

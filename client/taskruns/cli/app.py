@@ -107,8 +107,8 @@ def show_slowest(
 def find(connection: Connection, /, *, text: str, form: str | None) -> None:
     """Find runs by id or name.
 
-    This finds flow runs and task runs by their ids, and flows, tasks and flow runs by the beginning of their names, in
-    any case. It shows up to 20.
+    This finds runs by their ids, and flows, tasks and runs by the beginning of their names, in any case. It shows up to
+    20.
     """
     from taskruns.cli import columns, list_command, output
     from taskruns.cli.list_writers import WRITERS, Layout

@@ -22,7 +22,7 @@ from taskruns_service.domain.errors import (
 from taskruns_service.live.flow_run_streams import EventId, FlowRunStream, read_event_id
 from taskruns_service.live.hubs import summary_of
 from taskruns_service.live.overviews import OverviewStream
-from taskruns_service.queries.parameters import BOOLEAN, IDENTIFIER, SEQUENCE, TEXT, Parameter, one_of
+from taskruns_service.queries.parameters import BOOLEAN, IDENTIFIER, SEQUENCE, TEXT, Parameter, choice, one_of
 
 PRESENT = -1
 """The start of a stream without `after_sequence`."""
@@ -33,6 +33,15 @@ _FLOW_RUN_PARAMETERS = (
         description="Send what changed after this sequence. Without it, the stream begins at the present.",
     ),
     Parameter(name="task_slug", value=TEXT, description="Only task runs with any of these slugs.", many=True),
+    Parameter(
+        name="fields",
+        value=choice(schemas.TaskRunField),
+        description="The members that each task run has besides `id` and `sequence`, separated by commas. Without it, "
+        "task runs have all members.",
+        many=True,
+        comma_separated=True,
+        example=["task_slug", "state"],
+    ),
     Parameter(name="logs", value=BOOLEAN, description="Whether to send new log lines as well.", default=False),
 )
 _OVERVIEW_PARAMETERS = (
@@ -79,8 +88,8 @@ async def watch_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Ev
     """
     values = requests.query(request)
     start = _last_event(request) or EventId(values.get("after_sequence", PRESENT))
-    task_slugs = tuple(sorted(set(values.get("task_slug", ()))))
-    live, stream = request.live, FlowRunStream(bearer_token(request))
+    stream = FlowRunStream(bearer_token(request), values.get("task_slug", ()), values.get("fields", ()))
+    live = request.live
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[AsyncIterator[bytes]]:
@@ -96,7 +105,7 @@ async def watch_flow_run(request: ApiRequest, flow_run_id: FromPath[UUID]) -> Ev
             if start.sequence > present.sequence:
                 raise SequenceUnknown
             sequence = present.sequence if start.sequence == PRESENT else start.sequence
-            yield stream.chunks(hub, summary_of(present), EventId(sequence, start.newest_line), task_slugs, feed)
+            yield stream.chunks(hub, summary_of(present), EventId(sequence, start.newest_line), feed)
 
     return EventStream(stream, begin, live.traffic)
 

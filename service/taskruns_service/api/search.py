@@ -20,10 +20,10 @@ from taskruns_service.queries import search
     errors=READ_ERRORS,
 )
 async def search_runs(request: ApiRequest) -> JsonResponse:
-    """Find flow runs and task runs by id, and flows, tasks and flow runs by the beginning of their names, in any case.
+    """Find runs by id, and flows, tasks and runs by the beginning of their names, in any case.
 
-    An id can be shortened to its first 8 hexadecimal digits or more; the newest runs come first. Of flow runs with the
-    same name, the newest is found. The response has up to 20 hits.
+    An id can be shortened to its first 8 hexadecimal digits or more; the newest runs come first. Of flow runs, and of
+    task runs, with the same name, the newest is found. The response has up to 20 hits.
     """
     return responses.as_json(await request.database.read(search.search, requests.query(request)["q"]))
 

@@ -53,15 +53,19 @@ class EventStream:
             assert task is not None
             departure = asyncio.create_task(_give_up_when_gone(receive, self._watcher))
             try:
-                await self._send(events.HELLO, send)
-                async for chunk in chunks:
-                    await self._send(chunk, send)
-                await self._send(b"", send, is_last=True)
+                # In a task of its own: whenever one resumes, Python enters all its frames, of which this one has many.
+                await asyncio.create_task(self._deliver(chunks, send))
             except asyncio.CancelledError:
                 if not self._watcher.was_given_up or task.uncancel():
                     raise
             finally:
                 departure.cancel()
+
+    async def _deliver(self, chunks: AsyncIterator[bytes], send: Send) -> None:
+        await self._send(events.HELLO, send)
+        async for chunk in chunks:
+            await self._send(chunk, send)
+        await self._send(b"", send, is_last=True)
 
     async def _send(self, chunk: bytes, send: Send, *, is_last: bool = False) -> None:
         self._traffic.deliveries += 1

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from taskruns_service.live import events
 from taskruns_service.live.hubs import Batch, Hub, Summaries, Summary
 from taskruns_service.live.lines import EPOCH, LineFeed, lines_event, portions, start_of
 from taskruns_service.live.watchers import Watcher
+from taskruns_service.queries import changes
 from taskruns_service.storage.dialects import DATABASE_ERRORS
 
 MICROSECOND = timedelta(microseconds=1)
@@ -41,15 +42,18 @@ def read_event_id(text: str) -> EventId | None:
 class FlowRunStream(Watcher):
     """An open stream of one flow run."""
 
-    async def chunks(
-        self, hub: Hub, summary: Summary, start: EventId, task_slugs: tuple[str, ...], feed: LineFeed | None
-    ) -> AsyncIterator[bytes]:
+    def __init__(self, token: str | None, task_slugs: Iterable[str], fields: Iterable[str]) -> None:
+        """`task_slugs` are the tasks that the client watches, `fields` the members that it gets; all if empty."""
+        super().__init__(token)
+        self._selection = changes.selection_of(task_slugs, fields)
+
+    async def chunks(self, hub: Hub, summary: Summary, start: EventId, feed: LineFeed | None) -> AsyncIterator[bytes]:
         """Yields the bytes to send until the stream ends: all changes after `start`.
 
         `summary`, the flow run at present, comes after the batches that lead to it. `feed` has the log lines, if the
         client requests them.
         """
-        self.point = (start.sequence, task_slugs)
+        self.point = (start.sequence, self._selection)
         summaries = Summaries(hub, summary)
         lines = None if feed is None else _Lines(feed, start.newest_line)
         while self.farewell is None and not hub.is_gone:

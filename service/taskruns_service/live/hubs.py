@@ -185,10 +185,10 @@ class Hub:
                     watcher.wake()
 
     async def _read_batch(self, point: Point, until: int) -> Batch:
-        after, task_slugs = point
+        after, selection = point
         self._traffic.reads += 1
         batch = await self._database.read(
-            changes.read_batch, self.flow_run_id, after, until, task_slugs, limit=self._batch_limit
+            changes.read_batch, self.flow_run_id, after, until, selection, limit=self._batch_limit
         )
         if batch is None:
             self._traffic.resyncs += 1

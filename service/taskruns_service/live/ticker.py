@@ -122,9 +122,6 @@ class Ticker:
 
     async def _tick(self, began: float) -> None:
         self._traffic.ticks += 1
-        for hub in [hub for hub in self._unpublished if hub.publish(began)]:
-            self._unpublished.discard(hub)
-            hub.wake()
         hubs = {flow_run_id: hub for flow_run_id, hub in self._hubs.items() if hub.sequence is not None}
         moved = []
         for flow_run_ids in batched(hubs, IDS_PER_QUERY):
@@ -145,6 +142,10 @@ class Ticker:
                 await asyncio.wait(reads, timeout=LONGEST_REST)
 
         now = time.monotonic()
+        # After the changes, with which a summary travels: one that is sent alone costs as much as a batch.
+        for hub in [hub for hub in self._unpublished if hub.publish(now)]:
+            self._unpublished.discard(hub)
+            hub.wake()
         looks = [
             asyncio.create_task(hub.look_for_lines(hub.lines))
             for hub in hubs.values()
@@ -157,4 +158,6 @@ class Ticker:
         reads = hub.move(flow_run, began)
         if hub.summary is None or hub.summary.sequence != hub.sequence:
             self._unpublished.add(hub)
+        else:
+            self._unpublished.discard(hub)
         return reads

@@ -1,6 +1,6 @@
 """Changes: the sequences of flow runs, and the changes of one of them after a sequence, as streams send them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -12,6 +12,7 @@ from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS
 from taskruns_service.queries.members import FLOW_RUN_SUMMARY_MEMBERS
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import (
+    MAX_STATEMENTS,
     ListOfIds,
     ListOfTexts,
     Prepared,
@@ -43,6 +44,18 @@ class FlowRunNow(NamedTuple):
     """A `FlowRunSummary` as JSON."""
 
 
+class Selection(NamedTuple):
+    """Which task runs of a flow run a client watches, and which of their members it gets."""
+
+    task_slugs: tuple[str, ...] = ()
+    """Only these tasks; all if it is empty."""
+    fields: tuple[str, ...] = ()
+    """Only these members; all if it is empty."""
+
+
+EVERYTHING = Selection()
+
+
 class Batch(NamedTuple):
     """The task runs that changed after one sequence, up to another."""
 
@@ -71,6 +84,18 @@ _first_changes = select(literal_column("1")).where(*_is_change).limit(literal_co
 _count_changes = Prepared(select(func.count()).select_from(_first_changes))
 
 
+def selection_of(task_slugs: Iterable[str], fields: Iterable[str]) -> Selection:
+    """The selection of some tasks and members, equal for all clients who select the same.
+
+    Members without which a client could not tell what has changed are always among them.
+    """
+    chosen = set(fields)
+    if chosen:
+        chosen |= {"id", "sequence"}
+    members = (name for name in FLOW_RUN_TASK_RUNS.members if name in chosen)
+    return Selection(tuple(sorted(set(task_slugs))), tuple(members))
+
+
 def read_sequences(connection: Connection, flow_run_ids: Collection[UUID]) -> Mapping[UUID, int]:
     """The sequences of flow runs; those that do not exist are missing."""
     return {row[0]: row[1] for row in _read_sequences.rows(connection, {"ids": list(flow_run_ids)})}
@@ -95,24 +120,25 @@ def read_batch(
     flow_run_id: UUID,
     after: int,
     until: int,
-    task_slugs: Sequence[str] = (),
+    selection: Selection = EVERYTHING,
     *,
     limit: int = MAX_CHANGES,
 ) -> Batch | None:
     """The first task runs that changed after a sequence, up to another; None if there are more than MAX_BEHIND.
 
-    With `task_slugs`, only these tasks. Read `until` from the flow run first: what changes in between has a greater
-    sequence, and belongs to the next batch.
+    Only the task runs and members of `selection`. Read `until` from the flow run first: what changes in between has a
+    greater sequence, and belongs to the next batch.
     """
     values = {"flow_run_id": flow_run_id, "after": after, "until": until}
     if until - after > MAX_BEHIND and _count_changes.rows(connection, values)[0][0] > MAX_BEHIND:
         return None
-    if task_slugs:
-        values["task_slugs"] = list(task_slugs)
+    if selection.task_slugs:
+        values["task_slugs"] = list(selection.task_slugs)
+    read_changes = _read_changes(bool(selection.task_slugs), selection.fields)
     limit = min(limit, MAX_CHANGES)
     while True:
         numbers = {"limit": limit, "limit_plus_one": limit + 1, "last_index": limit - 1}
-        ((items, count, last_sequence),) = _read_changes(bool(task_slugs)).rows(connection, {**values, **numbers})
+        ((items, count, last_sequence),) = read_changes.rows(connection, {**values, **numbers})
         if items is None or len(items) <= MAX_BATCH_BYTES or limit == 1:
             is_small = items is None or 4 * len(items) <= MAX_BATCH_BYTES
             next_limit = min(2 * limit, MAX_CHANGES) if is_small else limit
@@ -120,13 +146,15 @@ def read_batch(
         limit = max(1, min(limit, count) * MAX_BATCH_BYTES // (2 * len(items)))
 
 
-@lru_cache
-def _read_changes(is_filtered: bool) -> Prepared:
+@lru_cache(MAX_STATEMENTS)
+def _read_changes(is_filtered: bool, fields: tuple[str, ...]) -> Prepared:
     """Reads one row: the first task runs as text, their number including one more, and the sequence of the last."""
     limit, limit_plus_one, last_index = (
         placeholder(name, Integer()) for name in ("limit", "limit_plus_one", "last_index")
     )
-    rows = select(json_object(FLOW_RUN_TASK_RUNS.members).label("item"), _task_run.c.sequence).where(*_is_change)
+    members = FLOW_RUN_TASK_RUNS.members
+    item = json_object({name: members[name] for name in fields or members}).label("item")
+    rows = select(item, _task_run.c.sequence).where(*_is_change)
     if is_filtered:
         # The changes are few, and an index of slugs has all unchanged task runs as well.
         rows = rows.where(any_of(by_no_index(_task_run.c.task_slug), placeholder("task_slugs", ListOfTexts)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import chain, zip_longest
 
-from sqlalchemy import Connection, Integer, Text, cast, literal, literal_column, select, true
+from sqlalchemy import Connection, Integer, Table, Text, cast, func, literal, literal_column, select, true
 
 from taskruns_service import schemas
 from taskruns_service.domain.states import StateType
@@ -52,30 +52,43 @@ _flow_runs_by_id = Prepared(
     .order_by(_flow_run.c.id.desc())
     .limit(_MORE_THAN_FIT)
 )
-_newest_flow_run = Prepared(
-    _flow_runs.where(_flow_run.c.name == placeholder("name"))
-    .order_by(_flow_run.c.created.desc(), _flow_run.c.id.desc())
-    .limit(literal_column("1"))
-)
-_task_runs_by_id = Prepared(
+_task_runs = (
     select(
-        *(_task_run.c.id, _task_run.c.task_slug, _flow.c.name.label("flow_name"), _task_run.c.flow_run_id),
-        *(_flow_run.c.name.label("flow_run_name"), _task_run.c.map_index, _task_run.c.state, _task_run.c.created),
+        *(_task_run.c.id, func.coalesce(_task_run.c.name, _task_run.c.task_slug), _flow.c.name.label("flow_name")),
+        *(_task_run.c.flow_run_id, _flow_run.c.name.label("flow_run_name"), _task_run.c.map_index),
+        *(_task_run.c.state, _task_run.c.created),
     )
     .select_from(_task_run)
     .outerjoin(_flow_run, _flow_run.c.id == _task_run.c.flow_run_id)
     .outerjoin(_flow, _flow.c.id == _task_run.c.flow_id)
-    .where(id_between(_task_run.c.id, placeholder("prefix", Text()), placeholder("prefix", Text())))
+)
+_task_runs_by_id = Prepared(
+    _task_runs.where(id_between(_task_run.c.id, placeholder("prefix", Text()), placeholder("prefix", Text())))
     .order_by(_task_run.c.id.desc())
     .limit(_MORE_THAN_FIT)
 )
 
 
+def _newest(shown: RowSelect, runs: Table, *order: Column) -> Prepared:
+    """The newest run of each of some names, in the order of the names; each is looked up by itself."""
+    name = json_items(placeholder("names", RowsParameter), literal_column("0")).table_valued("value")
+    run = runs.alias("run")
+    newest = select(run.c.id).where(run.c.name == item_text(name.c.value, 0)).correlate(name)
+    newest = newest.order_by(*(run.c[column.name].desc() for column in order)).limit(literal_column("1"))
+    # Of a list PostgreSQL expects 100 items, and would rather read a table of 10,000 rows than look up so many.
+    ids = select(newest.scalar_subquery()).select_from(name).limit(_MORE_THAN_FIT)
+    return Prepared(shown.where(runs.c.id.in_(ids)).order_by(runs.c.name))
+
+
+_newest_flow_runs = _newest(_flow_runs, _flow_run, _flow_run.c.created, _flow_run.c.id)
+_newest_task_runs = _newest(_task_runs, _task_run, _task_run.c.id)
+
+
 def search(connection: Connection, text: str) -> schemas.SearchHits:
     """What matches a text: ids first where it may begin one, the newest first; names in their order.
 
-    Each kind gets the same share of the hits, as far as it has as many. Of flow runs with the same name, only the
-    newest is a hit.
+    Each kind gets the same share of the hits, as far as it has as many. Of runs with the same name, only the newest is
+    a hit.
     """
     flows = [_name_hit(HitKind.flow, name) for name in _names(connection, _flow.c.name, text)]
     tasks = [_name_hit(HitKind.task, name) for name in _names(connection, _task_run.c.task_slug, text)]
@@ -86,14 +99,21 @@ def search(connection: Connection, text: str) -> schemas.SearchHits:
         prefix = {"prefix": "-".join(part for group in _GROUPS if (part := digits[group]))}
         flow_runs += map(_flow_run_hit, _flow_runs_by_id.rows(connection, prefix))
         task_runs += map(_task_run_hit, _task_runs_by_id.rows(connection, prefix))
-    known = {hit.name for hit in flow_runs}
-    for name in _names(connection, _flow_run.c.name, text):
-        if name not in known and (row := _newest_flow_run.first(connection, {"name": name})) is not None:
-            flow_runs.append(_flow_run_hit(row))
+    flow_runs += map(_flow_run_hit, _named(connection, _newest_flow_runs, _flow_run, text, known=flow_runs))
+    task_runs += map(_task_run_hit, _named(connection, _newest_task_runs, _task_run, text, known=task_runs))
     kinds = (flows, tasks, flow_runs, task_runs)
     in_turn = [hit for turn in zip_longest(*kinds) for hit in turn if hit is not None]
     shown = in_turn[:MAX_HITS]
     return schemas.SearchHits(items=[hit for hit in chain(*kinds) if hit in shown], truncated=len(in_turn) > len(shown))
+
+
+def _named(
+    connection: Connection, newest: Prepared, runs: Table, text: str, *, known: Sequence[SearchHit]
+) -> Sequence[Row]:
+    """The newest runs of the names that begin with a text, without those whose names are known from other hits."""
+    known_names = {hit.name for hit in known}
+    names = [[name] for name in _names(connection, runs.c.name, text) if name not in known_names]
+    return newest.rows(connection, {"names": [names]}) if names else []
 
 
 def _name_hit(kind: HitKind, name: str) -> SearchHit:
@@ -126,11 +146,11 @@ def _flow_run_hit(row: Row) -> SearchHit:
 
 
 def _task_run_hit(row: Row) -> SearchHit:
-    id, task_slug, flow_name, flow_run_id, flow_run_name, map_index, state, created = row
+    id, name, flow_name, flow_run_id, flow_run_name, map_index, state, created = row
     return SearchHit(
         kind=HitKind.task_run,
         id=id,
-        name=task_slug,
+        name=name,
         flow_name=flow_name,
         flow_run_id=flow_run_id,
         flow_run_name=flow_run_name,

@@ -44,14 +44,17 @@ class TaskRunsEvent(Struct, frozen=True, kw_only=True):
     ]
     items: Annotated[
         list[TaskRun],
-        Meta(description="The task runs in their latest state, at most 1,000, in ascending order of `sequence`."),
+        Meta(
+            description="The task runs in their latest state, at most 1,000, in ascending order of `sequence`. With "
+            "`fields`, they have only those members, `id` and `sequence`."
+        ),
     ]
 
 
 class LogsEvent(Struct, frozen=True, kw_only=True):
     """The data of a `logs` event: new log lines of the flow run."""
 
-    items: Annotated[list[LogLine], Meta(description="The lines, at most 1,000, oldest first.")]
+    items: Annotated[list[LogLine], Meta(description="The lines, at most 200, oldest first.")]
 
 
 class ResyncEvent(Struct, frozen=True, kw_only=True):

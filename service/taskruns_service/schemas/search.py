@@ -33,7 +33,9 @@ class SearchHit(Struct, frozen=True, kw_only=True):
     name: Annotated[
         str,
         Meta(
-            description="The name of the flow or of the flow run, or the slug of the task.", examples=["example-mapped"]
+            description="The name of the flow or of the run, or the slug of the task; of a task run without a name of "
+            "its own, its task slug.",
+            examples=["example-mapped"],
         ),
     ]
     flow_name: Annotated[str | None, Meta(description="The name of the flow of the run; null for a task.")]

@@ -32,6 +32,8 @@ def asynchronous_reader(url: URL, connections: int, patience: Patience) -> Engin
     session = {
         "statement_timeout": _milliseconds(patience.query),
         "lock_timeout": _milliseconds(patience.lock),
+        # By default, PostgreSQL starts other processes for what takes 3 ms, and their start takes longer than that.
+        "parallel_setup_cost": "20000",
     }
     return _asynchronous(url, connections, patience, session)
 

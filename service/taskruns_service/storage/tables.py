@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index
+from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index, postgresql_index
 
 metadata = MetaData()
 
@@ -50,6 +50,19 @@ def _indexes_of_seconds(table: str) -> list[Index]:
     return [
         partial_index(f"ix_{table}_{name}", name, "id", where=f"{name} IS NOT NULL")
         for name in ("duration", "run_time", "queue_time")
+    ]
+
+
+def _indexes_of_failures() -> list[Index]:
+    """Failed task runs: of one flow run; by when they ran. No other row has an entry.
+
+    PostgreSQL alone has them: docs/decisions/0034-failures-have-indexes-of-their-own.md.
+    """
+    is_failed = "state IN ('Crashed', 'Failed', 'TimedOut', 'TriggerFailed', 'ValidationFailed')"
+    columns = {"flow_run": "flow_run_id", "start_time": "start_time", "end_time": "end_time"}
+    return [
+        postgresql_index(f"ix_task_run_failed_{name}", column, "id", where=is_failed)
+        for name, column in columns.items()
     ]
 
 
@@ -257,6 +270,9 @@ task_run = Table(
     Index("ix_task_run_start_time", "start_time", "id"),
     Index("ix_task_run_end_time", "end_time", "id"),
     *_indexes_of_seconds("task_run"),
+    *_indexes_of_failures(),
+    # The task runs with names of their own, the newest of a name. No other row has an entry.
+    partial_index("ix_task_run_name", "name", "id", where="name IS NOT NULL"),
     # Results that may be used again: of one task, or under one key. No other row has an entry.
     partial_index("ix_task_run_cached_task", "task_id", "state_timestamp", where="state = 'Cached'"),
     partial_index("ix_task_run_cached_key", "cache_key", "state_timestamp", where="state = 'Cached'"),

@@ -999,7 +999,7 @@ class LogsEvent(Model, kw_only=True, frozen=True):
     """The data of a `logs` event: new log lines of the flow run."""
 
     items: list[LogLine]
-    """The lines, at most 1,000, oldest first."""
+    """The lines, at most 200, oldest first."""
 
 
 class Measures(Model, kw_only=True, frozen=True):
@@ -1165,7 +1165,9 @@ class SearchHit(Model, kw_only=True, frozen=True):
     map_index: int | None
     """The map index of a task run; otherwise null."""
     name: str
-    """The name of the flow or of the flow run, or the slug of the task."""
+    """The name of the flow or of the run, or the slug of the task; of a task run without a name of its own, its
+    task slug.
+    """
     state: StateType | None
     """The state of the run; null for a flow and a task."""
 
@@ -1680,7 +1682,9 @@ class TaskRunsEvent(Model, kw_only=True, frozen=True):
     from_: int = field(name="from")
     """The sequence after which the task runs changed."""
     items: list[TaskRun]
-    """The task runs in their latest state, at most 1,000, in ascending order of `sequence`."""
+    """The task runs in their latest state, at most 1,000, in ascending order of `sequence`. With `fields`, they
+    have only those members, `id` and `sequence`.
+    """
     sequence: int
     """The sequence up to which all changes are included; the `id` of the event."""
 

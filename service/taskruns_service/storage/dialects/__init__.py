@@ -122,6 +122,7 @@ from taskruns_service.storage.dialects.types import (
     list_for,
     list_of,
     partial_index,
+    postgresql_index,
     utc_text,
 )
 from taskruns_service.storage.dialects.writing import Merge, Writes
@@ -229,6 +230,7 @@ __all__ = [
     "place_of",
     "placeholder",
     "position",
+    "postgresql_index",
     "prefer_standbys",
     "prepare_sqlite",
     "read_twice",

@@ -29,6 +29,8 @@ class Capabilities(NamedTuple):
     """Whether counters are appended to and folded later, because writers would wait for each other's counter rows."""
     has_value_statistics: bool
     """Whether the planner keeps per-value statistics (most-common values) rather than averages."""
+    vacuums: bool
+    """Whether the space of deleted rows is used again only once the table is vacuumed."""
     begin: str
     """The statement that begins a transaction of changes."""
     begin_snapshot: str
@@ -45,6 +47,7 @@ _CAPABILITIES = {
         auto_migrates=True,
         defers_tally=False,
         has_value_statistics=False,
+        vacuums=False,
         begin="BEGIN IMMEDIATE",  # takes the write lock at once
         begin_snapshot="BEGIN",
     ),
@@ -57,6 +60,7 @@ _CAPABILITIES = {
         auto_migrates=False,
         defers_tally=True,
         has_value_statistics=True,
+        vacuums=True,
         begin="BEGIN",
         begin_snapshot="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     ),

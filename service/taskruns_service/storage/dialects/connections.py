@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
+from asyncpg import connect_utils
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -66,6 +67,23 @@ class _Connection(asyncpg.Connection):  # type: ignore[misc]
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own parameter
         """Closes it: what it runs is cancelled first."""
         await super().close(timeout=min(timeout or CLOSE_SECONDS, CLOSE_SECONDS))
+
+
+class _TlsRequest(connect_utils.TLSUpgradeProto):  # type: ignore[misc]
+    """The request for TLS with which a connection begins, of an attempt that may be cancelled at any moment.
+
+    Nobody reads the outcome of a request that is cancelled while its socket is being connected. The event loop would
+    report it as an error that was never retrieved, "unexpected connection_lost() call".
+    """
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Notes the end of the connection; whoever waits for the outcome of the request still gets it."""
+        super().connection_lost(exc)
+        if not self.on_data.cancelled():
+            self.on_data.exception()  # retrieves it
+
+
+connect_utils.TLSUpgradeProto = _TlsRequest
 
 
 def _keep_alive(connected: socket.socket) -> None:

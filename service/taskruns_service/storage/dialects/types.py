@@ -111,6 +111,11 @@ def partial_index(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
+def postgresql_index(name: str, *columns: str, where: str) -> Index:
+    """An index that has only the rows that meet a condition, and that only PostgreSQL has."""
+    return Index(name, *columns, postgresql_where=text(where), info={"dialect": "postgresql"})
+
+
 def encode_json(value: object) -> str:
     """JSON text of a value, as columns of type `Json` keep it."""
     return msgspec.json.encode(value).decode()

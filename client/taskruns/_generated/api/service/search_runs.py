@@ -10,11 +10,10 @@ _ANSWERS: Answers[SearchHits] = {200: Json[SearchHits](SearchHits)}
 def build(*, q: str) -> Call[SearchHits]:
     """Search by id or name.
 
-    Find flow runs and task runs by id, and flows, tasks and flow runs by the beginning of their names, in any
-    case.
+    Find runs by id, and flows, tasks and runs by the beginning of their names, in any case.
 
-    An id can be shortened to its first 8 hexadecimal digits or more; the newest runs come first. Of flow runs
-    with the same name, the newest is found. The response has up to 20 hits.
+    An id can be shortened to its first 8 hexadecimal digits or more; the newest runs come first. Of flow runs,
+    and of task runs, with the same name, the newest is found. The response has up to 20 hits.
 
     If the service requires API keys, use one with the scope `read`.
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from alembic import op
 
+from taskruns_service.storage.dialects import capabilities
+
 revision: str = "0013"
 down_revision: str | None = "0012"
 branch_labels: str | Sequence[str] | None = None
@@ -32,6 +34,6 @@ def downgrade() -> None:
 
 
 def _alter(verb: str, settings: str) -> None:
-    if op.get_bind().dialect.name == "postgresql":
+    if capabilities(op.get_bind()).vacuums:
         for table in _TABLES:
             op.execute(f"ALTER TABLE {table} {verb} ({settings})")
