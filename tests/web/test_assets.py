@@ -17,6 +17,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 DEFAULT_ADDRESS = "http://127.0.0.1:4200"
 """The client's own, which the lines of Python that load a result leave out."""
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", "http://www.w3.org/1998/Math/MathML"}
+pytestmark = pytest.mark.xdist_group("assets")
 
 
 @pytest.fixture(scope="module")
