@@ -33,7 +33,7 @@ SLOW = (
     "contract/test_installed_client.py",
     *("contract/test_schemathesis.py", "contract/test_types.py", "contract/test_typescript.py"),
     *("contract/test_typing_along.py", "store/test_import_differences.py", "store/test_imports.py"),
-    *("store/test_large_flow_runs.py", "store/test_races.py"),
+    *("store/test_large_flow_runs.py", "store/test_races.py", "web/test_assets.py"),
 )
 """The folders and files whose tests are marked as slow: they start processes or browsers, or fill large tables."""
 

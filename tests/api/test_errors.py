@@ -80,9 +80,10 @@ async def test_misspelt_word_of_a_query_is_refused_with_the_nearest(client: http
     )
 
 
-async def test_browser_is_led_to_the_pages(client: httpx.AsyncClient) -> None:
-    response = await client.get("/", headers={"accept": "text/html"}, follow_redirects=True)
-    assert (response.status_code, response.url.path) == (200, "/docs")
+async def test_browser_is_led_to_the_pages_and_others_to_the_reference(client: httpx.AsyncClient) -> None:
+    for accept, path in (("text/html", "/ui/"), ("*/*", "/docs")):
+        response = await client.get("/", headers={"accept": accept}, follow_redirects=True)
+        assert (response.status_code, response.url.path) == (200, path)
     icon = await client.get("/favicon.ico")
     assert (icon.status_code, icon.headers["content-type"], icon.content[:4]) == (200, "image/x-icon", b"\0\0\1\0")
 

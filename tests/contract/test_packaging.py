@@ -71,15 +71,16 @@ def test_client_carries_the_licence() -> None:
 
 
 @pytest.mark.parametrize(("folder", "package"), [(".", "taskruns_service"), ("client", "taskruns")])
-def test_wheel_says_that_it_has_types_and_holds_every_module(folder: str, package: str, tmp_path: Path) -> None:
+def test_wheel_says_that_it_has_types_and_holds_every_file(folder: str, package: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(command, cwd=ROOT / folder, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
     source = ROOT / folder / ("service" if folder == "." else ".")
-    modules = {path.relative_to(source).as_posix() for path in (source / package).rglob("*.py")}
-    assert {f"{package}/py.typed", *modules} <= names
+    suffixes = {".py", ".js", ".css", ".svg", ".html"}
+    files = {path.relative_to(source).as_posix() for path in (source / package).rglob("*") if path.suffix in suffixes}
+    assert {f"{package}/py.typed", *files} <= names
 
 
 def test_addresses_of_the_project_are_placeholders_or_complete() -> None:

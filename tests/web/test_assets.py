@@ -17,6 +17,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 DEFAULT_ADDRESS = "http://127.0.0.1:4200"
 """The client's own, which the lines of Python that load a result leave out."""
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", "http://www.w3.org/1998/Math/MathML"}
+pytestmark = pytest.mark.xdist_group("assets")
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +124,6 @@ def test_prefix_of_a_proxy_is_in_all_addresses_and_may_be_stripped(tmp_path: Pat
             created = http.post(f"{prefix}/flow-runs", json={"flow_name": "f"})
             assert created.headers["location"] == f"/on/call/flow-runs/{created.json()['id']}"
         assert http.get("/on/callous/health").status_code == 404
-
-
-@pytest.mark.parametrize("path", ["/a/", "a", "/a b", "/a//b", '/"', "/" + "a" * 200])
-def test_prefix_is_a_plain_path(tmp_path: Path, path: str) -> None:
-    from tests.service import run_command
-
-    done = run_command("serve", TASKRUNS_ROOT_PATH=path, TASKRUNS_DATABASE_URL=f"sqlite:///{tmp_path / 'x.db'}")
-    assert done.returncode != 0
-    assert "TASKRUNS_ROOT_PATH is invalid" in done.stderr
 
 
 def test_nothing_comes_from_elsewhere() -> None:

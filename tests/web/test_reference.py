@@ -184,7 +184,8 @@ def test_files_never_change_at_their_address(locked: Served) -> None:
 
 def test_vendored_files_have_their_digests() -> None:
     vendored = {path.name: sha256(path.read_bytes()).hexdigest() for path in (FOLDER / "vendor").iterdir()}
-    sums = dict(reversed(line.split("  ")) for line in (FOLDER / "vendor" / "SHA256SUMS").read_text().splitlines())
+    lines = (FOLDER / "vendor" / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert vendored == {**sums, "SHA256SUMS": vendored["SHA256SUMS"]}
     assert (FOLDER / "vendor" / "LICENSES").read_text().startswith("swagger-ui-dist 5.")
 

@@ -74,7 +74,7 @@ def record_failed(client: httpx.Client, flow_name: str, end: datetime, result: J
         }
         for index in range(3)
     ]
-    task_runs = [
+    task_runs: list[dict[str, Any]] = [
         {"task_slug": "extract-1", "tags": ["nightly", "rows"], "states": [
             state("Running", at(0)), state("Success", at(2), message="Read 3 rows.", result=result),
         ]},

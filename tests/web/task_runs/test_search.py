@@ -12,7 +12,7 @@ from tests.web.task_runs.conftest import TaskRuns
 
 def focused(page: Page) -> str:
     """The text of what has the focus."""
-    return page.evaluate("document.activeElement.innerText")
+    return str(page.evaluate("document.activeElement.innerText"))
 
 
 def test_dialog_is_used_by_keys_alone(task_runs: TaskRuns, open_page: OpenPage) -> None:

@@ -6,14 +6,15 @@
  * a filter, a sort, a zoom or a selection is a query parameter (store.js), so that every view has a link.
  */
 
+import { ServiceAway, request } from "./api.js";
 import { Dialogs } from "./dialogs.js";
 import { Header } from "./header.js";
 import { formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
-import { Empty, Loading, Page, usePage } from "./parts.js";
+import { Empty, Loading, Page, Problem, usePage } from "./parts.js";
 import { Component, html, render, useEffect, useState } from "./preact.js";
 import { SearchBox } from "./search.js";
-import { address, announcement, awaySince, clock, href, isUtc, navigate } from "./store.js";
+import { address, announcement, awaySince, clock, href, isUtc, navigate, root } from "./store.js";
 
 /** @typedef {{ default: (props: import("./types").PageProps) => unknown }} PageModule */
 
@@ -28,6 +29,9 @@ const ROUTES = [
   ["/tasks/:flow_name/:task_slug", "task"],
   ["/search", "search"],
 ];
+
+/** How long the page that was opened has the connections to itself. */
+const PREFETCH_MILLISECONDS = 2000;
 
 /**
  * The values of a pattern's placeholders in a path; null if it does not fit.
@@ -89,19 +93,28 @@ function Router() {
   const route = routeOf(address.value.path);
   const [loaded, setLoaded] = useState(/** @type {{ pattern?: string, page?: PageModule["default"], failed?: boolean }} */ ({}));
   const pattern = route?.pattern;
+  const isAway = awaySince.value !== null;
   useEffect(() => {
     if (!route) return undefined;
     let isCurrent = true;
     import(`./${route.name}.js`).then(
       (module) => isCurrent && setLoaded({ pattern: route.pattern, page: /** @type {PageModule} */ (module).default }),
-      () => isCurrent && setLoaded({ pattern: route.pattern, failed: true }),
+      async () => {
+        // While the service is away, it is tried again when the service is back; otherwise it was updated.
+        const isThere = await request(`${root}/health`).then(() => true, () => false);
+        if (isCurrent && isThere) setLoaded({ pattern: route.pattern, failed: true });
+      },
     );
     return () => {
       isCurrent = false;
     };
-  }, [pattern]);
+  }, [pattern, isAway]);
   if (!route) return html`<${NotFound} />`;
-  if (loaded.pattern !== pattern) return html`<main id="main" tabindex="-1"><${Loading} /></main>`;
+  if (loaded.pattern !== pattern) {
+    return isAway
+      ? html`<${Page} title="The service is away"><${Problem} error=${new ServiceAway()} /><//>`
+      : html`<main id="main" tabindex="-1"><${Loading} /></main>`;
+  }
   if (loaded.failed || !loaded.page) {
     return html`<${Page} title="This page could not be loaded"><${Empty}>
       <p>The service may have been updated since you opened it.</p>
@@ -159,6 +172,13 @@ addEventListener("click", (event) => {
   event.preventDefault();
   navigate(link.href);
 });
+
+/** Loads the modules of the other pages as well, so that they are there at once, also while the service is away. */
+async function loadPages() {
+  for (const [, name] of ROUTES) await import(`./${name}.js`).catch(() => {});
+}
+
+addEventListener("load", () => setTimeout(loadPages, PREFETCH_MILLISECONDS));
 
 const app = document.getElementById("app");
 if (app) render(html`<${App} />`, app);

@@ -633,9 +633,9 @@ export interface paths {
         };
         /**
          * Search by id or name
-         * @description Find flow runs and task runs by id, and flows, tasks and flow runs by the beginning of their names, in any case.
+         * @description Find runs by id, and flows, tasks and runs by the beginning of their names, in any case.
          *
-         *     An id can be shortened to its first 8 hexadecimal digits or more; the newest runs come first. Of flow runs with the same name, the newest is found. The response has up to 20 hits.
+         *     An id can be shortened to its first 8 hexadecimal digits or more; the newest runs come first. Of flow runs, and of task runs, with the same name, the newest is found. The response has up to 20 hits.
          *
          *     If the service requires API keys, use one with the scope `read`.
          */
@@ -1856,7 +1856,7 @@ export interface components {
          * @description The data of a `logs` event: new log lines of the flow run.
          */
         LogsEvent: {
-            /** @description The lines, at most 1,000, oldest first. */
+            /** @description The lines, at most 200, oldest first. */
             items: components["schemas"]["LogLine"][];
         };
         /**
@@ -2132,7 +2132,7 @@ export interface components {
             /** @description The map index of a task run; otherwise null. */
             map_index: number | null;
             /**
-             * @description The name of the flow or of the flow run, or the slug of the task.
+             * @description The name of the flow or of the run, or the slug of the task; of a task run without a name of its own, its task slug.
              * @example example-mapped
              */
             name: string;
@@ -2900,7 +2900,7 @@ export interface components {
              * @example 40
              */
             from: number;
-            /** @description The task runs in their latest state, at most 1,000, in ascending order of `sequence`. */
+            /** @description The task runs in their latest state, at most 1,000, in ascending order of `sequence`. With `fields`, they have only those members, `id` and `sequence`. */
             items: components["schemas"]["TaskRun"][];
             /**
              * @description The sequence up to which all changes are included; the `id` of the event.
@@ -7985,6 +7985,14 @@ export interface operations {
                 after_sequence?: number;
                 /** @description Only task runs with any of these slugs. */
                 task_slug?: string[];
+                /**
+                 * @description The members that each task run has besides `id` and `sequence`, separated by commas. Without it, task runs have all members.
+                 * @example [
+                 *       "task_slug",
+                 *       "state"
+                 *     ]
+                 */
+                fields?: components["schemas"]["TaskRunField"][];
                 /** @description Whether to send new log lines as well. */
                 logs?: boolean;
             };
