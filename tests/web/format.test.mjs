@@ -73,4 +73,5 @@ test("counts are in the order of attention, without zeros", () => {
 
 test("a quoted text is one word of a shell", () => {
   assert.deepEqual(["inc-1", "inc-1[2]", "it's", "$(x)"].map(format.quoted), ["inc-1", "'inc-1[2]'", "'it'\\''s'", "'$(x)'"]);
+  assert.equal(format.quoted("it's\u001b[201~\\\n"), "$'it\\'s\\u001b[201~\\\\\\u000a'");
 });

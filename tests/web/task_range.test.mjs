@@ -20,13 +20,17 @@ test("ranges that end now have their length and end with their last stretch", ()
   assert.equal(rangeOf({ from: "constructor" }).range, "7d");
 });
 
+/** The first and the last moment of dates in JavaScript. */
+const EDGES = ["-271821-04-20T00:00:00Z", "+275760-09-13T00:00:00Z"];
+
 test("no range has more stretches than a chart shows", () => {
-  const moments = ["1970-01-01T00:00:00Z", "2021-05-12T00:00:00Z", "2026-11-01T00:00:00Z", "2026-11-30T15:04:00Z", "x", "24h"];
+  const moments = ["1970-01-01T00:00:00Z", "2021-05-12T00:00:00Z", "2026-11-01T00:00:00Z", "2026-11-30T15:04:00Z", "x", "24h", ...EDGES];
   for (const from of moments) {
-    for (const to of [null, "2026-11-30T15:04:05Z", "1990-01-01T00:00:00Z", "y"]) {
+    for (const to of [null, "2026-11-30T15:04:05Z", "1990-01-01T00:00:00Z", "y", ...EDGES]) {
       for (const bucket of [null, "PT1M", "PT1H", "P1D", "PT0S", "<b>"]) {
         const range = rangeOf({ from, to, bucket });
         const points = (range.to - range.from) / lengthOf(range.bucket);
+        assert.doesNotThrow(() => [new Date(range.from).toISOString(), new Date(range.to).toISOString()]);
         assert.ok(range.from < range.to && points <= MAX_POINTS, JSON.stringify([from, to, bucket, range]));
       }
     }

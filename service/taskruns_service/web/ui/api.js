@@ -19,14 +19,22 @@ import { awaySince, key, root } from "./store.js";
 
 /** A problem that the API answered with (RFC 9457), or the status alone where a proxy answered. */
 export class ApiError extends Error {
-  /** @param {number} status @param {import("./types").Schemas["Problem"] | null} problem */
-  constructor(status, problem) {
+  /**
+   * @param {number} status
+   * @param {import("./types").Schemas["Problem"] | null} problem
+   * @param {number} retryAfter in seconds, 0 if the answer does not say
+   */
+  constructor(status, problem, retryAfter) {
     super(problem?.detail ?? `The service answered with status ${status}.`);
     this.status = status;
     this.problem = problem;
     this.code = problem?.code ?? "";
+    this.retryAfter = retryAfter;
   }
 }
+
+/** What a proxy answers, without a problem, for a service that does not. */
+const GATEWAY_STATUSES = [502, 503, 504];
 
 /** The service did not answer. */
 export class ServiceAway extends Error {
@@ -87,9 +95,14 @@ export async function request(url, { signal, headers = {} } = {}) {
       awaySince.value ??= Date.now();
       throw new ServiceAway();
     }
+    const problem = response.status < 400 ? null : await problemOf(response);
+    if (!problem && GATEWAY_STATUSES.includes(response.status)) {
+      awaySince.value ??= Date.now();
+      throw new ServiceAway();
+    }
     awaySince.value = null;
     if (response.status < 400) return response;
-    const error = new ApiError(response.status, await problemOf(response));
+    const error = new ApiError(response.status, problem, Number(response.headers.get("Retry-After")) || 0);
     if (error.status !== 401) throw error;
     if (key.peek() === usedKey && !(await askForKey())) throw error;
   }

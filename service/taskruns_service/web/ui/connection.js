@@ -22,6 +22,7 @@ const POLL_SECONDS = 5;
 const FINISHED_POLL_SECONDS = 60;
 const STREAM_AGAIN_SECONDS = 60;
 const MAX_BACKOFF_SECONDS = 30;
+const MAX_RETRY_AFTER_SECONDS = 300;
 
 /**
  * What a connection is about.
@@ -197,15 +198,20 @@ export class Connection {
   }
 
   async #poll() {
-    mode.value = this.#isFinished ? "finished" : "polling";
+    const ownMode = this.#isFinished ? "finished" : "polling";
+    if (!this.#failures) mode.value = ownMode;
     this.#wait = this.#isFinished ? FINISHED_POLL_SECONDS : POLL_SECONDS;
     try {
       await this.feed.poll(this.#controller.signal);
       this.#failures = 0;
+      if (!this.#controller.signal.aborted) mode.value = ownMode;
     } catch (error) {
       if (this.#isForbidden(error)) return;
+      if (this.#controller.signal.aborted) return;
       this.#failures += 1;
-      this.#wait = Math.max(1, this.#backoff());
+      mode.value = "connecting";
+      const retryAfter = error instanceof ApiError ? Math.min(error.retryAfter, MAX_RETRY_AFTER_SECONDS) : 0;
+      this.#wait = Math.max(1, this.#backoff(), retryAfter);
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { addressOf, get, useAnswer, useList } from "./api.js";
 import { columnsOf, hrefOf, replaced } from "./flow_run_rows.js";
-import { formatCount, quoted, totalOf, typesOf } from "./format.js";
+import { formatCount, printable, quoted, totalOf, typesOf } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { useOverviewEvents } from "./live.js";
 import { Empty, Loading, Page, Problem, Sources, StatesBar, Zone, usePage } from "./parts.js";
@@ -134,7 +134,7 @@ function Filters() {
   return html`<form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
     <label>Flow <select value=${flow} onChange=${choose("flow")}>
       <option value="">All</option>
-      ${[...new Set([...(flow ? [flow] : []), ...names])].map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+      ${[...new Set([...(flow ? [flow] : []), ...names])].map((name) => html`<option key=${name} value=${name}>${printable(name)}</option>`)}
     </select></label>
     <label>Name <${TypedFilter} name="name" placeholder="contains" /></label>
     <label>Label <${TypedFilter} name="label" placeholder="is" /></label>

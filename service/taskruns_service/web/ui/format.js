@@ -206,10 +206,15 @@ export function firstLine(text, length = 200) {
 }
 
 /**
- * A text that a shell takes as one word.
+ * A text that a shell takes as one word. Control characters are escapes, as Bash and Zsh read them: terminals could take
+ * those of a text that is pasted for keys.
  * @param {string} text
  */
 export function quoted(text) {
+  if (/\p{Cc}/u.test(text)) {
+    const escaped = text.replace(/[\\']/g, "\\$&");
+    return `$'${escaped.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)}'`;
+  }
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 

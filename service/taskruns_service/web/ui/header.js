@@ -62,7 +62,8 @@ function useReturn() {
     announce("The service does not answer.");
     const look = async () => {
       try {
-        await fetch(`${root}/health`, { cache: "no-store" });
+        const response = await fetch(`${root}/health`, { cache: "no-store" });
+        if (!response.ok) return;
         awaySince.value = null;
         announce("The service answers again.");
       } catch {

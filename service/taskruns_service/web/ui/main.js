@@ -33,6 +33,15 @@ const ROUTES = [
 /** How long the page that was opened has the connections to itself. */
 const PREFETCH_MILLISECONDS = 2000;
 
+/** A part of a path as text; null if it is not UTF-8. @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
 /**
  * The values of a pattern's placeholders in a path; null if it does not fit.
  * @param {string} pattern
@@ -47,8 +56,9 @@ function match(pattern, path) {
   for (const [index, name] of names.entries()) {
     const part = parts[index] ?? "";
     if (name.startsWith(":")) {
-      if (!part) return null;
-      parameters[name.slice(1)] = decodeURIComponent(part);
+      const text = decoded(part);
+      if (!text) return null;
+      parameters[name.slice(1)] = text;
     } else if (name !== part) return null;
   }
   return parameters;
@@ -64,18 +74,18 @@ function routeOf(path) {
   return null;
 }
 
-/** Shows a sentence in place of a page that fails. */
+/** Shows a sentence in place of a page that fails, until the address is another. */
 class Boundary extends Component {
   /** @param {Error} error */
   componentDidCatch(error) {
     console.error(error);
-    this.setState({ error });
+    this.setState({ error, url: location.href });
   }
 
   /** @override */
   render() {
-    const { error } = /** @type {{ error?: Error }} */ (this.state);
-    if (!error) return this.props.children;
+    const { error, url } = /** @type {{ error?: Error, url?: string }} */ (this.state);
+    if (!error || url !== location.href) return this.props.children;
     return html`<${Page} title="This page failed"><${Empty}>
       <p>${error.message}</p><button onClick=${() => location.reload()}>Load it again</button>
     <//><//>`;

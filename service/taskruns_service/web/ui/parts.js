@@ -191,7 +191,7 @@ export function Loading() {
  * @param {{ url: string, command?: string }} props `url` is the address of the API call, as `addressOf` makes it
  */
 export function Sources({ url, command }) {
-  const curl = `curl '${location.origin}${url}'`;
+  const curl = `curl '${location.origin}${url.replaceAll("'", "%27")}'`;
   return html`<div class="sources">
     <a href=${url} data-native>JSON</a>
     <${CopyText} text=${curl} name="as curl" />

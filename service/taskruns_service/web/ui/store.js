@@ -14,11 +14,11 @@ const PAGES = `${root}/ui`;
 
 /** @returns {{ path: string, search: string }} */
 function here() {
-  const path = decodeURI(location.pathname);
-  return { path: path.slice(PAGES.length) || "/", search: location.search };
+  const { pathname: path, search } = location;
+  return { path: path.startsWith(PAGES) ? path.slice(PAGES.length) || "/" : path, search };
 }
 
-/** The address below /ui, as `{ path: "/flow-runs", search: "?state=Failed" }`. */
+/** The address below /ui, encoded, as `{ path: "/flow-runs", search: "?state=Failed" }`. */
 export const address = signal(here());
 const searchParameters = computed(() => new URLSearchParams(address.value.search));
 
@@ -78,7 +78,7 @@ export function setQuery(changes) {
     }
   }
   const search = parameters.size ? `?${parameters}` : "";
-  navigate(location.pathname + search, { replace: true });
+  navigate(location.origin + location.pathname + search, { replace: true });
 }
 
 /**

@@ -19,12 +19,18 @@ export const RANGES = {
 export const BUCKETS = [
   ["PT1M", MINUTE], ["PT5M", 5 * MINUTE], ["PT15M", 15 * MINUTE], ["PT1H", HOUR], ["PT6H", 6 * HOUR], ["P1D", DAY],
 ];
+const LAST_MOMENT = Date.UTC(9999, 0);
 const BEST_POINTS = 170;
 export const MAX_POINTS = 500;
 
 /** @param {string} bucket */
 export function lengthOf(bucket) {
   return BUCKETS.find(([name]) => name === bucket)?.[1] ?? HOUR;
+}
+
+/** A moment in the address, from 1970 to 9999, which the API takes; NaN if it is none. @param {string | null} text */
+function momentOf(text) {
+  return Math.min(Math.max(Date.parse(text ?? ""), 0), LAST_MOMENT);
 }
 
 /**
@@ -34,10 +40,10 @@ export function lengthOf(bucket) {
  * @returns {TimeRange}
  */
 export function timeRange({ from, to, bucket }, now) {
-  const begin = Date.parse(from ?? "");
+  const begin = momentOf(from);
   const range = Number.isNaN(begin) ? (from !== null && Object.hasOwn(RANGES, from) ? from : STANDARD_RANGE) : null;
   const length = range ? (RANGES[range]?.length ?? DAY) : 0;
-  const end = range ? now : Date.parse(to ?? "") || now;
+  const end = range ? now : momentOf(to) || now;
   const start = Math.max(Math.min(range ? end - length : begin, end - MINUTE), end - (MAX_POINTS - 1) * DAY);
   const fits = (/** @type {number} */ step, /** @type {number} */ points) => (end - start) / step <= points;
   const chosen = BUCKETS.find(([name, step]) => name === bucket && fits(step, MAX_POINTS - 2));
