@@ -126,3 +126,23 @@ def test_page_works_with_the_readers_preferences(world: World, open_page: OpenPa
     page.emulate_media(forced_colors="active", reduced_motion="reduce", contrast="more")
     settle(page)
     assert violations(page) == []
+
+
+def test_only_flow_runs_that_came_later_are_new(service: Served, open_page: OpenPage) -> None:
+    with service.client() as http:
+        for number in range(51):
+            http.post("/flow-runs", json={"flow_name": "etl", "name": f"etl-{number}"}).raise_for_status()
+        page = open_page(f"{service.url}/ui/flow-runs?sort=created")
+        expect(page.locator(".badge")).to_have_text("live")
+        expect(page.locator("tbody tr[data-row]").first).to_be_visible()
+        http.post("/flow-runs", json={"flow_name": "etl", "name": "etl-51"}).raise_for_status()
+    expect(page.get_by_role("button", name="1 new", exact=True)).to_be_visible()
+
+
+def test_moments_in_the_address_are_shown_as_filters(world: World, open_page: OpenPage) -> None:
+    page = open_page(f"{world.url}/ui/flow-runs?from=2021-05-12T00:00:00Z&to=2021-05-13T00:00:00Z")
+    created = page.get_by_label("Created in")
+    expect(created.locator("option:checked")).to_have_text("since 2021-05-12T00:00:00Z until 2021-05-13T00:00:00Z")
+    created.select_option("")
+    expect(page.locator("tbody tr[data-row]")).to_have_count(4)
+    assert page.url.endswith("/ui/flow-runs")
