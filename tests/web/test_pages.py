@@ -128,6 +128,15 @@ def test_page_works_with_the_readers_preferences(world: World, open_page: OpenPa
     assert violations(page) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [("/tasks/etl/100%25", "100%"), ("/tasks/etl/%252F", "%2F"), ("/tasks/etl/%E0%A4%A", "There is no such page")],
+)
+def test_address_is_decoded_once(world: World, open_page: OpenPage, path: str, heading: str) -> None:
+    page = open_page(f"{world.url}/ui{path}")
+    expect(page.locator("h1")).to_have_text(heading)
+
+
 def test_only_flow_runs_that_came_later_are_new(service: Served, open_page: OpenPage) -> None:
     with service.client() as http:
         for number in range(51):

@@ -47,11 +47,21 @@ function match(pattern, path) {
   for (const [index, name] of names.entries()) {
     const part = parts[index] ?? "";
     if (name.startsWith(":")) {
-      if (!part) return null;
-      parameters[name.slice(1)] = decodeURIComponent(part);
+      const value = decoded(part);
+      if (!value) return null;
+      parameters[name.slice(1)] = value;
     } else if (name !== part) return null;
   }
   return parameters;
+}
+
+/** A part of a path as text; null if it is no encoding of one. @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string} path */

@@ -14,11 +14,10 @@ const PAGES = `${root}/ui`;
 
 /** @returns {{ path: string, search: string }} */
 function here() {
-  const path = decodeURI(location.pathname);
-  return { path: path.slice(PAGES.length) || "/", search: location.search };
+  return { path: location.pathname.slice(PAGES.length) || "/", search: location.search };
 }
 
-/** The address below /ui, as `{ path: "/flow-runs", search: "?state=Failed" }`. */
+/** The address below /ui, encoded, as `{ path: "/flow-runs", search: "?state=Failed" }`. */
 export const address = signal(here());
 const searchParameters = computed(() => new URLSearchParams(address.value.search));
 
