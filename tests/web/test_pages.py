@@ -155,3 +155,23 @@ def test_moments_in_the_address_are_shown_as_filters(world: World, open_page: Op
     created.select_option("")
     expect(page.locator("tbody tr[data-row]")).to_have_count(4)
     assert page.url.endswith("/ui/flow-runs")
+
+
+def test_way_back_leads_to_the_place_in_the_list(service: Served, open_page: OpenPage) -> None:
+    with service.client() as http:
+        for number in range(120):
+            http.post("/flow-runs", json={"flow_name": "etl", "name": f"etl-{number}"}).raise_for_status()
+    page = open_page(f"{service.url}/ui/flow-runs?flow=etl")
+    link = page.get_by_role("link", name="etl-40", exact=False).last
+    page.get_by_role("link", name=re.compile("etl-119$")).wait_for()
+    while not link.count():  # Rows that are far down are read as the reader scrolls.
+        page.mouse.wheel(0, 1000)
+        page.evaluate("new Promise(requestAnimationFrame)")
+    link.scroll_into_view_if_needed()
+    place = page.evaluate("scrollY")
+    assert place > 1000
+    link.click()
+    page.wait_for_url("**/ui/flow-runs/*")
+    page.go_back()
+    expect(link).to_be_in_viewport()
+    assert page.url.endswith("/ui/flow-runs?flow=etl")
