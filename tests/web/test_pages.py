@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.client.cli.world import World
 from tests.service import Served
 from tests.web.accessibility import violations
-from tests.web.conftest import OpenPage, Theme
+from tests.web.conftest import Observed, OpenPage, Theme
 
 NOBODY = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
 
@@ -175,3 +175,13 @@ def test_way_back_leads_to_the_place_in_the_list(service: Served, open_page: Ope
     page.go_back()
     expect(link).to_be_in_viewport()
     assert page.url.endswith("/ui/flow-runs?flow=etl")
+
+
+def test_flow_run_that_does_not_exist_is_searched_for(world: World, open_page: OpenPage, observed: Observed) -> None:
+    observed.allow("404")
+    page = open_page(f"{world.url}/ui/flow-runs/{NOBODY}")
+    expect(page.get_by_role("alert")).to_contain_text("no flow run with this id")
+    expect(page).to_have_title("Not found · Task runs")
+    page.get_by_role("searchbox", name="Search").fill("brave")
+    expect(page.get_by_role("link", name=re.compile("brave-otter")).first).to_be_visible()
+    assert violations(page) == []
