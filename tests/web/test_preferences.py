@@ -53,7 +53,7 @@ def test_failure_is_selected_and_opened_by_two_keys(service: Served, open_page: 
     page.wait_for_url(f"**{href}")
 
 
-@pytest.mark.parametrize("width", [620, 640, 720])
+@pytest.mark.parametrize("width", [320, 620, 640, 720])
 def test_page_fits_a_window_at_twice_the_size(service: Served, open_page: OpenPage, width: int) -> None:
     with service.client() as http:
         flow_run_id = record_large_map(http, 500)

@@ -147,7 +147,7 @@ function Failures({ since, change }) {
       ? html`<ul class="failures-list">${found.map((group) => html`<${Failure} key=${JSON.stringify(group.key)} group=${group}
           hours=${hoursOf(hours.data?.groups ?? [], group, since)} />`)}</ul>`
       : html`<${Empty}><p>Nothing failed.</p><//>`}
-    ${groups.data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} messages that most of them have.</p>`}
+    ${groups.data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} that occur most often.</p>`}
   <//>`;
 }
 
@@ -179,8 +179,8 @@ function Failure({ group, hours }) {
     <span class="what">
       <a class="why" href=${sample ? href(pathOf("task-runs", sample)) : href(pathOf("tasks", flow, slug))} title=${printable(message)}>
         ${firstLine(printable(message)) || "Failed without a message"}</a>
-      <span class="muted">${printable(flow)} / <a href=${href(pathOf("tasks", flow, slug))}>${printable(slug)}</a>
-        · first at <${Time} at=${group.measures.first_end_time} /></span>
+      <span class="muted">${printable(flow)} / <a href=${href(pathOf("tasks", flow, slug))}>${printable(slug)}</a>${" · "}first
+        at <${Time} at=${group.measures.first_end_time} /></span>
     </span>
     <${Spark} values=${hours} />
     <span class="last"><${Time} at=${group.measures.last_end_time} ago /></span>
