@@ -35,7 +35,8 @@ def test_rows_of_all_tables_are_reached_by_keys(world: World, open_page: OpenPag
     page = open_page(f"{world.url}/ui/")
     running = page.get_by_role("table", name="Running flow runs")
     oldest = page.get_by_role("table", name="Task runs that have run for longest")
-    oldest.locator("[data-row]").first.wait_for()
+    for table in (running, oldest):
+        table.locator("[data-row]").first.wait_for()
     count = running.locator("tr[data-row]").count()
     for _ in range(count + 1):
         page.keyboard.press("j")
