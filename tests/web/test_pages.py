@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.client.cli.world import World
 from tests.service import Served
 from tests.web.accessibility import violations
-from tests.web.conftest import OpenPage, Theme
+from tests.web.conftest import Observed, OpenPage, Theme
 
 NOBODY = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
 
@@ -125,4 +125,63 @@ def test_page_works_with_the_readers_preferences(world: World, open_page: OpenPa
     page = open_page(f"{world.url}/ui{path}")
     page.emulate_media(forced_colors="active", reduced_motion="reduce", contrast="more")
     settle(page)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [("/tasks/etl/100%25", "100%"), ("/tasks/etl/%252F", "%2F"), ("/tasks/etl/%E0%A4%A", "There is no such page")],
+)
+def test_address_is_decoded_once(world: World, open_page: OpenPage, path: str, heading: str) -> None:
+    page = open_page(f"{world.url}/ui{path}")
+    expect(page.locator("h1")).to_have_text(heading)
+
+
+def test_only_flow_runs_that_came_later_are_new(service: Served, open_page: OpenPage) -> None:
+    with service.client() as http:
+        for number in range(51):
+            http.post("/flow-runs", json={"flow_name": "etl", "name": f"etl-{number}"}).raise_for_status()
+        page = open_page(f"{service.url}/ui/flow-runs?sort=created")
+        expect(page.locator(".badge")).to_have_text("live")
+        expect(page.locator("tbody tr[data-row]").first).to_be_visible()
+        http.post("/flow-runs", json={"flow_name": "etl", "name": "etl-51"}).raise_for_status()
+    expect(page.get_by_role("button", name="1 new", exact=True)).to_be_visible()
+
+
+def test_moments_in_the_address_are_shown_as_filters(world: World, open_page: OpenPage) -> None:
+    page = open_page(f"{world.url}/ui/flow-runs?from=2021-05-12T00:00:00Z&to=2021-05-13T00:00:00Z")
+    created = page.get_by_label("Created in")
+    expect(created.locator("option:checked")).to_have_text("since 2021-05-12T00:00:00Z until 2021-05-13T00:00:00Z")
+    created.select_option("")
+    expect(page.locator("tbody tr[data-row]")).to_have_count(4)
+    assert page.url.endswith("/ui/flow-runs")
+
+
+def test_way_back_leads_to_the_place_in_the_list(service: Served, open_page: OpenPage) -> None:
+    with service.client() as http:
+        for number in range(120):
+            http.post("/flow-runs", json={"flow_name": "etl", "name": f"etl-{number}"}).raise_for_status()
+    page = open_page(f"{service.url}/ui/flow-runs?flow=etl")
+    link = page.get_by_role("link", name="etl-40", exact=False).last
+    page.get_by_role("link", name=re.compile("etl-119$")).wait_for()
+    while not link.count():  # Rows that are far down are read as the reader scrolls.
+        page.mouse.wheel(0, 1000)
+        page.evaluate("new Promise(requestAnimationFrame)")
+    link.scroll_into_view_if_needed()
+    place = page.evaluate("scrollY")
+    assert place > 1000
+    link.click()
+    page.wait_for_url("**/ui/flow-runs/*")
+    page.go_back()
+    expect(link).to_be_in_viewport()
+    assert page.url.endswith("/ui/flow-runs?flow=etl")
+
+
+def test_flow_run_that_does_not_exist_is_searched_for(world: World, open_page: OpenPage, observed: Observed) -> None:
+    observed.allow("404")
+    page = open_page(f"{world.url}/ui/flow-runs/{NOBODY}")
+    expect(page.get_by_role("alert")).to_contain_text("no flow run with this id")
+    expect(page).to_have_title("Not found · Task runs")
+    page.get_by_role("searchbox", name="Search").fill("brave")
+    expect(page.get_by_role("link", name=re.compile("brave-otter")).first).to_be_visible()
     assert violations(page) == []

@@ -1,6 +1,6 @@
 /** A flow run: its state, its task runs as a bar that filters, why some failed, when each ran, and what its tasks are. */
 
-import { addressOf, get, useAnswer } from "./api.js";
+import { ApiError, addressOf, get, useAnswer } from "./api.js";
 import { countOf, firstLine, formatCount, formatOffset, printable, quoted, stateOf, totalOf } from "./format.js";
 import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
@@ -12,6 +12,7 @@ import {
 } from "./parts.js";
 import { html, useState } from "./preact.js";
 import { useRefresh, useThrottled } from "./refresh.js";
+import { SearchBox } from "./search.js";
 import { announce, clock, href, isUtc, navigate, pathOf, queryAll } from "./store.js";
 import { Table } from "./table.js";
 import { Timeline, useTimeline } from "./timeline.js";
@@ -34,8 +35,17 @@ export default function FlowRunPage({ parameters }) {
   // The timeline, which takes longest, is read at the same time.
   const timeline = useTimeline(id, { types });
   if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} timeline=${timeline} types=${types} />`;
-  return html`<${Page} title="Flow run">${error ? html`<${Problem} error=${error}
-    retry=${refresh} />` : html`<${Loading} />`}<//>`;
+  return html`<${Unread} error=${error} refresh=${refresh} />`;
+}
+
+/** What stands in place of a flow run that is not read yet, or does not exist. @param {{ error: Error | undefined, refresh: () => void }} props */
+function Unread({ error, refresh }) {
+  const isMissing = error instanceof ApiError && error.status === 404;
+  usePage({ title: isMissing ? "Not found" : "Flow run" });
+  return html`<${Page} title="Flow run">
+    ${error ? html`<${Problem} error=${error} retry=${refresh} />` : html`<${Loading} />`}
+    ${isMissing && html`<p>Search for it by its name, or by the beginning of its id.</p><${SearchBox} />`}
+  <//>`;
 }
 
 /** A flow run as the page read it, with what a stream says since. @param {FlowRun} loaded */

@@ -18,8 +18,9 @@ const TYPING_MILLISECONDS = 200;
 
 /** Stretches of time up to now, in milliseconds, by their name in the address. @type {[string, string, number][]} */
 const WINDOWS = [["1h", "1 hour", 3_600_000], ["24h", "24 hours", 86_400_000], ["7d", "7 days", 604_800_000], ["30d", "30 days", 2_592_000_000]];
+const NEWEST = "-created";
 /** @type {[string, string][]} */
-const SORTS = [["-created", "Newest"], ["-duration", "Longest"], ["-end_time", "Ended last"]];
+const SORTS = [[NEWEST, "Newest"], ["-duration", "Longest"], ["-end_time", "Ended last"]];
 
 /** @typedef {import("./types").StateType} StateType */
 
@@ -40,12 +41,14 @@ function selectedStates() {
 /** The filters in the address, as parameters of the API. */
 function filters() {
   const begin = beginOf(query("from"));
+  const ended = beginOf(query("ended"));
   const end = query("to");
   return {
     ...(query("flow") ? { flow_name: queryAll("flow") } : {}),
     ...(query("name") ? { name_contains: query("name") ?? "" } : {}),
     ...(query("label") ? { label: queryAll("label") } : {}),
     ...(begin ? { created_gte: begin } : {}),
+    ...(ended ? { end_time_gte: ended } : {}),
     ...(end && !Number.isNaN(Date.parse(end)) ? { created_lte: new Date(end).toISOString() } : {}),
   };
 }
@@ -58,17 +61,24 @@ function select(types) {
 export default function FlowRuns() {
   const where = filters();
   const states = selectedStates();
-  const list = useList("/flow-runs", { ...where, ...(states.length ? { state: states } : {}), sort: query("sort") ?? "-created", limit: PAGE });
+  const list = useList("/flow-runs", { ...where, ...(states.length ? { state: states } : {}), sort: query("sort") ?? NEWEST, limit: PAGE });
   const counts = useAnswer("/flow-runs/aggregate", { ...where, group_by: ["state"] });
   const byState = Object.fromEntries((counts.data?.groups ?? []).map(({ key, count }) => [String(key.state), count]));
   const ids = useMemo(() => (list.items ?? []).slice(0, MAX_WATCHED).map(({ id }) => id), [(list.items ?? []).slice(0, MAX_WATCHED).map(({ id }) => id).join()]);
   const [newest, setNewest] = useState(/** @type {string | null} */ (null));
+  const [known, setKnown] = useState(/** @type {string | null} */ (null));
   useOverviewEvents({
     now: list.items !== undefined, flowRunIds: ids,
-    onNow: (now) => setNewest(now.newest_flow_run_created),
+    onNow: ({ newest_flow_run_created: created }) => {
+      setNewest(created);
+      setKnown((old) => old ?? created);
+    },
     onFlowRun: (flowRun) => list.update((items) => replaced(items, flowRun)),
   });
+  const sort = query("sort") ?? NEWEST;
+  useEffect(() => setKnown(newest), [sort]);
   const refresh = () => {
+    setKnown(newest);
     list.refresh();
     counts.refresh();
   };
@@ -82,7 +92,7 @@ export default function FlowRuns() {
   return html`<${Page} title="Flow runs" aside=${html`<${Zone} />`}>
     <${Filters} />
     <${StatesBar} counts=${byState} selected=${states} onSelect=${select} noun="flow runs" />
-    <${News} newest=${newest} items=${list.items} where=${parameters} show=${refresh} />
+    <${News} newest=${newest} known=${sort === NEWEST ? newestOf(list.items) : known} where=${parameters} show=${refresh} />
     ${list.error && html`<${Problem} error=${list.error} retry=${list.refresh} />`}
     <${Rows} list=${list} isFiltered=${totalOf(byState) > 0 || Object.keys(where).length > 0} total=${totalFor(byState, states)} />
     <${Sources} url=${addressOf("/flow-runs", parameters)} command=${commandOf(parameters)} />
@@ -114,7 +124,7 @@ function Rows({ list, isFiltered, total }) {
   if (!list.items.length) {
     return isFiltered
       ? html`<${Empty}><p>No flow run matches these filters.</p>
-          <button onClick=${() => setQuery({ flow: null, name: null, label: null, from: null, to: null, state: null, group: null })}>Remove all filters</button><//>`
+          <button onClick=${() => setQuery({ flow: null, name: null, label: null, from: null, to: null, ended: null, state: null, group: null })}>Remove all filters</button><//>`
       : html`<${Empty}><p>There are no flow runs yet. <code>taskruns demo</code> records three.</p><//>`;
   }
   return html`<${Table} label="Flow runs" rows=${list.items} columns=${columnsOf(list.items)} keyOf=${keyOf} hrefOf=${hrefOf}
@@ -138,14 +148,28 @@ function Filters() {
     </select></label>
     <label>Name <${TypedFilter} name="name" placeholder="contains" /></label>
     <label>Label <${TypedFilter} name="label" placeholder="is" /></label>
-    <label>Created in <select value=${query("from") ?? ""} onChange=${choose("from")}>
-      <option value="">all time</option>
-      ${WINDOWS.map(([name, text]) => html`<option key=${name} value=${name}>the last ${text}</option>`)}
-    </select></label>
-    <label>Sort <select value=${query("sort") ?? "-created"} onChange=${choose("sort")}>
+    <${WindowFilter} name="from" until="to">Created in<//>
+    <${WindowFilter} name="ended">Ended in<//>
+    <label>Sort <select value=${query("sort") ?? NEWEST} onChange=${choose("sort")}>
       ${SORTS.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
     </select></label>
   </form>`;
+}
+
+/**
+ * The choice of a stretch of time up to now; the address may name any moments.
+ * @param {{ name: string, until?: string, children: string }} props the parameters of its begin and of its end
+ */
+function WindowFilter({ name, until, children }) {
+  const [begin, end] = [query(name) ?? "", (until && query(until)) || ""];
+  const isOther = end !== "" || (begin !== "" && !WINDOWS.some(([own]) => own === begin));
+  const choice = (/** @type {Event} */ event) =>
+    setQuery({ [name]: /** @type {HTMLSelectElement} */ (event.currentTarget).value, ...(until ? { [until]: null } : {}) });
+  return html`<label>${children} <select value=${isOther ? "other" : begin} onChange=${choice}>
+    <option value="">all time</option>
+    ${isOther && html`<option value="other">${[begin && `since ${begin}`, end && `until ${end}`].filter(Boolean).join(" ")}</option>`}
+    ${WINDOWS.map(([own, text]) => html`<option key=${own} value=${own}>the last ${text}</option>`)}
+  </select></label>`;
 }
 
 /** @param {string} name */
@@ -167,19 +191,22 @@ function TypedFilter({ name, placeholder }) {
     onInput=${(/** @type {Event} */ event) => setText(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />`;
 }
 
+/** When the newest of a list was created; null before the list is read. @param {import("./flow_run_rows.js").FlowRun[] | undefined} items */
+function newestOf(items) {
+  return items ? items.reduce((latest, { created }) => (created > latest ? created : latest), "") : null;
+}
+
 /**
  * Says how many flow runs are new, instead of moving the rows that somebody reads.
  * @param {{
- *   newest: string | null, items: import("./flow_run_rows.js").FlowRun[] | undefined, where: { [name: string]: unknown },
- *   show: () => void,
- * }} props
+ *   newest: string | null, known: string | null, where: { [name: string]: unknown }, show: () => void,
+ * }} props `known` is when the newest was created that the list was asked for; null while that is not known
  */
-function News({ newest, items, where, show }) {
+function News({ newest, known, where, show }) {
   const [count, setCount] = useState(0);
-  const known = (items ?? []).reduce((latest, { created }) => (created > latest ? created : latest), "");
   useEffect(() => {
     setCount(0);
-    if (!newest || !items || newest <= known) return undefined;
+    if (newest === null || known === null || newest <= known) return undefined;
     const controller = new AbortController();
     const later = known ? { created_gt: known } : {};
     get("/flow-runs/aggregate", { ...where, ...later }, { signal: controller.signal }).then((answer) => setCount(answer.count), () => {});

@@ -47,7 +47,7 @@ export default function MapPage({ parameters }) {
     ${problem && html`<${Problem} error=${problem} retry=${flowRunError ? refresh : reload} />`}
     ${!scene && !problem && html`<${Loading} />`}
     ${scene && !task && html`<${Empty}><p>This task has no task runs in this flow run yet.</p><//>`}
-    ${scene && task && html`<${Loaded} name=${name} scene=${scene} task=${task} />`}
+    ${scene && task && html`<${Loaded} name=${name} flowRunName=${flowRun ? [flowRun.name] : []} scene=${scene} task=${task} />`}
   <//>`;
 }
 
@@ -77,15 +77,15 @@ function GoTo({ name }) {
   </form>`;
 }
 
-/** @param {{ name: Name, scene: Scene, task: Task }} props */
-function Loaded({ name, scene, task }) {
+/** @param {{ name: Name, flowRunName: readonly string[], scene: Scene, task: Task }} props `flowRunName` is empty until it is read */
+function Loaded({ name, flowRunName, scene, task }) {
   const types = queryAll("state");
   const counts = useMemo(() => countsOf(task), [task]);
   const failed = countOf(counts, "failed");
   const version = useThrottled(scene.sequence, REFRESH_MILLISECONDS);
   const worst = STATES.find((type) => counts[/** @type {import("./types").StateType} */ (type)]) ?? "Mapped";
   useFilterKeys();
-  usePage({ title: `${failed ? `✕ ${formatCount(failed)} failed` : stateOf(worst).word} · ${printable(name.slug)}`, kind: stateOf(worst).kind });
+  usePage({ title: [failed ? `✕ ${formatCount(failed)} failed` : stateOf(worst).word, name.slug, ...flowRunName].map(printable).join(" · "), kind: stateOf(worst).kind });
   return html`<${Progress} scene=${scene} task=${task} counts=${counts} />
     <${StatesBar} counts=${counts} selected=${types} onSelect=${select} noun="children" />
     <${Failures} flowRunId=${name.flowRunId} taskSlug=${name.slug} count=${failed} />

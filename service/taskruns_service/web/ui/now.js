@@ -66,7 +66,7 @@ export default function Now() {
   if (running.error && !running.items) return html`<${Page} title="Now"><${Problem} error=${running.error} retry=${running.refresh} /><//>`;
   if (now && !totalOf(now.counts) && !now.newest_flow_run_created) return html`<${Page} title="Now"><${Welcome} /><//>`;
   return html`<${Page} title="Now" aside=${html`<${Zone} />`}>
-    <${Figures} now=${now} failed=${failed.data?.count} since=${since} />
+    <${Figures} now=${now} failed=${failed.data?.count} />
     <${Running} list=${running} />
     <${Failures} since=${since} change=${failures} />
     <${Oldest} change=${now?.counts.Running} />
@@ -84,14 +84,14 @@ function Welcome() {
   <//>`;
 }
 
-/** The numbers at a glance. @param {{ now: NowEvent | null, failed: number | undefined, since: string }} props */
-function Figures({ now, failed, since }) {
+/** The numbers at a glance. @param {{ now: NowEvent | null, failed: number | undefined }} props */
+function Figures({ now, failed }) {
   const counts = now?.counts ?? {};
   return html`<dl class="glance">
-    <div><dt>Running flow runs</dt>
-      <dd><a href=${href("/flow-runs", { state: "Running" })}>${now ? formatCount(now.running_flow_runs) : "–"}</a></dd></div>
-    <div class=${failed ? "bad" : ""}><dt>Failed in 24 hours</dt>
-      <dd><a href=${href("/flow-runs", { group: "failed", from: "24h" })} data-since=${since}>${failed === undefined ? "–" : formatCount(failed)}</a></dd></div>
+    <div><dt>Flow runs running</dt>
+      <dd><a href=${href("/flow-runs", { group: "running" })}>${now ? formatCount(now.running_flow_runs) : "–"}</a></dd></div>
+    <div class=${failed ? "bad" : ""}><dt>Flow runs failed in 24 hours</dt>
+      <dd><a href=${href("/flow-runs", { group: "failed", ended: "24h" })}>${failed === undefined ? "–" : formatCount(failed)}</a></dd></div>
     <div class="wide"><dt>Task runs</dt>
       <dd>${now ? formatCount(totalOf(counts)) : "–"}</dd>
       <dd class="spread"><${CountsBar} counts=${counts} /><${Legend} counts=${counts} /></dd></div>
@@ -129,7 +129,7 @@ function keyOf({ id }) {
 function Failures({ since, change }) {
   const groups = useAnswer("/task-runs/aggregate", {
     state_group: ["failed"], end_time_gte: since, group_by: ["flow_name", "task_slug", "message"],
-    measure: ["last_end_time"], sort: "-count", limit: MAX_GROUPS,
+    measure: ["first_end_time", "last_end_time"], sort: "-count", limit: MAX_GROUPS,
   });
   const hours = useAnswer("/task-runs/aggregate", {
     state_group: ["failed"], end_time_gte: since, group_by: ["flow_name", "task_slug", "message"], bucket: "PT1H",
@@ -147,11 +147,13 @@ function Failures({ since, change }) {
       ? html`<ul class="failures-list">${found.map((group) => html`<${Failure} key=${JSON.stringify(group.key)} group=${group}
           hours=${hoursOf(hours.data?.groups ?? [], group, since)} />`)}</ul>`
       : html`<${Empty}><p>Nothing failed.</p><//>`}
+    ${groups.data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} that occur most often.</p>`}
   <//>`;
 }
 
 /**
- * The numbers of failures in each of the last 24 hours, by when the task runs started.
+ * The numbers of failures in each of the last 24 hours, by when the task runs started; those that started before are
+ * in the first hour.
  * @param {readonly Group[]} groups
  * @param {Group} group
  * @param {string} since
@@ -162,8 +164,8 @@ function hoursOf(groups, group, since) {
   for (const { key, count } of groups) {
     const isSame = key.flow_name === group.key.flow_name && key.task_slug === group.key.task_slug;
     if (!isSame || key.message !== group.key.message || !key.bucket) continue;
-    const index = Math.round((Date.parse(key.bucket) - begin) / HOUR);
-    if (index >= 0 && index < counts.length) counts[index] += count;
+    const index = Math.max(0, Math.round((Date.parse(key.bucket) - begin) / HOUR));
+    if (index < counts.length) counts[index] += count;
   }
   return counts;
 }
@@ -177,7 +179,8 @@ function Failure({ group, hours }) {
     <span class="what">
       <a class="why" href=${sample ? href(pathOf("task-runs", sample)) : href(pathOf("tasks", flow, slug))} title=${printable(message)}>
         ${firstLine(printable(message)) || "Failed without a message"}</a>
-      <span class="muted">${printable(flow)} / <a href=${href(pathOf("tasks", flow, slug))}>${printable(slug)}</a></span>
+      <span class="muted">${printable(flow)} / <a href=${href(pathOf("tasks", flow, slug))}>${printable(slug)}</a>${" · "}first
+        at <${Time} at=${group.measures.first_end_time} /></span>
     </span>
     <${Spark} values=${hours} />
     <span class="last"><${Time} at=${group.measures.last_end_time} ago /></span>

@@ -257,6 +257,8 @@ function iconOf(kind) {
 export function colorOf(value) {
   const probe = document.createElement("span");
   probe.style.color = value;
+  // Pictures show states by their colours, whatever colours the reader forces on texts.
+  probe.style.setProperty("forced-color-adjust", "none");
   document.body.append(probe);
   const { color } = getComputedStyle(probe);
   probe.remove();

@@ -6,6 +6,7 @@
  *     setQuery({ state: "Failed" });        replaces it, and null removes it
  */
 
+import { keepPlace, returnToPlace } from "./scroll.js";
 import { computed, effect, signal } from "./vendor/signals.js";
 
 /** The prefix under which the service is served, empty without a proxy that adds one. */
@@ -46,13 +47,15 @@ export function pathOf(...parts) {
 export function navigate(target, { replace = false } = {}) {
   const url = new URL(target, location.href);
   if (url.href === location.href) return;
+  if (!replace) keepPlace();
   history[replace ? "replaceState" : "pushState"](null, "", url);
   address.value = here();
   if (!replace) scrollTo(0, 0);
 }
 
-addEventListener("popstate", () => {
+addEventListener("popstate", ({ state }) => {
   address.value = here();
+  returnToPlace(state);
 });
 
 /** @param {string} name @returns {string | null} the value of a query parameter in the address */

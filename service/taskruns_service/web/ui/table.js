@@ -17,6 +17,8 @@ import { navigate } from "./store.js";
 
 export const ROW_HEIGHT = 40;
 const MARGIN = 12;
+/** Tables of so many rows are in the page as a whole, where the browser's own search and its print find them. */
+const SHORT = 40;
 
 /**
  * @template Row
@@ -31,9 +33,9 @@ const MARGIN = 12;
  * @param {number} count
  */
 function useWindow(body, count) {
-  const [range, setRange] = useState({ first: 0, last: Math.min(count, 40) });
+  const [range, setRange] = useState({ first: 0, last: SHORT });
   const measure = useCallback(() => {
-    if (!body.current) return;
+    if (!body.current || count <= SHORT) return;
     const top = body.current.getBoundingClientRect().top;
     const first = Math.min(count, Math.max(0, Math.floor(-top / ROW_HEIGHT) - MARGIN));
     const last = Math.min(count, Math.max(first, Math.ceil((innerHeight - top) / ROW_HEIGHT) + MARGIN));
@@ -48,44 +50,92 @@ function useWindow(body, count) {
       removeEventListener("resize", measure);
     };
   }, [measure]);
+  if (count <= SHORT) return { first: 0, last: count };
   return { first: Math.min(range.first, count), last: Math.min(range.last, count) };
 }
 
 /**
- * The row that `j` and `k` move to; -1 before the first move.
+ * A table as `j` and `k` see it: `active` is the row that they moved to, -1 before the first move.
+ * @typedef {{ body: HTMLElement, count: number, active: number, addressOfRow: (index: number) => string | undefined }} Stop
+ */
+
+/** @type {{ current: Stop | null }[]} The tables of the page, through all of which the keys go in the order of the page. */
+const stops = [];
+/** @type {Stop | null} The table of the last move. */
+let lastStop = null;
+
+/** The tables with rows, and which of them the next move starts from. */
+function findStop() {
+  const all = stops.flatMap(({ current }) => (current?.count ? [current] : []));
+  all.sort((a, b) => (a.body.compareDocumentPosition(b.body) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+  const focused = document.activeElement?.closest("[data-row]");
+  const own = all.find(({ body }) => body.contains(focused ?? null));
+  if (own && focused instanceof HTMLElement) own.active = Number(focused.dataset.row);
+  const place = all.findIndex((stop) => stop === (own ?? lastStop));
+  return { all, place: Math.max(0, place) };
+}
+
+/** @param {1 | -1} by */
+function moveRow(by) {
+  const { all, place } = findStop();
+  let stop = all[place];
+  if (!stop) return;
+  let index = Math.max(0, stop.active + by);
+  const isOut = stop.active + by < 0 || index >= stop.count;
+  const other = stop.active === -1 ? undefined : all[place + by];
+  if (isOut && other) {
+    stop = other;
+    index = by === 1 ? 0 : stop.count - 1;
+  }
+  focusRow(stop, Math.min(index, stop.count - 1));
+}
+
+/** @param {Stop} stop @param {number} index */
+function focusRow(stop, index) {
+  const { body } = stop;
+  stop.active = index;
+  lastStop = stop;
+  const focus = () => {
+    const link = body.querySelector(`[data-row="${index}"] a`);
+    if (link instanceof HTMLElement) link.focus({ preventScroll: true });
+    return Boolean(link);
+  };
+  const top = body.getBoundingClientRect().top + index * ROW_HEIGHT;
+  if (top < 96) scrollBy(0, top - 96);
+  else if (top + ROW_HEIGHT > innerHeight) scrollBy(0, top + ROW_HEIGHT + 8 - innerHeight);
+  // A row that was off the screen is in the page after the next frame.
+  if (!focus()) requestAnimationFrame(() => requestAnimationFrame(focus));
+}
+
+/** Opens the row of the last move in a new tab. */
+function openTab() {
+  const { all, place } = findStop();
+  const stop = all[place];
+  const target = stop?.addressOfRow(stop.active);
+  if (target) open(target, "_blank", "noopener");
+}
+
+/**
  * @param {{ current: HTMLElement | null }} body
  * @param {number} count
  * @param {(index: number) => string | undefined} addressOfRow
  */
 function useRowKeys(body, count, addressOfRow) {
-  const active = useRef(-1);
-  const focusRow = (/** @type {number} */ index) => {
-    const link = body.current?.querySelector(`[data-row="${index}"] a`);
-    if (link instanceof HTMLElement) link.focus({ preventScroll: true });
-    return Boolean(link);
-  };
-  const move = (/** @type {number} */ by) => {
-    const focused = document.activeElement?.closest("[data-row]");
-    if (focused instanceof HTMLElement && body.current?.contains(focused)) active.current = Number(focused.dataset.row);
-    const index = Math.min(count - 1, Math.max(0, active.current + by));
-    if (index < 0 || !body.current) return;
-    active.current = index;
-    const top = body.current.getBoundingClientRect().top + index * ROW_HEIGHT;
-    if (top < 96) scrollBy(0, top - 96);
-    else if (top + ROW_HEIGHT > innerHeight) scrollBy(0, top + ROW_HEIGHT + 8 - innerHeight);
-    // A row that was off the screen is in the page after the next frame.
-    if (!focusRow(index)) requestAnimationFrame(() => requestAnimationFrame(() => focusRow(index)));
-  };
+  const stop = useRef(/** @type {Stop | null} */ (null));
+  useLayoutEffect(() => {
+    if (stop.current) Object.assign(stop.current, { count, addressOfRow });
+    else if (body.current) stop.current = { body: body.current, count, active: -1, addressOfRow };
+  });
+  useEffect(() => {
+    stops.push(stop);
+    return () => {
+      stops.splice(stops.indexOf(stop), 1);
+    };
+  }, []);
   useKeys({
-    j: { does: "Next row", run: () => move(1) },
-    k: { does: "Previous row", run: () => move(-1) },
-    o: {
-      does: "Open the row in a new tab",
-      run: () => {
-        const target = addressOfRow(active.current);
-        if (target) open(target, "_blank", "noopener");
-      },
-    },
+    j: { does: "Next row", run: () => moveRow(1) },
+    k: { does: "Previous row", run: () => moveRow(-1) },
+    o: { does: "Open the row in a new tab", run: openTab },
   });
 }
 

@@ -37,6 +37,9 @@ export function failuresOf(tasks) {
 /** @param {Task} task @param {number} i */
 const nameOf = (task, i) => `${task.slug}/${at(task.mapIndex, i)}`;
 
+/** Whether the tip of the next selection gets the focus: the reader selects by keys, and Enter then opens the task run. */
+let isByKeys = false;
+
 /** The keys to the next and to the previous failure. @param {TimelineState} timeline */
 export function useFailureKeys({ scene }) {
   const failures = useMemo(() => failuresOf(scene?.tasks ?? []), [scene]);
@@ -49,6 +52,7 @@ export function useFailureKeys({ scene }) {
     const current = failures.findIndex(({ task, i }) => nameOf(task, i) === selected);
     const next = current === -1 && by === -1 ? failures.length - 1 : (current + by + failures.length) % failures.length;
     const failure = /** @type {Failure} */ (failures[next]);
+    isByKeys = true;
     setQuery({ run: nameOf(failure.task, failure.i) });
     announce(`Failure ${next + 1} of ${failures.length}: ${nameOf(failure.task, failure.i)}`);
   };
@@ -113,7 +117,8 @@ export function useSelection({ blocks, window }, body, canvas, setTip) {
       const x = box.left + ((time - view.from) / (view.to - view.from)) * box.width;
       // The tip is that of the child even where its row is that of the map.
       const hit = { block: { ...block, kind: /** @type {const} */ ("children"), drawn: task }, i, time, failures: [] };
-      setTip({ hit, x, y: box.top + y - body.current.scrollTop, isPinned: true });
+      setTip({ hit, x, y: box.top + y - body.current.scrollTop, isPinned: true, hasFocus: isByKeys });
+      isByKeys = false;
     };
     return () => clearTimeout(timer);
   }, [selected, isReady]);

@@ -4,7 +4,7 @@ import { useAnswer } from "./api.js";
 import { firstLine, formatCount, formatDuration, formatTime, printable, taskRunName } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { State } from "./parts.js";
-import { html, useLayoutEffect, useRef, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
 import { href, isUtc, pathOf } from "./store.js";
 import { at, isMapped } from "./timeline_data.js";
 import { unfoldTime } from "./timeline_folds.js";
@@ -34,6 +34,9 @@ function Box({ timeline, tip, close, hold }) {
     const { width, height } = box.current.getBoundingClientRect();
     setSize((old) => (old.width === width && old.height === height ? old : { width, height }));
   });
+  useEffect(() => {
+    if (tip.hasFocus) box.current?.querySelector("a")?.focus({ preventScroll: true });
+  }, [tip]);
   useKeys({ Escape: { does: "Close the tip", run: close } });
   const left = Math.max(Math.min(x + 12, innerWidth - size.width - 8), 8);
   const top = y + 16 + size.height > innerHeight ? Math.max(y - size.height - 12, 8) : y + 16;

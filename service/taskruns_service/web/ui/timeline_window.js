@@ -10,7 +10,7 @@ import { foldTime, unfoldTime } from "./timeline_folds.js";
  * @typedef {import("./timeline_canvas.js").Hit} Hit
  * @typedef {{ from: number, to: number }} Span On the folded axis.
  * @typedef {ReturnType<typeof useTimeWindow>} TimeWindow
- * @typedef {{ hit: Hit, x: number, y: number, isPinned: boolean }} TipState `x` and `y` are of the browser's window.
+ * @typedef {{ hit: Hit, x: number, y: number, isPinned: boolean, hasFocus?: boolean }} TipState `x` and `y` are of the browser's window.
  */
 
 const LEAST_MILLISECONDS = 20;
