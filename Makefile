@@ -17,6 +17,9 @@ PREFECT1_PYTHONS ?= $(PYTHON) python3.11 python3.10 python3.9
 # The benchmarks compare the service with Prefect 3's server, which needs other releases of what we need.
 PREFECT3_VENV := .venv-prefect3
 
+# The tests with faults run PostgreSQL under Patroni, with etcd and HAProxy as Debian packages them.
+PATRONI_VENV := .venv-patroni
+
 # The tests open pages in a real browser, and PostgreSQL through a real pooler.
 CHROMIUM  := $(VENV)/.chromium
 PGBOUNCER := $(VENV)/.pgbouncer
@@ -66,7 +69,7 @@ coverage: $(DEV) ## Print what the quick tests of the service cover, on SQLite
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
-faults: $(DEV) $(PGBOUNCER) ## Run streams behind nginx and through storms: make faults, or ARGS="--full --seeds 50" for an hour of it
+faults: $(DEV) $(PGBOUNCER) $(PATRONI_VENV)/.ready ## Run streams through storms, and a cluster through faults: make faults ARGS="--full --seeds 50 --rounds 20"
 	$(BIN)/python -m pytest tests/faults -m fault --log-level info -rP $(ARGS)
 	$(PYTEST) tests/store tests/api/test_replicas.py -k "postgresql or replicas" --pgbouncer
 
@@ -115,10 +118,11 @@ lock: $(DEV) ## Resolve the locks again: make lock ARGS=--upgrade
 	$(COMPILE) $(OURS) --constraints requirements/dev.lock --output-file requirements/serve.lock pyproject.toml
 	$(COMPILE) $(OURS) --constraints requirements/dev.lock --output-file requirements/build.lock --group build
 	$(COMPILE) $(OURS) $(ARGS) --output-file requirements/prefect3.lock --group prefect3
+	$(COMPILE) $(OURS) $(ARGS) --output-file requirements/patroni.lock --group patroni
 	$(COMPILE) --python-version 3.9 $(ARGS) --output-file requirements/prefect1.lock --group prefect1
 
 clean: ## Remove everything that make can build again
-	rm -rf $(VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules $(UI_TOOLS)
+	rm -rf $(VENV) $(PATRONI_VENV) $(PREFECT1_VENV) $(PREFECT3_VENV) build dist client/dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/*/npm/node_modules $(UI_TOOLS)
 	find service client tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -163,4 +167,9 @@ $(PGBOUNCER): $(DEV)
 $(PREFECT3_VENV)/.ready: requirements/prefect3.lock
 	$(PYTHON) -m venv --clear $(PREFECT3_VENV)
 	$(PREFECT3_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	@touch $@
+
+$(PATRONI_VENV)/.ready: requirements/patroni.lock
+	$(PYTHON) -m venv --clear $(PATRONI_VENV)
+	$(PATRONI_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
-APART = ("prefect1", "prefect3")
+APART = ("patroni", "prefect1", "prefect3")
 """The groups with an environment of their own, and so with a lock of their own."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 

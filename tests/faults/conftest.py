@@ -8,6 +8,30 @@ import pytest
 from tests.postgres import PostgresServer, running_postgres
 from tests.service import call_command
 
+TABLE = pytest.StashKey[list[str]]()
+"""The rows of the table of promises, which is printed at the end."""
+TABLE_HEAD = ["| promise | faults | lost | longest gap |", "|---|---|---|---|"]
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a test makes its fault."""
+    rounds: int = request.config.getoption("--rounds")
+    return rounds
+
+
+@pytest.fixture
+def promises(request: pytest.FixtureRequest) -> list[str]:
+    """The rows of the table of promises."""
+    return request.config.stash.setdefault(TABLE, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints the table of promises."""
+    if rows := config.stash.get(TABLE, []):
+        terminalreporter.section("promises")
+        terminalreporter.write("\n".join([*TABLE_HEAD, *rows]) + "\n")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:

@@ -136,10 +136,12 @@ def _existing_flow_run(connection: Connection, item: CreateFlowRun, flows: dict[
     request, flow_id = item.request, flows[item.request.flow_name]
     key = None if request.idempotency_key is UNSET else request.idempotency_key
     same_key = and_(_flow_run.c.flow_id == flow_id, _flow_run.c.idempotency_key == key)
+    # The lock is in the log of the database, so that the commit waits for a synchronous standby: it may lack the row.
     rows = connection.execute(
         select(_flow_run, _flow.c.name.label("flow_name"))
         .join_from(_flow_run, _flow)
         .where(or_(_flow_run.c.id == item.id, same_key) if key is not None else _flow_run.c.id == item.id)
+        .with_for_update(of=_flow_run, key_share=True, read=True)
     ).all()
     faults = [
         Fault(pointer=f"/{name}", detail=f"The flow run {row.id} has a different value in {name}.")

@@ -49,7 +49,9 @@ def write_logs(connection: Connection, rows: Sequence[Columns]) -> None:
 
 def create_artifact(connection: Connection, task_run_id: UUID, kind: str, data: object) -> UUID:
     """Keeps an artifact of a task run and gives its id; the same one is kept once. Raises InvalidRequest."""
-    created = connection.scalar(select(_task_run.c.created).where(_task_run.c.id == task_run_id))
+    read_task_run = select(_task_run.c.created).where(_task_run.c.id == task_run_id)
+    # The lock makes the commit wait for a synchronous standby, which may lack the same artifact.
+    created = connection.scalar(read_task_run.with_for_update(key_share=True, read=True))
     if created is None:
         raise InvalidRequest(f"Task run {task_run_id} not found")
     identifier = id_of(created, msgspec.json.encode([task_run_id, kind, data]))
@@ -70,4 +72,10 @@ def delete_artifact(connection: Connection, identifier: UUID) -> bool:
     return bool(connection.execute(delete(_artifact).where(_artifact.c.id == identifier)).rowcount)
 
 
-_known_flow_runs = select(_flow_run.c.id).where(any_of(_flow_run.c.id, bindparam("ids", type_=ListOfIds)))
+_known_flow_runs = (
+    select(_flow_run.c.id)
+    .where(any_of(_flow_run.c.id, bindparam("ids", type_=ListOfIds)))
+    .order_by(_flow_run.c.id)
+    # The lock makes the commit wait for a synchronous standby, which may lack the same lines.
+    .with_for_update(key_share=True, read=True)
+)

@@ -63,7 +63,9 @@ def _schedule_flow_runs(connection: Connection, items: Sequence[ScheduleFlowRun]
             outcomes.append(CreatedFlowRun(item.id, created=True))
         else:
             same = and_(_flow_run.c.flow_id == flow.id, _flow_run.c.idempotency_key == item.idempotency_key)
-            existing = connection.scalars(select(_flow_run.c.id).where(or_(same, _flow_run.c.id == item.id))).one()
+            known = select(_flow_run.c.id).where(or_(same, _flow_run.c.id == item.id))
+            # The lock makes the commit wait for a synchronous standby, which may lack the row.
+            existing = connection.scalars(known.with_for_update(key_share=True, read=True)).one()
             outcomes.append(CreatedFlowRun(existing, created=False))
     if created:
         count_new(connection, (row.flow_id for row in created))

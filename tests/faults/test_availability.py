@@ -1,0 +1,267 @@
+"""A cluster that loses its primary and its standbys: what was acknowledged stays, and answers come in time."""
+
+import logging
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cluster import Cluster, running_cluster
+from tests.ledger import Load, loaded, lost_states, problems_in
+from tests.machines import Machine
+from tests.service import run_command, served
+from tests.waiting import eventually
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200)]
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 12.0
+"""No request waits longer for its answer, whatever the cluster does."""
+SLACK_SECONDS = 3.0
+"""What a busy machine may add."""
+READY = re.compile(r"^([\d.]+) LOG:  database system is ready to accept connections$", re.MULTILINE)
+FREEZABLE = ("patroni", "postgres")
+"""What stands still: etcd 3.4.23 of Debian 12, once it goes on, takes the lock of a new primary away (etcd#15247)."""
+SECONDS = 120
+"""What a fail-over may take on a busy machine."""
+UNDISTURBED_SECONDS = 1.0
+
+
+@dataclass
+class Round:
+    """What one fault did."""
+
+    acknowledged: int
+    lost: int
+    longest_answer: float
+    """Seconds that a request waited for its answer."""
+    write_gap: float
+    """Seconds without a recorded write."""
+    read_gap: float
+    """Seconds without an answered read."""
+    first_write: float | None
+    """Seconds from the promotion to the first recorded write; None where nothing was promoted."""
+    failures: dict[int, int]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for each request
+    with running_cluster() as cluster:
+        result = run_command("migrate", TASKRUNS_DATABASE_URL=cluster.url("primary"))
+        assert result.returncode == 0, result.stderr
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def load(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
+    """Writers and readers of a service that reads from the standbys."""
+    folder = tmp_path_factory.mktemp("availability")
+    settings = {"read_database_url": cluster.url("replica"), "pool_size": 4, "max_scans": 2}
+    with served(cluster.url("primary"), folder, **settings) as service, loaded(service, folder / "ledger") as load:
+        yield load
+
+
+def kill(cluster: Cluster) -> Callable[[], None]:
+    """The machine of the primary loses its power."""
+    leader = cluster.leader()
+    leader.kill()
+    return lambda: cluster.start(leader)
+
+
+def freeze(cluster: Cluster) -> Callable[[], None]:
+    """The primary and its Patroni stand still, and go on after another has taken their place."""
+    leader = cluster.leader()
+    leader.send_signal(signal.SIGSTOP, *FREEZABLE)
+    return lambda: leader.send_signal(signal.SIGCONT, *FREEZABLE)
+
+
+def partition(cluster: Cluster) -> Callable[[], None]:
+    """Nobody reaches the primary."""
+    leader = cluster.leader()
+    leader.pull_cable()
+    return leader.plug_cable
+
+
+def partition_from_standbys(cluster: Cluster) -> Callable[[], None]:
+    """The standbys do not reach the primary, and the service does."""
+    leader = cluster.leader()
+    others = cluster.others(leader)
+    leader.cut_off_from(others)
+    return lambda: leader.reconnect_to(others)
+
+
+Record = Callable[[str, list[Round]], None]
+
+
+@pytest.fixture
+def record(promises: list[str]) -> Record:
+    """Writes a row of the table of promises."""
+
+    def write(promise: str, rounds: list[Round]) -> None:
+        gaps = {
+            "writes": max(result.write_gap for result in rounds),
+            "reads": max(result.read_gap for result in rounds),
+            "an answer": max(result.longest_answer for result in rounds),
+        }
+        firsts = [result.first_write for result in rounds if result.first_write is not None]
+        if firsts:
+            gaps["the first write"] = max(firsts)
+        lost = sum(result.lost for result in rounds)
+        acknowledged = sum(result.acknowledged for result in rounds)
+        seconds = ", ".join(f"{name} {gap:.1f} s" for name, gap in gaps.items())
+        promises.append(f"| {promise} | {len(rounds)} | {lost} of {acknowledged:,} | {seconds} |")
+
+    return write
+
+
+PRIMARY_FAULTS = [kill, freeze, partition, partition_from_standbys]
+
+
+def wait_for_promotion(cluster: Cluster, old: Machine, since: float) -> float:
+    """Waits until another machine than `old` is the primary; returns when it began to take writes."""
+    others = cluster.others(old)
+    moments: list[float] = []
+
+    def is_promoted() -> bool:
+        moments[:] = [float(moment) for machine in others for moment in READY.findall(machine.log())]
+        return max(moments, default=0) > since
+
+    eventually(is_promoted, SECONDS)
+    return max(moments)
+
+
+def wait_for_writes(load: Load, moment: float) -> None:
+    """Waits until the service has recorded something after a moment."""
+    eventually(lambda: any(success > moment for success in load.writes.successes[-1:]), SECONDS)
+
+
+@contextmanager
+def undisturbed(cluster: Cluster, load: Load) -> Iterator[None]:
+    """Begins a round when all is well."""
+    cluster.wait()
+    load.reset()
+    wait_for_writes(load, time.time() + UNDISTURBED_SECONDS)
+    yield
+    cluster.wait()
+
+
+async def sum_up(cluster: Cluster, load: Load, promoted: float | None) -> Round:
+    """What became of a fault, after all is well again."""
+    acknowledged = list(load.acknowledged)
+    lost = await lost_states(cluster.url_at(cluster.leader()), acknowledged)
+    now = time.time()
+    result = Round(
+        len(acknowledged),
+        len(lost),
+        max(load.writes.longest, load.reads.longest),
+        load.writes.longest_gap(now),
+        load.reads.longest_gap(now),
+        None if promoted is None else load.writes.first_after(promoted),
+        load.writes.failures() | load.reads.failures(),
+    )
+    log.info("%s", result)
+    return result
+
+
+async def fail_over(cluster: Cluster, load: Load, fault: Callable[[Cluster], Callable[[], None]]) -> Round:
+    """One fault of the primary, until its machine is a standby."""
+    with undisturbed(cluster, load):
+        leader, began = cluster.leader(), time.time()
+        heal = fault(cluster)
+        promoted = wait_for_promotion(cluster, leader, began)
+        wait_for_writes(load, promoted)
+        heal()
+    return await sum_up(cluster, load, promoted)
+
+
+def check(rounds: list[Round], record: Record, promise: str) -> None:
+    """Every acknowledged write is there, every request has an answer in time, and none is an error of the service."""
+    record(promise, rounds)
+    assert sum(result.lost for result in rounds) == 0
+    assert [result.failures for result in rounds if result.failures] == []
+    assert max(result.longest_answer for result in rounds) < ANSWER_SECONDS + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("fault", PRIMARY_FAULTS, ids=lambda fault: fault.__name__)
+async def test_nothing_acknowledged_is_lost_with_the_primary(
+    cluster: Cluster, load: Load, fault: Callable[[Cluster], Callable[[], None]], rounds: int, record: Record
+) -> None:
+    results = [await fail_over(cluster, load, fault) for _ in range(rounds)]
+    check(results, record, fault.__name__.replace("_", " "))
+    assert problems_in(cluster.url("primary")) == ""
+
+
+async def test_switchover_answers_no_error(cluster: Cluster, load: Load, rounds: int, record: Record) -> None:
+    results = []
+    for _ in range(rounds):
+        with undisturbed(cluster, load):
+            leader, began = cluster.leader(), time.time()
+            cluster.switch_over()
+            promoted = wait_for_promotion(cluster, leader, began)
+            wait_for_writes(load, promoted)
+        results.append(await sum_up(cluster, load, promoted))
+    check(results, record, "switchover")
+    assert problems_in(cluster.url("primary")) == ""
+
+
+async def test_frozen_standby_holds_up_commits_for_seconds(
+    cluster: Cluster, load: Load, rounds: int, record: Record
+) -> None:
+    results = []
+    for _ in range(rounds):
+        with undisturbed(cluster, load):
+            standby = cluster.with_role("sync_standby")
+            assert standby is not None
+            standby.send_signal(signal.SIGSTOP, *FREEZABLE)
+            wait_for_writes(load, time.time() + UNDISTURBED_SECONDS)
+            standby.send_signal(signal.SIGCONT, *FREEZABLE)
+        results.append(await sum_up(cluster, load, None))
+    check(results, record, "frozen standby")
+
+
+async def test_promoted_standby_takes_no_writes(cluster: Cluster, load: Load, rounds: int, record: Record) -> None:
+    """Somebody promotes a standby past Patroni, which takes it back."""
+    results = []
+    for _ in range(rounds):
+        with undisturbed(cluster, load):
+            standby = cluster.with_role("replica")
+            assert standby is not None
+            await cluster.promote(standby)
+            wait_for_writes(load, time.time() + UNDISTURBED_SECONDS)
+        results.append(await sum_up(cluster, load, None))
+    check(results, record, "promoted standby")
+
+
+async def test_checker_sees_what_an_asynchronous_standby_lacks(cluster: Cluster, load: Load, record: Record) -> None:
+    """The control: the standbys hear nothing of the last writes, and one of them becomes the primary."""
+    cluster.make_synchronous(False)
+    try:
+
+        def kill_unheard(cluster: Cluster) -> Callable[[], None]:
+            leader = cluster.leader()
+            leader.send_signal(signal.SIGSTOP, "walsender")
+            wait_for_writes(load, time.time() + UNDISTURBED_SECONDS)
+            return kill(cluster)
+
+        result = await fail_over(cluster, load, kill_unheard)
+    finally:
+        cluster.make_synchronous(True)
+    record("control: asynchronous standbys", [result])
+    assert result.lost > 0
+
+
+async def test_checker_sees_what_was_not_written_to_the_disk(cluster: Cluster, load: Load, record: Record) -> None:
+    """The control: with `synchronous_commit=off`, the last writes are in the memory of a server that is killed."""
+    await cluster.change(synchronous_commit="off", wal_writer_delay="10s")
+    try:
+        result = await fail_over(cluster, load, kill)
+    finally:
+        await cluster.change(synchronous_commit="on", wal_writer_delay="200ms")
+    record("control: synchronous_commit=off", [result])
+    assert result.lost > 0
