@@ -85,13 +85,14 @@ class Cluster:
         client, peer = f"http://{machine.address}:2379", f"http://{machine.address}:2380"
         members = ",".join(f"{other.name}=http://{other.address}:2380" for other in self.machines)
         machine.start(
-            *[find_etcd(), "--name", machine.name, "--data-dir", machine.folder / "etcd", "--initial-cluster", members],
-            *["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
-            *["--listen-client-urls", client, "--advertise-client-urls", client, "--logger", "zap"],
+            *(find_etcd(), "--name", machine.name, "--data-dir", str(machine.folder / "etcd")),
+            *("--initial-cluster", members, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+            *("--listen-client-urls", client, "--advertise-client-urls", client, "--logger", "zap"),
         )
         file = machine.folder / "patroni.json"  # JSON is YAML
         file.write_text(json.dumps(self._configuration(machine)))
-        shutil.chown(file, unprivileged_user())
+        if user := unprivileged_user():
+            shutil.chown(file, user)
         machine.start(PATRONI, file)
 
     def _configuration(self, machine: Machine) -> dict[str, Any]:
@@ -154,12 +155,16 @@ class Cluster:
         return [other for other in self.machines if other is not machine]
 
     def is_whole(self) -> bool:
-        """Whether there are a primary, a standby that has all, and another that receives what happens."""
-        members = self.members()
+        """Whether all machines see one primary, a standby that has all, and another that receives what happens.
+
+        A machine that was away sees itself as the primary for a moment.
+        """
+        views = [self.members([machine]) for machine in self.machines]
         roles = sorted(["leader", "replica", "sync_standby" if self.is_synchronous else "replica"])
-        return sorted(member["role"] for member in members.values()) == roles and all(
-            member["state"] == ("running" if member["role"] == "leader" else "streaming") and not member.get("lag")
-            for member in members.values()
+        leaders = {name for view in views for name, member in view.items() if member["role"] == "leader"}
+        return len(leaders) == 1 and all(
+            sorted(member["role"] for member in view.values()) == roles and all(map(_has_all, view.values()))
+            for view in views
         )
 
     def wait(self) -> None:
@@ -199,6 +204,11 @@ class Cluster:
         address = self.leader().address
         answer = httpx.request(method, f"http://{address}:8008/{path}", json=body, timeout=60)
         assert answer.is_success, answer.text
+
+
+def _has_all(member: dict[str, Any]) -> bool:
+    expected = "running" if member["role"] == "leader" else "streaming"
+    return bool(member["state"] == expected and not member.get("lag"))
 
 
 @contextmanager

@@ -62,8 +62,10 @@ def cluster() -> Iterator[Cluster]:
 def load(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
     """Writers and readers of a service that reads from the standbys."""
     folder = tmp_path_factory.mktemp("availability")
-    settings = {"read_database_url": cluster.url("replica"), "pool_size": 4, "max_scans": 2}
-    with served(cluster.url("primary"), folder, **settings) as service, loaded(service, folder / "ledger") as load:
+    with (
+        served(cluster.url("primary"), folder, read_database_url=cluster.url("replica"), pool_size=4) as service,
+        loaded(service, folder / "ledger") as load,
+    ):
         yield load
 
 
