@@ -1,19 +1,16 @@
 """A cluster of PostgreSQL: three machines with Patroni and etcd, and HAProxy in front of them."""
 
-import asyncio
 import json
 import os
 import secrets
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 
 from tests.machines import Machine, networked
@@ -176,29 +173,9 @@ class Cluster:
         self._request("PATCH", "config", {"synchronous_mode": is_synchronous})
         self.is_synchronous = is_synchronous
 
-    async def change(self, **parameters: str) -> None:
-        """Changes parameters of PostgreSQL on all machines; returns when the primary has them."""
-        self._request("PATCH", "config", {"postgresql": {"parameters": parameters}})
-        connection = await asyncpg.connect(self.url_at(self.leader()))
-        deadline = time.monotonic() + SECONDS
-        try:
-            while {name: await connection.fetchval(f"SHOW {name}") for name in parameters} != parameters:
-                assert time.monotonic() < deadline
-                await asyncio.sleep(0.1)
-        finally:
-            await connection.close()
-
     def switch_over(self) -> None:
         """Makes a standby that has all the primary, as for maintenance; returns when that is done."""
         self._request("POST", "switchover", {"leader": self.leader().name})
-
-    async def promote(self, machine: Machine) -> None:
-        """Promotes a standby without Patroni."""
-        connection = await asyncpg.connect(self.url_at(machine))
-        try:
-            await connection.execute("SELECT pg_promote(wait => false)")
-        finally:
-            await connection.close()
 
     def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
         address = self.leader().address

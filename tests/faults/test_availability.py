@@ -212,34 +212,6 @@ async def test_switchover_answers_no_error(cluster: Cluster, load: Load, rounds:
     assert problems_in(cluster.url("primary")) == ""
 
 
-async def test_frozen_standby_holds_up_commits_for_seconds(
-    cluster: Cluster, load: Load, rounds: int, record: Record
-) -> None:
-    results = []
-    for _ in range(rounds):
-        with undisturbed(cluster, load):
-            standby = cluster.with_role("sync_standby")
-            assert standby is not None
-            standby.send_signal(signal.SIGSTOP, *FREEZABLE)
-            wait_for_writes(load, time.time() + UNDISTURBED_SECONDS)
-            standby.send_signal(signal.SIGCONT, *FREEZABLE)
-        results.append(await sum_up(cluster, load, None))
-    check(results, record, "frozen standby")
-
-
-async def test_promoted_standby_takes_no_writes(cluster: Cluster, load: Load, rounds: int, record: Record) -> None:
-    """Somebody promotes a standby past Patroni, which takes it back."""
-    results = []
-    for _ in range(rounds):
-        with undisturbed(cluster, load):
-            standby = cluster.with_role("replica")
-            assert standby is not None
-            await cluster.promote(standby)
-            wait_for_writes(load, time.time() + UNDISTURBED_SECONDS)
-        results.append(await sum_up(cluster, load, None))
-    check(results, record, "promoted standby")
-
-
 async def test_checker_sees_what_an_asynchronous_standby_lacks(cluster: Cluster, load: Load, record: Record) -> None:
     """The control: the standbys hear nothing of the last writes, and one of them becomes the primary."""
     cluster.make_synchronous(False)
@@ -255,15 +227,4 @@ async def test_checker_sees_what_an_asynchronous_standby_lacks(cluster: Cluster,
     finally:
         cluster.make_synchronous(True)
     record("control: asynchronous standbys", [result])
-    assert result.lost > 0
-
-
-async def test_checker_sees_what_was_not_written_to_the_disk(cluster: Cluster, load: Load, record: Record) -> None:
-    """The control: with `synchronous_commit=off`, the last writes are in the memory of a server that is killed."""
-    await cluster.change(synchronous_commit="off", wal_writer_delay="10s")
-    try:
-        result = await fail_over(cluster, load, kill)
-    finally:
-        await cluster.change(synchronous_commit="on", wal_writer_delay="200ms")
-    record("control: synchronous_commit=off", [result])
     assert result.lost > 0
