@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from playwright.sync_api import (
@@ -20,8 +19,8 @@ from taskruns.client import Client
 from tests.browser import find_chromium
 from tests.client.cli.world import World
 from tests.service import Served, served
+from tests.web.accessibility import Theme
 
-Theme = Literal["light", "dark"]
 OpenPage = Callable[..., Page]
 WAIT_MILLISECONDS = 60_000
 expect.set_options(timeout=WAIT_MILLISECONDS)

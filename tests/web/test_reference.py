@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from tests.service import Served, run_command, served
-from tests.web.accessibility import violations
-from tests.web.conftest import Observed, OpenPage, Theme
+from tests.web.accessibility import Theme, violations
+from tests.web.conftest import Observed, OpenPage
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "service" / "taskruns_service" / "web" / "docs"

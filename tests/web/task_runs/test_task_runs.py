@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.service import Served
-from tests.web.accessibility import violations
-from tests.web.conftest import Observed, OpenPage, Theme
+from tests.web.accessibility import TWO_LOOKS, problems, violations
+from tests.web.conftest import Observed, OpenPage
 from tests.web.task_runs import data
 from tests.web.task_runs.conftest import TaskRuns, report
 
@@ -28,16 +28,12 @@ def settle(page: Page) -> None:
     expect(page.locator(".loading")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 360)])
 @pytest.mark.parametrize("place", SLUGS, ids=[f"{name}-{number}" for number, (name, *_) in enumerate(SLUGS)])
-def test_page_is_accessible_and_fits(
-    task_runs: TaskRuns, open_page: OpenPage, place: tuple[str, str, int], theme: Theme, width: int
-) -> None:
+def test_page_is_accessible_and_fits(task_runs: TaskRuns, open_page: OpenPage, place: tuple[str, str, int]) -> None:
     name, task_slug, map_index = place
-    page = open_page(task_runs.page_of(getattr(task_runs, name), task_slug, map_index), theme=theme, width=width)
+    page = open_page(task_runs.page_of(getattr(task_runs, name), task_slug, map_index))
     settle(page)
-    assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert problems(page, TWO_LOOKS) == []
 
 
 def test_why_it_failed_comes_first(task_runs: TaskRuns, open_page: OpenPage) -> None:
