@@ -53,7 +53,7 @@ def test_states_bar_is_the_filter_and_the_filter_is_in_the_address(world: World,
 
 def test_filters_combine(world: World, open_page: OpenPage) -> None:
     page = open_page(f"{world.url}/ui/flow-runs")
-    page.get_by_label(re.compile("^Flow ")).select_option("etl")
+    page.get_by_role("combobox", name=re.compile("^Flow")).select_option("etl")
     expect(page.locator("tbody tr[data-row]")).to_have_count(2)
     page.get_by_label("Name").fill("HERON")
     expect(page.locator("tbody tr[data-row]")).to_have_count(1)

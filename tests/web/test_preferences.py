@@ -57,8 +57,9 @@ def test_failure_is_selected_and_opened_by_two_keys(service: Served, open_page: 
 def test_page_fits_a_window_at_twice_the_size(service: Served, open_page: OpenPage, width: int) -> None:
     with service.client() as http:
         flow_run_id = record_large_map(http, 500)
-    for path in ("/", f"/flow-runs/{flow_run_id}", "/tasks/nightly-prices/transform-1"):
+    task = "/tasks/nightly-prices/transform-1?from=2026-01-05T00:00:00Z&to=2026-01-06T00:00:00Z"
+    for path in ("/flow-runs", f"/flow-runs/{flow_run_id}", task):
         page = open_page(f"{service.url}/ui{path}", width=width)
-        expect(page.locator(".loading")).to_have_count(0)
         page.locator("tbody tr").first.wait_for()
+        expect(page.locator(".loading")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
