@@ -159,7 +159,7 @@ def measure_visits(service: Served, browser: Browser, figures: Figures) -> None:
     """A first and a second visit of Now."""
     with opened(browser) as (page, _):
         page.goto(f"{service.url}/ui/", wait_until="commit")
-        page.locator(".figures").wait_for()
+        page.locator(".glance").wait_for()
         figures.add("first visit: the page shows its data, ms", now(page))
         figures.add("first visit: something is painted, ms", painted(page))
         requests, plain, gzipped = page.evaluate(_ASSETS)
@@ -172,7 +172,7 @@ def measure_visits(service: Served, browser: Browser, figures: Figures) -> None:
         session.send("Network.emulateNetworkConditions", network)
         for visit in ("first", "second"):
             page.goto(f"{service.url}/ui/", wait_until="commit")
-            page.locator(".figures").wait_for()
+            page.locator(".glance").wait_for()
             figures.add(f"{visit} visit, round trips of {ROUND_TRIP} ms: something is painted, ms", painted(page))
 
 

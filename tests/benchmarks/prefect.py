@@ -13,7 +13,7 @@ FOLDER = servers.ROOT / ".venv-prefect3"
 
 _STATE = (
     "CASE WHEN {0} IN ('Success', 'Mapped') THEN 'COMPLETED' WHEN {0} IN ('Failed', 'TriggerFailed') THEN 'FAILED'"
-    " ELSE upper({0}) END"
+    " WHEN {0} = 'Retrying' THEN 'SCHEDULED' ELSE upper({0}) END"
 )
 _STATE_NAME = "initcap(lower(" + _STATE + "))"
 _TASK_RUN_STATE = _STATE.format("type"), _STATE_NAME.format("type")
