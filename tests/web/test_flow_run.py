@@ -37,6 +37,13 @@ def query(page: Page, name: str) -> str | None:
     return value
 
 
+def wait_for_keys(page: Page) -> None:
+    """Waits until the keys are those of what is shown: they change after it is painted."""
+    page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))"
+    )
+
+
 def wait_for_query(page: Page, name: str) -> None:
     """Waits until the address has a query parameter, which follows a gesture."""
     page.wait_for_url(re.compile(rf"[?&]{name}="))
@@ -161,6 +168,7 @@ def test_next_failure_is_selected_and_says_why(world: World, open_page: OpenPage
     expect(tip).to_contain_text("ZeroDivisionError: division by zero")
     page.keyboard.press("Escape")
     expect(tip).to_have_count(0)
+    wait_for_keys(page)
     page.keyboard.press("Escape")
     page.wait_for_url("**/ui/flow-runs")
 
@@ -168,6 +176,9 @@ def test_next_failure_is_selected_and_says_why(world: World, open_page: OpenPage
 def test_runs_of_the_flow_are_neighbours(world: World, open_page: OpenPage) -> None:
     first, second = world.flow_runs["brave-otter"], world.flow_runs["calm-heron"]
     page = open_page(f"{world.url}/ui/flow-runs/{first}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("brave-otter")
+    settle(page)
+    wait_for_keys(page)
     page.keyboard.press("]")
     page.wait_for_url(f"**/ui/flow-runs/{second}")
     expect(page.get_by_role("heading", level=1)).to_have_text("calm-heron")
