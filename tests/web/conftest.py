@@ -15,9 +15,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from taskruns.client import Client
 from tests.browser import find_chromium
-from tests.client.cli.world import World
+from tests.client.cli.world import World, serve_world
 from tests.service import Served, served
 from tests.web.accessibility import Theme
 
@@ -51,11 +50,8 @@ def chromium() -> Iterator[Browser]:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A service with what `taskruns demo` records and with hostile texts, to look at and not to change."""
     folder = tmp_path_factory.mktemp("world")
-    with (
-        served(f"sqlite:///{folder / 'taskruns.db'}", folder, log_level="error") as service,
-        Client(service.url) as client,
-    ):
-        yield World(client, folder)
+    with serve_world(folder) as world:
+        yield world
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ def test_key_is_asked_for_once(locked: Served, open_page: OpenPage, observed: Ob
     assert violations(page) == []
     give(page, key, remember=remember)
     expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
-    kept = page.evaluate("[sessionStorage.getItem('taskruns.key'), localStorage.getItem('taskruns.key')]")
-    assert kept == ([None, key] if remember else [key, None])
+    storages = page.evaluate("[sessionStorage.getItem('taskruns.key'), localStorage.getItem('taskruns.key')]")
+    assert storages == ([None, key] if remember else [key, None])
     assert page.evaluate("document.cookie") == ""
     page.reload()
     expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()

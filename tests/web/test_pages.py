@@ -84,6 +84,7 @@ def test_everything_is_done_by_keys(world: World, open_page: OpenPage) -> None:
 
 def test_help_lists_the_keys_and_switches_them_off(world: World, open_page: OpenPage) -> None:
     page = open_page(f"{world.url}/ui/flow-runs")
+    settle(page)
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Help")
     expect(dialog.get_by_text("Show only failed flow runs")).to_be_visible()

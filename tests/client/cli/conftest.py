@@ -8,19 +8,16 @@ import pytest
 from taskruns.client import Client
 from tests.client.cli import running
 from tests.client.cli.running import Ran
-from tests.client.cli.world import World
-from tests.service import Served, served
+from tests.client.cli.world import World, serve_world
+from tests.service import Served
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A small world, for all tests of this worker to look at and not to change."""
     folder = tmp_path_factory.mktemp("world")
-    with (
-        served(f"sqlite:///{folder / 'taskruns.db'}", folder, log_level="error") as service,
-        Client(service.url) as client,
-    ):
-        yield World(client, folder)
+    with serve_world(folder) as world:
+        yield world
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import httpx
 from taskruns.cli.demo import FLOW_RUNS, record
 from taskruns.client import Client
 from taskruns.models import StateCreate, StateType, TaskRunReport
+from tests.service import served
 
 BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 HOSTILE = "e\x1b[31mvil\r\n\u202eeman"
@@ -85,3 +88,13 @@ def task(slug: str, *states: tuple[str, float], message: str | None = None, resu
     last: dict[str, Any] = {name: value for name, value in members_of_last.items() if value is not None}
     made[-1] = StateCreate(type=made[-1].type, timestamp=made[-1].timestamp, id=made[-1].id, **last)
     return TaskRunReport(task_slug=slug, states=made, **members)
+
+
+@contextmanager
+def serve_world(folder: Path) -> Iterator[World]:
+    """A service with a small world in it; its database and the results are in the folder."""
+    with (
+        served(f"sqlite:///{folder / 'taskruns.db'}", folder, log_level="error") as service,
+        Client(service.url) as client,
+    ):
+        yield World(client, folder)
