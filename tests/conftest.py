@@ -1,5 +1,6 @@
 """The fixtures that every folder of tests may use."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -63,6 +64,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item.path):
             item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keeps all that is there before the first test out of what Python looks through for garbage, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
