@@ -1,7 +1,6 @@
 """Pages of a service that needs API keys: they ask for one, keep it as the reader wishes, and forget it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,11 +10,11 @@ from tests.web.accessibility import violations
 from tests.web.conftest import Observed, OpenPage
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service that needs keys."""
-    url = f"sqlite:///{tmp_path / 'taskruns.db'}"
-    with served(url, tmp_path, require_keys="true") as service:
+    folder = tmp_path_factory.mktemp("locked")
+    with served(f"sqlite:///{folder / 'taskruns.db'}", folder, require_keys="true") as service:
         yield service
 
 
