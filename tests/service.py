@@ -23,7 +23,7 @@ from tests.pgbouncer import default_url, is_pooled
 from tests.postgres import free_port
 
 PROGRAM = Path(sys.executable).with_name("taskruns-service")
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 40
 
 
@@ -69,7 +69,7 @@ class Served:
     def client(self, **options: Any) -> httpx.Client:
         """A client of it, to be closed by whoever asked for it."""
         # There is no TLS, and reading the certificates of authorities for it takes longer than most tests.
-        return httpx.Client(base_url=self.url, timeout=60, verify=False, **options)
+        return httpx.Client(base_url=self.url, timeout=START_SECONDS, verify=False, **options)
 
     def output(self) -> str:
         """All that it has printed so far, on standard output and on standard error."""
@@ -154,7 +154,7 @@ def run_command(*arguments: str, **environment: Any) -> subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=START_SECONDS,
     )
 
 
