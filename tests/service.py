@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout, suppress
 from itertools import cycle
 from pathlib import Path
@@ -159,14 +160,14 @@ def run_command(*arguments: str, **environment: Any) -> subprocess.CompletedProc
 
 
 def call_command(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
-    """Does what `run_command` does in the test's own process, which is quicker, but not where a loop is running."""
+    """Does what `run_command` does in a thread of the test's own process, which is quicker; a loop may be running."""
     out, err = io.StringIO(), io.StringIO()
     own = patch.dict(os.environ, environment_of(**environment), clear=True)
     command_line = patch.object(sys, "argv", [PROGRAM.name, *arguments])
     code = 0
-    with own, command_line, redirect_stdout(out), redirect_stderr(err):
+    with own, command_line, redirect_stdout(out), redirect_stderr(err), ThreadPoolExecutor(1) as thread:
         try:
-            main()
+            thread.submit(main).result()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else bool(end.code)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

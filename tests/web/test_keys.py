@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.service import Served, run_command, served
+from tests.service import Served, call_command, served
 from tests.web.accessibility import violations
 from tests.web.conftest import Observed, OpenPage
 
@@ -20,7 +20,9 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def new_key(service: Served, scope: str = "read") -> str:
     """Creates a key."""
-    done = run_command("keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url)
+    done = call_command(
+        "keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
@@ -78,7 +80,7 @@ def test_key_that_is_revoked_is_asked_for_again(locked: Served, open_page: OpenP
     page = open_page(f"{locked.url}/ui/flow-runs")
     give(page, key)
     expect(page.locator(".badge")).to_have_text("live")
-    done = run_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
+    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
     assert done.returncode == 0, done.stderr
     give(page, new_key(locked, "write"))
     expect(page.locator(".badge")).to_have_text("live")
