@@ -27,10 +27,14 @@ LAN_HOST = "service.lan"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Groups the tests that need a browser: one worker starts it, and one world for all of them."""
+    """Groups the tests that need a browser: one worker starts it, and one world for all of them.
+
+    All are slow but those of what every page has: quick runs open pages too.
+    """
     if isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
         item.add_marker(pytest.mark.xdist_group("web"))
-        item.add_marker("slow")
+        if item.path.name != "test_pages.py":
+            item.add_marker("slow")
 
 
 # Not of the session: while Playwright is there, no other test of this worker could run a loop of its own.
