@@ -153,8 +153,10 @@ $(PREFECT1_VENV)/.ready: requirements/prefect1.lock
 
 # Where it can be installed by itself, it is: on Debian, as root, as in a container.
 $(CHROMIUM): $(DEV)
-	@command -v chromium chromium-browser google-chrome-stable google-chrome >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } >/dev/null \
+	@command -v chromium-headless-shell >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+			&& apt-get install -qq --yes --no-install-recommends chromium-headless-shell; } >/dev/null \
+		|| { command -v chromium || command -v google-chrome; } >/dev/null \
 		|| { echo "There is no Chromium: nothing is tested in a browser." >&2; exit; }; \
 	touch $@
 

@@ -1,5 +1,6 @@
 """The fixtures that every folder of tests may use."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from tests.postgres import PostgresServer, running_postgres
 
 TESTS = Path(__file__).parent
 SLOW = (
-    *("faults", "prefect1", "security"),
+    "faults",
     *("api/test_backup.py", "api/test_damage.py", "api/test_file_locks.py", "api/test_logs.py", "api/test_overload.py"),
     *("api/test_pruning.py", "api/test_replicas.py", "api/test_rolling_updates.py", "api/test_scenario.py"),
     *("api/test_serving.py", "api/test_standbys.py", "api/test_stopping.py", "api/test_streams_served.py"),
@@ -33,6 +34,13 @@ SLOW = (
     "contract/test_installed_client.py",
     *("contract/test_schemathesis.py", "contract/test_types.py", "contract/test_typescript.py"),
     *("contract/test_typing_along.py", "store/test_import_differences.py", "store/test_imports.py"),
+    *("prefect1/test_both_ways.py", "prefect1/test_keys.py", "prefect1/test_processes.py", "prefect1/test_rules.py"),
+    *("prefect1/test_running.py", "prefect1/test_views.py"),
+    *("security/graphql/test_fuzzing.py", "security/graphql/test_work.py", "security/test_at_rest.py"),
+    *("security/test_browser.py", "security/test_cursors.py", "security/test_overload.py"),
+    *("security/test_overload_attack.py", "security/test_places.py", "security/test_received.py"),
+    *("security/test_requests_of_pages.py", "security/test_response_headers.py", "security/test_rest_input.py"),
+    *("security/test_stream_attack.py", "security/test_stream_input.py", "security/test_strictness.py"),
     *("store/test_large_flow_runs.py", "store/test_races.py", "web/test_assets.py"),
 )
 """The folders and files whose tests are marked as slow: they start processes or browsers, or fill large tables."""
@@ -63,6 +71,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item.path):
             item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keeps all that is there before the first test out of what Python looks through for garbage, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")

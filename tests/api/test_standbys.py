@@ -18,7 +18,7 @@ from tests.service import call_command, problem_of, running, settings_of
 # One worker starts both servers, for all tests here.
 pytestmark = pytest.mark.xdist_group("standbys")
 POSITION = "X-Taskruns-Position"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 120
 
 
 class Pair(NamedTuple):

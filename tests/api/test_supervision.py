@@ -63,7 +63,7 @@ def test_worker_that_starts_may_be_killed(sqlite_url: str, tmp_path: Path) -> No
 
         for _ in range(3):  # as soon as there is one
             eventually(is_one_killed)
-        eventually(lambda: answers(service), 60)
+        eventually(lambda: answers(service))
 
 
 def test_workers_that_can_not_start_end_the_service(sqlite_url: str, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_workers_that_can_not_start_end_the_service(sqlite_url: str, tmp_path: P
 def test_reload_replaces_the_workers(service: Served) -> None:
     old = workers_of(service)
     service.process.send_signal(signal.SIGHUP)
-    eventually(lambda: is_replaced(service, old) and answers(service), 60)
+    eventually(lambda: is_replaced(service, old) and answers(service))
     assert service.stop() == 0
     assert "Killing" not in service.output()
 
@@ -97,7 +97,7 @@ def test_reload_never_has_two_writers_on_one_file(sqlite_url: str, tmp_path: Pat
 
         for _ in range(2):
             service.process.send_signal(signal.SIGHUP)
-            eventually(is_over, 60)
+            eventually(is_over)
             old = workers_of(service)
         assert counts <= {0, 1}
         assert service.stop() == 0
@@ -135,7 +135,7 @@ def test_answered_writes_outlive_the_kill_of_a_worker(service: Served) -> None:
         is_over.set()
         for thread in threads:
             thread.join()
-    eventually(lambda: answers(service), 60)
+    eventually(lambda: answers(service))
     with Client(service.url) as client:
         found = {flow_run.id for flow_run in client.flow_runs.list(limit=1000)}
     assert {UUID(flow_run) for flow_run in recorded} <= found

@@ -1,27 +1,28 @@
 """Pages of a service that needs API keys: they ask for one, keep it as the reader wishes, and forget it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.service import Served, run_command, served
+from tests.service import Served, call_command, served
 from tests.web.accessibility import violations
 from tests.web.conftest import Observed, OpenPage
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service that needs keys."""
-    url = f"sqlite:///{tmp_path / 'taskruns.db'}"
-    with served(url, tmp_path, require_keys="true") as service:
+    folder = tmp_path_factory.mktemp("locked")
+    with served(f"sqlite:///{folder / 'taskruns.db'}", folder, require_keys="true") as service:
         yield service
 
 
 def new_key(service: Served, scope: str = "read") -> str:
     """Creates a key."""
-    done = run_command("keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url)
+    done = call_command(
+        "keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
@@ -79,7 +80,7 @@ def test_key_that_is_revoked_is_asked_for_again(locked: Served, open_page: OpenP
     page = open_page(f"{locked.url}/ui/flow-runs")
     give(page, key)
     expect(page.locator(".badge")).to_have_text("live")
-    done = run_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
+    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
     assert done.returncode == 0, done.stderr
     give(page, new_key(locked, "write"))
     expect(page.locator(".badge")).to_have_text("live")

@@ -119,7 +119,7 @@ def test_ten_tabs_all_show_changes(service: Served, open_page: OpenPage, context
         pages = [open_page(f"{service.url}/ui/flow-runs") for _ in range(10)]
         for page in pages:
             badge(page, re.compile("^(live|polling)$"))
-        eventually(lambda: [page.locator(".badge").inner_text() for page in pages].count("live") == 4, 60)
+        eventually(lambda: [page.locator(".badge").inner_text() for page in pages].count("live") == 4)
         report(http, flow_run_id, "a-1", "Running", "Failed")
         for page in pages:
             expect(page.get_by_role("img", name="1 Failed")).to_be_visible()
