@@ -77,6 +77,11 @@ class Cluster:
         """The URL of the database of one machine."""
         return f"postgresql://postgres:{self._password}@{machine.address}:5432/postgres"
 
+    def url_of_standbys(self) -> str:
+        """The URL of the first machine that is a standby, past HAProxy."""
+        hosts = ",".join(f"{machine.address}:5432" for machine in self.machines)
+        return f"postgresql://postgres:{self._password}@{hosts}/postgres?target_session_attrs=standby"
+
     def start(self, machine: Machine) -> None:
         """Starts etcd and Patroni on a machine, which starts PostgreSQL."""
         client, peer = f"http://{machine.address}:2379", f"http://{machine.address}:2380"
@@ -151,6 +156,10 @@ class Cluster:
         """The machines other than one."""
         return [other for other in self.machines if other is not machine]
 
+    def standbys(self) -> list[Machine]:
+        """The machines of the standbys."""
+        return self.others(self.leader())
+
     def is_whole(self) -> bool:
         """Whether all machines see one primary, a standby that has all, and another that receives what happens.
 
@@ -168,10 +177,10 @@ class Cluster:
         """Waits until the cluster is whole."""
         eventually(self.is_whole, SECONDS)
 
-    def make_synchronous(self, is_synchronous: bool) -> None:
-        """Lets commits wait for a standby, or not."""
-        self._request("PATCH", "config", {"synchronous_mode": is_synchronous})
-        self.is_synchronous = is_synchronous
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Changes settings of Patroni, and of PostgreSQL under `postgresql`, on all machines."""
+        self._request("PATCH", "config", settings)
+        self.is_synchronous = settings.get("synchronous_mode", self.is_synchronous)
 
     def switch_over(self) -> None:
         """Makes a standby that has all the primary, as for maintenance; returns when that is done."""
