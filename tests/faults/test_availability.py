@@ -293,9 +293,16 @@ async def test_standby_that_was_promoted_beside_the_primary_is_left(
                 assert min(sequence() for _ in range(READS)) >= fresh
                 assert service.output().count("standby was promoted") == number
                 standby.send_signal(signal.SIGCONT, "patroni")
+                await wait_for_demotion(cluster, standby)
+                cluster.reinitialize(standby)  # it is on a timeline of its own, which Patroni does not take it off
             results.append(await sum_up(cluster, load, None))
     check(results, record, "standby promoted beside the primary")
     assert problems_in(cluster.url("primary")) == ""
+
+
+async def wait_for_demotion(cluster: Cluster, machine: Machine) -> None:
+    """Waits until Patroni has made a machine a standby."""
+    eventually(lambda: cluster.members([machine]).get(machine.name, {}).get("state") == "running", SECONDS)
 
 
 @pytest.mark.parametrize("name", WEAKENED)
