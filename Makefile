@@ -69,9 +69,8 @@ coverage: $(DEV) ## Print what the quick tests of the service cover, on SQLite
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
-faults: $(DEV) $(PGBOUNCER) $(PATRONI_VENV)/.ready ## Run streams through storms, and a cluster through faults: make faults ARGS="--full --seeds 50 --rounds 20"
-	$(BIN)/python -m pytest tests/faults -m fault --log-level info -rP $(ARGS)
-	$(PYTEST) tests/store tests/api/test_replicas.py -k "postgresql or replicas" --pgbouncer
+faults: $(DEV) $(PGBOUNCER) $(PATRONI_VENV)/.ready ## Run everything through faults and print a table: make faults ARGS="--rounds 20 --seeds 50 --full"
+	$(BIN)/python -m pytest tests/faults --promises $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check

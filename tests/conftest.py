@@ -52,9 +52,10 @@ settings.load_profile("untimed")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options of the tests."""
-    parser.addoption("--rounds", type=int, default=1, help="how often a cluster of PostgreSQL has each fault")
+    parser.addoption("--rounds", type=int, default=1, help="how often a database has each fault (%(default)s)")
     parser.addoption("--full", action="store_true", help="let a stream be silent behind nginx for 5 minutes")
     parser.addoption("--seeds", type=int, default=1, help="how many long storms streams go through (%(default)s)")
+    parser.addoption("--promises", action="store_true", help="print a table of what the tests with faults promise")
     parser.addoption("--pgbouncer", action="store_true", help="open the databases of tests through PgBouncer")
 
 

@@ -175,7 +175,7 @@ async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -
 
 async def test_postgresql_starts_no_processes_for_a_quick_answer(postgres_url: str) -> None:
     """Their start takes longer than they save."""
-    async with opened(postgres_url) as database:
+    async with open_database(read_url(postgres_url)) as database:
         show = "SHOW parallel_setup_cost"
         assert await database.read(lambda connection: connection.exec_driver_sql(show).scalar_one()) == "20000"
 
