@@ -65,7 +65,7 @@ WRONG = [
     ("answer_bytes", "1000"),
     ("synchronous", "OFF"),
     ("ui", "perhaps"),
-    *(("root_path", path) for path in ("/", "/a/", "a", "/a b", "/a//b", '/"', "/" + "a" * 200)),
+    *(("root_path", path) for path in ("/", "/a/", "a", "/a b", "/a//b", '/"', "/..", "/a/./b", "/a\n", "/" + "a" * 200)),
     ("pooler", "session"),
     ("log_level", "loud"),
     ("log_format", "xml"),
