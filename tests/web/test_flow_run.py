@@ -205,8 +205,12 @@ def test_days_between_attempts_are_folded(service: Served, open_page: OpenPage) 
 def test_tasks_are_shown_before_what_takes_longer_is_read(world: World, open_page: OpenPage) -> None:
     page = open_page(f"{world.url}/ui/nowhere")
     held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     for part in ("timeline*", "aggregate*p95*"):
-        page.route(f"**/{part}", held.append)
+        page.route(f"**/{part}", hold)
     page.evaluate("path => history.pushState(null, '', path)", f"/ui/flow-runs/{world.flow_runs['calm-heron']}")
     page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
     expect(task_rows(page)).to_have_count(3)
