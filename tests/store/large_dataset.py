@@ -144,6 +144,7 @@ def _run(chance: random.Random, state: str, seconds: float) -> dict[str, Any]:
     return {
         "state": state,
         "state_timestamp": last,
+        "state_message": f"Took {took:.3f} s.",
         "version": 3,
         "run_count": (2 if chance.random() < 0.1 else 1) if ran else 0,
         "first_timestamp": at(seconds),

@@ -217,6 +217,8 @@ VALUES: dict[str, list[Any]] = {
     "is_stale": [False, True],
     "has_result": [True, False],
     "after_sequence": [10],
+    "message": [["Took #.# s."]],
+    "message_is_null": [False],
 }
 for field in ("start_time", "end_time", "created", "updated"):
     VALUES |= {f"{field}_gte": [EARLY], f"{field}_gt": [EARLY], f"{field}_lte": [LATE], f"{field}_lt": [LATE]}

@@ -24,6 +24,7 @@ from taskruns_service.storage.dialects import (
     has_text,
     id_between,
     json_matches,
+    message_kind,
     text_matches,
 )
 
@@ -80,6 +81,10 @@ class FlowIds(tuple[UUID, ...]):
     __slots__ = ()
 
 
+def _is_of_kind(column: Column, kinds: Sequence[object] | Placeholder) -> Condition:
+    return _is_one_of(message_kind(column), kinds)
+
+
 def _flow_is_named(column: Column, names: Sequence[object] | Placeholder) -> Condition:
     if isinstance(names, FlowIds):
         return column == single_value(names) if len(names) == 1 else column.in_([constant(name, Id) for name in names])
@@ -125,6 +130,7 @@ OPERATORS: dict[str, Operator] = {
     "has_all": Operator(_has_all, many=True),
     "flow_named": Operator(_flow_is_named, many=True),
     "of_flow_run": Operator(_is_of_flow_runs, many=True),
+    "message_kind": Operator(_is_of_kind, many=True),
     # A text, and a pattern.
     "like": _text_operator("like"),
     "ilike": _text_operator("ilike"),

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -56,6 +56,20 @@ def test_attempts_and_late_states_are_rows(task_runs: TaskRuns, open_page: OpenP
     assert all(width >= 2 for width in widths)
     expect(page.locator(".state-history tbody tr.late")).to_have_count(1)
     expect(page.locator(".state-history tbody tr.late")).to_contain_text("It came late.")
+
+
+def test_attempts_fit_the_narrowest_window(service: Served, open_page: OpenPage) -> None:
+    end = datetime.now(UTC)
+    types = ("Running", "Retrying", "Running", "ValidationFailed")
+    moments = (end - timedelta(days=13, hours=23), end - timedelta(days=9), end - timedelta(hours=23), end)
+    states = [data.state(type_, moment) for type_, moment in zip(types, moments, strict=True)]
+    with service.client() as http:
+        recorded = data.record(http, "etl", [{"task_slug": "load-1", "states": states}])
+    page = open_page(f"{service.url}/ui/flow-runs/{recorded.flow_run_id}/tasks/load-1/-1", width=320)
+    attempts = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="2", exact=True))
+    expect(attempts).to_contain_text("Validation failed")
+    expect(attempts.get_by_role("cell").last).to_be_attached()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 def test_lines_of_python_load_the_result(task_runs: TaskRuns, open_page: OpenPage) -> None:
