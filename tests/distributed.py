@@ -44,26 +44,26 @@ def refusals(prepared: Prepared, text: str) -> list[str]:
     """What Citus would refuse of a prepared statement, of which `text` is the SQL for PostgreSQL."""
     statement = prepared.statement
     families = _families(statement)
-    found = []
+    reasons = []
     apart = {family for table, family in families.items() if table != _BOUND}
     if len(apart) > 1:
-        found.append(JOIN)
+        reasons.append(JOIN)
     is_bound = apart <= {families[_BOUND]}
     if not is_bound and " FOR " in text and re.search(r"\bFOR (UPDATE|NO KEY UPDATE|SHARE|KEY SHARE)\b", text):
-        found.append(LOCK)
+        reasons.append(LOCK)
     if not is_bound and _has_subquery_without_from(text):
-        found.append(NO_FROM)
-    return found + refusals_of_text(text)
+        reasons.append(NO_FROM)
+    return reasons + refusals_of_text(text)
 
 
 def refusals_of_text(text: str) -> list[str]:
     """What Citus would refuse of any statement, by its SQL."""
-    found = []
+    reasons = []
     if re.search(r"\bWITH\b.*\bAS\s*\(\s*INSERT\b", text, re.DOTALL) or re.search(r"\bWITH\b.*\)\s*INSERT\b", text):
-        found.append(INSERT_IN_WITH)
+        reasons.append(INSERT_IN_WITH)
     if any(_STABLE_OF_COLUMNS.search(update) for update in _UPDATE.findall(text)):
-        found.append(STABLE_IN_UPDATE)
-    return found
+        reasons.append(STABLE_IN_UPDATE)
+    return reasons
 
 
 def _families(statement: ClauseElement) -> dict[object, object]:

@@ -75,7 +75,7 @@ REFUSED_TODAY = {
 
 
 def test_no_more_prepared_statements_are_refused() -> None:
-    refused = {name: found for name, statement in STATEMENTS.items() if (found := refusals_of(statement))}
+    refused = {name: reasons for name, statement in STATEMENTS.items() if (reasons := refusals_of(statement))}
     assert refused == REFUSED_TODAY
 
 
