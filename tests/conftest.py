@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 
 from tests import portable
+from tests.given_server import URL, given_server
 from tests.pgbouncer import TEST_PORT, running_pgbouncer
 from tests.postgres import PostgresServer, running_postgres
 
@@ -101,8 +102,8 @@ def portable_statements() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """A real PostgreSQL server, started when the first test of this worker asks for it."""
-    with running_postgres() as server, ExitStack() as stack:
+    """A real PostgreSQL server: a given one, or one started when the first test of this worker asks for it."""
+    with given_server() if URL in os.environ else running_postgres() as server, ExitStack() as stack:
         if request.config.getoption("--pgbouncer"):
             pooler = stack.enter_context(running_pgbouncer(server))
             stack.enter_context(patch.dict(os.environ, {TEST_PORT: str(pooler.port)}))
