@@ -45,7 +45,7 @@ def test_workers_that_end_are_replaced_each_time(service: Served, number: int) -
         old = workers_of(service)
         for worker in old:
             os.kill(worker, number)
-        eventually(lambda: is_replaced(service, old) and answers(service), 60)  # noqa: B023 - it is called at once
+        eventually(lambda: is_replaced(service, old) and answers(service))  # noqa: B023 - it is called at once
     assert service.process.poll() is None
     assert service.stop() == 0
     assert "Killing" not in service.output()
@@ -129,7 +129,7 @@ def test_answered_writes_outlive_the_kill_of_a_worker(service: Served) -> None:
     try:
         for _ in range(3):
             count = len(recorded)
-            eventually(lambda: len(recorded) > count + 20, 60)  # noqa: B023 - it is called at once
+            eventually(lambda: len(recorded) > count + 20)  # noqa: B023 - it is called at once
             os.kill(workers_of(service)[0], signal.SIGKILL)
     finally:
         is_over.set()
@@ -153,9 +153,9 @@ def test_services_that_start_at_the_same_moment_do_not_share_a_port(tmp_path: Pa
                 folder.mkdir()
                 url = f"sqlite:///{folder / 'taskruns.db'}"
                 services.append(stack.enter_context(starting(url, folder, port=port)))
-            eventually(lambda: sum(one.process.poll() is not None for one in services) == 3, 60)  # noqa: B023
+            eventually(lambda: sum(one.process.poll() is not None for one in services) == 3)  # noqa: B023
             (serving,) = [one for one in services if one.process.poll() is None]
-            eventually(lambda: answers(serving), 60)  # noqa: B023 - it is called at once
+            eventually(lambda: answers(serving))  # noqa: B023 - it is called at once
             for one in services:
                 if one is not serving:
                     assert one.process.returncode in (1, 2)
