@@ -97,4 +97,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
     """Seconds from a start to an end, 0 if clocks differ and the end is first; None without both."""
-    return None if start is None or end is None else max(0.0, (end - start).total_seconds())
+    if start is None or end is None:
+        return None
+    return (end - start).total_seconds() if end > start else 0.0

@@ -177,13 +177,21 @@ def _together(connection: Connection, changes: Sequence[_Change]) -> Sequence[dr
 def _arrays(connection: Connection, change: _Change) -> Iterator[object]:
     """The values of rows, column by column, and moments as what has passed since the epoch.
 
-    A moment with a time zone takes asyncpg twice as long, and a state has seven of them.
+    A moment with a time zone takes asyncpg twice as long, and a state has seven of them. A column without a value is
+    an array without an element, since asyncpg looks at each: `unnest` fills what is shorter with NULL.
     """
     columns = _columns(connection.dialect, change.table, tuple(change.rows[0]))
     is_single = change.is_single
     for column, values in zip(columns, columns_of(connection, change.table, change.rows), strict=True):
-        array = [None if value is None else value - _EPOCH for value in values] if column.is_moment else values
-        yield array[0] if is_single else array
+        if is_single:
+            (value,) = values
+            yield value - _EPOCH if column.is_moment and value is not None else value
+        elif all(value is None for value in values):
+            yield []
+        elif column.is_moment:
+            yield [None if value is None else value - _EPOCH for value in values]
+        else:
+            yield values
 
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
