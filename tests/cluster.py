@@ -79,11 +79,6 @@ class Cluster:
         """The URL of the database of one machine."""
         return f"postgresql://postgres:{self._password}@{machine.address}:5432/postgres"
 
-    def url_of_standbys(self) -> str:
-        """The URL of the first machine that is a standby, past HAProxy."""
-        hosts = ",".join(f"{machine.address}:5432" for machine in self.machines)
-        return f"postgresql://postgres:{self._password}@{hosts}/postgres?target_session_attrs=standby"
-
     def start(self, machine: Machine) -> None:
         """Starts etcd and Patroni on a machine, which starts PostgreSQL."""
         client, peer = f"http://{machine.address}:2379", f"http://{machine.address}:2380"

@@ -17,7 +17,7 @@ from tests.cluster import Cluster, running_cluster
 from tests.faults.conftest import Promise
 from tests.ledger import Load, loaded, lost_states, problems_in, value_at
 from tests.machines import Machine
-from tests.service import run_command, served
+from tests.service import Served, run_command, served
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(7200)]
@@ -266,38 +266,44 @@ async def sequence_at(url: str, flow_run: str) -> int:
     return int(await value_at(url, "SELECT sequence FROM flow_run WHERE id = $1", flow_run))
 
 
-async def test_standby_that_was_promoted_beside_the_primary_is_left(
-    cluster: Cluster, load: Load, tmp_path: Path, rounds: int, record: Record
-) -> None:
-    """Patroni, which would make it a standby again, stands still; the service reads from it and not through HAProxy."""
-    flow_run, results = load.flow_runs[0], []
-    with (
-        served(cluster.url("primary"), tmp_path, read_database_url=cluster.url_of_standbys(), pool_size=4) as service,
-        service.client() as client,
-    ):
+async def promote(cluster: Cluster, load: Load, standby: Machine, service: Served) -> None:
+    """Promotes a standby that a service reads from; the service soon reads what is recorded afterwards."""
+    flow_run = load.flow_runs[0]
+    with service.client() as client:
 
         def sequence() -> int:
             return int(client.get(f"/flow-runs/{flow_run}").raise_for_status().json()["sequence"])
 
-        for _ in range(rounds):
-            with undisturbed(cluster, load):
-                standby = cluster.standbys()[0]
-                eventually(lambda: sequence() > 0)
-                standby.send_signal(signal.SIGSTOP, "patroni")
-                try:
-                    assert await value_at(cluster.url_at(standby), "SELECT pg_promote()")
-                    stale = await sequence_at(cluster.url_at(standby), flow_run)
-                    load.wait_for_writes(time.time() + UNDISTURBED_SECONDS)
-                    fresh = await sequence_at(cluster.url("primary"), flow_run)
-                    assert fresh > stale
-                    eventually(lambda: sequence() >= fresh)  # noqa: B023 - called at once
-                    assert min(sequence() for _ in range(READS)) >= fresh
-                finally:
-                    standby.send_signal(signal.SIGCONT, "patroni")
-                    await wait_for_demotion(cluster, standby)
-                    cluster.reinitialize(standby)  # it is on a timeline of its own, which Patroni does not take it off
-            results.append(await sum_up(cluster, load, None))
-        assert "standby was promoted" in service.output() or "standby unavailable" in service.output()
+        eventually(lambda: sequence() > 0)
+        leader, began = cluster.leader(), time.time()
+        standby.send_signal(signal.SIGSTOP, "patroni")  # which would make it a standby again
+        try:
+            assert await value_at(cluster.url_at(standby), "SELECT pg_promote(false)")
+            wait_for_promotion(cluster, leader, began)
+            stale = await sequence_at(cluster.url_at(standby), flow_run)
+            load.wait_for_writes(time.time() + UNDISTURBED_SECONDS)
+            fresh = await sequence_at(cluster.url("primary"), flow_run)
+            assert fresh > stale
+            eventually(lambda: sequence() >= fresh)
+            assert min(sequence() for _ in range(READS)) >= fresh
+        finally:
+            standby.send_signal(signal.SIGCONT, "patroni")
+            await wait_for_demotion(cluster, standby)
+            cluster.reinitialize(standby)  # it is on a timeline of its own, which Patroni does not take it off
+    assert "standby was promoted" in service.output() or "standby unavailable" in service.output()
+
+
+async def test_standby_that_was_promoted_beside_the_primary_is_left(
+    cluster: Cluster, load: Load, tmp_path: Path, rounds: int, record: Record
+) -> None:
+    results = []
+    for _ in range(rounds):
+        with undisturbed(cluster, load):
+            standby = cluster.standbys()[0]
+            reads = cluster.url_at(standby)
+            with served(cluster.url("primary"), tmp_path, read_database_url=reads, pool_size=4) as service:
+                await promote(cluster, load, standby, service)
+        results.append(await sum_up(cluster, load, None))
     check(results, record, "standby promoted beside the primary")
     assert problems_in(cluster.url("primary")) == ""
 
