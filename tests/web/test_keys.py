@@ -106,7 +106,7 @@ def test_page_goes_on_with_a_key_that_is_given_after_it_was_refused(
     page = open_page(f"{locked.url}/ui/flow-runs")
     give(page, key)
     expect(page.locator(".badge")).to_have_text("live")
-    done = run_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
+    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
     assert done.returncode == 0, done.stderr
     dialog = page.get_by_role("dialog", name="API key")
     dialog.get_by_label("Key", exact=True).wait_for()
