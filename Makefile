@@ -69,9 +69,8 @@ coverage: $(DEV) ## Print what the quick tests of the service cover, on SQLite
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"
 	$(BIN)/python -m pytest tests/security -m attack --timeout 900 $(ARGS)
 
-faults: $(DEV) $(PGBOUNCER) $(PATRONI_VENV)/.ready ## Run streams through storms, and a cluster through faults: make faults ARGS="--full --seeds 50 --rounds 20"
-	$(BIN)/python -m pytest tests/faults -m fault --log-level info -rP $(ARGS)
-	$(PYTEST) tests/store tests/api/test_replicas.py -k "postgresql or replicas" --pgbouncer
+faults: $(DEV) $(PGBOUNCER) $(PATRONI_VENV)/.ready ## Run everything through faults and print a table: make faults ARGS="--rounds 20 --seeds 50 --full"
+	$(BIN)/python -m pytest tests/faults --promises $(ARGS)
 
 lint: $(DEV) ## Check style and formatting
 	$(BIN)/ruff check
@@ -153,8 +152,10 @@ $(PREFECT1_VENV)/.ready: requirements/prefect1.lock
 
 # Where it can be installed by itself, it is: on Debian, as root, as in a container.
 $(CHROMIUM): $(DEV)
-	@command -v chromium chromium-browser google-chrome-stable google-chrome >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium; } >/dev/null \
+	@command -v chromium-headless-shell >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq \
+			&& apt-get install -qq --yes --no-install-recommends chromium-headless-shell; } >/dev/null \
+		|| { command -v chromium || command -v google-chrome; } >/dev/null \
 		|| { echo "There is no Chromium: nothing is tested in a browser." >&2; exit; }; \
 	touch $@
 

@@ -54,9 +54,11 @@ defaults
 HAPROXY_ROLE = """
 listen {role}
     bind 127.0.0.1:{port}
-    http-check send meth OPTIONS uri /{role}
+    http-check send meth OPTIONS uri {check}
     http-check expect status 200
 """
+ROLE_CHECKS = {"primary": "/primary", "replica": "/replica?lag=16MB"}
+"""What Patroni is asked; without a limit of the lag, a standby that receives nothing would be a replica."""
 
 
 class Cluster:
@@ -66,7 +68,7 @@ class Cluster:
         self.machines = machines
         self._folder = folder
         self._password = secrets.token_hex(16)
-        self._ports = {"primary": free_port(), "replica": free_port()}
+        self._ports = {role: free_port() for role in ROLE_CHECKS}
         self.is_synchronous = True
 
     def url(self, role: str) -> str:
@@ -110,6 +112,7 @@ class Cluster:
                 "data_dir": str(machine.folder / "data"),
                 "bin_dir": str(find_programs()),
                 "pgpass": str(machine.folder / "pgpass"),
+                "basebackup": {"checkpoint": "fast"},
                 "pg_hba": ["host all all all scram-sha-256", "host replication all all scram-sha-256"],
                 "authentication": {"superuser": account, "replication": account, "rewind": account},
             },
@@ -118,7 +121,10 @@ class Cluster:
     def start_haproxy(self) -> subprocess.Popen[bytes]:
         """Starts HAProxy, which leads to the primary on one port and to the standbys on another."""
         servers = "".join(f"    server {machine.name} {machine.address}:5432 check\n" for machine in self.machines)
-        roles = [HAPROXY_ROLE.format(role=role, port=port) + servers for role, port in self._ports.items()]
+        roles = [
+            HAPROXY_ROLE.format(role=role, port=port, check=ROLE_CHECKS[role]) + servers
+            for role, port in self._ports.items()
+        ]
         file = self._folder / "haproxy.cfg"
         file.write_text(HAPROXY + "".join(roles))
         with (self._folder / "haproxy.log").open("wb") as log:
@@ -151,6 +157,10 @@ class Cluster:
         """The machines other than one."""
         return [other for other in self.machines if other is not machine]
 
+    def standbys(self) -> list[Machine]:
+        """The machines of the standbys."""
+        return self.others(self.leader())
+
     def is_whole(self) -> bool:
         """Whether all machines see one primary, a standby that has all, and another that receives what happens.
 
@@ -168,17 +178,21 @@ class Cluster:
         """Waits until the cluster is whole."""
         eventually(self.is_whole, SECONDS)
 
-    def make_synchronous(self, is_synchronous: bool) -> None:
-        """Lets commits wait for a standby, or not."""
-        self._request("PATCH", "config", {"synchronous_mode": is_synchronous})
-        self.is_synchronous = is_synchronous
+    def configure(self, settings: dict[str, Any]) -> None:
+        """Changes settings of Patroni, and of PostgreSQL under `postgresql`, on all machines."""
+        self._request("PATCH", "config", settings)
+        self.is_synchronous = settings.get("synchronous_mode", self.is_synchronous)
 
     def switch_over(self) -> None:
         """Makes a standby that has all the primary, as for maintenance; returns when that is done."""
         self._request("POST", "switchover", {"leader": self.leader().name})
 
-    def _request(self, method: str, path: str, body: dict[str, Any]) -> None:
-        address = self.leader().address
+    def reinitialize(self, machine: Machine) -> None:
+        """Makes a machine a standby again, with a new copy of the primary."""
+        self._request("POST", "reinitialize", {"force": True}, machine)
+
+    def _request(self, method: str, path: str, body: dict[str, Any], machine: Machine | None = None) -> None:
+        address = (machine or self.leader()).address
         answer = httpx.request(method, f"http://{address}:8008/{path}", json=body, timeout=60)
         assert answer.is_success, answer.text
 

@@ -1,11 +1,12 @@
 """Writers and readers of a service under faults, and the ledger of what was answered, which the database must hold."""
 
 import json
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -17,12 +18,14 @@ import asyncpg
 import httpx
 
 from tests.service import Served, run_command
+from tests.waiting import eventually
 
 WRITERS = 4
 READERS = 2
 PAUSE = 0.05
 """Seconds after which a refused request is sent again."""
-CLIENT_SECONDS = 30
+SECONDS = 120
+"""What it may take on a busy machine until the service records and answers again."""
 ACCEPTED = ("created", "recorded", "late", "duplicate")
 
 
@@ -50,6 +53,10 @@ class Answers:
         """How often there was an answer other than success and 503, by its status."""
         return {status: count for status, count in self.statuses.items() if not 200 <= status < 300 and status != 503}
 
+    def refusals(self) -> int:
+        """How often the service said that it was unavailable."""
+        return self.statuses[httpx.codes.SERVICE_UNAVAILABLE]
+
     def longest_gap(self, end: float) -> float:
         """The longest time between two successes, in seconds."""
         moments = [*self.successes, end]
@@ -72,7 +79,7 @@ class Load:
         """The ids of the states that the service said it had recorded."""
         self.writes, self.reads = Answers(), Answers()
         with service.client() as client:
-            self._flow_runs = [
+            self.flow_runs = [
                 str(client.post("/flow-runs", json={"flow_name": "ledger"}).raise_for_status().json()["id"])
                 for _ in range(WRITERS)
             ]
@@ -95,8 +102,17 @@ class Load:
             thread.join()
         self._ledger.close()
 
+    def wait_for_writes(self, moment: float) -> None:
+        """Waits until the service has recorded something after a moment."""
+        eventually(lambda: any(success > moment for success in self.writes.successes[-1:]), SECONDS)
+
+    def wait_for_reads(self, count: int) -> None:
+        """Waits until so many more reads have been answered."""
+        wanted = len(self.reads.successes) + count
+        eventually(lambda: len(self.reads.successes) >= wanted, SECONDS)
+
     def _write(self, number: int) -> None:
-        path = f"/flow-runs/{self._flow_runs[number]}/task-runs"
+        path = f"/flow-runs/{self.flow_runs[number]}/task-runs"
         with self._service.client() as client:
             for written in self._until_over():
                 items = [
@@ -120,7 +136,7 @@ class Load:
             time.sleep(PAUSE)
 
     def _read(self, number: int) -> None:
-        flow_run = self._flow_runs[number % WRITERS]
+        flow_run = self.flow_runs[number % WRITERS]
         paths = (f"/flow-runs/{flow_run}", f"/flow-runs/{flow_run}/task-runs?limit=20")
         with self._service.client() as client:
             for read in self._until_over():
@@ -155,14 +171,24 @@ def loaded(service: Served, ledger: Path) -> Iterator[Load]:
         load.stop()
 
 
-async def lost_states(url: str, acknowledged: list[str]) -> list[str]:
-    """The states that were acknowledged and that a database does not have."""
-    connection = await asyncpg.connect(url)
+async def value_at(url: str, query: str, *parameters: object) -> Any:
+    """The first value that a query gives in a PostgreSQL database."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
     try:
-        rows = await connection.fetch("SELECT id FROM task_run_state WHERE id = ANY($1::uuid[])", acknowledged)
+        return await connection.fetchval(query, *parameters)
     finally:
         await connection.close()
-    return sorted({*acknowledged} - {str(row["id"]) for row in rows})
+
+
+async def lost_states(url: str, acknowledged: list[str]) -> list[str]:
+    """The states that were acknowledged and that a database does not have."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            recorded = [identifier for (identifier,) in connection.execute("SELECT id FROM task_run_state")]
+    else:
+        query = "SELECT array_agg(id::text) FROM task_run_state WHERE id = ANY($1::uuid[])"
+        recorded = await value_at(url, query, acknowledged) or []
+    return sorted({*acknowledged} - {*recorded})
 
 
 def problems_in(url: str) -> str:

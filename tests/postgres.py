@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = ("initdb", "postgres", "pg_isready", "createdb", "dropdb", "pg_basebackup")
-START_SECONDS = 60
-STOP_SECONDS = 20
+START_SECONDS = 180
+STOP_SECONDS = 60
 
 # A half-hour offset, so that code which leans on the server's time zone is wrong by something that no test overlooks.
 # Durability is off because the data never outlives the run.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr, redirect_stdout, suppress
 from itertools import cycle
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.pgbouncer import default_url, is_pooled
 from tests.postgres import free_port
 
 PROGRAM = Path(sys.executable).with_name("taskruns-service")
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 40
 
 
@@ -69,7 +70,7 @@ class Served:
     def client(self, **options: Any) -> httpx.Client:
         """A client of it, to be closed by whoever asked for it."""
         # There is no TLS, and reading the certificates of authorities for it takes longer than most tests.
-        return httpx.Client(base_url=self.url, timeout=60, verify=False, **options)
+        return httpx.Client(base_url=self.url, timeout=START_SECONDS, verify=False, **options)
 
     def output(self) -> str:
         """All that it has printed so far, on standard output and on standard error."""
@@ -154,19 +155,19 @@ def run_command(*arguments: str, **environment: Any) -> subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=START_SECONDS,
     )
 
 
 def call_command(*arguments: str, **environment: Any) -> subprocess.CompletedProcess[str]:
-    """Does what `run_command` does in the test's own process, which is quicker, but not where a loop is running."""
+    """Does what `run_command` does in a thread of the test's own process, which is quicker; a loop may be running."""
     out, err = io.StringIO(), io.StringIO()
     own = patch.dict(os.environ, environment_of(**environment), clear=True)
     command_line = patch.object(sys, "argv", [PROGRAM.name, *arguments])
     code = 0
-    with own, command_line, redirect_stdout(out), redirect_stderr(err):
+    with own, command_line, redirect_stdout(out), redirect_stderr(err), ThreadPoolExecutor(1) as thread:
         try:
-            main()
+            thread.submit(main).result()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else bool(end.code)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

@@ -15,7 +15,7 @@ from taskruns_service.live.live import Live
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.tables import flow_run, task_run
 
-SECONDS = 30
+SECONDS = 120
 """How long to wait for what must come."""
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(check: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(check: Callable[[], bool], seconds: float = 120) -> None:
     """Waits until something is so; fails when it is not after so long."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -50,7 +50,7 @@ from taskruns_service.web.documentation import make_documentation
 
 log = structlog.get_logger()
 
-TIMELINE_CACHE_BYTES = 32 * 2**20
+OVERVIEW_CACHE_BYTES = 32 * 2**20
 FOLD_SECONDS = 1.0
 SETTLE_SECONDS = 5.0
 ANALYZE_SECONDS = 1.0
@@ -81,7 +81,7 @@ def create_app(
         ):
             app.state.replicas = replicas
             background = Background()
-            app.state.timelines = RepresentationCache(TIMELINE_CACHE_BYTES)
+            app.state.overviews = RepresentationCache(OVERVIEW_CACHE_BYTES)
             app.state.graphql = Resources(background, settings.answer_bytes, settings.query_timeout)
             if replicas is not None:
                 await database.note_position()

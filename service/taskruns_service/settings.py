@@ -92,7 +92,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     root_path: Annotated[
         str,
         Meta(
-            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+            # Browsers take away the parts `.` and `..`.
+            pattern=r"^(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+)*\Z",
             max_length=200,
             description="The path under which a proxy serves the service, such as /taskruns.",
         ),

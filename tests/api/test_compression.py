@@ -133,6 +133,15 @@ async def test_timeline_that_was_kept_is_not_answered_after_a_change(client: htt
     assert states == [{"Running"}, {"Success"}]
 
 
+async def test_tasks_that_were_kept_are_not_answered_after_a_change(client: httpx.AsyncClient, flow_run: str) -> None:
+    before, again = [(await client.get(f"{flow_run}/tasks")).json() for _ in range(2)]
+    assert before == again
+    await report(client, flow_run, "Success")
+    after = (await client.get(f"{flow_run}/tasks")).json()
+    assert after["sequence"] > before["sequence"]
+    assert [item["items"][0]["state"] for item in (before, after)] == ["Running", "Success"]
+
+
 async def test_timeline_of_a_deleted_flow_run_is_gone_and_another_with_its_id_has_its_own(
     client: httpx.AsyncClient, flow_run: str
 ) -> None:

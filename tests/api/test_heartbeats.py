@@ -20,7 +20,7 @@ async def watchful(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
     """Waits until something is so; fails when it is not after so long."""
     deadline = time.monotonic() + seconds
     while not await is_so():

@@ -1,15 +1,19 @@
 """`taskruns-service prune`: what it says, and that it may be killed and run again while the service writes."""
 
+import asyncio
 import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 
 from tests.service import PROGRAM, call_command, environment_of, served
+from tests.waiting import eventually
 
 LONG_AGO = "2021-05-12T18:00:00Z"
 
@@ -38,6 +42,33 @@ def pruned(url: str, *arguments: str) -> str:
 def check(url: str) -> None:
     done = call_command("check", TASKRUNS_DATABASE_URL=url)
     assert (done.returncode, done.stdout) == (0, "No problems found.\n")
+
+
+def kill_prune(url: str, batches: int) -> None:
+    """Runs the command with a flow run in each batch, and kills it at work when it has told of so many batches."""
+    near, far = socket.socketpair()
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # so that it waits after some lines that nobody reads
+    command: list[str | Path] = [PROGRAM, "prune", "--older-than", "90d", "--batch-size", "1"]
+    with near, subprocess.Popen(command, env=environment_of(TASKRUNS_DATABASE_URL=url), stderr=far.fileno()) as process:
+        far.close()
+        with near.makefile("rb", buffering=0) as lines:
+            for _ in range(batches):
+                assert lines.readline().startswith(b"deleted ")
+        process.send_signal(signal.SIGKILL)
+    if url.startswith("postgresql"):  # which may commit what the process had just sent
+        eventually(lambda: asyncio.run(sessions(url)) == 0)
+
+
+async def sessions(url: str) -> int:
+    """How many connections others have to a database of PostgreSQL."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return count
+    finally:
+        await connection.close()
 
 
 def test_old_flow_runs_are_counted_and_then_deleted(database_url: str, tmp_path: Path) -> None:
@@ -82,6 +113,23 @@ def test_file_that_is_served_is_not_pruned(sqlite_url: str, tmp_path: Path) -> N
         done = call_command("prune", "--older-than", "90d", TASKRUNS_DATABASE_URL=sqlite_url)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Another taskruns-service is using " in done.stderr
+
+
+def test_killed_again_and_again_it_keeps_counts_exact_and_goes_on(database_url: str, tmp_path: Path) -> None:
+    with served(database_url, tmp_path) as service, service.client() as http:
+        record(http, 40, 2)
+    remaining = 40
+    for batches in (1, 3):
+        kill_prune(database_url, batches)
+        counted = prune(database_url, "--dry-run")
+        flow_runs = int(counted.split()[2])
+        assert 0 < flow_runs <= remaining - batches
+        assert counted == f"There are {flow_runs} flow runs from before THEN UTC, with {2 * flow_runs} task runs.\n"
+        check(database_url)
+        remaining = flow_runs
+    done = f"Deleted {remaining} flow runs from before THEN UTC, with {2 * remaining} task runs.\n"
+    assert prune(database_url) == done
+    check(database_url)
 
 
 def test_killed_while_the_service_writes_it_goes_on_where_it_was(postgres_url: str, tmp_path: Path) -> None:

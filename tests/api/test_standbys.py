@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -18,7 +19,7 @@ from tests.service import call_command, problem_of, running, settings_of
 # One worker starts both servers, for all tests here.
 pytestmark = pytest.mark.xdist_group("standbys")
 POSITION = "X-Taskruns-Position"
-WAIT_SECONDS = 20
+WAIT_SECONDS = 120
 
 
 class Pair(NamedTuple):
@@ -102,26 +103,53 @@ async def create(http: httpx.AsyncClient, flow_name: str) -> httpx.Response:
     return answer
 
 
-async def flow_names(http: httpx.AsyncClient, position: str | None = None) -> set[str]:
+async def list_flow_names(http: httpx.AsyncClient, position: str | None = None) -> set[str]:
     """The names of the flows that have runs, as a client sees them that has seen a position."""
     answer = await http.get("/flow-runs", headers={} if position is None else {POSITION: position})
     assert answer.status_code == 200
     return {one["flow_name"] for one in answer.json()["items"]}
 
 
-async def test_standby_answers_as_soon_as_it_knows_what_the_client_has_seen(pair: Pair) -> None:
+async def query_flow_names(http: httpx.AsyncClient, position: str | None = None) -> set[str]:
+    """What `list_flow_names` returns, by GraphQL."""
+    headers = {} if position is None else {POSITION: position}
+    data = await graphql(http, "{ flow_run { flow { name } } }", **headers)
+    return {one["flow"]["name"] for one in data["flow_run"]}
+
+
+async def graphql(http: httpx.AsyncClient, query: str, **headers: str) -> Any:
+    """The data of the answer to a query."""
+    answer = await http.post("/graphql", json={"query": query}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert POSITION not in answer.headers
+    assert "errors" not in answer.json()
+    return answer.json()["data"]
+
+
+FlowNames = Callable[..., Awaitable[set[str]]]
+
+
+@pytest.fixture(params=[list_flow_names, query_flow_names])
+def flow_names(request: pytest.FixtureRequest) -> FlowNames:
+    """The names of the flows that have runs, by REST and by GraphQL."""
+    read: FlowNames = request.param
+    return read
+
+
+async def test_standby_answers_as_soon_as_it_knows_what_the_client_has_seen(pair: Pair, flow_names: FlowNames) -> None:
+    old, new = str(uuid4()), str(uuid4())
     async with running(create_app(pair.settings())) as http:
-        first = (await create(http, "first")).headers[POSITION]
+        first = (await create(http, old)).headers[POSITION]
         await caught_up(pair, first)
         async with paused(pair):
-            second = (await create(http, "second")).headers[POSITION]
+            second = (await create(http, new)).headers[POSITION]
             assert int(second) > int(first)
             # It is the standby that answers who has seen the first alone, and who has not said.
-            assert "second" not in await flow_names(http)
+            assert new not in await flow_names(http)
             assert await flow_names(http, first) == await flow_names(http)
-            assert {"first", "second"} <= await flow_names(http, second)
+            assert {old, new} <= await flow_names(http, second)
         await caught_up(pair, second)
-        assert {"first", "second"} <= await flow_names(http)
+        assert {old, new} <= await flow_names(http)
 
 
 async def test_every_kind_of_question_sees_what_was_written(pair: Pair) -> None:
@@ -166,6 +194,55 @@ async def test_new_run_is_found_by_who_knows_nothing_but_its_id(pair: Pair) -> N
         assert (await http.get("/flow-runs/8e445d74-9ca6-425b-98e5-72754b7ea174")).status_code == 404
 
 
+async def test_graphql_asks_the_primary_for_what_ids_name_and_the_standby_does_not_know(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http, paused(pair):
+        flow_run = (await create(http, "new to graphql")).json()["id"]
+        reported = await http.post(f"/flow-runs/{flow_run}/task-runs", json={"items": [{"task_slug": "a"}]})
+        task_run = reported.json()["items"][0]["task_run_id"]
+        row, of_flow_run = {"id": task_run}, f'task_run(where: {{flow_run_id: {{_eq: "{flow_run}"}}}}) {{ id }}'
+        by_id = f'task_run(where: {{id: {{_in: ["{task_run}"]}}}}) {{ id }}'
+        with_lists = f'flow_run_by_pk(id: "{flow_run}") {{ task_runs {{ id }} }}'
+        assert await graphql(http, f"{{ {by_id} }}") == {"task_run": [row]}
+        assert await graphql(http, f"{{ {with_lists} }}") == {"flow_run_by_pk": {"task_runs": [row]}}
+        info = f'get_task_run_info(task_run_id: "{task_run}") {{ id }}'
+        assert await graphql(http, f"{{ {info} }}") == {"get_task_run_info": row}
+        # A list by another field may be empty, as that of REST may, unless the standby was behind for the request.
+        assert await graphql(http, f"{{ {of_flow_run} }}") == {"task_run": []}
+        assert await graphql(http, f"{{ {with_lists} {of_flow_run} }}") == {
+            "flow_run_by_pk": {"task_runs": [row]},
+            "task_run": [row],
+        }
+        batch = [{"query": f"{{ {field} }}"} for field in (with_lists, of_flow_run)]
+        assert (await http.post("/graphql", json=batch)).json()[1] == {"data": {"task_run": [row]}}
+        nobody = "8e445d74-9ca6-425b-98e5-72754b7ea174"
+        unknown = f'{{ flow_run_by_pk(id: "{nobody}") {{ id }} flow_run(where: {{id: {{_eq: "{nobody}"}}}}) {{ id }} }}'
+        assert await graphql(http, unknown) == {"flow_run_by_pk": None, "flow_run": []}
+
+
+async def test_engine_and_agents_of_prefect_1_read_the_primary(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http, paused(pair):
+        await create(http, "of the engine")
+        query = '{ flow(where: {name: {_eq: "of the engine"}}) { name } }'
+        assert await graphql(http, query) == {"flow": []}
+        read = await graphql(http, query, **{"X-Prefect-Core-Version": "1.4.1"})
+        assert read == {"flow": [{"name": "of the engine"}]}
+
+
+async def test_mutation_of_graphql_is_read_by_the_rest_of_its_batch_and_by_who_sends_its_position(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http, paused(pair):
+        mutation = 'mutation { create_tenant(input: {name: "t", slug: "t"}) { id } }'
+        query = '{ tenant(where: {slug: {_eq: "t"}}) { slug } }'
+        answer = await http.post("/graphql", json=[{"query": text} for text in (query, mutation, query)])
+        before, created, after = answer.json()
+        assert before == {"data": {"tenant": []}}
+        assert created["data"]["create_tenant"]["id"]
+        assert after == {"data": {"tenant": [{"slug": "t"}]}}
+        assert await graphql(http, query) == {"tenant": []}
+        assert await graphql(http, query, **{POSITION: answer.headers[POSITION]}) == {"tenant": [{"slug": "t"}]}
+        alone = await http.post("/graphql", json={"query": mutation.replace('"t"', '"u"')})
+        assert int(alone.headers[POSITION]) > int(answer.headers[POSITION])
+
+
 async def test_python_client_reads_its_own_writes(pair: Pair) -> None:
     async with running(create_app(pair.settings())) as http, paused(pair):
         client, other = (AsyncClient("http://localhost", http_client=http) for _ in range(2))
@@ -186,7 +263,19 @@ async def test_position_that_is_none_is_refused(pair: Pair, given: str) -> None:
         ]
 
 
-async def test_primary_answers_while_no_standby_does(pair: Pair) -> None:
+async def test_position_that_is_none_is_refused_by_graphql(pair: Pair) -> None:
+    async with running(create_app(pair.settings())) as http:
+        refused = await http.post("/graphql", json={"query": "{ flow_run { id } }"}, headers={POSITION: "x"})
+        assert refused.status_code == 400
+        assert refused.json()["errors"] == [
+            {
+                "message": f"{POSITION}: It must be the number from an earlier response.",
+                "extensions": {"code": "BAD_USER_INPUT"},
+            }
+        ]
+
+
+async def test_primary_answers_while_no_standby_does(pair: Pair, flow_names: FlowNames) -> None:
     nobody = "postgresql://user:password@127.0.0.1:1/taskruns"
     async with running(create_app(pair.settings(read_database_url=nobody))) as http:
         await create(http, "alone")
@@ -200,7 +289,7 @@ async def test_without_standbys_nobody_is_told_a_position(pair: Pair) -> None:
 
 
 async def test_standby_that_was_promoted_beside_the_primary_is_left(
-    breakable_pair: tuple[Pair, Callable[[], None]],
+    breakable_pair: tuple[Pair, Callable[[], None]], flow_names: FlowNames
 ) -> None:
     pair, _ = breakable_pair
     async with running(create_app(pair.settings())) as http:
@@ -221,10 +310,22 @@ async def test_what_waits_for_a_silent_standby_is_answered_by_the_primary(pair: 
     """Each second of silence would otherwise be spent again by the next query that waits for the only connection."""
     async with running(create_app(pair.settings(pool_size=1))) as http:
         await caught_up(pair, (await create(http, "waits")).headers[POSITION])
-        await flow_names(http)
+        await list_flow_names(http)
         with pair.standby.frozen():
-            answers = await asyncio.gather(*(flow_names(http) for _ in range(40)))
+            answers = await asyncio.gather(*(list_flow_names(http) for _ in range(40)))
     assert all("waits" in names for names in answers)
+
+
+async def test_graphql_queries_that_wait_for_a_silent_standby_are_answered_by_the_primary(pair: Pair) -> None:
+    async with running(create_app(pair.settings(pool_size=1, max_scans=1))) as http:
+        created = await create(http, "waits")
+        await caught_up(pair, created.headers[POSITION])
+        look_up = f'{{ flow_run_by_pk(id: "{created.json()["id"]}") {{ flow {{ name }} }} }}'
+        await graphql(http, look_up)
+        with pair.standby.frozen():
+            scanned, *found = await asyncio.gather(query_flow_names(http), *(graphql(http, look_up) for _ in range(40)))
+    assert "waits" in scanned
+    assert found == [{"flow_run_by_pk": {"flow": {"name": "waits"}}}] * 40
 
 
 async def test_new_primary_is_found_after_a_fail_over(breakable_pair: tuple[Pair, Callable[[], None]]) -> None:
@@ -240,9 +341,10 @@ async def test_new_primary_is_found_after_a_fail_over(breakable_pair: tuple[Pair
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert problem_of(refused)["code"] == "database-unavailable"
         # Who only reads goes on reading.
-        assert await flow_names(http) == {"before"}
+        assert await list_flow_names(http) == await query_flow_names(http) == {"before"}
         assert await run_on(pair.standby.url(pair.name), "SELECT pg_promote()")
-        after = await create(http, "after")
-        assert await flow_names(http, after.headers[POSITION]) == {"before", "after"}
+        position = (await create(http, "after")).headers[POSITION]
+        assert await list_flow_names(http, position) == {"before", "after"}
+        assert await query_flow_names(http, position) == {"before", "after"}
     checked = await asyncio.to_thread(call_command, "check", TASKRUNS_DATABASE_URL=both)
     assert (checked.returncode, checked.stdout) == (0, "No problems found.\n")

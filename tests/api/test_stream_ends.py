@@ -15,13 +15,13 @@ from taskruns_service.app import create_app
 from taskruns_service.live import streams, watchers
 from taskruns_service.live.traffic import Traffic
 from taskruns_service.live.watchers import Watcher
-from tests.service import run_command, running, settings_of
+from tests.service import call_command, running, settings_of
 from tests.streams import Watched, streaming
 
 
 def begin_keys(url: str, scope: str = "read") -> tuple[str, str]:
     """Makes a key; returns its id and the key."""
-    done = run_command("keys", "create", "--name", "watcher", "--scope", scope, TASKRUNS_DATABASE_URL=url)
+    done = call_command("keys", "create", "--name", "watcher", "--scope", scope, TASKRUNS_DATABASE_URL=url)
     assert done.returncode == 0, done.stderr
     key = done.stdout.split()[-1]
     return key.split("_")[1], key
@@ -180,7 +180,7 @@ async def test_stream_needs_a_key_and_ends_when_it_is_revoked(sqlite_url: str, m
             streaming(app, "/events", {"Authorization": f"Bearer {other}"}) as kept,
         ):
             assert (await stream.named("now")).data["counts"] == {}
-            done = await asyncio.to_thread(run_command, "keys", "revoke", identifier, TASKRUNS_DATABASE_URL=sqlite_url)
+            done = await asyncio.to_thread(call_command, "keys", "revoke", identifier, TASKRUNS_DATABASE_URL=sqlite_url)
             assert done.returncode == 0, done.stderr
             assert (await stream.named("bye")).data["code"] == "unauthenticated"
             assert await stream.next() is None

@@ -45,7 +45,7 @@ def test_workers_that_end_are_replaced_each_time(service: Served, number: int) -
         old = workers_of(service)
         for worker in old:
             os.kill(worker, number)
-        eventually(lambda: is_replaced(service, old) and answers(service), 60)  # noqa: B023 - it is called at once
+        eventually(lambda: is_replaced(service, old) and answers(service))  # noqa: B023 - it is called at once
     assert service.process.poll() is None
     assert service.stop() == 0
     assert "Killing" not in service.output()
@@ -63,7 +63,7 @@ def test_worker_that_starts_may_be_killed(sqlite_url: str, tmp_path: Path) -> No
 
         for _ in range(3):  # as soon as there is one
             eventually(is_one_killed)
-        eventually(lambda: answers(service), 60)
+        eventually(lambda: answers(service))
 
 
 def test_workers_that_can_not_start_end_the_service(sqlite_url: str, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_workers_that_can_not_start_end_the_service(sqlite_url: str, tmp_path: P
 def test_reload_replaces_the_workers(service: Served) -> None:
     old = workers_of(service)
     service.process.send_signal(signal.SIGHUP)
-    eventually(lambda: is_replaced(service, old) and answers(service), 60)
+    eventually(lambda: is_replaced(service, old) and answers(service))
     assert service.stop() == 0
     assert "Killing" not in service.output()
 
@@ -97,7 +97,7 @@ def test_reload_never_has_two_writers_on_one_file(sqlite_url: str, tmp_path: Pat
 
         for _ in range(2):
             service.process.send_signal(signal.SIGHUP)
-            eventually(is_over, 60)
+            eventually(is_over)
             old = workers_of(service)
         assert counts <= {0, 1}
         assert service.stop() == 0
@@ -129,13 +129,13 @@ def test_answered_writes_outlive_the_kill_of_a_worker(service: Served) -> None:
     try:
         for _ in range(3):
             count = len(recorded)
-            eventually(lambda: len(recorded) > count + 20, 60)  # noqa: B023 - it is called at once
+            eventually(lambda: len(recorded) > count + 20)  # noqa: B023 - it is called at once
             os.kill(workers_of(service)[0], signal.SIGKILL)
     finally:
         is_over.set()
         for thread in threads:
             thread.join()
-    eventually(lambda: answers(service), 60)
+    eventually(lambda: answers(service))
     with Client(service.url) as client:
         found = {flow_run.id for flow_run in client.flow_runs.list(limit=1000)}
     assert {UUID(flow_run) for flow_run in recorded} <= found
@@ -153,9 +153,9 @@ def test_services_that_start_at_the_same_moment_do_not_share_a_port(tmp_path: Pa
                 folder.mkdir()
                 url = f"sqlite:///{folder / 'taskruns.db'}"
                 services.append(stack.enter_context(starting(url, folder, port=port)))
-            eventually(lambda: sum(one.process.poll() is not None for one in services) == 3, 60)  # noqa: B023
+            eventually(lambda: sum(one.process.poll() is not None for one in services) == 3)  # noqa: B023
             (serving,) = [one for one in services if one.process.poll() is None]
-            eventually(lambda: answers(serving), 60)  # noqa: B023 - it is called at once
+            eventually(lambda: answers(serving))  # noqa: B023 - it is called at once
             for one in services:
                 if one is not serving:
                     assert one.process.returncode in (1, 2)

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks import (
@@ -19,6 +20,7 @@ from tests.benchmarks import (
     logs,
     maps,
     pages,
+    pooler,
     servers,
     streams,
     versus,
@@ -30,7 +32,7 @@ from tests.benchmarks.report import Row, Table, updated
 from tests.postgres import PostgresServer
 
 PAGE = servers.ROOT / "docs" / "benchmarks.md"
-PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "logs", "streams", "client", "pages")
+PARTS = ("limit", "prefect", "growth", "sqlite", "maps", "logs", "streams", "client", "pages", "pooler")
 COMPARED = 1_000_000
 BESIDE_MAP = 10_000
 """The task runs of other flow runs in the database with a large map."""
@@ -83,16 +85,16 @@ def measure(
         table, figures = growth.measure({url: datasets[size] for size, url in databases.items()}, timing)
         charts.growth(list(databases), figures, images / "growth.svg")
         tables.append(table)
-    if "maps" in parts:
-        tables.append(of_maps(server, timing))
-    if "logs" in parts:
-        tables.append(logs.measure(databases[compared], datasets[compared], timing))
-    if "streams" in parts:
-        tables.append(streams.measure(databases[compared], datasets[compared], timing))
-    if "client" in parts:
-        tables.append(of_client(client.measure(timing.rounds)))
-    if "pages" in parts:
-        tables.append(pages.measure(server, timing.rounds))
+    url, known = databases[compared], datasets[compared]
+    others: dict[str, Callable[[], Table]] = {
+        "maps": lambda: of_maps(server, timing),
+        "logs": lambda: logs.measure(url, known, timing),
+        "streams": lambda: streams.measure(url, known, timing),
+        "client": lambda: of_client(client.measure(timing.rounds)),
+        "pages": lambda: pages.measure(server, timing.rounds),
+        "pooler": lambda: pooler.measure(server, url, known, timing),
+    }
+    tables += [others[part]() for part in others if part in parts]
     return tables
 
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_
 from tests.benchmarks import prefect, servers
 from tests.benchmarks.load import Rate
 from tests.benchmarks.report import Row, Table
-from tests.browser import find_chromium
+from tests.browser import BROWSERS, find_chromium
 from tests.postgres import PostgresServer
 from tests.service import Served
 from tests.web import large_map
@@ -125,7 +125,7 @@ def chromium() -> Iterator[Browser]:
     """A browser without a graphics card."""
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        browser = playwright.chromium.launch(executable_path=find_chromium(BROWSERS), args=arguments)
         yield browser
         browser.close()
 

@@ -1,5 +1,6 @@
 """Streams: how soon changes arrive, what a delivery costs the service, and what watchers cost those who report."""
 
+import asyncio
 import os
 import re
 import selectors
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx
 
 from tests.benchmarks import servers
@@ -29,6 +31,8 @@ from tests.sockets import begin_flow_run
 FEW, MANY = 50, 1_000
 COMMITS_PER_SECOND = 20
 MICROSECONDS = 1e6
+FLUSH_SECONDS = 2
+"""Within this time, PostgreSQL's connections report what they have done."""
 _EVENT = b"event: task_runs"
 _UPDATED = re.compile(rb'"updated":"([^"]+)"')
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -133,6 +137,16 @@ def measure(url: str, known: Dataset, timing: Timing) -> Table:
             most=5,
         )
     )
+    statements = idle_statements(url, timing)
+    pairs = zip(statements["with"], statements["without"], strict=True)
+    rows.append(
+        Row(
+            f"{MANY:,} watchers of {MANY:,} idle flow runs: statements/s on PostgreSQL",
+            [*statements.values()],
+            Rate(watched_rate - rate for watched_rate, rate in pairs),
+            most=5,
+        )
+    )
     rates = reports_beside_watchers(url, known, timing)
     ratio = rates["with"].over(rates["without"])
     rows.append(
@@ -176,6 +190,42 @@ def idle_percent(url: str, seconds: int) -> float:
             before = cpu_of(worker)
             time.sleep(seconds)
             return 100 * (cpu_of(worker) - before) / seconds
+
+
+def idle_statements(url: str, timing: Timing) -> dict[str, Rate]:
+    """The statements a second of a service to which nobody reports, with watchers and without any."""
+    with servers.service(url) as service, httpx.Client(base_url=service.url) as client:
+        paths = [begin_flow_run(client) for _ in range(MANY)]
+
+        def with_watchers() -> float:
+            with watched(service, paths):
+                return statements_per_second(url, 4 * timing.seconds)
+
+        return in_turn(
+            timing.rounds,
+            {"with": with_watchers, "without": lambda: statements_per_second(url, 4 * timing.seconds)},
+        )
+
+
+def statements_per_second(url: str, seconds: int) -> float:
+    """The transactions of a database, which are of one statement each while nobody reports."""
+    time.sleep(FLUSH_SECONDS)
+    before, began = asyncio.run(transactions_of(url)), time.monotonic()
+    time.sleep(seconds)
+    return (asyncio.run(transactions_of(url)) - before) / (time.monotonic() - began)
+
+
+async def transactions_of(url: str) -> int:
+    """How many transactions a database has had, without those of this question."""
+    place, _, name = url.replace("+asyncpg", "").rpartition("/")
+    connection = await asyncpg.connect(f"{place}/postgres")
+    try:
+        count: int = await connection.fetchval(
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = $1", name
+        )
+        return count
+    finally:
+        await connection.close()
 
 
 def reports_beside_watchers(url: str, known: Dataset, timing: Timing) -> dict[str, Rate]:
@@ -229,4 +279,5 @@ def memory_of(pid: int) -> float:
 STREAMS = f"""\
 Watchers of one flow run that changes {COMMITS_PER_SECOND} times a second, by a client on the same machine: from the
 moment of the change until its event is received. The CPU is that of the service, less that of the same reports without
-watchers. Reports are those of other flow runs; the second figure of that row is without watchers."""
+watchers. Reports are those of other flow runs. The second figures of the last two rows are without watchers; of the
+statements, which include those by which a service looks after its counts, the difference is judged."""

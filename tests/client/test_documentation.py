@@ -59,7 +59,7 @@ def test_examples_run_and_show_what_stands_there(name: str, service: Served, tmp
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert done.returncode == 0, f"{name} (line numbers are those of the page):\n{done.stdout}{done.stderr}"
     for example, printed in zip(run, done.stdout.split(END), strict=False):

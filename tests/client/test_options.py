@@ -231,7 +231,7 @@ def logged(service: Served, folder: Path, **environment: str) -> str:
         env=environment_of(TASKRUNS_URL=service.url, TASKRUNS_HOME=folder, **environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     return done.stderr

@@ -48,7 +48,7 @@ def test_first_example_runs(programs: Path, tmp_path: Path) -> None:
             env=environment_of(TASKRUNS_URL=service.url, TASKRUNS_HOME=tmp_path),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert (ran.stdout, ran.stderr, ran.returncode) == (shown, "", 0)
         with service.client() as http:
@@ -64,7 +64,7 @@ def taskruns(programs: Path, *arguments: str, home: Path) -> tuple[int, str, str
         env=environment_of(TASKRUNS_HOME=home),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return ran.returncode, ran.stdout, ran.stderr
 

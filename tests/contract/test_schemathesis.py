@@ -60,7 +60,7 @@ def record(http: httpx.Client) -> dict[str, list[str]]:
     return recorded
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1100)
 @pytest.mark.parametrize(("database", "seed"), [("sqlite", 20210512), ("postgres", 20210513)])
 def test_document_holds(request: pytest.FixtureRequest, tmp_path: Path, database: str, seed: int) -> None:
     url = request.getfixturevalue(f"{database}_url")

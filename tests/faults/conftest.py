@@ -1,16 +1,34 @@
 """The fixtures of the tests with faults: a database that may be broken, and what asks the service about it."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
 from tests.postgres import PostgresServer, running_postgres
 from tests.service import call_command
 
-TABLE = pytest.StashKey[list[str]]()
-"""The rows of the table of promises, which is printed at the end."""
 TABLE_HEAD = ["| promise | faults | lost | longest gap |", "|---|---|---|---|"]
+
+
+class Promise(NamedTuple):
+    """A row of the table that `--promises` prints at the end."""
+
+    promise: str
+    faults: int | str
+    lost: str
+    longest_gap: str
+
+    def __str__(self) -> str:
+        return f"| {' | '.join(map(str, self))} |"
+
+
+TABLE = pytest.StashKey[list[Promise]]()
+ANSWERS = pytest.StashKey[dict[str, list[float]]]()
+"""For each module, by what it promises: the longest that a request of each test waited for its answer, in seconds."""
 
 
 @pytest.fixture
@@ -21,16 +39,46 @@ def rounds(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def promises(request: pytest.FixtureRequest) -> list[str]:
+def promises(request: pytest.FixtureRequest) -> list[Promise]:
     """The rows of the table of promises."""
     return request.config.stash.setdefault(TABLE, [])
 
 
+@pytest.fixture(autouse=True)
+def longest_answer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keeps how long a request of the test waited for its answer."""
+    seconds = [0.0]
+    send, send_async = httpx.Client.send, httpx.AsyncClient.send
+
+    def timed(*arguments: Any, **options: Any) -> httpx.Response:
+        began = time.monotonic()
+        try:
+            return send(*arguments, **options)
+        finally:
+            seconds.append(time.monotonic() - began)
+
+    async def timed_async(*arguments: Any, **options: Any) -> httpx.Response:
+        began = time.monotonic()
+        try:
+            return await send_async(*arguments, **options)
+        finally:
+            seconds.append(time.monotonic() - began)
+
+    monkeypatch.setattr(httpx.Client, "send", timed)
+    monkeypatch.setattr(httpx.AsyncClient, "send", timed_async)
+    yield
+    promise = request.module.__doc__.partition("\n")[0]
+    request.config.stash.setdefault(ANSWERS, {}).setdefault(promise, []).append(max(seconds))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints the table of promises."""
-    if rows := config.stash.get(TABLE, []):
+    """Prints the table of promises: those with a ledger, and those of modules."""
+    if config.getoption("--promises"):
+        rows = [*config.stash.setdefault(TABLE, [])]
+        for promise, answers in config.stash.get(ANSWERS, {}).items():
+            rows.append(Promise(promise, f"{len(answers)} tests", "–", f"an answer {max(answers):.1f} s"))
         terminalreporter.section("promises")
-        terminalreporter.write("\n".join([*TABLE_HEAD, *rows]) + "\n")
+        terminalreporter.write("\n".join([*TABLE_HEAD, *map(str, rows)]) + "\n")
 
 
 @pytest.fixture(scope="module")

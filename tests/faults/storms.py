@@ -44,11 +44,14 @@ class Reader(threading.Thread):
         self.picture = Picture()
         self.picture.start(0)
         self.cuts = 0
+        self.longest_gap = 0.0
+        """Seconds without an event."""
         self.error: BaseException | None = None
         self.is_done = threading.Event()
         self._service = service
         self._path = path
         self._generator = random.Random(seed)
+        self._last_event = time.monotonic()
 
     def run(self) -> None:
         """Reads until it is told to end, or finds something wrong."""
@@ -71,6 +74,8 @@ class Reader(threading.Thread):
                 return
             for number, event in enumerate(events_in(response.iter_lines())):
                 self.picture.take(event)
+                now = time.monotonic()
+                self.longest_gap, self._last_event = max(self.longest_gap, now - self._last_event), now
                 if number == until_cut or self.is_done.is_set():
                     self.cuts += 1
                     return

@@ -1,6 +1,9 @@
 """PgBouncer in front of PostgreSQL: the service works through it with TASKRUNS_POOLER, and says so without."""
 
 import asyncio
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -14,6 +17,7 @@ from taskruns_service.domain.errors import DatabaseUnavailable, QueryTimeout
 from taskruns_service.storage.database import Database, open_database
 from taskruns_service.storage.dialects import read_url
 from tests.faults.asking import Request, create, reads, report, writes
+from tests.faults.conftest import Promise
 from tests.pgbouncer import CONNECTIONS, PgBouncer, running_pgbouncer
 from tests.postgres import PostgresServer, database_name, running_standby
 from tests.service import call_command, running, settings_of
@@ -162,3 +166,15 @@ async def test_promoted_server_behind_a_pooler_is_found(url: str, server: Postgr
         with pytest.raises(DatabaseUnavailable):
             await is_in_recovery("standby")
         assert not await is_in_recovery("read-write")
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(1800)
+def test_store_and_replicas_work_through_it(promises: list[Promise]) -> None:
+    files = ["tests/store", "tests/api/test_replicas.py", "-k", "postgresql or replicas"]
+    workers = ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadgroup"]
+    command = [sys.executable, "-m", "pytest", "--quiet", "--pgbouncer", *files, *workers]
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert done.returncode == 0 and passed is not None, done.stdout  # noqa: PT018 - the output says what is wrong
+    promises.append(Promise("the store and two processes work through PgBouncer", f"{passed[1]} tests", "–", "–"))

@@ -1,8 +1,6 @@
 """Streams while connections are cut, workers are killed and PostgreSQL is restarted: nothing is missing or double."""
 
-import logging
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -11,11 +9,10 @@ import pytest
 
 from taskruns import AsyncClient, Client
 from tests.client.live.watching import watching
+from tests.faults.conftest import Promise
 from tests.faults.storms import Storm, killing, restarting, watch_through
 from tests.postgres import PostgresServer
 from tests.service import Served, served
-
-log = logging.getLogger(__name__)
 
 KILLS = RESTARTS = 5
 CUTS = 50
@@ -38,12 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs the long storm with as many seeds as the command line says."""
     if "long_seed" in metafunc.fixturenames:
         metafunc.parametrize("long_seed", range(metafunc.config.getoption("--seeds")))
-
-
-@pytest.fixture(autouse=True)
-def quiet_requests(caplog: pytest.LogCaptureFixture) -> None:
-    """Keeps the lines of thousands of requests out of what `make faults` shows."""
-    caplog.set_level(logging.WARNING, logger="httpx")
 
 
 @pytest.fixture
@@ -77,9 +68,9 @@ def test_nothing_is_missing_or_double_whatever_fails(
 @pytest.mark.fault
 @pytest.mark.timeout(600)
 def test_nothing_is_missing_or_double_in_a_long_storm(
-    long_seed: int, postgres_service: Served, server: PostgresServer
+    long_seed: int, postgres_service: Served, server: PostgresServer, promises: list[Promise]
 ) -> None:
-    generator, began = random.Random(long_seed), time.monotonic()
+    generator = random.Random(long_seed)
     faults = [killing(postgres_service, generator)] * KILLS + [restarting(server)] * RESTARTS
     generator.shuffle(faults)
     storm = Storm(seed=long_seed, task_runs=TASK_RUNS, cuts=CUTS, faults=faults)
@@ -96,13 +87,13 @@ def test_nothing_is_missing_or_double_in_a_long_storm(
         assert client_watch.error is None
         assert dict(client_watch.changes) == task_runs
         assert len(set(client_watch.changes)) == len(client_watch.changes)
-    log.info(
-        "seed %d: %d cuts, %d faults, %d changes, nothing missing or double, %.0f s",
-        long_seed,
-        sum(reader.cuts for reader in readers),
-        len(faults),
-        readers[0].picture.sequence,
-        time.monotonic() - began,
+    promises.append(
+        Promise(
+            f"streams, storm {long_seed}: nothing is missing or double",
+            sum(reader.cuts for reader in readers) + len(faults),
+            f"0 of {readers[0].picture.sequence:,}",
+            f"events {max(reader.longest_gap for reader in readers):.1f} s",
+        )
     )
 
 

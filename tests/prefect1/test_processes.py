@@ -78,7 +78,6 @@ def test_engine_stops_when_its_flow_run_is_cancelled(prefect1: Prefect1) -> None
     cancelled = ["Cancelled", "Flow run is cancelled"]
     assert told == {
         "answer": "Cancelling",
-        "in time": True,
         "flow_run": flow_run(*ENDED[:2], ["Cancelling", "Flow run is cancelling"], cancelled),
         "task_runs": {"after_boom-1": "Cancelled", "endless-1": "Cancelled"},
     }

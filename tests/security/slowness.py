@@ -84,7 +84,7 @@ def held(service: Served, request: bytes, count: int) -> Iterator[None]:
         yield
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 120) -> None:
     """Waits until something is so; fails when it is not after so long."""
     async with asyncio.timeout(seconds):
         while True:

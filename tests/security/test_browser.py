@@ -154,9 +154,9 @@ def test_page_of_another_origin_changes_and_reads_nothing(url: str, tmp_path: Pa
     with served(url, tmp_path) as service, attacking() as attacker, service.client() as http:
         attacker.page = page_of(FOREIGN_PAGE, attacker, service.url)
         with browsing(f"http://localhost:{attacker.server.server_port}/"):
-            eventually(lambda: bool(attacker.reports), 60)
+            eventually(lambda: bool(attacker.reports))
             # A form, four requests of plain text over GraphQL and one over REST, and two beacons arrive.
-            eventually(lambda: count_requests(service) >= 8, 60)
+            eventually(lambda: count_requests(service) >= 8)
         (attempts,) = attacker.reports
         assert set(attempts.values()) == {"blocked"}
         found = http.post("/graphql", json={"query": '{ tenant(where: {slug: {_eq: "evil"}}) { id } flow_run { id } }'})
@@ -169,10 +169,10 @@ def test_page_whose_name_leads_to_the_service_changes_and_reads_nothing(url: str
         attacker = until_rebound.enter_context(attacking(port))
         attacker.page = page_of(REBINDING_PAGE, reports)
         with browsing(f"http://evil.example:{port}/", evil_example="127.0.0.1"):
-            eventually(lambda: attacker.was_visited, 60)
+            eventually(lambda: attacker.was_visited)
             until_rebound.close()
             with served(url, tmp_path, port=port) as service, service.client() as http:
-                eventually(lambda: bool(reports.reports), 60)
+                eventually(lambda: bool(reports.reports))
                 (attempts,) = reports.reports
                 assert {name: answer[:3] for name, answer in attempts.items()} == {
                     "read": "421",

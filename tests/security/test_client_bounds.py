@@ -124,15 +124,14 @@ def until_closed(connection: Connection) -> None:
             connection.send(b" " * 65536)
 
 
+BOMB = gzip.compress(bytes(64 * MIB), compresslevel=1)
 LARGE: dict[str, Answer] = {
     "endless": endless,
     "to the end of the connection": until_closed,
     "endless with a length": lambda connection: endless(connection, b"Content-Length: 5\r\n"),
     "said to be large": every_request(response(b"", Content_Length=10**18)),
-    "bomb": every_request(response(gzip.compress(bytes(64 * MIB)), Content_Encoding="gzip")),
-    "bomb of a proxy that refuses": every_request(
-        response(gzip.compress(bytes(64 * MIB)), "502 Bad Gateway", Content_Encoding="gzip")
-    ),
+    "bomb": every_request(response(BOMB, Content_Encoding="gzip")),
+    "bomb of a proxy that refuses": every_request(response(BOMB, "502 Bad Gateway", Content_Encoding="gzip")),
 }
 
 

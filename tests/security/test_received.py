@@ -77,7 +77,7 @@ def impatient(serve: Serve) -> Iterator[Served]:
 
 def test_idle_connections_do_not_keep_others_out(service: Served) -> None:
     with many_connections(service, 1100):
-        eventually(lambda: answers(service), 90)
+        eventually(lambda: answers(service))
 
 
 BEGINNINGS = {
@@ -129,7 +129,7 @@ def test_dripping_is_no_way_to_stay(impatient: Served, beginning: str) -> None:
                 return bool(connection.recv(MIB, socket.MSG_DONTWAIT)) or is_closed(connection)
             return False
 
-        eventually(drips_until_closed, 30)
+        eventually(drips_until_closed)
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS)
@@ -137,7 +137,7 @@ def test_unfinished_requests_keep_others_out_only_for_a_while(impatient: Served,
     with many_connections(impatient, 16) as connections:
         for connection in connections:
             connection.sendall(BEGINNINGS[beginning])
-        eventually(lambda: answers(impatient), 90)
+        eventually(lambda: answers(impatient))
 
 
 def test_clients_that_never_read_keep_others_out_only_for_a_while(impatient: Served) -> None:
@@ -147,7 +147,7 @@ def test_clients_that_never_read_keep_others_out_only_for_a_while(impatient: Ser
             connection.setblocking(False)
             with suppress(BlockingIOError):
                 connection.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
-        eventually(lambda: answers(impatient), 90)
+        eventually(lambda: answers(impatient))
 
 
 def test_head_has_a_bound(service: Served) -> None:
@@ -176,11 +176,11 @@ def test_bodies_have_a_bound_together(serve: Serve) -> None:
             return not takes_large_body()
 
         assert takes_large_body()
-        eventually(is_refused_beside_others, 60)
+        eventually(is_refused_beside_others)
         small = {"items": [{"task_slug": "name", "states": [{"type": "Running"}]}]}
         assert http.post(f"/flow-runs/{run}/task-runs", json=small).status_code == 200
         stack.close()
-        eventually(takes_large_body, 60)
+        eventually(takes_large_body)
 
 
 @pytest.mark.attack

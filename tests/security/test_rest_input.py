@@ -18,7 +18,7 @@ from tests.service import Served, call_command, problem_of, running, settings_of
 from tests.streams import is_stream
 
 NOBODY = "019064f2-5b11-7e1d-8a50-88978dabb7c1"
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 LOCAL = b"127.0.0.1"
 JSON = b"Content-Type: application/json"
 CHUNKED = b"Transfer-Encoding: chunked"

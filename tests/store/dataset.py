@@ -47,6 +47,7 @@ SLUGS = ("extract-1", "extract-10", "extract-2", "Extract-1", "load_1", "load%1"
 NAMES = (None, "Extract 100%", "extract_a", "EXTRACT", "größe", "GRÖSSE", "a", "back\\slash")
 TAGS: tuple[list[str], ...] = ([], ["etl"], ["etl", "daily"], ["Etl"], ["daily", "größe", "100%"])
 LABELS: tuple[list[str], ...] = ([], ["prod"], ["prod", "eu"], ["Prod"])
+MESSAGES = {"Success": "Done.", "Failed": "It failed."}
 RESULTS = (None, {"type": "S3Result", "bucket": "b", "location": "k"}, {"type": "S3Result"}, {"type": "NoResultType"})
 
 
@@ -89,7 +90,7 @@ def _reports(chance: random.Random, types: tuple[str, ...]) -> list[Report]:
     """States some eighths of a second after one another: times that are exact as floating-point numbers."""
     seconds, reports = chance.randrange(0, 200_000, 40_000) / 1.0, []
     for type_ in types:
-        reports.append(state(type_, seconds, result=chance.choice(RESULTS)))
+        reports.append(state(type_, seconds, result=chance.choice(RESULTS), message=MESSAGES.get(type_)))
         seconds += chance.randrange(0, 400) / 8
     return reports
 

@@ -34,11 +34,15 @@ from tests.pgbouncer import default_url, is_pooled
 BEGIN = datetime(2021, 5, 12, 18, 0, tzinfo=UTC)
 
 
+FILL_SECONDS = 100.0
+"""What a transaction may take that fills a large table, on a machine that is busy with other tests."""
+
+
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    """A database, without the waits that keep data through a power cut."""
-    pooled = is_pooled(url)
-    async with open_database(read_url(default_url(url)), pool_size=4, synchronous="OFF", is_pooled=pooled) as database:
+async def opened(url: str, **options: Any) -> AsyncIterator[Database]:
+    """A database, without the waits that keep data through a power cut; `options` are those of `open_database`."""
+    options = {"pool_size": 4, "synchronous": "OFF", "is_pooled": is_pooled(url), **options}
+    async with open_database(read_url(default_url(url)), **options) as database:
         yield database
 
 

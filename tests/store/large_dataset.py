@@ -10,7 +10,7 @@ from taskruns_service.domain.ids import id_of
 from taskruns_service.domain.states import FINISHED, StateType
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import insert_many, read_url
-from tests.store.factories import at, opened, run_on
+from tests.store.factories import FILL_SECONDS, at, opened, run_on
 
 FLOWS = {"daily": 60, "hourly": 30, "weekly": 9, "seldom": 1}
 """Flows, and how often their flow runs are met."""
@@ -44,7 +44,7 @@ TASK_RUN_ID = _id("task run", f"{FLOW_RUN_ID} 0", _NUMBER * APART)
 
 async def fill(url: str) -> None:
     """Puts the large dataset into the empty database at `url`, whose statistics then know it as they do in use."""
-    async with opened(url) as database:
+    async with opened(url, write_timeout=FILL_SECONDS) as database:
         await database.transact(gather)
         for statement in _STATISTICS[read_url(url).get_backend_name()]:
             await database.transact(run_on, text(statement))
@@ -144,6 +144,7 @@ def _run(chance: random.Random, state: str, seconds: float) -> dict[str, Any]:
     return {
         "state": state,
         "state_timestamp": last,
+        "state_message": f"Took {took:.3f} s.",
         "version": 3,
         "run_count": (2 if chance.random() < 0.1 else 1) if ran else 0,
         "first_timestamp": at(seconds),

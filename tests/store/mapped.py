@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from taskruns_service.domain.ids import id_of
 from taskruns_service.storage import tables
 from taskruns_service.storage.dialects import insert_many, read_url
-from tests.store.factories import at, opened, run_on
+from tests.store.factories import FILL_SECONDS, at, opened, run_on
 
 CHILDREN = 8000
 SLUG = "map"
@@ -26,7 +26,7 @@ TASK_IDS = {slug: id_of(at(0), slug.encode()) for slug in (*SINGLES, SLUG)}
 
 async def fill(url: str) -> None:
     """Puts them into the empty database at `url`; PostgreSQL keeps statistics, and SQLite has none in use."""
-    async with opened(url) as database:
+    async with opened(url, write_timeout=FILL_SECONDS) as database:
         await database.transact(gather)
         if read_url(url).get_backend_name() == "postgresql":
             await database.transact(run_on, text("ANALYZE"))

@@ -18,7 +18,7 @@ from taskruns_service.storage.writer import Apply, Writer
 from tests.store.factories import opened
 
 CAPACITY = 10_000
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 class RemoteWriter(Writer):

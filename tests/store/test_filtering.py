@@ -41,6 +41,8 @@ STATES: dict[str, Predicate] = {
     "end_time_is_null": lambda _, row, value: (row.end_time is None) == value,
     "flow_name": lambda dataset, row, values: dataset.flow_names[row.flow_id] in values,
     "name_contains": lambda _, row, value: row.name is not None and value.casefold() in row.name.casefold(),
+    "message": lambda _, row, values: row.state_message in values,  # nothing in the dataset's has anything to fold
+    "message_is_null": lambda _, row, value: (row.state_message is None) == value,
 }
 OF_TASK_RUNS: dict[str, Predicate] = {
     **STATES,
@@ -106,6 +108,7 @@ def values_of(name: str, rows: Sequence[Row[Any]]) -> list[Any]:
         "label": [["prod"], ["eu", "Prod"], ["pro"]],
         "label_all": [["prod"], ["prod", "eu"], ["prod", "Prod"]],
         "run_count_gte": [0, 1, 2, 3, 2**31 - 1],
+        "message": [["Done."], ["Done.", "It failed."], ["done."]],
         "after_sequence": [0, 50, 2**63 - 1],
     }
     return values.get(name, [True, False])

@@ -1,10 +1,15 @@
 """Groups by message: what differs between errors of one kind is folded, and the same on both databases."""
 
+from urllib.parse import urlencode
+
+import msgspec
 import pytest
 
 from taskruns_service.domain.states import StateGroup
-from taskruns_service.queries import aggregates
+from taskruns_service.queries import aggregates, parameters
 from taskruns_service.queries.aggregations import FLOW_RUNS, TASK_RUNS, AggregateQuestion
+from taskruns_service.queries.listings import FLOW_RUN_TASK_RUNS
+from taskruns_service.queries.pages import read_page
 from taskruns_service.schemas import Aggregate
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.lanes import QueryKind
@@ -38,7 +43,7 @@ KINDS = {
     "Zeile 3: größer als ٢": "Zeile #: größer als ٢",
     "it's 100% {of} 'it' \\d :name": "it's #% {of} 'it' \\d :name",
     "x" * 300: "x" * 200,
-    "1 " * 400: "# " * 100,
+    "1 " * 400: "# " * 99 + "#",
     "f" * 600: "f" * 200,
     "ab12" * 3: "#",
     "a1b2c": "a#b#c",
@@ -85,6 +90,20 @@ async def test_group_has_its_first_and_last_end_and_three_samples(database: Data
     assert (answer.count, answer.measures.first_end_time, answer.measures.last_end_time) == (7, at(3), at(9))
     of_one = await failures(database, flow_run_id=[flow_run_ids[0]])
     assert [(group.key.message, group.count) for group in of_one.groups or []] == [("disk full", 1), ("row #", 4)]
+
+
+@pytest.mark.parametrize("message", KINDS)
+async def test_filter_finds_the_group_by_its_key_and_by_each_message_in_it(
+    database: Database, writer: Writer, message: str
+) -> None:
+    flow_run_id = await create_flow_run(writer)
+    outcome = await report_task_run(writer, flow_run_id, "load-1", state("Failed", 1, message=message))
+    await report_task_run(writer, flow_run_id, "load-2", state("Failed", 1, message="Another one."))
+    await report_task_run(writer, flow_run_id, "load-3", state("Failed", 1))
+    for text in {message[:500], KINDS[message]} - {""}:
+        values = parameters.read_query(urlencode({"message": text}).encode(), FLOW_RUN_TASK_RUNS.parameters)
+        page = await database.read(read_page, FLOW_RUN_TASK_RUNS.query(values, flow_run_id))
+        assert [item["id"] for item in msgspec.json.decode(page.items)] == [str(outcome.run_id)]
 
 
 async def test_flow_runs_have_groups_by_message_as_well(database: Database, writer: Writer) -> None:

@@ -175,7 +175,7 @@ async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -
 
 async def test_postgresql_starts_no_processes_for_a_quick_answer(postgres_url: str) -> None:
     """Their start takes longer than they save."""
-    async with opened(postgres_url) as database:
+    async with open_database(read_url(postgres_url)) as database:
         show = "SHOW parallel_setup_cost"
         assert await database.read(lambda connection: connection.exec_driver_sql(show).scalar_one()) == "20000"
 
@@ -217,6 +217,8 @@ VALUES: dict[str, list[Any]] = {
     "is_stale": [False, True],
     "has_result": [True, False],
     "after_sequence": [10],
+    "message": [["Took #.# s."]],
+    "message_is_null": [False],
 }
 for field in ("start_time", "end_time", "created", "updated"):
     VALUES |= {f"{field}_gte": [EARLY], f"{field}_gt": [EARLY], f"{field}_lte": [LATE], f"{field}_lt": [LATE]}

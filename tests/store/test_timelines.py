@@ -44,6 +44,10 @@ def milliseconds(start: datetime | None, end: datetime | None) -> int | None:
     return None if start is None or end is None else round((end - start).total_seconds() * 1000)
 
 
+def thousand_times(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
 def expected_spans(epoch: datetime, task_runs: Sequence[Row[Any]]) -> Counter[Shown]:
     """The same in plain Python."""
     counted = any(row.run_count > 1 for row in task_runs)
@@ -52,8 +56,8 @@ def expected_spans(epoch: datetime, task_runs: Sequence[Row[Any]]) -> Counter[Sh
             row.map_index,
             row.state,
             milliseconds(epoch, row.first_timestamp),
-            None if row.queue_time is None else round(row.queue_time * 1000),
-            None if row.duration is None else round(row.duration * 1000),
+            thousand_times(row.queue_time),
+            milliseconds(row.first_timestamp, row.end_time) if row.start_time is None else thousand_times(row.duration),
             row.run_count if counted else 0,
         )
         for row in task_runs

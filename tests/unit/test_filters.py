@@ -41,6 +41,7 @@ LANGUAGES = {
 FILTERS = {f"{name} {one.name}": (language, one) for name, language in LANGUAGES.items() for one in language}
 VALUES: dict[int, Any] = {
     id(parameters.TEXT): "a%_b",
+    id(parameters.MESSAGE): "row 17",
     id(parameters.STATE): StateType.Success,
     id(parameters.GROUP): StateGroup.failed,
     id(parameters.IDENTIFIER): UUID(int=1),
@@ -74,7 +75,7 @@ def test_task_runs_have_these_filters() -> None:
         ),
         *(*TIMES, *SECONDS),
         *("start_time_is_null", "end_time_is_null", "is_mapped_parent", "is_mapped_child", "has_result"),
-        "after_sequence",
+        *("after_sequence", "message", "message_is_null"),
     ]
 
 
@@ -83,6 +84,7 @@ def test_flow_runs_have_these_filters() -> None:
         *("state", "state_not", "state_group", "flow_run_id", "flow_run_id_prefix", "flow_name"),
         *("name_contains", "parent_task_run_id", "parent_flow_run_id", "label", "label_all", *TIMES, *SECONDS),
         *("start_time_is_null", "end_time_is_null", "is_stale"),
+        *("message", "message_is_null"),
     ]
 
 

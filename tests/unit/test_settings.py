@@ -66,6 +66,7 @@ WRONG = [
     ("synchronous", "OFF"),
     ("ui", "perhaps"),
     *(("root_path", path) for path in ("/", "/a/", "a", "/a b", "/a//b", '/"', "/" + "a" * 200)),
+    *(("root_path", path) for path in ("/..", "/a/./b", "/a\n")),
     ("pooler", "session"),
     ("log_level", "loud"),
     ("log_format", "xml"),

@@ -1,7 +1,6 @@
 """What the tests of the pages share: a real Chromium, and a service with a small world to look at."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import (
@@ -28,10 +27,14 @@ LAN_HOST = "service.lan"
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Groups the tests that need a browser: one worker starts it, and one world for all of them."""
+    """Groups the tests that need a browser: one worker starts it, and one world for all of them.
+
+    All are slow but those of what every page has: quick runs open pages too.
+    """
     if isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
         item.add_marker(pytest.mark.xdist_group("web"))
-        item.add_marker("slow")
+        if item.path.name != "test_pages.py":
+            item.add_marker("slow")
 
 
 # Not of the session: while Playwright is there, no other test of this worker could run a loop of its own.
@@ -54,11 +57,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Served]:
-    """A service of the test's own, with nothing in it."""
-    with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path, log_level="error") as service:
+@pytest.fixture(scope="package")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service that one test after another has for itself: each start of one takes more than a second of CPU."""
+    folder = tmp_path_factory.mktemp("shared")
+    with served(f"sqlite:///{folder / 'taskruns.db'}", folder, log_level="error") as service:
         yield service
+
+
+@pytest.fixture
+def service(shared_service: Served) -> Served:
+    """A service with nothing in it."""
+    with shared_service.client() as http:
+        while items := http.get("/flow-runs", params={"limit": "1000"}).raise_for_status().json()["items"]:
+            for item in items:
+                http.delete(f"/flow-runs/{item['id']}").raise_for_status()
+    return shared_service
 
 
 class Observed:

@@ -51,15 +51,17 @@ test("how long ago says the largest unit", () => {
   assert.equal(ago(-90), "in 1 min");
 });
 
-test("every type of state of the document has a shape, a word and a colour", () => {
+test("every type of state of the document has a shape of its own, a word and a colour", () => {
+  const shapes = new Set();
   const document = JSON.parse(readFileSync("openapi.json", "utf8"));
   const css = readFileSync(`${process.env.UI}/app.css`, "utf8");
   assert.deepEqual([...format.STATE_TYPES].sort(), [...document.components.schemas.StateType.enum].sort());
   for (const type of format.STATE_TYPES) {
     const state = format.stateOf(type);
-    assert.ok(format.SHAPES[state.kind], type);
+    shapes.add(JSON.stringify(format.outlineOf(state.kind, type)));
     assert.ok(css.includes(`--state-${state.kind}: light-dark(`), type);
   }
+  assert.equal(shapes.size, format.STATE_TYPES.length);
   assert.equal(format.stateOf("Teleported").word, "Teleported");
 });
 

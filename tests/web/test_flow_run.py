@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.client.cli.world import World
 from tests.service import Served
@@ -200,6 +200,26 @@ def test_days_between_attempts_are_folded(service: Served, open_page: OpenPage) 
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     expect(page.locator(".tip")).to_contain_text("Attempt 1 of 2")
+
+
+def test_tasks_are_shown_before_what_takes_longer_is_read(world: World, open_page: OpenPage) -> None:
+    page = open_page(f"{world.url}/ui/nowhere")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    for part in ("flow-runs/*/timeline*", "task-runs/aggregate*p95*"):
+        page.route(f"**/{part}", hold)
+    page.evaluate("path => history.pushState(null, '', path)", f"/ui/flow-runs/{world.flow_runs['calm-heron']}")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    expect(task_rows(page)).to_have_count(3)
+    expect(page.locator(".timeline")).to_have_count(0)
+    for route in held:
+        route.continue_()
+    page.unroute_all()
+    expect(rows(page)).to_have_count(3)
+    expect(task_rows(page).first).to_contain_text(" s")
 
 
 def test_changes_are_drawn_as_they_happen(service: Served, open_page: OpenPage) -> None:

@@ -1,27 +1,30 @@
 """Pages of a service that needs API keys: they ask for one, keep it as the reader wishes, and forget it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.service import Served, run_command, served
+from tests.service import Served, call_command, served
 from tests.web.accessibility import violations
 from tests.web.conftest import Observed, OpenPage
+from tests.web.test_live import create
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Served]:
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service that needs keys."""
-    url = f"sqlite:///{tmp_path / 'taskruns.db'}"
-    with served(url, tmp_path, require_keys="true") as service:
+    folder = tmp_path_factory.mktemp("locked")
+    with served(f"sqlite:///{folder / 'taskruns.db'}", folder, require_keys="true") as service:
         yield service
 
 
 def new_key(service: Served, scope: str = "read") -> str:
     """Creates a key."""
-    done = run_command("keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url)
+    done = call_command(
+        "keys", "create", "--name", "page", "--scope", scope, TASKRUNS_DATABASE_URL=service.database_url
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
@@ -58,6 +61,28 @@ def test_key_is_asked_for_once(locked: Served, open_page: OpenPage, observed: Ob
     assert page.evaluate("sessionStorage.length + localStorage.length") == 0
 
 
+def test_key_is_sent_as_a_header_to_the_service_alone(locked: Served, open_page: OpenPage, observed: Observed) -> None:
+    observed.allow("401")
+    key = new_key(locked)
+    page = open_page(f"{locked.url}/ui/flow-runs")
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.on("console", lambda message: urls.append(message.text))
+    give(page, key)
+    expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
+    for link in ("Now", "Flow runs"):
+        page.get_by_role("link", name=link, exact=True).click()
+        expect(page.locator(".badge")).to_have_text("live")
+        urls.append(page.url)
+        urls += page.locator(".sources a, .sources code").evaluate_all("all => all.map(({ outerHTML }) => outerHTML)")
+    secret = key.split("_")[-1]
+    assert urls
+    assert not [text for text in urls if secret in text]
+    assert secret not in page.content()
+    assert secret not in locked.output()
+    assert {httpx.URL(url).host for url in urls if url.startswith("http")} == {"127.0.0.1"}
+
+
 def test_reader_without_a_key_sees_why_nothing_is_shown(
     locked: Served, open_page: OpenPage, observed: Observed
 ) -> None:
@@ -73,13 +98,36 @@ def test_reader_without_a_key_sees_why_nothing_is_shown(
     expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
 
 
+def test_page_goes_on_with_a_key_that_is_given_after_it_was_refused(
+    locked: Served, open_page: OpenPage, observed: Observed
+) -> None:
+    observed.allow("401", "403")
+    key = new_key(locked)
+    page = open_page(f"{locked.url}/ui/flow-runs")
+    give(page, key)
+    expect(page.locator(".badge")).to_have_text("live")
+    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
+    assert done.returncode == 0, done.stderr
+    dialog = page.get_by_role("dialog", name="API key")
+    dialog.get_by_label("Key", exact=True).wait_for()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.locator(".badge")).to_have_count(0)
+    page.get_by_role("button", name="Key").click()
+    give(page, new_key(locked))
+    expect(page.locator(".badge")).to_have_text("live")
+    with locked.client(headers={"Authorization": f"Bearer {new_key(locked, 'write')}"}) as http:
+        create(http, "busy")
+    expect(page.get_by_role("button", name="1 new")).to_be_visible()
+
+
 def test_key_that_is_revoked_is_asked_for_again(locked: Served, open_page: OpenPage, observed: Observed) -> None:
     observed.allow("401")
     key = new_key(locked)
     page = open_page(f"{locked.url}/ui/flow-runs")
     give(page, key)
     expect(page.locator(".badge")).to_have_text("live")
-    done = run_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
+    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
     assert done.returncode == 0, done.stderr
     give(page, new_key(locked, "write"))
     expect(page.locator(".badge")).to_have_text("live")

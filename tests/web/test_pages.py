@@ -18,6 +18,7 @@ def settle(page: Page) -> None:
     expect(page.locator(".loading")).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/", "/flow-runs", "/flow-runs?state=Failed", "/flow-runs?name=nobody", "/nowhere"])
 def test_page_is_accessible_and_fits(world: World, open_page: OpenPage, path: str) -> None:
     page = open_page(f"{world.url}/ui{path}")

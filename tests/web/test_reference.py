@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
-from tests.service import Served, run_command, served
-from tests.web.accessibility import Theme, violations
-from tests.web.conftest import Observed, OpenPage
+from tests.service import Served, call_command, served
+from tests.web.accessibility import ALL_LOOKS, Theme, problems
+from tests.web.conftest import WAIT_MILLISECONDS, Observed, OpenPage
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "service" / "taskruns_service" / "web" / "docs"
@@ -37,14 +37,29 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def key(locked: Served) -> str:
     """A key of that service, which may read."""
-    done = run_command("keys", "create", "--name", "page", "--scope", "read", TASKRUNS_DATABASE_URL=locked.database_url)
+    done = call_command(
+        "keys", "create", "--name", "page", "--scope", "read", TASKRUNS_DATABASE_URL=locked.database_url
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
 
 
+@pytest.fixture(scope="module")
+def reference(locked: Served, chromium: Browser) -> Iterator[Page]:
+    """The reference with its operations, for all tests that only look at it: it takes seconds to load."""
+    page, observed = chromium.new_page(), Observed()
+    observed.watch(page)
+    page.set_default_timeout(WAIT_MILLISECONDS)
+    page.goto(f"{locked.url}/on/call/docs")
+    expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
+    yield page
+    page.close()
+    assert observed.problems == []
+
+
 @pytest.fixture
-def reference(locked: Served, open_page: OpenPage) -> Page:
-    """The reference, once it shows its operations."""
+def own_reference(locked: Served, open_page: OpenPage) -> Page:
+    """The reference with its operations, for one test."""
     page = open_page(f"{locked.url}/on/call/docs")
     expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
     return page
@@ -120,19 +135,19 @@ def test_search_finds_operations(reference: Page, phrase: str, expected: set[str
     expect(reference.locator(".opblock")).to_have_count(len(OPERATIONS))
 
 
-def test_requests_are_sent_with_the_key(reference: Page, observed: Observed, locked: Served, key: str) -> None:
+def test_requests_are_sent_with_the_key(own_reference: Page, observed: Observed, locked: Served, key: str) -> None:
     observed.allow("401")
-    block = operation(reference, "list_task_runs")
+    block = operation(own_reference, "list_task_runs")
     refused = execute(block)
     expect(refused).to_contain_text("unauthenticated")
-    authorize(reference, key)
-    with reference.expect_response("**/task-runs*") as answered:
+    authorize(own_reference, key)
+    with own_reference.expect_response("**/task-runs*") as answered:
         block.get_by_role("button", name="Execute").click()
     # Only defaults are sent: the examples of the filters are shown, and would exclude each other.
     assert answered.value.url == f"{locked.url}/on/call/task-runs?sort=-created&limit=100"
     assert answered.value.request.headers["authorization"] == f"Bearer {key}"
     expect(refused).to_contain_text('"next_cursor": null')
-    assert reference.evaluate("[document.cookie, sessionStorage.length, localStorage.length]") == ["", 0, 0]
+    assert own_reference.evaluate("[document.cookie, sessionStorage.length, localStorage.length]") == ["", 0, 0]
 
 
 def test_streams_cannot_be_tried(reference: Page) -> None:
@@ -140,26 +155,22 @@ def test_streams_cannot_be_tried(reference: Page) -> None:
     expect(block.get_by_role("button", name="Try it out")).to_have_count(0)
 
 
-def test_operation_has_an_address(reference: Page, observed: Observed) -> None:
+def test_operation_has_an_address(own_reference: Page, observed: Observed) -> None:
     # Swagger UI takes the underscore of every operation for one of its former addresses.
     observed.allow("escaping deep link whitespace")
-    operation(reference, "get_readiness")
-    assert urlsplit(reference.url).fragment == "/service/get_readiness"
-    reference.reload()
-    expect(reference.locator("#operations-service-get_readiness .responses-wrapper")).to_be_visible()
+    operation(own_reference, "get_readiness")
+    assert urlsplit(own_reference.url).fragment == "/service/get_readiness"
+    own_reference.reload()
+    expect(own_reference.locator("#operations-service-get_readiness .responses-wrapper")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 360])
-def test_everybody_can_read_it(
-    locked: Served, open_page: OpenPage, observed: Observed, theme: Theme, width: int
-) -> None:
-    page = open_page(f"{locked.url}/on/call/docs", theme=theme, width=width)
-    expect(page.locator(".opblock")).to_have_count(len(OPERATIONS))
-    operation(page, "create_flow_run")
-    assert violations(page) == []
-    is_dark = page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
-    assert is_dark == (theme == "dark")
+def test_everybody_can_read_it(own_reference: Page) -> None:
+    operation(own_reference, "create_flow_run")
+    backgrounds: dict[Theme, str] = {}
+    for theme, width in ALL_LOOKS:
+        assert problems(own_reference, [(theme, width)]) == []
+        backgrounds[theme] = own_reference.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert backgrounds["light"] == "rgb(255, 255, 255)" != backgrounds["dark"]
 
 
 def test_files_never_change_at_their_address(locked: Served) -> None:
@@ -190,10 +201,10 @@ def test_vendored_files_have_their_digests() -> None:
     assert (FOLDER / "vendor" / "LICENSES").read_text().startswith("swagger-ui-dist 5.")
 
 
-def test_theme_is_that_of_the_pages(reference: Page) -> None:
-    reference.evaluate("localStorage.setItem('taskruns.theme', 'dark')")
-    reference.reload()
-    expect(reference.locator("html.dark-mode")).to_have_count(1)
+def test_theme_is_that_of_the_pages(own_reference: Page) -> None:
+    own_reference.evaluate("localStorage.setItem('taskruns.theme', 'dark')")
+    own_reference.reload()
+    expect(own_reference.locator("html.dark-mode")).to_have_count(1)
 
 
 def test_nothing_comes_from_elsewhere(locked: Served, open_page: OpenPage, context: BrowserContext) -> None:

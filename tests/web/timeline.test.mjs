@@ -12,10 +12,10 @@ const pixels = await ui("timeline_pixels.js");
 const grid = await ui("grid.js");
 
 const SEEDS = 200;
-const STATES = ["Success", "Pending", "Running", "Failed", "Cancelled", "Mapped"];
-const FINISHED = Uint8Array.from([1, 0, 0, 1, 1, 1]);
-const RANKS = { ofState: Uint8Array.from([2, 4, 5, 6, 3, 2]), waiting: 1, failed: 6 };
-const COLORS = Uint32Array.from([0, 11, 12, 13, 14, 15, 0xff0000ff]);
+const STATES = ["Success", "Pending", "Running", "Failed", "Cancelled", "Mapped", "TriggerFailed"];
+const FINISHED = Uint8Array.from([1, 0, 0, 1, 1, 1, 1]);
+const RANKS = { ofState: Uint8Array.from([2, 4, 5, 7, 3, 2, 6]), waiting: 1, failed: 6, worst: 7 };
+const COLORS = Uint32Array.from([0, 11, 12, 13, 14, 15, 16, 0xff0000ff]);
 const FAILED = STATES.indexOf("Failed");
 
 /** Random numbers that a seed repeats (mulberry32). */
@@ -40,7 +40,7 @@ function randomAnswer(random) {
     spans.state.push(state);
     spans.queued_ms.push(timed ? Math.floor(random() * scale) : null);
     spans.wait_ms.push(timed && started ? Math.floor(random() * scale * 0.1) : null);
-    spans.duration_ms.push(timed && started && FINISHED[state] ? Math.floor(random() ** 4 * scale * 0.2) : null);
+    spans.duration_ms.push(timed && FINISHED[state] && (started || random() < 0.8) ? Math.floor(random() ** 4 * scale * 0.2) : null);
   }
   const task = { task_slug: "inc-1", task_run_id: null, spans, counts: null };
   return { states: STATES, tasks: [task], bins: null };
@@ -111,7 +111,7 @@ for (const [kind, lanesOf] of [["packed", packLanes], ["of children", (task) => 
         const picture = blank(view.width, 3);
         pixels.paintRows(picture, best, COLORS, 0, 3);
         const row = [...picture.data.subarray(2 * view.width + first, 2 * view.width + last + 1)];
-        assert.ok(row.every((color) => color === COLORS[RANKS.failed]), `seed ${seed}, child ${i}`);
+        assert.ok(row.every((color) => color === COLORS[RANKS.worst]), `seed ${seed}, child ${i}`);
         assert.ok(row.length >= Math.min(2, view.width, last + 1), `seed ${seed}, child ${i}`);
       }
     }
@@ -134,7 +134,7 @@ test("the worst state of a column wins", () => {
         }
       }
       // Failures are wider, and waiting is below all else, so the picture is never milder than what is expected.
-      assert.ok(best.every((rank, x) => rank === expected[x] || (rank > expected[x] && [1, 6].includes(rank))), `seed ${seed}`);
+      assert.ok(best.every((rank, x) => rank === expected[x] || (rank > expected[x] && [1, 6, 7].includes(rank))), `seed ${seed}`);
     }
   }
 });
@@ -147,10 +147,10 @@ test("every failure in view has pixels of the failed color in the density, and a
     for (const { i, end, first, last } of failuresInView(task, view)) {
       for (let x = first; x <= last; x++) {
         let high = 0;
-        for (let y = 5; y < 36; y++) if (picture.data[y * view.width + x] === COLORS[RANKS.failed]) high++;
+        for (let y = 5; y < 36; y++) if (picture.data[y * view.width + x] === COLORS[RANKS.worst]) high++;
         assert.ok(high >= 2, `seed ${seed}, child ${i}`);
       }
-      if (end <= view.to) assert.equal(picture.data[pixels.columnOf(view, end)], COLORS[RANKS.failed], `seed ${seed}`);
+      if (end <= view.to) assert.equal(picture.data[pixels.columnOf(view, end)], COLORS[RANKS.worst], `seed ${seed}`);
     }
   }
 });
@@ -159,7 +159,7 @@ test("a density counts what runs in each column", () => {
   for (const { seed, task, view } of randomMaps()) {
     const { counts, width, peak } = pixels.density([task], view, RANKS);
     const totals = new Array(width).fill(0);
-    for (let x = 0; x < width; x++) for (let rank = 1; rank <= 6; rank++) totals[x] += counts[rank * width + x];
+    for (let x = 0; x < width; x++) for (let rank = 1; rank <= RANKS.worst; rank++) totals[x] += counts[rank * width + x];
     let sum = 0;
     for (let i = 0; i < task.length; i++) {
       const begin = data.beginTime(task, i);
@@ -190,9 +190,9 @@ test("every bin with a failure has pixels of the failed color", () => {
       const begin = 10 + binned.bin[i];
       if (binned.state[i] !== FAILED || begin > view.to || begin + 1 < view.from) continue;
       const x = pixels.columnOf(view, begin);
-      assert.equal(picture.data[x], COLORS[RANKS.failed], `seed ${seed}`);
+      assert.equal(picture.data[x], COLORS[RANKS.worst], `seed ${seed}`);
       const column = Array.from({ length: 31 }, (_, y) => picture.data[(y + 5) * view.width + x]);
-      assert.ok(column.includes(COLORS[RANKS.failed]), `seed ${seed}`);
+      assert.ok(column.includes(COLORS[RANKS.worst]), `seed ${seed}`);
     }
   }
 });
@@ -205,7 +205,7 @@ test("what is hit in a lane is what the lane shows there", () => {
       pixels.rankLane(best, task, lanes, lane, view, RANKS);
       const x = Math.floor(random() * view.width);
       const i = pixels.hitLane(task, lanes, lane, view, x, RANKS);
-      if (best[x] === RANKS.failed) assert.equal(task.state[i], FAILED, `seed ${seed}`);
+      if (best[x] === RANKS.worst) assert.equal(task.state[i], FAILED, `seed ${seed}`);
       if (best[x] > RANKS.waiting) assert.notEqual(i, -1, `seed ${seed}`);
       if (i !== -1) assert.ok([...lanes.order.subarray(lanes.offset[lane], lanes.offset[lane + 1])].includes(i));
     }
@@ -243,6 +243,23 @@ test("a day between two attempts is folded, and an even run is not", () => {
   assert.ok(fold.from > 60_000 && fold.to < 86_400_000 && fold.to - fold.from > 80_000_000);
   assert.deepEqual(findFolds(Float64Array.from([0, 70_000]), Float64Array.from([60_000, 130_000])), []);
   assert.deepEqual(findFolds(new Float64Array(0), new Float64Array(0)), []);
+});
+
+test("a task run that never started is shown where it ended, as it is read and as it changes", () => {
+  const blocked = STATES.indexOf("TriggerFailed");
+  const spans = { map_index: [-1], state: [blocked], queued_ms: [1000], wait_ms: [null], duration_ms: [5000], run_count: null };
+  const answer = { states: STATES, tasks: [{ task_slug: "load-1", task_run_id: null, spans, counts: null }], bins: null };
+  const { tasks } = data.readTimeline(answer, STATES, FINISHED);
+  assert.deepEqual([data.beginTime(tasks[0], 0), tasks[0].end[0], tasks[0].queued[0]], [6000, 6000, 1000]);
+  const epoch = Date.parse("2026-01-01T00:00:00Z");
+  const model = new data.Model(tasks, epoch, 0, STATES, FINISHED);
+  const moment = "2026-01-01T00:00:08Z";
+  const times = { start_time: null, end_time: moment, state_timestamp: moment, queue_time: null, run_count: 0 };
+  model.apply({ id: "id", task_slug: "load-1", map_index: -1, sequence: 1, state: "TriggerFailed", ...times });
+  assert.deepEqual([data.beginTime(tasks[0], 0), tasks[0].queued[0]], [8000, 1000]);
+  const best = new Uint8Array(10);
+  pixels.rankLane(best, tasks[0], packLanes(tasks[0]), 0, { from: 0, to: 10_000, width: 10, now: 10_000 }, RANKS);
+  assert.deepEqual([...best], [0, 1, 1, 1, 1, 1, 1, 6, 6, 0]);
 });
 
 test("changes lead to the same picture in any order, and nothing older replaces what is newer", () => {

@@ -101,6 +101,8 @@ _FILTERS = (
     Filter("run_count_gte", click.INT, "That ran at least this many times"),
     Filter("is_stale", click.BOOL, "Running without a heartbeat for 90 seconds, or all others"),
     Filter("has_result", click.BOOL, "With a stored result, or without one"),
+    Filter("message", click.STRING, "With this message, whatever the numbers in it", many=True),
+    Filter("message_is_null", click.BOOL, "Without a message, or with one"),
     Filter("after_sequence", click.INT, "That changed after this sequence number of their flow run"),
     *(_time(field, operator) for field in _TIMES for operator in _OPERATORS),
     Filter("start_time_is_null", click.BOOL, "Not started, or started", section=WHEN),

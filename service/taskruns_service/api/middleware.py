@@ -63,7 +63,7 @@ class RequestMiddleware:
                 headers.append((b"x-request-id", request_id.encode()))
                 if method == "OPTIONS" and (allowed := self._methods.get(scope.get("path_template", ""))):
                     headers = [header for header in headers if header[0] != b"allow"] + [(b"allow", allowed.encode())]
-                if method not in SAFE_METHODS and (position := self._position()) is not None:
+                if may_change(scope) and (position := self._position()) is not None:
                     headers.append((POSITION.lower().encode(), str(position).encode()))
                 message["headers"] = headers
                 self._requests.unanswered -= 1
@@ -86,6 +86,11 @@ class RequestMiddleware:
                 milliseconds = round(seconds * 1000, 2)
                 log.info("request", method=method, path=scope["path"], status=status, milliseconds=milliseconds)
             current_request_id.reset(logged)
+
+
+def may_change(scope: Scope) -> bool:
+    """Whether a request may have changed anything: by its method, unless its handler knows better, as of GraphQL."""
+    return bool(scope.get("is_change", scope.get("method") not in SAFE_METHODS))
 
 
 def allow_header(methods: Iterable[str]) -> str:

@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from uuid import UUID
 
+import msgspec
 from litestar.params import FromPath
 
 from taskruns_service import schemas
 from taskruns_service.api import compression, flow_runs, requests, responses
-from taskruns_service.api.compression import RepresentationCache
+from taskruns_service.api.compression import Representation, RepresentationCache
 from taskruns_service.api.operations import READ_ERRORS, Answer, Scope, operation
 from taskruns_service.api.requests import ApiRequest
 from taskruns_service.api.responses import JsonResponse
@@ -35,10 +36,17 @@ async def get_flow_run_tasks(request: ApiRequest, flow_run_id: FromPath[UUID]) -
     A mapped task is one item, however many children it has. The tasks have the order in which they started; those that
     have not started come last.
     """
-    if (version := await _known_version(request, flow_run_id)) is not None:
+    change = await request.database.look_up(runs.get_last_change, flow_run_id)
+    if (version := f"{change.sequence}") in (requests.known_versions(request) or ()):
         return responses.not_modified(request, version)
-    tasks = await request.database.scan(flow_run_tasks.get_flow_run_tasks, flow_run_id)
-    return responses.as_json(tasks, version=tasks.sequence)
+    cache: RepresentationCache = request.app.state.overviews
+    key = b"tasks %b %b" % (flow_run_id.bytes, f"{change}".encode())
+    if (representation := cache.get(key)) is None:
+        tasks = await request.database.scan(flow_run_tasks.get_flow_run_tasks, flow_run_id)
+        body = msgspec.json.encode(tasks)
+        representation = Representation(body, responses.json_headers(body, tasks.sequence))
+        cache.keep(key, representation)
+    return JsonResponse(representation.body, HTTPStatus.OK, representation.headers)
 
 
 @operation(
@@ -70,8 +78,8 @@ async def get_flow_run_timeline(request: ApiRequest, flow_run_id: FromPath[UUID]
     if not compression.accepts_gzip(request.scope):
         timeline = await request.database.scan(timelines.get_timeline, values)
         return responses.as_json(timeline.body, version=timeline.version)
-    cache: RepresentationCache = request.app.state.timelines
-    key = b"%b %b %b" % (flow_run_id.bytes, f"{change}".encode(), request.scope["query_string"])
+    cache: RepresentationCache = request.app.state.overviews
+    key = b"timeline %b %b %b" % (flow_run_id.bytes, f"{change}".encode(), request.scope["query_string"])
     if (representation := cache.get(key)) is None:
         timeline = await request.database.scan(timelines.get_timeline, values)
         if len(timeline.body) < compression.MIN_BYTES:
@@ -80,14 +88,6 @@ async def get_flow_run_timeline(request: ApiRequest, flow_run_id: FromPath[UUID]
         representation = await compression.gzipped(timeline.body, headers)
         cache.keep(key, representation)
     return JsonResponse(representation.body, HTTPStatus.OK, representation.headers)
-
-
-async def _known_version(request: ApiRequest, flow_run_id: UUID) -> str | None:
-    """The version of a flow run if the client has it already, which is found out without reading the task runs."""
-    if (known := requests.known_versions(request)) is None:
-        return None
-    version = f"{await request.database.look_up(runs.get_flow_run_sequence, flow_run_id)}"
-    return version if version in known else None
 
 
 HANDLERS = (get_flow_run_tasks, get_flow_run_timeline)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Container
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 
-from taskruns_service.api.middleware import POSITION
+from taskruns_service.api.middleware import POSITION, may_change
 from taskruns_service.api.operations import Operation, Scope, operation_of
 from taskruns_service.domain.errors import Fault, InvalidRequest, UnsupportedMediaType
 from taskruns_service.domain.log_levels import LogLevel
@@ -52,11 +53,23 @@ class ApiRequest(Request[object, object, State]):
         return self.app.state.writer  # type: ignore[no-any-return]
 
     @property
+    def primary(self) -> Database:
+        """The way in for changes beside the writer, and for questions that no standby may answer."""
+        return self.app.state.database  # type: ignore[no-any-return]
+
+    @property
     def database(self) -> Database:
-        """The way in for questions: the primary, or standbys where they may answer."""
-        primary: Database = self.app.state.database
-        replicas: Replicas | None = self.app.state.replicas
-        return primary if replicas is None or not self._may_be_behind else replicas.since(self._position_seen)
+        """The way in for questions: the primary, or standbys where they may answer; raises InvalidRequest."""
+        return self.primary if self.app.state.replicas is None or not self._may_be_behind else self._replica
+
+    @cached_property
+    def _replica(self) -> Database:
+        replicas: Replicas = self.app.state.replicas
+        return replicas.since(self._position_seen)
+
+    def declare_change(self, *, is_change: bool) -> None:
+        """Says whether a request may change anything, which its method does not tell."""
+        self.scope["is_change"] = is_change  # type: ignore[typeddict-unknown-key]
 
     @property
     def live(self) -> Live:
@@ -87,8 +100,8 @@ class ApiRequest(Request[object, object, State]):
         With If-None-Match a client says which version it saw, which may have come from another server: the primary
         tells whether that is the newest, at the price of one look-up.
         """
-        asks = self.method == "GET" and self.operation is not None and self.operation.scope is Scope.read
-        return asks and self.header(b"if-none-match") is None
+        asks = self.operation is None or self.operation.scope is Scope.read
+        return asks and not may_change(self.scope) and self.header(b"if-none-match") is None
 
     @property
     def _position_seen(self) -> int | None:

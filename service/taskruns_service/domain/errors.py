@@ -252,5 +252,14 @@ class ClientGone(Exception):
     """The client disconnected before the response was complete, so nobody needs it."""
 
 
+class NothingFound(Exception):
+    """The database has no row of those that a look-up names. A standby may not have it yet."""
+
+    def __init__(self, answer: bytes) -> None:
+        """`answer` is what the look-up is answered with if no other database has such a row either."""
+        super().__init__()
+        self.answer = answer
+
+
 class ConfigurationError(Exception):
     """The service cannot start with its configuration; the message says what to do."""

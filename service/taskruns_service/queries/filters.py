@@ -1,6 +1,6 @@
 """The filter language: one table of fields and operators makes the SQL, the parameters and their documentation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -14,6 +14,7 @@ from taskruns_service.queries.parameters import Parameter, Values, ValueType
 from taskruns_service.storage import maps, silence, tables
 from taskruns_service.storage.dialects import (
     Column,
+    kind_of_message,
     list_of,
     placeholder,
 )
@@ -28,6 +29,8 @@ class Filter(NamedTuple):
     value: ValueType
     description: str
     example: object = None
+    normalized: Callable[[str], str] | None = None
+    """What makes of each text that is sent the text that is looked for."""
 
     @property
     def parameter(self) -> Parameter:
@@ -80,6 +83,30 @@ def _missing(table: Table) -> list[Filter]:
     return [
         Filter(f"{name}_is_null", table.c[name], "is_null", parameters.BOOLEAN, description)
         for name, description in descriptions.items()
+    ]
+
+
+def _messages(table: Table) -> list[Filter]:
+    """They take longest for each run, so all others are tried before them."""
+    column = table.c.state_message
+    return [
+        Filter(
+            "message",
+            column,
+            "message_kind",
+            parameters.MESSAGE,
+            "Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its "
+            "first line: a message, or the key of a group of `group_by=message`.",
+            "KeyError: 'price'",
+            normalized=kind_of_message,
+        ),
+        Filter(
+            "message_is_null",
+            column,
+            "is_null",
+            parameters.BOOLEAN,
+            "Only runs without a message (true), or only runs with one (false).",
+        ),
     ]
 
 
@@ -171,6 +198,7 @@ TASK_RUN_FILTERS: tuple[Filter, ...] = (
         parameters.SEQUENCE,
         "Runs whose last change has a sequence number greater than this.",
     ),
+    *_messages(_task_run),
 )
 
 FLOW_RUN_FILTERS: tuple[Filter, ...] = (
@@ -225,6 +253,7 @@ FLOW_RUN_FILTERS: tuple[Filter, ...] = (
         parameters.BOOLEAN,
         "Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).",
     ),
+    *_messages(_flow_run),
 )
 
 
@@ -260,9 +289,13 @@ Where = Values
 
 
 def filter_values(values: Values, filters: tuple[Filter, ...]) -> Where:
-    """Those of the values of a request that are of filters."""
-    names = {filter_.name for filter_ in filters}
-    return {name: value for name, value in values.items() if name in names}
+    """Those of the values of a request that are of filters, as these look for them."""
+    normalized = {filter_.name: filter_.normalized for filter_ in filters}
+    return {
+        name: value if (function := normalized[name]) is None else [*map(function, value)]
+        for name, value in values.items()
+        if name in normalized
+    }
 
 
 def has_bounds(where: Where, filters: tuple[Filter, ...]) -> bool:

@@ -94,6 +94,8 @@ def duration(least: str, most: str) -> ValueType:
 
 
 TEXT = text(255)
+MESSAGE = text(500)
+"""As much of a message as groups by message look at."""
 STATE = choice(StateType)
 GROUP = choice(StateGroup)
 LOG_LEVEL = choice(LogLevel)

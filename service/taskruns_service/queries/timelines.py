@@ -43,6 +43,11 @@ STATES = (StateType.Success, *(type_ for type_ in StateType if type_ is not Stat
 _task_run, _flow_run = tables.task_run.c, tables.flow_run.c
 _queued_time = func.coalesce(_task_run.first_timestamp, _task_run.start_time)
 _begin_time = func.coalesce(_task_run.start_time, _task_run.first_timestamp)
+_duration = case(
+    (_task_run.start_time.is_(None), seconds_between(_task_run.first_timestamp, _task_run.end_time)),
+    else_=_task_run.duration,
+)
+"""From the start to the end, or to the end of a task run that never started from its earliest state."""
 _state = case(*((_task_run.state == type_, literal_column(str(place))) for place, type_ in enumerate(STATES)))
 # As text, since PostgreSQL has no max() of ids.
 _task_run_id = func.max(cast(_task_run.id, Text)).filter(_task_run.map_index == -1)
@@ -158,7 +163,7 @@ def _spans(shape: frozenset[str]) -> Prepared:
     """Rows (task slug, id of its task run, first beginning, texts of the columns), one for each task."""
     begin_time = func.min(_begin_time).label("begin_time")
     columns = (_task_run.map_index, _state, _since_epoch(_queued_time))
-    durations = (_milliseconds(seconds) for seconds in (_task_run.queue_time, _task_run.duration))
+    durations = (_milliseconds(seconds) for seconds in (_task_run.queue_time, _duration))
     run_counts = case((func.max(_task_run.run_count) > 1, values_text(_task_run.run_count)))
     return Prepared(
         select(

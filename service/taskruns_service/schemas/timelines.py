@@ -41,7 +41,8 @@ class TimelineSpans(Struct, frozen=True, kw_only=True):
     duration_ms: Annotated[
         list[int | None],
         Meta(
-            description="The milliseconds from start to end; null if it has not started or has not ended.",
+            description="The milliseconds from the start to the end or, if it ended without a start, from the earliest "
+            "state to the end; null if it has not ended.",
             examples=[[2300, 1200, 1250]],
         ),
     ]

@@ -24,7 +24,7 @@ from taskruns_service.storage.attempts import ATTEMPTS, NO_ANSWER_IN_TIME, Attem
 from taskruns_service.storage.connections import Connections
 from taskruns_service.storage.deadlines import Deadline, Deadlines, current_client
 from taskruns_service.storage.engines import CONNECT_SECONDS, Patience
-from taskruns_service.storage.lanes import Lane, QueryKind, Widths, make_lanes
+from taskruns_service.storage.lanes import ORDINARY_STALL, Lane, QueryKind, Widths, make_lanes
 from taskruns_service.storage.liveness import Liveness
 from taskruns_service.storage.threads import Run, Stuck, Threads, query_pools
 from taskruns_service.storage.transactions import Query, Session, bind, query_snapshot
@@ -370,7 +370,8 @@ async def open_database(
         widths = Widths(pool_size, max(1, pool_size - pool_size // 4), max_scans, capabilities.transactions)
     else:  # each has its own threads
         widths = Widths(SQLITE_READERS // 2, SQLITE_READERS // 2, max_scans, capabilities.transactions)
-    lanes = make_lanes(widths, max_wait, ahead=0 if capabilities.is_async else AHEAD)
+    stall = ORDINARY_STALL if quick_seconds is None else max_wait  # for a silent standby the primary answers soon
+    lanes = make_lanes(widths, max_wait, ahead=0 if capabilities.is_async else AHEAD, ordinary_stall=stall)
     if capabilities.is_async:
         readers = Connections(engines.asynchronous_reader(url, pool_size + max_scans, patience, is_pooled=is_pooled))
         transactions = capabilities.writers + widths.transactions + HELD_TRANSACTIONS

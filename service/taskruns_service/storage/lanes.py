@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum, auto
+from functools import partial
 from typing import NamedTuple
 
 from taskruns_service.domain.errors import Overloaded
@@ -60,16 +61,20 @@ class _Turn(NamedTuple):
 class Lane:
     """Runs a bounded number of pieces of work at a time; others wait in their order, if they do not wait too long."""
 
-    def __init__(self, width: int, max_wait: float, refusal: str, *, ahead: int = 0) -> None:
+    def __init__(
+        self, width: int, max_wait: float, refusal: str, *, ahead: int = 0, ordinary_stall: float = ORDINARY_STALL
+    ) -> None:
         """`width` is how much runs at a time; so much more is given out `ahead`, so that threads need not wait for it.
 
-        `max_wait` is in seconds; `refusal` is the sentence for work that would wait longer.
+        `max_wait` is in seconds; `refusal` is the sentence for work that would wait longer. For `ordinary_stall`
+        seconds nothing may come to its end without anything being refused for that.
         """
         self._width = width
         self._ahead = ahead
         self._free = width + ahead
         self._max_wait = max_wait
         self._refusal = refusal
+        self._ordinary_stall = ordinary_stall
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[_Turn] = deque()
         self._last_start = 0.0
@@ -143,7 +148,7 @@ class Lane:
         waiting = len(self._waiting) + 1
         by_rate = (waiting + self._ahead) * self._gap if self._gap_count else 0.0
         stall = time.monotonic() - self._last_start
-        return max(by_rate, waiting * stall / self._width if stall > ORDINARY_STALL else 0.0)
+        return max(by_rate, waiting * stall / self._width if stall > self._ordinary_stall else 0.0)
 
     def _overloaded(self) -> Overloaded:
         return Overloaded(self._refusal, retry_after=min(MAX_RETRY_SECONDS, max(1, math.ceil(self.expected_wait()))))
@@ -152,13 +157,19 @@ class Lane:
 _QUESTIONS = "Too many queries are waiting. Retry the request later."
 
 
-def make_lanes(widths: Widths, max_wait: float, *, ahead: int) -> Mapping[QueryKind, Lane]:
-    """Returns the lanes of one database; for each that runs, so many quick questions are given out `ahead`."""
-    look_ups = Lane(widths.look_ups, max_wait, _QUESTIONS, ahead=ahead * widths.look_ups)
+def make_lanes(
+    widths: Widths, max_wait: float, *, ahead: int, ordinary_stall: float = ORDINARY_STALL
+) -> Mapping[QueryKind, Lane]:
+    """Returns the lanes of one database; for each that runs, so many quick questions are given out `ahead`.
+
+    None of those is refused for a stall of `ordinary_stall` seconds.
+    """
+    quick = partial(Lane, max_wait=max_wait, refusal=_QUESTIONS, ordinary_stall=ordinary_stall)
+    look_ups = quick(widths.look_ups, ahead=ahead * widths.look_ups)
     return {
         QueryKind.look_up: look_ups,
         QueryKind.read_back: look_ups,
-        QueryKind.read: Lane(widths.reads, max_wait, _QUESTIONS, ahead=ahead * widths.reads),
+        QueryKind.read: quick(widths.reads, ahead=ahead * widths.reads),
         QueryKind.scan: Lane(widths.scans, max_wait, _QUESTIONS),
         QueryKind.transaction: Lane(widths.transactions, max_wait, WRITES_WAIT),
     }

@@ -12,6 +12,7 @@ from taskruns_service.domain.errors import (
     ClientGone,
     DatabaseUnavailable,
     FlowRunNotFound,
+    NothingFound,
     ServiceError,
     TaskRunNotFound,
 )
@@ -59,20 +60,6 @@ class Replicas:
         """The database for one request whose client has seen everything up to a position, None if it does not say."""
         return self._primary if time.monotonic() < self._database.away_until else _ReplicaFirst(self, position)
 
-    async def run_query(self, position: int | None, kind: QueryKind, query: Query[T]) -> T:
-        """Runs a query on a standby, and on the primary if the standby does not know enough or does not answer."""
-        try:
-            return await self._database.run_query(kind, _on_standby(position, query))
-        except (Behind, FlowRunNotFound, TaskRunNotFound):
-            pass  # the primary may have it
-        except NoStandby:
-            self._rest("standby was promoted")
-        except DatabaseUnavailable:
-            self._rest("standby unavailable")
-        except dialects.DATABASE_ERRORS:
-            pass  # standbys cancel queries that conflict with WAL replay
-        return await self._primary.answer_in_time(kind, query)
-
     def _rest(self, event: str) -> None:
         """Skips the standbys for REST_SECONDS, with what already waits for them."""
         now = time.monotonic()
@@ -87,8 +74,9 @@ class _ReplicaFirst(Database):
     """A database as one request reads it."""
 
     def __init__(self, replicas: Replicas, position: int | None) -> None:
-        self._standbys = replicas
+        self._replicas = replicas
         self._position = position
+        self._is_behind = False
         self._capabilities = replicas._primary._capabilities
         self._patience = replicas._primary._patience
         self._begin_snapshot = replicas._primary._begin_snapshot
@@ -100,8 +88,24 @@ class _ReplicaFirst(Database):
         self._wait_until_lost = None  # each of the servers has its own
 
     async def run_query(self, kind: QueryKind, query: Query[T]) -> T:
-        """Runs a query on the standbys first."""
-        return await self._standbys.run_query(self._position, kind, query)
+        """Runs a query on a standby, and on the primary if the standby does not know enough or does not answer.
+
+        The primary also gets what the request asks after a query for which the standby did not know enough: it is
+        about the same runs, and of a run that it does not know, the standby has empty lists.
+        """
+        replicas = self._replicas
+        if not self._is_behind:
+            try:
+                return await replicas._database.run_query(kind, _on_standby(self._position, query))
+            except (Behind, NothingFound, FlowRunNotFound, TaskRunNotFound):
+                self._is_behind = True
+            except NoStandby:
+                replicas._rest("standby was promoted")
+            except DatabaseUnavailable:
+                replicas._rest("standby unavailable")
+            except dialects.DATABASE_ERRORS:
+                pass  # standbys cancel queries that conflict with WAL replay
+        return await replicas._primary.answer_in_time(kind, query)
 
 
 def _on_standby(position: int | None, query: Query[T]) -> Query[T]:

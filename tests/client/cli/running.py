@@ -20,7 +20,7 @@ from tests.service import environment_of
 
 COMMAND = [sys.executable, "-m", "taskruns.cli"]
 CTRL_C = "\x03"
-SECONDS = 30
+SECONDS = 120
 AGAIN_SECONDS = 3
 
 

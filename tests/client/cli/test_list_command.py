@@ -215,6 +215,7 @@ def test_filter_leaves_what_the_client_says(one: Filter, look: Look, world: Worl
         "queue_time_gte": 1.0,
         "queue_time_lte": 1.0,
         "after_sequence": 10,
+        "message": ["ZeroDivisionError: division by zero", "Upstream failed."],
     }
     if one.type.name == "boolean":
         value: Any = True

@@ -149,7 +149,7 @@ def test_service_that_is_lost_has_an_exit_code_of_its_own(tmp_path: Path) -> Non
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         assert process.stdout is not None
         assert line_of(process.stdout) == "Pending"
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (4, "")
     assert err.startswith("taskruns flow-run watch: The service has been unavailable for ")
     assert len(err.splitlines()) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-SECONDS = 60
+SECONDS = 180
 
 
 class Scripts:

@@ -105,7 +105,7 @@ def test_map_in_an_executor_is_recorded_as_without_one(executor: Executor) -> No
 def test_submit_gives_a_future(executor: Executor) -> None:
     with flow_run("etl", executor=executor) as run:
         futures = [inc.submit(x) for x in range(3)]
-        assert wait(futures, timeout=20).not_done == set()
+        assert wait(futures, timeout=120).not_done == set()
         assert [future.result() for future in futures] == [1, 2, 3]
 
     assert task_runs(run) == {("inc-1", -1): SUCCESS, ("inc-2", -1): SUCCESS, ("inc-3", -1): SUCCESS}

@@ -51,7 +51,7 @@ def running(scripts: Scripts, service: Served, source: str = PROGRAM) -> Iterato
             flow_run_id = process.stdout.readline().strip()
             assert process.stdout.readline() == "waiting\n"
             with Client(service.url) as client:
-                eventually(lambda: has_sent_heartbeat(client, flow_run_id), 60)
+                eventually(lambda: has_sent_heartbeat(client, flow_run_id))
             yield process, flow_run_id
         finally:
             if process.poll() is None:
@@ -74,7 +74,7 @@ def states(client: Client, flow_run_id: str) -> list[str]:
 def test_runs_of_a_killed_process_become_crashed(scripts: Scripts, watchful: Served) -> None:
     with running(scripts, watchful) as (process, flow_run_id), Client(watchful.url) as client:
         process.send_signal(signal.SIGKILL)
-        eventually(lambda: states(client, flow_run_id) == ["Crashed", "Crashed"], 60)
+        eventually(lambda: states(client, flow_run_id) == ["Crashed", "Crashed"])
         view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
         assert view.last_heartbeat is not None
         assert view.state.message == f"No heartbeat since {view.last_heartbeat:%Y-%m-%d %H:%M:%S} UTC."
@@ -86,9 +86,9 @@ def test_process_that_was_stopped_for_a_while_goes_on(scripts: Scripts, watchful
     """As on a machine that sleeps: the runs end as if nobody had called them Crashed."""
     with running(scripts, watchful) as (process, flow_run_id), Client(watchful.url) as client:
         process.send_signal(signal.SIGSTOP)
-        eventually(lambda: states(client, flow_run_id) == ["Crashed", "Crashed"], 60)
+        eventually(lambda: states(client, flow_run_id) == ["Crashed", "Crashed"])
         process.send_signal(signal.SIGCONT)
-        eventually(lambda: states(client, flow_run_id) == ["Running", "Running"], 60)
+        eventually(lambda: states(client, flow_run_id) == ["Running", "Running"])
         (scripts.folder / "go").touch()
         assert process.wait(60) == 0
         assert states(client, flow_run_id) == ["Success", "Success"]
@@ -102,12 +102,12 @@ def test_runs_without_heartbeats_stay_running(scripts: Scripts, watchful: Served
         try:
             assert process.stdout is not None
             flow_run_id = process.stdout.readline().strip()
-            eventually(lambda: [str(run.id) for run in client.flow_runs.list(state=["Running"])] == [flow_run_id], 60)
+            eventually(lambda: [str(run.id) for run in client.flow_runs.list(state=["Running"])] == [flow_run_id])
         finally:
             process.kill()
         with running(scripts, watchful) as (other, other_id):
             other.kill()
-            eventually(lambda: states(client, other_id)[0] == "Crashed", 60)
+            eventually(lambda: states(client, other_id)[0] == "Crashed")
         view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
         assert (view.state.type, view.last_heartbeat) == (StateType.RUNNING, None)
 
@@ -125,7 +125,7 @@ def test_workers_send_heartbeats_too(scripts: Scripts, watchful: Served) -> None
             moments.add(FlowRunView.from_flow_run_id(flow_run_id, client=client).last_heartbeat)
             return len(moments) > 5
 
-        eventually(have_come, 60)
+        eventually(have_come)
         process.send_signal(signal.SIGCONT)
         (scripts.folder / "go").touch()
         assert process.wait(60) == 0
@@ -140,7 +140,7 @@ def test_interval_must_be_positive(seconds: float) -> None:
 
 def test_each_flow_run_of_a_process_has_heartbeats(client: Client) -> None:
     with flow_run("outer", heartbeat=0.05) as outer, flow_run("inner", heartbeat=0.05) as inner:
-        eventually(lambda: all(run.view().last_heartbeat is not None for run in (outer, inner)), 60)
+        eventually(lambda: all(run.view().last_heartbeat is not None for run in (outer, inner)))
 
 
 @pytest.mark.parametrize(

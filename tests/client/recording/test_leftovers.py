@@ -109,7 +109,7 @@ def test_many_processes_send_each_report_once_and_in_order(scripts: Scripts, ser
 
     processes = [scripts.start(FLOW, name=f"flow_{number}.py") for number in range(4)]
     for process in processes:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, ""), out + err
 
     run_until(scripts, [])

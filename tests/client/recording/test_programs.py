@@ -85,7 +85,7 @@ def test_file_of_a_program_that_runs_is_left_to_it(scripts: Scripts, client: Cli
             assert flush(scripts.outbox, client) == outbox.Flushed(sent=0, refused=0, unreadable=0, left=0, problems=[])
         finally:
             (scripts.folder / "end").touch()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
     # The flow run with its two states, the two states of the parent, and three of each child.
     assert flush(scripts.outbox, client).sent == 15_000 + 5
 
@@ -179,7 +179,7 @@ def test_ctrl_c_is_recorded(scripts: Scripts, client: Client) -> None:
             eventually(lambda: known(client, flow_run_id) == ["Running"])
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+            process.communicate(timeout=120)
     assert process.returncode == -signal.SIGINT
     view = FlowRunView.from_flow_run_id(flow_run_id, client=client)
     assert repr(view.state) == '<Cancelled: "Stopped by KeyboardInterrupt.">'

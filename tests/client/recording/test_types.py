@@ -86,6 +86,6 @@ def test_types_of_tasks_are_known_to_a_type_checker(tmp_path: Path) -> None:
     right.write_text(USER)
     wrong.write_text(WRONG)
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
-    done = subprocess.run([*command, right, wrong], check=False, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([*command, right, wrong], check=False, capture_output=True, text=True, timeout=300)
     lines = [line.split(": ")[0].rpartition("/")[2] for line in done.stdout.splitlines() if ": error:" in line]
     assert lines == [f"wrong.py:{number}" for number in (8, 9, 10, 11, 12, 19, 20, 21)], done.stdout + done.stderr

@@ -152,7 +152,7 @@ def endless() -> None:
     """Runs until it is stopped."""
     import time
 
-    for _ in range(600):
+    while True:
         time.sleep(0.1)
 
 

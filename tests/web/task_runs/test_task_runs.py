@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -58,6 +58,20 @@ def test_attempts_and_late_states_are_rows(task_runs: TaskRuns, open_page: OpenP
     expect(page.locator(".state-history tbody tr.late")).to_contain_text("It came late.")
 
 
+def test_attempts_fit_the_narrowest_window(service: Served, open_page: OpenPage) -> None:
+    end = datetime.now(UTC)
+    types = ("Running", "Retrying", "Running", "ValidationFailed")
+    moments = (end - timedelta(days=13, hours=23), end - timedelta(days=9), end - timedelta(hours=23), end)
+    states = [data.state(type_, moment) for type_, moment in zip(types, moments, strict=True)]
+    with service.client() as http:
+        recorded = data.record(http, "etl", [{"task_slug": "load-1", "states": states}])
+    page = open_page(f"{service.url}/ui/flow-runs/{recorded.flow_run_id}/tasks/load-1/-1", width=320)
+    attempts = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="2", exact=True))
+    expect(attempts).to_contain_text("Validation failed")
+    expect(attempts.get_by_role("cell").last).to_be_attached()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
 def test_lines_of_python_load_the_result(task_runs: TaskRuns, open_page: OpenPage) -> None:
     page = open_page(task_runs.page_of(task_runs.failed, "extract-1"))
     expect(page.get_by_text("LocalResult")).to_be_visible()
@@ -108,17 +122,17 @@ def test_texts_of_others_are_never_markup(task_runs: TaskRuns, open_page: OpenPa
     assert r"\u202e" in shown
 
 
-@pytest.mark.parametrize(
-    "link", ["javascript:alert(1)", " java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "//x", "x", None, 5]
-)
-def test_only_addresses_of_the_web_become_links(task_runs: TaskRuns, open_page: OpenPage, link: object) -> None:
+def test_only_addresses_of_the_web_become_links(task_runs: TaskRuns, open_page: OpenPage) -> None:
     page = open_page(task_runs.page_of(task_runs.failed, "extract-1"))
-    script = """async (link) => {
+    script = """async (links) => {
         const main = document.querySelector("script[src]").src;
         const { webAddress } = await import(main.replace("main.js", "neighbours.js"));
-        return [webAddress(link), webAddress("http://example.com/a")];
+        return links.map((link) => [link, webAddress(link)]);
     }"""
-    assert page.evaluate(script, link) == [None, "http://example.com/a"]
+    address = "http://example.com/a"
+    texts = ["javascript:alert(1)", " java\tscript:alert(1)", "data:text/html,x", "vbscript:x", "//x", "x"]
+    others: list[object] = [*texts, None, 5]
+    assert page.evaluate(script, [address, *others]) == [[address, address], *([link, None] for link in others)]
 
 
 def test_address_works_before_the_task_run_exists(service: Served, open_page: OpenPage) -> None:

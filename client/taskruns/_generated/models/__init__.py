@@ -1738,7 +1738,9 @@ class TimelineSpans(Model, kw_only=True, frozen=True):
     """The task runs of a task, in columns: what a task run has is at the same place in each of them."""
 
     duration_ms: list[int | None]
-    """The milliseconds from start to end; null if it has not started or has not ended."""
+    """The milliseconds from the start to the end or, if it ended without a start, from the earliest state to the
+    end; null if it has not ended.
+    """
     map_index: list[int]
     """The map index."""
     queued_ms: list[int | None]

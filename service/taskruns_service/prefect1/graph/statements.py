@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, literal, select
 
-from taskruns_service.domain.errors import InvalidRequest
+from taskruns_service.domain.errors import InvalidRequest, NothingFound
 from taskruns_service.prefect1.graph.conditions import condition
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.entity import Alias, Entity, Relation
@@ -49,6 +49,8 @@ ROWS_MOST = 100_000
 Question = Callable[[Connection], bytes]
 """A question that was compiled already; it gives JSON. Raises InvalidRequest for an answer that is too large."""
 
+_NOTHING = (b"null", b"[]")
+
 
 class AnswerTooLarge(InvalidRequest):
     """The answer is larger than the service allows for a request (TASKRUNS_ANSWER_BYTES).
@@ -70,10 +72,22 @@ def list_entities(bounds: Bounds, entity: Entity, row_query: RowQuery, selection
 
 
 def get_entity(bounds: Bounds, entity: Entity, row_query: RowQuery, selection: Selection) -> Question:
-    """The first of an entity that is chosen, or `null`; raises as `list_entities` does."""
+    """The first of an entity that is chosen; raises as `list_entities` does, and NothingFound when it is asked."""
     alias = entity.table.alias()
     rows = _rows(entity, alias, row_query, [document(_members(entity, alias, selection))])
-    return _question(bounds, rows.limit(1).scalar_subquery())
+    return expect_rows(_question(bounds, rows.limit(1).scalar_subquery()))
+
+
+def expect_rows(question: Question) -> Question:
+    """A question that raises NothingFound where it finds no rows."""
+    return partial(_ask_for_rows, question)
+
+
+def _ask_for_rows(question: Question, connection: Connection) -> bytes:
+    answer = question(connection)
+    if answer in _NOTHING:
+        raise NothingFound(answer)
+    return answer
 
 
 def aggregate_entities(bounds: Bounds, entity: Entity, selection: AggregateSelection) -> Question:

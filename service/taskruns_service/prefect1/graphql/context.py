@@ -8,7 +8,7 @@ from uuid import UUID
 from graphql import GraphQLResolveInfo
 from msgspec import Raw
 
-from taskruns_service.domain.errors import DatabaseUnavailable, InvalidRequest, QueryTimeout
+from taskruns_service.domain.errors import DatabaseUnavailable, InvalidRequest, NothingFound, QueryTimeout
 from taskruns_service.prefect1.graph.conditions import Survey
 from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.selections import RowQuery, Selection
@@ -119,6 +119,8 @@ class Context(NamedTuple):
         kind, question = await self.prepare(prepare, Bounds(self.database.target, self.budget.bytes))
         try:
             body = await self.database.answer(kind, question)
+        except NothingFound as nothing:
+            body = nothing.answer
         except AnswerTooLarge:
             self.budget.bytes = 0
             raise

@@ -26,9 +26,14 @@ def kind_of_list(entity: Entity, row_query: RowQuery, selection: Selection) -> Q
     if _scans(entity, row_query, [selection]):
         return QueryKind.scan
     fields = _equal_fields(row_query.where)
-    if "id" in fields and not _has_lists(selection):
+    if names_ids(row_query) and not _has_lists(selection):
         return QueryKind.look_up
     return QueryKind.read if _is_narrow(fields) else QueryKind.scan
+
+
+def names_ids(row_query: RowQuery) -> bool:
+    """Whether rows are chosen by their ids, so that they are known to whoever asks."""
+    return "id" in _equal_fields(row_query.where)
 
 
 def kind_of_aggregate(entity: Entity, aggregate_selection: AggregateSelection) -> QueryKind:

@@ -32,6 +32,7 @@ The schema is at /graphql/schema; in a browser this address shows an explorer.
 async def post_graphql(request: ApiRequest) -> JsonResponse:
     """Answers a query or a mutation; a request without a key that is in force gets an answer too, as clients expect."""
     require_json(request)
+    request.declare_change(is_change=False)
     answer = await _answer(request)
     return JsonResponse(answer.body, answer.status, json_headers(answer.body), is_query=True)
 
@@ -81,7 +82,11 @@ async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_bat
     try:
         operation = await execution.receive_operation(raw, background, in_batch=in_batch)
         if operation.writes:
+            request.declare_change(is_change=True)  # so that the rest of a batch reads what it has written
             await authorize(request, Scope.write)
+        core_version = request.header(b"x-prefect-core-version")
+        # The engine and agents of Prefect 1 read back what they wrote, and know of no positions.
+        database = request.primary if core_version is not None else request.database
     except (Unauthenticated, Forbidden) as error:
         return execution.answer_error(error)
     except InvalidRequest as error:
@@ -89,14 +94,14 @@ async def _answer_one(request: ApiRequest, raw: bytes, budget: Budget, *, in_bat
     except BadDocument as error:
         return execution.answer_errors(error.code, error.errors)
     context = Context(
-        database=request.database,
+        database=database,
         writer=request.writer,
         background=background,
         budget=budget,
         variables=operation.variables,
         is_heavy=operation.is_heavy,
         agent_id=_id(request.header(b"x-prefect-agent-id")),
-        core_version=request.header(b"x-prefect-core-version"),
+        core_version=core_version,
     )
     return await execution.carry_out(operation, context)
 

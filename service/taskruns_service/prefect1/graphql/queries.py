@@ -18,7 +18,7 @@ from taskruns_service.prefect1.graph.selections import Aggregates, AggregateSele
 from taskruns_service.prefect1.graph.statements import Bounds, Question
 from taskruns_service.prefect1.graph.traversals import DEPTH_MOST, Direction, traversal
 from taskruns_service.prefect1.graphql.context import Arguments, Context, Info
-from taskruns_service.prefect1.graphql.costs import kind_of_aggregate, kind_of_list
+from taskruns_service.prefect1.graphql.costs import kind_of_aggregate, kind_of_list, names_ids
 from taskruns_service.prefect1.graphql.inputs import read_list
 from taskruns_service.prefect1.graphql.reading import Reader
 from taskruns_service.prefect1.types import JsonObject
@@ -64,8 +64,10 @@ def tasks_aggregate_of(direction: Direction) -> GraphQLFieldResolver:
 def _prepare_list(name: str, entity: Entity, info: Info, bounds: Bounds) -> tuple[QueryKind, Question]:
     reader = Reader(info)
     row_query, selection = reader.row_query(name, info.field_nodes), reader.selection(name, info.field_nodes)
-    kind = kind_of_list(entity, row_query, selection)
-    return kind, reader.checking(statements.list_entities(bounds, entity, row_query, selection))
+    question = statements.list_entities(bounds, entity, row_query, selection)
+    if names_ids(row_query):
+        question = statements.expect_rows(question)
+    return kind_of_list(entity, row_query, selection), reader.checking(question)
 
 
 def _prepare_aggregate(name: str, entity: Entity, info: Info, bounds: Bounds) -> tuple[QueryKind, Question]:

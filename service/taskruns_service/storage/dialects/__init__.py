@@ -79,7 +79,7 @@ from taskruns_service.storage.dialects.files import back_up, damage_of, find_dam
 from taskruns_service.storage.dialects.folding import spellings_of_prefix
 from taskruns_service.storage.dialects.loading import batches, expect_many_rows, insert_many
 from taskruns_service.storage.dialects.matching import check_patterns, has_text, json_matches, text_matches
-from taskruns_service.storage.dialects.messages import message_kind
+from taskruns_service.storage.dialects.messages import kind_of_message, message_kind
 from taskruns_service.storage.dialects.prepared import (
     MAX_STATEMENTS,
     CompiledValue,
@@ -213,6 +213,7 @@ __all__ = [
     "json_object",
     "json_of_pairs",
     "json_within",
+    "kind_of_message",
     "leaves_outcome_open",
     "limit_time",
     "list_for",

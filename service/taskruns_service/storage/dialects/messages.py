@@ -40,17 +40,20 @@ def add_message_kinds(connection: sqlite3.Connection, deadline: Deadline) -> Non
 
 def _message_kind(deadline: Deadline, message: str | None) -> str | None:
     deadline.check()
-    if message is None:
-        return None
+    return None if message is None else kind_of_message(message)
+
+
+def kind_of_message(message: str) -> str:
+    """The kind of a message, as both databases find it. A kind is its own kind."""
     line = message[:MAX_READ_LENGTH].strip(_BLANKS).partition("\n")[0].rstrip(_BLANKS)
-    return _VARYING_PATTERN.sub("#", line)[:MAX_MESSAGE_KIND_LENGTH]
+    return _VARYING_PATTERN.sub("#", line)[:MAX_MESSAGE_KIND_LENGTH].rstrip(_BLANKS)
 
 
 def _on_postgresql(message: str, varying: str, blanks: str) -> str:
     line = (
         f"""rtrim(split_part(btrim(left({message} COLLATE "C", {MAX_READ_LENGTH}), {blanks}), E'\\n', 1), {blanks})"""
     )
-    return f"left(regexp_replace({line}, {varying}, '#', 'g'), {MAX_MESSAGE_KIND_LENGTH})"
+    return f"rtrim(left(regexp_replace({line}, {varying}, '#', 'g'), {MAX_MESSAGE_KIND_LENGTH}), {blanks})"
 
 
 @compiled(lambda message, *_: f"message_kind({message})", _on_postgresql)

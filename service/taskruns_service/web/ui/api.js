@@ -36,6 +36,11 @@ export class ApiError extends Error {
 /** What a proxy answers, without a problem, for a service that does not. */
 const GATEWAY_STATUSES = [502, 503, 504];
 
+/** Whether the service wants another key. @param {unknown} error */
+export function isRefusal(error) {
+  return error instanceof ApiError && (error.status === 401 || error.status === 403);
+}
+
 /** The service did not answer. */
 export class ServiceAway extends Error {
   constructor() {
@@ -44,8 +49,26 @@ export class ServiceAway extends Error {
 }
 
 const MAX_ANSWERS = 100;
-/** @type {Map<string, { etag: string, data: unknown }>} Answers with an ETag, the one that was read last is last. */
+const MAX_CHARACTERS = 8_000_000;
+/** @type {Map<string, { etag: string, data: unknown, size: number }>} Answers with an ETag, the one that was read last is last. */
 const answers = new Map();
+let characters = 0;
+
+/** @param {string} url */
+function forget(url) {
+  characters -= answers.get(url)?.size ?? 0;
+  answers.delete(url);
+}
+
+/** Keeps an answer, and lets go of the oldest ones that are too many. @param {string} url @param {string} etag @param {unknown} data @param {number} size */
+function keep(url, etag, data, size) {
+  answers.set(url, { etag, data, size });
+  characters += size;
+  for (const oldest of answers.keys()) {
+    if (answers.size <= MAX_ANSWERS && characters <= MAX_CHARACTERS) break;
+    forget(oldest);
+  }
+}
 
 /** @type {() => Promise<boolean>} Waits until the reader has given another key; false if there is none. */
 let askForKey = async () => false;
@@ -132,11 +155,11 @@ export async function get(path, parameters, { signal } = {}) {
   const response = await request(url, { signal, headers: known ? { "If-None-Match": known.etag } : {} });
   if (response.status === 304 && known) await response.text();
   if (response.status === 304 && known) return /** @type {any} */ (known.data);
-  const data = await response.json();
+  const text = await response.text();
+  const data = JSON.parse(text);
   const etag = response.headers.get("ETag");
-  answers.delete(url);
-  if (etag) answers.set(url, { etag, data });
-  if (answers.size > MAX_ANSWERS) answers.delete(/** @type {string} */ (answers.keys().next().value));
+  forget(url);
+  if (etag) keep(url, etag, data, text.length);
   return data;
 }
 
@@ -155,11 +178,14 @@ export function useAnswer(path, parameters) {
   );
   const [turn, setTurn] = useState(0);
   const refresh = useCallback(() => setTurn((number) => number + 1), []);
-  // What failed while the service was away is read again when it is back.
+  // What failed while the service was away is read again when it is back, and what a key did not allow with another one.
   const wasAway = state.error instanceof ServiceAway;
   useEffect(() => {
     if (wasAway && awaySince.value === null) refresh();
   }, [wasAway, awaySince.value]);
+  useEffect(() => {
+    if (isRefusal(state.error)) refresh();
+  }, [key.value]);
   const url = parameters ? addressOf(path, parameters) : "";
   const last = useRef(parameters);
   last.current = parameters;

@@ -4,10 +4,10 @@
  * Browsers allow six connections to a host, so at most PLACES tabs have a stream; a hidden tab gives its own back.
  */
 
-import { ApiError, request } from "./api.js";
-import { signal } from "./preact.js";
+import { ApiError, isRefusal, request } from "./api.js";
+import { effect, signal } from "./preact.js";
 import { EventParser } from "./sse.js";
-import { awaySince } from "./store.js";
+import { awaySince, key } from "./store.js";
 
 /** @typedef {"idle" | "connecting" | "live" | "polling" | "finished"} Mode */
 
@@ -61,6 +61,19 @@ async function visible(signal) {
   }
 }
 
+/** Waits until the reader has given another key. @param {AbortSignal} signal */
+async function anotherKey(signal) {
+  const old = key.peek();
+  let stop = () => {};
+  await new Promise((resolve) => {
+    stop = effect(() => {
+      if (key.value !== old) resolve(undefined);
+    });
+    signal.addEventListener("abort", resolve, { once: true });
+  });
+  stop();
+}
+
 /**
  * Runs something while this tab has one of the places; false if there is none. Without Web Locks, which browsers offer
  * on HTTPS and on this machine only, every visible tab has a place.
@@ -88,6 +101,7 @@ export class Connection {
   #noStreamBefore = 0;
   #wait = 0;
   #isFinished = false;
+  #isRefused = false;
 
   /** @param {Feed} feed */
   constructor(feed) {
@@ -103,6 +117,7 @@ export class Connection {
     const { signal } = this.#controller;
     mode.value = "connecting";
     while (!signal.aborted) {
+      if (this.#isRefused) await this.#awaitKey();
       await visible(signal);
       if (signal.aborted) break;
       const canStream = performance.now() >= this.#noStreamBefore;
@@ -176,7 +191,7 @@ export class Connection {
 
   /** @param {unknown} error @param {boolean} hadBegun */
   #fail(error, hadBegun) {
-    if (this.#isForbidden(error)) return;
+    if (this.#refuse(error)) return;
     if (error instanceof ApiError && (error.status === 404 || error.status === 410)) {
       this.#lastEventId = "";
       if (!this.feed.onRefused(error)) this.#controller.abort();
@@ -206,8 +221,8 @@ export class Connection {
       this.#failures = 0;
       if (!this.#controller.signal.aborted) mode.value = ownMode;
     } catch (error) {
-      if (this.#isForbidden(error)) return;
       if (this.#controller.signal.aborted) return;
+      if (this.#refuse(error)) return;
       this.#failures += 1;
       mode.value = "connecting";
       const retryAfter = error instanceof ApiError ? Math.min(error.retryAfter, MAX_RETRY_AFTER_SECONDS) : 0;
@@ -215,14 +230,18 @@ export class Connection {
     }
   }
 
-  /** Whether the reader has no key that may read: then there is nothing to try again. @param {unknown} error */
-  #isForbidden(error) {
-    const isForbidden = error instanceof ApiError && (error.status === 401 || error.status === 403);
-    if (isForbidden) {
-      mode.value = "idle";
-      this.close();
-    }
-    return isForbidden;
+  /** Whether the reader has no key that may read: then nothing is tried again before there is another one. @param {unknown} error */
+  #refuse(error) {
+    this.#isRefused = isRefusal(error);
+    if (this.#isRefused) this.#wait = 0;
+    return this.#isRefused;
+  }
+
+  async #awaitKey() {
+    mode.value = "idle";
+    await anotherKey(this.#controller.signal);
+    this.#isRefused = false;
+    if (!this.#controller.signal.aborted) mode.value = "connecting";
   }
 
   /** Streams again at once, as after a change to a flow run that was finished. */

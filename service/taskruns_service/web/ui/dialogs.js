@@ -4,6 +4,7 @@ import { setKeyDialog } from "./api.js";
 import { currentKeys, useKeys } from "./keyboard.js";
 import { html, signal, useEffect, useRef, useState } from "./preact.js";
 import { SearchBox } from "./search.js";
+import { ROWS } from "./table.js";
 import { announce, keepKey, key, root, shortcuts } from "./store.js";
 
 /** What is open: the key dialog because a request needs a key, or because the reader wants it; another; or nothing. */
@@ -107,21 +108,23 @@ function SearchDialog() {
   return html`<${Dialog} title="Search" onClose=${close}><${SearchBox} isFocused onOpen=${close} /><//>`;
 }
 
-const KEY_NAMES = /** @type {{ [key: string]: string }} */ ({ Escape: "Esc", " ": "Space" });
+const KEY_NAMES = /** @type {{ [key: string]: string }} */ ({ Escape: "Esc", ArrowLeft: "←", ArrowRight: "→" });
+
+/** @param {{ name: string, does: string }} props */
+function KeyRow({ name, does }) {
+  return html`<div><dt><kbd>${KEY_NAMES[name] ?? name}</kbd></dt><dd>${does}</dd></div>`;
+}
 
 function HelpDialog() {
   const close = () => {
     openDialog.value = null;
   };
-  const keys = currentKeys();
   return html`<${Dialog} title="Help" onClose=${close}>
-    <h3>Keys</h3>
-    <dl class="keys">
-      ${keys.map(
-        ([name, { does }]) => html`<div key=${name}><dt><kbd>${KEY_NAMES[name] ?? name}</kbd></dt><dd>${does}</dd></div>`,
-      )}
-      <div><dt><kbd>Enter</kbd></dt><dd>Open the row that has the focus</dd></div>
-    </dl>
+    <div class="keys">${currentKeys().map(([subject, keys]) => html`<section key=${subject}>
+      <h3>${subject}</h3>
+      <dl>${keys.map(([name, { does }]) => html`<${KeyRow} key=${name} name=${name} does=${does} />`)}
+        ${subject === ROWS && html`<${KeyRow} name="Enter" does="Open the row that has the focus" />`}</dl>
+    </section>`)}</div>
     <label class="check"><input type="checkbox" checked=${shortcuts.value === "on"} onChange=${() => {
       shortcuts.value = shortcuts.value === "on" ? "off" : "on";
     }} /> Use single keys</label>
@@ -132,7 +135,7 @@ function HelpDialog() {
 
 /** The dialog that is open, and the keys that open one. */
 export function Dialogs() {
-  useKeys({
+  useKeys("Everywhere", {
     "?": {
       does: "Show this help",
       run: () => {

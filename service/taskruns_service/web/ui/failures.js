@@ -1,8 +1,9 @@
-/** Why task runs failed: their messages, each with how many have it, since when and until when, and some of them. */
+/** Why task runs failed: their messages, each with how many have it, since when and until when, and which they are. */
 
 import { get, useAnswer } from "./api.js";
 import { firstLine, formatCount, printable, taskRunName } from "./format.js";
-import { Loading, Problem, Section, Time } from "./parts.js";
+import { AllButton, MessageRuns, isOpen } from "./message_runs.js";
+import { Loading, Problem, Section, Span, Time } from "./parts.js";
 import { html, useEffect, useState } from "./preact.js";
 import { useRefresh } from "./refresh.js";
 import { href, pathOf } from "./store.js";
@@ -25,7 +26,8 @@ export function Failures({ flowRunId, taskSlug, count }) {
   useRefresh(count, refresh);
   const [isLong, setLong] = useState(false);
   const all = data?.groups ?? [];
-  const groups = isLong ? all : all.slice(0, SHORT);
+  // A link to the task runs of a message leads to them wherever it is in the list.
+  const groups = isLong ? all : all.filter(({ key }, place) => place < SHORT || isOpen(key));
   const labels = useLabels(groups.flatMap((group) => group.sample_ids ?? []));
   if (!count) return null;
   return html`<${Section} title="Failures" aside=${html`<span
@@ -33,7 +35,7 @@ export function Failures({ flowRunId, taskSlug, count }) {
     ${error && html`<${Problem} error=${error} retry=${refresh} />`}
     ${!data && !error && html`<${Loading} />`}
     ${data && html`<ol class="failure-groups">${groups.map((group) => html`<${FailureGroup} key=${group.key.message}
-      group=${group} flowRunId=${flowRunId} labels=${labels} />`)}</ol>`}
+      group=${group} flowRunId=${flowRunId} taskSlug=${taskSlug} labels=${labels} />`)}</ol>`}
     ${groups.length < all.length && html`<button class="more"
       onClick=${() => setLong(true)}>Show ${all.length - groups.length} more messages</button>`}
     ${isLong && data?.truncated && html`<p
@@ -41,21 +43,22 @@ export function Failures({ flowRunId, taskSlug, count }) {
   <//>`;
 }
 
-/** @param {{ group: Group, flowRunId: string, labels: ReadonlyMap<string, Label> }} props */
-function FailureGroup({ group, flowRunId, labels }) {
+/** @param {{ group: Group, flowRunId: string, taskSlug: string | undefined, labels: ReadonlyMap<string, Label> }} props */
+function FailureGroup({ group, flowRunId, taskSlug, labels }) {
   const { first_end_time: first, last_end_time: last } = group.measures;
+  const where = { flow_run_id: [flowRunId], ...(taskSlug ? { task_slug: [taskSlug] } : {}) };
   return html`<li>
     <b class="failure-count">${formatCount(group.count)}</b>
     <div>
       <p class="failure-message">${firstLine(printable(group.key.message)) || html`<span
         class="muted">without a message</span>`}</p>
       <p class="failure-facts">
-        <span class="muted">${first && last && first !== last ? html`<${Time} at=${first} /> to <${Time}
-          at=${last} />` : html`<${Time} at=${last} />`}</span>
+        <span class="muted"><${Span} from=${first} to=${last} /></span>
         ${(group.sample_ids ?? []).map((id) => html`<${Sample} key=${id} id=${id} flowRunId=${flowRunId}
           label=${labels.get(id)} />`)}
-        ${group.count > (group.sample_ids?.length ?? 0) && html`<span class="muted">…</span>`}
+        ${group.count > (group.sample_ids?.length ?? 0) && html`<${AllButton} group=${group} />`}
       </p>
+      <${MessageRuns} group=${group} where=${where} />
     </div>
   </li>`;
 }

@@ -14,7 +14,7 @@ export function useFilterKeys() {
     select(types);
     announce(sentence);
   };
-  useKeys({
+  useKeys("States", {
     f: { does: "Show only failed task runs", run: () => show(typesOf("failed"), "Only failed task runs are shown.") },
     r: { does: "Show only unfinished task runs", run: () => show(typesOf("unfinished"), "Only unfinished task runs are shown.") },
     a: { does: "Show all task runs", run: () => show([], "All task runs are shown.") },

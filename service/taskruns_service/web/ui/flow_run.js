@@ -23,6 +23,7 @@ import { useFailureKeys } from "./timeline_selection.js";
  * @typedef {import("./types").Schemas["FlowRunTask"]} FlowRunTask
  * @typedef {import("./types").StateType} StateType
  * @typedef {import("./types").Schemas["Measures"]} Measures
+ * @typedef {ReturnType<typeof useAnswer<"/flow-runs/{flow_run_id}/tasks">>} TasksAnswer
  */
 
 const REFRESH_MILLISECONDS = 5000;
@@ -32,9 +33,11 @@ export default function FlowRunPage({ parameters }) {
   const id = parameters.flow_run_id ?? "";
   const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}", { flow_run_id: id });
   const types = queryAll("state");
-  // The timeline, which takes longest, is read at the same time.
-  const timeline = useTimeline(id, { types });
-  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} timeline=${timeline} types=${types} />`;
+  const tasks = useAnswer("/flow-runs/{flow_run_id}/tasks", { flow_run_id: id });
+  // What takes longest, the timeline and the measures of the tasks, is read once the tasks are on the screen.
+  const isReady = Boolean(tasks.data ?? tasks.error);
+  const timeline = useTimeline(id, { types, isReady });
+  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} tasks=${tasks} timeline=${timeline} types=${types} />`;
   return html`<${Unread} error=${error} refresh=${refresh} />`;
 }
 
@@ -57,10 +60,11 @@ function useLatest(loaded) {
 
 /**
  * @param {{
- *   loaded: FlowRun, refresh: () => void, timeline: import("./timeline.js").TimelineState, types: readonly string[],
+ *   loaded: FlowRun, refresh: () => void, tasks: TasksAnswer, timeline: import("./timeline.js").TimelineState,
+ *   types: readonly string[],
  * }} props
  */
-function Loaded({ loaded, refresh, timeline, types }) {
+function Loaded({ loaded, refresh, tasks, timeline, types }) {
   const { flowRun, merge } = useLatest(loaded);
   const [lines, setLines] = useState(/** @type {readonly import("./types").Schemas["LogLine"][]} */ ([]));
   const [resets, setResets] = useState(0);
@@ -89,7 +93,7 @@ function Loaded({ loaded, refresh, timeline, types }) {
     ${totalOf(counts) > 0 && html`<${StatesBar} counts=${counts} selected=${types} onSelect=${select} />`}
     <${Failures} flowRunId=${flowRun.id} count=${failed} />
     <${Section} title="Timeline" aside=${html`<${Legend} />`}><${Timeline} timeline=${timeline} /><//>
-    <${Tasks} flowRunId=${flowRun.id} sequence=${flowRun.sequence} types=${types} />
+    <${Tasks} flowRunId=${flowRun.id} answer=${tasks} sequence=${flowRun.sequence} types=${types} />
     <${History} flowRun=${flowRun} />
     <${Section} title="Logs">
       <${Logs} key=${resets} source=${{ flowRunId: flowRun.id }} added=${lines} hasTaskRuns=${true}
@@ -110,7 +114,7 @@ function RunsOfFlow({ flowRun }) {
   };
   const previous = () => open("created_lt", "earlier");
   const next = () => open("created_gt", "later");
-  useKeys({
+  useKeys("Runs of the flow", {
     "[": { does: "Previous run of the flow", run: previous },
     "]": { does: "Next run of the flow", run: next },
   });
@@ -134,7 +138,7 @@ function Facts({ flowRun }) {
     ${labels.length > 0 && fact("Labels", printable(labels.join(", ")))}
     ${fact("Id", html`<${CopyId} id=${flowRun.id} kind="flow-run" />`)}
   </dl>
-  ${message && html`<p class="run-message">${printable(message)}</p>`}
+  ${message && html`<pre class="run-message" tabindex="0" role="region" aria-label="Message">${printable(message)}</pre>`}
   ${Object.keys(parameters).length > 0 && html`<details class="parameters">
     <summary>Parameters <span class="muted">${firstLine(Object.keys(parameters).join(", "), 100)}</span></summary>
     <pre class="panel">${JSON.stringify(parameters, null, 2)}</pre>
@@ -145,11 +149,10 @@ function Legend() {
   return html`<span class="muted hide-600">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
 }
 
-/** @param {{ flowRunId: string, sequence: number, types: readonly string[] }} props */
-function Tasks({ flowRunId, sequence, types }) {
+/** @param {{ flowRunId: string, answer: TasksAnswer, sequence: number, types: readonly string[] }} props */
+function Tasks({ flowRunId, answer: { data, error, refresh }, sequence, types }) {
   const version = useThrottled(sequence, REFRESH_MILLISECONDS);
-  const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}/tasks", { flow_run_id: flowRunId });
-  const times = useAnswer("/task-runs/aggregate", {
+  const times = useAnswer("/task-runs/aggregate", data && {
     ...{ flow_run_id: [flowRunId], is_mapped_parent: false, group_by: ["task_slug"], limit: 10_000 },
     measure: ["p50_duration", "p95_duration", "sum_duration"],
   });

@@ -22,7 +22,7 @@ function isRunning(flowRun) {
 function nameCell(flowRun) {
   const state = stateOf(flowRun.state);
   return html`<span class="named" title=${`${state.word}: ${printable(flowRun.name)}`}>
-    <${Shape} kind=${state.kind} /><span class="hidden">${state.word}: </span><span class="text">${printable(flowRun.name)}</span>
+    <${Shape} kind=${state.kind} type=${state.type} /><span class="hidden">${state.word}: </span><span class="text">${printable(flowRun.name)}</span>
   </span>`;
 }
 

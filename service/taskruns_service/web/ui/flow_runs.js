@@ -82,7 +82,7 @@ export default function FlowRuns() {
     list.refresh();
     counts.refresh();
   };
-  useKeys({
+  useKeys("States", {
     f: { does: "Show only failed flow runs", run: () => setQuery({ group: "failed", state: null }) },
     r: { does: "Show only flow runs that are not finished", run: () => setQuery({ group: "unfinished", state: null }) },
     a: { does: "Show flow runs in all states", run: () => select([]) },

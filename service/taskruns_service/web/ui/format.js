@@ -3,37 +3,63 @@
  *
  * @typedef {import("./types").StateType} StateType
  * @typedef {import("./types").Counts} Counts
- * @typedef {"pending" | "waiting" | "running" | "success" | "cached" | "mapped" | "skipped" | "failed" | "cancelled"} Kind
+ * @typedef {"pending" | "waiting" | "running" | "success" | "cached" | "mapped" | "skipped" | "failed" | "blocked" | "cancelled"} Kind
  * @typedef {"pending" | "running" | "successful" | "failed" | "finished"} Group
  * @typedef {{ type: string, kind: Kind, group: Group, word: string, rank: number, color: string }} State
- *   `kind` names the shape and the colour, `group` the API's group of states, `rank` is lower the sooner the state needs
+ *   `kind` names the colour, and the shape of most, `group` the API's group of states, `rank` is lower the sooner the state needs
  *   attention, and `color` is a CSS value.
  */
 
+const CIRCLE = "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11";
+const HALF = "M8 2.5a5.5 5.5 0 0 1 0 11z";
+
+/** A shape on a field of 16 by 16: `fill` is filled, `line` is drawn with a stroke of 1.75. @typedef {{ line?: string, fill?: string }} Outline */
+
 /**
- * The shape of each kind of state, on a field of 16 by 16: shapes, words and colours all tell states apart. `fill` is
- * filled, `line` is drawn with a stroke of 1.75.
- * @type {{ [kind in Kind]: { line?: string, fill?: string } }}
+ * The shape of each kind of state: shapes, words and colours all tell states apart.
+ * @type {{ [kind in Kind]: Outline }}
  */
 export const SHAPES = {
-  pending: { line: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11" },
-  waiting: { line: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M8 5v3.2l2 1.3" },
-  running: { line: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11", fill: "M8 2.5a5.5 5.5 0 0 1 0 11z" },
+  pending: { line: CIRCLE },
+  waiting: { line: `${CIRCLE}M8 5v3.2l2 1.3` },
+  running: { line: CIRCLE, fill: HALF },
   success: { line: "M2.5 8.5l3.7 3.7L13.5 4.5" },
   cached: { line: "M12.9 6A5.3 5.3 0 1 0 13.3 9M13.4 2.6V6.2H9.8" },
   mapped: { line: "M2.5 4h11M2.5 8h11M2.5 12h11" },
   skipped: { line: "M3 8h10" },
   failed: { line: "M3.5 3.5l9 9M12.5 3.5l-9 9" },
-  cancelled: { line: "M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11M4.2 11.8l7.6-7.6" },
+  blocked: { line: "M2 8h7.5M6.5 5l3 3-3 3M13 2.5v11" },
+  cancelled: { line: `${CIRCLE}M4.2 11.8l7.6-7.6` },
 };
+
+/** The shapes of types that share their kind with another one. @type {{ [type: string]: Outline }} */
+const OWN_SHAPES = {
+  TimedOut: { line: "M4 2.5h8l-8 11h8z" },
+  ValidationFailed: { line: "M8 2l6.2 11.5H1.8zM8 6.5v3M8 11.4v.01" },
+  Crashed: { line: "M9.5 1.5L4 9h4l-1.5 5.5L12 7H8z" },
+  ClientFailed: { line: `${CIRCLE}M6 6l4 4M10 6l-4 4` },
+  Retrying: { line: "M3.1 6A5.3 5.3 0 1 1 2.7 9M2.6 2.6V6.2H6.2" },
+  Paused: { line: `${CIRCLE}M6.4 6v4M9.6 6v4` },
+  Resume: { line: CIRCLE, fill: "M6.5 5l5 3-5 3z" },
+  Queued: { line: `${CIRCLE}M5.4 8h.01M8 8h.01M10.6 8h.01` },
+  Cancelling: { line: `${CIRCLE}M4.2 11.8l7.6-7.6`, fill: HALF },
+  Submitted: { line: `${CIRCLE}M8 11V5.4M5.8 7.4L8 5.2l2.2 2.2` },
+  Finished: { line: "M3 6h10M3 10h10" },
+  Looped: { line: "M8 8c-1.6-2.8-5.5-3.2-5.5 0s3.9 2.8 5.5 0s5.5-3.2 5.5 0s-3.9 2.8-5.5 0" },
+};
+
+/** @param {Kind} kind @param {string} [type] of a state; without it, the shape of the kind */
+export function outlineOf(kind, type = "") {
+  return OWN_SHAPES[type] ?? SHAPES[kind];
+}
 
 /** @type {[StateType, Kind, Group, string?][]} The one that needs attention first is first. */
 const TABLE = [
   ["Failed", "failed", "failed"],
   ["TimedOut", "failed", "failed", "Timed out"],
-  ["TriggerFailed", "failed", "failed", "Trigger failed"],
   ["ValidationFailed", "failed", "failed", "Validation failed"],
   ["Crashed", "failed", "failed"],
+  ["TriggerFailed", "blocked", "failed", "Trigger failed"],
   ["ClientFailed", "cancelled", "pending", "Client failed"],
   ["Cancelled", "cancelled", "finished"],
   ["Retrying", "waiting", "pending"],

@@ -88,7 +88,7 @@ function openSearch(event) {
 
 export function Header() {
   useReturn();
-  useKeys({
+  useKeys("Everywhere", {
     u: { does: "Show times in UTC or in local time", run: switchZone },
     p: { does: "Pause or show changes", run: switchPause },
     y: { does: "Copy the link to this view", run: () => void copy(location.href) },

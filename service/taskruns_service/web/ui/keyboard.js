@@ -1,7 +1,7 @@
 /**
- * Single keys, which the reader can switch off, and the list of them.
+ * Single keys, which the reader can switch off, and the list of them by subject.
  *
- *     useKeys({ f: { does: "Show only failed task runs", run: showFailed } });
+ *     useKeys("States", { f: { does: "Show only failed task runs", run: showFailed } });
  *
  * The component that appeared last goes first. Names are those of `KeyboardEvent.key`, such as "Escape".
  */
@@ -14,13 +14,13 @@ import { shortcuts } from "./store.js";
  * @typedef {{ [key: string]: Shortcut }} Shortcuts
  */
 
-/** @type {{ current: Shortcuts }[]} */
+/** @type {{ current: { subject: string, keys: Shortcuts } }[]} */
 const layers = [];
 
-/** @param {Shortcuts} keys */
-export function useKeys(keys) {
-  const layer = useRef(keys);
-  layer.current = keys;
+/** @param {string} subject @param {Shortcuts} keys */
+export function useKeys(subject, keys) {
+  const layer = useRef({ subject, keys });
+  layer.current = { subject, keys };
   useEffect(() => {
     layers.push(layer);
     return () => {
@@ -29,14 +29,17 @@ export function useKeys(keys) {
   }, []);
 }
 
-/** All keys that do something now, for the help. @returns {[string, Shortcut][]} */
+/** All keys that do something now, by subject, for the help. @returns {[subject: string, keys: [string, Shortcut][]][]} */
 export function currentKeys() {
-  /** @type {Map<string, Shortcut>} */
+  /** @type {Map<string, [subject: string, shortcut: Shortcut]>} */
   const found = new Map();
-  for (const layer of layers) {
-    for (const [name, shortcut] of Object.entries(layer.current)) found.set(name, shortcut);
+  for (const { current } of layers) {
+    for (const [name, shortcut] of Object.entries(current.keys)) found.set(name, [current.subject, shortcut]);
   }
-  return [...found];
+  /** @type {Map<string, [string, Shortcut][]>} */
+  const subjects = new Map();
+  for (const [name, [subject, shortcut]] of found) subjects.set(subject, [...(subjects.get(subject) ?? []), [name, shortcut]]);
+  return [...subjects];
 }
 
 /** @param {EventTarget | null} target */
@@ -52,7 +55,7 @@ addEventListener("keydown", (event) => {
   if (takesText(event.target) || document.querySelector("dialog:modal")) return;
   if (shortcuts.value === "off" && event.key.length === 1) return;
   for (const { current } of layers.toReversed()) {
-    const shortcut = current[event.key];
+    const shortcut = current.keys[event.key];
     if (shortcut) {
       event.preventDefault();
       shortcut.run(event);

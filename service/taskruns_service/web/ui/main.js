@@ -14,7 +14,7 @@ import { useKeys } from "./keyboard.js";
 import { Empty, Loading, Page, Problem, usePage } from "./parts.js";
 import { Component, html, render, useEffect, useState } from "./preact.js";
 import { SearchBox } from "./search.js";
-import { address, announcement, awaySince, clock, href, isUtc, navigate, root } from "./store.js";
+import { address, announcement, awaySince, clock, href, isUtc, navigate, partOf, root } from "./store.js";
 
 /** @typedef {{ default: (props: import("./types").PageProps) => unknown }} PageModule */
 
@@ -33,15 +33,6 @@ const ROUTES = [
 /** How long the page that was opened has the connections to itself. */
 const PREFETCH_MILLISECONDS = 2000;
 
-/** A part of a path as text; null if it is not UTF-8. @param {string} part */
-function decoded(part) {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return null;
-  }
-}
-
 /**
  * The values of a pattern's placeholders in a path; null if it does not fit.
  * @param {string} pattern
@@ -56,7 +47,7 @@ function match(pattern, path) {
   for (const [index, name] of names.entries()) {
     const part = parts[index] ?? "";
     if (name.startsWith(":")) {
-      const text = decoded(part);
+      const text = partOf(part);
       if (!text) return null;
       parameters[name.slice(1)] = text;
     } else if (name !== part) return null;
@@ -154,7 +145,7 @@ function Away() {
 }
 
 function App() {
-  useKeys({
+  useKeys("Everywhere", {
     Escape: {
       does: "One level up",
       run: () => {

@@ -1,6 +1,6 @@
 /** A map as one object: how far it is, why children failed, how long they took, and each child as a cell and as a row. */
 
-import { addressOf, useAnswer } from "./api.js";
+import { ApiError, addressOf, useAnswer } from "./api.js";
 import { countOf, formatCount, formatDuration, formatTime, printable, quoted, stateOf, totalOf } from "./format.js";
 import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
@@ -11,6 +11,7 @@ import { Histogram } from "./map_histogram.js";
 import { Duration, Empty, Loading, Page, Problem, Section, Sources, State, StatesBar, Time, usePage } from "./parts.js";
 import { html, useEffect, useMemo, useRef } from "./preact.js";
 import { useRefresh, useThrottled } from "./refresh.js";
+import { SearchBox } from "./search.js";
 import { clock, href, isUtc, navigate, pathOf, queryAll } from "./store.js";
 import { Table } from "./table.js";
 import { at, isMapped } from "./timeline_data.js";
@@ -45,8 +46,9 @@ export default function MapPage({ parameters }) {
   return html`<${Page} title=${printable(name.slug)} over=${over} aside=${html`<${Links} name=${name}
     flowName=${flowRun?.flow_name} task=${task} />`}>
     ${problem && html`<${Problem} error=${problem} retry=${flowRunError ? refresh : reload} />`}
+    ${problem instanceof ApiError && problem.status === 404 && html`<${SearchBox} />`}
     ${!scene && !problem && html`<${Loading} />`}
-    ${scene && !task && html`<${Empty}><p>This task has no task runs in this flow run yet.</p><//>`}
+    ${scene && !task && html`<${Empty}><p>This task has no task runs in this flow run yet.</p><//><${SearchBox} />`}
     ${scene && task && html`<${Loaded} name=${name} flowRunName=${flowRun ? [flowRun.name] : []} scene=${scene} task=${task} />`}
   <//>`;
 }
@@ -65,7 +67,7 @@ function Links({ name, flowName, task }) {
 /** Opens the child of a map index. @param {{ name: Name }} props */
 function GoTo({ name }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useKeys({ g: { does: "Go to a map index", run: () => input.current?.select() } });
+  useKeys("Children", { g: { does: "Go to a map index", run: () => input.current?.select() } });
   const open = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (input.current?.value) navigate(childHref(name, Number(input.current.value)));

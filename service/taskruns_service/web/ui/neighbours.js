@@ -55,6 +55,7 @@ export function Neighbours({ taskRun }) {
   const { data } = useAnswer("/task-runs/{task_run_id}/neighbours", parameters);
   const open = (/** @type {Neighbour | null | undefined} */ neighbour) => neighbour && navigate(hrefOf(neighbour));
   useKeys(
+    "Children",
     taskRun.map_index < 0
       ? {}
       : {

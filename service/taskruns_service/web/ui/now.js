@@ -4,6 +4,7 @@ import { addressOf, get, useAnswer, useList } from "./api.js";
 import { columnsOf, hrefOf, replaced } from "./flow_run_rows.js";
 import { firstLine, formatCount, formatDuration, printable, stateOf, taskRunName, totalOf } from "./format.js";
 import { useOverviewEvents } from "./live.js";
+import { AllButton, MessageRuns } from "./message_runs.js";
 import {
   CountsBar, Duration, Empty, Loading, Page, Problem, Section, Shape, Sources, Time, Zone, usePage,
 } from "./parts.js";
@@ -103,7 +104,7 @@ function Legend({ counts }) {
   const parts = Object.entries(counts).filter(([, count]) => count > 0).map(([type, count]) => ({ state: stateOf(type), count }));
   parts.sort((a, b) => a.state.rank - b.state.rank);
   return html`<ul class="legend">${parts.slice(0, 6).map(
-    ({ state, count }) => html`<li key=${state.type}><${Shape} kind=${state.kind} size=${12} /> ${formatCount(count)} ${state.word}</li>`,
+    ({ state, count }) => html`<li key=${state.type}><${Shape} kind=${state.kind} type=${state.type} size=${12} /> ${formatCount(count)} ${state.word}</li>`,
   )}</ul>`;
 }
 
@@ -145,7 +146,7 @@ function Failures({ since, change }) {
     ${groups.error && html`<${Problem} error=${groups.error} retry=${groups.refresh} />`}
     ${!groups.data ? !groups.error && html`<${Loading} />` : found.length
       ? html`<ul class="failures-list">${found.map((group) => html`<${Failure} key=${JSON.stringify(group.key)} group=${group}
-          hours=${hoursOf(hours.data?.groups ?? [], group, since)} />`)}</ul>`
+          since=${since} hours=${hoursOf(hours.data?.groups ?? [], group, since)} />`)}</ul>`
       : html`<${Empty}><p>Nothing failed.</p><//>`}
     ${groups.data?.truncated && html`<p class="muted">These are the ${MAX_GROUPS} that occur most often.</p>`}
   <//>`;
@@ -170,8 +171,8 @@ function hoursOf(groups, group, since) {
   return counts;
 }
 
-/** @param {{ group: Group, hours: number[] }} props */
-function Failure({ group, hours }) {
+/** @param {{ group: Group, since: string, hours: number[] }} props */
+function Failure({ group, since, hours }) {
   const { flow_name: flow = "", task_slug: slug = "", message } = group.key;
   const [sample] = group.sample_ids ?? [];
   return html`<li>
@@ -180,10 +181,11 @@ function Failure({ group, hours }) {
       <a class="why" href=${sample ? href(pathOf("task-runs", sample)) : href(pathOf("tasks", flow, slug))} title=${printable(message)}>
         ${firstLine(printable(message)) || "Failed without a message"}</a>
       <span class="muted">${printable(flow)} / <a href=${href(pathOf("tasks", flow, slug))}>${printable(slug)}</a>${" · "}first
-        at <${Time} at=${group.measures.first_end_time} /></span>
+        at <${Time} at=${group.measures.first_end_time} /> ${group.count > 1 && html`<${AllButton} group=${group} />`}</span>
     </span>
     <${Spark} values=${hours} />
     <span class="last"><${Time} at=${group.measures.last_end_time} ago /></span>
+    <${MessageRuns} group=${group} where=${{ end_time_gte: since }} />
   </li>`;
 }
 
@@ -248,7 +250,7 @@ function useUsual(taskRuns) {
 function oldestColumns(usual) {
   const p95 = (/** @type {TaskRun} */ { flow_name: flow, task_slug: slug }) => usual[JSON.stringify([flow, slug])];
   return [
-    { title: "Task run", cell: (run) => html`<span class="named"><${Shape} kind=${stateOf(run.state).kind} /><span class="text">${taskRunName(run.task_slug, run.map_index)}</span></span>` },
+    { title: "Task run", cell: (run) => html`<span class="named"><${Shape} kind=${stateOf(run.state).kind} type=${run.state} /><span class="text">${taskRunName(run.task_slug, run.map_index)}</span></span>` },
     { title: "Flow run", cell: (run) => html`<a href=${href(pathOf("flow-runs", run.flow_run_id))}>${printable(run.flow_run_name)}</a>`, width: "24%", hide: 600 },
     { title: "Started", cell: (run) => html`<${Time} at=${run.start_time} ago />`, width: "13.5rem", hide: 900 },
     { title: "Usually", cell: (run) => html`<span class="muted">${formatDuration(p95(run)) || "–"}</span>`, width: "7rem", align: "end", hide: 600 },

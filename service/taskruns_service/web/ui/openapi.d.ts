@@ -2995,7 +2995,7 @@ export interface components {
          */
         TimelineSpans: {
             /**
-             * @description The milliseconds from start to end; null if it has not started or has not ended.
+             * @description The milliseconds from the start to the end or, if it ended without a start, from the earliest state to the end; null if it has not ended.
              * @example [
              *       2300,
              *       1200,
@@ -3481,6 +3481,15 @@ export interface operations {
                 /** @description Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false). */
                 is_stale?: boolean;
                 /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
+                /**
                  * @description Comma-separated keys, each with a leading `-` for descending order. The first key must be one of created, start_time, end_time, duration, run_time, queue_time. Items without a value come last.
                  * @example -created
                  */
@@ -3851,6 +3860,15 @@ export interface operations {
                 /** @description Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false). */
                 is_stale?: boolean;
                 /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
+                /**
                  * @description Comma-separated keys, each with a leading `-` for descending order. The first key must be one of created, start_time, end_time, duration, run_time, queue_time. Items without a value come last.
                  * @example -created
                  */
@@ -4055,6 +4073,15 @@ export interface operations {
                 end_time_is_null?: boolean;
                 /** @description Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false). */
                 is_stale?: boolean;
+                /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
                 /**
                  * @description Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start, in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for numbers and hexadecimal digits.
                  * @example [
@@ -4321,6 +4348,15 @@ export interface operations {
                 has_result?: boolean;
                 /** @description Runs whose last change has a sequence number greater than this. */
                 after_sequence?: number;
+                /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
                 /**
                  * @description Comma-separated keys, each with a leading `-` for descending order. The first key must be one of created, start_time, end_time, duration, run_time, queue_time, updated, sequence, task_slug, map_index, name, state, run_count. Items without a value come last.
                  * @example created
@@ -4776,6 +4812,15 @@ export interface operations {
                 has_result?: boolean;
                 /** @description Runs whose last change has a sequence number greater than this. */
                 after_sequence?: number;
+                /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
                 /**
                  * @description Comma-separated keys, each with a leading `-` for descending order. The first key must be one of created, start_time, end_time, duration, run_time, queue_time, updated, sequence, task_slug, map_index, name, state, run_count. Items without a value come last.
                  * @example created
@@ -5975,6 +6020,15 @@ export interface operations {
                 /** @description Runs whose last change has a sequence number greater than this. */
                 after_sequence?: number;
                 /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
+                /**
                  * @description Comma-separated keys, each with a leading `-` for descending order. The first key must be one of created, start_time, end_time, duration, run_time, queue_time; further keys can be any member that has an order. Items without a value come last.
                  * @example -created
                  */
@@ -6220,6 +6274,15 @@ export interface operations {
                 /** @description Runs whose last change has a sequence number greater than this. */
                 after_sequence?: number;
                 /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
+                /**
                  * @description Comma-separated keys, each with a leading `-` for descending order. The first key must be one of created, start_time, end_time, duration, run_time, queue_time; further keys can be any member that has an order. Items without a value come last.
                  * @example -created
                  */
@@ -6456,6 +6519,15 @@ export interface operations {
                 has_result?: boolean;
                 /** @description Runs whose last change has a sequence number greater than this. */
                 after_sequence?: number;
+                /**
+                 * @description Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what follows its first line: a message, or the key of a group of `group_by=message`.
+                 * @example [
+                 *       "KeyError: 'price'"
+                 *     ]
+                 */
+                message?: string[];
+                /** @description Only runs without a message (true), or only runs with one (false). */
+                message_is_null?: boolean;
                 /**
                  * @description Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start, in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong to.
                  * @example [

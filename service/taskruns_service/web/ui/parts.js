@@ -12,21 +12,25 @@
  */
 
 import {
-  SHAPES, countOf, firstLine, formatAgo, formatCount, formatDuration, formatOffset, formatTime, printable, sortedCounts, stateOf,
-  totalOf,
+  SHAPES, countOf, firstLine, formatAgo, formatCount, formatDuration, formatOffset, formatTime, outlineOf, printable, sortedCounts,
+  stateOf, totalOf,
 } from "./format.js";
-import { html, useEffect, useState } from "./preact.js";
+import { html, useEffect, useRef, useState } from "./preact.js";
 import { ApiError, ServiceAway } from "./api.js";
+import { arrive, isFollower } from "./focus.js";
 import { announce, clock, isUtc, root } from "./store.js";
 
 /** @typedef {import("./types").Counts} Counts */
 
+/** How soon a page says its title: most titles say more once something is read. */
+const TITLE_MILLISECONDS = 500;
+
 /**
- * The shape of a kind of state.
- * @param {{ kind: import("./format.js").Kind, size?: number }} props
+ * The shape of a kind of state, or of a type.
+ * @param {{ kind: import("./format.js").Kind, type?: string, size?: number }} props
  */
-export function Shape({ kind, size = 16 }) {
-  const { line, fill } = SHAPES[kind];
+export function Shape({ kind, type, size = 16 }) {
+  const { line, fill } = outlineOf(kind, type);
   return html`<svg class="shape" viewBox="0 0 16 16" width=${size} height=${size} aria-hidden="true"
     style=${{ color: `var(--state-${kind})` }}>
     ${line && html`<path d=${line} class="line" />`}
@@ -41,7 +45,7 @@ export function Shape({ kind, size = 16 }) {
 export function State({ type, quiet = false }) {
   const state = stateOf(type);
   return html`<span class="state" data-state=${type} title=${quiet ? state.word : undefined}>
-    <${Shape} kind=${state.kind} /><span class=${quiet ? "hidden" : ""}>${state.word}</span>
+    <${Shape} kind=${state.kind} type=${type} /><span class=${quiet ? "hidden" : ""}>${state.word}</span>
   </span>`;
 }
 
@@ -75,7 +79,7 @@ export function StatesBar({ counts, selected, onSelect, noun = "task runs" }) {
       ${sortedCounts(counts).map(
         ({ state, count }) => html`<button key=${state.type} class="chip" aria-pressed=${selected.includes(state.type)}
           onClick=${() => toggle(state.type)}>
-          <${Shape} kind=${state.kind} /> ${state.word} <b>${formatCount(count)}</b>
+          <${Shape} kind=${state.kind} type=${state.type} /> ${state.word} <b>${formatCount(count)}</b>
         </button>`,
       )}
     </div>
@@ -95,14 +99,24 @@ export function summaryOf(counts) {
 
 /**
  * A moment in the zone of the reader, with how long ago that was if `ago`; the exact time in UTC is its title.
- * @param {{ at: string | null | undefined, ago?: boolean, milliseconds?: boolean }} props
+ * @param {{ at: string | null | undefined, ago?: boolean, milliseconds?: boolean, since?: string }} props `since` is
+ *   the time that stands before it, whose date is not repeated
  */
-export function Time({ at, ago = false, milliseconds = false }) {
+export function Time({ at, ago = false, milliseconds = false, since }) {
   if (!at) return html`<span class="muted">–</span>`;
-  const text = formatTime(at, { utc: isUtc.value, today: clock.value, milliseconds });
+  const text = formatTime(at, { utc: isUtc.value, today: since ?? clock.value, milliseconds });
   return html`<span class="time"><time dateTime=${at} title=${`${at} (${formatOffset(at, isUtc.value)})`}>${text}</time>${
     ago && html` <span class="muted">${formatAgo(at, clock.value)}</span>`
   }</span>`;
+}
+
+/**
+ * The times between which something was, the date of both once.
+ * @param {{ from: string | null | undefined, to: string | null | undefined }} props
+ */
+export function Span({ from, to }) {
+  if (!from || !to || from === to) return html`<${Time} at=${to ?? from} />`;
+  return html`<${Time} at=${from} /> to <${Time} at=${to} since=${from} />`;
 }
 
 /** The zone of the times of a view, which says it once. */
@@ -211,9 +225,11 @@ function CopyText({ text, name }) {
  * @param {{ title: unknown, over?: unknown, aside?: unknown, children: unknown }} props `over` is the way up, above the heading
  */
 export function Page({ title, over, aside, children }) {
+  const heading = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => arrive(heading.current), []);
   return html`<main id="main" tabindex="-1">
     <header class="heading">
-      <div>${over && html`<p class="over">${over}</p>`}<h1>${title}</h1></div>
+      <div>${over && html`<p class="over">${over}</p>`}<h1 ref=${heading} tabindex="-1">${title}</h1></div>
       ${aside && html`<div class="aside">${aside}</div>`}
     </header>
     ${children}
@@ -229,13 +245,18 @@ export function Section({ title, aside, children }) {
 }
 
 /**
- * Gives the document the title of a page and the icon of a state.
+ * Gives the document the title of a page, which screen readers say when it is opened, and the icon of a state.
  * @param {{ title: string, kind?: import("./format.js").Kind | undefined }} page
  */
 export function usePage({ title, kind }) {
   useEffect(() => {
     document.title = title === "Task runs" ? title : `${title} · Task runs`;
   }, [title]);
+  useEffect(() => {
+    if (!isFollower()) return undefined;
+    const timer = setTimeout(() => announce(document.title), TITLE_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => {
     const link = document.querySelector("link[rel=icon]");
     if (link instanceof HTMLLinkElement) link.href = kind ? iconOf(kind) : new URL("icon.svg", import.meta.url).href;

@@ -1,6 +1,6 @@
 /**
- * Where a page was scrolled to, which is kept with its entry in the history of the browser. The browser brings a page
- * back to that place at once, when the lists of this one have no rows yet.
+ * Where a page was scrolled to and which link led away, which is kept with its entry in the history of the browser. The
+ * browser brings a page back to its place at once, when the lists of this one have no rows yet.
  */
 
 const MAX_MILLISECONDS = 5000;
@@ -9,16 +9,25 @@ const STEADY_FRAMES = 30;
 
 let current = new AbortController();
 
+/** Gives a link the focus; false if the page has no such link yet. @param {string} target */
+function focusLink(target) {
+  const link = document.querySelector(`main a[href="${CSS.escape(target)}"]`);
+  if (link instanceof HTMLElement) link.focus({ preventScroll: true });
+  return link !== null;
+}
+
 /** Keeps the place of the page that is left. */
 export function keepPlace() {
   current.abort();
-  history.replaceState({ scrollY }, "");
+  const link = document.activeElement?.closest("main a[href]")?.getAttribute("href") ?? null;
+  history.replaceState({ scrollY, link }, "");
 }
 
-/** Brings a page back to the place in its entry in the history, unless the reader scrolls. @param {unknown} entry */
+/** Brings a page back to the place in its entry in the history, unless the reader moves. @param {any} entry */
 export function returnToPlace(entry) {
   current.abort();
-  const wanted = typeof entry === "object" && entry && "scrollY" in entry ? Number(entry.scrollY) : 0;
+  const wanted = Number(entry?.scrollY ?? 0);
+  let link = typeof entry?.link === "string" ? entry.link : null;
   const { signal } = (current = new AbortController());
   for (const event of ["wheel", "touchmove", "keydown", "pointerdown"]) {
     addEventListener(event, () => current.abort(), { signal, passive: true });
@@ -31,6 +40,7 @@ export function returnToPlace(entry) {
     if (steady > STEADY_FRAMES || performance.now() > end) current.abort();
     // At the end of a list that has more rows, this reads them.
     scrollTo(0, wanted);
+    if (link && focusLink(link)) link = null;
     requestAnimationFrame(look);
   };
   look();

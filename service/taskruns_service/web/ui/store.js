@@ -6,6 +6,7 @@
  *     setQuery({ state: "Failed" });        replaces it, and null removes it
  */
 
+import { leavePage } from "./focus.js";
 import { keepPlace, returnToPlace } from "./scroll.js";
 import { computed, effect, signal } from "./vendor/signals.js";
 
@@ -40,7 +41,20 @@ export function href(path, parameters = {}) {
  * @param {(string | number)[]} parts
  */
 export function pathOf(...parts) {
-  return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
+  return parts.map((part) => `/${encodeURIComponent(DOTS.test(`${part}`) ? `~${part}` : part)}`).join("");
+}
+
+/** Browsers take away the parts `.` and `..`, however they are encoded: so these, and what would be read as them, get a `~`. */
+const DOTS = /^~*\.\.?$/;
+
+/** A part of a path as the text that it was; null if it is not UTF-8. @param {string} part */
+export function partOf(part) {
+  try {
+    const text = decodeURIComponent(part);
+    return text.startsWith("~") && DOTS.test(text) ? text.slice(1) : text;
+  } catch {
+    return null;
+  }
 }
 
 /** @param {string} target @param {{ replace?: boolean }} [options] */
@@ -49,12 +63,19 @@ export function navigate(target, { replace = false } = {}) {
   if (url.href === location.href) return;
   if (!replace) keepPlace();
   history[replace ? "replaceState" : "pushState"](null, "", url);
-  address.value = here();
+  goHere();
   if (!replace) scrollTo(0, 0);
 }
 
+/** Shows what the address of the browser names. */
+function goHere() {
+  const next = here();
+  if (next.path !== address.peek().path) leavePage();
+  address.value = next;
+}
+
 addEventListener("popstate", ({ state }) => {
-  address.value = here();
+  goHere();
   returnToPlace(state);
 });
 

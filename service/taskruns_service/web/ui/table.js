@@ -16,6 +16,8 @@ import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from 
 import { navigate } from "./store.js";
 
 export const ROW_HEIGHT = 40;
+/** The subject of the keys that move between rows. */
+export const ROWS = "Rows";
 const MARGIN = 12;
 /** Tables of so many rows are in the page as a whole, where the browser's own search and its print find them. */
 const SHORT = 40;
@@ -132,7 +134,7 @@ function useRowKeys(body, count, addressOfRow) {
       stops.splice(stops.indexOf(stop), 1);
     };
   }, []);
-  useKeys({
+  useKeys(ROWS, {
     j: { does: "Next row", run: () => moveRow(1) },
     k: { does: "Previous row", run: () => moveRow(-1) },
     o: { does: "Open the row in a new tab", run: openTab },

@@ -8,8 +8,10 @@
 
 import { addressOf, useAnswer } from "./api.js";
 import { firstLine, formatCount, formatDuration, formatTime, printable, quoted, stateOf, taskRunName } from "./format.js";
+import { AllButton, MessageRuns } from "./message_runs.js";
 import { CountsBar, Duration, Empty, Loading, Page, Problem, Section, Sources, State, Time, Zone, summaryOf, usePage } from "./parts.js";
 import { html, useEffect, useMemo } from "./preact.js";
+import { SearchBox } from "./search.js";
 import { clock, href, isUtc, navigate, pathOf, query, setQuery } from "./store.js";
 import { Table } from "./table.js";
 import { CountsChart, DurationsChart } from "./task_charts.js";
@@ -93,7 +95,7 @@ function useTask(flow, slug, range) {
   const error = measured.error ?? counted.error ?? total.error;
   const refresh = () => [measured, counted, total, slowest, failures].forEach((answer) => answer.refresh());
   const url = addressOf("/task-runs/aggregate", { ...filter, bucket, measure: [...PERCENTILES] });
-  return { points, total: total.data, slowest: slowest.data, failures: failures.data, error, refresh, url };
+  return { filter, points, total: total.data, slowest: slowest.data, failures: failures.data, error, refresh, url };
 }
 
 /** @param {{ range: TimeRange }} props */
@@ -101,7 +103,7 @@ function RangeChoice({ range }) {
   return html`<div class="range" role="group" aria-label="Time">
     ${Object.entries(RANGES).map(([key, { name }]) => html`<button key=${key} class="chip" aria-pressed=${range.range === key}
       onClick=${() => setQuery({ from: key === STANDARD_RANGE ? null : key, to: null, bucket: null })}>${name}</button>`)}
-    ${!range.range && html`<button class="chip" aria-pressed="true">${formatTime(range.from, { utc: isUtc.value })} to ${formatTime(range.to, { utc: isUtc.value })}</button>`}
+    ${!range.range && html`<button class="chip" aria-pressed="true">${formatTime(range.from, { utc: isUtc.value })} to ${formatTime(range.to, { utc: isUtc.value, today: range.from })}</button>`}
     <label>in steps of <select value=${range.bucket} onChange=${(/** @type {Event} */ event) => setQuery({ bucket: /** @type {HTMLSelectElement} */ (event.currentTarget).value })}>
       ${[...new Set([...bucketsOf(range), range.bucket])].map((name) => html`<option key=${name} value=${name}>${BUCKET_NAMES[name]}</option>`)}
     </select></label>
@@ -156,17 +158,19 @@ const SLOWEST_COLUMNS = [
   { title: "Duration", align: "end", width: "clamp(5.5rem, 22vw, 8rem)", cell: ({ duration }) => html`<${Duration} seconds=${duration} />` },
 ];
 
-/** @param {{ groups: readonly Group[] }} props */
-function Failures({ groups }) {
+/** @param {{ groups: readonly Group[], where: import("./types").Parameters<"/task-runs"> }} props */
+function Failures({ groups, where }) {
   return html`<${Section} title="Failures by message">
     <table class="plain failures-of-task"><thead><tr><th scope="col">Message</th><th scope="col" class="end">Count</th>
-      <th scope="col" class="hide-600">First</th><th scope="col" class="hide-600">Last</th><th scope="col">Samples</th></tr></thead>
-    <tbody>${groups.map(({ key, count, measures, sample_ids }) => html`<tr key=${key.message ?? ""}>
+      <th scope="col" class="hide-600">First</th><th scope="col" class="hide-600">Last</th><th scope="col">Task runs</th></tr></thead>
+    <tbody>${groups.map(({ key, count, measures, sample_ids }, index) => html`<tr key=${key.message ?? ""}>
       <th scope="row" class="message">${printable(firstLine(key.message)) || html`<span class="muted">no message</span>`}</th>
       <td class="end">${formatCount(count)}</td>
       <td class="hide-600"><${Time} at=${measures.first_end_time} /></td><td class="hide-600"><${Time} at=${measures.last_end_time} /></td>
-      <td class="samples">${(sample_ids ?? []).map((id, place) => html`<a key=${id} href=${href(pathOf("task-runs", id))} aria-label=${`Sample ${place + 1}`}>${place + 1}</a> `)}</td>
+      <td class="samples">${(sample_ids ?? []).map((id, place) => html`<a key=${id} href=${href(pathOf("task-runs", id))} aria-label=${`Sample ${place + 1}`}>${place + 1}</a> `)}
+        ${count > (sample_ids?.length ?? 0) && html`<${AllButton} group=${groups[index]} />`}</td>
     </tr>`)}</tbody></table>
+    ${groups.map((group) => html`<${MessageRuns} key=${group.key.message ?? ""} group=${group} where=${where} />`)}
   <//>`;
 }
 
@@ -176,7 +180,7 @@ function Nothing({ flow, slug }) {
   const last = data?.items[0]?.start_time;
   if (!data) return html`<${Loading} />`;
   if (!data.items.length) {
-    return html`<${Empty}><p>No task run of this flow and task is recorded.</p><p><a href=${href("/search", { q: slug.slice(0, 255) })}>Search</a> for it.</p><//>`;
+    return html`<${Empty}><p>No task run of this flow and task is recorded.</p><//><${SearchBox} initial=${slug.slice(0, 255)} />`;
   }
   const end = last && Math.ceil((Date.parse(last) + 1) / MINUTE) * MINUTE;
   const around = end && `?${new URLSearchParams({ from: new Date(end - DAY).toISOString(), to: new Date(end).toISOString() })}`;
@@ -190,7 +194,7 @@ export default function Task({ parameters: { flow_name: flow = "", task_slug: sl
   const minute = Math.floor(clock.value / MINUTE) * MINUTE;
   const [from, to, bucket] = [query("from"), query("to"), query("bucket")];
   const range = useMemo(() => timeRange({ from, to, bucket }, minute), [from, to, bucket, minute]);
-  const { points, total, slowest, failures, error, refresh, url } = useTask(flow, slug, range);
+  const { filter, points, total, slowest, failures, error, refresh, url } = useTask(flow, slug, range);
   usePage({ title: `${printable(slug)} · ${printable(flow)}` });
   const over = html`<a href=${href("/flow-runs", { flow })}><bdi>${printable(flow)}</bdi></a>`;
   const zoom = (/** @type {Point} */ point) => navigate(location.pathname + stretchHref(point, lengthOf(range.bucket)));
@@ -203,7 +207,7 @@ export default function Task({ parameters: { flow_name: flow = "", task_slug: sl
       <${Figures} points=${points} total=${total} />
       <${DurationsChart} points=${points} range=${range} onZoom=${zoom} />
       <${CountsChart} points=${points} range=${range} onZoom=${zoom} />
-      ${(failures?.groups?.length ?? 0) > 0 && html`<${Failures} groups=${failures?.groups ?? []} />`}
+      ${(failures?.groups?.length ?? 0) > 0 && html`<${Failures} groups=${failures?.groups ?? []} where=${filter} />`}
       <${Section} title="Slowest"><${Table} label="Slowest" rows=${slowest?.items ?? []} columns=${SLOWEST_COLUMNS} keyOf=${(/** @type {TaskRun} */ run) => run.id}
         hrefOf=${(/** @type {TaskRun} */ run) => href(pathOf("task-runs", run.id))} /><//>
       <${Section} title="Numbers"><${Numbers} points=${points} range=${range} /><//>`)}

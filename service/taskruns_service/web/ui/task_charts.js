@@ -190,7 +190,7 @@ export function CountsChart({ points, range, onZoom }) {
       all[type] = (all[type] ?? 0) + count;
     }
   }
-  const legend = sortedCounts(all).map(({ state }) => html`<span key=${state.type}><${Shape} kind=${state.kind} size=${12} /> ${state.word}</span>`);
+  const legend = sortedCounts(all).map(({ state }) => html`<span key=${state.type}><${Shape} kind=${state.kind} type=${state.type} size=${12} /> ${state.word}</span>`);
   const readOut = (/** @type {Point} */ { counts }) =>
     sortedCounts(counts).map(({ state, count }) => `${formatCount(count)} ${state.word}`).join(" · ") || "no task runs";
   return html`<${Chart} label="Task runs" points=${points} range=${range} onZoom=${onZoom} legend=${legend} readOut=${readOut}

@@ -201,6 +201,7 @@ function NotStarted({ slug, index, flowRun }) {
       <p>${isOver ? "It was not reported" : "It has not started yet"}: the flow run <a href=${href(pathOf("flow-runs", flowRun.id))}>${printable(flowRun.name)}</a> is <${State} type=${flowRun.state} />.</p>
       <p>${isOver ? "This flow run has no task run with this slug and map index." : "This page shows it as soon as it is reported."}</p>
     <//>
+    ${isOver && html`<${SearchBox} />`}
     <${Sources} url=${addressOf("/flow-runs/{flow_run_id}/task-runs", parameters)}
       command=${`taskruns task-run info ${quoted(name)} --flow-run-id ${flowRun.id}`} />`;
 }
@@ -221,7 +222,7 @@ export default function TaskRunPage({ parameters }) {
   const title = [state?.word, slug ? name : "Task run", flowRunName].filter(Boolean).join(" · ");
   usePage({ title: firstLine(title, 120), kind: state?.kind });
   const flowRunId = taskRun?.flow_run_id ?? parameters.flow_run_id;
-  useKeys({
+  useKeys("Everywhere", {
     Escape: { does: "To the flow run", run: () => flowRunId && navigate(href(pathOf("flow-runs", flowRunId))) },
   });
   const over = flowRunId && html`<a href=${href(pathOf("flow-runs", flowRunId))}><bdi>${flowRunName || "Flow run"}</bdi></a>`;

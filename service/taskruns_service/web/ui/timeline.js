@@ -50,15 +50,16 @@ function useLayouts() {
  * What a timeline shows: the task runs, where each row is, the window of time, and the filter.
  *
  * @param {string} flowRunId
- * @param {{ types: readonly string[] }} filter The states that are shown; the others are grey, and all if it is empty.
+ * @param {{ types: readonly string[], isReady: boolean }} options `types` are the states that are shown; the others are
+ *   grey, and none if it is empty. Nothing is read before `isReady`.
  */
-export function useTimeline(flowRunId, { types }) {
+export function useTimeline(flowRunId, { types, isReady }) {
   const layouts = useLayouts();
   const version = types.join();
   const shown = useMemo(() => shownStates(types), [version]);
   const ranks = useMemo(() => makeRanks(shown), [shown]);
   const [limits, setLimits] = useState(/** @type {import("./timeline_scene.js").Window} */ ({}));
-  const { scene, error, apply, reload } = useScene(flowRunId, { layouts, shown, window: limits });
+  const { scene, error, apply, reload } = useScene(flowRunId, { layouts, shown, window: limits, isReady });
   const window = useTimeWindow(scene, setLimits);
   const { blocks, height, rows } = useMemo(() => {
     const isShown = (/** @type {import("./timeline_data.js").Task} */ task) =>
@@ -86,7 +87,7 @@ function Tools({ timeline: { window }, scene }) {
   const { from, to } = window.view.value;
   const real = (/** @type {number} */ time) => scene.epoch + unfoldTime(scene.folds, time);
   const style = { utc: isUtc.value, milliseconds: to - from < 60_000 };
-  useKeys({
+  useKeys("Timeline", {
     "+": { does: "Zoom in", run: () => window.zoom(0.5) },
     "=": { does: "Zoom in", run: () => window.zoom(0.5) },
     "-": { does: "Zoom out", run: () => window.zoom(2) },

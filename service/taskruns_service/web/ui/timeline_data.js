@@ -21,7 +21,7 @@ import { foldTime } from "./timeline_folds.js";
  * @property {Uint8Array} state The place of the type in the list of states.
  * @property {Float64Array} queued The time of the earliest state; NaN without a state.
  * @property {Float64Array} start NaN if it has not started.
- * @property {Float64Array} end Infinity if it has not ended; where it ended without a start, when it began to wait.
+ * @property {Float64Array} end Infinity if it has not ended.
  * @property {Uint16Array | null} runCount How often it was Running; null if none of the task was so more than once.
  * @property {Counts | null} counts In place of the task runs, if there are too many.
  */
@@ -90,14 +90,19 @@ function readSpans(task, spans, places, finished) {
  * @param {boolean} finished
  */
 function endTime(queued, start, duration, finished) {
-  if (duration !== null && start === start) return start + duration;
-  return finished ? (start === start ? start : queued) : Infinity;
+  const begin = start === start ? start : queued;
+  return duration !== null ? begin + duration : finished ? begin : Infinity;
 }
 
-/** When a task run begins to be shown: its start, or its earliest state. @param {Task} task @param {number} i */
+/**
+ * When a task run begins to be shown: its start; its end if it never started, such as one that failed since others did;
+ * else its earliest state.
+ *
+ * @param {Task} task @param {number} i
+ */
 export function beginTime(task, i) {
-  const start = at(task.start, i);
-  return start === start ? start : at(task.queued, i);
+  const [start, end] = [at(task.start, i), at(task.end, i)];
+  return start === start ? start : Number.isFinite(end) ? end : at(task.queued, i);
 }
 
 /** Whether a task has children of a map. @param {Task} task */
@@ -177,8 +182,8 @@ export class Model {
     task.state[i] = state;
     task.start[i] = start;
     task.queued[i] = known.find((time) => !Number.isNaN(time)) ?? NaN;
-    const duration = Number.isNaN(end) || Number.isNaN(start) ? null : end - start;
-    task.end[i] = endTime(at(task.queued, i), start, duration, isFinished(this.finished, state));
+    const duration = end - (Number.isNaN(start) ? at(task.queued, i) : start);
+    task.end[i] = endTime(at(task.queued, i), start, Number.isNaN(duration) ? null : duration, isFinished(this.finished, state));
     if (task.runCount || change.run_count > 1) {
       task.runCount ??= new Uint16Array(task.mapIndex.length).fill(1);
       task.runCount[i] = change.run_count;

@@ -5,7 +5,7 @@
  * zoom, each failed task run in view has a pixel of the failed color. Drawn in the order of their start, one failure in
  * eight of a large map would vanish below later bars.
  *
- * What a state looks like is its rank: 0 is nothing, higher ranks are worse, and the highest is that of failures.
+ * What a state looks like is its rank: 0 is nothing, higher ranks are worse, and the highest are those of failures.
  */
 
 import { at, beginTime, isMapped } from "./timeline_data.js";
@@ -22,7 +22,8 @@ import { at, beginTime, isMapped } from "./timeline_data.js";
  * @typedef {object} Ranks
  * @property {Uint8Array} ofState The rank of a state, by its place.
  * @property {number} waiting The rank of the time before the start.
- * @property {number} failed The rank of failures, which is the highest.
+ * @property {number} failed The lowest rank of failures.
+ * @property {number} worst The highest rank of failures, and of all.
  */
 /** @typedef {{data: Uint32Array, width: number, height: number}} Pixels A canvas; a pixel is ABGR, 0 is transparent. */
 
@@ -90,8 +91,8 @@ export function rankLane(best, task, lanes, lane, view, ranks) {
     const rank = at(ranks.ofState, at(task.state, i));
     const last = columnOf(view, Math.max(Math.min(at(task.end, i), view.now), begin));
     let first = columnOf(view, begin);
-    if (rank === ranks.failed) first = widen(first, last);
-    raise(best, first, Math.max(last, rank === ranks.failed ? first + FAILURE_PIXELS - 1 : last), rank);
+    if (rank >= ranks.failed) first = widen(first, last);
+    raise(best, first, Math.max(last, rank >= ranks.failed ? first + FAILURE_PIXELS - 1 : last), rank);
   }
 }
 
@@ -115,7 +116,7 @@ export function paintRows(pixels, best, colors, top, bottom) {
  *
  * @typedef {object} Density
  * @property {Int32Array} counts Of rank r in column x at r * width + x.
- * @property {Uint8Array} failures 1 where a child failed.
+ * @property {Uint8Array} failures The worst rank of the children that failed there.
  * @property {Uint8Array} waiting 1 where a child waited.
  * @property {number} peak The most that ran in a column.
  * @property {number} width
@@ -131,7 +132,7 @@ export function paintRows(pixels, best, colors, top, bottom) {
  */
 export function density(tasks, view, ranks) {
   const { width } = view;
-  const steps = new Int32Array((ranks.failed + 1) * (width + 1));
+  const steps = new Int32Array((ranks.worst + 1) * (width + 1));
   const [waits, failures] = [new Int32Array(width + 1), new Uint8Array(width)];
   for (const task of tasks) addSteps(task, view, ranks, steps, waits, failures);
   return sumSteps(steps, waits, failures, width, ranks);
@@ -155,22 +156,22 @@ function addSteps(task, view, ranks, steps, waits, failures) {
     const wait = at(queued, i);
     const started = at(start, i);
     const ended = at(end, i);
-    const begin = started === started ? started : wait;
     const hasRun = started === started || ended !== Infinity;
+    const begin = started === started ? started : hasRun ? ended : wait;
     const waited = hasRun ? begin : now;
     if (wait < waited && wait <= to && waited >= from) step(waits, 0, column(wait), column(waited));
     const stop = ended > now ? (now > begin ? now : begin) : ended > begin ? ended : begin;
     if (!hasRun || !(begin <= to && stop >= from)) continue;
     const rank = at(ranks.ofState, at(state, i));
     const last = column(stop);
-    if (rank !== ranks.failed) {
+    if (rank < ranks.failed) {
       step(steps, rank * stride, column(begin), last);
       continue;
     }
     const first = widen(column(begin), last);
     step(steps, rank * stride, first, Math.max(last, Math.min(first + FAILURE_PIXELS, width) - 1));
     const mark = widen(last, last);
-    if (stop <= to) raise(failures, mark, Math.min(mark + FAILURE_PIXELS, width) - 1, 1);
+    if (stop <= to) raise(failures, mark, Math.min(mark + FAILURE_PIXELS, width) - 1, rank);
   }
 }
 
@@ -186,9 +187,9 @@ function step(steps, offset, first, last) {
  * @returns {Density}
  */
 function sumSteps(steps, waits, failures, width, ranks) {
-  const counts = new Int32Array((ranks.failed + 1) * width);
+  const counts = new Int32Array((ranks.worst + 1) * width);
   const totals = new Int32Array(width);
-  for (let rank = 1; rank <= ranks.failed; rank++) {
+  for (let rank = 1; rank <= ranks.worst; rank++) {
     let sum = 0;
     for (let x = 0; x < width; x++) {
       sum += at(steps, rank * (width + 1) + x);
@@ -212,7 +213,7 @@ function sumSteps(steps, waits, failures, width, ranks) {
  */
 export function binnedDensity(binned, bins, view, ranks) {
   const { width, from, to } = view;
-  const counts = new Int32Array((ranks.failed + 1) * width);
+  const counts = new Int32Array((ranks.worst + 1) * width);
   const failures = new Uint8Array(width);
   const totals = new Int32Array(width);
   for (let i = 0; i < binned.bin.length; i++) {
@@ -225,7 +226,7 @@ export function binnedDensity(binned, bins, view, ranks) {
       counts[rank * width + x] = at(counts, rank * width + x) + at(binned.count, i);
       totals[x] = at(totals, x) + at(binned.count, i);
     }
-    if (rank === ranks.failed) raise(failures, widen(first, last), last, 1);
+    if (rank >= ranks.failed) raise(failures, widen(first, last), last, rank);
   }
   const peak = totals.reduce((a, b) => Math.max(a, b), 0);
   return { counts, failures, waiting: new Uint8Array(width), peak, width };
@@ -243,14 +244,15 @@ export function paintDensity(pixels, density, colors, ranks, top, height, pixel)
   const base = top + height - line;
   const ceiling = base - room;
   for (let x = 0; x < density.width; x++) {
-    if (at(density.failures, x)) fillColumn(pixels, x, top, top + marks, at(colors, ranks.failed));
+    const failure = at(density.failures, x);
+    if (failure) fillColumn(pixels, x, top, top + marks, at(colors, failure));
     if (at(density.waiting, x)) fillColumn(pixels, x, base, base + line, at(colors, ranks.waiting));
     let y = base;
-    for (let rank = 1; rank <= ranks.failed; rank++) {
+    for (let rank = 1; rank <= ranks.worst; rank++) {
       const count = at(density.counts, rank * density.width + x);
       if (!count) continue;
       // What is rare must be seen: it is at least a pixel high, and failures, which lie on top, are two.
-      const least = rank === ranks.failed ? FAILURE_PIXELS : 1;
+      const least = rank >= ranks.failed ? FAILURE_PIXELS : 1;
       const high = Math.max(Math.round((count * room) / density.peak), least);
       y = Math.max(y - high, ceiling);
       fillColumn(pixels, x, y, y + high, at(colors, rank));
@@ -266,7 +268,7 @@ function fillColumn(pixels, x, top, bottom, color) {
 }
 
 /**
- * The task run of a lane at a column, a failed one within 2 pixels before any other within 3; -1 if there is none.
+ * The task run of a lane at a column, the worst failure within 2 pixels before any other within 3; -1 if there is none.
  *
  * @param {Task} task @param {Lanes} lanes @param {number} lane @param {View} view @param {number} column
  * @param {Ranks} ranks
@@ -276,16 +278,18 @@ export function hitLane(task, lanes, lane, view, column, ranks) {
   const until = at(lanes.offset, lane + 1);
   const time = timeOf(view, column + 0.5);
   let [nearest, distance] = [-1, 3 * pixel];
+  let [failure, worst] = [-1, 0];
   for (let place = findInLane(task, lanes, lane, time - 3 * pixel); place < until; place++) {
     const i = at(lanes.order, place);
     const begin = beginTime(task, i);
     if (begin > time + 3 * pixel) break;
     const end = Math.max(Math.min(at(task.end, i), view.now), begin);
     const away = Math.max(begin - time, time - end, 0);
-    if (at(ranks.ofState, at(task.state, i)) === ranks.failed && away <= FAILURE_PIXELS * pixel) return i;
+    const rank = at(ranks.ofState, at(task.state, i));
+    if (rank >= ranks.failed && rank > worst && away <= FAILURE_PIXELS * pixel) [failure, worst] = [i, rank];
     if (away < distance) [nearest, distance] = [i, away];
   }
-  return nearest;
+  return failure === -1 ? nearest : failure;
 }
 
 /**
@@ -300,7 +304,7 @@ export function hitFailures(task, view, column, ranks, reach) {
   /** @type {[distance: number, i: number][]} */
   const hits = [];
   for (let i = 0; i < task.length; i++) {
-    if (at(ranks.ofState, at(task.state, i)) !== ranks.failed) continue;
+    if (at(ranks.ofState, at(task.state, i)) < ranks.failed) continue;
     const distance = Math.abs(Math.max(Math.min(at(task.end, i), view.now), beginTime(task, i)) - time);
     if (distance <= reach * pixel) hits.push([distance, i]);
   }

@@ -171,7 +171,7 @@ export function shownStates(types) {
 /** The ranks under a filter. @param {Uint8Array} shown @returns {Ranks} */
 export function makeRanks(shown) {
   const ofState = RANK_OF_STATE.map((rank, place) => (at(shown, place) ? rank : QUIET));
-  return { ofState, waiting: WAITING, failed: KINDS.length - 1 };
+  return { ofState, waiting: WAITING, failed: KINDS.indexOf("blocked"), worst: KINDS.length - 1 };
 }
 
 /**

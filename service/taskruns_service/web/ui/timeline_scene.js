@@ -29,14 +29,16 @@ const workerAddress = (() => {
  * Reads the task runs of a flow run, or of one of its tasks, and keeps them up to date.
  *
  * @param {string} flowRunId
- * @param {{ taskSlug?: string, layouts?: ReadonlyMap<string, Layout>, shown?: Uint8Array, window?: Window }} [options]
- *   `layouts` are of the maps that are open, `shown` are the states of which their children are shown.
+ * @param {{
+ *   taskSlug?: string, layouts?: ReadonlyMap<string, Layout>, shown?: Uint8Array, window?: Window, isReady?: boolean,
+ * }} [options] `layouts` are of the maps that are open, `shown` are the states of which their children are shown.
+ *   Nothing is read before `isReady`.
  * @returns {{
  *   scene: Scene | null, error: Error | null, reload: () => void,
  *   apply: (items: readonly import("./timeline_data.js").Change[]) => void,
  * }}
  */
-export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits } = {}) {
+export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits, isReady = true } = {}) {
   const [scene, setScene] = useState(/** @type {Scene | null} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [turn, setTurn] = useState(0);
@@ -51,6 +53,7 @@ export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits }
     return () => thread.terminate();
   }, [flowRunId, taskSlug]);
   useEffect(() => {
+    if (!isReady) return undefined;
     const controller = new AbortController();
     const parameters = { flow_run_id: flowRunId, task_slug: taskSlug, ...limits };
     post({ kind: "loading" });
@@ -63,7 +66,7 @@ export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits }
       })
       .catch((reason) => controller.signal.aborted || setError(reason));
     return () => controller.abort();
-  }, [flowRunId, taskSlug, limits?.after, limits?.before, turn]);
+  }, [flowRunId, taskSlug, limits?.after, limits?.before, isReady, turn]);
   useEffect(() => {
     if (layouts && shown) post({ kind: "layouts", layouts, shown });
   }, [flowRunId, layouts, shown]);

@@ -56,7 +56,7 @@ export function useFailureKeys({ scene }) {
     setQuery({ run: nameOf(failure.task, failure.i) });
     announce(`Failure ${next + 1} of ${failures.length}: ${nameOf(failure.task, failure.i)}`);
   };
-  useKeys({
+  useKeys("Failures", {
     n: { does: "Next failure", run: () => step(1) },
     N: { does: "Previous failure", run: () => step(-1) },
   });

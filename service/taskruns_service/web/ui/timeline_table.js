@@ -102,7 +102,7 @@ function TaskRunCells({ task, i, timeline: { flowRunId, scene }, isChild, utc })
   const [begin, end, mapIndex] = [beginTime(task, i), at(task.end, i), at(task.mapIndex, i)];
   const duration = Number.isFinite(end - at(task.start, i)) ? formatDuration((real(end) - real(begin)) / 1000) : "";
   return html`<span role="cell" class="name">
-      <${Shape} kind=${state.kind} size=${14} />
+      <${Shape} kind=${state.kind} type=${state.type} size=${14} />
       <a href=${href(pathOf("flow-runs", flowRunId, "tasks", task.slug, mapIndex))}>${isChild ? `[${mapIndex}]` : printable(task.slug)}</a>
     </span>
     <span role="cell" class="hidden">${state.word}</span>

@@ -37,7 +37,7 @@ function Box({ timeline, tip, close, hold }) {
   useEffect(() => {
     if (tip.hasFocus) box.current?.querySelector("a")?.focus({ preventScroll: true });
   }, [tip]);
-  useKeys({ Escape: { does: "Close the tip", run: close } });
+  useKeys("Timeline", { Escape: { does: "Close the tip", run: close } });
   const left = Math.max(Math.min(x + 12, innerWidth - size.width - 8), 8);
   const top = y + 16 + size.height > innerHeight ? Math.max(y - size.height - 12, 8) : y + 16;
   return html`<div ref=${box} class=${`tip ${isPinned ? "pinned" : ""}`} style=${{ left: `${left}px`, top: `${top}px` }}
@@ -70,7 +70,9 @@ function TaskRunTip({ timeline, task, drawn, i, isPinned }) {
     ${isAttempt && html`<p>Attempt ${i + 1} of ${drawn.length}</p>`}
     ${start === start && html`<p>${text(start)}${Number.isFinite(end) && html` to ${text(end).slice(11)}, took <b>${between(start, end)}</b>`}</p>`}
     ${start === start && queued < start && html`<p class="muted">waited ${between(queued, start)}</p>`}
-    ${start !== start && queued === queued && html`<p>since ${text(queued)}</p>`}
+    ${start !== start && queued === queued && !Number.isFinite(end) && html`<p>since ${text(queued)}</p>`}
+    ${start !== start && Number.isFinite(end) && html`<p>${text(end)}, never started</p>`}
+    ${start !== start && queued < end && Number.isFinite(end) && html`<p class="muted">waited ${between(queued, end)}</p>`}
     ${runCount > 1 && html`<p class="muted">${runCount} attempts</p>`}
     ${isPinned && html`<${Why} flowRunId=${timeline.flowRunId} slug=${task.slug}
       mapIndex=${at(drawn.mapIndex, i)} />`}`;

@@ -45,8 +45,8 @@ let layouts = new Map();
 let shown = /** @type {Uint8Array} */ (new Uint8Array(256).fill(1));
 /** @type {ReadonlyMap<string, readonly Attempt[]>} */
 let attempts = new Map();
-/** What changed while the task runs are read; null otherwise. @type {Change[] | null} */
-let backlog = [];
+/** What changed while the task runs are read, of each the latest; null otherwise. @type {Map<string, Change> | null} */
+let backlog = new Map();
 /** @type {ReturnType<typeof setTimeout> | null} */
 let timer = null;
 let [lastTime, lastCost] = [-INTERVAL, 0];
@@ -54,12 +54,12 @@ let [lastTime, lastCost] = [-INTERVAL, 0];
 addEventListener("message", ({ data }) => {
   const request = /** @type {Request} */ (data);
   if (request.kind === "loading") {
-    backlog ??= [];
+    backlog ??= new Map();
   } else if (request.kind === "load") {
     load(request);
     sendScene();
   } else if (request.kind === "changes") {
-    backlog?.push(...request.items);
+    for (const item of request.items) backlog?.set(`${item.map_index} ${item.task_slug}`, item);
     if (model && apply(model, request.items)) sendSoon();
   } else {
     if (request.kind === "layouts") [layouts, shown] = [request.layouts, request.shown];
@@ -74,7 +74,7 @@ function load({ body, states, finished }) {
   const { tasks, bins } = readTimeline(answer, states, finished);
   model = new Model(tasks, Date.parse(answer.epoch_time), answer.sequence, states, finished);
   header = { sequence: answer.sequence, bins, truncated: answer.truncated };
-  apply(model, backlog ?? []);
+  apply(model, [...(backlog?.values() ?? [])]);
   backlog = null;
 }
 

@@ -56,6 +56,8 @@ def build(
     start_time_is_null: bool | None | Unset = UNSET,
     end_time_is_null: bool | None | Unset = UNSET,
     is_stale: bool | None | Unset = UNSET,
+    message: str | Sequence[str] | None | Unset = UNSET,
+    message_is_null: bool | None | Unset = UNSET,
     group_by: AggregateFlowRunsGroupByItem | str | Sequence[AggregateFlowRunsGroupByItem | str] | None | Unset = UNSET,
     bucket: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
@@ -111,6 +113,9 @@ def build(
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
         is_stale: Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).
+        message: Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what
+            follows its first line: a message, or the key of a group of `group_by=message`.
+        message_is_null: Only runs without a message (true), or only runs with one (false).
         group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
             in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
             numbers and hexadecimal digits.
@@ -175,6 +180,8 @@ def build(
             ("start_time_is_null", start_time_is_null),
             ("end_time_is_null", end_time_is_null),
             ("is_stale", is_stale),
+            ("message", message),
+            ("message_is_null", message_is_null),
             ("group_by", group_by),
             ("bucket", bucket),
             ("timezone", timezone),

@@ -49,6 +49,8 @@ def build(
     start_time_is_null: bool | None | Unset = UNSET,
     end_time_is_null: bool | None | Unset = UNSET,
     is_stale: bool | None | Unset = UNSET,
+    message: str | Sequence[str] | None | Unset = UNSET,
+    message_is_null: bool | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     cursor: str | None | Unset = UNSET,
@@ -96,6 +98,9 @@ def build(
         start_time_is_null: Only runs without a start time (true), or only runs with one (false).
         end_time_is_null: Only runs without an end time (true), or only runs with one (false).
         is_stale: Only running runs whose last heartbeat is more than 90 seconds old (true), or all others (false).
+        message: Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what
+            follows its first line: a message, or the key of a group of `group_by=message`.
+        message_is_null: Only runs without a message (true), or only runs with one (false).
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
             created, start_time, end_time, duration, run_time, queue_time. Items without a value come last. The server's
             default is `-created`.
@@ -149,6 +154,8 @@ def build(
             ("start_time_is_null", start_time_is_null),
             ("end_time_is_null", end_time_is_null),
             ("is_stale", is_stale),
+            ("message", message),
+            ("message_is_null", message_is_null),
             ("sort", sort),
             ("limit", limit),
             ("cursor", cursor),

@@ -63,6 +63,8 @@ def build(
     is_mapped_child: bool | None | Unset = UNSET,
     has_result: bool | None | Unset = UNSET,
     after_sequence: int | None | Unset = UNSET,
+    message: str | Sequence[str] | None | Unset = UNSET,
+    message_is_null: bool | None | Unset = UNSET,
     group_by: AggregateTaskRunsGroupByItem | str | Sequence[AggregateTaskRunsGroupByItem | str] | None | Unset = UNSET,
     bucket: str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
@@ -126,6 +128,9 @@ def build(
         is_mapped_child: Only mapped children (true), or no mapped children (false).
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
+        message: Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what
+            follows its first line: a message, or the key of a group of `group_by=message`.
+        message_is_null: Only runs without a message (true), or only runs with one (false).
         group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
             in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
             numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong
@@ -198,6 +203,8 @@ def build(
             ("is_mapped_child", is_mapped_child),
             ("has_result", has_result),
             ("after_sequence", after_sequence),
+            ("message", message),
+            ("message_is_null", message_is_null),
             ("group_by", group_by),
             ("bucket", bucket),
             ("timezone", timezone),

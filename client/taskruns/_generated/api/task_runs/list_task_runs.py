@@ -56,6 +56,8 @@ def build(
     is_mapped_child: bool | None | Unset = UNSET,
     has_result: bool | None | Unset = UNSET,
     after_sequence: int | None | Unset = UNSET,
+    message: str | Sequence[str] | None | Unset = UNSET,
+    message_is_null: bool | None | Unset = UNSET,
     sort: str | None | Unset = UNSET,
     limit: int | None | Unset = UNSET,
     cursor: str | None | Unset = UNSET,
@@ -114,6 +116,9 @@ def build(
         is_mapped_child: Only mapped children (true), or no mapped children (false).
         has_result: Only runs with a stored result (true), or only runs without one (false).
         after_sequence: Runs whose last change has a sequence number greater than this.
+        message: Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what
+            follows its first line: a message, or the key of a group of `group_by=message`.
+        message_is_null: Only runs without a message (true), or only runs with one (false).
         sort: Comma-separated keys, each with a leading `-` for descending order. The first key must be one of
             created, start_time, end_time, duration, run_time, queue_time; further keys can be any member that has an
             order. Items without a value come last. The server's default is `-created`.
@@ -174,6 +179,8 @@ def build(
             ("is_mapped_child", is_mapped_child),
             ("has_result", has_result),
             ("after_sequence", after_sequence),
+            ("message", message),
+            ("message_is_null", message_is_null),
             ("sort", sort),
             ("limit", limit),
             ("cursor", cursor),
