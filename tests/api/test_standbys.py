@@ -323,9 +323,9 @@ async def test_graphql_queries_that_wait_for_a_silent_standby_are_answered_by_th
         look_up = f'{{ flow_run_by_pk(id: "{created.json()["id"]}") {{ flow {{ name }} }} }}'
         await graphql(http, look_up)
         with pair.standby.frozen():
-            scanned, *found = await asyncio.gather(query_flow_names(http), *(graphql(http, look_up) for _ in range(40)))
-    assert "waits" in scanned
-    assert found == [{"flow_run_by_pk": {"flow": {"name": "waits"}}}] * 40
+            names, *answers = await asyncio.gather(query_flow_names(http), *(graphql(http, look_up) for _ in range(40)))
+    assert "waits" in names
+    assert answers == [{"flow_run_by_pk": {"flow": {"name": "waits"}}}] * 40
 
 
 async def test_new_primary_is_found_after_a_fail_over(breakable_pair: tuple[Pair, Callable[[], None]]) -> None:

@@ -29,6 +29,12 @@ def new_key(service: Served, scope: str = "read") -> str:
     return done.stdout.split()[-1]
 
 
+def revoke(service: Served, key: str) -> None:
+    """Revokes a key."""
+    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=service.database_url)
+    assert done.returncode == 0, done.stderr
+
+
 def give(page: Page, key: str, *, remember: bool = False) -> None:
     """Fills in the dialog."""
     dialog = page.get_by_role("dialog", name="API key")
@@ -106,8 +112,7 @@ def test_page_goes_on_with_a_key_that_is_given_after_it_was_refused(
     page = open_page(f"{locked.url}/ui/flow-runs")
     give(page, key)
     expect(page.locator(".badge")).to_have_text("live")
-    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
-    assert done.returncode == 0, done.stderr
+    revoke(locked, key)
     dialog = page.get_by_role("dialog", name="API key")
     dialog.get_by_label("Key", exact=True).wait_for()
     page.keyboard.press("Escape")
@@ -127,7 +132,6 @@ def test_key_that_is_revoked_is_asked_for_again(locked: Served, open_page: OpenP
     page = open_page(f"{locked.url}/ui/flow-runs")
     give(page, key)
     expect(page.locator(".badge")).to_have_text("live")
-    done = call_command("keys", "revoke", key.split("_")[1], TASKRUNS_DATABASE_URL=locked.database_url)
-    assert done.returncode == 0, done.stderr
+    revoke(locked, key)
     give(page, new_key(locked, "write"))
     expect(page.locator(".badge")).to_have_text("live")
