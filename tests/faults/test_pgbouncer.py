@@ -130,8 +130,10 @@ async def test_200_clients_share_ten_connections(url: str, pooler: PgBouncer) ->
 
         async def answered(http: httpx.AsyncClient, send: Request) -> int:
             # On a slow machine, what waits for a connection of PgBouncer for long is refused, and clients repeat it.
-            while (answer := await send(http)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            answer = await send(http)
+            while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
                 await asyncio.sleep(float(answer.headers["Retry-After"]))
+                answer = await send(http)
             return answer.status_code
 
         async def use(number: int) -> set[int]:

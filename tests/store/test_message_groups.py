@@ -101,7 +101,8 @@ async def test_filter_finds_the_group_by_its_key_and_by_each_message_in_it(
     await report_task_run(writer, flow_run_id, "load-2", state("Failed", 1, message="Another one."))
     await report_task_run(writer, flow_run_id, "load-3", state("Failed", 1))
     for text in {message[:500], KINDS[message]} - {""}:
-        values = parameters.read_query(urlencode({"message": text}).encode(), FLOW_RUN_TASK_RUNS.parameters)
+        taken = parameters.Parameters(FLOW_RUN_TASK_RUNS.parameters)
+        values = parameters.read_query(urlencode({"message": text}).encode(), taken)
         page = await database.read(read_page, FLOW_RUN_TASK_RUNS.query(values, flow_run_id))
         assert [item["id"] for item in msgspec.json.decode(page.items)] == [str(outcome.run_id)]
 

@@ -11,7 +11,7 @@ from taskruns_service.domain.errors import InvalidRequest
 from taskruns_service.domain.runs import Report
 from taskruns_service.queries import aggregates
 from taskruns_service.queries.aggregations import FLOW_RUNS, TASK_RUNS, AggregateQuestion
-from taskruns_service.queries.parameters import Parameter, duration, read_query
+from taskruns_service.queries.parameters import Parameter, Parameters, duration, read_query
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.writer import Writer
 from tests.store.factories import BEGIN, create_flow_run, report_flow_run, report_task_runs, state, task_run_item
@@ -120,7 +120,7 @@ REFUSED = [
 def test_lengths_and_zones_are_read(query: str) -> None:
     (value,) = {
         value
-        for name, value in read_query(query.encode(), TASK_RUNS.parameters).items()
+        for name, value in read_query(query.encode(), Parameters(TASK_RUNS.parameters)).items()
         if query.startswith(f"{name}=")
     }
     assert value == READ[query]
@@ -129,10 +129,10 @@ def test_lengths_and_zones_are_read(query: str) -> None:
 @pytest.mark.parametrize("query", REFUSED)
 def test_other_lengths_and_zones_are_refused(query: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read_query(query.encode(), TASK_RUNS.parameters)
+        read_query(query.encode(), Parameters(TASK_RUNS.parameters))
     assert [fault.parameter for fault in refused.value.faults] == [query.partition("=")[0]]
 
 
 def test_weeks_are_durations() -> None:
     parameter = Parameter(name="span", value=duration("PT1M", "P366D"), description="A span.")
-    assert read_query(b"span=P1W", [parameter]) == {"span": timedelta(days=7)}
+    assert read_query(b"span=P1W", Parameters([parameter])) == {"span": timedelta(days=7)}

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from taskruns_service.domain.errors import Fault, InvalidRequest
 from taskruns_service.domain.states import StateGroup, StateType
 from taskruns_service.queries import parameters
-from taskruns_service.queries.parameters import Parameter, ValueType, convert, read_query
+from taskruns_service.queries.parameters import Parameter, Parameters, ValueType, convert, read_query
 
 STATE = Parameter(name="state", value=parameters.STATE, description="The state.", many=True, example="Success")
 SLUG = Parameter(name="slug", value=parameters.TEXT, description="The slug.")
 LIMIT = Parameter(name="limit", value=parameters.integer(1, 1000), description="How many.", default=100)
-TAKEN = (STATE, SLUG, LIMIT)
+TAKEN = Parameters((STATE, SLUG, LIMIT))
 
 
 def read(query: str) -> Mapping[str, Any]:
@@ -58,7 +58,7 @@ def test_unknown_parameter_is_named_with_those_that_are_known() -> None:
 
 def test_operation_without_parameters_takes_none() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read_query(b"a=1", ())
+        read_query(b"a=1", Parameters())
     assert refused.value.faults == (
         Fault(parameter="a", detail="This operation has no parameter of this name. The operation has no parameters."),
     )

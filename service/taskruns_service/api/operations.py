@@ -1,6 +1,6 @@
 """Operations: what each handler declares about itself, for the checks before it and for the OpenAPI document alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from taskruns_service.domain.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from taskruns_service.queries.parameters import Parameter
+from taskruns_service.queries.parameters import Parameter, Parameters
 
 BODY_BYTES = 1024 * 1024
 BULK_BODY_BYTES = 8 * 1024 * 1024
@@ -61,7 +61,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     scope: Scope
     answers: dict[int, Answer]
     errors: tuple[type[ServiceError], ...] = ()
-    parameters: tuple[Parameter, ...] = ()
+    parameters: Parameters = Parameters()
     body: type | None = None
     body_example: object = None
     body_bytes: int = BODY_BYTES
@@ -80,10 +80,14 @@ Handler = Callable[..., object]
 
 
 def operation(
-    method: Literal["GET", "POST", "PATCH", "DELETE"], path: str, **declared: Any
+    method: Literal["GET", "POST", "PATCH", "DELETE"],
+    path: str,
+    *,
+    parameters: Iterable[Parameter] = (),
+    **declared: Any,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Makes a handler of a function and declares the operation that it is; its docstring is the description."""
-    declaration = Operation(**declared)
+    declaration = Operation(parameters=Parameters(parameters), **declared)
 
     def decorate(function: Handler) -> HTTPRouteHandler:
         decorator = route(

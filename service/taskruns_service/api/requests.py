@@ -18,7 +18,7 @@ from taskruns_service.domain.errors import Fault, InvalidRequest, UnsupportedMed
 from taskruns_service.domain.log_levels import LogLevel
 from taskruns_service.domain.states import StateType
 from taskruns_service.live.live import Live
-from taskruns_service.queries.parameters import Values, nearest, read_query
+from taskruns_service.queries.parameters import Parameters, Values, nearest, read_query
 from taskruns_service.storage.database import Database
 from taskruns_service.storage.dialects import END_OF_LOG
 from taskruns_service.storage.replicas import Replicas
@@ -117,7 +117,7 @@ class ApiRequest(Request[object, object, State]):
 def query(request: ApiRequest) -> Values:
     """The query parameters that the handler declared, checked and converted; raises InvalidRequest."""
     declared = request.operation
-    return read_query(request.scope["query_string"], declared.parameters if declared else ())
+    return read_query(request.scope["query_string"], declared.parameters if declared else Parameters())
 
 
 def require_json(request: ApiRequest) -> None:

@@ -290,11 +290,10 @@ Where = Values
 
 def filter_values(values: Values, filters: tuple[Filter, ...]) -> Where:
     """Those of the values of a request that are of filters, as these look for them."""
-    normalized = {filter_.name: filter_.normalized for filter_ in filters}
     return {
-        name: value if (function := normalized[name]) is None else [*map(function, value)]
-        for name, value in values.items()
-        if name in normalized
+        filter_.name: value if filter_.normalized is None else [*map(filter_.normalized, value)]
+        for filter_ in filters
+        if (value := values.get(filter_.name)) is not None
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -167,7 +168,26 @@ class Parameter(Struct, frozen=True, kw_only=True):
         return {**documented, "schema": described}
 
 
-def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Values:
+class Parameters(tuple[Parameter, ...]):
+    """The parameters of an operation, with what each request needs of all of them, which is made once."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Parameter]:
+        """The parameters by their names."""
+        return {parameter.name: parameter for parameter in self}
+
+    @cached_property
+    def defaults(self) -> Values:
+        """The values of parameters that are not sent."""
+        return {parameter.name: parameter.default for parameter in self if parameter.default is not None}
+
+    @cached_property
+    def required(self) -> Sequence[Parameter]:
+        """Those that have to be sent."""
+        return [parameter for parameter in self if parameter.required]
+
+
+def read_query(raw: bytes, parameters: Parameters) -> Values:
     """Reads a query string strictly into `{name: value}`, with a list for a parameter that is `many`.
 
     A parameter that is not sent has its default, if it has one.
@@ -175,10 +195,9 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Values:
     Raises InvalidRequest with a fault for each parameter that is unknown, missing, repeated without leave, or not of
     its type.
     """
-    values = {parameter.name: parameter.default for parameter in parameters if parameter.default is not None}
-    if not raw and not any(parameter.required for parameter in parameters):
+    values = dict(parameters.defaults)
+    if not raw and not parameters.required:
         return values
-    known = {parameter.name: parameter for parameter in parameters}
     texts_by_name: dict[str, list[str]] = defaultdict(list)
     try:
         for name, text in parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict"):
@@ -187,11 +206,11 @@ def read_query(raw: bytes, parameters: Sequence[Parameter]) -> Values:
         raise InvalidRequest(f"The query string cannot be read: {error}.") from None
     faults = [
         Fault(parameter=parameter.name, detail=f"It is missing. It must be {parameter.value.expected}.")
-        for parameter in parameters
-        if parameter.required and parameter.name not in texts_by_name
+        for parameter in parameters.required
+        if parameter.name not in texts_by_name
     ]
     for name, texts in texts_by_name.items():
-        if (parameter := known.get(name)) is None:
+        if (parameter := parameters.by_name.get(name)) is None:
             names = [parameter.name for parameter in parameters if parameter.is_documented]
             takes = f"Its parameters are {', '.join(names)}." if names else "The operation has no parameters."
             detail = f"This operation has no parameter of this name. {nearest(name, names)}{takes}"
