@@ -5,6 +5,7 @@ Why: docs/decisions/0017-a-transaction-writes-in-one-statement.md.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum, auto
 from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple, Self
@@ -89,16 +90,32 @@ class _Change(NamedTuple):
 
     @property
     def form(self) -> "_Form":
-        return self.verb, self.table, tuple(self.rows[0]), self.is_single
+        return self.verb, self.table, tuple(self.rows[0]), self.sent
 
     @property
-    def is_single(self) -> bool:
-        """Whether it is a merge of one row, whose values PostgreSQL takes as they are: so it looks for one by index."""
-        return isinstance(self.verb, Merge) and len(self.rows) == 1
+    def sent(self) -> "_Sent":
+        if isinstance(self.verb, Merge):
+            return _Sent.values if len(self.rows) == 1 else _Sent.arrays
+        return _Sent.arrays if len(self.rows) < MANY else _Sent.arrays_or_values
 
 
-_Form = tuple[str | Merge, Table, tuple[str, ...], bool]
-"""A change without its values: INSERT, UPDATE or a merge, the table, the columns, and whether it is single."""
+MANY = 10
+"""Rows of which it is worth the while to look for columns with one value."""
+
+
+class _Sent(Enum):
+    """How PostgreSQL gets the values of a change."""
+
+    values = auto()
+    """A value for each column: as of one row that is merged, which is looked for by index then."""
+    arrays = auto()
+    """An array for each column."""
+    arrays_or_values = auto()
+    """An array and a value for each column, one of which has nothing: as of many rows that have the same value."""
+
+
+_Form = tuple[str | Merge, Table, tuple[str, ...], _Sent]
+"""A change without its values: INSERT, UPDATE or a merge, the table, the columns, and how the values are sent."""
 
 
 class _Column(NamedTuple):
@@ -177,21 +194,33 @@ def _together(connection: Connection, changes: Sequence[_Change]) -> Sequence[dr
 def _arrays(connection: Connection, change: _Change) -> Iterator[object]:
     """The values of rows, column by column, and moments as what has passed since the epoch.
 
-    A moment with a time zone takes asyncpg twice as long, and a state has seven of them. A column without a value is
-    an array without an element, since asyncpg looks at each: `unnest` fills what is shorter with NULL.
+    A moment with a time zone takes asyncpg twice as long, and a state has seven of them. It also looks at each element
+    of an array, so that one value of many rows is sent once: `unnest` fills what is shorter with NULL.
     """
-    columns = _columns(connection.dialect, change.table, tuple(change.rows[0]))
-    is_single = change.is_single
-    for column, values in zip(columns, columns_of(connection, change.table, change.rows), strict=True):
-        if is_single:
-            (value,) = values
-            yield value - _EPOCH if column.is_moment and value is not None else value
-        elif all(value is None for value in values):
-            yield []
-        elif column.is_moment:
-            yield [None if value is None else value - _EPOCH for value in values]
+    rows, sent = change.rows, change.sent
+    columns = _columns(connection.dialect, change.table, tuple(rows[0]))
+    for column, name in zip(columns, rows[0], strict=True):
+        values = [row[name] for row in rows]
+        if sent is _Sent.arrays:
+            yield _since_epoch(column, values)
+        elif sent is _Sent.values or _are_alike(values):
+            if sent is _Sent.arrays_or_values:
+                yield []
+            yield from _since_epoch(column, values[:1])
         else:
-            yield values
+            yield _since_epoch(column, values)
+            yield None
+
+
+def _are_alike(values: Values) -> bool:
+    return bool(values[0] == values[-1]) and values.count(values[0]) == len(values)
+
+
+def _since_epoch(column: _Column, values: Values) -> Values:
+    """The values of a column as PostgreSQL gets them."""
+    if column.is_moment:
+        return [None if value is None else value - _EPOCH for value in values]
+    return _bound(column, values)
 
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -227,25 +256,27 @@ def _joined(dialect: Dialect, forms: tuple[_Form, ...]) -> str:
 
 def _of_arrays(dialect: Dialect, form: _Form, numbers: Iterator[int]) -> str:
     """A change whose values are an array for each column; takes as many numbers of parameters as there are columns."""
-    verb, table, names, is_single = form
+    verb, table, names, sent = form
     columns = [dialect.identifier_preparer.quote(name) for name in names]
     types = [_type(dialect, table, name) for name in names]
-    arrays = [f"${next(numbers)}::{type_}{'' if is_single else '[]'}" for type_ in types]
+    arrays, values = [], []
+    for name, column, type_ in zip(names, columns, types, strict=True):
+        value = f"new.{column}"
+        arrays.append(f"${next(numbers)}::{type_}{'' if sent is _Sent.values else '[]'}")
+        if sent is _Sent.arrays_or_values:
+            value = f"COALESCE({value}, ${next(numbers)}::{type_})"
+        values.append(f"TIMESTAMPTZ 'epoch' + {value}" if _has_moments(table, name) else value)
     rows = f"unnest({', '.join(arrays)}) AS new ({', '.join(columns)})"
-    values = [
-        f"TIMESTAMPTZ 'epoch' + new.{column}" if _has_moments(table, name) else f"new.{column}"
-        for name, column in zip(names, columns, strict=True)
-    ]
     if isinstance(verb, Merge):
-        if is_single:
+        if sent is _Sent.values:
             rows = f"(SELECT {', '.join(map(' AS '.join, zip(arrays, columns, strict=True)))}) AS new"
         named = ", ".join(map(" AS ".join, zip(values, columns, strict=True)))
         return _merged(verb, f"(SELECT {named} FROM {rows}) AS new")
     if verb == "INSERT":
         return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {rows}"
-    *changed, _ = (f"{column} = {value}" for column, value in zip(columns, values, strict=True))
+    *changed, found = (f"{column} = {value}" for column, value in zip(columns, values, strict=True))
     # The second condition leaves the planner no choice: by the first alone it reads a table that it takes for small.
-    condition = f"{table.name}.id = new.id AND {table.name}.id = ANY ({arrays[-1]})"
+    condition = f"{table.name}.{found} AND {table.name}.id = ANY ({arrays[-1]})"
     return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {condition}"
 
 
