@@ -14,7 +14,7 @@
  * @typedef {import("./types").GetPath} GetPath
  */
 
-import { useCallback, useEffect, useRef, useState } from "./preact.js";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
 import { awaySince, hasDeclined, key, root } from "./store.js";
 
 /** A problem that the API answered with (RFC 9457), or the status alone where a proxy answered. */
@@ -189,7 +189,8 @@ export function useAnswer(path, parameters) {
   const url = parameters ? addressOf(path, parameters) : "";
   const last = useRef(parameters);
   last.current = parameters;
-  useEffect(() => {
+  // Before the browser paints, so that the answer is on its way meanwhile.
+  useLayoutEffect(() => {
     if (!last.current) return undefined;
     const controller = new AbortController();
     get(path, last.current, { signal: controller.signal }).then(
