@@ -187,7 +187,7 @@ function childCounts({ is_mapped, task_run_counts: counts }) {
 
 /** @type {import("./table.js").Column<TaskRow>[]} */
 const TASK_COLUMNS = [
-  { title: "Task", cell: ({ task }) => printable(task.task_slug) },
+  { title: "Task", cell: ({ task }) => html`<span title=${printable(task.task_slug)}>${printable(task.task_slug)}</span>` },
   { title: "State", width: "9rem", hide: 600, cell: ({ task }) => html`<${State} type=${task.state} />` },
   { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar}
     counts=${childCounts(task)} />` },
