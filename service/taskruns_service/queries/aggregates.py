@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from taskruns_service import schemas
 from taskruns_service.domain.states import GROUPS, StateType
-from taskruns_service.queries import filters
+from taskruns_service.queries import filters, plans
 from taskruns_service.queries.aggregations import (
     COUNT,
     MEASURES,
@@ -56,6 +56,8 @@ class _AggregateShape(NamedTuple):
 
     aggregation: Aggregation
     where: FilterShape
+    post_filters: frozenset[str]
+    """The filters that no index is read for."""
     group_by: tuple[str, ...]
     has_zone: bool
     measures: tuple[str, ...]
@@ -72,7 +74,8 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
     """
     answer = _counted(connection, question)
     if question.histogram is not None:
-        lengths = histogram(connection, question.aggregation, question.where, question.histogram)
+        post_filters = _post_filters(connection, question)
+        lengths = histogram(connection, question.aggregation, question.where, question.histogram, post_filters)
         answer = replace(answer, histogram=lengths)
     if question.compare is not None:
         earlier = _counted(connection, earlier_question(question, question.compare))
@@ -90,6 +93,7 @@ def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Agg
     shape = _AggregateShape(
         question.aggregation,
         filters.shape_of(question.where),
+        frozenset() if tallied else _post_filters(connection, question),
         tuple(question.group_by),
         question.zone is not None,
         tuple(question.measured),
@@ -109,6 +113,17 @@ def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Agg
         histogram=None,
         previous=None,
     )
+
+
+def _post_filters(connection: Connection, question: AggregateQuestion) -> frozenset[str]:
+    """The filters that no index is read for."""
+    aggregation = question.aggregation
+
+    def count(where: Where) -> int:
+        return _counted(connection, AggregateQuestion(aggregation=aggregation, where=where)).count
+
+    tallied = {name: value for name, value in question.where.items() if name in aggregation.tallied}
+    return plans.post_filters_of_window(connection, aggregation.filters, question.where, tallied, count)
 
 
 def _group(shape: _AggregateShape, question: AggregateQuestion, row: Row) -> schemas.AggregateGroup:
@@ -220,7 +235,8 @@ def _rows(shape: _AggregateShape, where: Where) -> _Source:
         if name in group_by:
             source = source.join(join.table, join.condition, isouter=join.is_outer)
     keys = {**aggregation.keys, **(aggregation.local_keys if shape.has_zone else {})}
-    rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters))
+    columns = filters.without_index(shape.post_filters, aggregation.filters)
+    rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters, columns))
     return _Source(rows, func.count(_ONE), [keys[name] for name in group_by])
 
 
