@@ -45,6 +45,7 @@ from taskruns_service.storage.dialects import (
     Prepared,
     Row,
     RowSelect,
+    by_no_sqlite_index,
     placeholder,
     read_twice,
     smallest_three,
@@ -166,7 +167,7 @@ def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBas
     measures = [MEASURES[name] for name in shape.measures]
     if not shape.group_by:
         return source.rows.add_columns(source.counted, *_measured(measures, shape.aggregation.runs), _ONE)
-    keys = [key.column.label(f"key_{place}") for place, key in enumerate(source.keys)]
+    keys = [by_no_sqlite_index(key.column).label(f"key_{place}") for place, key in enumerate(source.keys)]
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
     if measures:

@@ -11,7 +11,7 @@ from taskruns_service.domain.states import StateType
 from taskruns_service.queries import filters
 from taskruns_service.queries.aggregations import Aggregation
 from taskruns_service.queries.filters import FilterShape, Where
-from taskruns_service.storage.dialects import MAX_STATEMENTS, Column, Prepared, by_no_index
+from taskruns_service.storage.dialects import MAX_STATEMENTS, Column, Prepared, by_no_sqlite_index
 
 BOUNDS = tuple(float(f"{10 ** (exponent / 4):.3g}") for exponent in range(-12, 28))
 """Seconds: four a decade, from a millisecond to two months. The same for all, so that histograms can be compared."""
@@ -45,11 +45,12 @@ def histogram(
 def _statement(shape: _HistogramShape) -> Prepared:
     where, runs = filters.placeholders(shape.where), shape.aggregation.runs.c
     column = runs[shape.column]
-    # Nor is an index read for the order of the states, which would be all of it.
-    rows = select(by_no_index(runs.state), _place(column, BOUNDS, 0), func.count(literal_column("1", Integer)))
+    # The indexes of the column and of the states have nearly all runs that there are.
+    rows = select(by_no_sqlite_index(runs.state), _place(column, BOUNDS, 0), func.count(literal_column("1", Integer)))
     columns = filters.without_index(shape.post_filters, shape.aggregation.filters)
-    # The index of the column has nearly all runs that there are.
-    rows = rows.where(by_no_index(column).is_not(None), *filters.clauses(where, shape.aggregation.filters, columns))
+    rows = rows.where(
+        by_no_sqlite_index(column).is_not(None), *filters.clauses(where, shape.aggregation.filters, columns)
+    )
     rows = rows.group_by(text("1"), text("2"))
     return Prepared(rows, replan=filters.has_bounds(where, shape.aggregation.filters))
 
