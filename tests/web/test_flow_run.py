@@ -222,6 +222,28 @@ def test_tasks_are_shown_before_what_takes_longer_is_read(world: World, open_pag
     expect(task_rows(page).first).to_contain_text(" s")
 
 
+def test_what_is_read_of_all_task_runs_waits_for_the_tasks(world: World, open_page: OpenPage) -> None:
+    page = open_page(f"{world.url}/ui/nowhere")
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/flow-runs/*/tasks", hold)
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("path => history.pushState(null, '', path)", f"/ui/flow-runs/{world.flow_runs['calm-heron']}")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    expect(page.locator(".history li").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Failures")).to_be_visible()
+    assert len(held) == 1
+    assert not [url for url in asked if "task-runs/aggregate" in url or url.endswith("/timeline")]
+    held[0].continue_()
+    page.unroute_all()
+    expect(page.locator(".failure-groups li").first).to_be_visible()
+    expect(rows(page).first).to_be_visible()
+
+
 def test_changes_are_drawn_as_they_happen(service: Served, open_page: OpenPage) -> None:
     with service.client() as http:
         flow_run_id = http.post("/flow-runs", json={"flow_name": "etl", "name": "live"}).json()["id"]

@@ -1,14 +1,16 @@
 """Pages of a service that needs API keys: they ask for one, keep it as the reader wishes, and forget it."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.service import Served, call_command, served
 from tests.web.accessibility import violations
 from tests.web.conftest import Observed, OpenPage
+from tests.web.task_runs import data as task_run_data
 from tests.web.test_live import create
 
 
@@ -98,10 +100,40 @@ def test_reader_without_a_key_sees_why_nothing_is_shown(
     dialog.get_by_label("Key", exact=True).wait_for()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.get_by_role("alert").first).to_contain_text("key")
-    page.get_by_role("button", name="Try again").first.click()
+    expect(page.get_by_role("alert").first).to_contain_text("This service needs an API key")
+    page.get_by_role("button", name="Give a key").first.click()
     give(page, new_key(locked))
     expect(page.get_by_text("There are no flow runs yet.")).to_be_visible()
+
+
+@pytest.mark.parametrize("has_key", [False, True], ids=["without a key", "with a revoked key"])
+def test_every_page_says_what_is_wrong_with_the_key(
+    locked: Served, open_page: OpenPage, context: BrowserContext, observed: Observed, has_key: bool
+) -> None:
+    observed.allow("401")
+    with locked.client(headers={"Authorization": f"Bearer {new_key(locked, 'write')}"}) as http:
+        recorded = task_run_data.record_failed(http, "etl", datetime.now(UTC), {"type": "PrefectResult"})
+    if has_key:
+        key = new_key(locked)
+        revoke(locked, key)
+        context.add_init_script(f"sessionStorage.setItem('taskruns.key', '{key}')")
+    flow_run = f"/flow-runs/{recorded.flow_run_id}"
+    task_run = f"/task-runs/{recorded.task_run_ids['load-1', -1]}"
+    paths = ["/", "/flow-runs", flow_run, f"{flow_run}/tasks/load-1", f"{flow_run}/tasks/load-1/-1", task_run]
+    for path in (*paths, "/tasks/etl/load-1", "/search?q=etl"):
+        page = open_page(f"{locked.url}/ui{path}")
+        dialog = page.get_by_role("dialog", name="API key")
+        dialog.get_by_label("Key", exact=True).wait_for()
+        page.keyboard.press("Escape")
+        alert = page.get_by_role("alert").first
+        expect(alert).to_contain_text("or it was revoked" if has_key else "needs an API key, and this page has none")
+        expect(alert.get_by_role("button")).to_have_text(["Give a key"])
+        expect(page.locator(".loading")).to_have_count(0)
+        # What else the page reads is refused without asking again.
+        page.wait_for_load_state("networkidle")
+        expect(dialog).to_have_count(0)
+        assert violations(page) == []
+        page.close()
 
 
 def test_page_goes_on_with_a_key_that_is_given_after_it_was_refused(
@@ -117,8 +149,8 @@ def test_page_goes_on_with_a_key_that_is_given_after_it_was_refused(
     dialog.get_by_label("Key", exact=True).wait_for()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.locator(".badge")).to_have_count(0)
-    page.get_by_role("button", name="Key").click()
+    expect(page.locator(".badge")).to_have_text("key refused")
+    page.locator(".badge").click()
     give(page, new_key(locked))
     expect(page.locator(".badge")).to_have_text("live")
     with locked.client(headers={"Authorization": f"Bearer {new_key(locked, 'write')}"}) as http:

@@ -14,8 +14,8 @@
  * @typedef {import("./types").GetPath} GetPath
  */
 
-import { useCallback, useEffect, useRef, useState } from "./preact.js";
-import { awaySince, key, root } from "./store.js";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
+import { awaySince, hasDeclined, key, root } from "./store.js";
 
 /** A problem that the API answered with (RFC 9457), or the status alone where a proxy answered. */
 export class ApiError extends Error {
@@ -71,7 +71,7 @@ function keep(url, etag, data, size) {
 }
 
 /** @type {() => Promise<boolean>} Waits until the reader has given another key; false if there is none. */
-let askForKey = async () => false;
+export let askForKey = async () => false;
 
 /** @param {() => Promise<boolean>} ask */
 export function setKeyDialog(ask) {
@@ -101,7 +101,7 @@ export function addressOf(path, parameters) {
 
 /**
  * Sends a GET with the key. Raises ServiceAway, or ApiError for a status of 400 and more; after 401 it asks for a key
- * and tries again.
+ * and tries again, unless the reader has closed the dialog before: then only the reader opens it again.
  * @param {string} url
  * @param {{ signal?: AbortSignal | undefined, headers?: { [name: string]: string } }} [options]
  * @returns {Promise<Response>}
@@ -127,7 +127,7 @@ export async function request(url, { signal, headers = {} } = {}) {
     if (response.status < 400) return response;
     const error = new ApiError(response.status, problem, Number(response.headers.get("Retry-After")) || 0);
     if (error.status !== 401) throw error;
-    if (key.peek() === usedKey && !(await askForKey())) throw error;
+    if (key.peek() === usedKey && (hasDeclined.peek() || !(await askForKey()))) throw error;
   }
 }
 
@@ -189,7 +189,8 @@ export function useAnswer(path, parameters) {
   const url = parameters ? addressOf(path, parameters) : "";
   const last = useRef(parameters);
   last.current = parameters;
-  useEffect(() => {
+  // Before the browser paints, so that the answer is on its way meanwhile.
+  useLayoutEffect(() => {
     if (!last.current) return undefined;
     const controller = new AbortController();
     get(path, last.current, { signal: controller.signal }).then(

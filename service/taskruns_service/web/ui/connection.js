@@ -9,7 +9,7 @@ import { effect, signal } from "./preact.js";
 import { EventParser } from "./sse.js";
 import { awaySince, key } from "./store.js";
 
-/** @typedef {"idle" | "connecting" | "live" | "polling" | "finished"} Mode */
+/** @typedef {"idle" | "connecting" | "live" | "polling" | "finished" | "refused"} Mode */
 
 /** How the page that is shown learns of changes. */
 export const mode = signal(/** @type {Mode} */ ("idle"));
@@ -238,7 +238,7 @@ export class Connection {
   }
 
   async #awaitKey() {
-    mode.value = "idle";
+    mode.value = "refused";
     await anotherKey(this.#controller.signal);
     this.#isRefused = false;
     if (!this.#controller.signal.aborted) mode.value = "connecting";

@@ -2,10 +2,11 @@
 
 import { setKeyDialog } from "./api.js";
 import { currentKeys, useKeys } from "./keyboard.js";
+import { missingKey } from "./parts.js";
 import { html, signal, useEffect, useRef, useState } from "./preact.js";
 import { SearchBox } from "./search.js";
 import { ROWS } from "./table.js";
-import { announce, keepKey, key, root, shortcuts } from "./store.js";
+import { announce, hasDeclined, keepKey, key, root, shortcuts } from "./store.js";
 
 /** What is open: the key dialog because a request needs a key, or because the reader wants it; another; or nothing. */
 export const openDialog = signal(/** @type {"key" | "search" | "help" | null} */ (null));
@@ -61,6 +62,7 @@ function KeyDialog() {
   const [error, setError] = useState("");
   const close = () => {
     openDialog.value = null;
+    hasDeclined.value = isKeyMissing.value;
     for (const resolve of waiting.splice(0)) resolve(false);
   };
   const submit = async (/** @type {SubmitEvent} */ event) => {
@@ -88,7 +90,7 @@ function KeyDialog() {
   };
   return html`<${Dialog} title="API key" onClose=${close}>
     <form onSubmit=${submit}>
-      <p>${isKeyMissing.value ? "This service needs an API key. A key with the scope “read” is enough." : "The key that this page sends with its requests."}</p>
+      <p>${isKeyMissing.value ? `${missingKey()} A key with the scope “read” is enough.` : "The key that this page sends with its requests."}</p>
       <label>Key <input name="key" type="password" autocomplete="off" spellcheck=${false} required autofocus
         aria-invalid=${Boolean(error)} aria-describedby="key-error" /></label>
       <label class="check"><input name="remember" type="checkbox" /> Remember on this device</label>

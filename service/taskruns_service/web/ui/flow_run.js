@@ -11,7 +11,7 @@ import {
   CopyId, CountsBar, Duration, Empty, Loading, Message, Page, Problem, Section, Sources, State, StatesBar, Time, usePage,
 } from "./parts.js";
 import { html, useState } from "./preact.js";
-import { useRefresh, useThrottled } from "./refresh.js";
+import { usePainted, useRefresh, useThrottled } from "./refresh.js";
 import { SearchBox } from "./search.js";
 import { announce, clock, href, isUtc, navigate, pathOf, queryAll } from "./store.js";
 import { Table } from "./table.js";
@@ -34,10 +34,13 @@ export default function FlowRunPage({ parameters }) {
   const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}", { flow_run_id: id });
   const types = queryAll("state");
   const tasks = useAnswer("/flow-runs/{flow_run_id}/tasks", { flow_run_id: id });
-  // What takes longest, the timeline and the measures of the tasks, is read once the tasks are on the screen.
-  const isReady = Boolean(tasks.data ?? tasks.error);
-  const timeline = useTimeline(id, { types, isReady });
-  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} tasks=${tasks} timeline=${timeline} types=${types} />`;
+  // The timeline, the messages and the measures of the tasks are read of all task runs: once the tasks are on the screen.
+  const isPainted = usePainted(Boolean(data && (tasks.data ?? tasks.error)));
+  const timeline = useTimeline(id, { types, isReady: isPainted });
+  if (data) {
+    return html`<${Loaded} loaded=${data} refresh=${refresh} tasks=${tasks} isPainted=${isPainted} timeline=${timeline}
+      types=${types} />`;
+  }
   return html`<${Unread} error=${error} refresh=${refresh} />`;
 }
 
@@ -60,11 +63,11 @@ function useLatest(loaded) {
 
 /**
  * @param {{
- *   loaded: FlowRun, refresh: () => void, tasks: TasksAnswer, timeline: import("./timeline.js").TimelineState,
- *   types: readonly string[],
+ *   loaded: FlowRun, refresh: () => void, tasks: TasksAnswer, isPainted: boolean,
+ *   timeline: import("./timeline.js").TimelineState, types: readonly string[],
  * }} props
  */
-function Loaded({ loaded, refresh, tasks, timeline, types }) {
+function Loaded({ loaded, refresh, tasks, isPainted, timeline, types }) {
   const { flowRun, merge } = useLatest(loaded);
   const [lines, setLines] = useState(/** @type {readonly import("./types").Schemas["LogLine"][]} */ ([]));
   const [resets, setResets] = useState(0);
@@ -91,9 +94,9 @@ function Loaded({ loaded, refresh, tasks, timeline, types }) {
     aside=${html`<${RunsOfFlow} flowRun=${flowRun} />`}>
     <${Facts} flowRun=${flowRun} />
     ${totalOf(counts) > 0 && html`<${StatesBar} counts=${counts} selected=${types} onSelect=${select} />`}
-    <${Failures} flowRunId=${flowRun.id} count=${failed} />
+    <${Failures} flowRunId=${flowRun.id} count=${failed} isReady=${isPainted} />
     <${Section} title="Timeline" aside=${html`<${Legend} />`}><${Timeline} timeline=${timeline} /><//>
-    <${Tasks} flowRunId=${flowRun.id} answer=${tasks} sequence=${flowRun.sequence} types=${types} />
+    <${Tasks} flowRunId=${flowRun.id} answer=${tasks} isPainted=${isPainted} sequence=${flowRun.sequence} types=${types} />
     <${History} flowRun=${flowRun} />
     <${Section} title="Logs">
       <${Logs} key=${resets} source=${{ flowRunId: flowRun.id }} added=${lines} hasTaskRuns=${true}
@@ -149,10 +152,10 @@ function Legend() {
   return html`<span class="muted hide-600">n, N next and previous failure · + − zoom · Ctrl+wheel</span>`;
 }
 
-/** @param {{ flowRunId: string, answer: TasksAnswer, sequence: number, types: readonly string[] }} props */
-function Tasks({ flowRunId, answer: { data, error, refresh }, sequence, types }) {
+/** @param {{ flowRunId: string, answer: TasksAnswer, isPainted: boolean, sequence: number, types: readonly string[] }} props */
+function Tasks({ flowRunId, answer: { data, error, refresh }, isPainted, sequence, types }) {
   const version = useThrottled(sequence, REFRESH_MILLISECONDS);
-  const times = useAnswer("/task-runs/aggregate", data && {
+  const times = useAnswer("/task-runs/aggregate", isPainted && data && {
     ...{ flow_run_id: [flowRunId], is_mapped_parent: false, group_by: ["task_slug"], limit: 10_000 },
     measure: ["p50_duration", "p95_duration", "sum_duration"],
   });
@@ -184,7 +187,7 @@ function childCounts({ is_mapped, task_run_counts: counts }) {
 
 /** @type {import("./table.js").Column<TaskRow>[]} */
 const TASK_COLUMNS = [
-  { title: "Task", cell: ({ task }) => printable(task.task_slug) },
+  { title: "Task", cell: ({ task }) => html`<span title=${printable(task.task_slug)}>${printable(task.task_slug)}</span>` },
   { title: "State", width: "9rem", hide: 600, cell: ({ task }) => html`<${State} type=${task.state} />` },
   { title: "Task runs", width: "14rem", hide: 900, cell: ({ task }) => html`<${CountsBar}
     counts=${childCounts(task)} />` },

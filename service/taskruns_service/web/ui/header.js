@@ -1,5 +1,6 @@
 /** The header of all pages: where one can go, whether what is shown is current, and what is the same everywhere. */
 
+import { askForKey } from "./api.js";
 import { openDialog } from "./dialogs.js";
 import { formatCount, formatOffset, formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
@@ -39,6 +40,7 @@ function liveness() {
     return { kind: "lost", text: `no connection since ${since}` };
   }
   if (mode.value === "idle") return null;
+  if (mode.value === "refused") return { kind: "refused", text: key.value ? "key refused" : "no key" };
   if (paused.value) {
     const count = heldChanges.value;
     return { kind: "paused", text: count ? `paused · ${formatCount(count)} changes` : "paused" };
@@ -50,6 +52,10 @@ function liveness() {
 function Badge() {
   const state = liveness();
   if (!state) return null;
+  if (state.kind === "refused") {
+    return html`<button class="badge refused" onClick=${() => void askForKey()}
+      title="Give a key"><span class="dot" aria-hidden="true" />${state.text}</button>`;
+  }
   return html`<button class=${`badge ${state.kind}`} aria-pressed=${paused.value} onClick=${switchPause}
     title="Pause or show changes (p)"><span class="dot" aria-hidden="true" />${state.text}</button>`;
 }

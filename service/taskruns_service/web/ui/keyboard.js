@@ -6,7 +6,7 @@
  * The component that appeared last goes first. Names are those of `KeyboardEvent.key`, such as "Escape".
  */
 
-import { useEffect, useRef } from "./preact.js";
+import { useLayoutEffect, useRef } from "./preact.js";
 import { shortcuts } from "./store.js";
 
 /**
@@ -21,7 +21,8 @@ const layers = [];
 export function useKeys(subject, keys) {
   const layer = useRef({ subject, keys });
   layer.current = { subject, keys };
-  useEffect(() => {
+  // A key works as soon as what it belongs to is on the screen.
+  useLayoutEffect(() => {
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);

@@ -65,6 +65,16 @@ function routeOf(path) {
   return null;
 }
 
+/** @param {{ pattern: string, name: string }} route */
+async function load({ pattern, name }) {
+  const { default: page } = /** @type {PageModule} */ (await import(`./${name}.js`));
+  return { pattern, page };
+}
+
+const opened = routeOf(address.peek().path);
+/** The page that was opened, which index.html loads with this module: it is part of what is drawn first. */
+const first = opened ? await load(opened).catch(() => ({})) : {};
+
 /** Shows a sentence in place of a page that fails, until the address is another. */
 class Boundary extends Component {
   /** @param {Error} error */
@@ -92,14 +102,14 @@ function NotFound() {
 
 function Router() {
   const route = routeOf(address.value.path);
-  const [loaded, setLoaded] = useState(/** @type {{ pattern?: string, page?: PageModule["default"], failed?: boolean }} */ ({}));
+  const [loaded, setLoaded] = useState(/** @type {{ pattern?: string, page?: PageModule["default"], failed?: boolean }} */ (first));
   const pattern = route?.pattern;
   const isAway = awaySince.value !== null;
   useEffect(() => {
-    if (!route) return undefined;
+    if (!route || (loaded.page && loaded.pattern === route.pattern)) return undefined;
     let isCurrent = true;
-    import(`./${route.name}.js`).then(
-      (module) => isCurrent && setLoaded({ pattern: route.pattern, page: /** @type {PageModule} */ (module).default }),
+    load(route).then(
+      (next) => isCurrent && setLoaded(next),
       async () => {
         // While the service is away, it is tried again when the service is back; otherwise it was updated.
         const isThere = await request(`${root}/health`).then(() => true, () => false);

@@ -79,8 +79,8 @@ function hrefOf({ flow_run_id: flowRunId, task_slug: slug, map_index: index }) {
 
 /** @type {import("./table.js").Column<TaskRun>[]} */
 const COLUMNS = [
-  { title: "Task run", width: "22%", cell: (run) => html`<bdi>${taskRunName(run.task_slug, run.map_index)}</bdi>` },
-  { title: "Flow run", width: "16%", hide: 600, cell: (run) => html`<bdi>${printable(run.flow_run_name)}</bdi>` },
+  { title: "Task run", width: "22%", cell: ({ task_slug: slug, map_index: index }) => html`<bdi title=${taskRunName(slug, index)}>${taskRunName(slug, index)}</bdi>` },
+  { title: "Flow run", width: "16%", hide: 600, cell: ({ flow_run_name: name }) => html`<bdi title=${printable(name)}>${printable(name)}</bdi>` },
   { title: "Message", hide: 600, cell: ({ state_message: text }) => html`<bdi title=${printable(text).slice(0, 1000)}>${firstLine(printable(text))}</bdi>` },
   { title: "Ended", width: "11rem", cell: ({ end_time: end }) => html`<${Time} at=${end} />` },
   { title: "Duration", width: "7rem", align: "end", hide: 900, cell: ({ duration }) => html`<${Duration} seconds=${duration} />` },

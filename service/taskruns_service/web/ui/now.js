@@ -243,6 +243,12 @@ function useUsual(taskRuns) {
   return usual;
 }
 
+/** @param {TaskRun} taskRun */
+function taskRunCell({ state, task_slug: slug, map_index: index }) {
+  const name = taskRunName(slug, index);
+  return html`<span class="named" title=${name}><${Shape} kind=${stateOf(state).kind} type=${state} /><span class="text">${name}</span></span>`;
+}
+
 /**
  * @param {{ [task: string]: number }} usual
  * @returns {import("./table.js").Column<TaskRun>[]}
@@ -250,8 +256,8 @@ function useUsual(taskRuns) {
 function oldestColumns(usual) {
   const p95 = (/** @type {TaskRun} */ { flow_name: flow, task_slug: slug }) => usual[JSON.stringify([flow, slug])];
   return [
-    { title: "Task run", cell: (run) => html`<span class="named"><${Shape} kind=${stateOf(run.state).kind} type=${run.state} /><span class="text">${taskRunName(run.task_slug, run.map_index)}</span></span>` },
-    { title: "Flow run", cell: (run) => html`<a href=${href(pathOf("flow-runs", run.flow_run_id))}>${printable(run.flow_run_name)}</a>`, width: "24%", hide: 600 },
+    { title: "Task run", cell: taskRunCell },
+    { title: "Flow run", cell: ({ flow_run_id: id, flow_run_name: name }) => html`<a href=${href(pathOf("flow-runs", id))} title=${printable(name)}>${printable(name)}</a>`, width: "24%", hide: 600 },
     { title: "Started", cell: (run) => html`<${Time} at=${run.start_time} ago />`, width: "13.5rem", hide: 900 },
     { title: "Usually", cell: (run) => html`<span class="muted">${formatDuration(p95(run)) || "–"}</span>`, width: "7rem", align: "end", hide: 600 },
     { title: "So far", cell: (run) => html`<${Duration} seconds=${null} since=${run.start_time} />`, width: "9rem", align: "end" },

@@ -16,9 +16,9 @@ import {
   stateOf, totalOf,
 } from "./format.js";
 import { html, useEffect, useRef, useState } from "./preact.js";
-import { ApiError, ServiceAway } from "./api.js";
+import { ApiError, ServiceAway, askForKey, isRefusal } from "./api.js";
 import { arrive, isFollower } from "./focus.js";
-import { announce, clock, isUtc, root } from "./store.js";
+import { announce, clock, isUtc, key, root } from "./store.js";
 
 /** @typedef {import("./types").Counts} Counts */
 
@@ -179,13 +179,22 @@ export function Message({ text }) {
   return text ? html`<span class="message" title=${printable(text)}>${firstLine(printable(text))}</span>` : null;
 }
 
+/** Why the service wants another key than the page has. */
+export function missingKey() {
+  return key.value
+    ? "The service does not know the API key of this page, or it was revoked."
+    : "This service needs an API key, and this page has none.";
+}
+
 /** Why something cannot be shown, and what to do. @param {{ error: Error, retry?: () => void }} props */
 export function Problem({ error, retry }) {
   const id = error instanceof ApiError ? error.problem?.request_id : undefined;
+  const isKeyWrong = isRefusal(error);
   return html`<div class="problem" role="alert">
-    <p>${error.message}</p>
+    <p>${error instanceof ApiError && error.status === 401 ? missingKey() : error.message}</p>
     ${id && html`<p class="muted">Request <code>${id}</code></p>`}
-    ${retry && html`<button onClick=${retry}>Try again</button>`}
+    ${isKeyWrong && html`<button onClick=${() => void askForKey()}>Give a key</button>`}
+    ${retry && !isKeyWrong && html`<button onClick=${retry}>Try again</button>`}
     ${error instanceof ServiceAway && html`<p class="muted">The page tries again by itself.</p>`}
   </div>`;
 }

@@ -1,4 +1,4 @@
-/** When what was read is read again. */
+/** When something is read that is not read at once, and when what was read is read again. */
 
 import { useEffect, useRef, useState } from "./preact.js";
 
@@ -14,6 +14,19 @@ export function useRefresh(value, refresh) {
     if (last.current !== value) refresh();
     last.current = value;
   }, [value]);
+}
+
+/**
+ * Whether something is on the screen; what takes the service long is read then, so that it does not wait for that.
+ *
+ * @param {boolean} isReady whether it is part of what is drawn
+ */
+export function usePainted(isReady) {
+  const [isPainted, setPainted] = useState(false);
+  useEffect(() => {
+    if (isReady) setPainted(true);
+  }, [isReady]);
+  return isPainted;
 }
 
 /**

@@ -157,6 +157,8 @@ effect(() => {
 
 /** The API key, "" without one. */
 export const key = signal(session.get("key") ?? local.get("key") ?? "");
+/** Whether the reader was asked for a key and gave none. */
+export const hasDeclined = signal(false);
 
 /**
  * Keeps a key for this tab, or for this device; "" forgets it.
@@ -166,6 +168,7 @@ export const key = signal(session.get("key") ?? local.get("key") ?? "");
 export function keepKey(value, remember) {
   session.set("key", remember ? null : value || null);
   local.set("key", remember ? value || null : null);
+  hasDeclined.value = false;
   key.value = value;
 }
 

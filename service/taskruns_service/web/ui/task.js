@@ -152,7 +152,10 @@ function Numbers({ points, range }) {
 
 /** @type {import("./table.js").Column<TaskRun>[]} */
 const SLOWEST_COLUMNS = [
-  { title: "Flow run", cell: (run) => html`<bdi>${printable(run.flow_run_name)}${run.map_index < 0 ? "" : ` ${taskRunName(run.task_slug, run.map_index)}`}</bdi>` },
+  { title: "Flow run", cell: (run) => {
+    const name = printable(run.flow_run_name) + (run.map_index < 0 ? "" : ` ${taskRunName(run.task_slug, run.map_index)}`);
+    return html`<bdi title=${name}>${name}</bdi>`;
+  } },
   { title: "State", width: "clamp(5.5rem, 22vw, 9rem)", cell: ({ state }) => html`<${State} type=${state} />` },
   { title: "Started", width: "12rem", hide: 600, cell: ({ start_time }) => html`<${Time} at=${start_time} />` },
   { title: "Duration", align: "end", width: "clamp(5.5rem, 22vw, 8rem)", cell: ({ duration }) => html`<${Duration} seconds=${duration} />` },

@@ -1,6 +1,6 @@
 /** The rows of a timeline as a table: for assistive technology it has all rows, in the page are those on the screen. */
 
-import { countOf, formatCount, formatDuration, formatTime, printable, stateOf, totalOf } from "./format.js";
+import { countOf, formatCount, formatDuration, formatTime, printable, stateOf, taskRunName, totalOf } from "./format.js";
 import { Shape } from "./parts.js";
 import { html, useMemo } from "./preact.js";
 import { href, isUtc, pathOf, query, setQuery } from "./store.js";
@@ -83,7 +83,7 @@ function MapCells({ task, timeline }) {
         <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"
           class=${`shape turn ${layout ?? "closed"}`}><path class="line" d="M6 3.5l4.5 4.5L6 12.5" /></svg>
       </button>
-      <a href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))}>${printable(task.slug)}</a>
+      <a href=${href(pathOf("flow-runs", timeline.flowRunId, "tasks", task.slug))} title=${printable(task.slug)}>${printable(task.slug)}</a>
     </span>
     <span role="cell" class="hidden">${stateOf(worst).word}</span>
     <span role="cell" class="row-figures">
@@ -103,7 +103,8 @@ function TaskRunCells({ task, i, timeline: { flowRunId, scene }, isChild, utc })
   const duration = Number.isFinite(end - at(task.start, i)) ? formatDuration((real(end) - real(begin)) / 1000) : "";
   return html`<span role="cell" class="name">
       <${Shape} kind=${state.kind} type=${state.type} size=${14} />
-      <a href=${href(pathOf("flow-runs", flowRunId, "tasks", task.slug, mapIndex))}>${isChild ? `[${mapIndex}]` : printable(task.slug)}</a>
+      <a href=${href(pathOf("flow-runs", flowRunId, "tasks", task.slug, mapIndex))}
+        title=${taskRunName(task.slug, mapIndex)}>${isChild ? `[${mapIndex}]` : printable(task.slug)}</a>
     </span>
     <span role="cell" class="hidden">${state.word}</span>
     <span role="cell" class="hidden">1</span>
