@@ -63,7 +63,7 @@ test: $(DEV) $(PREFECT1_VENV)/.ready $(CHROMIUM) $(PGBOUNCER) ## Run all tests: 
 
 # On SQLite alone: coverage's tracer loops for ever where greenlets end, in which SQLAlchemy runs what PostgreSQL is sent.
 coverage: $(DEV) ## Print what the quick tests of the service cover, on SQLite
-	$(PYTEST) tests/unit tests/store tests/api tests/prefect1 tests/security -m "not slow and not attack and not fault" \
+	$(PYTEST) tests/unit tests/store tests/api tests/security -m "not slow and not attack and not fault" \
 		-k "not postgres and not replicas" --cov --cov-report term $(ARGS)
 
 attacks: $(DEV) $(CHROMIUM) ## Run the long attacks on running services: make attacks ARGS="-k memory"

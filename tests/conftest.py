@@ -36,7 +36,7 @@ SLOW = (
     *("contract/test_schemathesis.py", "contract/test_types.py", "contract/test_typescript.py"),
     *("contract/test_typing_along.py", "store/test_import_differences.py", "store/test_imports.py"),
     *("prefect1/test_both_ways.py", "prefect1/test_keys.py", "prefect1/test_processes.py", "prefect1/test_rules.py"),
-    *("prefect1/test_running.py", "prefect1/test_views.py"),
+    *("prefect1/test_running.py", "prefect1/test_views.py", "prefect1/test_wire.py"),
     *("security/graphql/test_fuzzing.py", "security/graphql/test_work.py", "security/test_at_rest.py"),
     *("security/test_browser.py", "security/test_cursors.py", "security/test_overload.py"),
     *("security/test_overload_attack.py", "security/test_places.py", "security/test_received.py"),

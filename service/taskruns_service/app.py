@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -59,7 +59,7 @@ ANALYZE_BYTES = range(2**17, 2**28)
 
 
 def create_app(
-    settings: Settings, handlers: Sequence[HTTPRouteHandler] = HANDLERS, *, on_stop: OnStop | None = None
+    settings: Settings, handlers: tuple[HTTPRouteHandler, ...] = HANDLERS, *, on_stop: OnStop | None = None
 ) -> RequestMiddleware:
     """Makes the application; it opens the database when it starts.
 

@@ -29,6 +29,9 @@ T = TypeVar("T")
 Flag = str | int | bool | None
 """The value of an option that is a setting; None where it was not used."""
 
+PROGRAM = "taskruns-service"
+"""What the command is called, also when it runs as `python -m taskruns_service`."""
+
 FINDINGS = 1000
 """How many problems `check` prints at most."""
 
@@ -36,7 +39,7 @@ _database = click.option("--database-url", help="The SQLite file or PostgreSQL d
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="taskruns-service")
+@click.version_option(__version__, prog_name=PROGRAM)
 def cli() -> None:
     """Record the task runs of workflow runs and look them up.
 
@@ -373,9 +376,9 @@ def _refuse_to_expose(settings: Settings) -> None:
 def main() -> None:
     """Runs the command line; what the user can mend is one line and exit code 2."""
     try:
-        cli()
+        cli(prog_name=PROGRAM)
     except (ConfigurationError, ServiceError, OSError, *dialects.DATABASE_ERRORS) as error:
         # SQLAlchemy's own text has the statement and a link; the driver's, which it wraps, says what happened.
         sentence = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        click.echo(f"taskruns-service: {sentence}", err=True)
+        click.echo(f"{PROGRAM}: {sentence}", err=True)
         sys.exit(2)

@@ -20,6 +20,7 @@ def test_every_slow_module_exists() -> None:
     assert [name for name in SLOW if not (TESTS / name).exists()] == []
 
 
+@pytest.mark.slow
 def test_test_that_no_time_limit_ends_ends_its_worker(tmp_path: Path) -> None:
     test = tmp_path / "test_hangs.py"
     test.write_text(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -15,11 +16,12 @@ from taskruns_service.storage import migrations
 from taskruns_service.storage.command import execute_commands
 from taskruns_service.storage.database import Database, open_database
 from taskruns_service.storage.dialects import read_url
+from taskruns_service.storage.tables import metadata
 from taskruns_service.storage.writer import Writer
 from tests.postgres import PostgresServer
 from tests.store import large_dataset
 from tests.store.dataset import Dataset, Rows, populate, read_dataset
-from tests.store.factories import delete_rows, opened
+from tests.store.factories import opened
 from tests.store.prefect1 import PrefectServer
 from tests.store.remote_writer import RemoteWriter, remote_writers
 
@@ -31,9 +33,10 @@ async def migrate(url: str) -> None:
 
 
 async def empty(url: str) -> None:
-    """Deletes all rows of the service's tables."""
-    async with opened(url) as database:
-        await database.transact(delete_rows)
+    """Deletes all rows of the service's tables in one request: with an engine it takes four times as long."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.execute("; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)))
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,6 @@ from taskruns_service.domain.states import StateType
 from taskruns_service.queries import integrity, runs
 from taskruns_service.queries.listings import FLOW_RUN_STATES, TASK_RUN_STATES
 from taskruns_service.schemas import FlowRunCreate, TaskRunReport, TaskRunUpdate
-from taskruns_service.storage import tables
 from taskruns_service.storage.database import Database, open_database
 from taskruns_service.storage.dialects import read_url
 from taskruns_service.storage.writer import Writer
@@ -166,12 +165,6 @@ async def findings_of(database: Database, flow_run_id: UUID | None = None) -> li
 def rows_of(connection: Connection, table: Table) -> list[Row[Any]]:
     """All rows of a table, in the order of their primary key."""
     return list(connection.execute(select(table).order_by(*table.primary_key)))
-
-
-def delete_rows(connection: Connection) -> None:
-    """Empties all tables."""
-    for table in reversed(tables.metadata.sorted_tables):
-        connection.execute(table.delete())
 
 
 def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ import random
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from taskruns_service.domain.ids import id_of
 from taskruns_service.domain.states import FINISHED, StateType
@@ -75,6 +75,9 @@ def gather(connection: Connection) -> None:
         insert_many(
             connection, tables.task_run, [_task_run(chance, flow_run, *member) for member in enumerate(members)]
         )
+    key = [tables.task_run.c[name] for name in ("flow_id", "task_slug", "state")]
+    counted = select(*key, func.count()).group_by(*key)
+    connection.execute(insert(tables.task_run_tally).from_select([*(column.name for column in key), "count"], counted))
 
 
 _Member = tuple[str, int, str]
@@ -95,7 +98,17 @@ def _flow(name: str) -> dict[str, Any]:
 
 
 def _task(flow_id: UUID, slug: str) -> dict[str, Any]:
-    return {"id": _id("task", f"{flow_id} {slug}"), "flow_id": flow_id, "slug": slug, "name": slug, "created": at(0)}
+    return {
+        "id": _id("task", f"{flow_id} {slug}"),
+        "flow_id": flow_id,
+        "slug": slug,
+        "name": _name(slug),
+        "created": at(0),
+    }
+
+
+def _name(slug: str) -> str:
+    return f"{slug} of all flows"
 
 
 def _flow_run(chance: random.Random, number: int, flow_id: UUID) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def _task_run(chance: random.Random, flow_run: dict[str, Any], place: int, membe
         "flow_id": flow_run["flow_id"],
         "task_id": _id("task", f"{flow_run['flow_id']} {slug}"),
         "task_slug": slug,
-        "task_name": f"{slug} of all flows",
+        "task_name": _name(slug),
         "map_index": map_index,
         "name": f"run-{place}",
         "tags": ["etl"] if chance.random() < 0.5 else ["etl", "large"],

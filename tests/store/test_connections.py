@@ -87,6 +87,7 @@ async def test_threads_that_find_no_kept_connection_free_get_one(tmp_path: Path)
         assert await asyncio.gather(*(run(connections.run, answer) for _ in range(2000))) == [1] * 2000
 
 
+@pytest.mark.slow
 async def test_attempt_to_connect_can_be_cancelled_at_any_moment(postgres_url: str) -> None:
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))

@@ -99,6 +99,7 @@ async def mapped(writer: Writer, *children: Sequence[tuple[str, float]], **membe
 TYPES = ("Pending", "Running", "Running", "Success", "Success", "Failed", "Retrying", "Cancelled", "Skipped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 async def test_parents_keep_up_with_whatever_happens(database: Database, writer: Writer, seed: int) -> None:
     """Children that come in any order, end, start again and are reported late, alone and many at a time."""

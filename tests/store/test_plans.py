@@ -358,3 +358,23 @@ async def test_failures_are_found_without_all_others(database_kind: str, large_d
 
     async with opened(large_dataset_url) as database:
         assert await database.read(read) < large_dataset.TASK_RUNS / 7
+
+
+@ON_LARGE_DATASET
+@pytest.mark.slow
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ["state", "flow_name"])
+async def test_sqlite_reads_a_short_window_of_what_most_runs_have(large_dataset_url: str, name: str) -> None:
+    """PostgreSQL knows from its statistics that the window has fewer runs."""
+    where = {"start_time_gte": at(LAST * 0.995), name: [HAVE_PAGES[name]]}
+
+    def read(connection: Connection, question: AggregateQuestion) -> int:
+        return ROWS_READ["sqlite"](connection, lambda: aggregates.aggregate(connection, question))
+
+    async with opened(large_dataset_url) as database:
+        for question in (
+            AggregateQuestion(where=where, group_by=["task_slug"]),
+            AggregateQuestion(where=where, group_by=["task_slug"], measures=["max_duration"]),
+            AggregateQuestion(where=where, histogram="duration"),
+        ):
+            assert await database.read(read, question) < large_dataset.TASK_RUNS / 7

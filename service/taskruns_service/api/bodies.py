@@ -39,12 +39,12 @@ class BodyReceiver:
         self._limits = limits
         self._receive = receive
         self._end: float | None = None
-        self._is_complete = False
+        self.is_complete = False
         self._counted = -UNCOUNTED_BYTES
 
     async def __call__(self) -> HTTPReceiveMessage:
         """Receives one message; raises RequestTimeout and Overloaded while the body is not complete."""
-        if self._is_complete:
+        if self.is_complete:
             return await self._receive()  # type: ignore[return-value]
         message = await self._receive_in_time()
         if message["type"] == "http.request":
@@ -55,12 +55,12 @@ class BodyReceiver:
         """Receives the rest of the body without keeping it; whether it ended within the limits."""
         size = 0
         try:
-            while not self._is_complete and size <= DISCARDED_BYTES:
+            while not self.is_complete and size <= DISCARDED_BYTES:
                 message = await self._receive_in_time()
                 size += len(message["body"]) if message["type"] == "http.request" else 0
         except (RequestTimeout, Overloaded):
             return False
-        return self._is_complete
+        return self.is_complete
 
     def release(self) -> None:
         """Gives back the memory of the body."""
@@ -77,7 +77,7 @@ class BodyReceiver:
             if self._limits.end < self._end:
                 raise Overloaded(STOPPING, retry_after=1) from None
             raise
-        self._is_complete = message["type"] != "http.request" or not message["more_body"]
+        self.is_complete = message["type"] != "http.request" or not message["more_body"]
         return message
 
     def _count(self, size: int) -> None:

@@ -5,6 +5,7 @@ Litestar reads documents off signatures, where strict parameters, named unions, 
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from types import UnionType
 from typing import Any, NamedTuple
@@ -99,8 +100,9 @@ class Declared(NamedTuple):
     description: str
 
 
-def make_document(handlers: Sequence[HTTPRouteHandler], *, needs_keys: bool = False) -> bytes:
-    """The document as indented JSON that ends with a newline: the same bytes every time.
+@cache
+def make_document(handlers: tuple[HTTPRouteHandler, ...], *, needs_keys: bool = False) -> bytes:
+    """The document as indented JSON that ends with a newline: the same bytes every time, made once.
 
     Paths and methods have the order of the handlers, so that examples that need a run come after those that make it;
     all else is sorted. Where the service asks for keys, `needs_keys`, none of the operations may go without.

@@ -58,7 +58,7 @@ class Gate:
         body = BodyReceiver(self._limits, receive)
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and not await body.discard():
+            if message["type"] == "http.response.start" and not (body.is_complete or await body.discard()):
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from taskruns_service import schemas
 from taskruns_service.domain.states import GROUPS, StateType
-from taskruns_service.queries import filters
+from taskruns_service.queries import filters, plans
 from taskruns_service.queries.aggregations import (
     COUNT,
     MEASURES,
@@ -45,6 +45,7 @@ from taskruns_service.storage.dialects import (
     Prepared,
     Row,
     RowSelect,
+    by_no_sqlite_index,
     placeholder,
     read_twice,
     smallest_three,
@@ -56,6 +57,8 @@ class _AggregateShape(NamedTuple):
 
     aggregation: Aggregation
     where: FilterShape
+    post_filters: frozenset[str]
+    """The filters that no index is read for."""
     group_by: tuple[str, ...]
     has_zone: bool
     measures: tuple[str, ...]
@@ -72,7 +75,8 @@ def aggregate(connection: Connection, question: AggregateQuestion) -> schemas.Ag
     """
     answer = _counted(connection, question)
     if question.histogram is not None:
-        lengths = histogram(connection, question.aggregation, question.where, question.histogram)
+        post_filters = _post_filters(connection, question)
+        lengths = histogram(connection, question.aggregation, question.where, question.histogram, post_filters)
         answer = replace(answer, histogram=lengths)
     if question.compare is not None:
         earlier = _counted(connection, earlier_question(question, question.compare))
@@ -90,6 +94,7 @@ def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Agg
     shape = _AggregateShape(
         question.aggregation,
         filters.shape_of(question.where),
+        frozenset() if tallied else _post_filters(connection, question),
         tuple(question.group_by),
         question.zone is not None,
         tuple(question.measured),
@@ -109,6 +114,17 @@ def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Agg
         histogram=None,
         previous=None,
     )
+
+
+def _post_filters(connection: Connection, question: AggregateQuestion) -> frozenset[str]:
+    """The filters that no index is read for."""
+    aggregation = question.aggregation
+
+    def count(where: Where) -> int:
+        return _counted(connection, AggregateQuestion(aggregation=aggregation, where=where)).count
+
+    tallied = {name: value for name, value in question.where.items() if name in aggregation.tallied}
+    return plans.post_filters_of_window(connection, aggregation.filters, question.where, tallied, count)
 
 
 def _group(shape: _AggregateShape, question: AggregateQuestion, row: Row) -> schemas.AggregateGroup:
@@ -151,7 +167,7 @@ def _select(shape: _AggregateShape, where: Where, *, tallied: bool) -> SelectBas
     measures = [MEASURES[name] for name in shape.measures]
     if not shape.group_by:
         return source.rows.add_columns(source.counted, *_measured(measures, shape.aggregation.runs), _ONE)
-    keys = [key.column.label(f"key_{place}") for place, key in enumerate(source.keys)]
+    keys = [by_no_sqlite_index(key.column).label(f"key_{place}") for place, key in enumerate(source.keys)]
     # Positions, since a database would not know a key with bound values in it for the same expression again.
     by_keys = [text(str(place)) for place, _ in enumerate(keys, start=1)]
     if measures:
@@ -220,7 +236,8 @@ def _rows(shape: _AggregateShape, where: Where) -> _Source:
         if name in group_by:
             source = source.join(join.table, join.condition, isouter=join.is_outer)
     keys = {**aggregation.keys, **(aggregation.local_keys if shape.has_zone else {})}
-    rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters))
+    columns = filters.without_index(shape.post_filters, aggregation.filters)
+    rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters, columns))
     return _Source(rows, func.count(_ONE), [keys[name] for name in group_by])
 
 

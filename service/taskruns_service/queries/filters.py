@@ -1,6 +1,6 @@
 """The filter language: one table of fields and operators makes the SQL, the parameters and their documentation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -14,6 +14,7 @@ from taskruns_service.queries.parameters import Parameter, Values, ValueType
 from taskruns_service.storage import maps, silence, tables
 from taskruns_service.storage.dialects import (
     Column,
+    by_no_index,
     kind_of_message,
     list_of,
     placeholder,
@@ -356,6 +357,11 @@ def bind_values(where: Where) -> dict[str, object]:
         for name, value in where.items()
         if isinstance(shape := _shape_of_value(value), _ValueShape)
     }
+
+
+def without_index(names: Container[str], filters: tuple[Filter, ...]) -> dict[str, Column]:
+    """The columns of filters, by name, in a form that no index serves; for `clauses`."""
+    return {filter_.name: by_no_index(filter_.column) for filter_ in filters if filter_.name in names}
 
 
 def clauses(where: Where, filters: tuple[Filter, ...], columns: Mapping[str, Column] | None = None) -> list[Condition]:

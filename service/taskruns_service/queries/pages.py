@@ -22,7 +22,6 @@ from taskruns_service.storage.dialects import (
     Prepared,
     RowSelect,
     any_in,
-    by_no_index,
     joined,
     json_object,
     placeholder,
@@ -78,9 +77,7 @@ def _page_statements(
     the text of the items, how many there are with one more than was asked for. A row for each item costs more:
     Python's SQLite gives other threads their turn at every row, and PostgreSQL's driver unpacks every one.
     """
-    columns = {
-        filter_.name: by_no_index(filter_.column) for filter_ in listing.filters if filter_.name in path.post_filters
-    }
+    columns = filters.without_index(path.post_filters, listing.filters)
     members = listing.members
     if fields is not None:
         members = {name: members[name] for name in members if name in fields}

@@ -3,7 +3,7 @@
 Why: docs/decisions/0016-access-paths-of-pages.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from taskruns_service.storage.dialects import (
     MAX_STATEMENTS,
     Column,
     Prepared,
+    RowSelect,
     any_of,
     capabilities,
     list_of,
@@ -34,6 +35,8 @@ from taskruns_service.storage.dialects import (
 
 FEW = 1500
 """Up to this many matches, fetching and sorting all of them beats walking the sort's index."""
+SMALL_PART = 16
+"""A window of time is read by its index if it has at most a 16th of the runs that other filters leave."""
 FEW_TASK_SLUGS = 500
 """Up to this many task slugs, one look-up for each beats a scan of a large flow run's task runs for a map index."""
 
@@ -192,21 +195,66 @@ def _filters_in_order(where: Where, orders: Sequence[Order]) -> frozenset[str] |
     return served if served is None or has_one_slug else served - {"task_slug"}
 
 
+def post_filters_of_window(
+    connection: Connection,
+    table_filters: tuple[Filter, ...],
+    where: Where,
+    tallied: Where,
+    count: Callable[[Where], int],
+) -> frozenset[str]:
+    """The filters that are tried on the runs of a window of time, since that leaves far fewer than they do.
+
+    `count` tells how many runs meet the filters that are `tallied`. SQLite takes an index that has one value before one
+    that has a range, however short that is: for the failures of an hour it would read those of all times.
+    """
+    if not tallied or not where.keys().isdisjoint(NARROW) or capabilities(connection).has_value_statistics:
+        return frozenset()
+    for column in ("start_time", "end_time"):
+        bounds = {name: where[name] for operator in BOUNDS if (name := f"{column}_{operator}") in where}
+        if bounds:
+            has_more = _has_more_than(count(tallied) // SMALL_PART, connection, table_filters, bounds)
+            return frozenset() if has_more else frozenset(tallied)
+    return frozenset()
+
+
 def _count_met(connection: Connection, table_filters: tuple[Filter, ...], where: Where) -> int:
     """How many rows meet all filters; `FEW + 1` where these are more than few."""
-    columns = tuple(
-        (filter_.name, filter_.column, filter_.operator) for filter_ in table_filters if filter_.name in where
+    ((count,),) = _count(_terms(table_filters, where), filters.shape_of(where)).rows(
+        connection, filters.bind_values(where)
     )
-    ((count,),) = _count(columns, filters.shape_of(where)).rows(connection, filters.bind_values(where))
     return int(count)
 
 
+def _has_more_than(count: int, connection: Connection, table_filters: tuple[Filter, ...], where: Where) -> bool:
+    """Whether more rows meet all filters; that many are read for it."""
+    values = {**filters.bind_values(where), "count": count}
+    return bool(_one_more(_terms(table_filters, where), filters.shape_of(where)).rows(connection, values))
+
+
+_Terms = tuple[tuple[str, Column, str], ...]
+"""Filters, each with its name, its column and its operator."""
+
+
+def _terms(table_filters: tuple[Filter, ...], where: Where) -> _Terms:
+    return tuple((filter_.name, filter_.column, filter_.operator) for filter_ in table_filters if filter_.name in where)
+
+
 @lru_cache(MAX_STATEMENTS)
-def _count(columns: tuple[tuple[str, Column, str], ...], shape: FilterShape) -> Prepared:
-    """Counts the rows that meet filters (name, column, operator), as far as it takes to tell whether they are few."""
-    values = filters.placeholders(shape)
-    met = select(_ONE).where(*(OPERATORS[operator].clause(column, values[name]) for name, column, operator in columns))
+def _count(terms: _Terms, shape: FilterShape) -> Prepared:
+    """Counts the rows that meet filters, as far as it takes to tell whether they are few."""
+    met = _met(terms, shape)
     return Prepared(select(func.count()).select_from(met.limit(literal_column(str(FEW + 1))).subquery()))
+
+
+@lru_cache(MAX_STATEMENTS)
+def _one_more(terms: _Terms, shape: FilterShape) -> Prepared:
+    """Gives a row where more rows than `count` meet filters."""
+    return Prepared(_met(terms, shape).limit(_ONE).offset(placeholder("count", Integer())))
+
+
+def _met(terms: _Terms, shape: FilterShape) -> RowSelect:
+    values = filters.placeholders(shape)
+    return select(_ONE).where(*(OPERATORS[operator].clause(column, values[name]) for name, column, operator in terms))
 
 
 def task_slugs_of_flow_run() -> CTE:

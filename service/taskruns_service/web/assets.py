@@ -66,6 +66,7 @@ class Assets:
         self.digest = _digest(contents)
         self._plain = {path: Representation(body, _headers(path, body)) for path, body in contents.items()}
         self._gzipped: dict[str, Representation] = {}
+        self._imports: dict[str, list[str]] = {}
 
     async def answer(self, request: ApiRequest, digest: str, path: str) -> JsonResponse:
         """A file as the client takes it; raises NotFound, also for those of other versions."""
@@ -98,10 +99,16 @@ class Assets:
         while waiting:
             if (path := waiting.pop()) not in reached:
                 reached.add(path)
-                folder = path.rpartition("/")[0]
-                imported = _IMPORT.findall(self._plain[path].body.decode())
-                waiting += (f"{folder}/{name}" if folder else name for name in imported)
+                waiting += self._imports_of(path)
         return reached
+
+    def _imports_of(self, path: str) -> list[str]:
+        """What a module imports itself, read from it once: each of the pages imports most of the modules."""
+        if path not in self._imports:
+            folder = path.rpartition("/")[0]
+            names = _IMPORT.findall(self._plain[path].body.decode())
+            self._imports[path] = [f"{folder}/{name}" if folder else name for name in names]
+        return self._imports[path]
 
     def routes(self) -> list[tuple[str, str]]:
         """The patterns of paths below /ui, such as `/flow-runs/:flow_run_id`, and the modules of their pages."""

@@ -165,6 +165,7 @@ def test_several_flow_runs_and_what_all_are_doing(client: Client) -> None:
         assert (event.flow_run.id, event.flow_run.state) == (flow_runs[1].id, "Running")
 
 
+@pytest.mark.slow
 def test_service_may_come_and_go(kind: Kind, tmp_path: Path) -> None:
     database, port = f"sqlite:///{tmp_path / 'taskruns.db'}", free_port()
     with served(database, tmp_path, port=port) as first, Client(first.url) as client:
@@ -180,6 +181,7 @@ def test_service_may_come_and_go(kind: Kind, tmp_path: Path) -> None:
     assert watch.states == {"a-1": "Running"}
 
 
+@pytest.mark.slow
 def test_service_that_stays_away_is_an_error_after_some_patience(kind: Kind, tmp_path: Path) -> None:
     with served(f"sqlite:///{tmp_path / 'taskruns.db'}", tmp_path) as service, Client(service.url) as client:
         flow_run = client.flow_runs.create(flow_name="f")
@@ -206,6 +208,7 @@ def test_service_that_was_never_reached_is_an_error_at_once(kind: Kind) -> None:
         asyncio.run(ask_async(url)) if kind is AsyncClient else ask(url)
 
 
+@pytest.mark.slow
 def test_key_that_is_revoked_ends_it(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path / 'taskruns.db'}"
     assert call_command("migrate", TASKRUNS_DATABASE_URL=database).returncode == 0

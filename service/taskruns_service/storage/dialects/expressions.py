@@ -115,6 +115,17 @@ class by_no_index(FunctionElement[object]):  # noqa: N801
         self.type = column.type
 
 
+@compiled(lambda column: f"+{column}", lambda column: column)
+class by_no_sqlite_index(FunctionElement[object]):  # noqa: N801
+    """A column for which SQLite reads no index, as it would read all of one to group rows in its order."""
+
+    inherit_cache = True
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column.self_group())
+        self.type = column.type
+
+
 @compiled(
     lambda column, value: f"(EXISTS (SELECT 1 FROM json_each({column}) WHERE value = {value}))",
     lambda column, value: f"jsonb_exists({column}, {value})",

@@ -90,20 +90,20 @@ class _Change(NamedTuple):
 
     @property
     def form(self) -> "_Form":
-        return self.verb, self.table, tuple(self.rows[0]), self.sent
+        return self.verb, self.table, tuple(self.rows[0]), self.encoding
 
     @property
-    def sent(self) -> "_Sent":
+    def encoding(self) -> "_Encoding":
         if isinstance(self.verb, Merge):
-            return _Sent.values if len(self.rows) == 1 else _Sent.arrays
-        return _Sent.arrays if len(self.rows) < MANY else _Sent.arrays_or_values
+            return _Encoding.values if len(self.rows) == 1 else _Encoding.arrays
+        return _Encoding.arrays if len(self.rows) < MANY else _Encoding.arrays_or_values
 
 
 MANY = 10
 """Rows of which it is worth the while to look for columns with one value."""
 
 
-class _Sent(Enum):
+class _Encoding(Enum):
     """How PostgreSQL gets the values of a change."""
 
     values = auto()
@@ -114,7 +114,7 @@ class _Sent(Enum):
     """An array and a value for each column, one of which has nothing: as of many rows that have the same value."""
 
 
-_Form = tuple[str | Merge, Table, tuple[str, ...], _Sent]
+_Form = tuple[str | Merge, Table, tuple[str, ...], _Encoding]
 """A change without its values: INSERT, UPDATE or a merge, the table, the columns, and how the values are sent."""
 
 
@@ -197,14 +197,14 @@ def _arrays(connection: Connection, change: _Change) -> Iterator[object]:
     A moment with a time zone takes asyncpg twice as long, and a state has seven of them. It also looks at each element
     of an array, so that one value of many rows is sent once: `unnest` fills what is shorter with NULL.
     """
-    rows, sent = change.rows, change.sent
+    rows, encoding = change.rows, change.encoding
     columns = _columns(connection.dialect, change.table, tuple(rows[0]))
     for column, name in zip(columns, rows[0], strict=True):
         values = [row[name] for row in rows]
-        if sent is _Sent.arrays:
+        if encoding is _Encoding.arrays:
             yield _since_epoch(column, values)
-        elif sent is _Sent.values or _are_alike(values):
-            if sent is _Sent.arrays_or_values:
+        elif encoding is _Encoding.values or _are_alike(values):
+            if encoding is _Encoding.arrays_or_values:
                 yield []
             yield from _since_epoch(column, values[:1])
         else:
@@ -256,27 +256,27 @@ def _joined(dialect: Dialect, forms: tuple[_Form, ...]) -> str:
 
 def _of_arrays(dialect: Dialect, form: _Form, numbers: Iterator[int]) -> str:
     """A change whose values are an array for each column; takes as many numbers of parameters as there are columns."""
-    verb, table, names, sent = form
+    verb, table, names, encoding = form
     columns = [dialect.identifier_preparer.quote(name) for name in names]
     types = [_type(dialect, table, name) for name in names]
     arrays, values = [], []
     for name, column, type_ in zip(names, columns, types, strict=True):
         value = f"new.{column}"
-        arrays.append(f"${next(numbers)}::{type_}{'' if sent is _Sent.values else '[]'}")
-        if sent is _Sent.arrays_or_values:
+        arrays.append(f"${next(numbers)}::{type_}{'' if encoding is _Encoding.values else '[]'}")
+        if encoding is _Encoding.arrays_or_values:
             value = f"COALESCE({value}, ${next(numbers)}::{type_})"
         values.append(f"TIMESTAMPTZ 'epoch' + {value}" if _has_moments(table, name) else value)
     rows = f"unnest({', '.join(arrays)}) AS new ({', '.join(columns)})"
     if isinstance(verb, Merge):
-        if sent is _Sent.values:
+        if encoding is _Encoding.values:
             rows = f"(SELECT {', '.join(map(' AS '.join, zip(arrays, columns, strict=True)))}) AS new"
         named = ", ".join(map(" AS ".join, zip(values, columns, strict=True)))
         return _merged(verb, f"(SELECT {named} FROM {rows}) AS new")
     if verb == "INSERT":
         return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM {rows}"
-    *changed, found = (f"{column} = {value}" for column, value in zip(columns, values, strict=True))
+    *changed, key = (f"{column} = {value}" for column, value in zip(columns, values, strict=True))
     # The second condition leaves the planner no choice: by the first alone it reads a table that it takes for small.
-    condition = f"{table.name}.{found} AND {table.name}.id = ANY ({arrays[-1]})"
+    condition = f"{table.name}.{key} AND {table.name}.id = ANY ({arrays[-1]})"
     return f"UPDATE {table.name} SET {', '.join(changed)} FROM {rows} WHERE {condition}"
 
 
