@@ -151,7 +151,7 @@ export function Attempts({ taskRun }) {
   return html`<${Section} title="Attempts" aside=${html`<span class="attempt-legend"><span class="wait" aria-hidden="true" /> waited
       <span class="run" aria-hidden="true" /> ran</span>
       <${Sources} url=${addressOf("/task-runs/{task_run_id}/attempts", parameters)} command=${`taskruns task-run attempts ${quoted(taskRun.id)}`} />`}>
-    <table class="plain attempts">
+    <table class="plain attempts" aria-label="Attempts">
       <thead><tr><th scope="col">#</th><th scope="col">State</th><th scope="col" class="bars"><span class="hidden">When</span></th>
         <th scope="col" class="end">Waited</th><th scope="col" class="hide-600">Started</th><th scope="col" class="end">Ran for</th>
         <th scope="col" class="hide-900">Message</th></tr></thead>
@@ -199,7 +199,7 @@ export function History({ history, taskRun }) {
   if (!states.length) return null;
   return html`<${Section} title="History" aside=${html`<${Sources} url=${addressOf("/task-runs/{task_run_id}/states", parameters)}
       command=${`taskruns task-run states ${quoted(taskRun.id)}`} />`}>
-    <table class="plain state-history">
+    <table class="plain state-history" aria-label="History">
       <thead><tr><th scope="col">Time</th><th scope="col">State</th><th scope="col">Message</th><th scope="col" class="end hide-900">Received</th></tr></thead>
       <tbody>${states.map((state) => html`<${StateRow} key=${state.id} state=${state} isCurrent=${state === current} />`)}</tbody>
     </table>

@@ -48,7 +48,7 @@ function FailureGroup({ group, flowRunId, taskSlug, labels }) {
   const { first_end_time: first, last_end_time: last } = group.measures;
   const where = { flow_run_id: [flowRunId], ...(taskSlug ? { task_slug: [taskSlug] } : {}) };
   return html`<li>
-    <b class="failure-count">${formatCount(group.count)}</b>
+    <b class="failure-count">${formatCount(group.count)}<span class="hidden"> failed</span></b>
     <div>
       <p class="failure-message">${firstLine(printable(group.key.message)) || html`<span
         class="muted">without a message</span>`}</p>

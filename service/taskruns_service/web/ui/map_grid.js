@@ -138,10 +138,10 @@ function GridTools({ cells, task, order, child, hrefOf }) {
         type=${STATES[at(task.state, i)] ?? ""} />`
       : html`<span class="muted">${cells.perCell > 1 ? `${formatCount(cells.perCell)} children in a cell, which has the worst of their states` : "A cell for each child, by map index"}</span>`}</p>
     <div class="buttons" role="group" aria-label="Size of the cells">
-      <button class="square" title="Smaller cells" aria-label="Smaller cells" disabled=${smaller === null}
-        onClick=${() => zoom(smaller)}>−</button>
-      <button class="square" title="Larger cells" aria-label="Larger cells" disabled=${larger === null}
-        onClick=${() => zoom(larger)}>+</button>
+      <button class="square" title="Smaller cells" disabled=${smaller === null}
+        onClick=${() => zoom(smaller)}><span aria-hidden="true">−</span></button>
+      <button class="square" title="Larger cells" disabled=${larger === null}
+        onClick=${() => zoom(larger)}><span aria-hidden="true">+</span></button>
       <button title="Show all children" onClick=${() => zoom(null)}>Fit</button>
     </div>
   </div>`;

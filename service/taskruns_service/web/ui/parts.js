@@ -56,7 +56,7 @@ export function State({ type, quiet = false }) {
 export function CountsBar({ counts }) {
   const parts = sortedCounts(counts);
   const sentence = parts.map(({ state, count }) => `${formatCount(count)} ${state.word}`).join(", ") || "no task runs";
-  return html`<span class="bar" role="img" aria-label=${sentence} title=${sentence}>
+  return html`<span class="bar" role="img" title=${sentence}>
     ${parts.map(({ state, count }) => html`<span key=${state.type} style=${{ flexGrow: count, background: state.color }} />`)}
   </span>`;
 }
@@ -167,7 +167,7 @@ export function CopyButton({ text, label }) {
     setDone(await copy(text, button.previousElementSibling));
     setTimeout(() => setDone(false), 1500);
   };
-  return html`<button class="icon" title=${label} aria-label=${label} onClick=${run}>
+  return html`<button class="icon" title=${label} onClick=${run}>
     <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" class="shape">
       <path class="line" d=${done ? SHAPES.success.line : "M5.5 5.5v-3h8v8h-3M2.5 5.5h8v8h-8z"} />
     </svg>

@@ -164,7 +164,7 @@ const SLOWEST_COLUMNS = [
 /** @param {{ groups: readonly Group[], where: import("./types").Parameters<"/task-runs"> }} props */
 function Failures({ groups, where }) {
   return html`<${Section} title="Failures by message">
-    <table class="plain failures-of-task"><thead><tr><th scope="col">Message</th><th scope="col" class="end">Count</th>
+    <table class="plain failures-of-task" aria-label="Failures by message"><thead><tr><th scope="col">Message</th><th scope="col" class="end">Count</th>
       <th scope="col" class="hide-600">First</th><th scope="col" class="hide-600">Last</th><th scope="col">Task runs</th></tr></thead>
     <tbody>${groups.map(({ key, count, measures, sample_ids }, index) => html`<tr key=${key.message ?? ""}>
       <th scope="row" class="message">${printable(firstLine(key.message)) || html`<span class="muted">no message</span>`}</th>

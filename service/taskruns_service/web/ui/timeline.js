@@ -96,7 +96,7 @@ function Tools({ timeline: { window }, scene }) {
     ArrowRight: { does: "Later", run: () => window.pan(0.2) },
   });
   const button = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ run) =>
-    html`<button class="square" aria-label=${label} title=${label} onClick=${run}>${sign}</button>`;
+    html`<button class="square" title=${label} onClick=${run}><span aria-hidden="true">${sign}</span></button>`;
   return html`<div class="timeline-tools">
     <p><span class="muted">from</span> ${formatTime(real(from), style)} <span
       class="muted">to</span> ${formatTime(real(to), { ...style, today: real(from) })} <span

@@ -77,7 +77,7 @@ function MapCells({ task, timeline }) {
   const worst = STATES.find((type) => counts[/** @type {import("./types").StateType} */ (type)]) ?? "Mapped";
   const next = layout === null ? "lanes" : layout === "lanes" ? "children" : null;
   const does = { lanes: "Show how they ran at a time", children: "Show each child", close: "Close" }[next ?? "close"];
-  return html`<span role="cell" class="name">
+  return html`<span role="rowheader" class="name">
       <button class="icon" aria-expanded=${layout !== null} aria-label=${`${does}: ${printable(task.slug)}`} title=${does}
         disabled=${Boolean(task.counts)} onClick=${() => setLayout(timeline.layouts, task.slug, next)}>
         <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"
@@ -101,7 +101,7 @@ function TaskRunCells({ task, i, timeline: { flowRunId, scene }, isChild, utc })
   const real = (/** @type {number} */ time) => unfoldTime(folds, time);
   const [begin, end, mapIndex] = [beginTime(task, i), at(task.end, i), at(task.mapIndex, i)];
   const duration = Number.isFinite(end - at(task.start, i)) ? formatDuration((real(end) - real(begin)) / 1000) : "";
-  return html`<span role="cell" class="name">
+  return html`<span role="rowheader" class="name">
       <${Shape} kind=${state.kind} type=${state.type} size=${14} />
       <a href=${href(pathOf("flow-runs", flowRunId, "tasks", task.slug, mapIndex))}
         title=${taskRunName(task.slug, mapIndex)}>${isChild ? `[${mapIndex}]` : printable(task.slug)}</a>
