@@ -100,7 +100,7 @@ class _Change(NamedTuple):
 
 
 MANY = 10
-"""Rows of which it is worth the while to look for columns with one value."""
+"""From this many rows on, it pays to look for columns with one value."""
 
 
 class _Encoding(Enum):
