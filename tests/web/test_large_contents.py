@@ -1,6 +1,7 @@
 """Pages of what is as large as the service takes it: messages, tracebacks, and many tasks."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from playwright.sync_api import expect
@@ -26,7 +27,7 @@ def test_names_of_any_length_fit_on_every_page(service: Served, open_page: OpenP
     task_slug, other = f"{NAME[:-2]}-1", f"{NAME[:-2]}-2"
     failed = [data.state("Running", begin), data.state("Failed", end, message=NAME * 4)]
     running = [data.state("Running", begin)]
-    task_runs = [
+    task_runs: list[dict[str, Any]] = [
         {"task_slug": task_slug, "name": NAME, "tags": [NAME, f"{NAME[:-1]}V"], "states": failed},
         {"task_slug": other, "states": [data.state("Mapped", begin)]},
         {"task_slug": other, "map_index": 0, "states": failed},
@@ -88,7 +89,7 @@ def test_messages_and_tracebacks_of_any_length_have_a_room_of_their_own(service:
 
 def test_flow_run_of_2000_tasks_has_few_elements(service: Served, open_page: OpenPage) -> None:
     begin = datetime.now(UTC) - timedelta(hours=1)
-    task_runs = [
+    task_runs: list[dict[str, Any]] = [
         {
             "task_slug": f"step-{number}",
             "states": [
