@@ -32,6 +32,7 @@ def _problems(page: Page, theme: Theme, width: int) -> list[str]:
     page.set_viewport_size({"width": width, "height": 800})
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     expect(page.locator(".loading")).to_have_count(0)
+    page.evaluate(_TRANSITIONS_END)
     needed = page.evaluate("document.documentElement.scrollWidth")
     return violations(page) + ([f"the page needs {needed} pixels"] if needed > width else [])
 
@@ -48,6 +49,11 @@ def violations(page: Page) -> list[str]:
         for violation in result["violations"]
         for node in violation["nodes"]
     ]
+
+
+_TRANSITIONS_END = """Promise.allSettled(document.getAnimations()
+    .filter((animation) => animation instanceof CSSTransition).map((transition) => transition.finished))"""
+"""Until then, colors and sizes are between those of one look and those of the next."""
 
 
 @cache
