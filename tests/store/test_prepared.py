@@ -1,5 +1,6 @@
 """Prepared questions: each takes the values that it has names for, no less and no more, on every way to a driver."""
 
+import json
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from taskruns_service.storage.dialects import (
     placeholder,
     target_of,
 )
+from tests.store.factories import at
 
 _flow_run = tables.flow_run
 BETWEEN = (
@@ -120,3 +122,18 @@ async def test_rows_to_write_all_have_the_members_of_the_first(database: Databas
     assert (
         await database.read(lambda c: c.execute(text("SELECT count(*) FROM task_run_tally_delta")).scalar_one())
     ) == 0
+
+
+async def test_values_that_only_python_takes_for_the_same_stay_different(database: Database) -> None:
+    """Of many rows, a value that all have is sent once."""
+    parameters: list[dict[str, object]] = [{"n": 1}, {"n": 1.0}, {"n": True}, {"n": 1}] * 5
+
+    def write(connection: Connection) -> list[str]:
+        flow = {"project": "default", "name": "etl", "archived": False, "created": at(0)}
+        flows = [{**flow, "id": new_id(), "version": n, "parameters": value} for n, value in enumerate(parameters)]
+        with Writes(connection) as writes:
+            writes.insert(tables.flow, flows)
+        ordered = select(tables.flow.c.parameters).order_by(tables.flow.c.version)
+        return [json.dumps(value) for value in connection.execute(ordered).scalars()]
+
+    assert await database.transact(write) == [json.dumps(value) for value in parameters]

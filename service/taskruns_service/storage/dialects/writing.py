@@ -200,7 +200,8 @@ def _arrays(connection: Connection, change: _Change) -> Iterator[object]:
     rows, encoding = change.rows, change.encoding
     columns = _columns(connection.dialect, change.table, tuple(rows[0]))
     for column, name in zip(columns, rows[0], strict=True):
-        values = [row[name] for row in rows]
+        # As text, since Python takes 1, 1.0 and true for the same, and JSON does not.
+        values = _bound(column, [row[name] for row in rows])
         if encoding is _Encoding.arrays:
             yield _since_epoch(column, values)
         elif encoding is _Encoding.values or _are_alike(values):
@@ -217,10 +218,8 @@ def _are_alike(values: Values) -> bool:
 
 
 def _since_epoch(column: _Column, values: Values) -> Values:
-    """The values of a column as PostgreSQL gets them."""
-    if column.is_moment:
-        return [None if value is None else value - _EPOCH for value in values]
-    return _bound(column, values)
+    """The values of a column, moments as what has passed since the epoch."""
+    return [None if value is None else value - _EPOCH for value in values] if column.is_moment else values
 
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
