@@ -8,13 +8,11 @@ import structlog
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException
-from litestar.handlers import HTTPRouteHandler
 from litestar.types import HTTPScope
 
 from taskruns_service.api.middleware import allow_header
 from taskruns_service.api.responses import JsonResponse, encode_headers
 from taskruns_service.domain.errors import (
-    BodyTooLarge,
     ClientGone,
     Fault,
     InvalidRequest,
@@ -39,7 +37,6 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
     HTTPStatus.BAD_REQUEST: InvalidRequest,
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLarge,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaType,
 }
 
@@ -101,10 +98,6 @@ def _known(request: Request[object, object, State], error: Exception) -> Service
     if kind is NotFound and (match := _RUN_PATH.fullmatch(request.scope["path"])):
         fault = Fault(parameter=f"{match[1]}_run_id", detail="It must be a UUID, as returned by the service.")
         return InvalidRequest(faults=(fault,))
-    if kind is BodyTooLarge:
-        handler = request.scope["route_handler"]
-        limit = handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None
-        return BodyTooLarge(f"The body exceeds the {limit} bytes that this operation accepts.", limit=limit)
     if kind is InvalidRequest:
         return InvalidRequest("The request cannot be read.")
     return ServiceError() if kind is None else kind()
