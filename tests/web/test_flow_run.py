@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.client.cli.world import World
 from tests.service import Served
@@ -242,6 +242,43 @@ def test_what_is_read_of_all_task_runs_waits_for_the_tasks(world: World, open_pa
     page.unroute_all()
     expect(page.locator(".failure-groups li").first).to_be_visible()
     expect(rows(page).first).to_be_visible()
+
+
+def test_answers_come_while_the_modules_are_loading(world: World, context: BrowserContext) -> None:
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    path = f"/flow-runs/{world.flow_runs['calm-heron']}"
+    context.route("**/flow_run.js", hold)
+    context.on("request", lambda request: asked.append(request.url.removeprefix(world.url)))
+    page = context.new_page()
+    with page.expect_response(f"**{path}/tasks"), page.expect_response(re.compile(f"[0-9]{path}$")):
+        page.goto(f"{world.url}/ui{path}", wait_until="commit")
+    assert len(held) == 1
+    held[0].continue_()
+    expect(task_rows(page)).to_have_count(3)
+    assert (asked.count(path), asked.count(f"{path}/tasks")) == (1, 1)
+
+
+def test_modules_that_did_not_arrive_are_loaded_when_the_service_is_back(
+    world: World, open_page: OpenPage, context: BrowserContext, observed: Observed
+) -> None:
+    observed.allow("net::ERR_FAILED")
+
+    def abort(route: Route) -> None:
+        route.abort()
+
+    for path in ("ui/assets/*/timeline.js", "ui/assets/*/failures.js", "health"):
+        context.route(f"**/{path}", abort)
+    page = open_page(f"{world.url}/ui/flow-runs/{world.flow_runs['calm-heron']}")
+    expect(page.get_by_text("The service has not answered since")).to_be_visible()
+    expect(rows(page)).to_have_count(0)
+    context.unroute_all()
+    expect(rows(page)).to_have_count(3)
+    expect(page.locator(".failure-groups li")).to_have_count(2)
 
 
 def test_changes_are_drawn_as_they_happen(service: Served, open_page: OpenPage) -> None:

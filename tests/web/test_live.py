@@ -123,6 +123,7 @@ def test_nothing_is_lost_while_the_browser_is_offline(
         report(http, flow_run_id, "first-1", "Running")
         page = open_page(f"{service.url}/ui/flow-runs/{flow_run_id}")
         badge(page, "live")
+        expect(page.locator(".timeline-row")).to_have_count(1)
         # A browser that is offline keeps the connections that it has: the service ends them.
         context.set_offline(True)
         service.stop()

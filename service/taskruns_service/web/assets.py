@@ -52,9 +52,11 @@ _IMMUTABLE = b"public, max-age=31536000, immutable"
 _LINKS = "<!-- the style sheet and the modules -->"
 STYLES = "styles.css"
 """All style sheets, in the order of their names: one request instead of one for each."""
+_FIRST = "sending.js"
 _START = "main.js"
-# The rows of ROUTES in main.js: the pattern of a path below /ui, and the name of the module of its page.
-_ROUTE = re.compile(r'^ +\["(/[^"]*)", "(\w+)"\],$', re.MULTILINE)
+# The rows of ROUTES: the pattern of a path below /ui, and the name of the module of its page.
+_ROUTES = "routes.js"
+_ROUTE = re.compile(r'^ +\["(/[^"]*)", "(\w+)"(?:, \[.*\])?\],$', re.MULTILINE)
 _IMPORT = re.compile(r'(?:^|;)(?:import|export)\b[^;"]*?\bfrom *"\./([^"]+)"', re.MULTILINE)
 
 
@@ -86,9 +88,11 @@ class Assets:
     def links(self, address: str, pages: Sequence[str]) -> str:
         """The links of index.html for these pages, which have the browser load their modules all at once.
 
-        They are those that it would load one after another otherwise, as each is imported.
+        They are those that it would load one after another otherwise, as each is imported. Those come first that send
+        what the page reads.
         """
-        modules = sorted(self._imported([_START, *pages]))
+        first = self._imported([_FIRST])
+        modules = sorted(self._imported([_START, *pages]), key=lambda path: (path not in first, path))
         preloads = [f'<link rel="modulepreload" href="{address}/{path}">' for path in modules]
         return "\n".join([f'<link rel="stylesheet" href="{address}/{STYLES}">', *preloads])
 
@@ -112,7 +116,7 @@ class Assets:
 
     def routes(self) -> list[tuple[str, str]]:
         """The patterns of paths below /ui, such as `/flow-runs/:flow_run_id`, and the modules of their pages."""
-        return [(pattern, f"{name}.js") for pattern, name in _ROUTE.findall(self._plain[_START].body.decode())]
+        return [(pattern, f"{name}.js") for pattern, name in _ROUTE.findall(self._plain[_ROUTES].body.decode())]
 
 
 class Pages:

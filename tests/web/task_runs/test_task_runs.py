@@ -125,7 +125,7 @@ def test_texts_of_others_are_never_markup(task_runs: TaskRuns, open_page: OpenPa
 def test_only_addresses_of_the_web_become_links(task_runs: TaskRuns, open_page: OpenPage) -> None:
     page = open_page(task_runs.page_of(task_runs.failed, "extract-1"))
     script = """async (links) => {
-        const main = document.querySelector("script[src]").src;
+        const main = document.querySelector("script[src$='/main.js']").src;
         const { webAddress } = await import(main.replace("main.js", "neighbours.js"));
         return links.map((link) => [link, webAddress(link)]);
     }"""

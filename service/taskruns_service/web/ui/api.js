@@ -15,6 +15,8 @@
  */
 
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
+import { addressOf } from "./routes.js";
+import { send } from "./sending.js";
 import { awaySince, hasDeclined, key, root } from "./store.js";
 
 /** A problem that the API answered with (RFC 9457), or the status alone where a proxy answered. */
@@ -79,27 +81,6 @@ export function setKeyDialog(ask) {
 }
 
 /**
- * The address of a request; placeholders take the parameters of their names, and the others are the query.
- * @param {string} path as openapi.json writes it
- * @param {{ [name: string]: unknown }} parameters a list repeats the parameter; null, undefined and "" leave it out
- */
-export function addressOf(path, parameters) {
-  const pairs = new URLSearchParams();
-  const rest = { ...parameters };
-  const filled = path.replace(/\{(\w+)\}/g, (_, name) => {
-    const value = encodeURIComponent(String(rest[name]));
-    delete rest[name];
-    return value;
-  });
-  for (const [name, value] of Object.entries(rest)) {
-    for (const text of Array.isArray(value) ? value : [value]) {
-      if (text !== null && text !== undefined && text !== "") pairs.append(name, String(text));
-    }
-  }
-  return root + filled + (pairs.size ? `?${pairs}` : "");
-}
-
-/**
  * Sends a GET with the key. Raises ServiceAway, or ApiError for a status of 400 and more; after 401 it asks for a key
  * and tries again, unless the reader has closed the dialog before: then only the reader opens it again.
  * @param {string} url
@@ -109,10 +90,9 @@ export function addressOf(path, parameters) {
 export async function request(url, { signal, headers = {} } = {}) {
   for (;;) {
     const usedKey = key.peek();
-    const own = usedKey ? { ...headers, Authorization: `Bearer ${usedKey}` } : headers;
     let response;
     try {
-      response = await fetch(url, { headers: own, cache: "no-store", ...(signal ? { signal } : {}) });
+      response = await send(url, { signal, headers });
     } catch (error) {
       if (signal?.aborted) throw error;
       awaySince.value ??= Date.now();
@@ -129,6 +109,11 @@ export async function request(url, { signal, headers = {} } = {}) {
     if (error.status !== 401) throw error;
     if (key.peek() === usedKey && (hasDeclined.peek() || !(await askForKey()))) throw error;
   }
+}
+
+/** Whether the service answers, which tells why a module could not be loaded; `awaySince` knows it then as well. */
+export function isThere() {
+  return request(`${root}/health`).then(() => true, () => false);
 }
 
 /** @param {Response} response */

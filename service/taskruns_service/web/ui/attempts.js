@@ -6,11 +6,12 @@
  * @typedef {import("./types").Schemas["State"]} HistoryState
  */
 
-import { addressOf, get, useAnswer } from "./api.js";
+import { get, useAnswer } from "./api.js";
 import { firstLine, formatCount, formatDuration, printable, quoted, stateOf } from "./format.js";
 import { CopyButton, Duration, Problem, Section, Sources, State, Time } from "./parts.js";
 import { html, useEffect, useState } from "./preact.js";
 import { useRefresh } from "./refresh.js";
+import { addressOf } from "./routes.js";
 import { clock } from "./store.js";
 
 const STATES_PAGE = 100;

@@ -15,11 +15,11 @@ const MAX_GROUPS = 50;
 const SHORT = 5;
 
 /**
- * @param {{ flowRunId: string, taskSlug?: string, count: number, isReady?: boolean }} props `count` is how many task
- *   runs have failed: the messages are read again when it changes. Nothing is read before `isReady`.
+ * @param {{ flowRunId: string, taskSlug?: string, count: number }} props `count` is how many task
+ *   runs have failed: the messages are read again when it changes
  */
-export function Failures({ flowRunId, taskSlug, count, isReady = true }) {
-  const { data, error, refresh } = useAnswer("/task-runs/aggregate", isReady && count > 0 && {
+export function Failures({ flowRunId, taskSlug, count }) {
+  const { data, error, refresh } = useAnswer("/task-runs/aggregate", count > 0 && {
     ...{ flow_run_id: [flowRunId], state_group: ["failed"], group_by: ["message"], sort: "-count", limit: MAX_GROUPS },
     ...(taskSlug ? { task_slug: [taskSlug] } : {}),
   });

@@ -1,22 +1,20 @@
 /** A flow run: its state, its task runs as a bar that filters, why some failed, when each ran, and what its tasks are. */
 
-import { ApiError, addressOf, get, useAnswer } from "./api.js";
+import { ApiError, get, useAnswer } from "./api.js";
 import { countOf, firstLine, formatCount, formatOffset, printable, quoted, stateOf, totalOf } from "./format.js";
-import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
 import { useKeys } from "./keyboard.js";
 import { newer, useFlowRunEvents } from "./live.js";
-import { Logs } from "./logs.js";
+import { lazy } from "./lazy.js";
 import {
   CopyId, CountsBar, Duration, Empty, Loading, Message, Page, Problem, Section, Sources, State, StatesBar, Time, usePage,
 } from "./parts.js";
-import { html, useState } from "./preact.js";
+import { html, useRef, useState } from "./preact.js";
 import { usePainted, useRefresh, useThrottled } from "./refresh.js";
+import { addressOf } from "./routes.js";
 import { SearchBox } from "./search.js";
 import { announce, clock, href, isUtc, navigate, pathOf, queryAll } from "./store.js";
 import { Table } from "./table.js";
-import { Timeline, useTimeline } from "./timeline.js";
-import { useFailureKeys } from "./timeline_selection.js";
 
 /**
  * @typedef {import("./types").Schemas["FlowRun"]} FlowRun
@@ -28,19 +26,19 @@ import { useFailureKeys } from "./timeline_selection.js";
 
 const REFRESH_MILLISECONDS = 5000;
 
+const Failures = lazy(() => import("./failures.js").then((module) => module.Failures), () => html`<${Section}
+  title="Failures"><${Loading} /><//>`);
+const Timeline = lazy(() => import("./timeline.js").then((module) => module.Timeline));
+const Logs = lazy(() => import("./logs.js").then((module) => module.Logs));
+
 /** @param {import("./types").PageProps} props */
 export default function FlowRunPage({ parameters }) {
   const id = parameters.flow_run_id ?? "";
   const { data, error, refresh } = useAnswer("/flow-runs/{flow_run_id}", { flow_run_id: id });
-  const types = queryAll("state");
   const tasks = useAnswer("/flow-runs/{flow_run_id}/tasks", { flow_run_id: id });
   // The timeline, the messages and the measures of the tasks are read of all task runs: once the tasks are on the screen.
   const isPainted = usePainted(Boolean(data && (tasks.data ?? tasks.error)));
-  const timeline = useTimeline(id, { types, isReady: isPainted });
-  if (data) {
-    return html`<${Loaded} loaded=${data} refresh=${refresh} tasks=${tasks} isPainted=${isPainted} timeline=${timeline}
-      types=${types} />`;
-  }
+  if (data) return html`<${Loaded} loaded=${data} refresh=${refresh} tasks=${tasks} isPainted=${isPainted} />`;
   return html`<${Unread} error=${error} refresh=${refresh} />`;
 }
 
@@ -61,13 +59,10 @@ function useLatest(loaded) {
   return { flowRun: latest, merge: (/** @type {Partial<FlowRun> & { sequence: number }} */ next) => setSummary((old) => (newer(old, next) ? next : old)) };
 }
 
-/**
- * @param {{
- *   loaded: FlowRun, refresh: () => void, tasks: TasksAnswer, isPainted: boolean,
- *   timeline: import("./timeline.js").TimelineState, types: readonly string[],
- * }} props
- */
-function Loaded({ loaded, refresh, tasks, isPainted, timeline, types }) {
+/** @param {{ loaded: FlowRun, refresh: () => void, tasks: TasksAnswer, isPainted: boolean }} props */
+function Loaded({ loaded, refresh, tasks, isPainted }) {
+  const types = queryAll("state");
+  const timeline = useRef(/** @type {import("./timeline.js").Handle | null} */ (null));
   const { flowRun, merge } = useLatest(loaded);
   const [lines, setLines] = useState(/** @type {readonly import("./types").Schemas["LogLine"][]} */ ([]));
   const [resets, setResets] = useState(0);
@@ -75,11 +70,11 @@ function Loaded({ loaded, refresh, tasks, isPainted, timeline, types }) {
     after: loaded.sequence,
     logs: true,
     onLogs: setLines,
-    onTaskRuns: timeline.apply,
+    onTaskRuns: (items) => timeline.current?.apply(items),
     onFlowRun: merge,
     onReset: () => {
       refresh();
-      timeline.reload();
+      timeline.current?.reload();
       setResets((number) => number + 1);
     },
   });
@@ -88,18 +83,19 @@ function Loaded({ loaded, refresh, tasks, isPainted, timeline, types }) {
   const { kind, word } = stateOf(flowRun.state);
   usePage({ title: [failed ? `✕ ${formatCount(failed)} failed` : word, printable(flowRun.flow_name), printable(flowRun.name)].join(" · "), kind });
   useFilterKeys();
-  useFailureKeys(timeline);
   return html`<${Page} title=${printable(flowRun.name)} over=${html`Flow run of <a
     href=${href("/flow-runs", { flow: flowRun.flow_name })}>${printable(flowRun.flow_name)}</a>`}
     aside=${html`<${RunsOfFlow} flowRun=${flowRun} />`}>
     <${Facts} flowRun=${flowRun} />
     ${totalOf(counts) > 0 && html`<${StatesBar} counts=${counts} selected=${types} onSelect=${select} />`}
-    <${Failures} flowRunId=${flowRun.id} count=${failed} isReady=${isPainted} />
-    <${Section} title="Timeline" aside=${html`<${Legend} />`}><${Timeline} timeline=${timeline} /><//>
+    ${failed > 0 && html`<${Failures} isReady=${isPainted} flowRunId=${flowRun.id} count=${failed} />`}
+    <${Section} title="Timeline" aside=${html`<${Legend} />`}>
+      <${Timeline} isReady=${isPainted} flowRunId=${flowRun.id} types=${types} handle=${timeline} />
+    <//>
     <${Tasks} flowRunId=${flowRun.id} answer=${tasks} isPainted=${isPainted} sequence=${flowRun.sequence} types=${types} />
     <${History} flowRun=${flowRun} />
     <${Section} title="Logs">
-      <${Logs} key=${resets} source=${{ flowRunId: flowRun.id }} added=${lines} hasTaskRuns=${true}
+      <${Logs} key=${resets} isReady=${isPainted} source=${{ flowRunId: flowRun.id }} added=${lines} hasTaskRuns=${true}
         command=${`taskruns flow-run logs ${quoted(flowRun.id)}`} />
     <//>
     <${Sources} url=${addressOf("/flow-runs/{flow_run_id}", { flow_run_id: flowRun.id })}

@@ -1,12 +1,13 @@
 /** Flow runs: a list with filters, each of which is in the address. */
 
-import { addressOf, get, useAnswer, useList } from "./api.js";
+import { get, useAnswer, useList } from "./api.js";
 import { columnsOf, hrefOf, replaced } from "./flow_run_rows.js";
 import { formatCount, printable, quoted, totalOf, typesOf } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { useOverviewEvents } from "./live.js";
 import { Empty, Loading, Page, Problem, Sources, StatesBar, Zone, usePage } from "./parts.js";
 import { html, useEffect, useMemo, useState } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { clock, query, queryAll, setQuery } from "./store.js";
 import { Table } from "./table.js";
 

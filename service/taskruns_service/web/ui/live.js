@@ -14,9 +14,10 @@
  * @typedef {import("./types").Schemas["NowEvent"]} NowEvent
  */
 
-import { addressOf, get } from "./api.js";
+import { get } from "./api.js";
 import { Connection, mode } from "./connection.js";
 import { effect, signal, useEffect, useRef } from "./preact.js";
+import { addressOf } from "./routes.js";
 
 export { mode };
 

@@ -6,7 +6,8 @@
  * @typedef {{ level: string | null, text: string, newestFirst: boolean }} LogFilter
  */
 
-import { addressOf, get } from "./api.js";
+import { get } from "./api.js";
+import { addressOf } from "./routes.js";
 
 export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 const FIRST_PAGE = 200;

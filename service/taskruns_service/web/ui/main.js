@@ -1,69 +1,28 @@
 /**
  * The start of the pages: the router, the header, and what lies over all pages.
  *
- * A page is a row of ROUTES. Its module is loaded when its address is opened; its default export is a component that
+ * A page is a row of ROUTES (routes.js). Its module is loaded when its address is opened; its default export is a component that
  * gets `parameters`, the values of the placeholders (see parts.js for how a page is written). Its state is its address:
  * a filter, a sort, a zoom or a selection is a query parameter (store.js), so that every view has a link.
  */
 
-import { ServiceAway, request } from "./api.js";
+import { ServiceAway, isThere } from "./api.js";
 import { Dialogs } from "./dialogs.js";
 import { Header } from "./header.js";
 import { formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
+import { loaders } from "./lazy.js";
 import { Empty, Loading, Page, Problem, usePage } from "./parts.js";
 import { Component, html, render, useEffect, useState } from "./preact.js";
+import { ROUTES, routeOf } from "./routes.js";
 import { SearchBox } from "./search.js";
-import { address, announcement, awaySince, clock, href, isUtc, navigate, partOf, root } from "./store.js";
+import { ready } from "./sending.js";
+import { address, announcement, awaySince, clock, href, isUtc, navigate } from "./store.js";
 
 /** @typedef {{ default: (props: import("./types").PageProps) => unknown }} PageModule */
 
-/** @type {[string, string][]} Addresses below /ui, and the modules of their pages. */
-const ROUTES = [
-  ["/", "now"],
-  ["/flow-runs", "flow_runs"],
-  ["/flow-runs/:flow_run_id", "flow_run"],
-  ["/flow-runs/:flow_run_id/tasks/:task_slug", "map"],
-  ["/flow-runs/:flow_run_id/tasks/:task_slug/:map_index", "task_run"],
-  ["/task-runs/:task_run_id", "task_run"],
-  ["/tasks/:flow_name/:task_slug", "task"],
-  ["/search", "search"],
-];
-
 /** How long the page that was opened has the connections to itself. */
 const PREFETCH_MILLISECONDS = 2000;
-
-/**
- * The values of a pattern's placeholders in a path; null if it does not fit.
- * @param {string} pattern
- * @param {string} path encoded as in the address
- */
-function match(pattern, path) {
-  const names = pattern.split("/");
-  const parts = path.split("/");
-  if (names.length !== parts.length) return null;
-  /** @type {{ [name: string]: string }} */
-  const parameters = {};
-  for (const [index, name] of names.entries()) {
-    const part = parts[index] ?? "";
-    if (name.startsWith(":")) {
-      const text = partOf(part);
-      if (!text) return null;
-      parameters[name.slice(1)] = text;
-    } else if (name !== part) return null;
-  }
-  return parameters;
-}
-
-/** @param {string} path */
-function routeOf(path) {
-  const plain = path.length > 1 ? path.replace(/\/$/, "") : path;
-  for (const [pattern, name] of ROUTES) {
-    const parameters = match(pattern, plain);
-    if (parameters) return { pattern, name, parameters };
-  }
-  return null;
-}
 
 /** @param {{ pattern: string, name: string }} route */
 async function load({ pattern, name }) {
@@ -74,6 +33,7 @@ async function load({ pattern, name }) {
 const opened = routeOf(address.peek().path);
 /** The page that was opened, which index.html loads with this module: it is part of what is drawn first. */
 const first = opened ? await load(opened).catch(() => ({})) : {};
+await ready;
 
 /** Shows a sentence in place of a page that fails, until the address is another. */
 class Boundary extends Component {
@@ -112,8 +72,7 @@ function Router() {
       (next) => isCurrent && setLoaded(next),
       async () => {
         // While the service is away, it is tried again when the service is back; otherwise it was updated.
-        const isThere = await request(`${root}/health`).then(() => true, () => false);
-        if (isCurrent && isThere) setLoaded({ pattern: route.pattern, failed: true });
+        if ((await isThere()) && isCurrent) setLoaded({ pattern: route.pattern, failed: true });
       },
     );
     return () => {
@@ -187,6 +146,7 @@ addEventListener("click", (event) => {
 /** Loads the modules of the other pages as well, so that they are there at once, also while the service is away. */
 async function loadPages() {
   for (const [, name] of ROUTES) await import(`./${name}.js`).catch(() => {});
+  for (const load of loaders) await load().catch(() => {});
 }
 
 addEventListener("load", () => setTimeout(loadPages, PREFETCH_MILLISECONDS));

@@ -1,6 +1,6 @@
 /** A map as one object: how far it is, why children failed, how long they took, and each child as a cell and as a row. */
 
-import { ApiError, addressOf, useAnswer } from "./api.js";
+import { ApiError, useAnswer } from "./api.js";
 import { countOf, formatCount, formatDuration, formatTime, printable, quoted, stateOf, totalOf } from "./format.js";
 import { Failures } from "./failures.js";
 import { select, useFilterKeys } from "./filter.js";
@@ -11,6 +11,7 @@ import { Histogram } from "./map_histogram.js";
 import { Duration, Empty, Loading, Page, Problem, Section, Sources, State, StatesBar, Time, usePage } from "./parts.js";
 import { html, useEffect, useMemo, useRef } from "./preact.js";
 import { useRefresh, useThrottled } from "./refresh.js";
+import { addressOf } from "./routes.js";
 import { SearchBox } from "./search.js";
 import { clock, href, isUtc, navigate, pathOf, queryAll } from "./store.js";
 import { Table } from "./table.js";

@@ -6,12 +6,13 @@
  * @typedef {import("./types").Schemas["Artifact"]} Artifact
  */
 
-import { addressOf, useAnswer } from "./api.js";
+import { useAnswer } from "./api.js";
 import { useAnswerSince } from "./attempts.js";
 import { formatDuration, printable, quoted, taskRunName } from "./format.js";
 import { useKeys } from "./keyboard.js";
 import { CopyButton, Section, Sources, State, Time } from "./parts.js";
 import { html } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { href, navigate, pathOf } from "./store.js";
 
 /** @param {Neighbour} neighbour */

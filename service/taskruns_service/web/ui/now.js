@@ -1,6 +1,6 @@
 /** Now: what runs, what failed in the last 24 hours, and what has run for longest. */
 
-import { addressOf, get, useAnswer, useList } from "./api.js";
+import { get, useAnswer, useList } from "./api.js";
 import { columnsOf, hrefOf, replaced } from "./flow_run_rows.js";
 import { firstLine, formatCount, formatDuration, printable, stateOf, taskRunName, totalOf } from "./format.js";
 import { useOverviewEvents } from "./live.js";
@@ -9,6 +9,7 @@ import {
   CountsBar, Duration, Empty, Loading, Page, Problem, Section, Shape, Sources, Time, Zone, usePage,
 } from "./parts.js";
 import { html, useEffect, useMemo, useRef, useState } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { clock, href, pathOf } from "./store.js";
 import { Table } from "./table.js";
 

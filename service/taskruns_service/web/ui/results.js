@@ -6,11 +6,11 @@
  * @typedef {import("./types").Schemas["Serializer"]} Serializer
  */
 
-import { addressOf } from "./api.js";
 import { useAnswerSince } from "./attempts.js";
 import { formatCount, printable, quoted, stateOf } from "./format.js";
 import { CopyButton, Problem, Section, Sources } from "./parts.js";
 import { html } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { href, pathOf, root } from "./store.js";
 
 const DEFAULT_URL = "http://127.0.0.1:4200";

@@ -5,10 +5,11 @@
  * @typedef {import("./types").Schemas["SearchHit"]} SearchHit
  */
 
-import { addressOf, useAnswer } from "./api.js";
+import { useAnswer } from "./api.js";
 import { printable, quoted, taskRunName } from "./format.js";
 import { Empty, Page, Problem, Sources, State, Time, usePage } from "./parts.js";
 import { html, signal, useEffect, useRef, useState } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { href, navigate, pathOf, query, setQuery } from "./store.js";
 
 const TYPING_MILLISECONDS = 150;

@@ -6,11 +6,12 @@
  * @typedef {import("./task_range.js").TimeRange} TimeRange
  */
 
-import { addressOf, useAnswer } from "./api.js";
+import { useAnswer } from "./api.js";
 import { firstLine, formatCount, formatDuration, formatTime, printable, quoted, stateOf, taskRunName } from "./format.js";
 import { AllButton, MessageRuns } from "./message_runs.js";
 import { CountsBar, Duration, Empty, Loading, Page, Problem, Section, Sources, State, Time, Zone, summaryOf, usePage } from "./parts.js";
 import { html, useEffect, useMemo } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { SearchBox } from "./search.js";
 import { clock, href, isUtc, navigate, pathOf, query, setQuery } from "./store.js";
 import { Table } from "./table.js";

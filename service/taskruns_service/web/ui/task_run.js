@@ -9,7 +9,7 @@
  * @typedef {{ task_run_id?: string, flow_run_id?: string, task_slug?: string, map_index?: string }} Parameters
  */
 
-import { ApiError, addressOf, get, useAnswer } from "./api.js";
+import { ApiError, get, useAnswer } from "./api.js";
 import { Attempts, History, currentOf, useHistory } from "./attempts.js";
 import { firstLine, formatAgo, formatDuration, printable, quoted, stateOf, taskRunName } from "./format.js";
 import { useKeys } from "./keyboard.js";
@@ -19,6 +19,7 @@ import { Artifacts, Neighbours } from "./neighbours.js";
 import { CopyButton, CopyId, Duration, Empty, Loading, Page, Problem, Section, Sources, State, Time, Zone, usePage } from "./parts.js";
 import { html, useCallback, useEffect, useState } from "./preact.js";
 import { Result } from "./results.js";
+import { addressOf } from "./routes.js";
 import { SearchBox } from "./search.js";
 import { clock, href, navigate, pathOf } from "./store.js";
 

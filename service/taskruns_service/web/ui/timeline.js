@@ -1,9 +1,9 @@
 /**
  * The timeline of a flow run: a row for each task, a map is one row with its density, which opens into lanes or children.
  *
- *     const timeline = useTimeline(flowRunId, { types: ["Failed"] });
- *     timeline.apply(items);                        // what a stream sends
- *     html`<${Timeline} timeline=${timeline} />`
+ *     const timeline = useRef(null);
+ *     html`<${Timeline} flowRunId=${id} types=${["Failed"]} handle=${timeline} />`
+ *     timeline.current?.apply(items);               // what a stream sends
  *
  * The bars are pixels of a canvas, which is decoration: the rows at its left are a table of the same. The window of time,
  * the open maps and the selected task run are in the address (`from`, `to`, `lanes`, `children`, `run`).
@@ -21,7 +21,7 @@ import { useScene } from "./timeline_scene.js";
 import { Rows } from "./timeline_table.js";
 import { Tip } from "./timeline_tip.js";
 import { useRoom, useThemeVersion, useWidth } from "./timeline_size.js";
-import { useSelection } from "./timeline_selection.js";
+import { useFailureKeys, useSelection } from "./timeline_selection.js";
 import { useGestures, useTimeWindow } from "./timeline_window.js";
 
 /**
@@ -50,16 +50,15 @@ function useLayouts() {
  * What a timeline shows: the task runs, where each row is, the window of time, and the filter.
  *
  * @param {string} flowRunId
- * @param {{ types: readonly string[], isReady: boolean }} options `types` are the states that are shown; the others are
- *   grey, and none if it is empty. Nothing is read before `isReady`.
+ * @param {readonly string[]} types the states that are shown; the others are grey, and none if it is empty
  */
-export function useTimeline(flowRunId, { types, isReady }) {
+function useTimeline(flowRunId, types) {
   const layouts = useLayouts();
   const version = types.join();
   const shown = useMemo(() => shownStates(types), [version]);
   const ranks = useMemo(() => makeRanks(shown), [shown]);
   const [limits, setLimits] = useState(/** @type {import("./timeline_scene.js").Window} */ ({}));
-  const { scene, error, apply, reload } = useScene(flowRunId, { layouts, shown, window: limits, isReady });
+  const { scene, error, apply, reload } = useScene(flowRunId, { layouts, shown, window: limits });
   const window = useTimeWindow(scene, setLimits);
   const { blocks, height, rows } = useMemo(() => {
     const isShown = (/** @type {import("./timeline_data.js").Task} */ task) =>
@@ -69,9 +68,20 @@ export function useTimeline(flowRunId, { types, isReady }) {
   return { flowRunId, scene, error, apply, reload, layouts, ranks, window, blocks, height, rows };
 }
 
-/** @param {{ timeline: TimelineState }} props */
-export function Timeline({ timeline }) {
-  const { scene, error, reload, blocks } = timeline;
+/**
+ * @typedef {{ apply: TimelineState["apply"], reload: TimelineState["reload"] }} Handle what a page does with a timeline
+ * @param {{ flowRunId: string, types: readonly string[], handle: { current: Handle | null } }} props
+ */
+export function Timeline({ flowRunId, types, handle }) {
+  const timeline = useTimeline(flowRunId, types);
+  const { scene, error, apply, reload, blocks } = timeline;
+  useLayoutEffect(() => {
+    handle.current = { apply, reload };
+    return () => {
+      handle.current = null;
+    };
+  }, [apply, reload]);
+  useFailureKeys(timeline);
   if (!scene) return error ? html`<${Problem} error=${error} retry=${reload} />` : html`<${Loading} />`;
   if (!blocks.length) return html`<${Empty}><p>${scene.tasks.length ? "No task run is in these states." : "No task run has begun yet."}</p><//>`;
   return html`<div class="timeline">

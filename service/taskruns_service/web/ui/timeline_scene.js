@@ -1,7 +1,8 @@
 /** The task runs of a flow run, as a worker reads, merges and packs them for the timeline and for the grid of a map. */
 
-import { addressOf, get, request } from "./api.js";
+import { get, request } from "./api.js";
 import { useCallback, useEffect, useMemo, useRef, useState } from "./preact.js";
+import { addressOf } from "./routes.js";
 import { scatterTasks } from "./timeline_data.js";
 import { FINISHED, STATES } from "./timeline_rows.js";
 
@@ -30,15 +31,14 @@ const workerAddress = (() => {
  *
  * @param {string} flowRunId
  * @param {{
- *   taskSlug?: string, layouts?: ReadonlyMap<string, Layout>, shown?: Uint8Array, window?: Window, isReady?: boolean,
- * }} [options] `layouts` are of the maps that are open, `shown` are the states of which their children are shown.
- *   Nothing is read before `isReady`.
+ *   taskSlug?: string, layouts?: ReadonlyMap<string, Layout>, shown?: Uint8Array, window?: Window,
+ * }} [options] `layouts` are of the maps that are open, `shown` are the states of which their children are shown
  * @returns {{
  *   scene: Scene | null, error: Error | null, reload: () => void,
  *   apply: (items: readonly import("./timeline_data.js").Change[]) => void,
  * }}
  */
-export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits, isReady = true } = {}) {
+export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits } = {}) {
   const [scene, setScene] = useState(/** @type {Scene | null} */ (null));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
   const [turn, setTurn] = useState(0);
@@ -53,7 +53,6 @@ export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits, 
     return () => thread.terminate();
   }, [flowRunId, taskSlug]);
   useEffect(() => {
-    if (!isReady) return undefined;
     const controller = new AbortController();
     const parameters = { flow_run_id: flowRunId, task_slug: taskSlug, ...limits };
     post({ kind: "loading" });
@@ -66,7 +65,7 @@ export function useScene(flowRunId, { taskSlug, layouts, shown, window: limits, 
       })
       .catch((reason) => controller.signal.aborted || setError(reason));
     return () => controller.abort();
-  }, [flowRunId, taskSlug, limits?.after, limits?.before, isReady, turn]);
+  }, [flowRunId, taskSlug, limits?.after, limits?.before, turn]);
   useEffect(() => {
     if (layouts && shown) post({ kind: "layouts", layouts, shown });
   }, [flowRunId, layouts, shown]);
