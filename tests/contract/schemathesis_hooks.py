@@ -19,6 +19,7 @@ BEYOND_SCHEMAS = (
     "It applies only to a count without",
     "It applies only to groups",
     "It applies only to `hour`, `day` and `week`",
+    "It applies only to `bucket`",
     "It must be the name of a time zone",
     "It compares windows of time",
     "are compared over a multiple of its length",

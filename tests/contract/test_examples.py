@@ -87,10 +87,11 @@ def test_examples_grouped_by_path_find_what_they_are_about(document: Schema, ser
             assert response.status_code in expected, (one.operation, response.text)
 
 
-# What a parameter of an aggregate applies to: groups are sorted, days have a time zone, and windows are compared.
+# What a parameter of an aggregate applies to: groups are sorted, days have a time and a zone, windows are compared.
 OTHERS_OF_AGGREGATES = {
     "sort": {"group_by": "state"},
     "timezone": {"group_by": "day"},
+    "bucket_time": {"group_by": "day"},
     "compare": {"start_time_gte": "2021-05-12T00:00:00Z"},
 }
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -90,10 +91,41 @@ async def test_buckets_are_counted_from_midnight_in_utc(database: Database, writ
 
 
 def test_bucket_is_the_last_key_and_may_sort() -> None:
-    values = {"group_by": ["state"], "bucket": timedelta(minutes=5), "sort": "-bucket", "limit": 10}
-    question = TASK_RUNS.question(values)
+    values = {"group_by": ["state"], "bucket": timedelta(minutes=5), "bucket_time": "start_time"}
+    question = TASK_RUNS.question({**values, "sort": "-bucket", "limit": 10})
     assert question.group_by == ("state", "bucket")
     assert [order.name for order in question.sort] == ["bucket"]
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"), [("bucket", None), *product(("hour", "day", "week"), (None, ZoneInfo("Asia/Kathmandu")))], ids=str
+)
+async def test_times_of_groups_are_those_of_the_end_if_that_is_asked_for(
+    database: Database, writer: Writer, name: str, zone: ZoneInfo | None
+) -> None:
+    start = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    ends = [start + timedelta(days=days, minutes=minutes) for days in (0, 6, 7) for minutes in (1, 2, 90)]
+    flow_run_id = await create_flow_run(writer)
+    items = [
+        task_run_item(flow_run_id, f"task-{number}", running(start), state("Failed", (end - BEGIN).total_seconds()))
+        for number, end in enumerate(ends)
+    ]
+    never_started = task_run_item(flow_run_id, "after", state("TriggerFailed", (ends[0] - BEGIN).total_seconds()))
+    await report_task_runs(writer, [*items, never_started, task_run_item(flow_run_id, "open", running(start))])
+    bucket = timedelta(hours=1) if name == "bucket" else None
+    question = AggregateQuestion(where={}, group_by=(name,), bucket=bucket, bucket_time="end_time", zone=zone)
+    answer = await database.read_snapshot(aggregates.aggregate, question)
+    kind = "hour" if name == "bucket" else name
+    expected = Counter(beginning(end, kind, zone or ZoneInfo("UTC")) for end in [*ends, ends[0]])
+    *groups, unfinished = answer.groups or []
+    assert {getattr(group.key, name).astimezone(UTC): group.count for group in groups} == expected
+    assert (getattr(unfinished.key, name), unfinished.count) == (None, 1)
+
+
+def test_time_without_a_key_that_it_applies_to_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        AggregateQuestion(where={}, group_by=("state",), bucket_time="end_time")
+    assert [fault.parameter for fault in refused.value.faults] == ["bucket_time"]
 
 
 def test_zone_without_a_key_that_it_applies_to_is_refused() -> None:

@@ -56,8 +56,9 @@ def test_failures_are_accessible_and_say_since_when(service: Served, open_page: 
     failures = page.locator(".failures-list > li")
     expect(failures).to_have_count(2)
     expect(failures.first).to_contain_text("first at")
-    if width == 1440:  # They started a day before they failed, and each is one bar all the same.
+    if width == 1440:  # They started a day before they failed, and each is a bar of the hour in which it failed.
         expect(failures.first.locator(".spark .some")).to_have_count(1)
+        expect(failures.first.locator(".spark rect").first).not_to_have_class("some")
     assert violations(page) == []
     for path in (f"/flow-runs/{flow_run_id}", f"/flow-runs/{flow_run_id}/tasks/transform-1"):
         page = open_page(f"{service.url}/ui{path}", width=width)

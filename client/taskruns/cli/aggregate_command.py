@@ -24,9 +24,11 @@ TASK_RUN_KEYS = (
     "message",
 )
 """What runs can be grouped by; tests hold it to the service's document."""
+BUCKET_TIMES = ("start_time", "end_time")
+"""The times that stretches of time are those of; tests hold it to the service's document."""
 HISTOGRAMS = ("duration", "run_time", "queue_time")
 """The lengths of runs that a histogram counts; tests hold it to the service's document."""
-_NOT_IN_HISTOGRAMS = ("group_by", "bucket", "measure", "compare", "sort", "limit")
+_NOT_IN_HISTOGRAMS = ("group_by", "bucket", "bucket_time", "measure", "compare", "sort", "limit")
 """What is about groups, and a histogram has none."""
 MEASURES_OF_MESSAGES = ("first_end_time", "last_end_time")
 """What groups by message have without being asked for it."""
@@ -63,6 +65,13 @@ def options(keys: tuple[str, ...], filters_of_runs: Iterable[Filter]) -> list[cl
             metavar="LENGTH",
             section="What",
             help="Also group by stretches of this length, such as 5m, in which the runs started.",
+        ),
+        Option(
+            ["--bucket-time"],
+            type=click.Choice(BUCKET_TIMES),
+            metavar="TIME",
+            section="What",
+            help=f"The time that --bucket, hour, day and week are those of: {' or '.join(BUCKET_TIMES)} (start_time).",
         ),
         Option(
             ["--timezone"],

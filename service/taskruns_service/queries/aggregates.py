@@ -60,6 +60,7 @@ class _AggregateShape(NamedTuple):
     post_filters: frozenset[str]
     """The filters that no index is read for."""
     group_by: tuple[str, ...]
+    bucket_time: str
     has_zone: bool
     measures: tuple[str, ...]
     has_samples: bool
@@ -96,6 +97,7 @@ def _of_runs(connection: Connection, question: AggregateQuestion) -> schemas.Agg
         filters.shape_of(question.where),
         frozenset() if tallied else _post_filters(connection, question),
         tuple(question.group_by),
+        question.bucket_time,
         question.zone is not None,
         tuple(question.measured),
         question.has_samples,
@@ -235,7 +237,7 @@ def _rows(shape: _AggregateShape, where: Where) -> _Source:
     for name, join in aggregation.joins.items():
         if name in group_by:
             source = source.join(join.table, join.condition, isouter=join.is_outer)
-    keys = {**aggregation.keys, **(aggregation.local_keys if shape.has_zone else {})}
+    keys = aggregation.keys_by(shape.bucket_time, has_zone=shape.has_zone)
     columns = filters.without_index(shape.post_filters, aggregation.filters)
     rows = select().select_from(source).where(*filters.clauses(where, aggregation.filters, columns))
     return _Source(rows, func.count(_ONE), [keys[name] for name in group_by])

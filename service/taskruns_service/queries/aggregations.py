@@ -14,13 +14,15 @@ from taskruns_service.queries import filters, parameters
 from taskruns_service.queries.filters import Filter, Where
 from taskruns_service.queries.group_keys import (
     BUCKET,
+    BUCKET_TIME,
     LENGTHS_OF_KEYS,
     MESSAGE,
     TIME_ZONE,
     Key,
     in_zone,
     keys_of,
-    local_keys_of,
+    local_time_keys_of,
+    time_keys_of,
 )
 from taskruns_service.queries.members import Condition
 from taskruns_service.queries.paging import SECONDS, SORT_LENGTH
@@ -34,6 +36,7 @@ from taskruns_service.storage.tally import Tally
 DEFAULT_GROUPS = 1000
 MAX_GROUPS = 10_000
 MAX_GROUP_BY = 3
+START_TIME = "start_time"
 
 _task_run, _flow_run, _flow = tables.task_run, tables.flow_run, tables.flow
 _parent = _task_run.alias("parent")
@@ -59,7 +62,7 @@ class Measure(NamedTuple):
 MEASURES: dict[str, Measure] = {
     f"{statistic}_{name}": Measure(name, function) for name in SECONDS for statistic, function in _STATISTICS.items()
 } | {
-    "first_start_time": Measure("start_time", func.min),
+    "first_start_time": Measure(START_TIME, func.min),
     "first_end_time": Measure("end_time", func.min),
     "last_end_time": Measure("end_time", func.max),
 }
@@ -112,9 +115,7 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
     noun: str
     filters: tuple[Filter, ...]
     keys: Mapping[str, Key]
-    """What the runs can be grouped by."""
-    local_keys: Mapping[str, Key]
-    """Those of the keys that depend on the time zone."""
+    """What the runs can be grouped by, besides the times of `bucket_time`."""
     joins: Mapping[str, Join]
     """What is joined for some of the keys."""
     tally: Tally
@@ -128,10 +129,10 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             *(filter_.parameter for filter_ in self.filters),
             Parameter(
                 name="group_by",
-                value=one_of(*(name for name in self.keys if name != BUCKET)),
+                value=one_of(*self.keys, *LENGTHS_OF_KEYS),
                 description=f"Count by each of these, up to {MAX_GROUP_BY}. `hour`, `day` and `week` (from Monday on) "
-                "are those of the start, in UTC or in `timezone`; `message` is the first line of the message of the "
-                "current state, with `#` for numbers and hexadecimal digits"
+                "are those of `bucket_time`, in UTC or in `timezone`; `message` is the first line of the message of "
+                "the current state, with `#` for numbers and hexadecimal digits"
                 f"{_MAPPED_PARENT if 'mapped_parent_id' in self.keys else ''}.",
                 many=True,
                 most=MAX_GROUP_BY,
@@ -140,9 +141,17 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             Parameter(
                 name=BUCKET,
                 value=duration("PT1M", "P1D"),
-                description="Count by stretches of this length as well, in which the runs started. They are counted "
-                "from midnight in UTC on if a day is a multiple of the length.",
+                description="Count by stretches of this length as well, in which the runs started, or another "
+                "`bucket_time` is. They are counted from midnight in UTC on if a day is a multiple of the length.",
                 example="PT5M",
+            ),
+            Parameter(
+                name=BUCKET_TIME,
+                value=one_of(START_TIME, "end_time"),
+                description="The time that `bucket`, `hour`, `day` and `week` are those of: when runs started or when "
+                "they ended.",
+                default=START_TIME,
+                example="end_time",
             ),
             Parameter(
                 name=TIME_ZONE,
@@ -192,6 +201,11 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             ),
         )
 
+    def keys_by(self, time: str, *, has_zone: bool) -> dict[str, Key]:
+        """What the runs can be grouped by, where the keys of times are those of a column, in UTC or in a time zone."""
+        column = self.runs.c[time]
+        return {**self.keys, **time_keys_of(column), **(local_time_keys_of(column) if has_zone else {})}
+
     def question(self, values: Values) -> "AggregateQuestion":
         """What a request asks, by the values of its parameters; raises InvalidRequest."""
         group_by = tuple(dict.fromkeys((*values.get("group_by", ()), *(BUCKET for _ in {BUCKET} & values.keys()))))
@@ -200,6 +214,7 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             where=filters.filter_values(values, self.filters),
             group_by=group_by,
             bucket=values.get(BUCKET),
+            bucket_time=values[BUCKET_TIME],
             zone=values.get(TIME_ZONE),
             measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != COUNT)),
             sort=read_group_sort(values["sort"], group_by) if "sort" in values else (),
@@ -231,7 +246,6 @@ TASK_RUNS = Aggregation(
         "mapped_parent_id": Key(case((_task_run.c.map_index >= 0, _parent.c.id), else_=null())),
         **keys_of(_task_run),
     },
-    local_keys=local_keys_of(_task_run),
     joins={
         "flow_name": Join(_flow, _flow.c.id == _task_run.c.flow_id),
         "mapped_parent_id": Join(_parent, _natural_key_of_parent, is_outer=True),
@@ -245,7 +259,6 @@ FLOW_RUNS = Aggregation(
     noun="flow runs",
     filters=filters.FLOW_RUN_FILTERS,
     keys=keys_of(_flow_run),
-    local_keys=local_keys_of(_flow_run),
     joins={"flow_name": Join(_flow, _flow.c.id == _flow_run.c.flow_id)},
     tally=tally.FLOW_RUNS,
     tallied=_TALLIED,
@@ -261,6 +274,8 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     group_by: Sequence[str] = ()
     bucket: timedelta | None = None
     """The length of the key `bucket`."""
+    bucket_time: str = START_TIME
+    """The column of the keys `bucket`, `hour`, `day` and `week`."""
     zone: ZoneInfo | None = None
     """Where the keys `hour`, `day` and `week` begin; None for UTC."""
     measures: Sequence[str] = ()
@@ -276,9 +291,10 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.count_limit is not None and (self.group_by or self.measures or self.histogram):
             raise _refused("count_limit", "It applies only to a count without `group_by`, `measure` and `histogram`.")
-        if self.zone is not None and self.aggregation.local_keys.keys().isdisjoint(self.group_by):
+        if self.zone is not None and LENGTHS_OF_KEYS.keys().isdisjoint(self.group_by):
             raise _refused(TIME_ZONE, "It applies only to `hour`, `day` and `week` in `group_by`.")
-
+        if self.bucket_time != START_TIME and {BUCKET, *LENGTHS_OF_KEYS}.isdisjoint(self.group_by):
+            raise _refused(BUCKET_TIME, "It applies only to `bucket`, and to `hour`, `day` and `week` in `group_by`.")
         if self.compare is not None:
             self._check_compare(self.compare)
 
@@ -308,7 +324,7 @@ class AggregateQuestion(Struct, frozen=True, kw_only=True):
         if self.bucket is not None and key[BUCKET] is not None:
             key[BUCKET] = start_of_bucket(key[BUCKET], int(self.bucket.total_seconds()))
         if self.zone is not None:
-            for name in self.aggregation.local_keys.keys() & key.keys():
+            for name in LENGTHS_OF_KEYS.keys() & key.keys():
                 key[name] = in_zone(key[name], self.zone)
         return key
 

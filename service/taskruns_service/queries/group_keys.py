@@ -26,6 +26,7 @@ from taskruns_service.storage.dialects import (
 )
 
 BUCKET = "bucket"
+BUCKET_TIME = "bucket_time"
 TIME_ZONE = "timezone"
 MESSAGE = "message"
 """The key whose groups have samples, and when they were first and last seen."""
@@ -44,25 +45,31 @@ class Key(NamedTuple):
 
 
 def keys_of(runs: Table) -> dict[str, Key]:
-    """The keys that both kinds of runs have."""
+    """The keys that both kinds of runs have, besides those of a time."""
     return {
         "state": Key(runs.c.state),
         "flow_name": Key(_flow.c.name),
-        "hour": Key(hour_of(runs.c.start_time), hour_text),
-        "day": Key(day_of(runs.c.start_time), day_text),
-        "week": Key(week_of(runs.c.start_time), day_text),
-        BUCKET: Key(bucket_of(runs.c.start_time, placeholder(BUCKET, BigInteger()))),
         MESSAGE: Key(message_kind(runs.c.state_message)),
     }
 
 
-def local_keys_of(runs: Table) -> dict[str, Key]:
-    """The keys that depend on the time zone, in that of the placeholder `timezone`."""
+def time_keys_of(time: Column) -> dict[str, Key]:
+    """The keys of a time of runs, of which `hour`, `day` and `week` are in UTC."""
+    return {
+        "hour": Key(hour_of(time), hour_text),
+        "day": Key(day_of(time), day_text),
+        "week": Key(week_of(time), day_text),
+        BUCKET: Key(bucket_of(time, placeholder(BUCKET, BigInteger()))),
+    }
+
+
+def local_time_keys_of(time: Column) -> dict[str, Key]:
+    """The keys of a time that depend on the time zone, in that of the placeholder `timezone`."""
     zone = placeholder(TIME_ZONE, String())
     return {
-        "hour": Key(local_hour_of(runs.c.start_time, zone), local_hour_text),
-        "day": Key(local_day_of(runs.c.start_time, zone), date_text),
-        "week": Key(local_week_of(runs.c.start_time, zone), date_text),
+        "hour": Key(local_hour_of(time, zone), local_hour_text),
+        "day": Key(local_day_of(time, zone), date_text),
+        "week": Key(local_week_of(time, zone), date_text),
     }
 
 

@@ -58,16 +58,19 @@ class GroupKey(Struct, frozen=True, kw_only=True):
         UUID | None | UnsetType,
         Meta(description="The id of the mapped parent of the task runs; null if they have none."),
     ] = UNSET
-    hour: Annotated[Timestamp | None | UnsetType, Meta(description="The hour of the start; null if not started.")] = (
-        UNSET
-    )
-    day: Annotated[Timestamp | None | UnsetType, Meta(description="The day of the start; null if not started.")] = UNSET
+    hour: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The hour of `bucket_time`; null without that time.")
+    ] = UNSET
+    day: Annotated[
+        Timestamp | None | UnsetType, Meta(description="The day of `bucket_time`; null without that time.")
+    ] = UNSET
     week: Annotated[
-        Timestamp | None | UnsetType, Meta(description="The Monday of the week of the start; null if not started.")
+        Timestamp | None | UnsetType,
+        Meta(description="The Monday of the week of `bucket_time`; null without that time."),
     ] = UNSET
     bucket: Annotated[
         Timestamp | None | UnsetType,
-        Meta(description="The beginning of the bucket in which the runs started; null if not started."),
+        Meta(description="The beginning of the bucket that `bucket_time` is in; null without that time."),
     ] = UNSET
     message: Annotated[
         str | None | UnsetType,

@@ -174,5 +174,7 @@ def test_flow_runs_are_counted_and_measured(look: Look) -> None:
 def test_keys_are_those_of_the_service() -> None:
     assert set(aggregate_command.TASK_RUN_KEYS) == set(models.AggregateTaskRunsGroupByItem)
     assert set(aggregate_command.FLOW_RUN_KEYS) == set(models.AggregateFlowRunsGroupByItem)
+    assert set(aggregate_command.BUCKET_TIMES) == set(models.AggregateTaskRunsBucketTime)
+    assert set(aggregate_command.BUCKET_TIMES) == set(models.AggregateFlowRunsBucketTime)
     assert set(aggregate_command.HISTOGRAMS) == set(models.AggregateTaskRunsHistogram)
     assert set(aggregate_command.HISTOGRAMS) == set(models.AggregateFlowRunsHistogram)

@@ -30,7 +30,7 @@ OPERATIONS = {
 }
 NO_FILTERS = {
     *("sort", "fields", "limit", "cursor", "group_by", "measure", "count_limit", "bucket", "timezone", "histogram"),
-    "compare",
+    *("bucket_time", "compare"),
 }
 
 

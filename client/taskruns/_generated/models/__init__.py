@@ -14,10 +14,12 @@ from ..types import NOT_CHOSEN, UNSET, Model, OpenEnum, Timestamp, Unset
 
 __all__ = [
     "Aggregate",
+    "AggregateFlowRunsBucketTime",
     "AggregateFlowRunsGroupByItem",
     "AggregateFlowRunsHistogram",
     "AggregateFlowRunsMeasureItem",
     "AggregateGroup",
+    "AggregateTaskRunsBucketTime",
     "AggregateTaskRunsGroupByItem",
     "AggregateTaskRunsHistogram",
     "AggregateTaskRunsMeasureItem",
@@ -267,10 +269,17 @@ class TaskRunField(OpenEnum):
 class AggregateFlowRunsGroupByItem(OpenEnum):
     STATE = "state"
     FLOW_NAME = "flow_name"
+    MESSAGE = "message"
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"
-    MESSAGE = "message"
+
+
+class AggregateFlowRunsBucketTime(OpenEnum):
+    """The time that `bucket`, `hour`, `day` and `week` are those of: when runs started or when they ended."""
+
+    START_TIME = "start_time"
+    END_TIME = "end_time"
 
 
 class AggregateFlowRunsMeasureItem(OpenEnum):
@@ -316,10 +325,17 @@ class AggregateTaskRunsGroupByItem(OpenEnum):
     MAPPED_PARENT_ID = "mapped_parent_id"
     STATE = "state"
     FLOW_NAME = "flow_name"
+    MESSAGE = "message"
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"
-    MESSAGE = "message"
+
+
+class AggregateTaskRunsBucketTime(OpenEnum):
+    """The time that `bucket`, `hour`, `day` and `week` are those of: when runs started or when they ended."""
+
+    START_TIME = "start_time"
+    END_TIME = "end_time"
 
 
 class AggregateTaskRunsMeasureItem(OpenEnum):
@@ -832,15 +848,15 @@ class GroupKey(Model, kw_only=True, frozen=True):
     """
 
     bucket: Timestamp | None = NOT_CHOSEN
-    """The beginning of the bucket in which the runs started; null if not started."""
+    """The beginning of the bucket that `bucket_time` is in; null without that time."""
     day: Timestamp | None = NOT_CHOSEN
-    """The day of the start; null if not started."""
+    """The day of `bucket_time`; null without that time."""
     flow_name: str = NOT_CHOSEN
     """The name of the flow."""
     flow_run_id: UUID = NOT_CHOSEN
     """The flow run's id."""
     hour: Timestamp | None = NOT_CHOSEN
-    """The hour of the start; null if not started."""
+    """The hour of `bucket_time`; null without that time."""
     mapped_parent_id: UUID | None = NOT_CHOSEN
     """The id of the mapped parent of the task runs; null if they have none."""
     message: str | None = NOT_CHOSEN
@@ -854,7 +870,7 @@ class GroupKey(Model, kw_only=True, frozen=True):
     task_slug: str = NOT_CHOSEN
     """The task slug."""
     week: Timestamp | None = NOT_CHOSEN
-    """The Monday of the week of the start; null if not started."""
+    """The Monday of the week of `bucket_time`; null without that time."""
 
 
 class Health(Model, kw_only=True, frozen=True):

@@ -135,7 +135,7 @@ function Failures({ since, change }) {
   });
   const hours = useAnswer("/task-runs/aggregate", {
     state_group: ["failed"], end_time_gte: since, group_by: ["flow_name", "task_slug", "message"], bucket: "PT1H",
-    limit: 2000,
+    bucket_time: "end_time", limit: 2000,
   });
   useChange(change, () => {
     groups.refresh();
@@ -154,8 +154,7 @@ function Failures({ since, change }) {
 }
 
 /**
- * The numbers of failures in each of the last 24 hours, by when the task runs started; those that started before are
- * in the first hour.
+ * The numbers of failures in each of the last 24 hours.
  * @param {readonly Group[]} groups
  * @param {Group} group
  * @param {string} since
@@ -166,7 +165,7 @@ function hoursOf(groups, group, since) {
   for (const { key, count } of groups) {
     const isSame = key.flow_name === group.key.flow_name && key.task_slug === group.key.task_slug;
     if (!isSame || key.message !== group.key.message || !key.bucket) continue;
-    const index = Math.max(0, Math.round((Date.parse(key.bucket) - begin) / HOUR));
+    const index = Math.round((Date.parse(key.bucket) - begin) / HOUR);
     if (index < counts.length) counts[index] += count;
   }
   return counts;

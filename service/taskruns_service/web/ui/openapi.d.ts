@@ -1590,12 +1590,12 @@ export interface components {
         GroupKey: {
             /**
              * Format: date-time
-             * @description The beginning of the bucket in which the runs started; null if not started.
+             * @description The beginning of the bucket that `bucket_time` is in; null without that time.
              */
             bucket?: string | null;
             /**
              * Format: date-time
-             * @description The day of the start; null if not started.
+             * @description The day of `bucket_time`; null without that time.
              */
             day?: string | null;
             /** @description The name of the flow. */
@@ -1608,7 +1608,7 @@ export interface components {
             flow_run_id?: string;
             /**
              * Format: date-time
-             * @description The hour of the start; null if not started.
+             * @description The hour of `bucket_time`; null without that time.
              */
             hour?: string | null;
             /**
@@ -1635,7 +1635,7 @@ export interface components {
             task_slug?: string;
             /**
              * Format: date-time
-             * @description The Monday of the week of the start; null if not started.
+             * @description The Monday of the week of `bucket_time`; null without that time.
              */
             week?: string | null;
         };
@@ -4083,17 +4083,22 @@ export interface operations {
                 /** @description Only runs without a message (true), or only runs with one (false). */
                 message_is_null?: boolean;
                 /**
-                 * @description Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start, in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for numbers and hexadecimal digits.
+                 * @description Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of `bucket_time`, in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for numbers and hexadecimal digits.
                  * @example [
                  *       "state"
                  *     ]
                  */
-                group_by?: ("state" | "flow_name" | "hour" | "day" | "week" | "message")[];
+                group_by?: ("state" | "flow_name" | "message" | "hour" | "day" | "week")[];
                 /**
-                 * @description Count by stretches of this length as well, in which the runs started. They are counted from midnight in UTC on if a day is a multiple of the length.
+                 * @description Count by stretches of this length as well, in which the runs started, or another `bucket_time` is. They are counted from midnight in UTC on if a day is a multiple of the length.
                  * @example PT5M
                  */
                 bucket?: string;
+                /**
+                 * @description The time that `bucket`, `hour`, `day` and `week` are those of: when runs started or when they ended.
+                 * @example end_time
+                 */
+                bucket_time?: "start_time" | "end_time";
                 /**
                  * @description The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
                  * @example Europe/Berlin
@@ -6529,17 +6534,22 @@ export interface operations {
                 /** @description Only runs without a message (true), or only runs with one (false). */
                 message_is_null?: boolean;
                 /**
-                 * @description Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start, in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong to.
+                 * @description Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of `bucket_time`, in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong to.
                  * @example [
                  *       "state"
                  *     ]
                  */
-                group_by?: ("task_slug" | "task_name" | "flow_run_id" | "mapped_parent_id" | "state" | "flow_name" | "hour" | "day" | "week" | "message")[];
+                group_by?: ("task_slug" | "task_name" | "flow_run_id" | "mapped_parent_id" | "state" | "flow_name" | "message" | "hour" | "day" | "week")[];
                 /**
-                 * @description Count by stretches of this length as well, in which the runs started. They are counted from midnight in UTC on if a day is a multiple of the length.
+                 * @description Count by stretches of this length as well, in which the runs started, or another `bucket_time` is. They are counted from midnight in UTC on if a day is a multiple of the length.
                  * @example PT5M
                  */
                 bucket?: string;
+                /**
+                 * @description The time that `bucket`, `hour`, `day` and `week` are those of: when runs started or when they ended.
+                 * @example end_time
+                 */
+                bucket_time?: "start_time" | "end_time";
                 /**
                  * @description The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
                  * @example Europe/Berlin

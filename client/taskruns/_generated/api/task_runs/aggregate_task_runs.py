@@ -7,6 +7,7 @@ from uuid import UUID
 
 from ...models import (
     Aggregate,
+    AggregateTaskRunsBucketTime,
     AggregateTaskRunsGroupByItem,
     AggregateTaskRunsHistogram,
     AggregateTaskRunsMeasureItem,
@@ -67,6 +68,7 @@ def build(
     message_is_null: bool | None | Unset = UNSET,
     group_by: AggregateTaskRunsGroupByItem | str | Sequence[AggregateTaskRunsGroupByItem | str] | None | Unset = UNSET,
     bucket: str | None | Unset = UNSET,
+    bucket_time: AggregateTaskRunsBucketTime | str | None | Unset = UNSET,
     timezone: str | None | Unset = UNSET,
     measure: AggregateTaskRunsMeasureItem | str | Sequence[AggregateTaskRunsMeasureItem | str] | None | Unset = UNSET,
     histogram: AggregateTaskRunsHistogram | str | None | Unset = UNSET,
@@ -131,12 +133,14 @@ def build(
         message: Runs whose message differs from any of these at most in numbers, hexadecimal digits, and what
             follows its first line: a message, or the key of a group of `group_by=message`.
         message_is_null: Only runs without a message (true), or only runs with one (false).
-        group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of the start,
-            in UTC or in `timezone`; `message` is the first line of the message of the current state, with `#` for
-            numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the children belong
-            to.
-        bucket: Count by stretches of this length as well, in which the runs started. They are counted from midnight
-            in UTC on if a day is a multiple of the length.
+        group_by: Count by each of these, up to 3. `hour`, `day` and `week` (from Monday on) are those of
+            `bucket_time`, in UTC or in `timezone`; `message` is the first line of the message of the current state,
+            with `#` for numbers and hexadecimal digits; `mapped_parent_id` is the id of the mapped task run that the
+            children belong to.
+        bucket: Count by stretches of this length as well, in which the runs started, or another `bucket_time` is.
+            They are counted from midnight in UTC on if a day is a multiple of the length.
+        bucket_time: The time that `bucket`, `hour`, `day` and `week` are those of: when runs started or when they
+            ended. The server's default is `start_time`.
         timezone: The time zone of `hour`, `day` and `week`, by its name in the IANA's database.
         measure: The measures to return in addition to the count.
         histogram: Also count the runs that match by state and by the length of this, between 40 bounds.
@@ -207,6 +211,7 @@ def build(
             ("message_is_null", message_is_null),
             ("group_by", group_by),
             ("bucket", bucket),
+            ("bucket_time", bucket_time),
             ("timezone", timezone),
             ("measure", measure),
             ("histogram", histogram),
