@@ -20,7 +20,8 @@ RULES = Rules(
         "schemas": ("domain",),
         "storage": ("domain", "logs"),
         "storage.dialects": ("domain.errors", "storage.private_files"),
-        "storage.tables": ("storage.dialects",),
+        "storage.columns": ("storage.dialects",),
+        "storage.tables": ("storage.columns", "storage.dialects"),
         "storage.database": (
             *("domain.errors", "storage.attempts", "storage.connections", "storage.deadlines", "storage.dialects"),
             "storage.engines",

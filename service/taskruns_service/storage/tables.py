@@ -17,78 +17,16 @@ from sqlalchemy import (
     text,
 )
 
-from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index, postgresql_index
+from taskruns_service.storage.columns import (
+    creation_columns,
+    indexes_of_failures,
+    indexes_of_seconds,
+    run_columns,
+    state_columns,
+)
+from taskruns_service.storage.dialects import Id, Json, JsonSet, Name, Timestamp, partial_index
 
 metadata = MetaData()
-
-
-def _run_columns() -> list[Column]:  # type: ignore[type-arg]
-    """What `states.advance` decides, and when the row was written: alike for flow runs and task runs."""
-    return [
-        Column("state", String(32), nullable=False),
-        Column("state_id", Id),
-        Column("state_message", Text),
-        Column("state_timestamp", Timestamp),
-        Column("version", Integer, nullable=False),
-        Column("run_count", Integer, nullable=False),
-        Column("first_timestamp", Timestamp),
-        Column("start_time", Timestamp),
-        Column("end_time", Timestamp),
-        Column("duration", Double),
-        Column("run_time", Double),
-        Column("queue_time", Double),
-        Column("sequence", BigInteger, nullable=False),
-        Column("created", Timestamp, nullable=False),
-        Column("updated", Timestamp, nullable=False),
-        Column("state_start_time", Timestamp),
-        Column("heartbeat", Timestamp),
-    ]
-
-
-def _indexes_of_seconds(table: str) -> list[Index]:
-    """Runs by how long they took, by how long they ran and by how long they waited: those that did."""
-    return [
-        partial_index(f"ix_{table}_{name}", name, "id", where=f"{name} IS NOT NULL")
-        for name in ("duration", "run_time", "queue_time")
-    ]
-
-
-def _indexes_of_failures() -> list[Index]:
-    """Failed task runs: of one flow run; by when they ran. No other row has an entry.
-
-    PostgreSQL alone has them: docs/decisions/0034-failures-have-indexes-of-their-own.md.
-    """
-    is_failed = "state IN ('Crashed', 'Failed', 'TimedOut', 'TriggerFailed', 'ValidationFailed')"
-    columns = {"flow_run": "flow_run_id", "start_time": "start_time", "end_time": "end_time"}
-    return [
-        postgresql_index(f"ix_task_run_failed_{name}", column, "id", where=is_failed)
-        for name, column in columns.items()
-    ]
-
-
-def _creation_columns() -> list[Column]:  # type: ignore[type-arg]
-    return [Column("created", Timestamp, nullable=False), Column("updated", Timestamp, nullable=False)]
-
-
-def _state_columns() -> list[Column]:  # type: ignore[type-arg]
-    """One entry of a history. A late state has no version; `sequence` is that of the flow run when it was recorded.
-
-    `start_time` is when a state that waits, such as Scheduled or Retrying, is due; `forced` states follow any other.
-    """
-    return [
-        Column("sequence", BigInteger, nullable=False),
-        Column("version", Integer),
-        Column("type", String(32), nullable=False),
-        Column("message", Text),
-        Column("timestamp", Timestamp, nullable=False),
-        Column("received_at", Timestamp, nullable=False),
-        Column("result", Json),
-        Column("details", Json),
-        Column("accepted", Boolean, nullable=False),
-        Column("start_time", Timestamp),
-        Column("forced", Boolean),
-    ]
-
 
 tenant = Table(
     "tenant",
@@ -96,7 +34,7 @@ tenant = Table(
     Column("id", Id, primary_key=True),
     Column("name", Name, nullable=False),
     Column("slug", Name, nullable=False),
-    *_creation_columns(),
+    *creation_columns(),
     UniqueConstraint("slug", name="uq_tenant_slug"),
 )
 
@@ -108,7 +46,7 @@ project = Table(
     # Flows name their project, so the name is unique, whatever the tenant.
     Column("name", Name, nullable=False),
     Column("description", Text),
-    *_creation_columns(),
+    *creation_columns(),
     UniqueConstraint("name", name="uq_project_name"),
 )
 
@@ -121,7 +59,7 @@ flow_group = Table(
     Column("settings", Json, nullable=False),
     Column("run_config", Json),
     Column("default_parameters", Json),
-    *_creation_columns(),
+    *creation_columns(),
 )
 
 flow = Table(
@@ -202,7 +140,7 @@ flow_run = Table(
     Column("idempotency_key", Name),
     # The task run that started it; it may be gone, or not have been reported yet.
     Column("parent_task_run_id", Id),
-    *_run_columns(),
+    *run_columns(),
     Column("state_counts", Json, nullable=False),
     Column("scheduled_start_time", Timestamp),
     Column("auto_scheduled", Boolean),
@@ -223,7 +161,7 @@ flow_run = Table(
     # Flow runs whose heartbeats are waited for, or that the service has to finish with. A heartbeat changes no column
     # of an index, so that PostgreSQL writes nothing but the row.
     partial_index("ix_flow_run_liveness", "id", where="liveness IN ('alive', 'crashing', 'recovering')"),
-    *_indexes_of_seconds("flow_run"),
+    *indexes_of_seconds("flow_run"),
     # The flow runs that a task run started. No other row has an entry.
     partial_index(
         "ix_flow_run_parent_task_run", "parent_task_run_id", "created", "id", where="parent_task_run_id IS NOT NULL"
@@ -235,7 +173,7 @@ flow_run_state = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("flow_run_id", Id, nullable=False),
-    *_state_columns(),
+    *state_columns(),
     # The history of one flow run, oldest first.
     Index("ix_flow_run_state_flow_run", "flow_run_id", "timestamp", "sequence"),
 )
@@ -252,7 +190,7 @@ task_run = Table(
     Column("map_index", Integer, nullable=False),
     Column("name", Name),
     Column("tags", JsonSet, nullable=False),
-    *_run_columns(),
+    *run_columns(),
     Column("result", Json),
     Column("has_result", Boolean, nullable=False),
     Column("cache_key", Text),
@@ -269,8 +207,8 @@ task_run = Table(
     Index("ix_task_run_flow", "flow_id", "id"),
     Index("ix_task_run_start_time", "start_time", "id"),
     Index("ix_task_run_end_time", "end_time", "id"),
-    *_indexes_of_seconds("task_run"),
-    *_indexes_of_failures(),
+    *indexes_of_seconds("task_run"),
+    *indexes_of_failures(),
     # The task runs with names of their own, the newest of a name. No other row has an entry.
     partial_index("ix_task_run_name", "name", "id", where="name IS NOT NULL"),
     # Results that may be used again: of one task, or under one key. No other row has an entry.
@@ -301,7 +239,7 @@ task_run_state = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("task_run_id", Id, nullable=False),
-    *_state_columns(),
+    *state_columns(),
     # The history of one task run, oldest first.
     Index("ix_task_run_state_task_run", "task_run_id", "timestamp", "sequence"),
 )
@@ -370,7 +308,7 @@ task_run_artifact = Table(
     Column("task_run_id", Id, nullable=False),
     Column("kind", Name, nullable=False),
     Column("data", Json),
-    *_creation_columns(),
+    *creation_columns(),
     # What one task run made for people to look at.
     Index("ix_task_run_artifact_task_run", "task_run_id", "id"),
 )
@@ -385,7 +323,7 @@ agent = Table(
     Column("core_version", Name),
     Column("labels", JsonSet, nullable=False),
     Column("last_queried", Timestamp),
-    *_creation_columns(),
+    *creation_columns(),
 )
 
 api_key = Table(
