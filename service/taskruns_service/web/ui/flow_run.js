@@ -107,9 +107,13 @@ function Loaded({ loaded, refresh, tasks, isPainted }) {
 function RunsOfFlow({ flowRun }) {
   const open = async (/** @type {"created_lt" | "created_gt"} */ filter, /** @type {string} */ word) => {
     const sort = filter === "created_lt" ? "-created" : "created";
-    const { items } = await get("/flow-runs", { flow_name: [flowRun.flow_name], [filter]: flowRun.created, sort, limit: 1 });
-    if (items[0]) navigate(href(pathOf("flow-runs", items[0].id)));
-    else announce(`There is no ${word} run of ${printable(flowRun.flow_name)}.`);
+    try {
+      const { items } = await get("/flow-runs", { flow_name: [flowRun.flow_name], [filter]: flowRun.created, sort, limit: 1 });
+      if (items[0]) navigate(href(pathOf("flow-runs", items[0].id)));
+      else announce(`There is no ${word} run of ${printable(flowRun.flow_name)}.`);
+    } catch (error) {
+      announce(/** @type {Error} */ (error).message);
+    }
   };
   const previous = () => open("created_lt", "earlier");
   const next = () => open("created_gt", "later");
