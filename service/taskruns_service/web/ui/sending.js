@@ -8,8 +8,8 @@ import { address, key } from "./store.js";
 
 /** How long a response may wait for the page that it is for. */
 const WAIT_MILLISECONDS = 5000;
-/** How long the first picture waits for what the page reads, so that nothing is drawn twice. */
-const PICTURE_MILLISECONDS = 200;
+/** How long the first paint waits for what the page reads, so that nothing is drawn twice. */
+const FIRST_PAINT_MILLISECONDS = 200;
 
 /**
  * Sends a GET with the key, or takes the response that is on its way.
@@ -24,7 +24,7 @@ export function send(url, { signal, headers = {} } = {}) {
   return fetch(url, { headers: own, cache: "no-store", ...(signal ? { signal } : {}) });
 }
 
-/** @param {string} url */
+/** Sends a request, and reads the response to its end. @param {string} url */
 async function sendEarly(url) {
   const response = await send(url);
   const { status, headers } = response;
@@ -41,8 +41,8 @@ for (const path of reads) {
 }
 setTimeout(() => sent.clear(), WAIT_MILLISECONDS);
 
-/** Fulfilled when all of these responses are there, or it is too late for the first picture to have them. */
+/** Fulfilled when all of these responses are there, or when the first paint waits no longer. */
 export const ready = Promise.race([
   Promise.allSettled(sent.values()),
-  new Promise((done) => setTimeout(done, PICTURE_MILLISECONDS)),
+  new Promise((done) => setTimeout(done, FIRST_PAINT_MILLISECONDS)),
 ]);
