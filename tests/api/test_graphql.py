@@ -244,6 +244,9 @@ async def test_kept_count_is_the_counted_one(graphql: httpx.AsyncClient) -> None
         {},
         {"state": {"_eq": "Success"}},
         {"state": {"_in": ["Failed", "Skipped"]}, "task": {"slug": {"_eq": "task-1"}}},
+        {"start_time": {"_gte": "2000-01-01", "_lt": "2100-01-01"}, "state": {"_eq": "Success"}},
+        {"start_time": {"_gt": "2100-01-01"}},
+        {"end_time": {"_lte": "2100-01-01T00:00:00+02:00"}, "task_slug": {"_eq": "task-1"}},
     ):
         counted = {"_and": [kept], "map_index": {"_gte": -1}}
         data = await ask(graphql, query, kept=kept, counted=counted)

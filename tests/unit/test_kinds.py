@@ -14,7 +14,7 @@ from taskruns_service.prefect1.graph.selections import (
     ToMany,
     ToOne,
 )
-from taskruns_service.prefect1.graph.tallied import tally_query
+from taskruns_service.prefect1.graph.tallied import count_question
 from taskruns_service.prefect1.graphql.costs import kind_of_aggregate, kind_of_list
 from taskruns_service.queries import paging, plans
 from taskruns_service.queries.aggregations import AggregateQuestion
@@ -79,7 +79,12 @@ def test_list_of_graphql_is_a_look_up_by_id_only(where: dict[str, Any], selectio
 
 @pytest.mark.parametrize(
     ("where", "kind"),
-    [({}, "read"), ({"flow_run_id": {"_eq": "019064f2-5a3c-7e1d-9a26-72754b7ea174"}}, "read"), ({"name": {}}, "scan")],
+    [
+        ({}, "read"),
+        ({"flow_run_id": {"_eq": "019064f2-5a3c-7e1d-9a26-72754b7ea174"}}, "read"),
+        ({"name": {}}, "scan"),
+        ({"start_time": {"_gte": "2026-01-01"}}, "scan"),
+    ],
 )
 def test_aggregate_of_graphql_scans_where_no_counts_are_kept(where: dict[str, Any], kind: str) -> None:
     assert kind_of_aggregate(ENTITIES["task_run"], AggregateSelection(RowQuery(where=where), COUNT)) is QueryKind[kind]
@@ -91,9 +96,16 @@ BY_ID: dict[str, Any] = {"id": {"_eq": "1"}}
 def test_tally_answers_conditions_on_one_field_only_once() -> None:
     slug, other = {"_eq": "a"}, {"_eq": "b"}
     both = AggregateSelection(RowQuery(where={"task_slug": slug, "task": {"slug": other}}), COUNT)
-    assert tally_query(both) is None
+    assert count_question(both) is None
     by_task = AggregateSelection(RowQuery(where={"task": {"slug": slug}}), COUNT)
-    assert tally_query(by_task) == AggregateQuestion(where={"task_slug": ["a"]})
+    assert count_question(by_task) == AggregateQuestion(where={"task_slug": ["a"]})
+
+
+@pytest.mark.parametrize(
+    "comparisons", [{}, {"_gte": None}, {"_eq": "2026-01-01"}, {"_gte": "2026-01-01", "_is_null": False}]
+)
+def test_window_of_graphql_has_nothing_but_bounds(comparisons: dict[str, Any]) -> None:
+    assert count_question(AggregateSelection(RowQuery(where={"start_time": comparisons}), COUNT)) is None
 
 
 @pytest.mark.parametrize(

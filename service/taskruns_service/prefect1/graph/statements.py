@@ -26,7 +26,7 @@ from taskruns_service.prefect1.graph.selections import (
     Within,
 )
 from taskruns_service.prefect1.graph.statistics import measure_column, measured_fields
-from taskruns_service.prefect1.graph.tallied import read_tally, tally_query
+from taskruns_service.prefect1.graph.tallied import count_question, read_count
 from taskruns_service.storage.dialects import (
     DATABASE_ERRORS,
     MAX_MEMBERS,
@@ -93,10 +93,10 @@ def _ask_for_rows(question: Question, connection: Connection) -> bytes:
 def aggregate_entities(bounds: Bounds, entity: Entity, selection: AggregateSelection) -> Question:
     """An entity's rows put together; raises as `list_entities` does.
 
-    Counts that are kept are taken from where they are kept.
+    Counts that are kept are taken from where they are kept, and counts of a window of time are found as REST's are.
     """
-    if entity is ENTITIES["task_run"] and (query := tally_query(selection)):
-        return partial(read_tally, selection, query)
+    if entity is ENTITIES["task_run"] and (question := count_question(selection)):
+        return partial(read_count, selection, question)
     return _question(bounds, _aggregate(entity, selection))
 
 

@@ -1,4 +1,7 @@
-"""Counts of task runs that the tally answers, which costs the same however many task runs there are."""
+"""Counts of task runs that REST's aggregates answer: from the tally, or from a window of time.
+
+The tally costs the same however many task runs there are, and a window costs what is in it.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,6 +13,7 @@ from taskruns_service.prefect1.graph.entities import ENTITIES
 from taskruns_service.prefect1.graph.selections import Aggregates, AggregateSelection, Constant, Count, Part, RowQuery
 from taskruns_service.queries import aggregates
 from taskruns_service.queries.aggregations import AggregateQuestion
+from taskruns_service.queries.filters import BOUNDS
 from taskruns_service.storage.dialects import encode_json
 
 _TASK_RUN = ENTITIES["task_run"]
@@ -20,15 +24,23 @@ _TALLIED = {
     ("flow_run_id",): "flow_run_id",
 }
 """The conditions that the tally knows, by the path to their comparisons, with the field that they are about."""
+_TIMES = {("start_time",): "start_time", ("end_time",): "end_time"}
+"""The same of the times of a window."""
+_BOUNDS = {f"_{operator}": operator for operator in sorted(BOUNDS)}
+"""The operators of filters by those of comparisons."""
 
 
-def tally_query(selection: AggregateSelection) -> AggregateQuestion | None:
-    """The query that has the same answer from the tally; None if more is selected than how many some task runs are."""
+def count_question(selection: AggregateSelection) -> AggregateQuestion | None:
+    """The question that has the same answer; None if more is selected than how many some task runs are."""
     row_query = selection.row_query
     if row_query != RowQuery(where=row_query.where) or not all(map(_is_count, selection.parts.values())):
         return None
     where: dict[str, list[object]] = {}
+    bounds: dict[str, object] = {}
     for path, comparisons in _paths(row_query.where):
+        if path in _TIMES and (bounds_of_time := _bounds(_TIMES[path], comparisons)):
+            bounds |= bounds_of_time
+            continue
         field, values = _TALLIED.get(path), _values(comparisons)
         if field is None or values is None or field in where:
             return None
@@ -37,7 +49,7 @@ def tally_query(selection: AggregateSelection) -> AggregateQuestion | None:
         where["state"] = stored_states(where["state"])
     if [] in where.values():
         return None
-    return AggregateQuestion(where=where)
+    return AggregateQuestion(where={**where, **bounds})
 
 
 def _paths(where: Mapping[str, object]) -> Iterator[tuple[tuple[str, ...], object]]:
@@ -59,6 +71,14 @@ def _values(comparisons: object) -> list[object] | None:
     return None
 
 
+def _bounds(field: str, comparisons: object) -> dict[str, object]:
+    """The filters that bound a time as comparisons do; empty where other comparisons restrict it."""
+    if not isinstance(comparisons, Mapping) or not comparisons.keys() <= _BOUNDS.keys() or None in comparisons.values():
+        return {}
+    scalar = _TASK_RUN.fields[field].scalar
+    return {f"{field}_{_BOUNDS[name]}": read_value(scalar, value) for name, value in comparisons.items()}
+
+
 def _is_count(part: Part) -> bool:
     match part:
         case Aggregates(measures):
@@ -68,9 +88,9 @@ def _is_count(part: Part) -> bool:
     return False
 
 
-def read_tally(selection: AggregateSelection, query: AggregateQuestion, connection: Connection) -> bytes:
-    """Answers a selection of counts with the count of a query of the tally, as JSON."""
-    count = aggregates.aggregate(connection, query).count
+def read_count(selection: AggregateSelection, question: AggregateQuestion, connection: Connection) -> bytes:
+    """Answers a selection of counts with the count of a question, as JSON."""
+    count = aggregates.aggregate(connection, question).count
     return encode_json({key: _count(part, count) for key, part in selection.parts.items()}).encode()
 
 

@@ -13,7 +13,7 @@ from taskruns_service.prefect1.graph.selections import (
     ToMany,
     ToOne,
 )
-from taskruns_service.prefect1.graph.tallied import tally_query
+from taskruns_service.prefect1.graph.tallied import count_question
 from taskruns_service.storage.lanes import QueryKind
 
 _NARROW = ({"id"}, {"flow_run_id"}, {"task_run_id"}, {"cache_key", "state"}, {"task_id", "state"})
@@ -40,12 +40,9 @@ def kind_of_aggregate(entity: Entity, aggregate_selection: AggregateSelection) -
     """What it is to put rows together."""
     if _scans(entity, aggregate_selection.row_query, aggregate_selection.parts.values()):
         return QueryKind.scan
-    is_tallied = entity is ENTITIES["task_run"] and tally_query(aggregate_selection) is not None
-    return (
-        QueryKind.read
-        if is_tallied or _is_narrow(_equal_fields(aggregate_selection.row_query.where))
-        else QueryKind.scan
-    )
+    if entity is ENTITIES["task_run"] and (question := count_question(aggregate_selection)):
+        return question.kind
+    return QueryKind.read if _is_narrow(_equal_fields(aggregate_selection.row_query.where)) else QueryKind.scan
 
 
 def _equal_fields(where: Expression) -> set[str]:
