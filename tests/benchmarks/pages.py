@@ -158,14 +158,19 @@ def now(page: Page) -> float:
 
 def painted(page: Page) -> float:
     """When something was painted first, in milliseconds since the navigation began."""
-    while (moment := page.evaluate(_PAINT)) is None:
+    return measured(page, _PAINT)
+
+
+def measured(page: Page, script: str) -> float:
+    """What a script gives as soon as that is something."""
+    while (moment := page.evaluate(script)) is None:
         page.wait_for_timeout(5)
     return float(moment)
 
 
 def tasks_shown(page: Page) -> float:
     """When the tasks of a flow run were drawn, in milliseconds since the navigation began."""
-    return float(page.wait_for_function("window.shown_").json_value())
+    return measured(page, "window.shown_ ?? null")
 
 
 def measure_visits(service: Served, browser: Browser, figures: Figures) -> None:
