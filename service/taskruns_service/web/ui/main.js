@@ -11,7 +11,6 @@ import { Dialogs } from "./dialogs.js";
 import { Header } from "./header.js";
 import { formatTime } from "./format.js";
 import { useKeys } from "./keyboard.js";
-import { loaders } from "./lazy.js";
 import { Empty, Loading, Page, Problem, usePage } from "./parts.js";
 import { Component, html, render, useEffect, useState } from "./preact.js";
 import { ROUTES, routeOf } from "./routes.js";
@@ -146,6 +145,7 @@ addEventListener("click", (event) => {
 /** Loads the modules of the other pages as well, so that they are there at once, also while the service is away. */
 async function loadPages() {
   for (const [, name] of ROUTES) await import(`./${name}.js`).catch(() => {});
+  const { loaders } = await import("./lazy.js").catch(() => ({ loaders: [] }));
   for (const load of loaders) await load().catch(() => {});
 }
 
