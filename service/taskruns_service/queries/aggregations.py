@@ -214,7 +214,7 @@ class Aggregation(Struct, frozen=True, kw_only=True, eq=False):
             where=filters.filter_values(values, self.filters),
             group_by=group_by,
             bucket=values.get(BUCKET),
-            bucket_time=values[BUCKET_TIME],
+            bucket_time=values.get(BUCKET_TIME, START_TIME),
             zone=values.get(TIME_ZONE),
             measures=tuple(dict.fromkeys(name for name in values.get("measure", ()) if name != COUNT)),
             sort=read_group_sort(values["sort"], group_by) if "sort" in values else (),
