@@ -42,9 +42,9 @@ class Pages:
 
     def asked(self) -> list[tuple[str | None, bool]]:
         """The limit of each request since the last time, and whether it had a cursor."""
-        asked = [(url.params.get("limit"), "cursor" in url.params) for url in self._urls]
+        limits = [(url.params.get("limit"), "cursor" in url.params) for url in self._urls]
         self._urls.clear()
-        return asked
+        return limits
 
 
 @pytest.fixture
@@ -112,10 +112,10 @@ async def test_page_may_be_turned_by_hand(pages: Pages) -> None:
 
 
 def test_histories_are_lists_too(client: Client) -> None:
-    made = client.flow_runs.create(flow_name="f")
+    flow_run = client.flow_runs.create(flow_name="f")
     for type in ("Running", "Success"):
-        client.flow_runs.set_state(made.id, type=type)
-    page = client.flow_runs.states(made.id, limit=1)
+        client.flow_runs.set_state(flow_run.id, type=type)
+    page = client.flow_runs.states(flow_run.id, limit=1)
     assert page.next_cursor is not None
     assert [state.type for state in page] == ["Running", "Success"]
 
