@@ -281,6 +281,15 @@ def test_modules_that_did_not_arrive_are_loaded_when_the_service_is_back(
     expect(page.locator(".failure-groups li")).to_have_count(2)
 
 
+def test_a_module_that_did_not_arrive_once_is_loaded_again_where_the_service_answers(
+    world: World, open_page: OpenPage, context: BrowserContext, observed: Observed
+) -> None:
+    observed.allow("net::ERR_FAILED")
+    context.route("**/ui/assets/*/timeline.js", lambda route: route.abort(), times=1)
+    page = open_page(f"{world.url}/ui/flow-runs/{world.flow_runs['calm-heron']}")
+    expect(rows(page)).to_have_count(3)
+
+
 def test_changes_are_drawn_as_they_happen(service: Served, open_page: OpenPage) -> None:
     with service.client() as http:
         flow_run_id = http.post("/flow-runs", json={"flow_name": "etl", "name": "live"}).json()["id"]

@@ -14,7 +14,7 @@
  * @typedef {import("./types").GetPath} GetPath
  */
 
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
+import { effect, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./preact.js";
 import { addressOf } from "./routes.js";
 import { send } from "./sending.js";
 import { awaySince, hasDeclined, key, root } from "./store.js";
@@ -111,9 +111,40 @@ export async function request(url, { signal, headers = {} } = {}) {
   }
 }
 
-/** Whether the service answers, which tells why a module could not be loaded; `awaySince` knows it then as well. */
-export function isThere() {
-  return request(`${root}/health`).then(() => true, () => false);
+/** Whether the service answers; `awaySince` knows it then as well. */
+function isThere() {
+  return request(`${root}/health`).then(() => true, (error) => !(error instanceof ServiceAway));
+}
+
+/** Waits until the service is not away. */
+async function isBack() {
+  let dispose = () => {};
+  await new Promise((resolve) => {
+    dispose = effect(() => {
+      if (awaySince.value === null) resolve(undefined);
+    });
+  });
+  dispose();
+}
+
+/**
+ * Loads a module, again when the service is back if it was away. Fails where the service answers and the module did
+ * not arrive twice: it may have come back between the first try and its answer.
+ * @template M
+ * @param {() => Promise<M>} load
+ * @returns {Promise<M>}
+ */
+export async function loadModule(load) {
+  for (let hasAnswered = false; ; ) {
+    await isBack();
+    try {
+      return await load();
+    } catch (error) {
+      if (!(await isThere())) continue;
+      if (hasAnswered) throw error;
+      hasAnswered = true;
+    }
+  }
 }
 
 /** @param {Response} response */

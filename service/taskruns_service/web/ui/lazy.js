@@ -4,10 +4,9 @@
  *     const Logs = lazy(() => import("./logs.js").then((module) => module.Logs));
  */
 
-import { isThere } from "./api.js";
+import { loadModule } from "./api.js";
 import { Loading } from "./parts.js";
 import { html, useEffect, useState } from "./preact.js";
-import { awaySince } from "./store.js";
 
 /** @typedef {(props: any) => unknown} AnyComponent */
 
@@ -24,15 +23,9 @@ export function lazy(load, waiting = Loading) {
   loaders.push(load);
   return function Lazy({ isReady = true, ...props }) {
     const [state, setState] = useState(/** @type {{ component?: AnyComponent, error?: Error }} */ ({}));
-    const isAway = awaySince.value !== null;
     useEffect(() => {
-      if (!isReady || isAway) return;
-      load().then(
-        (component) => setState({ component }),
-        // While the service is away, it is tried again when the service is back.
-        async (error) => (await isThere()) && setState({ error }),
-      );
-    }, [isReady, isAway]);
+      if (isReady) loadModule(load).then((component) => setState({ component }), (error) => setState({ error }));
+    }, [isReady]);
     if (state.error) throw state.error; // main.js says that the page failed
     return html`<${state.component ?? waiting} ...${props} />`;
   };

@@ -6,7 +6,7 @@
  * a filter, a sort, a zoom or a selection is a query parameter (store.js), so that every view has a link.
  */
 
-import { ServiceAway, isThere } from "./api.js";
+import { ServiceAway, loadModule } from "./api.js";
 import { Dialogs } from "./dialogs.js";
 import { Header } from "./header.js";
 import { formatTime } from "./format.js";
@@ -63,24 +63,20 @@ function Router() {
   const route = routeOf(address.value.path);
   const [loaded, setLoaded] = useState(/** @type {{ pattern?: string, page?: PageModule["default"], failed?: boolean }} */ (first));
   const pattern = route?.pattern;
-  const isAway = awaySince.value !== null;
   useEffect(() => {
     if (!route || (loaded.page && loaded.pattern === route.pattern)) return undefined;
     let isCurrent = true;
-    load(route).then(
+    loadModule(() => load(route)).then(
       (next) => isCurrent && setLoaded(next),
-      async () => {
-        // While the service is away, it is tried again when the service is back; otherwise it was updated.
-        if ((await isThere()) && isCurrent) setLoaded({ pattern: route.pattern, failed: true });
-      },
+      () => isCurrent && setLoaded({ pattern: route.pattern, failed: true }),
     );
     return () => {
       isCurrent = false;
     };
-  }, [pattern, isAway]);
+  }, [pattern]);
   if (!route) return html`<${NotFound} />`;
   if (loaded.pattern !== pattern) {
-    return isAway
+    return awaySince.value !== null
       ? html`<${Page} title="The service is away"><${Problem} error=${new ServiceAway()} /><//>`
       : html`<main id="main" tabindex="-1"><${Loading} /></main>`;
   }
