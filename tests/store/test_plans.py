@@ -158,6 +158,30 @@ async def test_postgresql_plans_what_writers_ask_once(postgres_url: str) -> None
         assert await database.transact(planned) == (True, 0)
 
 
+async def test_postgresql_plans_the_list_of_a_flow_run_once(postgres_url: str) -> None:
+    """Also that of a flow run which its statistics do not know, as it expects no rows of that."""
+    async with (
+        open_database(read_url(postgres_url)) as database,
+        Writer(database, execute_commands, capacity=100).running() as writer,
+    ):
+        known, new = await create_flow_run(writer), await create_flow_run(writer)
+        of_known, of_new = ([task_run_item(run, f"task-{number}") for number in range(200)] for run in (known, new))
+
+        def custom_plans(connection: Connection, after: tuple[Any, ...] | None) -> int:
+            page = LISTS["task runs of a flow run"].page("created", after)
+            for _ in range(10):
+                read_page(connection, ListQuery(FLOW_RUN_TASK_RUNS, {"flow_run_id": [new]}, page))
+            asked = "SELECT max(custom_plans) FROM pg_prepared_statements WHERE statement LIKE '%WITH page%'"
+            return int(connection.exec_driver_sql(asked).scalar_one())
+
+        await database.transact(lambda connection: execute_commands(connection, of_known))
+        await database.transact(lambda connection: connection.exec_driver_sql("ANALYZE"))
+        await database.transact(lambda connection: execute_commands(connection, of_new))
+        # It plans a statement for its values five times before it compares.
+        assert await database.read(custom_plans, None) == 5
+        assert await database.read(custom_plans, (UUID(int=1),)) == 5
+
+
 async def test_postgresql_plans_an_aggregate_for_its_bounds(postgres_url: str) -> None:
     """What it has a plan for that is kept goes by how many rows an average bound leaves: a third."""
 

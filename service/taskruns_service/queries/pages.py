@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
-from sqlalchemy import Connection, Integer, func, literal_column, select
+from sqlalchemy import Connection, Integer, func, literal_column, select, type_coerce
 
 from taskruns_service.queries import filters, plans
 from taskruns_service.queries.filters import FilterShape
@@ -86,7 +86,10 @@ def _page_statements(
         ranges = (page.by_no_index if path.ignores_order_index else page).ranges()
     else:
         (leading,) = (filter_ for filter_ in listing.filters if filter_.name == path.index_filter)
-        ranges = [page.range_led_by(leading.column, single_value(values.pop(path.index_filter)))]
+        value = single_value(values.pop(path.index_filter))
+        if path.has_one_plan:
+            value = select(type_coerce(value, leading.column.type)).scalar_subquery()
+        ranges = [page.range_led_by(leading.column, value)]
     conditions = filters.clauses(values, listing.filters, columns)
     if path.by_task_slug:
         task_slugs = select(plans.task_slugs_of_flow_run().c.task_slug)

@@ -103,6 +103,8 @@ class AccessPath(NamedTuple):
 
     index_filter: str | None = None
     """The filter whose index has the page."""
+    has_one_plan: bool = False
+    """Whether PostgreSQL is not shown the value of that filter, so that it plans the statement once for all values."""
     post_filters: frozenset[str] = frozenset()
     """The filters that are tried on rows that were found otherwise: by another filter, or in the order of the sort."""
     sorts: bool = False
@@ -133,7 +135,7 @@ def access_path(
     names, sort = frozenset(where), orders[0].name
     indexed = [name for name in _INDEXED if name in names]
     narrow = next((name for name in NARROW if name in names), None)
-    plain = {order.name for order in orders} <= {"created", "id"}
+    plain = _has_plain_order(orders)
     in_order = [name for name in indexed if name in _IN_ORDER and plain and len(where[name]) == 1]
     has_value_statistics = capabilities(connection).has_value_statistics
     if narrow is None and len(indexed) == 1 and in_order:
@@ -154,6 +156,11 @@ def access_path(
     return AccessPath(post_filters=(frozenset(indexed) | others) - frozenset(ordered))
 
 
+def _has_plain_order(orders: Sequence[Order]) -> bool:
+    """Whether an order is that in which runs were made, or its reverse."""
+    return {order.name for order in orders} <= {"created", "id"} and len({order.descending for order in orders}) == 1
+
+
 def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence[Order]) -> AccessPath:
     """The access path of task runs of one flow run, most of which may be the children of one map.
 
@@ -169,6 +176,8 @@ def _path_within_flow_run(connection: Connection, where: Where, orders: Sequence
     # The longest of all runs may be those of other flow runs.
     ignores_order_index = orders[0].name in SECONDS
     if capabilities(connection).has_value_statistics:
+        if not others and _has_plain_order(orders):
+            return AccessPath(index_filter="flow_run_id", has_one_plan=True)
         return AccessPath(ignores_order_index=ignores_order_index)
     in_order = _filters_in_order(where, orders)
     if in_order and in_order & others:
